@@ -1,0 +1,30 @@
+@0x9c5fca0ea109eb0a;
+# Annotations that tell Kapok what Cap'n Proto's own schema language has no word for.
+# A dataset's printed schema declares them again, with the same ids, so that it needs no import.
+
+annotation key @0xf7291de39313eea8 (struct) :Text;
+# Primary key of a record type: field names, comma separated where the key is composite.
+# Integers, Bool, enums, Text and Data may be key fields.
+
+annotation vector @0xccebdc6615962e09 (field) :VectorSpace;
+# A List(Float32), List(Int8) or Data field that holds one vector of fixed dimension per record.
+# Segments hold such a field as a flat matrix: constant stride, first row 64-byte aligned.
+
+annotation nullOf @0xdf34b6c854d9fcf2 (field) :Text;
+# On a Bool field: true says that the named number or Bool field is null.
+
+annotation map @0xfb88118952f87590 (field) :Void;
+# On a list of structs of two fields, key and value: a JSON object with one member per entry.
+
+enum Metric @0x99773155b6c746d6 {
+  unspecified @0;
+  l2 @1;
+  cosine @2;
+  innerProduct @3;
+}
+
+struct VectorSpace @0xec355c8530cf18e2 {
+  dimension @0 :UInt32;
+  # Number of elements; 0: that of the first record.
+  metric @1 :Metric;
+}
