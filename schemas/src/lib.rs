@@ -1,7 +1,7 @@
 //! The Cap'n Proto schemas of Kapok's stored files and of its example datasets, with their generated code.
 //!
 //! Nothing here is written by hand: the `.capnp` files at the root of this crate are the source, and
-//! `examples/generate.rs` makes this code from them.
+//! the package in `generate/` makes this code from them.
 
 mod generated {
     #![allow(

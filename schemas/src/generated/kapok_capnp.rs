@@ -10,7 +10,7 @@ pub mod key {
 }
 pub mod vector {
     pub const ID: u64 = 0xccebdc6615962e09;
-    pub fn get_type() -> ::capnp::introspect::Type { <crate::generated::kapok_capnp::vector::Owned as ::capnp::introspect::Introspect>::introspect() }
+    pub fn get_type() -> ::capnp::introspect::Type { <crate::generated::kapok_capnp::vector_space::Owned as ::capnp::introspect::Introspect>::introspect() }
 }
 pub mod null_of {
     pub const ID: u64 = 0xdf34b6c854d9fcf2;
@@ -99,7 +99,7 @@ pub(crate) fn get_annotation_types(child_index: Option<u16>, index: u32) -> ::ca
 pub(crate) static ARENA: ::capnp::private::arena::GeneratedCodeArena = ::capnp::private::arena::GeneratedCodeArena::new(&ENCODED_NODE);
 }
 
-pub mod vector {
+pub mod vector_space {
     #[derive(Copy, Clone)]
     pub struct Owned(());
     impl ::capnp::introspect::Introspect for Owned { fn introspect() -> ::capnp::introspect::Type { ::capnp::introspect::TypeVariant::Struct(::capnp::introspect::RawBrandedStructSchema { generic: &_private::RAW_SCHEMA, field_types: _private::get_field_types, annotation_types: _private::get_annotation_types, type_id: ::core::any::TypeId::of::<Owned>() }).into() } }
@@ -256,7 +256,7 @@ pub mod vector {
             ::capnp::word(10, 235, 9, 161, 14, 202, 95, 156),
             ::capnp::word(0, 0, 7, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-            ::capnp::word(21, 0, 0, 0, 154, 0, 0, 0),
+            ::capnp::word(21, 0, 0, 0, 194, 0, 0, 0),
             ::capnp::word(29, 0, 0, 0, 7, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(25, 0, 0, 0, 119, 0, 0, 0),
@@ -264,7 +264,7 @@ pub mod vector {
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(107, 97, 112, 111, 107, 46, 99, 97),
             ::capnp::word(112, 110, 112, 58, 86, 101, 99, 116),
-            ::capnp::word(111, 114, 0, 0, 0, 0, 0, 0),
+            ::capnp::word(111, 114, 83, 112, 97, 99, 101, 0),
             ::capnp::word(0, 0, 0, 0, 1, 0, 1, 0),
             ::capnp::word(8, 0, 0, 0, 3, 0, 4, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),

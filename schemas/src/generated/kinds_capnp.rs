@@ -2041,8 +2041,8 @@ pub mod kinds {
         pub(crate) fn get_annotation_types(child_index: Option<u16>, index: u32) -> ::capnp::introspect::Type {
                 match (child_index, index) {
                     (None, 0) => <::capnp::text::Owned as ::capnp::introspect::Introspect>::introspect(),
-                    (Some(39), 0) => <crate::generated::kapok_capnp::vector::Owned as ::capnp::introspect::Introspect>::introspect(),
-                    (Some(40), 0) => <crate::generated::kapok_capnp::vector::Owned as ::capnp::introspect::Introspect>::introspect(),
+                    (Some(39), 0) => <crate::generated::kapok_capnp::vector_space::Owned as ::capnp::introspect::Introspect>::introspect(),
+                    (Some(40), 0) => <crate::generated::kapok_capnp::vector_space::Owned as ::capnp::introspect::Introspect>::introspect(),
                     _ => ::capnp::introspect::panic_invalid_annotation_indices(child_index, index),
                 }
         }

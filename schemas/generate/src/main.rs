@@ -1,7 +1,7 @@
 //! Writes `src/generated/` anew from a `CodeGeneratorRequest`, by default the committed `schemas.cgr`:
 //!
 //! ```text
-//! cargo run -p kapok-schemas --example generate [REQUEST.cgr [OUTPUT_DIRECTORY]]
+//! cargo run -p kapok-schemas-generate -- [REQUEST.cgr [OUTPUT_DIRECTORY]]
 //! ```
 //!
 //! After a change of a `.capnp` file, make the request first:
@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let request = arguments.next().unwrap_or_else(|| home.join("schemas.cgr"));
     let output = arguments
