@@ -1,0 +1,513 @@
+//! How is a Cap'n Proto segment read in place, safely, with neither parsing nor allocation?
+//!
+//! A segment is a slice of 64-bit little-endian words. Everything here is a checked offset into that slice, `Copy`, and
+//! borrows from it alone; layouts are those of <https://capnproto.org/encoding.html>. Only single-segment messages are
+//! read: a far pointer is malformed.
+
+/// What was wrong, and where: turned into an [`Error`](crate::Error) that names the blob by whoever knows its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Index of the offending word in the segment.
+    pub word: u32,
+    /// What should stand there.
+    pub expected: &'static str,
+}
+
+/// Shorthand for results of this module.
+pub type Read<T> = Result<T, Malformed>;
+
+/// Bytes in a word.
+pub const WORD: usize = 8;
+
+/// The words of one segment.
+#[derive(Clone, Copy, Debug)]
+pub struct Words<'a> {
+    bytes: &'a [u8],
+}
+
+/// Kinds of list elements, by the three bits of a list pointer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ElementSize {
+    /// No bits: a list of Void.
+    Void = 0,
+    /// One bit: a list of Bool.
+    Bit = 1,
+    /// One byte: Text, Data, lists of 8-bit integers.
+    Byte = 2,
+    /// Two bytes: 16-bit integers and enums.
+    TwoBytes = 3,
+    /// Four bytes: 32-bit integers and floats.
+    FourBytes = 4,
+    /// Eight bytes: 64-bit integers and floats.
+    EightBytes = 5,
+    /// A pointer: Text, Data, lists.
+    Pointer = 6,
+    /// Structs, behind a tag word.
+    Composite = 7,
+}
+
+impl ElementSize {
+    fn from_bits(bits: u64) -> Self {
+        match bits & 7 {
+            0 => Self::Void,
+            1 => Self::Bit,
+            2 => Self::Byte,
+            3 => Self::TwoBytes,
+            4 => Self::FourBytes,
+            5 => Self::EightBytes,
+            6 => Self::Pointer,
+            _ => Self::Composite,
+        }
+    }
+
+    /// Bits of one element; 0 for structs, whose tag tells.
+    pub fn bits(self) -> usize {
+        match self {
+            Self::Void | Self::Composite => 0,
+            Self::Bit => 1,
+            Self::Byte => 8,
+            Self::TwoBytes => 16,
+            Self::FourBytes => 32,
+            Self::EightBytes | Self::Pointer => 64,
+        }
+    }
+}
+
+/// What a pointer word points at.
+#[derive(Clone, Copy, Debug)]
+pub enum Pointer<'a> {
+    /// Nothing.
+    Null,
+    /// A struct.
+    Struct(StructRef<'a>),
+    /// A list.
+    List(ListRef<'a>),
+}
+
+/// A struct in place: a data section and a pointer section.
+#[derive(Clone, Copy, Debug)]
+pub struct StructRef<'a> {
+    words: Words<'a>,
+    data: &'a [u8],
+    pointers_at: u32,
+    pointer_count: u16,
+}
+
+/// A list in place.
+#[derive(Clone, Copy, Debug)]
+pub struct ListRef<'a> {
+    words: Words<'a>,
+    /// First word of the elements, behind the tag where there is one.
+    at: u32,
+    len: u32,
+    size: ElementSize,
+    data_words: u16,
+    pointer_count: u16,
+}
+
+impl<'a> Words<'a> {
+    /// `bytes`: the segment alone, without the stream's header; a length that is no multiple of 8 loses its tail.
+    #[inline]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes: &bytes[..bytes.len() & !(WORD - 1)],
+        }
+    }
+
+    /// The bytes of the segment.
+    #[inline]
+    pub fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Number of words.
+    #[inline]
+    pub fn len(self) -> usize {
+        self.bytes.len() / WORD
+    }
+
+    /// Whether there are no words.
+    pub fn is_empty(self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The word at an index.
+    #[inline]
+    pub fn word(self, at: u32) -> Read<u64> {
+        let start = at as usize * WORD;
+        match self.bytes.get(start..start + WORD) {
+            Some(bytes) => Ok(u64::from_le_bytes(array(bytes))),
+            None => Err(Malformed {
+                word: at,
+                expected: "a word within the segment",
+            }),
+        }
+    }
+
+    /// Word index that a pointer at `at` with the given word aims at.
+    #[inline]
+    fn target(self, at: u32, pointer: u64) -> i64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the lower half holds the signed offset"
+        )]
+        let offset = (pointer as u32).cast_signed() >> 2;
+        i64::from(at) + 1 + i64::from(offset)
+    }
+
+    #[inline]
+    fn span(self, start: i64, words: u64, at: u32) -> Read<u32> {
+        let out = Malformed {
+            word: at,
+            expected: "a pointer to within the segment",
+        };
+        let first = u32::try_from(start).map_err(|_| out)?;
+        if u64::from(first) + words <= self.len() as u64 {
+            Ok(first)
+        } else {
+            Err(out)
+        }
+    }
+
+    /// What the pointer word at an index points at.
+    #[inline]
+    pub fn pointer(self, at: u32) -> Read<Pointer<'a>> {
+        let pointer = self.word(at)?;
+        if pointer == 0 {
+            return Ok(Pointer::Null);
+        }
+        match pointer & 3 {
+            0 => self.struct_at(at, pointer).map(Pointer::Struct),
+            1 => self.list_at(at, pointer).map(Pointer::List),
+            2 => Err(Malformed {
+                word: at,
+                expected: "a pointer within one segment, not a far pointer",
+            }),
+            _ => Err(Malformed {
+                word: at,
+                expected: "a struct or list pointer, not a capability",
+            }),
+        }
+    }
+
+    #[inline]
+    fn struct_at(self, at: u32, pointer: u64) -> Read<StructRef<'a>> {
+        let (data_words, pointer_count) = struct_sizes(pointer);
+        let words = u64::from(data_words) + u64::from(pointer_count);
+        // A struct of no size points anywhere, by custom at its own pointer.
+        let start = if words == 0 {
+            at
+        } else {
+            self.span(self.target(at, pointer), words, at)?
+        };
+        Ok(self.struct_unchecked(start, data_words, pointer_count))
+    }
+
+    /// A struct whose words are known to lie within the segment.
+    #[inline]
+    fn struct_unchecked(self, start: u32, data_words: u16, pointer_count: u16) -> StructRef<'a> {
+        let from = start as usize * WORD;
+        StructRef {
+            words: self,
+            data: &self.bytes[from..from + data_words as usize * WORD],
+            pointers_at: start + u32::from(data_words),
+            pointer_count,
+        }
+    }
+
+    #[inline]
+    fn list_at(self, at: u32, pointer: u64) -> Read<ListRef<'a>> {
+        let size = ElementSize::from_bits(pointer >> 32);
+        let count = pointer >> 35;
+        let start = self.target(at, pointer);
+        if size == ElementSize::Composite {
+            let tag_at = self.span(start, count + 1, at)?;
+            let tag = self.word(tag_at)?;
+            if tag & 3 != 0 {
+                return Err(Malformed {
+                    word: tag_at,
+                    expected: "the tag of a struct list",
+                });
+            }
+            let (data_words, pointer_count) = struct_sizes(tag);
+            let len = (tag & 0xffff_ffff) >> 2;
+            if len * (u64::from(data_words) + u64::from(pointer_count)) > count {
+                return Err(Malformed {
+                    word: tag_at,
+                    expected: "a struct list within its words",
+                });
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "30 bits")]
+            let len = len as u32;
+            return Ok(ListRef {
+                words: self,
+                at: tag_at + 1,
+                len,
+                size,
+                data_words,
+                pointer_count,
+            });
+        }
+        let words = (count * size.bits() as u64).div_ceil(64);
+        let at = if words == 0 {
+            at
+        } else {
+            self.span(start, words, at)?
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "29 bits")]
+        let len = count as u32;
+        let pointer_count = u16::from(size == ElementSize::Pointer);
+        Ok(ListRef {
+            words: self,
+            at,
+            len,
+            size,
+            data_words: 0,
+            pointer_count,
+        })
+    }
+
+    /// The struct that the pointer at an index points at; `None` where it is null.
+    #[inline]
+    pub fn struct_of(self, at: u32) -> Read<Option<StructRef<'a>>> {
+        let pointer = self.word(at)?;
+        if pointer == 0 {
+            return Ok(None);
+        }
+        if pointer & 3 != 0 {
+            return Err(Malformed {
+                word: at,
+                expected: "a struct pointer",
+            });
+        }
+        self.struct_at(at, pointer).map(Some)
+    }
+
+    /// The list that the pointer at an index points at; `None` where it is null.
+    #[inline]
+    pub fn list_of(self, at: u32, size: ElementSize) -> Read<Option<ListRef<'a>>> {
+        let pointer = self.word(at)?;
+        if pointer == 0 {
+            return Ok(None);
+        }
+        if pointer & 3 != 1 || (pointer >> 32) & 7 != size as u64 {
+            return Err(Malformed {
+                word: at,
+                expected: "a list pointer of the field's element size",
+            });
+        }
+        self.list_at(at, pointer).map(Some)
+    }
+
+    /// The bytes of a `Data` that the pointer at an index points at; `None` where it is null.
+    #[inline]
+    pub fn data_of(self, at: u32) -> Read<Option<&'a [u8]>> {
+        let pointer = self.word(at)?;
+        if pointer == 0 {
+            return Ok(None);
+        }
+        // Kind and element size in one comparison: a list of bytes.
+        if pointer & 0x7_0000_0003 != 0x2_0000_0001 {
+            return Err(Malformed {
+                word: at,
+                expected: "a list of bytes",
+            });
+        }
+        let len = (pointer >> 35) as usize;
+        if len == 0 {
+            return Ok(Some(&[]));
+        }
+        let start = self.target(at, pointer);
+        usize::try_from(start)
+            .ok()
+            .and_then(|start| self.bytes.get(start * WORD..start * WORD + len))
+            .map(Some)
+            .ok_or(Malformed {
+                word: at,
+                expected: "a pointer to within the segment",
+            })
+    }
+
+    /// The bytes of a `Text`, without its final NUL, not checked to be UTF-8; `None` where the pointer is null.
+    #[inline]
+    pub fn text_bytes_of(self, at: u32) -> Read<Option<&'a [u8]>> {
+        match self.data_of(at)? {
+            None => Ok(None),
+            Some([text @ .., 0]) => Ok(Some(text)),
+            Some(_) => Err(Malformed {
+                word: at,
+                expected: "text that ends in NUL",
+            }),
+        }
+    }
+
+    /// A `Text`; `None` where the pointer is null.
+    #[inline]
+    pub fn text_of(self, at: u32) -> Read<Option<&'a str>> {
+        match self.text_bytes_of(at)? {
+            None => Ok(None),
+            Some(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => Ok(Some(text)),
+                Err(_) => Err(Malformed {
+                    word: at,
+                    expected: "text in UTF-8",
+                }),
+            },
+        }
+    }
+}
+
+impl<'a> StructRef<'a> {
+    /// The segment that this struct lies in.
+    #[inline]
+    pub fn words(self) -> Words<'a> {
+        self.words
+    }
+
+    /// The data section.
+    #[inline]
+    pub fn data(self) -> &'a [u8] {
+        self.data
+    }
+
+    /// Number of pointers.
+    #[inline]
+    pub fn pointer_count(self) -> u16 {
+        self.pointer_count
+    }
+
+    /// Word index of a pointer; `None` beyond the section, where an older or truncated struct has none.
+    #[inline]
+    pub fn pointer_at(self, slot: u32) -> Option<u32> {
+        (slot < u32::from(self.pointer_count)).then_some(self.pointers_at + slot)
+    }
+
+    /// What a pointer points at.
+    #[inline]
+    pub fn pointer(self, slot: u32) -> Read<Pointer<'a>> {
+        self.pointer_at(slot)
+            .map_or(Ok(Pointer::Null), |at| self.words.pointer(at))
+    }
+
+    /// `N` bytes of the data section; zeros beyond it. `offset` in bytes.
+    #[inline]
+    pub fn scalar<const N: usize>(self, offset: usize) -> [u8; N] {
+        self.data.get(offset..offset + N).map_or([0; N], array)
+    }
+
+    /// A bit of the data section; false beyond it.
+    #[inline]
+    pub fn bit(self, offset: usize) -> bool {
+        self.data
+            .get(offset / 8)
+            .is_some_and(|byte| byte >> (offset % 8) & 1 == 1)
+    }
+
+    /// A word of the data section; 0 beyond it.
+    #[inline]
+    pub fn data_word(self, index: usize) -> u64 {
+        u64::from_le_bytes(self.scalar(index * WORD))
+    }
+}
+
+impl<'a> ListRef<'a> {
+    /// The segment that this list lies in.
+    #[inline]
+    pub fn words(self) -> Words<'a> {
+        self.words
+    }
+
+    /// Number of elements.
+    #[inline]
+    pub fn len(self) -> u32 {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// Kind of elements.
+    #[inline]
+    pub fn size(self) -> ElementSize {
+        self.size
+    }
+
+    /// Index of the first word of the elements, behind the tag of a struct list.
+    #[inline]
+    pub fn at(self) -> u32 {
+        self.at
+    }
+
+    /// Words of an element's data section and number of its pointers, for struct lists.
+    #[inline]
+    pub fn struct_sizes(self) -> (u16, u16) {
+        (self.data_words, self.pointer_count)
+    }
+
+    /// The bytes of the elements of a list of numbers; of bits, rounded up to bytes.
+    #[inline]
+    pub fn bytes(self) -> &'a [u8] {
+        let from = self.at as usize * WORD;
+        let len = (self.len as usize * self.size.bits()).div_ceil(8);
+        self.words.bytes.get(from..from + len).unwrap_or_default()
+    }
+
+    /// The `N` bytes of a number of a list; zeros beyond its end.
+    #[inline]
+    pub fn scalar<const N: usize>(self, index: u32) -> [u8; N] {
+        let from = index as usize * N;
+        self.bytes().get(from..from + N).map_or([0; N], array)
+    }
+
+    /// A bit of a list of Bool; false beyond its end.
+    #[inline]
+    pub fn bit(self, index: u32) -> bool {
+        index < self.len
+            && self
+                .bytes()
+                .get(index as usize / 8)
+                .is_some_and(|byte| byte >> (index % 8) & 1 == 1)
+    }
+
+    /// Word index of a pointer of a list of pointers.
+    #[inline]
+    pub fn pointer_at(self, index: u32) -> Option<u32> {
+        (self.size == ElementSize::Pointer && index < self.len).then_some(self.at + index)
+    }
+
+    /// A struct of a struct list.
+    #[inline]
+    pub fn get_struct(self, index: u32) -> Option<StructRef<'a>> {
+        if self.size != ElementSize::Composite || index >= self.len {
+            return None;
+        }
+        let step = u32::from(self.data_words) + u32::from(self.pointer_count);
+        // In bounds: opening the list checked that all its elements are.
+        Some(self.words.struct_unchecked(
+            self.at + index * step,
+            self.data_words,
+            self.pointer_count,
+        ))
+    }
+}
+
+/// Words of data and number of pointers in a struct pointer or tag.
+#[inline]
+fn struct_sizes(pointer: u64) -> (u16, u16) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "16-bit fields of the pointer"
+    )]
+    ((pointer >> 32) as u16, (pointer >> 48) as u16)
+}
+
+/// The first `N` bytes of a slice that is known to have them.
+#[inline]
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(&bytes[..N]);
+    out
+}
