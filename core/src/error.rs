@@ -15,9 +15,7 @@ pub struct Error(Box<Fault>);
 #[non_exhaustive]
 pub enum Fault {
     /// Stored bytes are not what they must be.
-    #[error(
-        "corrupt data: blob={blob} offset={offset} expected={expected} found={found}; fetch or publish it again"
-    )]
+    #[error("corrupt data: blob={blob} offset={offset} expected={expected} found={found}; fetch or publish it again")]
     Corrupt {
         /// Name of the blob, or what it is for.
         blob: String,
@@ -114,41 +112,28 @@ impl Error {
             Fault::Corrupt { .. } => ErrorKind::Corrupt,
             Fault::Incompatible { .. } => ErrorKind::Incompatible,
             Fault::NotFound { .. } => ErrorKind::NotFound,
-            Fault::Invalid { .. }
-            | Fault::DuplicateKey { .. }
-            | Fault::Limit { .. }
-            | Fault::Budget { .. } => ErrorKind::Invalid,
+            Fault::Invalid { .. } | Fault::DuplicateKey { .. } | Fault::Limit { .. } | Fault::Budget { .. } => {
+                ErrorKind::Invalid
+            }
         }
     }
 
     /// [`Fault::Invalid`].
     #[cold]
     pub fn invalid(subject: impl Into<String>, detail: impl Into<String>) -> Self {
-        Fault::Invalid {
-            subject: subject.into(),
-            detail: detail.into(),
-        }
-        .into()
+        Fault::Invalid { subject: subject.into(), detail: detail.into() }.into()
     }
 
     /// [`Fault::Incompatible`].
     #[cold]
     pub fn incompatible(subject: impl Into<String>, detail: impl Into<String>) -> Self {
-        Fault::Incompatible {
-            subject: subject.into(),
-            detail: detail.into(),
-        }
-        .into()
+        Fault::Incompatible { subject: subject.into(), detail: detail.into() }.into()
     }
 
     /// [`Fault::NotFound`].
     #[cold]
     pub fn not_found(subject: impl Into<String>, detail: impl Into<String>) -> Self {
-        Fault::NotFound {
-            subject: subject.into(),
-            detail: detail.into(),
-        }
-        .into()
+        Fault::NotFound { subject: subject.into(), detail: detail.into() }.into()
     }
 
     /// [`Fault::Corrupt`].
@@ -159,13 +144,7 @@ impl Error {
         expected: impl Into<String>,
         found: impl Into<String>,
     ) -> Self {
-        Fault::Corrupt {
-            blob: blob.into(),
-            offset,
-            expected: expected.into(),
-            found: found.into(),
-        }
-        .into()
+        Fault::Corrupt { blob: blob.into(), offset, expected: expected.into(), found: found.into() }.into()
     }
 }
 

@@ -223,8 +223,7 @@ impl Schema {
     /// # Errors
     /// `Invalid` where it does not.
     pub fn struct_type(&self, id: u64) -> Result<&Arc<StructType>> {
-        self.get_struct(id)
-            .ok_or_else(|| Error::invalid("schema", format!("struct type missing: id={id:#018x}")))
+        self.get_struct(id).ok_or_else(|| Error::invalid("schema", format!("struct type missing: id={id:#018x}")))
     }
 
     /// An enum type that the schema must have.
@@ -232,14 +231,12 @@ impl Schema {
     /// # Errors
     /// `Invalid` where it does not.
     pub fn enum_type(&self, id: u64) -> Result<&Arc<EnumType>> {
-        self.get_enum(id)
-            .ok_or_else(|| Error::invalid("schema", format!("enum type missing: id={id:#018x}")))
+        self.get_enum(id).ok_or_else(|| Error::invalid("schema", format!("enum type missing: id={id:#018x}")))
     }
 
     /// Struct types (no groups) of an unqualified name.
     pub fn structs_named<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Arc<StructType>> {
-        self.structs()
-            .filter(move |ty| !ty.is_group && ty.name == name)
+        self.structs().filter(move |ty| !ty.is_group && ty.name == name)
     }
 
     /// The types that are reachable from some struct types, and only those.
@@ -280,10 +277,7 @@ impl StructType {
 
     /// The field of a JSON name, or else of a Cap'n Proto name.
     pub fn field_by_any_name(&self, name: &str) -> Option<&FieldType> {
-        self.fields
-            .iter()
-            .find(|field| field.json_name() == name)
-            .or_else(|| self.field(name))
+        self.fields.iter().find(|field| field.json_name() == name).or_else(|| self.field(name))
     }
 
     /// Fields in the order in which people wrote them.
@@ -303,11 +297,7 @@ impl FieldType {
             ordinal: Some(ordinal),
             code_order: ordinal,
             discriminant: None,
-            kind: FieldKind::Slot {
-                offset,
-                ty,
-                default: DefaultValue::Zero,
-            },
+            kind: FieldKind::Slot { offset, ty, default: DefaultValue::Zero },
             vector: None,
             null_of: None,
             is_map: false,
@@ -358,10 +348,6 @@ impl Type {
 impl DefaultValue {
     /// Bits to XOR a stored number with.
     pub fn bits(&self) -> u64 {
-        if let Self::Bits(bits) = self {
-            *bits
-        } else {
-            0
-        }
+        if let Self::Bits(bits) = self { *bits } else { 0 }
     }
 }

@@ -110,9 +110,7 @@ impl<'a> Words<'a> {
     /// `bytes`: the segment alone, without the stream's header; a length that is no multiple of 8 loses its tail.
     #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes: &bytes[..bytes.len() & !(WORD - 1)],
-        }
+        Self { bytes: &bytes[..bytes.len() & !(WORD - 1)] }
     }
 
     /// The bytes of the segment.
@@ -138,36 +136,23 @@ impl<'a> Words<'a> {
         let start = at as usize * WORD;
         match self.bytes.get(start..start + WORD) {
             Some(bytes) => Ok(u64::from_le_bytes(array(bytes))),
-            None => Err(Malformed {
-                word: at,
-                expected: "a word within the segment",
-            }),
+            None => Err(Malformed { word: at, expected: "a word within the segment" }),
         }
     }
 
     /// Word index that a pointer at `at` with the given word aims at.
     #[inline]
     fn target(self, at: u32, pointer: u64) -> i64 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the lower half holds the signed offset"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half holds the signed offset")]
         let offset = (pointer as u32).cast_signed() >> 2;
         i64::from(at) + 1 + i64::from(offset)
     }
 
     #[inline]
     fn span(self, start: i64, words: u64, at: u32) -> Read<u32> {
-        let out = Malformed {
-            word: at,
-            expected: "a pointer to within the segment",
-        };
+        let out = Malformed { word: at, expected: "a pointer to within the segment" };
         let first = u32::try_from(start).map_err(|_| out)?;
-        if u64::from(first) + words <= self.len() as u64 {
-            Ok(first)
-        } else {
-            Err(out)
-        }
+        if u64::from(first) + words <= self.len() as u64 { Ok(first) } else { Err(out) }
     }
 
     /// What the pointer word at an index points at.
@@ -180,14 +165,8 @@ impl<'a> Words<'a> {
         match pointer & 3 {
             0 => self.struct_at(at, pointer).map(Pointer::Struct),
             1 => self.list_at(at, pointer).map(Pointer::List),
-            2 => Err(Malformed {
-                word: at,
-                expected: "a pointer within one segment, not a far pointer",
-            }),
-            _ => Err(Malformed {
-                word: at,
-                expected: "a struct or list pointer, not a capability",
-            }),
+            2 => Err(Malformed { word: at, expected: "a pointer within one segment, not a far pointer" }),
+            _ => Err(Malformed { word: at, expected: "a struct or list pointer, not a capability" }),
         }
     }
 
@@ -196,11 +175,7 @@ impl<'a> Words<'a> {
         let (data_words, pointer_count) = struct_sizes(pointer);
         let words = u64::from(data_words) + u64::from(pointer_count);
         // A struct of no size points anywhere, by custom at its own pointer.
-        let start = if words == 0 {
-            at
-        } else {
-            self.span(self.target(at, pointer), words, at)?
-        };
+        let start = if words == 0 { at } else { self.span(self.target(at, pointer), words, at)? };
         Ok(self.struct_unchecked(start, data_words, pointer_count))
     }
 
@@ -225,47 +200,23 @@ impl<'a> Words<'a> {
             let tag_at = self.span(start, count + 1, at)?;
             let tag = self.word(tag_at)?;
             if tag & 3 != 0 {
-                return Err(Malformed {
-                    word: tag_at,
-                    expected: "the tag of a struct list",
-                });
+                return Err(Malformed { word: tag_at, expected: "the tag of a struct list" });
             }
             let (data_words, pointer_count) = struct_sizes(tag);
             let len = (tag & 0xffff_ffff) >> 2;
             if len * (u64::from(data_words) + u64::from(pointer_count)) > count {
-                return Err(Malformed {
-                    word: tag_at,
-                    expected: "a struct list within its words",
-                });
+                return Err(Malformed { word: tag_at, expected: "a struct list within its words" });
             }
             #[expect(clippy::cast_possible_truncation, reason = "30 bits")]
             let len = len as u32;
-            return Ok(ListRef {
-                words: self,
-                at: tag_at + 1,
-                len,
-                size,
-                data_words,
-                pointer_count,
-            });
+            return Ok(ListRef { words: self, at: tag_at + 1, len, size, data_words, pointer_count });
         }
         let words = (count * size.bits() as u64).div_ceil(64);
-        let at = if words == 0 {
-            at
-        } else {
-            self.span(start, words, at)?
-        };
+        let at = if words == 0 { at } else { self.span(start, words, at)? };
         #[expect(clippy::cast_possible_truncation, reason = "29 bits")]
         let len = count as u32;
         let pointer_count = u16::from(size == ElementSize::Pointer);
-        Ok(ListRef {
-            words: self,
-            at,
-            len,
-            size,
-            data_words: 0,
-            pointer_count,
-        })
+        Ok(ListRef { words: self, at, len, size, data_words: 0, pointer_count })
     }
 
     /// The struct that the pointer at an index points at; `None` where it is null.
@@ -276,10 +227,7 @@ impl<'a> Words<'a> {
             return Ok(None);
         }
         if pointer & 3 != 0 {
-            return Err(Malformed {
-                word: at,
-                expected: "a struct pointer",
-            });
+            return Err(Malformed { word: at, expected: "a struct pointer" });
         }
         self.struct_at(at, pointer).map(Some)
     }
@@ -292,10 +240,7 @@ impl<'a> Words<'a> {
             return Ok(None);
         }
         if pointer & 3 != 1 || (pointer >> 32) & 7 != size as u64 {
-            return Err(Malformed {
-                word: at,
-                expected: "a list pointer of the field's element size",
-            });
+            return Err(Malformed { word: at, expected: "a list pointer of the field's element size" });
         }
         self.list_at(at, pointer).map(Some)
     }
@@ -309,10 +254,7 @@ impl<'a> Words<'a> {
         }
         // Kind and element size in one comparison: a list of bytes.
         if pointer & 0x7_0000_0003 != 0x2_0000_0001 {
-            return Err(Malformed {
-                word: at,
-                expected: "a list of bytes",
-            });
+            return Err(Malformed { word: at, expected: "a list of bytes" });
         }
         let len = (pointer >> 35) as usize;
         if len == 0 {
@@ -323,10 +265,7 @@ impl<'a> Words<'a> {
             .ok()
             .and_then(|start| self.bytes.get(start * WORD..start * WORD + len))
             .map(Some)
-            .ok_or(Malformed {
-                word: at,
-                expected: "a pointer to within the segment",
-            })
+            .ok_or(Malformed { word: at, expected: "a pointer to within the segment" })
     }
 
     /// The bytes of a `Text`, without its final NUL, not checked to be UTF-8; `None` where the pointer is null.
@@ -335,10 +274,7 @@ impl<'a> Words<'a> {
         match self.data_of(at)? {
             None => Ok(None),
             Some([text @ .., 0]) => Ok(Some(text)),
-            Some(_) => Err(Malformed {
-                word: at,
-                expected: "text that ends in NUL",
-            }),
+            Some(_) => Err(Malformed { word: at, expected: "text that ends in NUL" }),
         }
     }
 
@@ -349,10 +285,7 @@ impl<'a> Words<'a> {
             None => Ok(None),
             Some(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => Ok(Some(text)),
-                Err(_) => Err(Malformed {
-                    word: at,
-                    expected: "text in UTF-8",
-                }),
+                Err(_) => Err(Malformed { word: at, expected: "text in UTF-8" }),
             },
         }
     }
@@ -386,8 +319,7 @@ impl<'a> StructRef<'a> {
     /// What a pointer points at.
     #[inline]
     pub fn pointer(self, slot: u32) -> Read<Pointer<'a>> {
-        self.pointer_at(slot)
-            .map_or(Ok(Pointer::Null), |at| self.words.pointer(at))
+        self.pointer_at(slot).map_or(Ok(Pointer::Null), |at| self.words.pointer(at))
     }
 
     /// `N` bytes of the data section; zeros beyond it. `offset` in bytes.
@@ -399,9 +331,7 @@ impl<'a> StructRef<'a> {
     /// A bit of the data section; false beyond it.
     #[inline]
     pub fn bit(self, offset: usize) -> bool {
-        self.data
-            .get(offset / 8)
-            .is_some_and(|byte| byte >> (offset % 8) & 1 == 1)
+        self.data.get(offset / 8).is_some_and(|byte| byte >> (offset % 8) & 1 == 1)
     }
 
     /// A word of the data section; 0 beyond it.
@@ -465,11 +395,7 @@ impl<'a> ListRef<'a> {
     /// A bit of a list of Bool; false beyond its end.
     #[inline]
     pub fn bit(self, index: u32) -> bool {
-        index < self.len
-            && self
-                .bytes()
-                .get(index as usize / 8)
-                .is_some_and(|byte| byte >> (index % 8) & 1 == 1)
+        index < self.len && self.bytes().get(index as usize / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
     }
 
     /// Word index of a pointer of a list of pointers.
@@ -486,21 +412,14 @@ impl<'a> ListRef<'a> {
         }
         let step = u32::from(self.data_words) + u32::from(self.pointer_count);
         // In bounds: opening the list checked that all its elements are.
-        Some(self.words.struct_unchecked(
-            self.at + index * step,
-            self.data_words,
-            self.pointer_count,
-        ))
+        Some(self.words.struct_unchecked(self.at + index * step, self.data_words, self.pointer_count))
     }
 }
 
 /// Words of data and number of pointers in a struct pointer or tag.
 #[inline]
 fn struct_sizes(pointer: u64) -> (u16, u16) {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "16-bit fields of the pointer"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "16-bit fields of the pointer")]
     ((pointer >> 32) as u16, (pointer >> 48) as u16)
 }
 

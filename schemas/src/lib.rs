@@ -4,13 +4,7 @@
 //! the package in `generate/` makes this code from them.
 
 mod generated {
-    #![allow(
-        missing_docs,
-        unused_qualifications,
-        clippy::all,
-        clippy::pedantic,
-        clippy::unwrap_used
-    )]
+    #![allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic, clippy::unwrap_used)]
     #[rustfmt::skip]
     pub mod announcement_capnp;
     #[rustfmt::skip]

@@ -6,10 +6,7 @@ use capnp::message;
 use capnp::schema_capnp::{annotation, field, node, type_, value};
 use kapok_schemas::kapok_capnp as annotations;
 
-use super::{
-    DefaultValue, EnumType, Enumerant, FieldKind, FieldType, Metric, Schema, StructType, Type,
-    VectorSpace,
-};
+use super::{DefaultValue, EnumType, Enumerant, FieldKind, FieldType, Metric, Schema, StructType, Type, VectorSpace};
 use crate::error::{Error, Result};
 
 /// Id of json.capnp's `name`, which the stock tool honours.
@@ -26,10 +23,7 @@ impl Schema {
     pub fn insert_node(&mut self, node: node::Reader<'_>) -> Result<()> {
         let name = unqualified_name(node)?;
         if node.get_is_generic() {
-            return Err(Error::invalid(
-                name,
-                "a generic type cannot be part of a record; write it out for one type",
-            ));
+            return Err(Error::invalid(name, "a generic type cannot be part of a record; write it out for one type"));
         }
         match node.which().map_err(|e| unreadable(&name, &e))? {
             node::Struct(ty) => {
@@ -67,18 +61,9 @@ impl Schema {
                             json_name = Some(annotation_text(&name, note)?);
                         }
                     }
-                    enumerants.push(Enumerant {
-                        name: member,
-                        json_name,
-                        code_order: enumerant.get_code_order(),
-                    });
+                    enumerants.push(Enumerant { name: member, json_name, code_order: enumerant.get_code_order() });
                 }
-                self.insert_enum(EnumType {
-                    id: node.get_id(),
-                    name,
-                    scope: node.get_scope_id(),
-                    enumerants,
-                });
+                self.insert_enum(EnumType { id: node.get_id(), name, scope: node.get_scope_id(), enumerants });
             }
             _ => {}
         }
@@ -94,10 +79,7 @@ impl Schema {
     ///
     /// # Errors
     /// `Invalid` where a default value cannot be written.
-    pub fn encode_nodes(
-        &self,
-        mut nodes: capnp::struct_list::Builder<'_, node::Owned>,
-    ) -> Result<()> {
+    pub fn encode_nodes(&self, mut nodes: capnp::struct_list::Builder<'_, node::Owned>) -> Result<()> {
         let mut index = 0;
         for ty in self.structs() {
             encode_struct(ty, nodes.reborrow().get(index)).map_err(|e| unreadable(&ty.name, &e))?;
@@ -120,10 +102,7 @@ impl Schema {
             let root: kapok_schemas::manifest_capnp::manifest::Builder<'_> = scratch.init_root();
             self.encode_nodes(root.init_nodes(self.node_count()))?;
         }
-        let words = scratch
-            .into_reader()
-            .canonicalize()
-            .map_err(|e| unreadable("schema", &e))?;
+        let words = scratch.into_reader().canonicalize().map_err(|e| unreadable("schema", &e))?;
         Ok(*blake3::hash(capnp::Word::words_to_bytes(&words)).as_bytes())
     }
 }
@@ -137,11 +116,7 @@ fn unqualified_name(node: node::Reader<'_>) -> Result<String> {
 fn decode_field(owner: &str, field: field::Reader<'_>) -> Result<FieldType> {
     let name = text(owner, field.get_name())?;
     let path = format!("{owner}.{name}");
-    let ordinal = match field
-        .get_ordinal()
-        .which()
-        .map_err(|e| unreadable(&path, &e))?
-    {
+    let ordinal = match field.get_ordinal().which().map_err(|e| unreadable(&path, &e))? {
         field::ordinal::Explicit(ordinal) => Some(ordinal),
         field::ordinal::Implicit(()) => None,
     };
@@ -150,11 +125,7 @@ fn decode_field(owner: &str, field: field::Reader<'_>) -> Result<FieldType> {
         field::Slot(slot) => {
             let ty = decode_type(&path, readable(&path, slot.get_type())?)?;
             let default = decode_default(&path, &ty, readable(&path, slot.get_default_value())?)?;
-            FieldKind::Slot {
-                offset: slot.get_offset(),
-                ty,
-                default,
-            }
+            FieldKind::Slot { offset: slot.get_offset(), ty, default }
         }
     };
     let mut out = FieldType {
@@ -162,8 +133,7 @@ fn decode_field(owner: &str, field: field::Reader<'_>) -> Result<FieldType> {
         json_name: None,
         ordinal,
         code_order: field.get_code_order(),
-        discriminant: Some(field.get_discriminant_value())
-            .filter(|value| *value != NO_DISCRIMINANT),
+        discriminant: Some(field.get_discriminant_value()).filter(|value| *value != NO_DISCRIMINANT),
         kind,
         vector: None,
         null_of: None,
@@ -177,10 +147,7 @@ fn decode_field(owner: &str, field: field::Reader<'_>) -> Result<FieldType> {
             annotations::vector::ID => {
                 let value = readable(&path, note.get_value())?;
                 let Ok(value::Struct(value)) = value.which() else {
-                    return Err(Error::invalid(
-                        path,
-                        "annotation `vector` needs a VectorSpace",
-                    ));
+                    return Err(Error::invalid(path, "annotation `vector` needs a VectorSpace"));
                 };
                 let space: annotations::vector_space::Reader<'_> = readable(&path, value.get_as())?;
                 let metric = match space.get_metric() {
@@ -192,10 +159,7 @@ fn decode_field(owner: &str, field: field::Reader<'_>) -> Result<FieldType> {
                         return Err(Error::incompatible(path, format!("unknown metric: {e}")));
                     }
                 };
-                out.vector = Some(VectorSpace {
-                    dimension: space.get_dimension(),
-                    metric,
-                });
+                out.vector = Some(VectorSpace { dimension: space.get_dimension(), metric });
             }
             _ => {}
         }
@@ -244,10 +208,7 @@ fn decode_type(path: &str, ty: type_::Reader<'_>) -> Result<Type> {
 }
 
 fn refused(path: &str, what: &str) -> Error {
-    Error::invalid(
-        path,
-        format!("{what} cannot be a record field; use a struct, a union or Data"),
-    )
+    Error::invalid(path, format!("{what} cannot be a record field; use a struct, a union or Data"))
 }
 
 fn decode_default(path: &str, ty: &Type, value: value::Reader<'_>) -> Result<DefaultValue> {
@@ -266,11 +227,7 @@ fn decode_default(path: &str, ty: &Type, value: value::Reader<'_>) -> Result<Def
         value::Float64(v) => v.to_bits(),
         value::Text(v) => {
             let v = readable(path, v)?;
-            return if v.is_empty() {
-                Ok(DefaultValue::Zero)
-            } else {
-                pointer_default(path, |root| root.set_as(v))
-            };
+            return if v.is_empty() { Ok(DefaultValue::Zero) } else { pointer_default(path, |root| root.set_as(v)) };
         }
         value::Data(v) => {
             let v = readable(path, v)?;
@@ -281,20 +238,13 @@ fn decode_default(path: &str, ty: &Type, value: value::Reader<'_>) -> Result<Def
             };
         }
         value::List(v) | value::Struct(v) | value::AnyPointer(v) => {
-            return if v.is_null() {
-                Ok(DefaultValue::Zero)
-            } else {
-                pointer_default(path, |root| root.set_as(v))
-            };
+            return if v.is_null() { Ok(DefaultValue::Zero) } else { pointer_default(path, |root| root.set_as(v)) };
         }
     };
     match (bits, ty.is_pointer()) {
         (0, _) => Ok(DefaultValue::Zero),
         (_, false) => Ok(DefaultValue::Bits(bits)),
-        (_, true) => Err(Error::invalid(
-            path,
-            "default value of another type than the field",
-        )),
+        (_, true) => Err(Error::invalid(path, "default value of another type than the field")),
     }
 }
 
@@ -304,13 +254,8 @@ fn pointer_default(
 ) -> Result<DefaultValue> {
     let mut scratch = message::Builder::new_default();
     set(&mut scratch.init_root()).map_err(|e| unreadable(path, &e))?;
-    let words = scratch
-        .into_reader()
-        .canonicalize()
-        .map_err(|e| unreadable(path, &e))?;
-    Ok(DefaultValue::Pointer(Arc::from(
-        capnp::Word::words_to_bytes(&words),
-    )))
+    let words = scratch.into_reader().canonicalize().map_err(|e| unreadable(path, &e))?;
+    Ok(DefaultValue::Pointer(Arc::from(capnp::Word::words_to_bytes(&words))))
 }
 
 fn encode_struct(ty: &StructType, mut node: node::Builder<'_>) -> capnp::Result<()> {
@@ -319,11 +264,7 @@ fn encode_struct(ty: &StructType, mut node: node::Builder<'_>) -> capnp::Result<
     node.set_display_name(ty.name.as_str());
     if !ty.key.is_empty() {
         let mut notes = node.reborrow().init_annotations(1);
-        set_text_annotation(
-            notes.reborrow().get(0),
-            annotations::key::ID,
-            &ty.key.join(","),
-        );
+        set_text_annotation(notes.reborrow().get(0), annotations::key::ID, &ty.key.join(","));
     }
     let mut out = node.init_struct();
     out.set_data_word_count(ty.data_words);
@@ -370,8 +311,7 @@ fn encode_field(field: &FieldType, mut out: field::Builder<'_>) -> capnp::Result
         if let Some(space) = field.vector {
             let mut note = notes.reborrow().get(index);
             note.set_id(annotations::vector::ID);
-            let mut value: annotations::vector_space::Builder<'_> =
-                note.init_value().init_struct().init_as();
+            let mut value: annotations::vector_space::Builder<'_> = note.init_value().init_struct().init_as();
             value.set_dimension(space.dimension);
             value.set_metric(match space.metric {
                 Metric::Unspecified => annotations::Metric::Unspecified,
@@ -383,11 +323,7 @@ fn encode_field(field: &FieldType, mut out: field::Builder<'_>) -> capnp::Result
     }
     match &field.kind {
         FieldKind::Group(id) => out.init_group().set_type_id(*id),
-        FieldKind::Slot {
-            offset,
-            ty,
-            default,
-        } => {
+        FieldKind::Slot { offset, ty, default } => {
             let mut slot = out.init_slot();
             slot.set_offset(*offset);
             slot.set_had_explicit_default(*default != DefaultValue::Zero);
@@ -420,15 +356,8 @@ fn encode_type(ty: &Type, mut out: type_::Builder<'_>) {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "defaults hold bits of the field's own width"
-)]
-fn encode_default(
-    ty: &Type,
-    default: &DefaultValue,
-    mut out: value::Builder<'_>,
-) -> capnp::Result<()> {
+#[expect(clippy::cast_possible_truncation, reason = "defaults hold bits of the field's own width")]
+fn encode_default(ty: &Type, default: &DefaultValue, mut out: value::Builder<'_>) -> capnp::Result<()> {
     let bits = default.bits();
     match ty {
         Type::Void => out.set_void(()),
@@ -455,19 +384,12 @@ fn encode_default(
                 return Ok(());
             };
             let segments: &[&[u8]] = &[words];
-            let message = message::Reader::new(
-                message::SegmentArray::new(segments),
-                message::ReaderOptions::new(),
-            );
+            let message = message::Reader::new(message::SegmentArray::new(segments), message::ReaderOptions::new());
             match ty {
                 Type::Text => out.set_text(message.get_root::<capnp::text::Reader<'_>>()?),
                 Type::Data => out.set_data(message.get_root::<capnp::data::Reader<'_>>()?),
-                Type::List(_) => out
-                    .init_list()
-                    .set_as(message.get_root::<capnp::any_pointer::Reader<'_>>()?)?,
-                _ => out
-                    .init_struct()
-                    .set_as(message.get_root::<capnp::any_pointer::Reader<'_>>()?)?,
+                Type::List(_) => out.init_list().set_as(message.get_root::<capnp::any_pointer::Reader<'_>>()?)?,
+                _ => out.init_struct().set_as(message.get_root::<capnp::any_pointer::Reader<'_>>()?)?,
             }
         }
     }
@@ -478,9 +400,7 @@ fn encode_enum(ty: &EnumType, mut node: node::Builder<'_>) {
     node.set_id(ty.id);
     node.set_scope_id(ty.scope);
     node.set_display_name(ty.name.as_str());
-    let mut enumerants = node
-        .init_enum()
-        .init_enumerants(u32::try_from(ty.enumerants.len()).unwrap_or(u32::MAX));
+    let mut enumerants = node.init_enum().init_enumerants(u32::try_from(ty.enumerants.len()).unwrap_or(u32::MAX));
     for (index, enumerant) in (0..).zip(&ty.enumerants) {
         let mut out = enumerants.reborrow().get(index);
         out.set_name(enumerant.name.as_str());
@@ -499,17 +419,12 @@ fn set_text_annotation(mut note: annotation::Builder<'_>, id: u64, text: &str) {
 fn annotation_text(path: &str, note: annotation::Reader<'_>) -> Result<String> {
     match readable(path, note.get_value())?.which() {
         Ok(value::Text(value)) => text(path, value),
-        _ => Err(Error::invalid(
-            path,
-            format!("annotation {:#018x} needs a text", note.get_id()),
-        )),
+        _ => Err(Error::invalid(path, format!("annotation {:#018x} needs a text", note.get_id()))),
     }
 }
 
 fn text(path: &str, text: capnp::Result<capnp::text::Reader<'_>>) -> Result<String> {
-    readable(path, text)?
-        .to_string()
-        .map_err(|_| Error::invalid(path, "schema holds a name that is not UTF-8"))
+    readable(path, text)?.to_string().map_err(|_| Error::invalid(path, "schema holds a name that is not UTF-8"))
 }
 
 fn readable<T>(path: &str, result: capnp::Result<T>) -> Result<T> {

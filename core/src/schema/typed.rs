@@ -30,11 +30,7 @@ impl Schema {
                 continue;
             }
             schema.insert_node(ty.get_proto())?;
-            for field in ty
-                .get_fields()
-                .map_err(|e| Error::invalid("schema", e.to_string()))?
-                .iter()
-            {
+            for field in ty.get_fields().map_err(|e| Error::invalid("schema", e.to_string()))?.iter() {
                 visit(&mut schema, &mut open, field.get_type())?;
             }
         }
@@ -64,16 +60,11 @@ mod tests {
 
     #[test]
     fn generated_types_survive_the_trip_through_nodes() {
-        for (schema, id) in [
-            Schema::of::<movie::Owned>().unwrap(),
-            Schema::of::<kinds::Owned>().unwrap(),
-        ] {
+        for (schema, id) in [Schema::of::<movie::Owned>().unwrap(), Schema::of::<kinds::Owned>().unwrap()] {
             assert!(!schema.get_struct(id).unwrap().key.is_empty());
             let mut message = capnp::message::Builder::new_default();
             let root: manifest::Builder<'_> = message.init_root();
-            schema
-                .encode_nodes(root.init_nodes(schema.node_count()))
-                .unwrap();
+            schema.encode_nodes(root.init_nodes(schema.node_count())).unwrap();
             let mut again = Schema::new();
             let root: manifest::Reader<'_> = message.get_root_as_reader().unwrap();
             for node in root.get_nodes().unwrap() {
