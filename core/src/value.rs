@@ -1,6 +1,12 @@
 //! A record that no generated code knows, on its way into a segment: what JSON lines and serde values become first.
+//!
+//! [`Value::from_json`] reads one JSON text, [`Value::from_serde`] any type that derives `Serialize`.
 
 use std::borrow::Cow;
+
+mod json;
+mod names;
+mod ser;
 
 /// A value of any type, owned.
 #[derive(Clone, Debug, PartialEq)]

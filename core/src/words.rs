@@ -179,6 +179,13 @@ impl<'a> Words<'a> {
         Ok(self.struct_unchecked(start, data_words, pointer_count))
     }
 
+    /// A struct of known place and size; `None` where it is not within the segment.
+    #[inline]
+    pub fn struct_within(self, start: u32, data_words: u16, pointer_count: u16) -> Option<StructRef<'a>> {
+        let end = start as usize + data_words as usize + pointer_count as usize;
+        (end <= self.len()).then(|| self.struct_unchecked(start, data_words, pointer_count))
+    }
+
     /// A struct whose words are known to lie within the segment.
     #[inline]
     fn struct_unchecked(self, start: u32, data_words: u16, pointer_count: u16) -> StructRef<'a> {

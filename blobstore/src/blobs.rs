@@ -1,0 +1,100 @@
+//! How do blobs come into a store and out of it?
+
+use bytes::Bytes;
+
+use crate::blob::{BlobEntry, BlobId, BlobKind};
+use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::token::now_unix_ms;
+
+/// Hashing less than this is not worth a thread.
+const HASH_HERE_BYTES: usize = 1 << 20;
+
+/// What a put came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// The blob was written.
+    Written,
+    /// The blob was there, complete and young enough that retention leaves it alone.
+    AlreadyThere,
+}
+
+impl Store {
+    /// Puts a blob. When this returns, it is whole and durable under its id, or not there at all.
+    ///
+    /// A blob that is there with the same length is not written again, unless it is older than half the grace period:
+    /// retention may be about to delete it, so it is put again. `id` must be the id of `bytes`.
+    pub async fn put(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<PutOutcome> {
+        debug_assert_eq!(id, BlobId::of(&bytes), "a blob is named by its hash");
+        let key = kind.key(id);
+        if let Some(found) = self.objects.look(&key).await? {
+            let age_ms = now_unix_ms().saturating_sub(found.modified_unix_ms);
+            let half_grace_ms = i64::try_from((self.settings().grace / 2).as_millis()).unwrap_or(i64::MAX);
+            if found.bytes == bytes.len() as u64 && age_ms < half_grace_ms {
+                return Ok(PutOutcome::AlreadyThere);
+            }
+        }
+        self.objects.put(&key, bytes).await?;
+        Ok(PutOutcome::Written)
+    }
+
+    /// Gets a blob of `bytes` bytes: a map of the store's own file where there is one, else checked against its id.
+    ///
+    /// The bytes start at a multiple of eight. A mapped blob was hashed when it was written; only its length is
+    /// checked here. [`check_file`](Self::check_file) hashes it again.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or [`Error::Corrupt`] for another length or content.
+    pub async fn get(&self, kind: BlobKind, id: BlobId, bytes: u64) -> Result<Bytes> {
+        let key = kind.key(id);
+        let fetched =
+            self.objects.fetch(&key, bytes).await?.ok_or_else(|| Error::NotFound { name: self.objects.name(&key) })?;
+        if !fetched.mapped {
+            check_hash(&self.objects.name(&key), id, fetched.bytes.clone()).await?;
+        }
+        Ok(fetched.bytes)
+    }
+
+    /// The length of a blob, or `None` where there is none.
+    pub async fn contains(&self, kind: BlobKind, id: BlobId) -> Result<Option<u64>> {
+        Ok(self.objects.look(&kind.key(id)).await?.map(|found| found.bytes))
+    }
+
+    /// Deletes a blob; one that is not there is deleted already. Maps of it stay readable.
+    pub async fn delete(&self, kind: BlobKind, id: BlobId) -> Result<()> {
+        self.objects.delete(&kind.key(id)).await
+    }
+
+    /// The blobs of a kind, in the order of their ids. Foreign files of the folder are left out.
+    pub async fn list(&self, kind: BlobKind) -> Result<Vec<BlobEntry>> {
+        let listed = self.objects.list(Some(kind.folder())).await?;
+        Ok(listed
+            .into_iter()
+            .filter_map(|file| {
+                Some(BlobEntry {
+                    id: blob_of(kind, &file.key)?,
+                    bytes: file.bytes,
+                    modified_unix_ms: file.modified_unix_ms,
+                })
+            })
+            .collect())
+    }
+}
+
+/// The id of a file of the kind's folder, or `None` for a foreign file.
+pub(crate) fn blob_of(kind: BlobKind, key: &str) -> Option<BlobId> {
+    key.strip_prefix(kind.folder())?.strip_prefix('/')?.parse().ok()
+}
+
+/// Refuses bytes that are not those of the id.
+pub(crate) async fn check_hash(name: &str, id: BlobId, bytes: Bytes) -> Result<()> {
+    let found = if bytes.len() < HASH_HERE_BYTES {
+        BlobId::of(&bytes)
+    } else {
+        match tokio::task::spawn_blocking(move || BlobId::of(&bytes)).await {
+            Ok(found) => found,
+            Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+        }
+    };
+    if found == id { Ok(()) } else { Err(Error::corrupt(name, 0, format!("hash {id}"), format!("hash {found}"))) }
+}

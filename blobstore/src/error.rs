@@ -1,0 +1,193 @@
+//! What can go wrong, and what does the caller do next?
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The result of an operation on a store.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation on a store failed. [`Error::kind`] says what to do next.
+///
+/// The text of an error includes that of its cause, so one line tells all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file is not there.
+    #[error("file not found: name={name}")]
+    NotFound {
+        /// The file.
+        name: String,
+    },
+    /// The place is not a store, or not yet.
+    #[error("not a store: location={location} reason={reason}; open it for writing once, or check the location")]
+    NotAStore {
+        /// The location as given.
+        location: String,
+        /// What was found there.
+        reason: String,
+    },
+    /// The version was retired: its manifest is a stub, its blobs may be gone.
+    #[error("version was retired: version={version} name={name}; use a newer version")]
+    Retired {
+        /// The version.
+        version: u64,
+        /// Its manifest file.
+        name: String,
+    },
+    /// A file is not what its name, its length or its checksum says.
+    #[error(
+        "file is corrupt: name={name} offset={offset} expected={expected} found={found}; restore it from a copy, or publish a new version"
+    )]
+    Corrupt {
+        /// The file.
+        name: String,
+        /// Where in the file, in bytes.
+        offset: u64,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A file was written by a newer release, in a format that this one does not know.
+    #[error("file needs a newer release: name={name} {requirement}; upgrade to a release that knows it")]
+    Incompatible {
+        /// The file.
+        name: String,
+        /// `format_version=…` or `required_feature=…`.
+        requirement: String,
+    },
+    /// Other writers were faster, again and again.
+    #[error("lost every race for the next announcement: attempts={attempts} sequence={sequence}; try again")]
+    Outrun {
+        /// How many creates were lost.
+        attempts: u32,
+        /// The sequence that was tried last.
+        sequence: u64,
+    },
+    /// The store's backend refused or failed.
+    #[error(
+        "store failed: operation={operation} name={name} cause={source}; check that the store can be reached, has room and may be written to"
+    )]
+    Backend {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        name: String,
+        /// The backend's own error.
+        source: object_store::Error,
+    },
+    /// The store did not answer in time.
+    #[error("store did not answer in time: operation={operation} name={name} waited_ms={}; try again, or allow more in the settings", waited.as_millis())]
+    TimedOut {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        name: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// A local folder or file could not be read, made, mapped or watched.
+    #[error("store failed: operation={operation} name={} cause={source}; check that the folder exists, has room and may be written to", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The local folder cannot be watched.
+    #[error("folder cannot be watched: name={} cause={source}; poll instead", path.display())]
+    Watch {
+        /// The folder.
+        path: PathBuf,
+        /// The watcher's error.
+        source: notify::Error,
+    },
+    /// The location is not one that this release can open.
+    #[error(
+        "location is not understood: location={location} reason={reason}; give a folder, file:///path or memory://NAME"
+    )]
+    Location {
+        /// The location as given.
+        location: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The place holds files of somebody else, so no store is made in it.
+    #[error("place is not empty and not a store: location={location} first_file={file}; choose an empty place")]
+    NotEmpty {
+        /// The location as given.
+        location: String,
+        /// One of the files found.
+        file: String,
+    },
+    /// The backend breaks the one promise that a store needs.
+    #[error(
+        "concurrent creates of one name had winners={winners} instead of 1: location={location}; use a backend with conditional writes"
+    )]
+    NoConditionalWrites {
+        /// The location as given.
+        location: String,
+        /// How many of eight creates succeeded.
+        winners: usize,
+    },
+    /// An argument makes no sense.
+    #[error("invalid argument: {argument}={found} expected={expected}")]
+    Argument {
+        /// Which one.
+        argument: &'static str,
+        /// What it was.
+        found: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+}
+
+/// What the caller of a failed operation does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// It is not there (any more): read the announcement log again, or check the location.
+    NotFound,
+    /// Stored bytes are wrong: keep the version in use and tell an operator; trying again does not help.
+    Corrupt,
+    /// This release is too old for the file: keep the version in use and upgrade.
+    Incompatible,
+    /// Somebody else was first: read the present state and decide again.
+    Conflict,
+    /// The store cannot do it now: keep what you have, try again later, look at the cause.
+    Unavailable,
+    /// The request itself is wrong: correct it.
+    Invalid,
+}
+
+impl Error {
+    /// What to do next.
+    pub fn kind(&self) -> ErrorKind {
+        use object_store::Error as Backend;
+        match self {
+            Self::NotFound { .. } | Self::NotAStore { .. } | Self::Retired { .. } => ErrorKind::NotFound,
+            Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Incompatible { .. } => ErrorKind::Incompatible,
+            Self::Outrun { .. } => ErrorKind::Conflict,
+            Self::Backend { source, .. } => match source {
+                Backend::NotFound { .. } => ErrorKind::NotFound,
+                Backend::InvalidPath { .. }
+                | Backend::NotSupported { .. }
+                | Backend::NotImplemented { .. }
+                | Backend::UnknownConfigurationKey { .. } => ErrorKind::Invalid,
+                _ => ErrorKind::Unavailable,
+            },
+            Self::TimedOut { .. } | Self::Io { .. } | Self::Watch { .. } => ErrorKind::Unavailable,
+            Self::Location { .. }
+            | Self::NotEmpty { .. }
+            | Self::NoConditionalWrites { .. }
+            | Self::Argument { .. } => ErrorKind::Invalid,
+        }
+    }
+
+    pub(crate) fn corrupt(name: &str, offset: u64, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::Corrupt { name: name.to_owned(), offset, expected: expected.into(), found: found.into() }
+    }
+}

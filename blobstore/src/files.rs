@@ -1,0 +1,217 @@
+//! What lies in a store, and is each file what it should be?
+
+use std::path::{Path, PathBuf};
+
+use crate::announcement::Announcement;
+use crate::blob::{BlobId, BlobKind};
+use crate::blobs::{blob_of, check_hash};
+use crate::error::{Error, Result};
+use crate::marker::{MARKER, Marker};
+use crate::numbered::{ANNOUNCEMENTS, MANIFESTS, number};
+use crate::objects::Listed;
+use crate::probe::is_leftover;
+use crate::sealed::{SealedKind, open_sealed};
+use crate::store::Store;
+use crate::token::{now_unix_ms, unix_ms};
+
+/// A file of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileEntry {
+    /// Its name relative to the store, with slashes.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// When it was last written, in milliseconds since 1970.
+    pub modified_unix_ms: i64,
+    /// What its name says it is.
+    pub what: FileKind,
+}
+
+/// What a file of a store is, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FileKind {
+    /// `dataset`
+    Marker,
+    /// `manifests/<version>`, retired or not.
+    Manifest(u64),
+    /// `announcements/<sequence>`
+    Announcement(u64),
+    /// `segments/<id>`, `indexes/<id>` or `tombstones/<id>`.
+    Blob(BlobKind, BlobId),
+    /// None of a store's: somebody else's, or what a writer that died left behind.
+    Foreign,
+}
+
+impl FileKind {
+    fn of(key: &str) -> Self {
+        if key == MARKER {
+            return Self::Marker;
+        }
+        if let Some(version) = number(MANIFESTS, key) {
+            return Self::Manifest(version);
+        }
+        if let Some(sequence) = number(ANNOUNCEMENTS, key) {
+            return Self::Announcement(sequence);
+        }
+        BlobKind::ALL.into_iter().find_map(|kind| Some(Self::Blob(kind, blob_of(kind, key)?))).unwrap_or(Self::Foreign)
+    }
+}
+
+impl Store {
+    /// Every file under the store's prefix, in the order of the names.
+    pub async fn files(&self) -> Result<Vec<FileEntry>> {
+        let listed = match &self.objects.root {
+            // The backend hides the files that an interrupted write leaves in a folder.
+            Some(root) => walk(root.clone()).await?,
+            None => self.objects.list(None).await?,
+        };
+        let entry = |file: Listed| FileEntry {
+            what: FileKind::of(&file.key),
+            name: file.key,
+            bytes: file.bytes,
+            modified_unix_ms: file.modified_unix_ms,
+        };
+        Ok(listed.into_iter().map(entry).collect())
+    }
+
+    /// Deletes what writers that died left behind, once it is older than the grace period. Returns what was deleted.
+    ///
+    /// That is what a folder's `name#1` files are, written beside their place and never moved into it, and the files of
+    /// an interrupted probe. Other foreign files stay.
+    pub async fn remove_debris(&self) -> Result<Vec<FileEntry>> {
+        let grace_ms = i64::try_from(self.settings().grace.as_millis()).unwrap_or(i64::MAX);
+        let newest = now_unix_ms().saturating_sub(grace_ms);
+        let mut removed = self.files().await?;
+        removed.retain(|file| is_debris(&file.name) && file.modified_unix_ms <= newest);
+        for file in &removed {
+            match &self.objects.root {
+                Some(root) => remove(&root.join(&file.name))?,
+                None => self.objects.delete(&file.name).await?,
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Checks all of a file: a blob against its id, the others against their checksum and their name.
+    ///
+    /// A foreign file has nothing to be checked against and passes; what to make of it is for the caller to say.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] or [`Error::Incompatible`] for what is wrong, [`Error::NotFound`] where the file is gone.
+    pub async fn check_file(&self, entry: &FileEntry) -> Result<()> {
+        let name = self.objects.name(&entry.name);
+        let gone = || Error::NotFound { name: name.clone() };
+        match entry.what {
+            FileKind::Foreign => Ok(()),
+            FileKind::Blob(_, id) => {
+                let fetched = self.objects.fetch(&entry.name, entry.bytes).await?.ok_or_else(gone)?;
+                check_hash(&name, id, fetched.bytes).await
+            }
+            FileKind::Marker => {
+                let file = self.objects.read(&entry.name).await?.ok_or_else(gone)?;
+                Marker::open(&name, &file).map(drop)
+            }
+            FileKind::Announcement(sequence) => {
+                let file = self.objects.read(&entry.name).await?.ok_or_else(gone)?;
+                Announcement::open(&name, sequence, &file).map(drop)
+            }
+            FileKind::Manifest(_) => {
+                let file = self.objects.read(&entry.name).await?.ok_or_else(gone)?;
+                let sealed = open_sealed(&name, &file)?;
+                match sealed.kind {
+                    SealedKind::RetiredManifest => Ok(()),
+                    _ => sealed.payload_of(&name, SealedKind::Manifest).map(drop),
+                }
+            }
+        }
+    }
+}
+
+/// Whether a foreign file is what an interrupted write or probe leaves.
+fn is_debris(key: &str) -> bool {
+    let prepared = key.rsplit_once('#').is_some_and(|(place, suffix)| {
+        let digits = !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_digit());
+        digits && FileKind::of(place) != FileKind::Foreign
+    });
+    prepared || is_leftover(key)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Io { operation: "delete", path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Every file under the folder, by its path relative to it.
+async fn walk(root: PathBuf) -> Result<Vec<Listed>> {
+    let walked = tokio::task::spawn_blocking(move || {
+        let mut found = Vec::new();
+        walk_folder(&root, "", &mut found)?;
+        found.sort_by(|a: &Listed, b| a.key.cmp(&b.key));
+        Ok(found)
+    });
+    match walked.await {
+        Ok(found) => found,
+        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+    }
+}
+
+fn walk_folder(folder: &Path, prefix: &str, found: &mut Vec<Listed>) -> Result<()> {
+    let failed = |path: &Path, source| Error::Io { operation: "list", path: path.to_owned(), source };
+    for entry in std::fs::read_dir(folder).map_err(|source| failed(folder, source))? {
+        let entry = entry.map_err(|source| failed(folder, source))?;
+        let path = entry.path();
+        let key = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let meta = match std::fs::metadata(&path) {
+            Ok(meta) => meta,
+            // Deleted since the folder was read, or a dangling link.
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(source) => return Err(failed(&path, source)),
+        };
+        // A linked folder could lead back here.
+        if meta.is_dir() && !path.is_symlink() {
+            walk_folder(&path, &format!("{key}/"), found)?;
+        } else if meta.is_file() {
+            found.push(Listed { key, bytes: meta.len(), modified_unix_ms: meta.modified().map_or(0, unix_ms) });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_what_a_file_is() {
+        let id = BlobId::of(b"x");
+        for (name, what) in [
+            ("dataset".to_owned(), FileKind::Marker),
+            (format!("manifests/{:020}", 7), FileKind::Manifest(7)),
+            (format!("announcements/{:020}", 8), FileKind::Announcement(8)),
+            (format!("indexes/{id}"), FileKind::Blob(BlobKind::Index, id)),
+            (format!("indexes/{id}#1"), FileKind::Foreign),
+            (format!("segments/deeper/{id}"), FileKind::Foreign),
+            ("manifests/7".to_owned(), FileKind::Foreign),
+            ("readme.txt".to_owned(), FileKind::Foreign),
+        ] {
+            assert_eq!(FileKind::of(&name), what, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_the_leavings_of_writers_are_debris() {
+        let id = BlobId::of(b"x");
+        for name in [format!("segments/{id}#12"), format!("manifests/{:020}#1", 7), "dataset#1".to_owned()] {
+            assert!(is_debris(&name), "{name}");
+        }
+        for name in [format!("segments/{id}"), "notes#1".to_owned(), format!("segments/{id}#"), "a#b".to_owned()] {
+            assert!(!is_debris(&name), "{name}");
+        }
+    }
+}

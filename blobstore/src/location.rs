@@ -1,0 +1,127 @@
+//! Which backend does a location name?
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use url::Url;
+
+use crate::error::{Error, Result};
+
+/// A location, understood but not yet looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Location {
+    /// `memory://NAME`
+    Memory(String),
+    /// `file:///path`, or a path.
+    Folder(PathBuf),
+}
+
+/// The stores in memory: one per name, for as long as the process lives.
+static MEMORY: LazyLock<Mutex<HashMap<String, Arc<InMemory>>>> = LazyLock::new(Mutex::default);
+
+impl Location {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let refuse = |reason: &str| Error::Location { location: text.to_owned(), reason: reason.to_owned() };
+        if text.is_empty() {
+            return Err(refuse("it is empty"));
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Ok(Self::Folder(PathBuf::from(text)));
+        };
+        match scheme {
+            "memory" if rest.is_empty() => Err(refuse("a store in memory needs a name")),
+            "memory" => Ok(Self::Memory(rest.to_owned())),
+            "file" => Url::parse(text)
+                .ok()
+                .and_then(|url| url.to_file_path().ok())
+                .map(Self::Folder)
+                .ok_or_else(|| refuse("a file URL has three slashes and an absolute path")),
+            _ => Err(refuse(&format!("scheme {scheme} is not supported"))),
+        }
+    }
+
+    /// The backend, and the folder where it is one. The folder must exist.
+    pub(crate) fn backend(&self, location: &str) -> Result<(Arc<dyn ObjectStore>, Option<PathBuf>)> {
+        match self {
+            Self::Memory(name) => {
+                let mut stores = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok((Arc::clone(stores.entry(name.clone()).or_default()) as _, None))
+            }
+            Self::Folder(path) => {
+                let root = path.canonicalize().map_err(|source| match source.kind() {
+                    std::io::ErrorKind::NotFound => Error::NotAStore {
+                        location: location.to_owned(),
+                        reason: "the folder does not exist".to_owned(),
+                    },
+                    _ => Error::Io { operation: "open", path: path.clone(), source },
+                })?;
+                if !root.is_dir() {
+                    return Err(Error::NotAStore {
+                        location: location.to_owned(),
+                        reason: "it is a file, not a folder".to_owned(),
+                    });
+                }
+                // Flushes files and the folders that name them, so that what was put survives a power cut.
+                let files = LocalFileSystem::new_with_prefix(&root)
+                    .map_err(|source| Error::Backend { operation: "open", name: location.to_owned(), source })?
+                    .with_fsync(true);
+                Ok((Arc::new(files), Some(root)))
+            }
+        }
+    }
+
+    /// Makes the folder and those above it, durably. Does nothing where there are no folders.
+    pub(crate) fn create(&self) -> Result<()> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Folder(path) => create_folder(path),
+        }
+    }
+}
+
+/// Makes a folder and those above it, and flushes each folder that gained an entry.
+pub(crate) fn create_folder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let failed = |source| Error::Io { operation: "create folder", path: path.to_owned(), source };
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_folder(parent)?;
+    match std::fs::create_dir(path) {
+        Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(source) => Err(failed(source)),
+        Ok(()) if cfg!(unix) => std::fs::File::open(parent).and_then(|folder| folder.sync_all()).map_err(failed),
+        Ok(()) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    #[test]
+    fn paths_and_urls_are_understood() {
+        let folder = |path: &str| Location::Folder(PathBuf::from(path));
+        assert_eq!(Location::parse("data/movies").expect("path"), folder("data/movies"));
+        assert_eq!(Location::parse("/srv/movies").expect("path"), folder("/srv/movies"));
+        assert_eq!(Location::parse("file:///srv/my%20movies").expect("url"), folder("/srv/my movies"));
+        assert_eq!(Location::parse("memory://a/b").expect("url"), Location::Memory("a/b".to_owned()));
+    }
+
+    #[test]
+    fn other_schemes_are_refused_with_what_works() {
+        for text in ["s3://bucket/x", "", "memory://", "file://host/share/x"] {
+            let error = Location::parse(text).expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{text}");
+            assert!(error.to_string().contains("file:///path or memory://NAME"), "{error}");
+        }
+    }
+}

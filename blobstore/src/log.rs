@@ -1,0 +1,90 @@
+//! What does the announcement log say, and how does it grow?
+
+use futures::{StreamExt, TryStreamExt};
+
+use crate::announcement::{Announcement, AnnouncementDraft};
+use crate::error::{Error, Result};
+use crate::numbered::{ANNOUNCEMENTS, key, tail};
+use crate::objects::Created;
+use crate::store::Store;
+use crate::token::{fresh_token, now_unix_ms};
+
+/// After so many lost creates something is wrong, or the log is busier than it should ever be.
+const ATTEMPTS: u32 = 1_000;
+/// How many entries of the log are read at once.
+const READS_IN_FLIGHT: usize = 8;
+
+impl Store {
+    /// Appends an entry to the log.
+    ///
+    /// `decide` sees the latest entry and says what the next one holds, or `None` for nothing to do. Where another
+    /// writer was faster it is asked again with that writer's entry, so that no entry is made in ignorance of the one
+    /// before. A lost reply is settled by the entry's token.
+    ///
+    /// # Errors
+    /// [`Error::Outrun`] after a thousand lost races. After [`Error::Backend`] and [`Error::TimedOut`] the entry may
+    /// be there or not: read the latest and decide again.
+    pub async fn announce(
+        &self,
+        mut decide: impl FnMut(Option<&Announcement>) -> Option<AnnouncementDraft>,
+    ) -> Result<Option<Announcement>> {
+        let mut latest = self.latest_announcement(None).await?;
+        for _ in 0..ATTEMPTS {
+            let Some(draft) = decide(latest.as_ref()) else {
+                return Ok(None);
+            };
+            let sequence = latest.as_ref().map_or(1, |entry| entry.sequence.saturating_add(1));
+            let entry = Announcement {
+                sequence,
+                announced: draft.announced,
+                pinned: draft.pinned,
+                action: draft.action,
+                by: draft.by,
+                reason: draft.reason,
+                created_unix_ms: now_unix_ms(),
+                token: fresh_token(),
+            };
+            match self.objects.create(&key(ANNOUNCEMENTS, sequence), entry.encode()).await? {
+                Created::Won => return Ok(Some(entry)),
+                Created::Lost => latest = self.latest_announcement(Some(sequence)).await?,
+            }
+        }
+        let sequence = latest.map_or(0, |entry| entry.sequence);
+        Err(Error::Outrun { attempts: ATTEMPTS, sequence })
+    }
+
+    /// The latest entry, or `None` where nothing was announced yet.
+    ///
+    /// It is looked for from `hint` on, the sequence of an entry seen earlier, with no listing: three requests where
+    /// nothing is new, and about twice the logarithm of the number of new entries otherwise. A wrong hint costs time
+    /// only. To poll, ask for the next [`announcement`](Self::announcement) instead: one request.
+    pub async fn latest_announcement(&self, hint: Option<u64>) -> Result<Option<Announcement>> {
+        match tail(&self.objects, ANNOUNCEMENTS, hint.unwrap_or(0)).await? {
+            0 => Ok(None),
+            last => self.announcement(last).await,
+        }
+    }
+
+    /// The entry of a sequence, or `None` where there is none yet. A consumer polls for the one after its last.
+    pub async fn announcement(&self, sequence: u64) -> Result<Option<Announcement>> {
+        let key = key(ANNOUNCEMENTS, sequence);
+        let Some(file) = self.objects.read(&key).await? else {
+            return Ok(None);
+        };
+        Announcement::open(&self.objects.name(&key), sequence, &file).map(Some)
+    }
+
+    /// The whole log, in order.
+    pub async fn announcements(&self) -> Result<Vec<Announcement>> {
+        let last = tail(&self.objects, ANNOUNCEMENTS, 0).await?;
+        futures::stream::iter(1..=last)
+            .map(async |sequence| {
+                self.announcement(sequence)
+                    .await?
+                    .ok_or_else(|| Error::NotFound { name: self.objects.name(&key(ANNOUNCEMENTS, sequence)) })
+            })
+            .buffered(READS_IN_FLIGHT)
+            .try_collect()
+            .await
+    }
+}

@@ -1,0 +1,27 @@
+//! How do a file's bytes become memory without a copy?
+//!
+//! This is the only file of the crate with unsafe code: one map, whole and read-only.
+
+#![expect(unsafe_code, reason = "mapping a file is unsafe; it is done here and nowhere else")]
+
+use std::fs::File;
+use std::io;
+
+use bytes::Bytes;
+use memmap2::Mmap;
+
+/// Maps a whole file, read-only. The map starts on a page and lives until the last clone of the bytes is dropped.
+///
+/// An empty file cannot be mapped and gives empty bytes.
+pub(crate) fn map(file: &File) -> io::Result<Bytes> {
+    if file.metadata()?.len() == 0 {
+        return Ok(Bytes::new());
+    }
+    // SAFETY: the bytes behind a map must not change and the file must not shrink while it is mapped.
+    // Files of a store are written beside their place, flushed and then moved into it; nothing in this
+    // crate opens one for writing again or truncates it, it is only replaced by name or unlinked (I1),
+    // and both leave the mapped inode as it is. Whoever truncates files of a store by other means breaks
+    // this contract; the crate's front page says so.
+    let map = unsafe { Mmap::map(file)? };
+    Ok(Bytes::from_owner(map))
+}

@@ -1,0 +1,33 @@
+//! Does this backend keep the one promise that a store needs?
+
+use bytes::Bytes;
+use futures::future::join_all;
+
+use crate::error::{Error, Result};
+use crate::objects::{Created, Objects};
+use crate::token::fresh_token;
+
+/// How many creates race.
+const WRITERS: usize = 8;
+/// How the names of probe files start.
+const PROBE: &str = "dataset.probe-";
+
+/// Whether a file is left over from a probe or from the making of the marker: it belongs to nobody.
+pub(crate) fn is_leftover(key: &str) -> bool {
+    key.starts_with(PROBE) || key.starts_with("dataset#")
+}
+
+/// Sees that of eight concurrent creates of one name exactly one wins.
+pub(crate) async fn probe(objects: &Objects) -> Result<()> {
+    let key = format!("{PROBE}{:032x}", u128::from_le_bytes(fresh_token()));
+    let creates = (0..WRITERS).map(|_| objects.create(&key, Bytes::copy_from_slice(&fresh_token())));
+    // All of them end before the file is deleted, or a late one would leave it behind.
+    let outcomes = join_all(creates).await;
+    let deleted = objects.delete(&key).await;
+    let mut winners = 0;
+    for outcome in outcomes {
+        winners += usize::from(outcome? == Created::Won);
+    }
+    deleted?;
+    if winners == 1 { Ok(()) } else { Err(Error::NoConditionalWrites { location: objects.location.clone(), winners }) }
+}

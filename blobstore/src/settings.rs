@@ -1,0 +1,45 @@
+//! How patient is a store, and how long does it keep what nobody names?
+
+use std::time::Duration;
+
+/// How a [`Store`](crate::Store) behaves. The default suits a local folder and a nearby bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How long a blob that no manifest names is safe from retention. A blob found already present but
+    /// older than half of it is put again. Default: one hour.
+    pub grace: Duration,
+    /// How long any one wait on the store may last, not counting the time that its bytes need.
+    /// Default: 60 seconds.
+    pub timeout: Duration,
+    /// The slowest acceptable transfer: each byte of a request adds to its timeout at this rate.
+    /// Default: 4 MiB per second.
+    pub bytes_per_second_min: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { grace: Duration::from_hours(1), timeout: Duration::from_mins(1), bytes_per_second_min: 4 << 20 }
+    }
+}
+
+impl Settings {
+    /// With another grace period.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// With another timeout.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long a request that moves `bytes` may take.
+    pub(crate) fn patience(&self, bytes: u64) -> Duration {
+        self.timeout + Duration::from_secs(bytes / self.bytes_per_second_min.max(1))
+    }
+}

@@ -1,0 +1,491 @@
+//! What is a record's primary key, in which order do keys stand, and how is one compared with a row in place?
+//!
+//! An encoded key is a string of bytes whose bytewise order is the order of keys: integers big-endian with the sign bit
+//! flipped, Bool one byte, enums two; Text and Data as they are where they are the last part, else with each 0 byte
+//! followed by 255 and a 0 byte at the end.
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::schema::{FieldKind, Schema, StructType, Type};
+use crate::words::{Read, StructRef};
+
+/// The primary key of a record type: which fields, where they lie, how they compare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySpec {
+    parts: Vec<KeyField>,
+    fixed_bytes: Option<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct KeyField {
+    name: String,
+    kind: KeyKind,
+    /// Bytes into the data section, bits for Bool, or a pointer's index.
+    offset: u32,
+    default: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyKind {
+    Bool,
+    Signed(u8),
+    Unsigned(u8),
+    Text,
+    Data,
+}
+
+/// One part of a key that somebody looks up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPart<'a> {
+    /// For Bool fields.
+    Bool(bool),
+    /// For integer fields of any width.
+    Int(i128),
+    /// For Text fields.
+    Text(&'a str),
+    /// For Data fields.
+    Data(&'a [u8]),
+}
+
+/// A value that can be looked up as a primary key: an integer, Bool, text, bytes, or a tuple of them.
+pub trait Key {
+    /// Hands the parts to a function.
+    fn with_parts<R>(&self, f: impl FnOnce(&[KeyPart<'_>]) -> R) -> R;
+}
+
+/// A value that can be a part of a key.
+pub trait AsKeyPart {
+    /// The part.
+    fn as_key_part(&self) -> KeyPart<'_>;
+}
+
+macro_rules! integer_keys {
+    ($($ty:ty),*) => {$(
+        impl AsKeyPart for $ty {
+            #[inline]
+            fn as_key_part(&self) -> KeyPart<'_> {
+                KeyPart::Int(i128::from(*self))
+            }
+        }
+    )*};
+}
+integer_keys!(i8, i16, i32, i64, u8, u16, u32, u64);
+
+impl AsKeyPart for bool {
+    fn as_key_part(&self) -> KeyPart<'_> {
+        KeyPart::Bool(*self)
+    }
+}
+
+impl AsKeyPart for str {
+    fn as_key_part(&self) -> KeyPart<'_> {
+        KeyPart::Text(self)
+    }
+}
+
+impl AsKeyPart for String {
+    fn as_key_part(&self) -> KeyPart<'_> {
+        KeyPart::Text(self)
+    }
+}
+
+impl AsKeyPart for [u8] {
+    fn as_key_part(&self) -> KeyPart<'_> {
+        KeyPart::Data(self)
+    }
+}
+
+impl AsKeyPart for KeyPart<'_> {
+    fn as_key_part(&self) -> KeyPart<'_> {
+        *self
+    }
+}
+
+impl<T: AsKeyPart + ?Sized> AsKeyPart for &T {
+    fn as_key_part(&self) -> KeyPart<'_> {
+        (**self).as_key_part()
+    }
+}
+
+impl<T: AsKeyPart> Key for T {
+    #[inline]
+    fn with_parts<R>(&self, f: impl FnOnce(&[KeyPart<'_>]) -> R) -> R {
+        f(&[self.as_key_part()])
+    }
+}
+
+impl<A: AsKeyPart, B: AsKeyPart> Key for (A, B) {
+    #[inline]
+    fn with_parts<R>(&self, f: impl FnOnce(&[KeyPart<'_>]) -> R) -> R {
+        f(&[self.0.as_key_part(), self.1.as_key_part()])
+    }
+}
+
+impl<A: AsKeyPart, B: AsKeyPart, C: AsKeyPart> Key for (A, B, C) {
+    #[inline]
+    fn with_parts<R>(&self, f: impl FnOnce(&[KeyPart<'_>]) -> R) -> R {
+        f(&[self.0.as_key_part(), self.1.as_key_part(), self.2.as_key_part()])
+    }
+}
+
+/// Any number of parts.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyParts<'a>(pub &'a [KeyPart<'a>]);
+
+impl Key for KeyParts<'_> {
+    #[inline]
+    fn with_parts<R>(&self, f: impl FnOnce(&[KeyPart<'_>]) -> R) -> R {
+        f(self.0)
+    }
+}
+
+impl fmt::Display for KeyPart<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(v) => v.fmt(f),
+            Self::Int(v) => v.fmt(f),
+            Self::Text(v) => write!(f, "{v:?}"),
+            Self::Data(v) => write!(f, "{v:02x?}"),
+        }
+    }
+}
+
+/// Bytes that an integer key part has in a data section.
+fn integer_bytes(ty: &Type) -> Option<KeyKind> {
+    Some(match ty {
+        Type::Int8 => KeyKind::Signed(1),
+        Type::Int16 => KeyKind::Signed(2),
+        Type::Int32 => KeyKind::Signed(4),
+        Type::Int64 => KeyKind::Signed(8),
+        Type::UInt8 => KeyKind::Unsigned(1),
+        Type::UInt16 | Type::Enum(_) => KeyKind::Unsigned(2),
+        Type::UInt32 => KeyKind::Unsigned(4),
+        Type::UInt64 => KeyKind::Unsigned(8),
+        _ => return None,
+    })
+}
+
+impl KeySpec {
+    /// Resolves the names of key fields, which may lead through groups with dots.
+    ///
+    /// # Errors
+    /// `Invalid` for no fields, unknown fields, union members, and types that no key can have.
+    pub fn new(schema: &Schema, ty: &StructType, names: &[String]) -> Result<Self> {
+        if names.is_empty() {
+            return Err(Error::invalid(&ty.name, "no primary key; name its fields, or annotate the struct with $key"));
+        }
+        let mut parts = Vec::new();
+        for name in names {
+            parts.push(resolve(schema, ty, name)?);
+        }
+        let mut fixed = Some(0_u8);
+        for part in &parts {
+            let bytes = match part.kind {
+                KeyKind::Bool => Some(1),
+                KeyKind::Signed(n) | KeyKind::Unsigned(n) => Some(n),
+                KeyKind::Text | KeyKind::Data => None,
+            };
+            fixed = fixed.zip(bytes).map(|(a, b)| a.saturating_add(b)).filter(|sum| *sum <= 8);
+        }
+        Ok(Self { parts, fixed_bytes: fixed })
+    }
+
+    /// Number of parts.
+    pub fn part_count(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Names of the key's fields.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(|part| part.name.as_str())
+    }
+
+    /// Length of every encoded key, where all have the same of at most 8 bytes.
+    #[inline]
+    pub fn fixed_bytes(&self) -> Option<u8> {
+        self.fixed_bytes
+    }
+
+    /// Key of a row as a number that orders as the encoded key does. Only where [`Self::fixed_bytes`] is some.
+    #[inline]
+    pub fn row_number(&self, row: StructRef<'_>) -> u64 {
+        let mut out = 0;
+        for part in &self.parts {
+            let (bytes, value) = part.number(row);
+            // A single part of 8 bytes comes first and alone.
+            out = if bytes == 8 { value } else { out << (8 * bytes) | value };
+        }
+        out
+    }
+
+    /// Appends the encoded key of a row.
+    ///
+    /// # Errors
+    /// The malformed word. `Ok(false)` where a part is null.
+    pub fn encode_row(&self, row: StructRef<'_>, out: &mut Vec<u8>) -> Read<bool> {
+        for (index, part) in self.parts.iter().enumerate() {
+            match part.kind {
+                KeyKind::Text | KeyKind::Data => {
+                    let Some(at) = row.pointer_at(part.offset) else { return Ok(false) };
+                    let bytes = match part.kind {
+                        KeyKind::Text => row.words().text_bytes_of(at)?,
+                        _ => row.words().data_of(at)?,
+                    };
+                    let Some(bytes) = bytes else { return Ok(false) };
+                    push_bytes(bytes, index + 1 == self.parts.len(), out);
+                }
+                _ => {
+                    let (bytes, value) = part.number(row);
+                    out.extend_from_slice(&value.to_be_bytes()[8 - bytes as usize..]);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a row has an encoded key.
+    ///
+    /// # Errors
+    /// The malformed word.
+    #[inline]
+    pub fn row_is(&self, row: StructRef<'_>, key: &[u8], number: u64) -> Read<bool> {
+        if self.fixed_bytes.is_some() {
+            return Ok(self.row_number(row) == number);
+        }
+        if let [KeyField { kind: kind @ (KeyKind::Text | KeyKind::Data), offset, .. }] = self.parts.as_slice() {
+            let Some(at) = row.pointer_at(*offset) else { return Ok(false) };
+            let bytes = match kind {
+                KeyKind::Text => row.words().text_bytes_of(at)?,
+                _ => row.words().data_of(at)?,
+            };
+            return Ok(bytes == Some(key));
+        }
+        let mut out = Vec::with_capacity(key.len());
+        Ok(self.encode_row(row, &mut out)? && out == key)
+    }
+
+    /// The number of an encoded key of fixed length, as [`Self::row_number`] gives it; 0 for others.
+    #[inline]
+    pub fn number(&self, key: &[u8]) -> u64 {
+        match self.fixed_bytes {
+            Some(len) if len as usize == key.len() => key.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+            _ => 0,
+        }
+    }
+
+    /// Encodes a key that somebody looks up into `out`, which is cleared. False where no record can have it, since an
+    /// integer does not fit its field.
+    ///
+    /// # Errors
+    /// `Invalid` where the number of parts or their types are not the key's.
+    pub fn encode(&self, parts: &[KeyPart<'_>], out: &mut Vec<u8>) -> Result<bool> {
+        out.clear();
+        if parts.len() != self.parts.len() {
+            let names: Vec<_> = self.names().collect();
+            return Err(Error::invalid(
+                "key",
+                format!("{} value(s) given, the key has {}: {}", parts.len(), names.len(), names.join(", ")),
+            ));
+        }
+        for (index, (field, part)) in self.parts.iter().zip(parts).enumerate() {
+            let fits = match (field.kind, *part) {
+                (KeyKind::Bool, KeyPart::Bool(v)) => {
+                    out.push(u8::from(v));
+                    true
+                }
+                (KeyKind::Unsigned(n), KeyPart::Int(v)) => push_integer(v, n, out),
+                (KeyKind::Signed(n), KeyPart::Int(v)) => push_integer(v + (1 << (8 * n - 1)), n, out),
+                (KeyKind::Text, KeyPart::Text(v)) => {
+                    push_bytes(v.as_bytes(), index + 1 == self.parts.len(), out);
+                    true
+                }
+                (KeyKind::Data, KeyPart::Data(v)) => {
+                    push_bytes(v, index + 1 == self.parts.len(), out);
+                    true
+                }
+                (kind, _) => {
+                    return Err(Error::invalid(
+                        format!("key field {}", field.name),
+                        format!("expected {}, found {part}", kind.describe()),
+                    ));
+                }
+            };
+            if !fits {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Parses one text per part, as a person types them, and encodes the key as [`Self::encode`] does.
+    ///
+    /// # Errors
+    /// `Invalid` for a number that is none and for a wrong number of parts.
+    pub fn encode_texts(&self, texts: &[impl AsRef<str>], out: &mut Vec<u8>) -> Result<bool> {
+        let mut parts = Vec::new();
+        for (field, text) in self.parts.iter().zip(texts) {
+            let text = text.as_ref();
+            let wrong = || {
+                let subject = format!("key field {}", field.name);
+                Error::invalid(subject, format!("expected {}, found {text:?}", field.kind.describe()))
+            };
+            parts.push(match field.kind {
+                KeyKind::Bool => KeyPart::Bool(text.parse().map_err(|_| wrong())?),
+                KeyKind::Signed(_) | KeyKind::Unsigned(_) => KeyPart::Int(text.parse().map_err(|_| wrong())?),
+                KeyKind::Text => KeyPart::Text(text),
+                KeyKind::Data => KeyPart::Data(text.as_bytes()),
+            });
+        }
+        if texts.len() > parts.len() {
+            parts.resize(texts.len(), KeyPart::Bool(false));
+        }
+        self.encode(&parts, out)
+    }
+
+    /// An encoded key for people: parts as JSON would have them, comma separated.
+    pub fn describe(&self, key: &[u8]) -> String {
+        let mut rest = key;
+        let mut out = Vec::new();
+        for (index, part) in self.parts.iter().enumerate() {
+            out.push(part.describe(&mut rest, index + 1 == self.parts.len()));
+        }
+        out.join(",")
+    }
+}
+
+impl KeyField {
+    /// Number of bytes and the order-preserving value of an integer part.
+    #[inline]
+    fn number(&self, row: StructRef<'_>) -> (u8, u64) {
+        let at = self.offset as usize;
+        match self.kind {
+            KeyKind::Bool => (1, u64::from(row.bit(at)) ^ self.default),
+            KeyKind::Unsigned(n) => (n, raw(row, at, n) ^ self.default),
+            KeyKind::Signed(n) => (n, raw(row, at, n) ^ self.default ^ (1 << (8 * n - 1))),
+            KeyKind::Text | KeyKind::Data => (0, 0),
+        }
+    }
+
+    /// Takes this part off an encoded key.
+    fn describe(&self, key: &mut &[u8], last: bool) -> String {
+        match self.kind {
+            KeyKind::Text => format!("{:?}", String::from_utf8_lossy(&pop_bytes(key, last))),
+            KeyKind::Data => format!("{:02x?}", pop_bytes(key, last)),
+            KeyKind::Bool => (pop_integer(key, 1) == 1).to_string(),
+            KeyKind::Unsigned(n) => pop_integer(key, n).to_string(),
+            KeyKind::Signed(n) => (pop_integer(key, n) - (1 << (8 * n - 1))).to_string(),
+        }
+    }
+}
+
+fn pop_integer(key: &mut &[u8], bytes: u8) -> i128 {
+    let (part, rest) = key.split_at(key.len().min(bytes as usize));
+    *key = rest;
+    part.iter().fold(0, |sum, byte| sum << 8 | i128::from(*byte))
+}
+
+fn pop_bytes(key: &mut &[u8], last: bool) -> Vec<u8> {
+    if last {
+        return std::mem::take(key).to_vec();
+    }
+    let mut out = Vec::new();
+    while let [byte, rest @ ..] = *key {
+        *key = rest;
+        match (byte, rest) {
+            (0, [0xff, rest @ ..]) => {
+                out.push(0);
+                *key = rest;
+            }
+            (0, _) => break,
+            (byte, _) => out.push(*byte),
+        }
+    }
+    out
+}
+
+#[inline]
+fn raw(row: StructRef<'_>, at: usize, bytes: u8) -> u64 {
+    match bytes {
+        1 => u64::from(u8::from_le_bytes(row.scalar(at))),
+        2 => u64::from(u16::from_le_bytes(row.scalar(at))),
+        4 => u64::from(u32::from_le_bytes(row.scalar(at))),
+        _ => u64::from_le_bytes(row.scalar(at)),
+    }
+}
+
+impl KeyKind {
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Bool => "true or false",
+            Self::Signed(_) => "an integer",
+            Self::Unsigned(_) => "an integer that is not negative",
+            Self::Text => "text",
+            Self::Data => "bytes",
+        }
+    }
+}
+
+fn resolve(schema: &Schema, ty: &StructType, path: &str) -> Result<KeyField> {
+    let mut ty = ty;
+    let mut rest = path;
+    loop {
+        let (name, tail) = rest.split_once('.').map_or((rest, None), |(name, tail)| (name, Some(tail)));
+        let refuse = |why: &str| Err(Error::invalid(format!("key field {path}"), why.to_owned()));
+        let Some(field) = ty.field_by_any_name(name) else {
+            let names: Vec<_> = ty.fields.iter().map(super::schema::FieldType::json_name).collect();
+            return refuse(&format!("{} has no such field; it has {}", ty.name, names.join(", ")));
+        };
+        if field.discriminant.is_some() {
+            return refuse("a member of a union cannot be part of a key");
+        }
+        match (&field.kind, tail) {
+            (FieldKind::Group(id), Some(tail)) => {
+                ty = schema.struct_type(*id)?;
+                rest = tail;
+            }
+            (FieldKind::Slot { offset, ty, default }, None) => {
+                let kind = match ty {
+                    Type::Bool => KeyKind::Bool,
+                    Type::Text => KeyKind::Text,
+                    Type::Data if field.vector.is_none() => KeyKind::Data,
+                    other => match integer_bytes(other) {
+                        Some(kind) => kind,
+                        None => return refuse("only integers, Bool, enums, Text and Data can be part of a key"),
+                    },
+                };
+                let unit = match kind {
+                    KeyKind::Signed(n) | KeyKind::Unsigned(n) => u32::from(n),
+                    _ => 1,
+                };
+                let offset = offset.saturating_mul(unit);
+                return Ok(KeyField { name: path.to_owned(), kind, offset, default: default.bits() });
+            }
+            _ => return refuse("a key field must be a plain value"),
+        }
+    }
+}
+
+fn push_integer(value: i128, bytes: u8, out: &mut Vec<u8>) -> bool {
+    match u64::try_from(value) {
+        Ok(value) if bytes == 8 || value >> (8 * bytes) == 0 => {
+            out.extend_from_slice(&value.to_be_bytes()[8 - bytes as usize..]);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn push_bytes(bytes: &[u8], last: bool, out: &mut Vec<u8>) {
+    if last {
+        out.extend_from_slice(bytes);
+        return;
+    }
+    for byte in bytes {
+        out.push(*byte);
+        if *byte == 0 {
+            out.push(0xff);
+        }
+    }
+    out.push(0);
+}

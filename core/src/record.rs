@@ -1,0 +1,199 @@
+//! How is a record read when no generated code knows its type?
+//!
+//! A [`Record`] is a struct in place, together with the type that a [`Schema`] gives it. Nothing is parsed and nothing
+//! copied: values borrow from the segment (or, for the defaults of absent texts and lists, from the schema). The rules
+//! of Cap'n Proto hold: a field beyond the end of an older, shorter struct has its default, stored numbers are XORed
+//! with their defaults, and only the active member of a union has a value. What comes on top is Kapok's: a null pointer
+//! without a default is [`ValueRef::Null`], and so is a number whose `nullOf` flag is set.
+//!
+//! On top of a record: JSON out ([`Record::write_json`]), serde out ([`Record::deserialize`]) and comparison by value
+//! ([`Record::value_eq`]). These walk everything that a record reaches, so they carry a [`Budget`].
+
+use std::fmt;
+
+use crate::error::{Error, Fault, Result};
+use crate::schema::{DefaultValue, FieldKind, FieldType, Schema, StructType, Type};
+use crate::words::{StructRef, Words};
+
+mod budget;
+mod de;
+mod equality;
+mod fields;
+#[cfg(test)]
+mod fixture;
+mod list;
+mod origin;
+pub(crate) mod path_error;
+mod value_ref;
+
+pub(crate) use budget::deeper;
+pub use budget::{Budget, DEPTH_MAX};
+pub use fields::Fields;
+pub use list::{Items, ListValue};
+pub use value_ref::ValueRef;
+
+use origin::Origin;
+
+/// A struct or group in place, with its type.
+#[derive(Clone, Copy)]
+pub struct Record<'v> {
+    origin: Origin<'v>,
+    ty: &'v StructType,
+    at: StructRef<'v>,
+}
+
+impl<'v> Record<'v> {
+    /// The struct `at`, which is of the struct type `id` of `schema`.
+    ///
+    /// # Errors
+    /// `Invalid` where the schema has no such type.
+    pub fn new(schema: &'v Schema, id: u64, at: StructRef<'v>) -> Result<Self> {
+        let origin = Origin { schema, blob: "record" };
+        Ok(Self { origin, ty: schema.struct_type(id)?, at })
+    }
+
+    /// The same, with the name of the blob that it lies in, for errors to tell.
+    #[must_use]
+    pub fn in_blob(mut self, blob: &'v str) -> Self {
+        self.origin.blob = blob;
+        self
+    }
+
+    /// The schema that this record is read by.
+    pub fn schema(&self) -> &'v Schema {
+        self.origin.schema
+    }
+
+    /// Type of this struct or group.
+    pub fn struct_type(&self) -> &'v StructType {
+        self.ty
+    }
+
+    /// The words that are read.
+    pub fn struct_ref(&self) -> StructRef<'v> {
+        self.at
+    }
+
+    /// Name of the blob that this record lies in.
+    pub fn blob(&self) -> &'v str {
+        self.origin.blob
+    }
+
+    /// The value of the field of a JSON name, or else of a Cap'n Proto name; `Null` for a union's inactive members.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such field; `Corrupt` where the words do not hold what the type says.
+    pub fn get(&self, name: &str) -> Result<ValueRef<'v>> {
+        match self.ty.field_by_any_name(name) {
+            Some(field) => self.value(field),
+            None => Err(self.no_field(name)),
+        }
+    }
+
+    /// The value of a field of [`Record::struct_type`]; `Null` for a union's inactive members.
+    ///
+    /// # Errors
+    /// `Corrupt` where the words do not hold what the type says.
+    pub fn value(&self, field: &'v FieldType) -> Result<ValueRef<'v>> {
+        if !self.is_active(field) {
+            return Ok(ValueRef::Null);
+        }
+        match &field.kind {
+            FieldKind::Group(id) => {
+                Ok(ValueRef::Struct(Record { ty: self.origin.schema.struct_type(*id)?, ..*self }))
+            }
+            FieldKind::Slot { offset, ty, default } if ty.is_pointer() => {
+                let stored = match self.at.pointer_at(*offset) {
+                    Some(at) => self.origin.pointer(self.at.words(), at, ty, field.is_map)?,
+                    None => None,
+                };
+                match (stored, default) {
+                    (Some(value), _) => Ok(value),
+                    (None, DefaultValue::Pointer(words)) => {
+                        let origin = Origin { blob: "schema", ..self.origin };
+                        let value = origin.pointer(Words::new(words), 0, ty, field.is_map)?;
+                        Ok(value.unwrap_or(ValueRef::Null))
+                    }
+                    (None, _) => Ok(ValueRef::Null),
+                }
+            }
+            FieldKind::Slot { offset, ty, default } => {
+                if self.is_flagged_null(field) {
+                    return Ok(ValueRef::Null);
+                }
+                self.origin.scalar(ty, self.bits(*offset, ty) ^ default.bits())
+            }
+        }
+    }
+
+    /// Fields and their values in the order in which people declared them: of a union the active member alone, and no
+    /// `nullOf` flags.
+    pub fn fields(&self) -> Fields<'v> {
+        Fields::new(*self)
+    }
+
+    /// Whether a field is outside the union, or its active member.
+    pub fn is_active(&self, field: &FieldType) -> bool {
+        field.discriminant.is_none_or(|value| value == self.discriminant())
+    }
+
+    /// The active member of the unnamed union (or of this named one); `None` where there is no union, and where a newer
+    /// writer chose a member that this schema does not know.
+    pub fn active_member(&self) -> Option<&'v FieldType> {
+        let discriminant = self.discriminant();
+        self.ty.fields.iter().find(|field| field.discriminant == Some(discriminant))
+    }
+
+    /// Value of the union's discriminant; 0 where there is no union.
+    pub fn discriminant(&self) -> u16 {
+        if self.ty.discriminant_count == 0 {
+            return 0;
+        }
+        u16::from_le_bytes(self.at.scalar(self.ty.discriminant_offset as usize * 2))
+    }
+
+    /// Whether a set flag says that a number is null.
+    fn is_flagged_null(&self, field: &FieldType) -> bool {
+        self.ty.fields.iter().any(|flag| flag.null_of.as_ref() == Some(&field.name) && self.is_set(flag))
+    }
+
+    /// Whether a flag is stored as true.
+    fn is_set(&self, flag: &FieldType) -> bool {
+        match &flag.kind {
+            FieldKind::Slot { offset, ty: Type::Bool, default } if self.is_active(flag) => {
+                self.at.bit(*offset as usize) != (default.bits() & 1 == 1)
+            }
+            _ => false,
+        }
+    }
+
+    /// Stored bits of a number, in the low end.
+    #[inline]
+    fn bits(&self, offset: u32, ty: &Type) -> u64 {
+        let offset = offset as usize;
+        match ty.data_bits() {
+            Some(1) => u64::from(self.at.bit(offset)),
+            Some(8) => u64::from(u8::from_le_bytes(self.at.scalar(offset))),
+            Some(16) => u64::from(u16::from_le_bytes(self.at.scalar(offset * 2))),
+            Some(32) => u64::from(u32::from_le_bytes(self.at.scalar(offset * 4))),
+            Some(64) => u64::from_le_bytes(self.at.scalar(offset * 8)),
+            _ => 0,
+        }
+    }
+
+    #[cold]
+    fn no_field(&self, name: &str) -> Error {
+        let known: Vec<&str> = self.ty.fields.iter().map(FieldType::json_name).collect();
+        Fault::NotFound {
+            subject: format!("{}.{name}", self.ty.name),
+            detail: format!("no such field; fields={}", known.join(",")),
+        }
+        .into()
+    }
+}
+
+impl fmt::Debug for Record<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Record({})", self.ty.name)
+    }
+}

@@ -1,0 +1,77 @@
+//! How much of a record may be walked?
+//!
+//! Sharing makes trees that are far larger than their bytes, and a list of empty structs counts 2^29 elements in no
+//! bytes at all. So a walk counts what it visits, and how deep it is.
+
+use crate::error::{Fault, Result};
+
+/// Structs, groups and lists within one another, at most.
+pub const DEPTH_MAX: u32 = 64;
+
+/// Bytes of Text or Data that count as one element more.
+const BYTES_PER_ELEMENT: u64 = 64;
+
+/// Elements that a walk may visit: each field of each struct, each list item, and every 64 bytes of Text and Data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    allowed: u64,
+    left: u64,
+}
+
+impl Budget {
+    /// What [`Budget::default`] allows: 16 Mi elements for one record. The longest Text or Data fits.
+    pub const ELEMENTS_DEFAULT: u64 = 16 << 20;
+
+    /// A number of elements.
+    pub fn new(elements: u64) -> Self {
+        Self { allowed: elements, left: elements }
+    }
+
+    /// Elements not spent yet.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Takes elements off, before they are visited.
+    ///
+    /// # Errors
+    /// [`Fault::Budget`] where there are not so many left.
+    pub fn spend(&mut self, elements: u64, record_type: &str) -> Result<()> {
+        match self.left.checked_sub(elements) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => {
+                self.left = 0;
+                Err(Fault::Budget { record_type: record_type.to_owned(), budget: self.allowed }.into())
+            }
+        }
+    }
+
+    /// [`Budget::spend`] for the bytes of a Text or Data.
+    ///
+    /// # Errors
+    /// [`Fault::Budget`] where there are not so many elements left.
+    pub fn spend_bytes(&mut self, bytes: usize, record_type: &str) -> Result<()> {
+        self.spend(bytes as u64 / BYTES_PER_ELEMENT, record_type)
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new(Self::ELEMENTS_DEFAULT)
+    }
+}
+
+/// The depth of what lies within something at `depth`; the record itself lies at 1.
+///
+/// # Errors
+/// [`Fault::Limit`] beyond [`DEPTH_MAX`].
+pub(crate) fn deeper(depth: u32, subject: &str) -> Result<u32> {
+    if depth < DEPTH_MAX {
+        return Ok(depth + 1);
+    }
+    let needed = u64::from(depth) + 1;
+    Err(Fault::Limit { subject: subject.to_owned(), limit: "nesting depth", allowed: DEPTH_MAX.into(), needed }.into())
+}

@@ -1,0 +1,142 @@
+//! How is a list read in place, whatever its elements are?
+
+use std::fmt;
+
+use super::origin::Origin;
+use super::{Record, ValueRef};
+use crate::error::Result;
+use crate::schema::{FieldType, Type};
+use crate::words::ListRef;
+
+/// A list in place, with the type of its elements.
+#[derive(Clone, Copy)]
+pub struct ListValue<'v> {
+    origin: Origin<'v>,
+    element: &'v Type,
+    list: ListRef<'v>,
+    is_map: bool,
+}
+
+impl<'v> ListValue<'v> {
+    /// `list` must be of the element size that the type `element` asks for.
+    pub(super) fn new(origin: Origin<'v>, element: &'v Type, list: ListRef<'v>, is_map: bool) -> Self {
+        Self { origin, element, list, is_map }
+    }
+
+    /// Number of elements; a hostile list of elements without bytes may claim 2^30 of them.
+    pub fn len(&self) -> u32 {
+        self.list.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Type of the elements.
+    pub fn element_type(&self) -> &'v Type {
+        self.element
+    }
+
+    /// The words that are read.
+    pub fn list_ref(&self) -> ListRef<'v> {
+        self.list
+    }
+
+    /// An element; `None` beyond the end. Null pointers among texts, data and lists are `Null`.
+    ///
+    /// # Errors
+    /// `Corrupt` where the words do not hold what the type says.
+    pub fn get(&self, index: u32) -> Result<Option<ValueRef<'v>>> {
+        if index >= self.list.len() {
+            return Ok(None);
+        }
+        let list = self.list;
+        let bits = match self.element {
+            Type::Void => return Ok(Some(ValueRef::Void)),
+            Type::Text | Type::Data | Type::List(_) => {
+                let value = match list.pointer_at(index) {
+                    Some(at) => self.origin.pointer(list.words(), at, self.element, false)?,
+                    None => None,
+                };
+                return Ok(Some(value.unwrap_or(ValueRef::Null)));
+            }
+            Type::Struct(id) => {
+                let Some(at) = list.get_struct(index) else { return Ok(None) };
+                let ty = self.origin.schema.struct_type(*id)?;
+                return Ok(Some(ValueRef::Struct(Record { origin: self.origin, ty, at })));
+            }
+            Type::Bool => u64::from(list.bit(index)),
+            Type::Int8 | Type::UInt8 => u64::from(u8::from_le_bytes(list.scalar(index))),
+            Type::Int16 | Type::UInt16 | Type::Enum(_) => u64::from(u16::from_le_bytes(list.scalar(index))),
+            Type::Int32 | Type::UInt32 | Type::Float32 => u64::from(u32::from_le_bytes(list.scalar(index))),
+            Type::Int64 | Type::UInt64 | Type::Float64 => u64::from_le_bytes(list.scalar(index)),
+        };
+        self.origin.scalar(self.element, bits).map(Some)
+    }
+
+    /// The elements in order.
+    pub fn iter(&self) -> Items<'v> {
+        Items { list: *self, next: 0 }
+    }
+
+    /// The fields that hold the keys and the values, where this list is annotated as a map and its keys are texts.
+    pub fn map_fields(&self) -> Option<(&'v FieldType, &'v FieldType)> {
+        let Type::Struct(id) = self.element else { return None };
+        if !self.is_map {
+            return None;
+        }
+        let entry = self.origin.schema.get_struct(*id)?;
+        let (key, value) = (entry.field("key")?, entry.field("value")?);
+        let keys_are_texts = matches!(&key.kind, crate::schema::FieldKind::Slot { ty: Type::Text, .. });
+        keys_are_texts.then_some((key, value))
+    }
+}
+
+impl<'v> IntoIterator for ListValue<'v> {
+    type Item = Result<ValueRef<'v>>;
+    type IntoIter = Items<'v>;
+
+    fn into_iter(self) -> Items<'v> {
+        self.iter()
+    }
+}
+
+impl<'v> IntoIterator for &ListValue<'v> {
+    type Item = Result<ValueRef<'v>>;
+    type IntoIter = Items<'v>;
+
+    fn into_iter(self) -> Items<'v> {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for ListValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "List({:?}, len={})", self.element, self.len())
+    }
+}
+
+/// The elements of a [`ListValue`].
+#[derive(Clone, Debug)]
+pub struct Items<'v> {
+    list: ListValue<'v>,
+    next: u32,
+}
+
+impl<'v> Iterator for Items<'v> {
+    type Item = Result<ValueRef<'v>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.list.get(self.next).transpose()?;
+        self.next += 1;
+        Some(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.list.len().saturating_sub(self.next) as usize;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Items<'_> {}

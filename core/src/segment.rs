@@ -1,0 +1,145 @@
+//! How are the records of one type kept in bytes, and how are they read in place?
+//!
+//! A segment is a file of one stream-framed, single-segment Cap'n Proto message whose root has one pointer: a list of the
+//! records' structs. Cap'n Proto's own tools decode it. Within what the encoding allows, records are laid out by field (see
+//! [`layout`]): first the rows, then one *extent* per pointer field, in which equal values stand once. FORMAT.md has it all.
+//!
+//! [`Stage`] takes records in, [`Stage::seal`] writes segments, [`Segment::open`] reads one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::{Error, Result};
+use crate::words::{ElementSize, Pointer, StructRef, WORD, Words};
+
+mod column;
+pub mod layout;
+mod plan;
+mod seal;
+mod stage;
+
+pub use seal::{SealSettings, SealedSegment};
+pub use stage::{Encoding, Sharing, Stage};
+
+/// Revision of the rules by which records become bytes: equal records of equal schemas, written by the same revision with
+/// the same settings, give equal bytes.
+pub const WRITER_REVISION: u32 = 1;
+
+/// Bytes of the stream's header: number of segments less one, words of the segment.
+pub const HEADER_BYTES: usize = 8;
+
+/// A range of a segment file that holds the rows, or the objects of one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Name of the field; empty for the rows.
+    pub field: String,
+    /// In bytes from the start of the file.
+    pub offset: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Bytes from one row or vector to the next; 0 for other fields.
+    pub stride: u32,
+}
+
+/// A segment in place.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    name: Arc<str>,
+    bytes: Bytes,
+    rows: u32,
+    /// Byte at which the rows begin, behind the file's header.
+    rows_at: usize,
+    data_words: u16,
+    pointer_words: u16,
+}
+
+impl Segment {
+    /// Opens a segment file: checks its length, its header and its root, and nothing that grows with the data.
+    /// `name`: what errors call it. `rows`: what the manifest says.
+    ///
+    /// # Errors
+    /// `Corrupt` where any of these is not as it must be. `Invalid` for bytes that are not 8-byte aligned.
+    pub fn open(name: &str, bytes: Bytes, rows: u32) -> Result<Self> {
+        let corrupt = |offset: usize, expected: String, found: String| {
+            Err(Error::corrupt(name, offset as u64, expected, found))
+        };
+        if bytes.as_ptr().align_offset(WORD) != 0 {
+            return Err(Error::invalid(name, "the bytes of a segment must be 8-byte aligned"));
+        }
+        if bytes.len() < HEADER_BYTES + 3 * WORD || bytes.len() % WORD != 0 {
+            return corrupt(bytes.len(), "a segment of at least 32 bytes and whole words".into(), format!("{} bytes", bytes.len()));
+        }
+        let words = bytes.len() / WORD - 1;
+        let header = Words::new(&bytes).word(0).unwrap_or_default();
+        if header & 0xffff_ffff != 0 {
+            return corrupt(0, "one Cap'n Proto segment".into(), format!("{}", (header & 0xffff_ffff) + 1));
+        }
+        if header >> 32 != words as u64 {
+            return corrupt(4, format!("{words} words, which is the file's length"), format!("{}", header >> 32));
+        }
+        let message = Words::new(&bytes[HEADER_BYTES..]);
+        let list = match message.struct_of(0).and_then(|root| root.map_or(Ok(Pointer::Null), |root| root.pointer(0))) {
+            Ok(Pointer::List(list)) if list.size() == ElementSize::Composite => list,
+            Ok(_) => return corrupt(HEADER_BYTES, "a root with a list of structs".into(), "something else".into()),
+            Err(e) => return Err(e.into_error(name)),
+        };
+        if list.len() != rows {
+            let offset = HEADER_BYTES + (list.at() as usize - 1) * WORD;
+            return corrupt(offset, format!("{rows} rows, as the manifest says"), format!("{}", list.len()));
+        }
+        let (data_words, pointer_words) = list.struct_sizes();
+        let rows_at = list.at() as usize * WORD;
+        Ok(Self { name: Arc::from(name), rows, rows_at, data_words, pointer_words, bytes })
+    }
+
+    /// What errors call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Number of rows, dead ones included.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// The words of the message, without the file's header.
+    #[inline]
+    pub fn words(&self) -> Words<'_> {
+        Words::new(&self.bytes[HEADER_BYTES..])
+    }
+
+    /// Words of a row's data section, and number of its pointers.
+    pub fn row_sizes(&self) -> (u16, u16) {
+        (self.data_words, self.pointer_words)
+    }
+
+    /// Bytes from one row to the next.
+    #[inline]
+    pub fn stride(&self) -> usize {
+        (self.data_words as usize + self.pointer_words as usize) * WORD
+    }
+
+    /// Byte at which the rows begin in [`Self::words`].
+    #[inline]
+    pub fn rows_at(&self) -> usize {
+        self.rows_at
+    }
+
+    /// A row in place; `None` beyond the last.
+    #[inline]
+    pub fn row(&self, row: u32) -> Option<StructRef<'_>> {
+        if row >= self.rows {
+            return None;
+        }
+        let at = self.rows_at + row as usize * self.stride();
+        #[expect(clippy::cast_possible_truncation, reason = "a segment has at most 2^29 words")]
+        let word = (at / WORD) as u32;
+        self.words().struct_within(word, self.data_words, self.pointer_words)
+    }
+}

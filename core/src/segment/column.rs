@@ -1,0 +1,283 @@
+//! Where do the objects of one field wait until the order of rows is known?
+//!
+//! An object is a text, a list or a struct: the *image* of its words as they will stand in the segment, with the ids of
+//! other objects where pointers will be. Objects are interned from the leaves up, so that equal ids mean equal values:
+//! that is how a segment comes to hold each value of a field once.
+
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::error::{Error, Fault, Result};
+use crate::words::{ElementSize, WORD};
+
+/// Id of an object in its column; [`NULL`] for none.
+pub(super) type ObjectId = u32;
+
+/// Id of a null pointer.
+pub(super) const NULL: ObjectId = 0;
+
+/// Most elements of a list, and most words of a struct list (29 bits each).
+pub(super) const LIST_MAX: u64 = (1 << 29) - 1;
+
+/// Objects of one field.
+#[derive(Debug)]
+pub(super) struct Column {
+    arena: Vec<u8>,
+    objects: Vec<Object>,
+    table: HashTable<ObjectId>,
+    sharing: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Object {
+    /// In words from the start of the arena.
+    start: u32,
+    words: u32,
+    /// The pointer to it, but for the offset.
+    shape: u64,
+}
+
+/// Pointer to a struct, but for its offset.
+pub(super) fn struct_shape(data_words: u16, pointer_words: u16) -> u64 {
+    u64::from(data_words) << 32 | u64::from(pointer_words) << 48
+}
+
+/// Pointer to a list, but for its offset; `count` is of elements, or of words for structs.
+pub(super) fn list_shape(size: ElementSize, count: u64) -> u64 {
+    1 | (size as u64) << 32 | count << 35
+}
+
+impl Column {
+    pub(super) fn new(sharing: bool) -> Self {
+        let none = Object { start: 0, words: 0, shape: 0 };
+        Self { arena: Vec::new(), objects: vec![none], table: HashTable::new(), sharing }
+    }
+
+    /// Number of ids in use, the null one included.
+    pub(super) fn id_count(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Bytes of all objects.
+    pub(super) fn bytes(&self) -> usize {
+        self.arena.len()
+    }
+
+    pub(super) fn shape(&self, id: ObjectId) -> u64 {
+        self.objects[id as usize].shape
+    }
+
+    pub(super) fn words(&self, id: ObjectId) -> u32 {
+        self.objects[id as usize].words
+    }
+
+    pub(super) fn image(&self, id: ObjectId) -> &[u8] {
+        let object = self.objects[id as usize];
+        let start = object.start as usize * WORD;
+        &self.arena[start..start + object.words as usize * WORD]
+    }
+
+    /// Whether an object may hold pointers.
+    pub(super) fn has_pointers(&self, id: ObjectId) -> bool {
+        shape_has_pointers(self.shape(id))
+    }
+
+    /// Adds an object or finds its equal. `image` is a whole number of words.
+    pub(super) fn intern(&mut self, shape: u64, image: &[u8]) -> Result<ObjectId> {
+        let from = self.arena.len();
+        self.arena.extend_from_slice(image);
+        self.intern_tail(shape, from)
+    }
+
+    /// Adds a list of bytes (with a final NUL for text), or finds its equal.
+    pub(super) fn intern_bytes(&mut self, bytes: &[u8], nul: bool) -> Result<ObjectId> {
+        let count = bytes.len() as u64 + u64::from(nul);
+        if count > LIST_MAX {
+            let limit = if nul { "the length of a Text" } else { "the length of a Data" };
+            return Err(Fault::Limit { subject: String::new(), limit, allowed: LIST_MAX, needed: count }.into());
+        }
+        let from = self.arena.len();
+        self.arena.extend_from_slice(bytes);
+        let end = from + (bytes.len() + usize::from(nul)).next_multiple_of(WORD);
+        self.arena.resize(end, 0);
+        self.intern_tail(list_shape(ElementSize::Byte, count), from)
+    }
+
+    /// Interns what stands at the end of the arena from `from` on.
+    fn intern_tail(&mut self, shape: u64, from: usize) -> Result<ObjectId> {
+        let Self { arena, objects, table, sharing } = self;
+        let out_of_room = || Error::from(Fault::Limit {
+            subject: String::new(),
+            limit: "memory for the objects of one field",
+            allowed: u64::from(u32::MAX) * WORD as u64,
+            needed: from as u64,
+        });
+        let image = &arena[from..];
+        let start = u32::try_from(from / WORD).map_err(|_| out_of_room())?;
+        let words = u32::try_from(image.len() / WORD).map_err(|_| out_of_room())?;
+        let id = u32::try_from(objects.len()).map_err(|_| out_of_room())?;
+        let object = Object { start, words, shape };
+        if !*sharing {
+            objects.push(object);
+            return Ok(id);
+        }
+        let image_of = |object: &Object| {
+            let start = object.start as usize * WORD;
+            &arena[start..start + object.words as usize * WORD]
+        };
+        let hash = xxh3_64_with_seed(image, shape);
+        let found = table.find(hash, |other| {
+            let other = &objects[*other as usize];
+            other.shape == shape && image_of(other) == image
+        });
+        if let Some(found) = found {
+            let found = *found;
+            arena.truncate(from);
+            return Ok(found);
+        }
+        table.insert_unique(hash, id, |other| {
+            let other = &objects[*other as usize];
+            xxh3_64_with_seed(image_of(other), other.shape)
+        });
+        objects.push(object);
+        Ok(id)
+    }
+
+    /// Takes over another column's objects; the result gives each of its ids' new one.
+    pub(super) fn absorb(&mut self, other: &Self) -> Result<Vec<ObjectId>> {
+        let mut map = Vec::with_capacity(other.objects.len());
+        map.push(NULL);
+        let mut image = Vec::new();
+        // Children were interned before what points at them.
+        for id in 1..other.objects.len() {
+            #[expect(clippy::cast_possible_truncation, reason = "ids are u32")]
+            let id = id as ObjectId;
+            image.clear();
+            image.extend_from_slice(other.image(id));
+            let shape = other.shape(id);
+            for_each_pointer(shape, image.len(), |at| {
+                let child = child_at(&image, at);
+                image[at..at + 4].copy_from_slice(&map[child as usize].to_le_bytes());
+            }, other.image(id));
+            map.push(self.intern(shape, &image)?);
+        }
+        Ok(map)
+    }
+
+    /// Calls a function with each object that an object points at, nulls left out.
+    pub(super) fn for_each_child(&self, id: ObjectId, mut f: impl FnMut(ObjectId)) {
+        let image = self.image(id);
+        for_each_pointer(self.shape(id), image.len(), |at| {
+            let child = child_at(image, at);
+            if child != NULL {
+                f(child);
+            }
+        }, image);
+    }
+
+    /// Writes an object's words to `out`, its pointers aimed by `place`, which gives each object's word in the segment.
+    /// `at` is the word at which `out` begins.
+    pub(super) fn write(&self, id: ObjectId, at: u32, out: &mut [u8], place: &[u32]) {
+        let image = self.image(id);
+        out.copy_from_slice(image);
+        for_each_pointer(self.shape(id), image.len(), |byte| {
+            let child = child_at(image, byte);
+            #[expect(clippy::cast_possible_truncation, reason = "a segment has fewer than 2^29 words")]
+            let word = at + (byte / WORD) as u32;
+            let pointer = self.pointer(child, word, place);
+            out[byte..byte + WORD].copy_from_slice(&pointer.to_le_bytes());
+        }, image);
+    }
+
+    /// The pointer word at `from` that aims at an object.
+    #[inline]
+    pub(super) fn pointer(&self, id: ObjectId, from: u32, place: &[u32]) -> u64 {
+        if id == NULL {
+            return 0;
+        }
+        let object = self.objects[id as usize];
+        aim(object.shape, object.words, from, place[id as usize])
+    }
+
+    /// The pointer word at `from` that aims at an object of an extent that begins at `start`.
+    #[inline]
+    pub(super) fn pointer_from(&self, id: ObjectId, from: u32, start: u32, place: &[u32]) -> u64 {
+        let object = self.objects[id as usize];
+        aim(object.shape, object.words, from, start + place[id as usize])
+    }
+
+    /// Whether two objects have the same value; without sharing, equal ones may have different ids.
+    pub(super) fn same(&self, a: ObjectId, b: ObjectId) -> bool {
+        if a == b {
+            return true;
+        }
+        if self.sharing || a == NULL || b == NULL || self.shape(a) != self.shape(b) {
+            return false;
+        }
+        if !self.has_pointers(a) {
+            return self.image(a) == self.image(b);
+        }
+        let (x, y) = (self.image(a), self.image(b));
+        let mut equal = x.len() == y.len();
+        let mut last = 0;
+        for_each_pointer(self.shape(a), x.len(), |at| {
+            equal = equal && x[last..at] == y[last..at] && self.same(child_at(x, at), child_at(y, at));
+            last = at + WORD;
+        }, x);
+        equal && x[last..] == y[last..]
+    }
+}
+
+/// The pointer word at `from` that aims at `to`.
+#[inline]
+pub(super) fn aim(shape: u64, words: u32, from: u32, to: u32) -> u64 {
+    if words == 0 {
+        // A struct of no size points before itself, an empty list behind.
+        return if shape & 3 == 0 { shape | 0xffff_fffc } else { shape };
+    }
+    let offset = (to.wrapping_sub(from).wrapping_sub(1)) << 2;
+    shape | u64::from(offset)
+}
+
+#[inline]
+fn shape_has_pointers(shape: u64) -> bool {
+    if shape & 3 == 0 {
+        shape >> 48 != 0
+    } else {
+        (shape >> 32) & 7 >= ElementSize::Pointer as u64
+    }
+}
+
+/// Calls a function with the byte offset of each pointer of an image, read by its shape and (struct lists) its tag.
+#[inline]
+fn for_each_pointer(shape: u64, len: usize, mut f: impl FnMut(usize), image: &[u8]) {
+    if !shape_has_pointers(shape) {
+        return;
+    }
+    if shape & 3 == 0 {
+        let data = (shape >> 32) as u16 as usize * WORD;
+        (data..len).step_by(WORD).for_each(f);
+    } else if (shape >> 32) & 7 == ElementSize::Pointer as u64 {
+        (0..len).step_by(WORD).for_each(f);
+    } else {
+        let mut tag = [0; WORD];
+        tag.copy_from_slice(&image[..WORD]);
+        let tag = u64::from_le_bytes(tag);
+        let (data, pointers) = ((tag >> 32) as u16 as usize * WORD, (tag >> 48) as usize * WORD);
+        if pointers == 0 {
+            return;
+        }
+        for element in (WORD..len).step_by(data + pointers) {
+            for at in (element + data..element + data + pointers).step_by(WORD) {
+                f(at);
+            }
+        }
+    }
+}
+
+#[inline]
+fn child_at(image: &[u8], at: usize) -> ObjectId {
+    let mut id = [0; 4];
+    id.copy_from_slice(&image[at..at + 4]);
+    ObjectId::from_le_bytes(id)
+}

@@ -1,0 +1,424 @@
+//! How do staged records become segments?
+//!
+//! 1. Sort the rows by key; refuse duplicates.
+//! 2. Cut the rows into segments, where they are too many for one.
+//! 3. For each field, find the order of its objects: those that rows point at, in row order; then those that these point
+//!    at; and so on, depth by depth, each once.
+//! 4. Lay the segment out, then write rows and fields, several at once.
+
+use std::sync::Mutex;
+
+use super::column::{Column, NULL, ObjectId, aim, list_shape};
+use super::layout::{ColumnSize, Packer, Placement, ROWS_AT, SegmentLayout, lay_out};
+use super::stage::{ColumnBody, Encoding, Matrix, Stage, StagedColumn, StagedKeys};
+use super::{Extent, HEADER_BYTES};
+use crate::error::{Error, Fault, Result};
+use crate::words::{ElementSize, WORD};
+
+/// Default size at which a new segment begins, where no field is a vector.
+const TARGET_BYTES: u64 = 256 << 20;
+
+/// How segments are cut.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SealSettings {
+    /// Size in bytes at which a new segment begins. Default: 256 MiB, and 4 GiB where there are vectors.
+    pub target_bytes: Option<u64>,
+}
+
+/// A segment in memory, ready to be stored.
+#[derive(Debug)]
+pub struct SealedSegment {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// BLAKE3 of the file.
+    pub id: [u8; 32],
+    /// Number of records.
+    pub rows: u32,
+    /// Encoded key of the first row.
+    pub first_key: Vec<u8>,
+    /// Encoded key of the last row.
+    pub last_key: Vec<u8>,
+    /// Rows, then each field that has objects.
+    pub extents: Vec<Extent>,
+}
+
+/// Objects of a field in the order in which a segment has them.
+struct ColumnOrder {
+    /// Word of each object, relative to the extent; for objects that are in the segment.
+    place: Vec<u32>,
+    order: Vec<ObjectId>,
+    words: u64,
+}
+
+impl Stage {
+    /// Sorts the records by key, writes them into segments, and hands over one segment after another.
+    ///
+    /// # Errors
+    /// `Invalid` for a duplicate key, naming both positions, and for records beyond a limit of the encoding; whatever
+    /// `each` returns.
+    pub fn seal<E: From<Error>>(
+        self,
+        settings: SealSettings,
+        mut each: impl FnMut(SealedSegment) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let order = self.sort()?;
+        let mut rest = order.as_slice();
+        for rows in self.cut(&order, settings) {
+            let (now, later) = rest.split_at(rows);
+            rest = later;
+            each(self.write_segment(now)?)?;
+        }
+        Ok(())
+    }
+
+    /// Rows in the order of their keys.
+    fn sort(&self) -> Result<Vec<u32>> {
+        let mut order: Vec<u32> = (0..self.row_count).collect();
+        let duplicate = match &self.keys {
+            StagedKeys::Numbers(numbers) => {
+                if !numbers.is_sorted() {
+                    let mut pairs: Vec<(u64, u32)> = numbers.iter().copied().zip(0..).collect();
+                    pairs.sort_unstable();
+                    order.iter_mut().zip(&pairs).for_each(|(to, (_, row))| *to = *row);
+                }
+                order.windows(2).find(|pair| numbers[pair[0] as usize] == numbers[pair[1] as usize])
+            }
+            keys @ StagedKeys::Bytes { .. } => {
+                if !order.is_sorted_by(|a, b| keys.bytes(*a) <= keys.bytes(*b)) {
+                    order.sort_unstable_by(|a, b| keys.bytes(*a).cmp(keys.bytes(*b)).then(a.cmp(b)));
+                }
+                order.windows(2).find(|pair| keys.bytes(pair[0]) == keys.bytes(pair[1]))
+            }
+        };
+        match duplicate {
+            None => Ok(order),
+            Some(pair) => Err(Fault::DuplicateKey {
+                record_type: self.encoding.record_type.to_string(),
+                key: self.encoding.key.describe(&self.encoded_key(pair[0])),
+                first: self.describe_source(pair[0]),
+                second: self.describe_source(pair[1]),
+            }
+            .into()),
+        }
+    }
+
+    fn encoded_key(&self, row: u32) -> Vec<u8> {
+        match (&self.keys, self.encoding.key.fixed_bytes()) {
+            (StagedKeys::Numbers(numbers), Some(len)) => {
+                numbers[row as usize].to_be_bytes()[8 - len as usize..].to_vec()
+            }
+            (keys, _) => keys.bytes(row).to_vec(),
+        }
+    }
+
+    /// Numbers of rows of the segments.
+    fn cut(&self, order: &[u32], settings: SealSettings) -> Vec<usize> {
+        let strides: Vec<u64> = self.columns.iter().filter_map(StagedColumn::stride_words).collect();
+        let default = if strides.is_empty() { TARGET_BYTES } else { u64::MAX };
+        let target = settings.target_bytes.unwrap_or(default);
+        let row_words = self.encoding.plan.record.words() as u64;
+        let rows_fit = row_words * order.len() as u64 <= super::column::LIST_MAX;
+        let bytes_max = self.bytes_max() as u64 + 64 * strides.len() as u64;
+        if order.is_empty() {
+            return Vec::new();
+        }
+        if rows_fit && bytes_max <= target && bytes_max / 8 <= super::layout::SEGMENT_WORDS_MAX {
+            return vec![order.len()];
+        }
+        let mut packer = Packer::new(target, row_words + strides.iter().sum::<u64>(), strides.len() as u64);
+        let mut seen: Vec<Seen> = self.columns.iter().map(Seen::new).collect();
+        let mut out = Vec::new();
+        let (mut epoch, mut rows) = (1, 0);
+        for row in order {
+            let mut words = self.new_words(&mut seen, *row, epoch);
+            if packer.place(words) == Placement::Next {
+                packer.restart();
+                out.push(rows);
+                rows = 0;
+                epoch += 1;
+                words = self.new_words(&mut seen, *row, epoch);
+            }
+            packer.add(words);
+            rows += 1;
+        }
+        out.push(rows);
+        out
+    }
+
+    /// Words of the objects that a row adds to a segment, which are marked as seen.
+    fn new_words(&self, seen: &mut [Seen], row: u32, epoch: u32) -> u64 {
+        let mut words = 0;
+        for (column, seen) in self.columns.iter().zip(seen) {
+            if let ColumnBody::Objects(objects) = &column.body {
+                words += seen.mark(objects, column.roots[row as usize], epoch);
+            }
+        }
+        words
+    }
+
+    fn write_segment(&self, rows: &[u32]) -> Result<SealedSegment> {
+        let plan = &self.encoding.plan;
+        let orders = in_parallel(self.columns.iter().collect(), |column| column.order(rows));
+        let sizes: Vec<ColumnSize> = self.columns.iter().zip(&orders).map(|(column, order)| column.size(order)).collect();
+        let row_words = plan.record.words();
+        let layout = lay_out(&self.encoding.record_type, rows.len() as u64, row_words as u64, &sizes)?;
+
+        let mut bytes = vec![0; HEADER_BYTES + layout.words as usize * WORD];
+        write_head(&mut bytes, &layout, rows.len(), &self.encoding);
+        let mut tasks = Vec::new();
+        let head = HEADER_BYTES + ROWS_AT as usize * WORD;
+        let (_, mut rest) = bytes.split_at_mut(head);
+        let mut at = ROWS_AT as usize;
+        let (row_bytes, tail) = rest.split_at_mut(rows.len() * row_words * WORD);
+        rest = tail;
+        at += rows.len() * row_words;
+        tasks.push(Task::Rows(row_bytes));
+        for (index, (start, words)) in layout.columns.iter().enumerate() {
+            let (_, tail) = rest.split_at_mut((*start as usize - at) * WORD);
+            let (own, tail) = tail.split_at_mut(*words as usize * WORD);
+            rest = tail;
+            at = *start as usize + *words as usize;
+            if *words > 0 {
+                tasks.push(Task::Column(index, own));
+            }
+        }
+        in_parallel(tasks, |task| match task {
+            Task::Rows(out) => self.write_rows(rows, &orders, &layout, out),
+            Task::Column(index, out) => match &self.columns[index].body {
+                ColumnBody::Objects(objects) => write_objects(objects, &orders[index], layout.columns[index].0, out),
+                ColumnBody::Vectors(matrix) => write_vectors(matrix, &self.columns[index].roots, rows, out),
+            },
+        });
+
+        let first = rows.first().map(|row| self.encoded_key(*row)).unwrap_or_default();
+        let last = rows.last().map(|row| self.encoded_key(*row)).unwrap_or_default();
+        Ok(SealedSegment {
+            id: *blake3::hash(&bytes).as_bytes(),
+            rows: u32::try_from(rows.len()).map_err(|_| Error::invalid("segment", "too many rows"))?,
+            first_key: first,
+            last_key: last,
+            extents: self.extents(rows.len(), &layout),
+            bytes,
+        })
+    }
+
+    fn write_rows(&self, rows: &[u32], orders: &[ColumnOrder], layout: &SegmentLayout, out: &mut [u8]) {
+        let record = &self.encoding.plan.record;
+        let (data_bytes, row_bytes) = (record.data_words as usize * WORD, record.words() * WORD);
+        if row_bytes == 0 {
+            return;
+        }
+        for (out, row) in out.chunks_exact_mut(row_bytes).zip(rows) {
+            let from = *row as usize * data_bytes;
+            out[..data_bytes].copy_from_slice(&self.data[from..from + data_bytes]);
+        }
+        for ((column, plan), (order, (start, _))) in
+            self.columns.iter().zip(&self.encoding.plan.columns).zip(orders.iter().zip(&layout.columns))
+        {
+            let byte = data_bytes + plan.slot as usize * WORD;
+            let mut word = ROWS_AT + u32::from(record.data_words) + u32::from(plan.slot);
+            #[expect(clippy::cast_possible_truncation, reason = "a struct has at most 2^17 words")]
+            let step = record.words() as u32;
+            let stride = u32::try_from(column.stride_words().unwrap_or(0)).unwrap_or(u32::MAX);
+            let mut vector_at = *start;
+            for (out, row) in out.chunks_exact_mut(row_bytes).zip(rows) {
+                let root = column.roots[*row as usize];
+                if root != NULL {
+                    let pointer = match &column.body {
+                        ColumnBody::Objects(objects) => objects.pointer_from(root, word, *start, &order.place),
+                        ColumnBody::Vectors(matrix) => aim(matrix.shape(), stride, word, vector_at),
+                    };
+                    out[byte..byte + WORD].copy_from_slice(&pointer.to_le_bytes());
+                }
+                word += step;
+                vector_at += stride;
+            }
+        }
+    }
+
+    fn extents(&self, rows: usize, layout: &SegmentLayout) -> Vec<Extent> {
+        let row_bytes = self.encoding.plan.record.words() * WORD;
+        let mut out = vec![Extent {
+            field: String::new(),
+            offset: (HEADER_BYTES + ROWS_AT as usize * WORD) as u64,
+            bytes: (rows * row_bytes) as u64,
+            stride: u32::try_from(row_bytes).unwrap_or(u32::MAX),
+        }];
+        for ((column, plan), (start, words)) in self.columns.iter().zip(&self.encoding.plan.columns).zip(&layout.columns) {
+            if *words > 0 {
+                out.push(Extent {
+                    field: plan.name.clone(),
+                    offset: HEADER_BYTES as u64 + u64::from(*start) * WORD as u64,
+                    bytes: u64::from(*words) * WORD as u64,
+                    stride: column.stride_words().map_or(0, |words| u32::try_from(words * 8).unwrap_or(u32::MAX)),
+                });
+            }
+        }
+        out
+    }
+}
+
+enum Task<'o> {
+    Rows(&'o mut [u8]),
+    Column(usize, &'o mut [u8]),
+}
+
+/// Which objects the segment at hand has, for each object the number of the last segment that has it.
+struct Seen {
+    epochs: Vec<u32>,
+    open: Vec<ObjectId>,
+}
+
+impl Seen {
+    fn new(column: &StagedColumn) -> Self {
+        let ids = if let ColumnBody::Objects(objects) = &column.body { objects.id_count() } else { 0 };
+        Self { epochs: vec![0; ids], open: Vec::new() }
+    }
+
+    fn mark(&mut self, objects: &Column, root: ObjectId, epoch: u32) -> u64 {
+        let mut words = 0;
+        if root != NULL && self.epochs[root as usize] != epoch {
+            self.epochs[root as usize] = epoch;
+            self.open.push(root);
+        }
+        while let Some(id) = self.open.pop() {
+            words += u64::from(objects.words(id));
+            objects.for_each_child(id, |child| {
+                if self.epochs[child as usize] != epoch {
+                    self.epochs[child as usize] = epoch;
+                    self.open.push(child);
+                }
+            });
+        }
+        words
+    }
+}
+
+impl StagedColumn {
+    /// Words of a vector; `None` for other fields.
+    fn stride_words(&self) -> Option<u64> {
+        match &self.body {
+            ColumnBody::Objects(_) => None,
+            ColumnBody::Vectors(matrix) => Some((matrix.stride() / WORD) as u64),
+        }
+    }
+
+    /// Order and places of the objects of some rows.
+    fn order(&self, rows: &[u32]) -> ColumnOrder {
+        let ColumnBody::Objects(objects) = &self.body else {
+            let any = rows.iter().any(|row| self.roots[*row as usize] != NULL);
+            return ColumnOrder { place: Vec::new(), order: Vec::new(), words: u64::from(any) };
+        };
+        let mut out = ColumnOrder { place: vec![UNPLACED; objects.id_count()], order: Vec::new(), words: 0 };
+        for row in rows {
+            out.put(objects, self.roots[*row as usize]);
+        }
+        let mut next = 0;
+        while let Some(id) = out.order.get(next) {
+            // What rows point at stands before what this points at, and so on: breadth first.
+            objects.for_each_child(*id, |child| out.put(objects, child));
+            next += 1;
+        }
+        out
+    }
+
+    fn size(&self, order: &ColumnOrder) -> ColumnSize {
+        match self.stride_words() {
+            None => ColumnSize::Objects(order.words),
+            Some(stride) => ColumnSize::Vectors(stride * order.words),
+        }
+    }
+}
+
+/// Place of an object that the segment does not have.
+const UNPLACED: u32 = u32::MAX;
+
+impl ColumnOrder {
+    fn put(&mut self, objects: &Column, id: ObjectId) {
+        if id != NULL && self.place[id as usize] == UNPLACED {
+            // Past 2^32 words the layout is refused before any place is used.
+            self.place[id as usize] = u32::try_from(self.words).unwrap_or(UNPLACED - 1);
+            self.words += u64::from(objects.words(id));
+            self.order.push(id);
+        }
+    }
+}
+
+impl Matrix {
+    fn shape(&self) -> u64 {
+        list_shape(self.plan.size, u64::from(self.plan.dimension))
+    }
+}
+
+fn write_head(bytes: &mut [u8], layout: &SegmentLayout, rows: usize, encoding: &Encoding) {
+    let record = &encoding.plan.record;
+    let list_words = rows as u64 * record.words() as u64;
+    let sizes = super::column::struct_shape(record.data_words, record.pointer_words);
+    let head = [
+        u64::from(layout.words) << 32,
+        super::column::struct_shape(0, 1),
+        list_shape(ElementSize::Composite, list_words),
+        sizes | (rows as u64) << 2,
+    ];
+    for (out, word) in bytes.chunks_exact_mut(WORD).zip(head) {
+        out.copy_from_slice(&word.to_le_bytes());
+    }
+}
+
+fn write_objects(objects: &Column, order: &ColumnOrder, start: u32, out: &mut [u8]) {
+    let mut at = 0;
+    for id in &order.order {
+        let bytes = objects.words(*id) as usize * WORD;
+        // Places are relative to the extent; so is `at`, and pointers are differences.
+        let word = order.place[*id as usize];
+        objects.write(*id, word, &mut out[at..at + bytes], &order.place);
+        at += bytes;
+    }
+    debug_assert_eq!(at, out.len(), "extent at {start}");
+}
+
+fn write_vectors(matrix: &Matrix, roots: &[ObjectId], rows: &[u32], out: &mut [u8]) {
+    let stride = matrix.stride();
+    for (out, row) in out.chunks_exact_mut(stride).zip(rows) {
+        let root = roots[*row as usize] as usize;
+        if root > 0 {
+            out.copy_from_slice(&matrix.bytes[(root - 1) * stride..root * stride]);
+        }
+    }
+}
+
+/// Calls a function with each task, on as many threads as there are processors, and collects the results in order.
+pub(super) fn in_parallel<T: Send, R: Send>(tasks: Vec<T>, f: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
+    if threads <= 1 {
+        return tasks.into_iter().map(f).collect();
+    }
+    let count = tasks.len();
+    let queue = Mutex::new(tasks.into_iter().enumerate());
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+            match next {
+                Some((index, task)) => done.push((index, f(task))),
+                None => break done,
+            }
+        }
+    };
+    let mut results: Vec<Option<R>> = Vec::new();
+    results.resize_with(count, || None);
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut done = work();
+        for thread in others {
+            match thread.join() {
+                Ok(more) => done.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        for (index, result) in done {
+            results[index] = Some(result);
+        }
+    });
+    results.into_iter().flatten().collect()
+}
