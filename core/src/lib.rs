@@ -2,7 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod blobs;
 pub mod error;
+pub mod json;
+pub mod field;
+pub mod manifest;
+pub mod records;
+pub mod view;
 pub mod key;
 pub mod record;
 pub mod schema;

@@ -20,10 +20,12 @@ mod de;
 mod equality;
 mod fields;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod list;
 mod origin;
 pub(crate) mod path_error;
+#[cfg(test)]
+mod tests;
 mod value_ref;
 
 pub(crate) use budget::deeper;

@@ -9,9 +9,23 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
+mod evolve;
+mod idl;
+mod infer;
+mod layout;
+mod matching;
+mod names;
 mod nodes;
+mod places;
+mod request;
 mod typed;
 
+pub use evolve::OlderSchema;
+pub use idl::RecordDeclaration;
+pub use infer::{Inference, InferenceSettings};
+pub use layout::lay_out;
+pub use names::{to_camel_case, to_type_name, unique_name};
+pub use request::LoadedRequest;
 pub use typed::RecordStruct;
 
 /// Struct and enum types by id.

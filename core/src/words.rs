@@ -299,6 +299,11 @@ impl<'a> Words<'a> {
 }
 
 impl<'a> StructRef<'a> {
+    /// A struct of no size: every field reads as its default.
+    pub fn empty() -> Self {
+        Self { words: Words { bytes: &[] }, data: &[], pointers_at: 0, pointer_count: 0 }
+    }
+
     /// The segment that this struct lies in.
     #[inline]
     pub fn words(self) -> Words<'a> {

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 
 mod access;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use access::{Bytes, Elements, Entries, Member, Members};
 

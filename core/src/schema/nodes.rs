@@ -107,7 +107,7 @@ impl Schema {
     }
 }
 
-fn unqualified_name(node: node::Reader<'_>) -> Result<String> {
+pub(super) fn unqualified_name(node: node::Reader<'_>) -> Result<String> {
     let name = text("schema", node.get_display_name())?;
     let prefix = node.get_display_name_prefix_length() as usize;
     Ok(name.get(prefix..).unwrap_or(&name).to_owned())

@@ -108,6 +108,11 @@ impl<'s> Places<'s> {
         self.by_ordinal.last_key_value().map(|(ordinal, _)| *ordinal)
     }
 
+    /// Whether any struct or group of it has a union.
+    pub fn has_unions(&self) -> bool {
+        !self.discriminants.is_empty()
+    }
+
     /// A field or union of `self` that `other` lacks although its bits or pointer mean something else there: its path here
     /// and what the place is there. None between two revisions of one declaration, whatever was appended.
     pub fn collision(&self, other: &Self) -> Option<(String, String)> {

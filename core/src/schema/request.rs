@@ -19,6 +19,9 @@ use crate::error::{Error, Result};
 /// Names listed in an error.
 const LISTED_MAX: usize = 40;
 
+/// Types nested deeper than this are no file's.
+const SCOPES_MAX: usize = 64;
+
 /// A `CodeGeneratorRequest` and the struct types that it offers.
 pub struct LoadedRequest {
     segments: OwnedSegments,
@@ -188,9 +191,8 @@ impl LoadedRequest {
             let display = node.get_display_name()?.to_string()?;
             let name = display.get(node.get_display_name_prefix_length() as usize..).unwrap_or(&display).to_owned();
             let qualified = display.rsplit_once(':').map_or(display.as_str(), |(_, name)| name).to_owned();
-            // Scopes that go round in a circle are no file's.
             let mut file = node.get_scope_id();
-            for _ in 0..scopes.len() {
+            for _ in 0..SCOPES_MAX {
                 match scopes.get(&file) {
                     Some(0) | None => break,
                     Some(scope) => file = *scope,

@@ -2,17 +2,29 @@
 
 use capnp::introspect::{Type as Introspected, TypeVariant};
 use capnp::schema::{EnumSchema, StructSchema};
-use capnp::traits::OwnedStruct;
+use capnp::traits::{Owned, OwnedStruct};
 
 use super::Schema;
 use crate::error::{Error, Result};
 
 /// A record struct of generated code: `movie::Owned`, whose readers and builders it names.
-pub trait RecordStruct: OwnedStruct + capnp::introspect::Introspect {}
+pub trait RecordStruct: OwnedStruct + Owned + capnp::introspect::Introspect {}
 
-impl<T: OwnedStruct + capnp::introspect::Introspect> RecordStruct for T {}
+impl<T: OwnedStruct + Owned + capnp::introspect::Introspect> RecordStruct for T {}
 
 impl Schema {
+    /// The unqualified name and the type id of a generated struct.
+    ///
+    /// # Errors
+    /// `Invalid` for what is not a struct.
+    pub fn name_and_id_of<T: RecordStruct>() -> Result<(String, u64)> {
+        let TypeVariant::Struct(raw) = T::introspect().which() else {
+            return Err(Error::invalid("record type", "not a struct"));
+        };
+        let node = StructSchema::new(raw).get_proto();
+        Ok((super::nodes::unqualified_name(node)?, node.get_id()))
+    }
+
     /// The types that a generated struct reaches, and its own type id.
     ///
     /// # Errors

@@ -120,7 +120,7 @@ pub(in crate::schema) fn type_id(path: &str) -> u64 {
     id | 1 << 63
 }
 
-/// Whether both can be placed in a struct that has unions or groups: such a type is laid out by its declaration only.
+/// Whether a type has unions or groups: such a one is laid out by its declaration only.
 pub(in crate::schema) fn is_closed(ty: &StructType) -> bool {
     ty.discriminant_count > 0 || ty.fields.iter().any(|field| matches!(field.kind, FieldKind::Group(_)))
 }

@@ -1,5 +1,6 @@
 //! What does a value say that the schema does not take?
 
+use crate::schema::Type;
 use crate::value::Value;
 
 /// Shorthand for results of a walk.
@@ -46,5 +47,27 @@ pub(super) fn describe(value: &Value) -> &'static str {
         Value::Struct(_) => "an object",
         Value::Map(_) => "a map",
         Value::Variant(..) => "an enum variant",
+    }
+}
+
+/// A value as messages have it.
+pub(super) fn found(value: &Value) -> String {
+    match value {
+        Value::Bool(v) => format!("{} {v}", describe(value)),
+        Value::Int(v) => format!("{} {v}", describe(value)),
+        Value::UInt(v) => format!("{} {v}", describe(value)),
+        Value::Float32(v) => format!("{} {v}", describe(value)),
+        Value::Float64(v) => format!("{} {v}", describe(value)),
+        _ => describe(value).to_owned(),
+    }
+}
+
+/// A type as the schema language has it; structs and enums without their names.
+pub(super) fn describe_type(ty: &Type) -> String {
+    match ty {
+        Type::List(element) => format!("List({})", describe_type(element)),
+        Type::Enum(_) => "an enum".to_owned(),
+        Type::Struct(_) => "a struct".to_owned(),
+        plain => format!("{plain:?}"),
     }
 }

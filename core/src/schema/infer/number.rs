@@ -70,6 +70,20 @@ impl Numbers {
     }
 }
 
+/// Whether the encoder could store a value under a known type that is neither list nor struct.
+pub(super) fn fits(ty: &Type, value: &Value) -> bool {
+    match (ty, value) {
+        (Type::Void, _)
+        | (Type::Bool, Value::Bool(_))
+        | (Type::Text, Value::Text(_))
+        | (Type::Data, Value::Data(_) | Value::Text(_) | Value::List(_))
+        | (Type::Enum(_), Value::Text(_) | Value::Int(_) | Value::UInt(_)) => true,
+        (Type::Enum(_) | Type::Text, Value::Variant(_, held)) => matches!(**held, Value::Null),
+        (Type::Float32, Value::Float64(v)) => fits_float32(*v),
+        _ => holds(ty, value) == Some(true),
+    }
+}
+
 /// Whether a number type holds a number exactly; `None` where either is none.
 pub(super) fn holds(ty: &Type, value: &Value) -> Option<bool> {
     let (negative, magnitude) = match *value {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::misfit::describe_type;
 use super::number::Numbers;
 use crate::schema::{StructType, Type};
 
@@ -62,7 +63,7 @@ impl Shape {
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Unknown | Self::Loose => "anything".to_owned(),
-            Self::Fixed(ty) => format!("{ty:?}"),
+            Self::Fixed(ty) => describe_type(ty),
             Self::Bool => "a bool".to_owned(),
             Self::Text => "a text".to_owned(),
             Self::Data => "bytes".to_owned(),
@@ -110,8 +111,6 @@ pub(super) struct Object {
     pub(super) by_name: HashMap<String, usize>,
     /// What is appended to the known fields, in the order in which the need for it was seen.
     pub(super) appended: Vec<Appended>,
-    /// Number of the last visit.
-    pub(super) visit: u64,
 }
 
 /// A member of an object; becomes a field.

@@ -1,0 +1,107 @@
+//! How does a path such as `address.city` lead from a row to a value?
+
+use crate::error::{Error, Result};
+use crate::field::Leaf;
+use crate::schema::{DefaultValue, FieldKind, FieldType, Schema, StructType, Type};
+use crate::words::{Read, StructRef};
+
+/// A resolved path.
+#[derive(Clone, Debug)]
+pub(super) struct Path<'v> {
+    /// Structs to go through, from the row on.
+    hops: Vec<Hop>,
+    /// Union members that the last struct must have active.
+    conditions: Vec<Condition>,
+    pub leaf: Leaf<'v>,
+}
+
+#[derive(Clone, Debug)]
+struct Hop {
+    conditions: Vec<Condition>,
+    slot: u32,
+}
+
+/// A union's discriminant and the value that makes a member active.
+#[derive(Clone, Copy, Debug)]
+struct Condition {
+    /// Bytes into the data section.
+    at: usize,
+    value: u16,
+}
+
+impl<'v> Path<'v> {
+    pub(super) fn compile(schema: &'v Schema, record: &'v StructType, path: &str) -> Result<Self> {
+        let mut ty = record;
+        let mut hops = Vec::new();
+        let mut conditions = Vec::new();
+        let mut names = path.split('.').peekable();
+        while let Some(name) = names.next() {
+            let Some(field) = ty.field_by_any_name(name) else {
+                let there: Vec<_> = ty.fields.iter().map(FieldType::json_name).collect();
+                let subject = format!("{}.{path}", record.name);
+                return Err(Error::not_found(subject, format!("{} has no {name}, but {}", ty.name, there.join(", "))));
+            };
+            if let Some(value) = field.discriminant {
+                conditions.push(Condition { at: ty.discriminant_offset as usize * 2, value });
+            }
+            match (&field.kind, names.peek()) {
+                (FieldKind::Group(id), Some(_)) => ty = schema.struct_type(*id)?,
+                (FieldKind::Group(_), None) => {
+                    let subject = format!("{}.{path}", record.name);
+                    return Err(Error::invalid(subject, "a group has no value of its own; go on to one of its fields"));
+                }
+                (FieldKind::Slot { offset, ty: value, default }, None) => {
+                    let leaf = Leaf::new(schema, ty, field, *offset, value, default);
+                    return Ok(Self { hops, conditions, leaf });
+                }
+                (FieldKind::Slot { offset, ty: Type::Struct(id), default }, Some(_)) => {
+                    if matches!(default, DefaultValue::Pointer(_)) {
+                        let subject = format!("{}.{path}", record.name);
+                        return Err(Error::invalid(subject, "leads through a struct with a default value; read the record"));
+                    }
+                    hops.push(Hop { conditions: std::mem::take(&mut conditions), slot: *offset });
+                    ty = schema.struct_type(*id)?;
+                }
+                (FieldKind::Slot { .. }, Some(next)) => {
+                    let subject = format!("{}.{path}", record.name);
+                    return Err(Error::invalid(subject, format!("{name} is not a struct, so it has no {next}")));
+                }
+            }
+        }
+        Err(Error::invalid(&record.name, "no field named"))
+    }
+
+    /// Whether a record may have no value at all, not even a default one.
+    pub(super) fn may_be_absent(&self) -> bool {
+        let conditions = self.hops.iter().map(|hop| hop.conditions.len()).sum::<usize>() + self.conditions.len();
+        conditions > 0 || self.leaf.is_nullable_number()
+    }
+
+    /// Whether the value lies in the row itself, unconditionally.
+    #[inline]
+    pub(super) fn is_direct(&self) -> bool {
+        self.hops.is_empty() && self.conditions.is_empty()
+    }
+
+    /// The struct that holds the value; `None` where a struct on the way is null or a union has another member.
+    #[inline]
+    pub(super) fn walk(&self, row: StructRef<'v>) -> Read<Option<StructRef<'v>>> {
+        let mut at = row;
+        for hop in &self.hops {
+            if !hold(&hop.conditions, at) {
+                return Ok(None);
+            }
+            let Some(word) = at.pointer_at(hop.slot) else { return Ok(None) };
+            match at.words().struct_of(word)? {
+                Some(next) => at = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(hold(&self.conditions, at).then_some(at))
+    }
+}
+
+#[inline]
+fn hold(conditions: &[Condition], at: StructRef<'_>) -> bool {
+    conditions.iter().all(|condition| u16::from_le_bytes(at.scalar(condition.at)) == condition.value)
+}

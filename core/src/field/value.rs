@@ -1,0 +1,289 @@
+//! As what can a field's value be read?
+
+use super::list::{Element, List};
+use crate::record::Record;
+use crate::schema::{DefaultValue, FieldType, Schema, StructType, Type};
+use crate::words::{ElementSize, Malformed, Read, StructRef, Words};
+
+/// A type that fields can be read as: see [`View::field`](crate::view::View::field).
+pub trait FieldValue<'v>: Sized {
+    /// Name for errors.
+    const NAME: &'static str;
+    /// Whether an absent value has a form of its own.
+    const OPTIONAL: bool = false;
+    /// Whether fields of a type can be read so.
+    fn fits(schema: &Schema, ty: &Type) -> bool;
+    /// Reads the value in a struct; `None` where there is no such struct.
+    ///
+    /// # Errors
+    /// The malformed word.
+    fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self>;
+    /// Reads the value, or finds it absent.
+    ///
+    /// # Errors
+    /// The malformed word.
+    #[inline]
+    fn read_optional(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Option<Self>> {
+        match at {
+            Some(at) if !leaf.is_null(at) => Self::read(leaf, Some(at)).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The last step of a path: a place in a struct.
+#[derive(Clone, Debug)]
+pub struct Leaf<'v> {
+    pub(super) ty: &'v Type,
+    schema: &'v Schema,
+    /// Bytes into the data section, bits for Bool, or a pointer's index.
+    offset: u32,
+    /// Bits that stored numbers are XORed with.
+    default: u64,
+    pointer_default: Option<&'v [u8]>,
+    /// Bit that says that the number is null, and its default.
+    null_flag: Option<(usize, bool)>,
+}
+
+impl<'v> Leaf<'v> {
+    pub(super) fn new(
+        schema: &'v Schema,
+        owner: &'v StructType,
+        field: &'v FieldType,
+        offset: u32,
+        ty: &'v Type,
+        default: &'v DefaultValue,
+    ) -> Self {
+        let unit = match ty.data_bits() {
+            Some(bits) if bits >= 8 => bits / 8,
+            _ => 1,
+        };
+        let null_flag = owner.fields.iter().find_map(|flag| match &flag.kind {
+            crate::schema::FieldKind::Slot { offset, ty: Type::Bool, default }
+                if flag.null_of.as_deref() == Some(field.name.as_str()) =>
+            {
+                Some((*offset as usize, default.bits() == 1))
+            }
+            _ => None,
+        });
+        let pointer_default = if let DefaultValue::Pointer(words) = default { Some(&**words) } else { None };
+        Self { ty, schema, offset: offset.saturating_mul(unit), default: default.bits(), pointer_default, null_flag }
+    }
+
+    pub(super) fn is_nullable_number(&self) -> bool {
+        self.null_flag.is_some() && !self.ty.is_pointer()
+    }
+
+    #[inline]
+    fn is_null(&self, at: StructRef<'_>) -> bool {
+        self.null_flag.is_some_and(|(bit, default)| at.bit(bit) != default)
+    }
+
+    #[inline]
+    fn scalar<const N: usize>(&self, at: Option<StructRef<'v>>) -> u64 {
+        let mut word = [0; 8];
+        if let Some(at) = at {
+            word[..N].copy_from_slice(&at.scalar::<N>(self.offset as usize));
+        }
+        u64::from_le_bytes(word) ^ self.default
+    }
+
+    /// Where the pointer is: in the struct, or in the default value's words; `None` where it is null and has no default.
+    #[inline]
+    pub(super) fn pointer(&self, at: Option<StructRef<'v>>) -> Read<Option<(Words<'v>, u32)>> {
+        if let Some(at) = at
+            && let Some(word) = at.pointer_at(self.offset)
+            && at.words().word(word)? != 0
+        {
+            return Ok(Some((at.words(), word)));
+        }
+        Ok(self.pointer_default.map(|words| (Words::new(words), 0)))
+    }
+}
+
+macro_rules! numbers {
+    ($(($rust:ty, $bytes:literal, $pattern:pat))*) => {$(
+        impl FieldValue<'_> for $rust {
+            const NAME: &'static str = stringify!($rust);
+
+            fn fits(_: &Schema, ty: &Type) -> bool {
+                matches!(ty, $pattern)
+            }
+
+            #[inline]
+            #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "the low end holds the number")]
+            fn read(leaf: &Leaf<'_>, at: Option<StructRef<'_>>) -> Read<Self> {
+                Ok(leaf.scalar::<$bytes>(at) as $rust)
+            }
+        }
+    )*};
+}
+numbers! {
+    (u8, 1, Type::UInt8)
+    (u16, 2, Type::UInt16 | Type::Enum(_))
+    (u32, 4, Type::UInt32)
+    (u64, 8, Type::UInt64)
+    (i8, 1, Type::Int8)
+    (i16, 2, Type::Int16)
+    (i32, 4, Type::Int32)
+    (i64, 8, Type::Int64)
+}
+
+impl FieldValue<'_> for f32 {
+    const NAME: &'static str = "f32";
+
+    fn fits(_: &Schema, ty: &Type) -> bool {
+        *ty == Type::Float32
+    }
+
+    #[inline]
+    fn read(leaf: &Leaf<'_>, at: Option<StructRef<'_>>) -> Read<Self> {
+        #[expect(clippy::cast_possible_truncation, reason = "the low end holds the number")]
+        Ok(Self::from_bits(leaf.scalar::<4>(at) as u32))
+    }
+}
+
+impl FieldValue<'_> for f64 {
+    const NAME: &'static str = "f64";
+
+    fn fits(_: &Schema, ty: &Type) -> bool {
+        *ty == Type::Float64
+    }
+
+    #[inline]
+    fn read(leaf: &Leaf<'_>, at: Option<StructRef<'_>>) -> Read<Self> {
+        Ok(Self::from_bits(leaf.scalar::<8>(at)))
+    }
+}
+
+impl FieldValue<'_> for bool {
+    const NAME: &'static str = "bool";
+
+    fn fits(_: &Schema, ty: &Type) -> bool {
+        *ty == Type::Bool
+    }
+
+    #[inline]
+    fn read(leaf: &Leaf<'_>, at: Option<StructRef<'_>>) -> Read<Self> {
+        Ok(at.is_some_and(|at| at.bit(leaf.offset as usize)) != (leaf.default == 1))
+    }
+}
+
+/// Values behind a pointer: how they are read, and what a null one is.
+macro_rules! pointers {
+    ($($rust:ty, $name:literal, $pattern:pat, $empty:expr, |$leaf:ident, $words:ident, $at:ident| $read:expr;)*) => {$(
+        impl<'v> FieldValue<'v> for $rust {
+            const NAME: &'static str = $name;
+
+            fn fits(_: &Schema, ty: &Type) -> bool {
+                matches!(ty, $pattern)
+            }
+
+            #[inline]
+            fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
+                Ok(Self::read_optional(leaf, at)?.unwrap_or($empty))
+            }
+
+            #[inline]
+            fn read_optional($leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Option<Self>> {
+                match $leaf.pointer(at)? {
+                    Some(($words, $at)) => $read,
+                    None => Ok(None),
+                }
+            }
+        }
+    )*};
+}
+pointers! {
+    &'v str, "&str", Type::Text, "", |leaf, words, at| words.text_of(at);
+    &'v [u8], "&[u8]", Type::Text | Type::Data, &[], |leaf, words, at| {
+        let bytes = words.data_of(at)?;
+        // A text's final NUL is left off unread: its length alone needs no look at the text.
+        Ok(bytes.map(|bytes| if *leaf.ty == Type::Text { &bytes[..bytes.len().saturating_sub(1)] } else { bytes }))
+    };
+}
+
+impl<'v> FieldValue<'v> for &'v [f32] {
+    const NAME: &'static str = "&[f32]";
+
+    fn fits(_: &Schema, ty: &Type) -> bool {
+        matches!(ty, Type::List(element) if **element == Type::Float32)
+    }
+
+    #[inline]
+    fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
+        Ok(Self::read_optional(leaf, at)?.unwrap_or(&[]))
+    }
+
+    #[inline]
+    fn read_optional(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Option<Self>> {
+        let Some((words, at)) = leaf.pointer(at)? else { return Ok(None) };
+        let Some(list) = words.list_of(at, ElementSize::FourBytes)? else { return Ok(None) };
+        match bytemuck::try_cast_slice(list.bytes()) {
+            Ok(numbers) => Ok(Some(numbers)),
+            Err(_) => Err(Malformed { word: at, expected: "numbers aligned to 4 bytes" }),
+        }
+    }
+}
+
+impl<'v, T: Element<'v>> FieldValue<'v> for List<'v, T> {
+    const NAME: &'static str = "List";
+
+    fn fits(schema: &Schema, ty: &Type) -> bool {
+        matches!(ty, Type::List(element) if T::fits(schema, element))
+    }
+
+    #[inline]
+    fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
+        Ok(Self::read_optional(leaf, at)?.unwrap_or(List::empty(leaf.schema, leaf.ty)))
+    }
+
+    #[inline]
+    fn read_optional(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Option<Self>> {
+        match leaf.pointer(at)? {
+            Some((words, at)) => List::read(leaf.schema, leaf.ty, words, at),
+            None => Ok(None),
+        }
+    }
+}
+
+impl<'v> FieldValue<'v> for Record<'v> {
+    const NAME: &'static str = "Record";
+
+    fn fits(_: &Schema, ty: &Type) -> bool {
+        matches!(ty, Type::Struct(_))
+    }
+
+    fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
+        match Self::read_optional(leaf, at)? {
+            Some(record) => Ok(record),
+            None => record(leaf, StructRef::empty()).ok_or(Malformed { word: 0, expected: "a struct type" }),
+        }
+    }
+
+    fn read_optional(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Option<Self>> {
+        match leaf.pointer(at)? {
+            Some((words, at)) => Ok(words.struct_of(at)?.and_then(|at| record(leaf, at))),
+            None => Ok(None),
+        }
+    }
+}
+
+fn record<'v>(leaf: &Leaf<'v>, at: StructRef<'v>) -> Option<Record<'v>> {
+    let Type::Struct(id) = leaf.ty else { return None };
+    Record::new(leaf.schema, *id, at).ok()
+}
+
+impl<'v, T: FieldValue<'v>> FieldValue<'v> for Option<T> {
+    const NAME: &'static str = T::NAME;
+    const OPTIONAL: bool = true;
+
+    fn fits(schema: &Schema, ty: &Type) -> bool {
+        T::fits(schema, ty)
+    }
+
+    #[inline]
+    fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
+        T::read_optional(leaf, at)
+    }
+}

@@ -1,0 +1,428 @@
+//! What is a version? The schema, the segments, what is dead in them, their indexes, what changed: a [`Manifest`].
+//!
+//! Its Cap'n Proto form is `schemas/manifest.capnp`. Decoding checks whatever later code leans on, since a manifest comes
+//! from outside.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use capnp::message;
+use capnp::serialize;
+use kapok_schemas::manifest_capnp as wire;
+
+use crate::error::{Error, Result};
+use crate::schema::Schema;
+use crate::segment::{Extent, Sharing};
+
+/// Version of the stored format as a whole.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Features that this code knows; a manifest that requires another is refused.
+const KNOWN_FEATURES: [&str; 0] = [];
+
+/// BLAKE3 hash of a blob: its name.
+pub type Id = [u8; 32];
+
+/// A version of a dataset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// From 1.
+    pub version: u64,
+    /// The version that this one was derived from.
+    pub parent: Option<u64>,
+    /// Milliseconds since 1970.
+    pub created_unix_ms: i64,
+    /// Who made it, for people.
+    pub writer: String,
+    /// Tells the cycle that made it from all others.
+    pub writer_token: [u8; 16],
+    /// Whether it is to be announced by itself, should its producer have died before it could.
+    pub announce_itself: bool,
+    /// Types of all record types.
+    pub schema: Arc<Schema>,
+    /// Sorted by name.
+    pub record_types: Vec<RecordType>,
+    /// Free to use, sorted by key.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A record type of a version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordType {
+    /// Unqualified name of its struct.
+    pub name: String,
+    /// Id of its struct.
+    pub type_id: u64,
+    /// Names of the primary key's fields.
+    pub key: Vec<String>,
+    /// Live records.
+    pub rows: u64,
+    /// In the order in which ordinals count them.
+    pub segments: Vec<SegmentEntry>,
+    /// Against the parent; `None` where they are not listed.
+    pub changes: Option<Changes>,
+}
+
+/// A segment of a version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentEntry {
+    /// BLAKE3 of the mapped bytes.
+    pub id: Id,
+    /// Length of the mapped bytes.
+    pub bytes: u64,
+    /// Rows, dead ones included.
+    pub rows: u32,
+    /// Rows that the tombstones name.
+    pub dead: u32,
+    /// Encoded key of the first row.
+    pub first_key: Vec<u8>,
+    /// Encoded key of the last row.
+    pub last_key: Vec<u8>,
+    /// Rows, then each field that has objects.
+    pub extents: Vec<Extent>,
+    /// Which rows are dead.
+    pub tombstones: Tombstones,
+    /// Indexes of this segment.
+    pub artifacts: Vec<Artifact>,
+    /// Revision of the rules by which its records became bytes.
+    pub writer_revision: u32,
+    /// Whether equal values stand once.
+    pub sharing: Sharing,
+    /// What it was merged from; empty for a segment made from records.
+    pub recipe: Vec<Ingredient>,
+}
+
+/// Which rows of a segment are dead.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Tombstones {
+    /// None is.
+    #[default]
+    None,
+    /// A serialized roaring bitmap.
+    Inline(Vec<u8>),
+    /// The id of a blob that holds one.
+    Blob(Id),
+}
+
+/// An index of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// "unique", for example.
+    pub kind: String,
+    /// Tells artifacts of one kind apart.
+    pub name: String,
+    /// BLAKE3 of its bytes.
+    pub id: Id,
+    /// Length.
+    pub bytes: u64,
+}
+
+/// A part of what a segment was merged from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingredient {
+    /// The input.
+    pub segment: Id,
+    /// Rows left behind: a serialized roaring bitmap, empty for none.
+    pub dropped: Vec<u8>,
+}
+
+/// Rows that a version has and its parent has not, and the reverse.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Rows of this version: a serialized roaring bitmap per segment.
+    pub added: Vec<(Id, Vec<u8>)>,
+    /// Rows of the parent.
+    pub removed: Vec<(Id, Vec<u8>)>,
+}
+
+impl Manifest {
+    /// The record type of a name.
+    pub fn record_type(&self, name: &str) -> Option<&RecordType> {
+        self.record_types.iter().find(|ty| ty.name == name)
+    }
+
+    /// The record type of a name, which the caller asks for.
+    ///
+    /// # Errors
+    /// `NotFound`, listing those that there are.
+    pub fn expect_record_type(&self, name: &str) -> Result<&RecordType> {
+        self.record_type(name).ok_or_else(|| {
+            let names: Vec<_> = self.record_types.iter().map(|ty| ty.name.as_str()).collect();
+            let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            Error::not_found(format!("record type {name}"), format!("version {} has {there}", self.version))
+        })
+    }
+
+    /// Writes the Cap'n Proto message.
+    ///
+    /// # Errors
+    /// `Invalid` where a default value of the schema cannot be written.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let mut message = message::Builder::new_default();
+        let mut root: wire::manifest::Builder<'_> = message.init_root();
+        root.set_format_version(FORMAT_VERSION);
+        root.set_version(self.version);
+        root.set_parent(self.parent.unwrap_or(0));
+        root.set_created_unix_ms(self.created_unix_ms);
+        root.set_writer(self.writer.as_str());
+        root.set_writer_token(&self.writer_token);
+        root.set_announce_itself(self.announce_itself);
+        self.schema.encode_nodes(root.reborrow().init_nodes(self.schema.node_count()))?;
+        let mut types = root.reborrow().init_record_types(count(&self.record_types));
+        for (index, ty) in (0..).zip(&self.record_types) {
+            ty.encode(types.reborrow().get(index));
+        }
+        let mut tags = root.init_tags(u32::try_from(self.tags.len()).unwrap_or(u32::MAX));
+        for (index, (key, value)) in (0..).zip(&self.tags) {
+            let mut tag = tags.reborrow().get(index);
+            tag.set_key(key.as_str());
+            tag.set_value(value.as_str());
+        }
+        Ok(serialize::write_message_to_words(&message))
+    }
+
+    /// Reads the Cap'n Proto message. `name`: what errors call it.
+    ///
+    /// # Errors
+    /// `Corrupt` for what is no manifest, `Incompatible` for one that a newer Kapok made.
+    pub fn decode(name: &str, bytes: &Bytes) -> Result<Self> {
+        let wire = Wire { name };
+        let mut slice: &[u8] = bytes;
+        let options = *message::ReaderOptions::new().traversal_limit_in_words(Some(bytes.len() / 2 + 1024));
+        let message = wire.read(serialize::read_message_from_flat_slice(&mut slice, options))?;
+        if !slice.is_empty() {
+            return Err(wire.wrong("nothing after the message", format!("{} bytes", slice.len())));
+        }
+        let root: wire::manifest::Reader<'_> = wire.read(message.get_root())?;
+        if root.get_format_version() != FORMAT_VERSION {
+            return Err(Error::incompatible(
+                name,
+                format!("format_version={} known={FORMAT_VERSION}; upgrade this program", root.get_format_version()),
+            ));
+        }
+        for feature in wire.read(root.get_required_features())? {
+            let feature = wire.text(feature)?;
+            if !KNOWN_FEATURES.contains(&feature.as_str()) {
+                return Err(Error::incompatible(name, format!("required_feature={feature} is unknown; upgrade this program")));
+            }
+        }
+        let mut schema = Schema::new();
+        for node in wire.read(root.get_nodes())? {
+            schema.insert_node(node)?;
+        }
+        let mut record_types = Vec::new();
+        for ty in wire.read(root.get_record_types())? {
+            record_types.push(wire.record_type(ty)?);
+        }
+        if !record_types.is_sorted_by(|a, b| a.name < b.name) {
+            return Err(wire.wrong("record types sorted by name, each once", "another order".into()));
+        }
+        // Later code looks types up without asking again.
+        schema.closure(record_types.iter().map(|ty: &RecordType| ty.type_id))?;
+        let mut tags = BTreeMap::new();
+        for tag in wire.read(root.get_tags())? {
+            tags.insert(wire.text(tag.get_key())?, wire.text(tag.get_value())?);
+        }
+        let token = wire.read(root.get_writer_token())?;
+        Ok(Self {
+            version: root.get_version(),
+            parent: Some(root.get_parent()).filter(|parent| *parent != 0),
+            created_unix_ms: root.get_created_unix_ms(),
+            writer: wire.text(root.get_writer())?,
+            writer_token: token.try_into().map_err(|_| wire.wrong("a token of 16 bytes", token.len().to_string()))?,
+            announce_itself: root.get_announce_itself(),
+            schema: Arc::new(schema),
+            record_types,
+            tags,
+        })
+    }
+}
+
+impl RecordType {
+    fn encode(&self, mut out: wire::record_type::Builder<'_>) {
+        out.set_name(self.name.as_str());
+        out.set_type_id(self.type_id);
+        let mut key = out.reborrow().init_key(count(&self.key));
+        for (index, name) in (0..).zip(&self.key) {
+            key.set(index, name.as_str());
+        }
+        out.set_rows(self.rows);
+        let mut segments = out.reborrow().init_segments(count(&self.segments));
+        for (index, segment) in (0..).zip(&self.segments) {
+            segment.encode(segments.reborrow().get(index));
+        }
+        if let Some(changes) = &self.changes {
+            let mut out = out.init_changes();
+            out.set_complete(true);
+            encode_row_sets(&changes.added, out.reborrow().init_added(count(&changes.added)));
+            encode_row_sets(&changes.removed, out.init_removed(count(&changes.removed)));
+        }
+    }
+}
+
+fn encode_row_sets(sets: &[(Id, Vec<u8>)], mut out: capnp::struct_list::Builder<'_, wire::row_set::Owned>) {
+    for (index, (segment, rows)) in (0..).zip(sets) {
+        let mut out = out.reborrow().get(index);
+        out.set_segment(segment);
+        out.set_rows(rows);
+    }
+}
+
+impl SegmentEntry {
+    fn encode(&self, mut out: wire::segment::Builder<'_>) {
+        out.set_id(&self.id);
+        out.set_bytes(self.bytes);
+        out.set_rows(self.rows);
+        out.set_dead(self.dead);
+        out.set_first_key(&self.first_key);
+        out.set_last_key(&self.last_key);
+        let mut extents = out.reborrow().init_extents(count(&self.extents));
+        for (index, extent) in (0..).zip(&self.extents) {
+            let mut out = extents.reborrow().get(index);
+            out.set_field(extent.field.as_str());
+            out.set_offset(extent.offset);
+            out.set_bytes(extent.bytes);
+            out.set_stride(extent.stride);
+        }
+        match &self.tombstones {
+            Tombstones::None => out.reborrow().init_tombstones().set_none(()),
+            Tombstones::Inline(bitmap) => out.reborrow().init_tombstones().set_inline(bitmap),
+            Tombstones::Blob(id) => out.reborrow().init_tombstones().set_blob(id),
+        }
+        let mut artifacts = out.reborrow().init_artifacts(count(&self.artifacts));
+        for (index, artifact) in (0..).zip(&self.artifacts) {
+            let mut out = artifacts.reborrow().get(index);
+            out.set_kind(artifact.kind.as_str());
+            out.set_name(artifact.name.as_str());
+            out.set_id(&artifact.id);
+            out.set_bytes(artifact.bytes);
+        }
+        out.set_writer_revision(self.writer_revision);
+        out.set_strict_tree(self.sharing == Sharing::StrictTree);
+        let mut recipe = out.init_recipe(count(&self.recipe));
+        for (index, ingredient) in (0..).zip(&self.recipe) {
+            let mut out = recipe.reborrow().get(index);
+            out.set_segment(&ingredient.segment);
+            out.set_dropped(&ingredient.dropped);
+        }
+    }
+}
+
+fn count<T>(items: &[T]) -> u32 {
+    u32::try_from(items.len()).unwrap_or(u32::MAX)
+}
+
+/// Reads parts of a manifest, and names it in errors.
+struct Wire<'n> {
+    name: &'n str,
+}
+
+impl Wire<'_> {
+    fn wrong(&self, expected: &str, found: String) -> Error {
+        Error::corrupt(self.name, 0, expected, found)
+    }
+
+    fn read<T>(&self, result: capnp::Result<T>) -> Result<T> {
+        result.map_err(|e| self.wrong("a manifest", e.to_string()))
+    }
+
+    fn text(&self, text: capnp::Result<capnp::text::Reader<'_>>) -> Result<String> {
+        self.read(text)?.to_string().map_err(|_| self.wrong("text in UTF-8", "other bytes".into()))
+    }
+
+    fn id(&self, id: capnp::Result<&[u8]>) -> Result<Id> {
+        let id = self.read(id)?;
+        id.try_into().map_err(|_| self.wrong("an id of 32 bytes", id.len().to_string()))
+    }
+
+    fn record_type(&self, ty: wire::record_type::Reader<'_>) -> Result<RecordType> {
+        let mut key = Vec::new();
+        for name in self.read(ty.get_key())? {
+            key.push(self.text(name)?);
+        }
+        let mut segments = Vec::new();
+        for segment in self.read(ty.get_segments())? {
+            segments.push(self.segment(segment)?);
+        }
+        let live: u64 = segments.iter().map(|segment| u64::from(segment.rows - segment.dead)).sum();
+        if live != ty.get_rows() {
+            return Err(self.wrong("as many rows as the segments have", format!("{} instead of {live}", ty.get_rows())));
+        }
+        let changes = if ty.has_changes() { Some(self.read(ty.get_changes())?) } else { None };
+        let changes = match changes.filter(|changes| changes.get_complete()) {
+            Some(changes) => Some(Changes {
+                added: self.row_sets(changes.get_added())?,
+                removed: self.row_sets(changes.get_removed())?,
+            }),
+            None => None,
+        };
+        Ok(RecordType { name: self.text(ty.get_name())?, type_id: ty.get_type_id(), key, rows: live, segments, changes })
+    }
+
+    fn row_sets(
+        &self,
+        sets: capnp::Result<capnp::struct_list::Reader<'_, wire::row_set::Owned>>,
+    ) -> Result<Vec<(Id, Vec<u8>)>> {
+        let mut out = Vec::new();
+        for set in self.read(sets)? {
+            out.push((self.id(set.get_segment())?, self.read(set.get_rows())?.to_vec()));
+        }
+        Ok(out)
+    }
+
+    fn segment(&self, segment: wire::segment::Reader<'_>) -> Result<SegmentEntry> {
+        let mut extents = Vec::new();
+        for extent in self.read(segment.get_extents())? {
+            let end = extent.get_offset().checked_add(extent.get_bytes());
+            if end.is_none_or(|end| end > segment.get_bytes()) {
+                return Err(self.wrong("extents within their segment", "one that ends beyond".into()));
+            }
+            extents.push(Extent {
+                field: self.text(extent.get_field())?,
+                offset: extent.get_offset(),
+                bytes: extent.get_bytes(),
+                stride: extent.get_stride(),
+            });
+        }
+        let tombstones = match segment.get_tombstones().which() {
+            Ok(wire::segment::tombstones::None(())) => Tombstones::None,
+            Ok(wire::segment::tombstones::Inline(bitmap)) => Tombstones::Inline(self.read(bitmap)?.to_vec()),
+            Ok(wire::segment::tombstones::Blob(id)) => Tombstones::Blob(self.id(id)?),
+            Err(e) => return Err(Error::incompatible(self.name, format!("unknown kind of tombstones: {e}"))),
+        };
+        if segment.get_dead() > segment.get_rows() || (segment.get_dead() == 0) != (tombstones == Tombstones::None) {
+            return Err(self.wrong("tombstones for as many rows as are dead", segment.get_dead().to_string()));
+        }
+        let mut artifacts = Vec::new();
+        for artifact in self.read(segment.get_artifacts())? {
+            artifacts.push(Artifact {
+                kind: self.text(artifact.get_kind())?,
+                name: self.text(artifact.get_name())?,
+                id: self.id(artifact.get_id())?,
+                bytes: artifact.get_bytes(),
+            });
+        }
+        let mut recipe = Vec::new();
+        for ingredient in self.read(segment.get_recipe())? {
+            recipe.push(Ingredient {
+                segment: self.id(ingredient.get_segment())?,
+                dropped: self.read(ingredient.get_dropped())?.to_vec(),
+            });
+        }
+        Ok(SegmentEntry {
+            id: self.id(segment.get_id())?,
+            bytes: segment.get_bytes(),
+            rows: segment.get_rows(),
+            dead: segment.get_dead(),
+            first_key: self.read(segment.get_first_key())?.to_vec(),
+            last_key: self.read(segment.get_last_key())?.to_vec(),
+            extents,
+            tombstones,
+            artifacts,
+            writer_revision: segment.get_writer_revision(),
+            sharing: if segment.get_strict_tree() { Sharing::StrictTree } else { Sharing::Shared },
+            recipe,
+        })
+    }
+}
