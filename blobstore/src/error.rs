@@ -142,6 +142,9 @@ pub enum Error {
         /// What it may be.
         expected: &'static str,
     },
+    /// A manifest is not one that this release can read or write.
+    #[error(transparent)]
+    Manifest(#[from] kapok_core::Error),
 }
 
 /// What the caller of a failed operation does next.
@@ -184,6 +187,12 @@ impl Error {
             | Self::NotEmpty { .. }
             | Self::NoConditionalWrites { .. }
             | Self::Argument { .. } => ErrorKind::Invalid,
+            Self::Manifest(source) => match source.kind() {
+                kapok_core::ErrorKind::NotFound => ErrorKind::NotFound,
+                kapok_core::ErrorKind::Corrupt => ErrorKind::Corrupt,
+                kapok_core::ErrorKind::Incompatible => ErrorKind::Incompatible,
+                _ => ErrorKind::Invalid,
+            },
         }
     }
 

@@ -4,8 +4,7 @@
 //! manifest, and announce it in a log that is only ever appended to. Readers find the end of the log, read the manifest,
 //! and get its blobs: maps of the store's own files where it is a folder.
 //!
-//! What this crate does not do: it looks into no manifest and no blob, decides nothing about merging or retention, and
-//! keeps no view.
+//! What this crate does not do: it looks into no blob, decides nothing about merging or retention, and keeps no view.
 //!
 //! ```
 //! use kapok_blobstore::{Action, AnnouncementDraft, BlobId, BlobKind, Store, fresh_token};
@@ -61,6 +60,7 @@ pub mod sealed;
 mod settings;
 mod store;
 mod token;
+mod version;
 mod versions;
 mod watch;
 

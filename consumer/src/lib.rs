@@ -1,1 +1,61 @@
-//! x
+//! The announced version of a dataset in, its current view out.
+//!
+//! A [`Consumer`] always has a whole, immutable [`View`]. A refresh prepares the next one beside it, out of the blobs that
+//! both share and those that it fetches, and swaps the two at once. Readers never wait, and hold what they read.
+//!
+//! What this crate does not do: it writes nothing to the store, and it answers no queries; the view does.
+//!
+//! ```
+//! use kapok_consumer::{Consumer, FollowSettings};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! # kapok_blobstore::Store::open_for_writing("memory://consumer-front-page").await?;
+//! let consumer = Consumer::open("memory://consumer-front-page").await?;
+//! let follower = consumer.follow(FollowSettings::default()); // until it is dropped
+//! consumer.on_refresh(|old, new| println!("{} -> {}", old.version(), new.version()));
+//!
+//! let view = consumer.view(); // one version, for as long as it is held
+//! assert_eq!(view.version(), 0, "nothing announced yet");
+//! # drop(follower);
+//! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ```text
+//!            follow: one GET per poll, or a hint
+//!                      │
+//!  announcement log ─▶ look ─▶ plan ─▶ fetch ─▶ open ─▶ swap ─▶ listeners
+//!                      which   which   (map)    whole   one     after it,
+//!                      version blobs            view    store   elsewhere
+//!                                                         │
+//!                                    readers: view() ◀────┘
+//! ```
+//!
+//! Whatever fails on the way, the view in use stays: see [`Consumer::status`].
+//!
+//! # Limitations
+//! * Blobs of a store that is no local folder are fetched into memory.
+//! * A view that is held keeps its version's blobs mapped. Of two versions, what they share is mapped once; but blobs of a
+//!   version that is only held, not current, are mapped anew where a refresh needs them again.
+
+#![forbid(unsafe_code)]
+
+mod consumer;
+mod error;
+mod follow;
+mod listener;
+mod plan;
+mod refresh;
+mod status;
+
+pub use consumer::{Consumer, ViewGuard};
+pub use error::{Error, ErrorKind, Result};
+pub use follow::{FollowSettings, Follower, Watch};
+pub use plan::Plan;
+pub use refresh::Refreshed;
+pub use status::Status;
+
+pub use kapok_core::field::{Field, FieldValue};
+pub use kapok_core::key::Key;
+pub use kapok_core::view::Ordinal;
+pub use kapok_index::{Lookup, Records, View};

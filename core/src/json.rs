@@ -19,7 +19,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::error::{Error, Result};
 use crate::record::{Budget, ListValue, Record, ValueRef, deeper};
-use crate::schema::FieldType;
+use crate::schema::{FieldKind, FieldType, Type};
 
 #[cfg(test)]
 mod tests;
@@ -96,9 +96,9 @@ impl<W: Write> Writer<'_, W> {
     fn value(&mut self, value: ValueRef<'_>, depth: u32) -> io::Result<()> {
         match value {
             ValueRef::Null | ValueRef::Void => self.out.write_all(b"null"),
-            ValueRef::Bool(value) => write!(self.out, "{value}"),
-            ValueRef::Int(value) => write!(self.out, "{value}"),
-            ValueRef::UInt(value) => write!(self.out, "{value}"),
+            ValueRef::Bool(value) => self.plain(&value),
+            ValueRef::Int(value) => self.plain(&value),
+            ValueRef::UInt(value) => self.plain(&value),
             ValueRef::Float32(value) if value.is_finite() => self.plain(&value),
             ValueRef::Float64(value) if value.is_finite() => self.plain(&value),
             ValueRef::Float32(value) => self.not_finite(f64::from(value)),
@@ -113,11 +113,11 @@ impl<W: Write> Writer<'_, W> {
             }
             ValueRef::Enum { value: number, .. } => match value.as_str() {
                 Some(name) => self.plain(name),
-                None => write!(self.out, "{number}"),
+                None => self.plain(&number),
             },
             ValueRef::List(list) => match list.map_fields() {
-                Some(fields) => self.map(list, fields, depth),
-                None => self.list(list, depth),
+                Some((key, value)) if is_text(key) => self.map(list, (key, value), depth),
+                _ => self.list(list, depth),
             },
             ValueRef::Struct(record) => self.record(&record, depth),
         }
@@ -178,6 +178,10 @@ impl<W: Write> Writer<'_, W> {
             _ => b"\"-Infinity\"",
         })
     }
+}
+
+fn is_text(field: &FieldType) -> bool {
+    matches!(field.kind, FieldKind::Slot { ty: Type::Text, .. })
 }
 
 /// An error about the record among the errors of the writer.

@@ -108,7 +108,7 @@ impl<T: AsKeyPart + ?Sized> AsKeyPart for &T {
     }
 }
 
-impl<T: AsKeyPart> Key for T {
+impl<T: AsKeyPart + ?Sized> Key for T {
     #[inline]
     fn with_parts<R>(&self, f: impl FnOnce(&[KeyPart<'_>]) -> R) -> R {
         f(&[self.as_key_part()])
@@ -295,7 +295,7 @@ impl KeySpec {
                     true
                 }
                 (KeyKind::Unsigned(n), KeyPart::Int(v)) => push_integer(v, n, out),
-                (KeyKind::Signed(n), KeyPart::Int(v)) => push_integer(v + (1 << (8 * n - 1)), n, out),
+                (KeyKind::Signed(n), KeyPart::Int(v)) => push_integer(from_signed(v, n), n, out),
                 (KeyKind::Text, KeyPart::Text(v)) => {
                     push_bytes(v.as_bytes(), index + 1 == self.parts.len(), out);
                     true
@@ -316,6 +316,49 @@ impl KeySpec {
             }
         }
         Ok(true)
+    }
+
+    /// The number of a key that somebody looks up, as [`Self::row_number`] gives it: what [`Self::encode`] gives, without
+    /// the bytes. `None` where no record can have it, since an integer does not fit its field.
+    ///
+    /// # Errors
+    /// `Invalid` as [`Self::encode`], and where [`Self::fixed_bytes`] is none.
+    #[inline]
+    pub fn encode_number(&self, parts: &[KeyPart<'_>]) -> Result<Option<u64>> {
+        if parts.len() != self.parts.len() || self.fixed_bytes.is_none() {
+            return Err(self.refuse(parts));
+        }
+        let mut out = 0;
+        for (field, part) in self.parts.iter().zip(parts) {
+            let (bytes, value) = match (field.kind, *part) {
+                (KeyKind::Bool, KeyPart::Bool(v)) => (1, Some(u64::from(v))),
+                (KeyKind::Unsigned(n), KeyPart::Int(v)) => (n, fitting(v, n)),
+                (KeyKind::Signed(n), KeyPart::Int(v)) => (n, fitting(from_signed(v, n), n)),
+                _ => return Err(self.refuse(parts)),
+            };
+            let Some(value) = value else { return Ok(None) };
+            out = if bytes == 8 { value } else { out << (8 * bytes) | value };
+        }
+        Ok(Some(out))
+    }
+
+    /// The encoded key that somebody looks up, where it is one Text or Data, which is encoded as it is.
+    #[inline]
+    pub fn plain_bytes<'k>(&self, parts: &[KeyPart<'k>]) -> Option<&'k [u8]> {
+        match (self.parts.as_slice(), parts) {
+            ([KeyField { kind: KeyKind::Text, .. }], [KeyPart::Text(text)]) => Some(text.as_bytes()),
+            ([KeyField { kind: KeyKind::Data, .. }], [KeyPart::Data(data)]) => Some(data),
+            _ => None,
+        }
+    }
+
+    /// Why parts are not a key of fixed length.
+    #[cold]
+    fn refuse(&self, parts: &[KeyPart<'_>]) -> Error {
+        match self.encode(parts, &mut Vec::new()) {
+            Err(error) => error,
+            Ok(_) => Error::invalid("key", "has no number, since its length varies"),
+        }
     }
 
     /// Parses one text per part, as a person types them, and encodes the key as [`Self::encode`] does.
@@ -467,13 +510,25 @@ fn resolve(schema: &Schema, ty: &StructType, path: &str) -> Result<KeyField> {
 }
 
 fn push_integer(value: i128, bytes: u8, out: &mut Vec<u8>) -> bool {
-    match u64::try_from(value) {
-        Ok(value) if bytes == 8 || value >> (8 * bytes) == 0 => {
+    match fitting(value, bytes) {
+        Some(value) => {
             out.extend_from_slice(&value.to_be_bytes()[8 - bytes as usize..]);
             true
         }
-        _ => false,
+        None => false,
     }
+}
+
+/// A number that is not negative and fits so many bytes.
+#[inline]
+fn fitting(value: i128, bytes: u8) -> Option<u64> {
+    u64::try_from(value).ok().filter(|value| bytes == 8 || value >> (8 * bytes) == 0)
+}
+
+/// A signed number, moved so that the smallest of its width is 0; one far out of range stays out of range.
+#[inline]
+fn from_signed(value: i128, bytes: u8) -> i128 {
+    value.saturating_add(1 << (8 * bytes - 1))
 }
 
 fn push_bytes(bytes: &[u8], last: bool, out: &mut Vec<u8>) {

@@ -7,6 +7,7 @@ pub mod error;
 pub mod json;
 pub mod field;
 pub mod manifest;
+pub mod message;
 pub mod records;
 pub mod view;
 pub mod key;

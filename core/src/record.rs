@@ -2,8 +2,8 @@
 //!
 //! A [`Record`] is a struct in place, together with the type that a [`Schema`] gives it. Nothing is parsed and nothing
 //! copied: values borrow from the segment (or, for the defaults of absent texts and lists, from the schema). The rules
-//! of Cap'n Proto hold: a field beyond the end of an older, shorter struct has its default, stored numbers are XORed
-//! with their defaults, and only the active member of a union has a value. What comes on top is Kapok's: a null pointer
+//! of Cap'n Proto hold: a field beyond the end of an older, shorter struct has its default, numbers are stored as the
+//! XOR with their defaults, and only the active member of a union has a value. What comes on top is Kapok's: a null pointer
 //! without a default is [`ValueRef::Null`], and so is a number whose `nullOf` flag is set.
 //!
 //! On top of a record: JSON out ([`Record::write_json`]), serde out ([`Record::deserialize`]) and comparison by value
@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::schema::{DefaultValue, FieldKind, FieldType, Schema, StructType, Type};
 use crate::words::{StructRef, Words};
 
@@ -101,9 +101,7 @@ impl<'v> Record<'v> {
             return Ok(ValueRef::Null);
         }
         match &field.kind {
-            FieldKind::Group(id) => {
-                Ok(ValueRef::Struct(Record { ty: self.origin.schema.struct_type(*id)?, ..*self }))
-            }
+            FieldKind::Group(id) => Ok(ValueRef::Struct(Record { ty: self.origin.schema.struct_type(*id)?, ..*self })),
             FieldKind::Slot { offset, ty, default } if ty.is_pointer() => {
                 let stored = match self.at.pointer_at(*offset) {
                     Some(at) => self.origin.pointer(self.at.words(), at, ty, field.is_map)?,
@@ -186,11 +184,7 @@ impl<'v> Record<'v> {
     #[cold]
     fn no_field(&self, name: &str) -> Error {
         let known: Vec<&str> = self.ty.fields.iter().map(FieldType::json_name).collect();
-        Fault::NotFound {
-            subject: format!("{}.{name}", self.ty.name),
-            detail: format!("no such field; fields={}", known.join(",")),
-        }
-        .into()
+        Error::not_found(format!("{}.{name}", self.ty.name), format!("no such field; fields={}", known.join(",")))
     }
 }
 

@@ -18,6 +18,7 @@ mod names;
 mod nodes;
 mod places;
 mod request;
+mod rust_type;
 mod typed;
 
 pub use evolve::OlderSchema;

@@ -18,8 +18,9 @@ pub mod layout;
 mod plan;
 mod seal;
 mod stage;
+mod verify;
 
-pub use seal::{SealSettings, SealedSegment};
+pub use seal::{SealSettings, SealedSegment, Segments};
 pub use stage::{Encoding, Sharing, Stage};
 
 /// Revision of the rules by which records become bytes: equal records of equal schemas, written by the same revision with
@@ -79,6 +80,10 @@ impl Segment {
             return corrupt(4, format!("{words} words, which is the file's length"), format!("{}", header >> 32));
         }
         let message = Words::new(&bytes[HEADER_BYTES..]);
+        // Generated readers begin at the list's pointer: were it not just behind the root's, they would read another list.
+        if message.word(0) != Ok(column::struct_shape(0, 1)) {
+            return corrupt(HEADER_BYTES, "a root of one pointer, just behind its own".into(), "something else".into());
+        }
         let list = match message.struct_of(0).and_then(|root| root.map_or(Ok(Pointer::Null), |root| root.pointer(0))) {
             Ok(Pointer::List(list)) if list.size() == ElementSize::Composite => list,
             Ok(_) => return corrupt(HEADER_BYTES, "a root with a list of structs".into(), "something else".into()),
@@ -89,6 +94,11 @@ impl Segment {
             return corrupt(offset, format!("{rows} rows, as the manifest says"), format!("{}", list.len()));
         }
         let (data_words, pointer_words) = list.struct_sizes();
+        // Rows of no size could claim to be 2^29 in no bytes.
+        if rows > 0 && data_words == 0 && pointer_words == 0 {
+            let offset = HEADER_BYTES + (list.at() as usize - 1) * WORD;
+            return corrupt(offset, "rows of at least one word, since they have keys".into(), "rows of none".into());
+        }
         let rows_at = list.at() as usize * WORD;
         Ok(Self { name: Arc::from(name), rows, rows_at, data_words, pointer_words, bytes })
     }

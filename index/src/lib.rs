@@ -1,1 +1,42 @@
-//! x
+//! Key in, ordinals out: index artifacts over segments, and the view that looks records up by them.
+//!
+//! Pure functions on bytes: nothing here does I/O, and no index holds a copy of a record. An artifact is a blob of its own,
+//! computed from one segment's message words ([`unique::build`]), mapped beside it, and read in place
+//! ([`UniqueIndex::open`]). [`View`] is `kapok-core`'s view of a version together with the artifacts that its manifest
+//! names:
+//!
+//! ```text
+//! key ──hash──▶ slot of the unique index ──row──▶ the record's words, which confirm the key ──▶ Ordinal
+//! ```
+//!
+//! ```no_run
+//! use kapok_index::View;
+//! # fn fetch() -> (std::sync::Arc<kapok_core::manifest::Manifest>, kapok_core::blobs::Blobs) { unimplemented!() }
+//!
+//! # fn main() -> kapok_core::Result<()> {
+//! let (manifest, blobs) = fetch();
+//! let view = View::open(manifest, &blobs)?;
+//! let title = view.field::<&str>("Movie.title")?;
+//! let movies = view.lookup("Movie")?;
+//! if let Some(ordinal) = movies.find(&42_u32)? {
+//!     println!("{}", title.get(ordinal)?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Limitations
+//! Hashes are not seeded: whoever chooses a segment's keys can make lookups in it slow, up to a walk over the index,
+//! though never endless and never wrong.
+
+#![forbid(unsafe_code)]
+
+mod lookup;
+mod records;
+pub mod unique;
+mod view;
+
+pub use lookup::Lookup;
+pub use records::Records;
+pub use unique::UniqueIndex;
+pub use view::View;

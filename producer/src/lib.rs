@@ -1,1 +1,46 @@
-//! x
+//! Records in, announced version out.
+//!
+//! A [`Producer`] runs cycles: a closure hands over the records, the producer writes them as segments with their indexes,
+//! checks what it stored, commits a manifest and announces it. It does not read data from anywhere, and it does not tell
+//! consumers what to do beyond naming the version that they should be on.
+//!
+//! ```
+//! use kapok_producer::Producer;
+//! use kapok_schemas::movies_capnp::movie;
+//!
+//! # async fn publish() -> Result<(), kapok_producer::Error> {
+//! let producer = Producer::open("memory://films").await?;
+//! let report = producer
+//!     .run_cycle(|cycle| {
+//!         let mut movies = cycle.records::<movie::Owned>()?;
+//!         movies.add(|mut film| {
+//!             film.set_id(1);
+//!             film.set_title("Metropolis");
+//!         })?;
+//!         Ok(())
+//!     })
+//!     .await?;
+//! assert_eq!(report.outcome.version(), 1);
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(publish()).unwrap();
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod cycle;
+mod declaration;
+mod error;
+mod producer;
+mod report;
+mod writer;
+
+pub use cycle::Cycle;
+pub use declaration::{Declaration, Evolution};
+pub use error::{BoxError, Error, ErrorKind, Result};
+pub use kapok_blobstore::Store;
+pub use kapok_core::segment::{SealSettings, Sharing};
+pub use kapok_core::value::Value;
+pub use producer::{Announcing, Producer, Settings, Verification};
+pub use report::{CycleReport, Outcome, Steps, TypeReport};
+pub use writer::{RecordWriter, ValueWriter};

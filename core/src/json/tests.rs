@@ -61,6 +61,15 @@ fn an_enumerant_without_a_name_prints_as_its_number() {
 }
 
 #[test]
+fn a_map_whose_keys_are_no_texts_prints_as_its_entries() {
+    let mut fixture = Fixture::sheet(0);
+    let mut entry = fixture.schema.get_struct(2).unwrap().as_ref().clone();
+    entry.fields[0] = FieldType::slot("key", 0, 0, Type::UInt8);
+    fixture.schema.insert_struct(entry);
+    assert!(fixture.json().ends_with(r#""tags":[{"key":7,"value":7},{"key":8,"value":8}]}"#));
+}
+
+#[test]
 fn a_map_entry_without_a_key_is_an_error_and_not_an_empty_name() {
     let mut fixture = Fixture::sheet(0);
     fixture.bytes[48..56].fill(0);
@@ -97,15 +106,16 @@ fn a_budget_counts_fields_items_and_long_texts() {
 
 #[test]
 fn a_chain_that_never_ends_stops_at_the_depth_limit() {
-    let error = fault(&Fixture::cycle(1), u64::MAX);
+    let error = fault(&Fixture::cycle(), u64::MAX);
     assert_eq!(error.to_string(), "too large: Tree: nesting depth allows 64, needed 65");
 }
 
 #[test]
-fn a_tree_that_shares_its_own_branches_stops_at_the_budget() {
-    let error = fault(&Fixture::cycle(2), 100_000);
+fn a_tree_that_shares_its_branches_stops_at_the_budget() {
+    assert!(Fixture::shared(3).json().starts_with(r#"{"value":0,"children":[{"value":0,"children":[{"value":0,"#));
+    let error = fault(&Fixture::shared(28), 100_000);
     assert!(matches!(error.fault(), Fault::Budget { budget: 100_000, .. }), "{error}");
-    assert!(matches!(Fixture::cycle(2).record().to_json_string().unwrap_err().fault(), Fault::Budget { .. }));
+    assert!(matches!(Fixture::shared(28).record().to_json_string().unwrap_err().fault(), Fault::Budget { .. }));
 }
 
 #[test]

@@ -37,16 +37,12 @@ impl Budget {
     /// # Errors
     /// [`Fault::Budget`] where there are not so many left.
     pub fn spend(&mut self, elements: u64, record_type: &str) -> Result<()> {
-        match self.left.checked_sub(elements) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => {
-                self.left = 0;
-                Err(Fault::Budget { record_type: record_type.to_owned(), budget: self.allowed }.into())
-            }
+        if let Some(left) = self.left.checked_sub(elements) {
+            self.left = left;
+            return Ok(());
         }
+        self.left = 0;
+        Err(Fault::Budget { record_type: record_type.to_owned(), budget: self.allowed }.into())
     }
 
     /// [`Budget::spend`] for the bytes of a Text or Data.

@@ -40,15 +40,23 @@ impl Fixture {
         self.record().to_json_string().unwrap()
     }
 
-    /// A tree whose children are a list of so many nodes, each of which has that same list for children.
-    pub fn cycle(children: i32) -> Self {
+    /// A tree with one child that is its own only child, and so on.
+    pub fn cycle() -> Self {
         let (schema, _) = Schema::of::<kinds::Owned>().unwrap();
-        let words = u32::try_from(children).unwrap() * 2;
-        let mut segment = vec![struct_pointer(0, 1, 1), 0, list_pointer(0, 7, words), struct_pointer(children, 1, 1)];
-        for child in 0..children {
-            segment.extend([0, list_pointer(-3 - 2 * child, 7, words)]);
+        let tag = struct_pointer(1, 1, 1);
+        let words = [struct_pointer(0, 1, 1), 0, list_pointer(0, 7, 2), tag, 0, list_pointer(-3, 7, 2)];
+        Self::by_hand(schema, TREE, &words)
+    }
+
+    /// A tree of so many levels of two nodes, which share their children: twice as many nodes to walk with each level.
+    pub fn shared(levels: u32) -> Self {
+        let (schema, _) = Schema::of::<kinds::Owned>().unwrap();
+        let mut words = vec![struct_pointer(0, 1, 1), 0, list_pointer(0, 7, 4)];
+        for level in (0..levels).rev() {
+            let children = |offset| if level == 0 { 0 } else { list_pointer(offset, 7, 4) };
+            words.extend([struct_pointer(2, 1, 1), 0, children(2), 0, children(0)]);
         }
-        Self::by_hand(schema, TREE, &segment)
+        Self::by_hand(schema, TREE, &words)
     }
 
     /// A struct of one list.
@@ -88,7 +96,7 @@ impl Fixture {
         schema.insert_enum(EnumType { id: 3, name: "Colour".into(), scope: 0, enumerants });
         let words = [
             struct_pointer(0, 2, 1),
-            u64::from((-2_i32).cast_unsigned()) | (12 ^ 5) << 32,
+            u64::from((-2_i32).cast_unsigned()) | (0x0c ^ 0x05) << 32,
             bits,
             list_pointer(0, 7, 4),
             struct_pointer(2, 1, 1),
@@ -105,6 +113,14 @@ impl Fixture {
     /// `Kinds` with nothing set.
     pub fn empty() -> Self {
         Self::kinds(|_| ())
+    }
+
+    /// `Kinds` with nothing set, but whose union says that the member of this discriminant is active.
+    pub fn member(discriminant: u8) -> Self {
+        let mut out = Self::empty();
+        let offset = out.record().struct_type().discriminant_offset as usize * 2;
+        out.bytes[8 + offset] = discriminant;
+        out
     }
 
     /// `Kinds` with everything set.
@@ -174,7 +190,7 @@ pub(crate) fn fill(mut root: kinds::Builder<'_>) {
     let mut span = root.reborrow().init_span();
     span.set_from(1);
     span.set_to(2);
-    root.reborrow().init_contact().set_phone(5551234);
+    root.reborrow().init_contact().set_phone(5_551_234);
     root.reborrow().init_voids(2);
     root.set_bools(&[true, false, true][..]).unwrap();
     root.set_i8s(&[-1, 0, 1][..]).unwrap();

@@ -80,16 +80,14 @@ impl<'v> ListValue<'v> {
         Items { list: *self, next: 0 }
     }
 
-    /// The fields that hold the keys and the values, where this list is annotated as a map and its keys are texts.
+    /// The fields that hold the keys and the values, where this list is annotated as a map.
     pub fn map_fields(&self) -> Option<(&'v FieldType, &'v FieldType)> {
         let Type::Struct(id) = self.element else { return None };
         if !self.is_map {
             return None;
         }
         let entry = self.origin.schema.get_struct(*id)?;
-        let (key, value) = (entry.field("key")?, entry.field("value")?);
-        let keys_are_texts = matches!(&key.kind, crate::schema::FieldKind::Slot { ty: Type::Text, .. });
-        keys_are_texts.then_some((key, value))
+        Some((entry.field("key")?, entry.field("value")?))
     }
 }
 

@@ -20,10 +20,7 @@ fn fields_are_found_by_json_name_and_by_cap_n_proto_name() {
     assert_eq!(record.get("id").unwrap().as_i64(), Some(-2));
     let error = record.get("nope").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert_eq!(
-        error.to_string(),
-        "not found: Sheet.nope: no such field; fields=the id,price,priceIsNull,tags,colour"
-    );
+    assert_eq!(error.to_string(), "not found: Sheet.nope: no such field; fields=the id,price,priceIsNull,tags,colour");
 }
 
 #[test]
@@ -79,9 +76,7 @@ fn inactive_members_of_a_union_are_null() {
 
 #[test]
 fn a_member_of_a_newer_writer_leaves_no_member_active() {
-    let mut fixture = Fixture::kinds(|mut root| root.set_count(7));
-    let offset = fixture.record().struct_type().discriminant_offset as usize * 2;
-    fixture.bytes[8 + offset] = 200;
+    let fixture = Fixture::member(200);
     let record = fixture.record();
     assert_eq!(record.discriminant(), 200);
     assert!(record.active_member().is_none());
@@ -138,10 +133,12 @@ fn list_items_end_with_the_list() {
 fn a_group_within_itself_stops_at_the_depth_limit() {
     let group = |id, is_group| StructType {
         is_group,
-        ..struct_type(id, "Loop", (0, 0), vec![FieldType {
-            kind: FieldKind::Group(2),
-            ..FieldType::slot("inner", 0, 0, Type::Void)
-        }])
+        ..struct_type(
+            id,
+            "Loop",
+            (0, 0),
+            vec![FieldType { kind: FieldKind::Group(2), ..FieldType::slot("inner", 0, 0, Type::Void) }],
+        )
     };
     let mut schema = Schema::new();
     schema.insert_struct(group(1, false));
@@ -179,8 +176,8 @@ fn any_difference_in_value_makes_records_unequal() {
         ("enum", |mut root| root.set_colour(kapok_schemas::kinds_capnp::Colour::Red)),
         ("text", |mut root| root.set_code("β")),
         ("data", |mut root| root.set_data(b"\x00\x01\xfe")),
-        ("null list", |mut root| drop(root.reborrow().init_voids(0))),
-        ("list length", |root| drop(root.init_voids(3))),
+        ("null list", |mut root| _ = root.reborrow().init_voids(0)),
+        ("list length", |root| _ = root.init_voids(3)),
         ("list item", |mut root| root.set_bools(&[true, false, false][..]).unwrap()),
         ("number in a list", |mut root| root.set_f64s(&[0.1, f64::NEG_INFINITY, 0.0][..]).unwrap()),
         ("member", |mut root| root.set_count(1)),
@@ -210,6 +207,39 @@ fn null_and_empty_are_not_equal() {
 }
 
 #[test]
+fn numbers_are_compared_by_their_bits() {
+    let number = |f64: f64| Fixture::kinds(|mut root| root.set_f64(f64));
+    let eq = |left: f64, right: f64| {
+        number(left).record().value_eq(&number(right).record(), &mut Budget::default()).unwrap()
+    };
+    assert!(eq(f64::NAN, f64::NAN));
+    assert!(!eq(0.0, -0.0));
+}
+
+#[test]
+fn two_members_of_a_union_differ_although_both_are_null() {
+    let (name, place, newer) = (Fixture::member(2), Fixture::member(3), Fixture::member(200));
+    let eq = |left: &Fixture, right: &Fixture| left.record().value_eq(&right.record(), &mut Budget::default()).unwrap();
+    assert!(eq(&name, &name) && eq(&newer, &newer));
+    assert!(!eq(&name, &place) && !eq(&place, &newer) && !eq(&newer, &place));
+}
+
+#[test]
+fn comparing_lists_without_bytes_stops_at_the_budget() {
+    let tag = struct_pointer((1 << 29) - 1, 0, 0);
+    let structs = Fixture::list_of(Type::Struct(1), &[struct_pointer(0, 0, 1), list_pointer(0, 7, 0), tag]);
+    let mut budget = Budget::default();
+    let error = structs.record().value_eq(&structs.record(), &mut budget).unwrap_err();
+    assert!(matches!(error.fault(), Fault::Budget { .. }), "{error}");
+    // The one field, its two items, and the one field of each.
+    let tag = struct_pointer(2, 0, 0);
+    let two = Fixture::list_of(Type::Struct(1), &[struct_pointer(0, 0, 1), list_pointer(0, 7, 0), tag]);
+    let mut budget = Budget::new(100);
+    assert!(two.record().value_eq(&two.record(), &mut budget).unwrap());
+    assert_eq!(budget.left(), 100 - 1 - 2 - 2);
+}
+
+#[test]
 fn a_price_called_null_equals_another_such_whatever_bits_it_left() {
     let left = Fixture::sheet(SHEET_FLAG);
     let mut right = Fixture::sheet(SHEET_FLAG);
@@ -226,10 +256,10 @@ fn records_of_different_types_cannot_be_compared() {
 
 #[test]
 fn comparing_endless_trees_stops_at_the_budget_or_the_depth_limit() {
-    let wide = Fixture::cycle(2);
+    let wide = Fixture::shared(28);
     let error = wide.record().value_eq(&wide.record(), &mut Budget::new(10_000)).unwrap_err();
     assert!(matches!(error.fault(), Fault::Budget { budget: 10_000, .. }), "{error}");
-    let long = Fixture::cycle(1);
+    let long = Fixture::cycle();
     let error = long.record().value_eq(&long.record(), &mut Budget::default()).unwrap_err();
     assert!(matches!(error.fault(), Fault::Limit { allowed: 64, .. }), "{error}");
 }

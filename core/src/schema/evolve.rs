@@ -33,21 +33,15 @@ impl Schema {
     /// This dataset's schema with a producer's types for some record types (by type id in `next`) merged in. Types that
     /// those do not reach stay.
     ///
-    /// Keys are compared where both schemas declare one, vector dimensions where both know one: a key that the record type
-    /// got elsewhere, and a dimension fixed by the first record, are the caller's to compare.
+    /// Keys are compared where both schemas declare one, vector dimensions where both know one: a key that the record
+    /// type got elsewhere, and a dimension fixed by the first record, are the caller's to compare.
     ///
     /// # Errors
     /// `Incompatible` for a change that is not accepted, naming the field by its path, the old and the new; `Invalid`
     /// where one of the schemas is broken.
     pub fn evolve(&self, next: &Self, record_types: &[u64], older: OlderSchema) -> Result<Self> {
-        let mut evolution = Evolution {
-            dataset: self,
-            next,
-            older,
-            merged: self.clone(),
-            open: VecDeque::new(),
-            seen: HashSet::new(),
-        };
+        let mut evolution =
+            Evolution { dataset: self, next, older, merged: self.clone(), open: VecDeque::new(), seen: HashSet::new() };
         for id in record_types {
             evolution.open.push_back((next.struct_type(*id)?.name.clone(), Type::Struct(*id)));
         }
@@ -83,10 +77,10 @@ impl Evolution<'_> {
         };
         let old_places = Places::of(self.dataset, old)?;
         self.compare_fields(path, &old_places, &new_places)?;
-        self.compare_keys(path, old, new)?;
+        compare_keys(path, old, new)?;
         let is_older = old_places.last_ordinal() > new_places.last_ordinal();
         if is_older && self.older == OlderSchema::Refuse {
-            return Err(self.too_old(path, &old_places, &new_places));
+            return Err(too_old(path, &old_places, &new_places));
         }
         for id in std::iter::once(&id).chain(if is_older { &old_places.groups } else { &new_places.groups }.keys()) {
             let mut ty = StructType::clone(if is_older { self.dataset } else { self.next }.struct_type(*id)?);
@@ -119,7 +113,11 @@ impl Evolution<'_> {
         if new_count >= old_count {
             self.merged.insert_enum(new.as_ref().clone());
         } else if self.older == OlderSchema::Refuse {
-            return Err(older(path, &format!("enum {}", new.name), &format!("{old_count} enumerants, {new_count} known")));
+            return Err(older(
+                path,
+                &format!("enum {}", new.name),
+                &format!("{old_count} enumerants, {new_count} known"),
+            ));
         }
         Ok(())
     }
@@ -160,8 +158,10 @@ impl Evolution<'_> {
                 compare_meaning(&format!("{path}.{}", old.path), (old, old_places), (new, new_places))?;
             }
         }
-        if let Some(skipped) =
-            new_places.by_ordinal.keys().find(|n| !old_places.by_ordinal.contains_key(n) && Some(**n) < old_places.last_ordinal())
+        if let Some(skipped) = new_places
+            .by_ordinal
+            .keys()
+            .find(|n| !old_places.by_ordinal.contains_key(n) && Some(**n) < old_places.last_ordinal())
         {
             return Err(refused(path, "field", "none of this ordinal", &format!("@{skipped}")));
         }
@@ -169,23 +169,6 @@ impl Evolution<'_> {
             return Err(refused(&format!("{path}.{new}"), "place", &taken, &new));
         }
         Ok(())
-    }
-
-    /// Key fields by ordinal, where both schemas declare a key.
-    fn compare_keys(&self, path: &str, old: &StructType, new: &StructType) -> Result<()> {
-        if old.key.is_empty() || new.key.is_empty() {
-            return Ok(());
-        }
-        if key_ordinals(old) != key_ordinals(new) {
-            return Err(refused(path, "key", &old.key.join(","), &new.key.join(",")));
-        }
-        Ok(())
-    }
-
-    fn too_old(&self, path: &str, old: &Places<'_>, new: &Places<'_>) -> Error {
-        let missing: Vec<_> =
-            old.by_ordinal.iter().filter(|(n, _)| !new.by_ordinal.contains_key(n)).map(|(_, f)| f.path.as_str()).collect();
-        older(path, "struct", &format!("fields that it lacks: {}", missing.join(", ")))
     }
 }
 
@@ -211,12 +194,28 @@ fn compare_meaning(
     Ok(())
 }
 
+/// Key fields by ordinal, where both schemas declare a key.
+fn compare_keys(path: &str, old: &StructType, new: &StructType) -> Result<()> {
+    if old.key.is_empty() || new.key.is_empty() {
+        return Ok(());
+    }
+    if key_ordinals(old) != key_ordinals(new) {
+        return Err(refused(path, "key", &old.key.join(","), &new.key.join(",")));
+    }
+    Ok(())
+}
+
+fn too_old(path: &str, old: &Places<'_>, new: &Places<'_>) -> Error {
+    let missing: Vec<_> =
+        old.by_ordinal.iter().filter(|(n, _)| !new.by_ordinal.contains_key(n)).map(|(_, f)| f.path.as_str()).collect();
+    older(path, "struct", &format!("fields that it lacks: {}", missing.join(", ")))
+}
+
 fn vector_change(old: Option<VectorSpace>, new: Option<VectorSpace>) -> Option<(String, String)> {
     let same = match (old, new) {
         (None, None) => true,
         (Some(old), Some(new)) => {
-            old.metric == new.metric
-                && (old.dimension == new.dimension || old.dimension == 0 || new.dimension == 0)
+            old.metric == new.metric && (old.dimension == new.dimension || old.dimension == 0 || new.dimension == 0)
         }
         _ => false,
     };
@@ -233,7 +232,11 @@ fn known_dimension((old, new): (VectorSpace, VectorSpace)) -> VectorSpace {
 
 /// Key fields by ordinal, or by name where there is no such field.
 fn key_ordinals(ty: &StructType) -> Vec<std::result::Result<u16, &str>> {
-    ty.key.iter().map(|name| ty.field(name).and_then(|field| field.ordinal).ok_or(name)).map(|key| key.map_err(String::as_str)).collect()
+    ty.key
+        .iter()
+        .map(|name| ty.field(name).and_then(|field| field.ordinal).ok_or(name))
+        .map(|key| key.map_err(String::as_str))
+        .collect()
 }
 
 /// The key of one revision in the names of another.
@@ -255,6 +258,8 @@ fn refused(path: &str, what: &str, old: &str, new: &str) -> Error {
 fn older(path: &str, what: &str, missing: &str) -> Error {
     Error::incompatible(
         path,
-        format!("the producer's {what} is older than the dataset's: old={missing}; update it, or ask to keep newer fields"),
+        format!(
+            "the producer's {what} is older than the dataset's: old={missing}; update it, or ask to keep newer fields"
+        ),
     )
 }

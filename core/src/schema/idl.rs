@@ -18,6 +18,7 @@ use self::literal::{Literals, text_literal};
 use self::scopes::{Scopes, declared_id, segment_id};
 use super::layout::lay_out;
 use super::names::is_field_name;
+use super::nodes::JSON_NAME;
 use super::places::Places;
 use super::{DefaultValue, EnumType, FieldKind, FieldType, Metric, Schema, StructType, Type, VectorSpace};
 use crate::error::{Error, Result};
@@ -43,16 +44,16 @@ impl Schema {
     /// Prints every type as Cap'n Proto IDL, and a root struct for each record type's segments.
     ///
     /// # Errors
-    /// `Invalid` where a record type is missing or the schema holds what the compiler would refuse or lay out otherwise,
-    /// naming the field.
+    /// `Invalid` where a record type is missing or the schema holds what the compiler would refuse or lay out
+    /// otherwise, naming the field.
     pub fn to_idl(&self, record_types: &[RecordDeclaration<'_>]) -> Result<String> {
         for record_type in record_types {
             self.struct_type(record_type.type_id)?;
         }
         let (schema, support) = self.with_annotated_types()?;
         let scopes = Scopes::new(&schema, record_types, &support)?;
-        let used = Used::default();
-        let mut printer = Printer { schema: &schema, record_types, scopes: &scopes, used, out: String::new() };
+        let (used, out) = (BTreeSet::new(), String::new());
+        let mut printer = Printer { schema: &schema, record_types, scopes: &scopes, used, out };
         for id in scopes.children(None) {
             printer.declaration(*id, 0)?;
             if let Some(index) = record_types.iter().position(|record_type| record_type.type_id == *id) {
@@ -86,21 +87,12 @@ impl Schema {
     }
 }
 
-/// Annotations that something carries.
-#[derive(Default)]
-struct Used {
-    json_name: bool,
-    key: bool,
-    vector: bool,
-    null_of: bool,
-    map: bool,
-}
-
 struct Printer<'s> {
     schema: &'s Schema,
     record_types: &'s [RecordDeclaration<'s>],
     scopes: &'s Scopes,
-    used: Used,
+    /// Ids of the annotations that something carries.
+    used: BTreeSet<u64>,
     out: String,
 }
 
@@ -128,21 +120,19 @@ impl Printer<'_> {
             );
         }
         head.push('\n');
-        let mut declare = |is_used, name: &str, id: u64, rest: &str| {
-            if is_used {
+        let mut declare = |name: &str, id: u64, rest: &str| {
+            if self.used.contains(&id) {
                 _ = writeln!(head, "annotation {name} @{id:#018x} {rest};");
             }
         };
-        let space = if self.used.vector {
-            annotated_type(&self.scopes.reference(None, vector_space::Builder::TYPE_ID)?)
-        } else {
-            String::new()
-        };
-        declare(self.used.json_name, "name", super::nodes::JSON_NAME, "(field, enumerant, group, union) :Text");
-        declare(self.used.key, "key", annotations::key::ID, "(struct) :Text");
-        declare(self.used.vector, "vector", annotations::vector::ID, &format!("(field) {space}"));
-        declare(self.used.null_of, "nullOf", annotations::null_of::ID, "(field) :Text");
-        declare(self.used.map, "map", annotations::map::ID, "(field) :Void");
+        declare("name", JSON_NAME, "(field, enumerant, group, union) :Text");
+        declare("key", annotations::key::ID, "(struct) :Text");
+        if self.used.contains(&annotations::vector::ID) {
+            let space = self.scopes.reference(None, vector_space::Builder::TYPE_ID)?;
+            declare("vector", annotations::vector::ID, &format!("(field) {}", annotated_type(&space)));
+        }
+        declare("nullOf", annotations::null_of::ID, "(field) :Text");
+        declare("map", annotations::map::ID, "(field) :Void");
         head.push_str(&self.out);
         Ok(head)
     }
@@ -180,7 +170,7 @@ impl Printer<'_> {
         let key = record_type.map(|record_type| record_type.key).filter(|key| !key.is_empty()).unwrap_or(&ty.key);
         let mut head = format!("struct {name} @{:#018x}", checked_id(name, id)?);
         if !key.is_empty() {
-            self.used.key = true;
+            self.used.insert(annotations::key::ID);
             _ = write!(head, " $key({})", text_literal(&key.join(",")));
         }
         self.line(depth, &format!("{head} {{"));
@@ -200,7 +190,8 @@ impl Printer<'_> {
         for field in &fields {
             check_name(path, &field.name, &mut taken)?;
         }
-        let (union, plain): (Vec<&FieldType>, Vec<&FieldType>) = fields.iter().copied().partition(|field| field.discriminant.is_some());
+        let (union, plain): (Vec<&FieldType>, Vec<&FieldType>) =
+            fields.iter().copied().partition(|field| field.discriminant.is_some());
         if union.len() == 1 || union.is_empty() != (ty.discriminant_count == 0) {
             return Err(Error::invalid(path, format!("a union of {} members", union.len())));
         }
@@ -231,7 +222,9 @@ impl Printer<'_> {
         let path = format!("{path}.{}", field.name);
         let mut line = field.name.clone();
         if let Some(ordinal) = field.ordinal {
-            _ = write!(line, " @{ordinal}");
+            // A union that has an ordinal needs it for its layout, and the compiler wants that affirmed.
+            let affirmed = if matches!(field.kind, FieldKind::Group(_)) { "!" } else { "" };
+            _ = write!(line, " @{ordinal}{affirmed}");
         }
         match &field.kind {
             FieldKind::Group(id) => {
@@ -265,23 +258,24 @@ impl Printer<'_> {
     }
 
     fn json_name(&mut self, name: Option<&str>) -> String {
-        self.used.json_name |= name.is_some();
-        name.map(|name| format!(" $name({})", text_literal(name))).unwrap_or_default()
+        let Some(name) = name else { return String::new() };
+        self.used.insert(JSON_NAME);
+        format!(" $name({})", text_literal(name))
     }
 
     /// Kapok's own annotations.
     fn notes(&mut self, field: &FieldType) -> String {
         let mut notes = String::new();
         if let Some(space) = field.vector {
-            self.used.vector = true;
+            self.used.insert(annotations::vector::ID);
             _ = write!(notes, " $vector({})", vector_literal(space));
         }
         if let Some(name) = &field.null_of {
-            self.used.null_of = true;
+            self.used.insert(annotations::null_of::ID);
             _ = write!(notes, " $nullOf({})", text_literal(name));
         }
         if field.is_map {
-            self.used.map = true;
+            self.used.insert(annotations::map::ID);
             notes.push_str(" $map");
         }
         notes
@@ -339,7 +333,11 @@ fn check_name(path: &str, name: &str, taken: &mut BTreeSet<String>) -> Result<()
 }
 
 fn checked_id(name: &str, id: u64) -> Result<u64> {
-    if id >> 63 == 1 { Ok(id) } else { Err(Error::invalid(name, format!("type ids need their high bit set: {id:#018x}"))) }
+    if id >> 63 == 1 {
+        Ok(id)
+    } else {
+        Err(Error::invalid(name, format!("type ids need their high bit set: {id:#018x}")))
+    }
 }
 
 /// The compiler lays the printed struct out again: what it would put elsewhere must not be printed. Structs with unions

@@ -165,15 +165,8 @@ impl Inference {
                 None => "the record lacks this key field".to_owned(),
                 Some(Value::Null) => "a key field cannot be null".to_owned(),
                 Some(
-                    value @ (Value::Float32(_)
-                    | Value::Float64(_)
-                    | Value::List(_)
-                    | Value::Struct(_)
-                    | Value::Map(_)),
-                ) => format!(
-                    "{} cannot be a key; integers, bools, enums, text and bytes can",
-                    misfit::describe(value)
-                ),
+                    value @ (Value::Float32(_) | Value::Float64(_) | Value::List(_) | Value::Struct(_) | Value::Map(_)),
+                ) => format!("{} cannot be a key; integers, bools, enums, text and bytes can", misfit::describe(value)),
                 Some(_) => continue,
             };
             return Err(Error::invalid(format!("{}.{part}", root.name), format!("line={line}: {detail}")));
@@ -227,16 +220,12 @@ impl Shapes {
             Some(ty) => Growth::of((**ty).clone()),
             None => Growth::new(object.id, name, object.scope),
         };
-        // Names of what is appended, by member.
-        let mut names: Vec<Option<String>> = object.members.iter().map(|member| member.known_name.clone()).collect();
+        let names: Vec<String> =
+            object.members.iter().map(|m| m.known_name.clone().unwrap_or_else(|| growth.name(&m.json_name))).collect();
         for appended in &object.appended {
             match *appended {
-                Appended::Member(index) => names[index] = Some(self.append(&mut growth, &object.members[index])?),
-                Appended::NullFlag(index) => {
-                    if let Some(name) = &names[index] {
-                        growth.add_null_flag(name)?;
-                    }
-                }
+                Appended::Member(index) => self.append(&mut growth, &object.members[index], &names[index])?,
+                Appended::NullFlag(index) => growth.add_null_flag(&names[index])?,
             }
         }
         if object.id == self.objects[0].id {
@@ -245,9 +234,9 @@ impl Shapes {
         growth.finish()
     }
 
-    fn append(&self, growth: &mut Growth, member: &Member) -> Result<String> {
+    fn append(&self, growth: &mut Growth, member: &Member, name: &str) -> Result<()> {
         let shape = &self.nodes[member.node].shape;
-        growth.add(&member.json_name, self.type_of(member.node), |field| {
+        growth.add(name, &member.json_name, self.type_of(member.node), |field| {
             field.is_map = matches!(shape, Shape::Map(_));
             if let Shape::Vector(vector) = shape {
                 field.vector = Some(VectorSpace { dimension: vector.dimension, metric: Metric::Unspecified });

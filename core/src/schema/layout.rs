@@ -2,13 +2,14 @@
 //!
 //! In the order of their ordinals: a data field takes the smallest hole that holds it, or else the start of a new word,
 //! and what is left of the hole or word becomes holes of its own, one of each power of two; pointers follow each other.
-//! Since each field's place depends on earlier ordinals only, laying out a struct again with fields appended moves nothing.
+//! Since each field's place depends on earlier ordinals only, laying out a struct again with fields appended moves
+//! nothing.
 
 use super::{FieldKind, FieldType, StructType};
 use crate::error::{Error, Fault, Result};
 
-/// Gives every field its offset, sorts the fields by ordinal, and returns the words of the data section and the number of
-/// pointers.
+/// Gives every field its offset, sorts the fields by ordinal, and returns the words of the data section and the number
+/// of pointers.
 ///
 /// # Errors
 /// `Invalid` for groups and union members, for ordinals that are not 0, 1, 2, …, and for more than 65,535 words or

@@ -1,8 +1,9 @@
 //! May a program's generated type read a dataset's records?
 //!
-//! Fields are matched by ordinal and compared by place and kind, under Cap'n Proto's upgrade rules; names and type ids say
-//! nothing. Either side may know more fields, enumerants and union members than the other. A field that only one side has
-//! in a union is refused, although Cap'n Proto lets one field join a union later: the dataset never makes that change.
+//! Fields are matched by ordinal and compared by place and kind, under Cap'n Proto's upgrade rules; names and type ids
+//! say nothing. Either side may know more fields, enumerants and union members than the other. A field that only one
+//! side has in a union is refused, although Cap'n Proto lets one field join a union later: the dataset never makes that
+//! change.
 
 use std::collections::HashSet;
 
@@ -16,8 +17,8 @@ impl Schema {
     /// Checks that a generated struct type `other_id` of `other` reads the bytes of this schema's struct type `id`.
     ///
     /// # Errors
-    /// `Incompatible`, naming the field by its path (`Movie.address.zip`), what the dataset has there and what the program
-    /// expects; `Invalid` where one of the schemas is broken.
+    /// `Incompatible`, naming the field by its path (`Movie.address.zip`), what the dataset has there and what the
+    /// program expects; `Invalid` where one of the schemas is broken.
     pub fn check_readable_as(&self, id: u64, other: &Self, other_id: u64) -> Result<()> {
         let mut open = vec![(self.struct_type(id)?.name.clone(), id, other_id)];
         let mut seen = HashSet::from([(id, other_id)]);
@@ -100,7 +101,10 @@ mod tests {
         let error = dataset.check_readable_as(1, &program, 1).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Incompatible);
         let text = error.to_string();
-        assert!(text.contains("T1.f0.f1") && text.contains("dataset=Int32") && text.contains("program=UInt32"), "{text}");
+        assert!(
+            text.contains("T1.f0.f1") && text.contains("dataset=Int32") && text.contains("program=UInt32"),
+            "{text}"
+        );
     }
 
     #[test]

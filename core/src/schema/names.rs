@@ -1,7 +1,8 @@
 //! Which names may a field or type have in Cap'n Proto, and which one comes closest to a name in data?
 //!
 //! Cap'n Proto's compiler wants ASCII letters and digits only, a lower-case letter first for fields and enumerants, an
-//! upper-case one for types. Its keywords are fine as names. What a name loses on the way stays in the `name` annotation.
+//! upper-case one for types. Its keywords are fine as names. What a name loses on the way stays in the `name`
+//! annotation.
 
 use std::collections::BTreeSet;
 
@@ -29,8 +30,8 @@ pub fn to_camel_case(json_name: &str) -> String {
     }
 }
 
-/// A valid name of a type for any JSON name: `installed_size` gives `InstalledSize`, `2fast` gives `N2fast`, `text` gives
-/// `TextType`, since `Text` is taken; where nothing is left of it, `Record`.
+/// A valid name of a type for any JSON name: `installed_size` gives `InstalledSize`, `2fast` gives `N2fast`, `text`
+/// gives `TextType`, since `Text` is taken; where nothing is left of it, `Record`.
 pub fn to_type_name(json_name: &str) -> String {
     let mut name = String::with_capacity(json_name.len());
     for word in words(json_name) {

@@ -1,7 +1,7 @@
 //! Which bits and pointers of a struct, its groups included, belong to which field?
 //!
-//! Ordinals count through a struct and all of its groups, so two revisions of a struct are compared as two flat lists of
-//! fields by ordinal, each with the groups and unions that it stands in.
+//! Ordinals count through a struct and all of its groups, so two revisions of a struct are compared as two flat lists
+//! of fields by ordinal, each with the groups and unions that it stands in.
 
 use std::collections::BTreeMap;
 
@@ -51,8 +51,8 @@ enum Extent {
 
 impl<'s> Places<'s> {
     /// # Errors
-    /// `Invalid` where groups are missing, nested too deep or used twice, and where a field lacks its ordinal or has that
-    /// of another.
+    /// `Invalid` where groups are missing, nested too deep or used twice, and where a field lacks its ordinal or has
+    /// that of another.
     pub fn of(schema: &'s Schema, ty: &'s StructType) -> Result<Self> {
         let mut places = Self::default();
         places.add(schema, ty, &ty.name, "", &mut Vec::new(), &mut Vec::new())?;
@@ -113,8 +113,8 @@ impl<'s> Places<'s> {
         !self.discriminants.is_empty()
     }
 
-    /// A field or union of `self` that `other` lacks although its bits or pointer mean something else there: its path here
-    /// and what the place is there. None between two revisions of one declaration, whatever was appended.
+    /// A field or union of `self` that `other` lacks although its bits or pointer mean something else there: its path
+    /// here and what the place is there. None between two revisions of one declaration, whatever was appended.
     pub fn collision(&self, other: &Self) -> Option<(String, String)> {
         let theirs: Vec<_> = other.taken().collect();
         for (ordinal, extent, branches, name) in self.taken() {
@@ -170,10 +170,7 @@ impl Extent {
 
 /// Whether two fields are never set at once: they stand in different branches of one union.
 fn exclusive(a: &[Branch], b: &[Branch]) -> bool {
-    a.iter()
-        .zip(b)
-        .find(|(a, b)| a != b)
-        .is_some_and(|(a, b)| a.discriminant_offset == b.discriminant_offset)
+    a.iter().zip(b).find(|(a, b)| a != b).is_some_and(|(a, b)| a.discriminant_offset == b.discriminant_offset)
 }
 
 /// What differs between two revisions of a field, names of fields and types aside.
@@ -189,11 +186,14 @@ pub(super) fn difference(old: (&Schema, &PlacedField<'_>), new: (&Schema, &Place
     let differ = |what, old, new| Some(Difference { what, old, new });
     let ((old_schema, old), (new_schema, new)) = (old, new);
     let (old_kind, new_kind) = (&old.field.kind, &new.field.kind);
-    let (FieldKind::Slot { offset, ty, default }, FieldKind::Slot { offset: new_offset, ty: new_ty, default: new_default }) =
-        (old_kind, new_kind)
+    let (
+        FieldKind::Slot { offset, ty, default },
+        FieldKind::Slot { offset: new_offset, ty: new_ty, default: new_default },
+    ) = (old_kind, new_kind)
     else {
         let same = matches!((old_kind, new_kind), (FieldKind::Group(_), FieldKind::Group(_)));
-        let describe = |kind: &FieldKind| if matches!(kind, FieldKind::Group(_)) { "a union" } else { "a value" }.to_owned();
+        let describe =
+            |kind: &FieldKind| if matches!(kind, FieldKind::Group(_)) { "a union" } else { "a value" }.to_owned();
         return if same { None } else { differ("kind", describe(old_kind), describe(new_kind)) };
     };
     if !same_shape(ty, new_ty) {
@@ -233,7 +233,9 @@ fn describe_default(default: &DefaultValue) -> String {
     match default {
         DefaultValue::Zero => "none".to_owned(),
         DefaultValue::Bits(bits) => format!("bits {bits:#x}"),
-        DefaultValue::Pointer(words) => format!("{} words, blake3 {:.8}", words.len() / 8, blake3::hash(words).to_hex()),
+        DefaultValue::Pointer(words) => {
+            format!("{} words, blake3 {:.8}", words.len() / 8, blake3::hash(words).to_hex())
+        }
     }
 }
 

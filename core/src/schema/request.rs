@@ -1,8 +1,8 @@
 //! What types does a `.capnp` file declare, as its compiler tells in a `CodeGeneratorRequest`?
 //!
 //! Every code generator of Cap'n Proto is fed such a message; `capnp compile -o- movies.capnp > movies.cgr` keeps it. A
-//! request holds all types that its files reach, interfaces and generics among them; only those that a record type reaches
-//! are looked at.
+//! request holds all types that its files reach, interfaces and generics among them; only those that a record type
+//! reaches are looked at.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -107,8 +107,9 @@ impl LoadedRequest {
         names
     }
 
-    /// The schema of one record type, and its type id: the struct of an unqualified name (`Movie`), or, where that is not
-    /// unique, of a qualified one (`Films.Movie`, `films.capnp:Movie`). Types of imported files come second.
+    /// The schema of one record type, and its type id: the struct of an unqualified name (`Movie`), or, where that is
+    /// not unique, of a qualified one (`Films.Movie`, `films.capnp:Movie`). Whole names come before unqualified ones,
+    /// types of the compiled files before those that they import.
     ///
     /// # Errors
     /// `NotFound`, with the types that there are; `Invalid` for an ambiguous name, and where the type reaches
@@ -128,7 +129,10 @@ impl LoadedRequest {
             let node: node::Reader<'_> =
                 nodes.get(*index.ok_or_else(|| Error::invalid(&path, format!("type missing: id={id:#018x}")))?);
             if node.get_is_generic() {
-                return Err(Error::invalid(path, "generic types cannot be part of a record; write it out for one type"));
+                return Err(Error::invalid(
+                    path,
+                    "generic types cannot be part of a record; write it out for one type",
+                ));
             }
             schema.insert_node(node)?;
             for field in schema.get_struct(id).iter().flat_map(|ty| &ty.fields) {
@@ -146,10 +150,17 @@ impl LoadedRequest {
     }
 
     fn find(&self, name: &str) -> Result<u64> {
-        let matching: Vec<_> =
-            self.candidates.iter().filter(|ty| [&ty.name, &ty.qualified, &ty.display].contains(&&name.to_owned())).collect();
-        let requested: Vec<_> = matching.iter().filter(|ty| ty.is_requested).copied().collect();
-        match (if requested.is_empty() { &matching } else { &requested }).as_slice() {
+        let named = |part: fn(&Candidate) -> &str, is_requested: bool| -> Vec<&Candidate> {
+            self.candidates.iter().filter(|ty| part(ty) == name && (ty.is_requested || !is_requested)).collect()
+        };
+        let matching = [
+            named(|ty| &ty.display, false),
+            named(|ty| &ty.qualified, true),
+            named(|ty| &ty.name, true),
+            named(|ty| &ty.qualified, false),
+            named(|ty| &ty.name, false),
+        ];
+        match matching.iter().find(|found| !found.is_empty()).map_or(&[][..], Vec::as_slice) {
             [found] => Ok(found.id),
             [] => {
                 let mut names = self.struct_names();

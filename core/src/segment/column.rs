@@ -24,8 +24,15 @@ pub(super) const LIST_MAX: u64 = (1 << 29) - 1;
 pub(super) struct Column {
     arena: Vec<u8>,
     objects: Vec<Object>,
-    table: HashTable<ObjectId>,
+    table: HashTable<Interned>,
     sharing: bool,
+}
+
+/// An object in the table that finds equal ones. The hash stands beside it, so that growing looks at no object.
+#[derive(Clone, Copy, Debug)]
+struct Interned {
+    hash: u32,
+    id: ObjectId,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -125,20 +132,18 @@ impl Column {
             let start = object.start as usize * WORD;
             &arena[start..start + object.words as usize * WORD]
         };
-        let hash = xxh3_64_with_seed(image, shape);
-        let found = table.find(hash, |other| {
-            let other = &objects[*other as usize];
-            other.shape == shape && image_of(other) == image
+        #[expect(clippy::cast_possible_truncation, reason = "half of the hash is enough: equality is checked")]
+        let hash = xxh3_64_with_seed(image, shape) as u32;
+        let found = table.find(spread(hash), |other| {
+            let candidate = &objects[other.id as usize];
+            other.hash == hash && candidate.shape == shape && image_of(candidate) == image
         });
         if let Some(found) = found {
-            let found = *found;
+            let found = found.id;
             arena.truncate(from);
             return Ok(found);
         }
-        table.insert_unique(hash, id, |other| {
-            let other = &objects[*other as usize];
-            xxh3_64_with_seed(image_of(other), other.shape)
-        });
+        table.insert_unique(spread(hash), Interned { hash, id }, |other| spread(other.hash));
         objects.push(object);
         Ok(id)
     }
@@ -226,6 +231,12 @@ impl Column {
         }, x);
         equal && x[last..] == y[last..]
     }
+}
+
+/// Spreads a hash over the bits that the table looks at.
+#[inline]
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The pointer word at `from` that aims at `to`.

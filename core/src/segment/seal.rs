@@ -51,6 +51,17 @@ struct ColumnOrder {
 }
 
 impl Stage {
+    /// Sorts the records by key and writes them into segments, one at each call of the iterator's `next`.
+    ///
+    /// # Errors
+    /// `Invalid` for a duplicate key, naming both positions; from the iterator, for records beyond a limit of the encoding.
+    pub fn into_segments(self, settings: SealSettings) -> Result<Segments> {
+        let order = self.sort()?;
+        let mut cuts = self.cut(&order, settings);
+        cuts.reverse();
+        Ok(Segments { stage: self, order, cuts, next: 0 })
+    }
+
     /// Sorts the records by key, writes them into segments, and hands over one segment after another.
     ///
     /// # Errors
@@ -61,14 +72,7 @@ impl Stage {
         settings: SealSettings,
         mut each: impl FnMut(SealedSegment) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        let order = self.sort()?;
-        let mut rest = order.as_slice();
-        for rows in self.cut(&order, settings) {
-            let (now, later) = rest.split_at(rows);
-            rest = later;
-            each(self.write_segment(now)?)?;
-        }
-        Ok(())
+        self.into_segments(settings)?.try_for_each(|segment| each(segment?))
     }
 
     /// Rows in the order of their keys.
@@ -255,6 +259,28 @@ impl Stage {
             }
         }
         out
+    }
+}
+
+/// Segments of a stage, written as they are asked for.
+#[derive(Debug)]
+pub struct Segments {
+    stage: Stage,
+    order: Vec<u32>,
+    /// Numbers of rows of the segments to come, the next one last.
+    cuts: Vec<usize>,
+    next: usize,
+}
+
+impl Iterator for Segments {
+    type Item = Result<SealedSegment>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rows = self.cuts.pop()?;
+        let end = self.next + rows;
+        let segment = self.stage.write_segment(&self.order[self.next..end]);
+        self.next = end;
+        Some(segment)
     }
 }
 

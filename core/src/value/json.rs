@@ -171,7 +171,7 @@ fn number_end(text: &[u8], at: usize) -> usize {
 fn position(text: &[u8], at: usize) -> (usize, usize) {
     let before = &text[..at];
     let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-    (before.iter().filter(|byte| **byte == b'\n').count() + 1, at - line_start + 1)
+    (before.split(|byte| *byte == b'\n').count(), at - line_start + 1)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! How does serde step through a struct, a list, a map and a union?
 
+use serde::de::Error as _;
 use serde::de::value::{BorrowedStrDeserializer, U8Deserializer};
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, Unexpected, VariantAccess,
     Visitor,
 };
-use serde::de::Error as _;
 
 use super::Walk;
 use crate::record::path_error::{PathError, PathResult};
@@ -158,7 +158,9 @@ impl<'de> VariantAccess<'de> for Walk<'de, '_> {
     fn unit_variant(self) -> PathResult<()> {
         match self.value {
             ValueRef::Void | ValueRef::Null => Ok(()),
-            other => Err(PathError::invalid_type(Unexpected::Other(other.kind_name()), &"a unit variant, of type Void")),
+            other => {
+                Err(PathError::invalid_type(Unexpected::Other(other.kind_name()), &"a unit variant, of type Void"))
+            }
         }
     }
 

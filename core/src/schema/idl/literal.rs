@@ -225,7 +225,7 @@ fn list_number(list: ListRef<'_>, index: u32) -> u64 {
     }
 }
 
-/// Bits of a number as stored, not yet XORed with the field's default.
+/// Bits of a number as stored, before the field's default is taken out of them.
 fn stored_number(value: StructRef<'_>, offset: u32, ty: &Type) -> u64 {
     let offset = offset as usize;
     match ty.data_bits() {

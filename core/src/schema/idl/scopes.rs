@@ -23,9 +23,9 @@ pub(super) struct Scopes {
 }
 
 impl Scopes {
-    /// Names every type: its own name, or with a number behind it where an earlier one in its scope has that. First come
-    /// the record types, then the others by name and id, then the roots of segments, then the types that only annotations
-    /// need (`support`).
+    /// Names every type: its own name, or with a number behind it where an earlier one in its scope has that. First
+    /// come the record types, then the others by name and id, then the roots of segments, then the types that only
+    /// annotations need (`support`).
     pub fn new(schema: &Schema, record_types: &[RecordDeclaration<'_>], support: &BTreeSet<u64>) -> Result<Self> {
         let mut scopes = Self {
             names: BTreeMap::new(),

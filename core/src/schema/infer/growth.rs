@@ -36,24 +36,31 @@ impl Growth {
         Self { names, known_count: ty.fields.len(), ty }
     }
 
-    /// Appends a field under the name that comes closest to its name in JSON, and returns that name.
+    /// A free name, and from now on a taken one: that which comes closest to a name in JSON.
+    pub(in crate::schema) fn name(&mut self, json_name: &str) -> String {
+        let name = unique_name(&self.names, &to_camel_case(json_name));
+        self.names.insert(name.clone());
+        name
+    }
+
+    /// Appends a field under a name that [`Growth::name`] gave.
     pub(in crate::schema) fn add(
         &mut self,
+        name: &str,
         json_name: &str,
         ty: Type,
         annotate: impl FnOnce(&mut FieldType),
-    ) -> Result<String> {
-        let name = unique_name(&self.names, &to_camel_case(json_name));
-        self.append(&name, ty, |field| {
+    ) -> Result<()> {
+        self.append(name, ty, |field| {
             field.json_name = (json_name != name).then(|| json_name.to_owned());
             annotate(field);
-        })?;
-        Ok(name)
+        })
     }
 
-    /// Appends the flag that says that a field is null.
+    /// Appends the flag that says that a field is null. Name all fields first: data cannot give a flag by its name.
     pub(in crate::schema) fn add_null_flag(&mut self, of: &str) -> Result<()> {
         let name = unique_name(&self.names, &format!("{of}IsNull"));
+        self.names.insert(name.clone());
         self.append(&name, Type::Bool, |field| field.null_of = Some(of.to_owned()))
     }
 
@@ -102,7 +109,6 @@ impl Growth {
         let mut field = FieldType::slot(name, ordinal, 0, ty);
         field.code_order = code_order;
         annotate(&mut field);
-        self.names.insert(name.to_owned());
         self.ty.fields.push(field);
         Ok(())
     }

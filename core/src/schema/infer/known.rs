@@ -57,8 +57,11 @@ impl Shapes {
                 self.load_field(at, &ty, field, is_declared, loaded)?;
             }
         }
-        for (index, field) in ty.fields.iter().filter(|field| field.null_of.is_none()).enumerate() {
-            self.objects[at].by_name.entry_ref(field.name.as_str()).or_insert(index);
+        if is_declared {
+            // Who declares a type may write data by the names of the declaration.
+            for (index, field) in ty.fields.iter().filter(|field| field.null_of.is_none()).enumerate() {
+                self.objects[at].by_name.entry_ref(field.name.as_str()).or_insert(index);
+            }
         }
         loaded.open.pop();
         if loaded.recursive.contains(&id) {
@@ -122,7 +125,7 @@ impl Shapes {
     fn load_map(&mut self, entry: u64, path: &str, loaded: &mut Loaded) -> Result<Shape> {
         loaded.entries.insert(entry);
         let at = self.load_struct(entry, path, loaded)?;
-        let object = & self.objects[at];
+        let object = &self.objects[at];
         let (Some(&key), Some(&value)) = (object.by_name.get("key"), object.by_name.get("value")) else {
             return Err(Error::invalid(&*object.name, "the entries of a map must have two fields, key and value"));
         };

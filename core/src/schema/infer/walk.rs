@@ -7,11 +7,10 @@ use super::growth::type_id;
 use super::misfit::{Fit, Misfit, describe, describe_type, found};
 use super::number::{Numbers, fits};
 use super::shape::{Appended, Node, NodeId, Object, ObjectId, Shape, Vector};
+use crate::record::DEPTH_MAX;
 use crate::schema::{Schema, Type};
 use crate::value::Value;
 
-/// Objects and lists within each other.
-pub(super) const DEPTH_MAX: u32 = 64;
 /// Distinct keys that an object may have before it looks like a map.
 const OBJECT_KEYS_MAX: usize = 256;
 /// Distinct keys that a record may have: there is no way to say that it is a map.
@@ -50,14 +49,7 @@ impl Position {
 
 impl Shapes {
     pub(super) fn new(record_type: &str, settings: InferenceSettings, known: Schema) -> Self {
-        Self {
-            record_type: record_type.to_owned(),
-            settings,
-            known,
-            nodes: Vec::new(),
-            objects: Vec::new(),
-            visits: 0,
-        }
+        Self { record_type: record_type.to_owned(), settings, known, nodes: Vec::new(), objects: Vec::new(), visits: 0 }
     }
 
     /// Takes a value that is not null.
@@ -66,8 +58,16 @@ impl Shapes {
             self.nodes[at].shape = self.begin(at, value)?;
             self.nodes[at].line = position.line;
         }
-        let node = &mut self.nodes[at];
-        match (&mut node.shape, value) {
+        if let Shape::Number(numbers) = &mut self.nodes[at].shape
+            && let Value::Int(_) | Value::UInt(_) | Value::Float32(_) | Value::Float64(_) = value
+        {
+            return numbers.join(value, position.line);
+        }
+        if let (Shape::Vector(vector), Value::List(items)) = (&mut self.nodes[at].shape, value) {
+            return vector.join(items, position.line);
+        }
+        let node = &self.nodes[at];
+        match (&node.shape, value) {
             (Shape::Loose, _)
             | (Shape::Bool, Value::Bool(_))
             | (Shape::Text, Value::Text(_))
@@ -78,10 +78,6 @@ impl Shapes {
                 }
                 Err(Misfit::new(format!("known type={}, found={}", describe_type(ty), found(value))))
             }
-            (Shape::Number(numbers), Value::Int(_) | Value::UInt(_) | Value::Float32(_) | Value::Float64(_)) => {
-                numbers.join(value, position.line)
-            }
-            (Shape::Vector(vector), Value::List(items)) => vector.join(items, position.line),
             (Shape::List(elements), Value::List(items)) => {
                 let elements = *elements;
                 self.observe_elements(elements, items, position.deeper()?)
@@ -90,6 +86,10 @@ impl Shapes {
                 let object = *object;
                 self.observe_object(object, value, position.deeper()?)
             }
+            // A member of a union, for the encoder to judge; and bytes for small integers.
+            (Shape::Object(object), Value::Variant(..)) if self.objects[*object].is_closed => Ok(()),
+            (Shape::Vector(Vector { element: Type::Int8, .. }), Value::Data(_)) => Ok(()),
+            (Shape::List(elements), Value::Data(_)) if holds_bytes(&self.nodes[*elements].shape) => Ok(()),
             (Shape::Map(entry), Value::Struct(_) | Value::Map(_)) => {
                 let entry = *entry;
                 self.observe_entries(entry, value, position.deeper()?)
@@ -97,12 +97,9 @@ impl Shapes {
             (shape, _) if node.line == 0 => {
                 Err(Misfit::new(format!("known as {}, found={}", shape.describe(), found(value))))
             }
-            (shape, _) => Err(Misfit::new(format!(
-                "mixed types: {} here, {} line={}",
-                found(value),
-                shape.describe(),
-                node.line
-            ))),
+            (shape, _) => {
+                Err(Misfit::new(format!("mixed types: {} here, {} line={}", found(value), shape.describe(), node.line)))
+            }
         }
     }
 
@@ -267,6 +264,10 @@ impl Shapes {
             ))
             .within(name));
         }
+        if let Some(flag) = object.known.as_ref().and_then(|ty| ty.field(name)).filter(|flag| flag.null_of.is_some()) {
+            let of = flag.null_of.as_deref().unwrap_or_default();
+            return Err(Misfit::new(format!("the schema has this name for what says that {of} is null")).within(name));
+        }
         if object.members.len() >= limit {
             return Err(Misfit::new(format!("an object of more than {limit} distinct keys{hint}")));
         }
@@ -292,10 +293,9 @@ impl Shapes {
         let Node { path, owner, stem, .. } = &self.nodes[at];
         let (path, owner, stem) = (path.clone(), *owner, stem.clone());
         let entry = self.push_object(path.clone(), owner, format!("{stem}_entry"));
-        for (name, path, stem) in [
-            ("key", join(&path, "key"), format!("{stem}_key")),
-            ("value", join(&path, "*"), format!("{stem}_value")),
-        ] {
+        for (name, path, stem) in
+            [("key", join(&path, "key"), format!("{stem}_key")), ("value", join(&path, "*"), format!("{stem}_value"))]
+        {
             let node = self.push_node(node(path, entry, stem));
             let object = &mut self.objects[entry];
             let index = object.push(name, node);
@@ -336,6 +336,11 @@ impl Shapes {
     pub(super) fn push_record(&mut self) {
         self.push_object(String::new(), 0, self.record_type.clone());
     }
+}
+
+/// Whether a list of such elements can be given as bytes.
+fn holds_bytes(elements: &Shape) -> bool {
+    matches!(elements, Shape::Fixed(Type::Int8 | Type::UInt8))
 }
 
 /// A place of which nothing is known.

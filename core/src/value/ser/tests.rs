@@ -145,9 +145,11 @@ fn enum_keys_become_texts() {
     #[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
     enum Colour {
         Red,
+        Grey(u8),
     }
     let expected = Value::Map(vec![(Value::Text("Red".into()), Value::Bool(true))]);
     assert_eq!(Value::from_serde(&BTreeMap::from([(Colour::Red, true)])).unwrap(), expected);
+    assert!(error(&BTreeMap::from([(Colour::Grey(1), true)])).contains("a map's keys must be"));
 }
 
 #[test]

@@ -1,0 +1,82 @@
+//! What can go wrong, and what does the caller do next?
+
+use std::sync::Arc;
+
+/// What the caller of a failed operation does next: the kinds of a store's errors are those of a consumer's.
+pub use kapok_blobstore::ErrorKind;
+
+/// The result of an operation of a consumer.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a consumer could not move on. Whatever it is, the view in use stays. [`Error::kind`] says what to do next.
+///
+/// The text of an error includes that of its cause, so one line tells all. Clones share the cause.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store cannot be opened, or its announcement log cannot be read.
+    #[error(transparent)]
+    Store {
+        /// The store's error.
+        source: Arc<kapok_blobstore::Error>,
+    },
+    /// The announcement log ends before an entry that was read earlier: the store is gone, or another one.
+    #[error(
+        "announcement log went back: location={location} seen={seen} found={found}; check that the store is there and is the one it was"
+    )]
+    LogWentBack {
+        /// Where the store is.
+        location: String,
+        /// The sequence of the last entry that was read.
+        seen: u64,
+        /// The sequence at which the log ends now; 0 where it is empty.
+        found: u64,
+    },
+    /// The manifest or a blob of a version cannot be had.
+    #[error("version cannot be loaded: version={version} cause={source}")]
+    Load {
+        /// The version.
+        version: u64,
+        /// The store's error.
+        source: Arc<kapok_blobstore::Error>,
+    },
+    /// The blobs of a version are not what its manifest says.
+    #[error("version cannot be opened: version={version} cause={source}")]
+    Open {
+        /// The version.
+        version: u64,
+        /// What is wrong with them.
+        source: Arc<kapok_core::Error>,
+    },
+    /// Opening a version hit a defect of this program.
+    #[error("opening a version panicked: version={version} cause={message}; this is a defect, please report it")]
+    Panicked {
+        /// The version.
+        version: u64,
+        /// What the panic said.
+        message: String,
+    },
+}
+
+impl Error {
+    /// What to do next.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store { source } | Self::Load { source, .. } => source.kind(),
+            Self::LogWentBack { .. } => ErrorKind::Unavailable,
+            Self::Open { source, .. } => match source.kind() {
+                kapok_core::ErrorKind::NotFound => ErrorKind::NotFound,
+                kapok_core::ErrorKind::Corrupt => ErrorKind::Corrupt,
+                kapok_core::ErrorKind::Incompatible => ErrorKind::Incompatible,
+                _ => ErrorKind::Invalid,
+            },
+            Self::Panicked { .. } => ErrorKind::Corrupt,
+        }
+    }
+}
+
+impl From<kapok_blobstore::Error> for Error {
+    fn from(source: kapok_blobstore::Error) -> Self {
+        Self::Store { source: Arc::new(source) }
+    }
+}

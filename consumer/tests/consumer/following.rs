@@ -1,0 +1,168 @@
+//! Does the view come by itself, soon, at little cost, and until it is told to stop?
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use kapok_blobstore::{AnnouncementDraft, BlobKind};
+use kapok_consumer::{Consumer, ErrorKind, FollowSettings, View, Watch};
+
+use crate::backend::Watched;
+use crate::publisher::{Version, announce, folder, memory, stamp};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn often() -> FollowSettings {
+    FollowSettings { poll: Duration::from_millis(5), watch: Watch::Nothing, ..FollowSettings::default() }
+}
+
+async fn at(consumer: &Consumer, version: u64) -> Arc<View> {
+    let reached = consumer.wait_until(|view| view.version() == version);
+    let view = tokio::time::timeout(PATIENCE, reached).await.expect("the version is reached");
+    assert_eq!(stamp(&view), Some(version));
+    view
+}
+
+/// Waits until the consumer's status is so.
+async fn until(consumer: &Consumer, so: impl Fn(&kapok_consumer::Status) -> bool) {
+    let waited = async {
+        while !so(&consumer.status()) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waited).await.expect("the status is reached");
+}
+
+#[tokio::test]
+async fn an_empty_store_fills_by_polling() {
+    let store = memory().await;
+    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let _follower = consumer.follow(often());
+    assert_eq!(consumer.view().version(), 0);
+    Version::stamped(1).publish(&store, 1).await;
+    at(&consumer, 1).await;
+    Version::stamped(2).publish(&store, 2).await;
+    at(&consumer, 2).await;
+    store.announce(|latest| AnnouncementDraft::rollback(latest, 1, "ops", "")).await.unwrap().unwrap();
+    at(&consumer, 1).await;
+}
+
+#[tokio::test]
+async fn a_folder_is_watched_so_that_nobody_waits_for_the_poll() {
+    let path = tempfile::tempdir().unwrap();
+    let store = folder(path.path()).await;
+    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let settings = FollowSettings { poll: Duration::from_hours(1), ..FollowSettings::default() };
+    let _follower = consumer.follow(settings);
+    // The watch begins with the task; from then on every announcement is seen.
+    until(&consumer, |status| status.looked_at.is_some()).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for version in 1..=3 {
+        Version::stamped(version).publish(&store, version).await;
+        at(&consumer, version).await;
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_handle_ends_the_following() {
+    let store = memory().await;
+    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let follower = consumer.follow(often());
+    Version::stamped(1).publish(&store, 1).await;
+    at(&consumer, 1).await;
+    drop(follower);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    Version::stamped(2).publish(&store, 2).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(consumer.view().version(), 1);
+}
+
+#[tokio::test]
+async fn an_idle_poll_is_one_get() {
+    let backend = Arc::new(Watched::default());
+    let store = backend.store().await;
+    Version::stamped(1).publish(&store, 1).await;
+    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let settings = FollowSettings { poll: Duration::from_millis(100), ..often() };
+    let _follower = consumer.follow(settings);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let before = backend.gets.load(Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let asked = backend.gets.load(Ordering::SeqCst) - before;
+    assert!((1..=12).contains(&asked), "{asked} requests in about ten polls");
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_be_had_is_told_tried_again_and_overtaken() {
+    let store = memory().await;
+    Version::stamped(1).publish(&store, 1).await;
+    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let second = Version::stamped(2);
+    second.commit(&store, 2).await;
+    let id = second.movies[0].id();
+    let bytes = store.contains(BlobKind::Segment, id).await.unwrap().unwrap();
+    let rows = store.get(BlobKind::Segment, id, bytes).await.unwrap();
+    store.delete(BlobKind::Segment, id).await.unwrap();
+    announce(&store, 2).await;
+
+    let impatient = consumer.follow(FollowSettings { backoff_max: Duration::from_millis(20), ..often() });
+    until(&consumer, |status| status.failures >= 3).await;
+    let status = consumer.status();
+    assert_eq!((status.current, status.wanted), (1, 2));
+    assert_eq!(status.last_error.unwrap().kind(), ErrorKind::NotFound);
+    store.put(BlobKind::Segment, id, rows).await.unwrap();
+    at(&consumer, 2).await;
+    assert!(consumer.status().last_error.is_none());
+    drop(impatient);
+
+    let third = Version::stamped(3);
+    third.commit(&store, 3).await;
+    store.delete(BlobKind::Segment, third.movies[0].id()).await.unwrap();
+    announce(&store, 3).await;
+    let hour = Duration::from_hours(1);
+    let watcher = FollowSettings { poll: Duration::from_millis(5), backoff_max: hour, watch: Watch::Nothing };
+    let _patient = consumer.follow(watcher);
+    until(&consumer, |status| status.failures >= 8).await;
+    Version::stamped(4).publish(&store, 4).await;
+    at(&consumer, 4).await;
+}
+
+#[tokio::test]
+async fn a_damaged_entry_of_the_log_is_told_and_passed_by() {
+    let path = tempfile::tempdir().unwrap();
+    let store = folder(path.path()).await;
+    Version::stamped(1).publish(&store, 1).await;
+    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let entry = path.path().join("announcements").join(format!("{:020}", 2));
+    std::fs::write(&entry, "not an announcement").unwrap();
+    let _follower = consumer.follow(FollowSettings { backoff_max: Duration::from_millis(20), ..often() });
+    until(&consumer, |status| status.failures >= 2).await;
+    assert_eq!(consumer.status().last_error.unwrap().kind(), ErrorKind::Corrupt);
+    assert_eq!(consumer.view().version(), 1);
+    let other = tempfile::tempdir().unwrap();
+    let healthy = folder(other.path()).await;
+    for version in 1..=3 {
+        Version::stamped(version).publish(&healthy, version).await;
+    }
+    Version::stamped(3).commit(&store, 3).await;
+    let third = format!("announcements/{:020}", 3);
+    std::fs::copy(other.path().join(&third), path.path().join(&third)).unwrap();
+    at(&consumer, 3).await;
+    assert!(consumer.status().last_error.is_none());
+}
+
+#[tokio::test]
+async fn a_store_that_vanishes_is_noticed_although_it_has_no_news() {
+    let path = tempfile::tempdir().unwrap();
+    let store = folder(&path.path().join("store")).await;
+    Version::stamped(1).publish(&store, 1).await;
+    let consumer = Consumer::with_store(store).await.unwrap();
+    let _follower = consumer.follow(FollowSettings { poll: Duration::from_millis(1), ..often() });
+    until(&consumer, |status| status.looked_at.is_some()).await;
+    std::fs::rename(path.path().join("store"), path.path().join("away")).unwrap();
+    until(&consumer, |status| status.failures > 0).await;
+    assert_eq!(consumer.status().last_error.unwrap().kind(), ErrorKind::Unavailable);
+    assert_eq!(stamp(&consumer.view()), Some(1));
+    std::fs::rename(path.path().join("away"), path.path().join("store")).unwrap();
+    until(&consumer, |status| status.failures == 0).await;
+}

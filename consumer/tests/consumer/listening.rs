@@ -1,0 +1,91 @@
+//! Do listeners learn of every step, without being in the way?
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use kapok_consumer::Consumer;
+
+use crate::publisher::{Version, memory, stamp};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn three_versions() -> Consumer {
+    let store = memory().await;
+    for version in 1..=3 {
+        Version::stamped(version).publish(&store, version).await;
+    }
+    let consumer = Consumer::with_store(store).await.unwrap();
+    consumer.refresh_to(1).await.unwrap();
+    consumer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_is_called_after_the_swap_with_both_views() {
+    let consumer = three_versions().await;
+    let (told, heard) = mpsc::channel();
+    let reader = consumer.clone();
+    consumer.on_refresh(move |old, new| {
+        told.send((stamp(old), stamp(new), reader.view().version())).unwrap();
+    });
+    for (from, to) in [(1, 2), (2, 3), (3, 1)] {
+        consumer.refresh_to(to).await.unwrap();
+        assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), (Some(from), Some(to), to));
+    }
+    consumer.refresh_to(1).await.unwrap();
+    assert!(heard.recv_timeout(Duration::from_millis(50)).is_err(), "nothing was swapped");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_listener_delays_nobody_and_is_told_the_whole_step() {
+    let consumer = three_versions().await;
+    let (told, heard) = mpsc::channel();
+    let (go, gate) = mpsc::channel::<()>();
+    consumer.on_refresh(move |old, new| {
+        told.send((old.version(), new.version())).unwrap();
+        gate.recv().unwrap();
+    });
+    consumer.refresh_to(2).await.unwrap();
+    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), (1, 2));
+    for version in [3, 1, 3] {
+        consumer.refresh_to(version).await.unwrap();
+        assert_eq!(consumer.view().version(), version, "while the listener is busy");
+    }
+    go.send(()).unwrap();
+    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), (2, 3));
+    go.send(()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_ends_one_call_and_nothing_else() {
+    let consumer = three_versions().await;
+    let (told, heard) = mpsc::channel();
+    let (told_too, heard_too) = mpsc::channel();
+    consumer.on_refresh(move |_, new| {
+        told.send(new.version()).unwrap();
+        assert_ne!(new.version(), 2, "this panic is part of the test");
+    });
+    consumer.on_refresh(move |_, new| told_too.send(new.version()).unwrap());
+    for version in [2, 3] {
+        consumer.refresh_to(version).await.unwrap();
+        assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), version);
+        assert_eq!(heard_too.recv_timeout(PATIENCE).unwrap(), version);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn listeners_do_not_keep_a_consumer_or_a_view_alive() {
+    let consumer = three_versions().await;
+    let (told, heard) = mpsc::channel();
+    consumer.on_refresh(move |_, new| told.send(new.version()).unwrap());
+    consumer.refresh_to(2).await.unwrap();
+    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), 2);
+    let view = Arc::downgrade(&consumer.view_arc());
+    drop(consumer);
+    assert_eq!(heard.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected));
+    let gone = async {
+        while view.upgrade().is_some() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("the view is let go");
+}

@@ -1,0 +1,11 @@
+//! Does a consumer get from any version to any other, whole or not at all, and tell why not?
+
+#![expect(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs, reason = "tests")]
+
+mod backend;
+mod following;
+mod listening;
+mod publisher;
+mod refreshing;
+mod swapping;
+mod trouble;

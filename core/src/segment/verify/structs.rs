@@ -1,0 +1,118 @@
+//! Does a struct hold only what its active fields own?
+
+use super::Blob;
+use crate::error::Result;
+use crate::segment::plan::{PointerPlan, Scope, StructPlan};
+use crate::words::StructRef;
+
+/// A struct type, prepared for checking many structs of it.
+pub(super) struct StructCheck<'p> {
+    plan: &'p StructPlan,
+    /// Without unions, what is owned is always the same.
+    fixed: Option<Active<'p>>,
+}
+
+/// What the active fields of a struct own.
+#[derive(Default)]
+pub(super) struct Active<'p> {
+    /// Bits of each word of the data section.
+    bits: Vec<u64>,
+    /// By slot.
+    pointers: Vec<&'p PointerPlan>,
+}
+
+impl<'p> StructCheck<'p> {
+    pub(super) fn new(plan: &'p StructPlan) -> Self {
+        let fixed = plan.scope.unions.is_empty().then(|| {
+            let mut active = Active::default();
+            active.restart(plan);
+            active.add(&plan.scope);
+            active.pointers.sort_by_key(|pointer| pointer.slot);
+            active
+        });
+        Self { plan, fixed }
+    }
+
+    /// Whether a struct of these sizes may be of this type.
+    pub(super) fn fits(&self, data_words: u16, pointer_words: u16) -> bool {
+        data_words <= self.plan.data_words && pointer_words <= self.plan.pointer_words
+    }
+
+    /// Checks the data section and the pointers that no field owns; gives those that fields own, by slot. `at`: the
+    /// struct's first word. `scratch` is for structs with unions.
+    #[inline]
+    pub(super) fn check<'s>(
+        &'s self,
+        blob: Blob<'_>,
+        at: u32,
+        from: StructRef<'_>,
+        scratch: &'s mut Active<'p>,
+    ) -> Result<&'s [&'p PointerPlan]> {
+        let active = match &self.fixed {
+            Some(fixed) => fixed,
+            None => {
+                scratch.restart(self.plan);
+                self.choose(blob, at, &self.plan.scope, from, scratch)?;
+                scratch.pointers.sort_by_key(|pointer| pointer.slot);
+                scratch
+            }
+        };
+        for (index, (word, owned)) in (0..).zip(from.data().chunks_exact(8).zip(&active.bits)) {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(word);
+            if u64::from_le_bytes(bytes) & !owned != 0 {
+                return Err(blob.unexpected(at + index, format!("zeros outside the mask {owned:#018x}")));
+            }
+        }
+        let mut owned = active.pointers.iter().map(|pointer| pointer.slot).peekable();
+        for slot in 0..from.pointer_count() {
+            if owned.peek() == Some(&slot) {
+                while owned.next_if_eq(&slot).is_some() {}
+            } else if let Some(word) = from.pointer_at(u32::from(slot))
+                && from.words().word(word) != Ok(0)
+            {
+                return Err(blob.unexpected(word, format!("null, since {} has no such field there", self.plan.name)));
+            }
+        }
+        Ok(&active.pointers)
+    }
+
+    /// Collects what the active members of unions own.
+    fn choose(
+        &self,
+        blob: Blob<'_>,
+        at: u32,
+        scope: &'p Scope,
+        from: StructRef<'_>,
+        active: &mut Active<'p>,
+    ) -> Result<()> {
+        active.add(scope);
+        for union in &scope.unions {
+            let value = u16::from_le_bytes(from.scalar(union.discriminant_at));
+            let Some(member) = union.members.get(value as usize) else {
+                let word = u32::try_from(union.discriminant_at / 8).unwrap_or(0);
+                let expected = format!("a discriminant of {} below {}", self.plan.name, union.members.len());
+                return Err(blob.corrupt(at + word, expected, value.to_string()));
+            };
+            self.choose(blob, at, member, from, active)?;
+        }
+        Ok(())
+    }
+}
+
+impl<'p> Active<'p> {
+    fn restart(&mut self, plan: &StructPlan) {
+        self.bits.clear();
+        self.bits.resize(plan.data_words as usize, 0);
+        self.pointers.clear();
+    }
+
+    fn add(&mut self, scope: &'p Scope) {
+        for (word, mask) in &scope.masks {
+            if let Some(bits) = self.bits.get_mut(*word as usize) {
+                *bits |= mask;
+            }
+        }
+        self.pointers.extend(&scope.pointers);
+    }
+}

@@ -1,0 +1,81 @@
+//! Sealed segments as a version: manifest, blobs, view.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kapok_core::blobs::{Blob, Blobs};
+use kapok_core::manifest::{Manifest, RecordType, SegmentEntry, Tombstones};
+use kapok_core::schema::{RecordStruct, Schema};
+use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Sharing, Stage};
+use kapok_core::view::View;
+use kapok_core::words::Words;
+
+pub fn encoding<T: RecordStruct>(sharing: Sharing) -> Encoding {
+    let (schema, id) = Schema::of::<T>().unwrap();
+    let key = schema.struct_type(id).unwrap().key.clone();
+    Encoding::new(Arc::new(schema), id, &key, sharing).unwrap()
+}
+
+/// Adds the record that the first word of a message's segment points at.
+pub fn add(stage: &mut Stage, segment: &[u8]) {
+    stage.add_struct(Words::new(segment).struct_of(0).unwrap().unwrap()).unwrap();
+}
+
+pub fn seal(stage: Stage, target_bytes: Option<u64>) -> Vec<SealedSegment> {
+    let mut out = Vec::new();
+    let each = |segment| {
+        out.push(segment);
+        Ok::<_, kapok_core::Error>(())
+    };
+    stage.seal(SealSettings { target_bytes, ..SealSettings::default() }, each).unwrap();
+    out
+}
+
+pub fn entry(sealed: &SealedSegment, sharing: Sharing) -> SegmentEntry {
+    SegmentEntry {
+        id: sealed.id,
+        bytes: sealed.bytes.len() as u64,
+        rows: sealed.rows,
+        dead: 0,
+        first_key: sealed.first_key.clone(),
+        last_key: sealed.last_key.clone(),
+        extents: sealed.extents.clone(),
+        tombstones: Tombstones::None,
+        artifacts: Vec::new(),
+        writer_revision: kapok_core::segment::WRITER_REVISION,
+        sharing,
+        recipe: Vec::new(),
+    }
+}
+
+pub fn manifest(encoding: &Encoding, segments: Vec<SegmentEntry>) -> Manifest {
+    let record_type = RecordType {
+        name: encoding.record_type().to_owned(),
+        type_id: encoding.type_id(),
+        key: encoding.key().names().map(str::to_owned).collect(),
+        rows: segments.iter().map(|segment| u64::from(segment.rows - segment.dead)).sum(),
+        segments,
+        changes: None,
+    };
+    Manifest {
+        version: 1,
+        parent: None,
+        created_unix_ms: 0,
+        writer: "test".into(),
+        writer_token: [7; 16],
+        announce_itself: true,
+        schema: Arc::clone(encoding.schema()),
+        record_types: vec![record_type],
+        tags: BTreeMap::new(),
+    }
+}
+
+pub fn view(encoding: &Encoding, sealed: &[SealedSegment], sharing: Sharing) -> View {
+    let mut blobs = Blobs::new();
+    for segment in sealed {
+        blobs.insert(segment.id, Blob { name: Arc::from("segment"), bytes: Bytes::from(segment.bytes.clone()) });
+    }
+    let entries = sealed.iter().map(|segment| entry(segment, sharing)).collect();
+    View::open(Arc::new(manifest(encoding, entries)), &blobs).unwrap()
+}

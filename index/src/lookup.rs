@@ -1,0 +1,222 @@
+//! Where does the live record of a key stand? In one of the segments, each asked through its index.
+
+use std::cmp::Ordering;
+
+use kapok_core::blobs::Blobs;
+use kapok_core::key::{Key, KeyPart, KeySpec};
+use kapok_core::manifest::SegmentEntry;
+use kapok_core::segment::Segment;
+use kapok_core::view::{Ordinal, Table, TableSegment};
+use kapok_core::{Error, Result};
+
+use crate::unique::{self, UniqueIndex};
+
+/// Finds records of one type by primary key.
+///
+/// Cheap to copy and to share between threads. Made by [`View::lookup`](crate::View::lookup).
+#[derive(Clone, Copy, Debug)]
+pub struct Lookup<'v> {
+    table: &'v Table,
+    accesses: &'v [Access],
+}
+
+/// How the keys of one segment are found.
+#[derive(Debug)]
+pub(crate) struct Access {
+    /// `None` where the manifest has none: the rows, which stand in key order, are searched by bisection.
+    index: Option<UniqueIndex>,
+    first_key: Vec<u8>,
+    last_key: Vec<u8>,
+    /// Numbers of the two, for keys of fixed length.
+    first_number: u64,
+    last_number: u64,
+}
+
+impl<'v> Lookup<'v> {
+    pub(crate) fn new(table: &'v Table, accesses: &'v [Access]) -> Self {
+        Self { table, accesses }
+    }
+
+    /// The table that is searched.
+    pub fn table(&self) -> &'v Table {
+        self.table
+    }
+
+    /// The live record of a key: an integer, Bool, text, bytes, or a tuple of them.
+    ///
+    /// # Errors
+    /// `Invalid` where the number of parts or their types are not the key's, `Corrupt` where a segment or its index is not
+    /// as it must be.
+    #[inline]
+    pub fn find<K: Key + ?Sized>(&self, key: &K) -> Result<Option<Ordinal>> {
+        key.with_parts(|parts| self.find_parts(parts))
+    }
+
+    #[inline]
+    fn find_parts(&self, parts: &[KeyPart<'_>]) -> Result<Option<Ordinal>> {
+        let key = self.table.key();
+        match key.fixed_bytes() {
+            Some(key_bytes) => match key.encode_number(parts)? {
+                Some(number) => self.find_number(key_bytes, number),
+                None => Ok(None),
+            },
+            None => self.find_long(parts),
+        }
+    }
+
+    fn find_long(&self, parts: &[KeyPart<'_>]) -> Result<Option<Ordinal>> {
+        let key = self.table.key();
+        if let Some(encoded) = key.plain_bytes(parts) {
+            return self.find_bytes(encoded);
+        }
+        let mut encoded = Vec::with_capacity(64);
+        if key.encode(parts, &mut encoded)? { self.find_bytes(&encoded) } else { Ok(None) }
+    }
+
+    /// The live record of an encoded key, see [`kapok_core::key`].
+    ///
+    /// # Errors
+    /// `Corrupt` where a segment or its index is not as it must be.
+    pub fn find_encoded(&self, encoded: &[u8]) -> Result<Option<Ordinal>> {
+        let key = self.table.key();
+        match key.fixed_bytes() {
+            Some(key_bytes) if encoded.len() != key_bytes as usize => Ok(None),
+            Some(key_bytes) => self.find_number(key_bytes, key.number(encoded)),
+            None => self.find_bytes(encoded),
+        }
+    }
+
+    /// Places of segments, segments, and how their keys are found: newest first, where what is asked for most may be.
+    #[inline]
+    fn newest_first(&self) -> impl Iterator<Item = (u32, &'v TableSegment, &'v Access)> {
+        self.table.segments().iter().zip(self.accesses).enumerate().rev().map(|(place, (source, access))| {
+            #[expect(clippy::cast_possible_truncation, reason = "a manifest's list has less than 2^29 elements")]
+            let place = place as u32;
+            (place, source, access)
+        })
+    }
+
+    #[inline]
+    fn find_number(&self, key_bytes: u8, number: u64) -> Result<Option<Ordinal>> {
+        let key = self.table.key();
+        let hash = unique::hash_number(number, key_bytes);
+        for (place, source, access) in self.newest_first() {
+            if number < access.first_number || number > access.last_number {
+                continue;
+            }
+            let segment = source.segment();
+            let found = match &access.index {
+                Some(index) => index.find_number(key, segment, hash, number)?,
+                None => bisect(segment, |row| Ok(key.row_number(unique::expect_row(segment, row)?).cmp(&number)))?,
+            };
+            if let Some(row) = found
+                && source.is_live(row)
+            {
+                return Ok(Some(Ordinal { segment: place, row }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn find_bytes(&self, encoded: &[u8]) -> Result<Option<Ordinal>> {
+        let key = self.table.key();
+        let hash = unique::hash(encoded);
+        for (place, source, access) in self.newest_first() {
+            if encoded < access.first_key.as_slice() || encoded > access.last_key.as_slice() {
+                continue;
+            }
+            let segment = source.segment();
+            let found = match &access.index {
+                Some(index) => index.find_bytes(key, segment, hash, encoded)?,
+                None => {
+                    let mut row_key = Vec::new();
+                    bisect(segment, |row| {
+                        unique::encode_row(key, segment, row, &mut row_key)?;
+                        Ok(row_key.as_slice().cmp(encoded))
+                    })?
+                }
+            };
+            if let Some(row) = found
+                && source.is_live(row)
+            {
+                return Ok(Some(Ordinal { segment: place, row }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Checks everything that lookups lean on: rows in key order, first and last keys, indexes, one live row per key.
+    pub(crate) fn verify(&self) -> Result<()> {
+        let key = self.table.key();
+        let mut encoded = Vec::new();
+        for (place, (source, access)) in (0..).zip(self.table.segments().iter().zip(self.accesses)) {
+            let segment = source.segment();
+            access.verify(key, segment)?;
+            for row in source.live_rows() {
+                unique::encode_row(key, segment, row, &mut encoded)?;
+                if self.find_encoded(&encoded)? != Some(Ordinal { segment: place, row }) {
+                    let expected = format!("the only live row of key {}", key.describe(&encoded));
+                    return Err(unique::corrupt_row(segment, row, &expected, "another one in a later segment than"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The row for which `compare` finds its key equal, among rows in key order.
+fn bisect(segment: &Segment, mut compare: impl FnMut(u32) -> Result<Ordering>) -> Result<Option<u32>> {
+    let (mut low, mut high) = (0, segment.rows());
+    while low < high {
+        let middle = low.midpoint(high);
+        match compare(middle)? {
+            Ordering::Less => low = middle + 1,
+            Ordering::Equal => return Ok(Some(middle)),
+            Ordering::Greater => high = middle,
+        }
+    }
+    Ok(None)
+}
+
+impl Access {
+    pub(crate) fn open(key: &KeySpec, entry: &SegmentEntry, segment: &Segment, blobs: &Blobs) -> Result<Self> {
+        let misfit = |bound: &[u8]| key.fixed_bytes().is_some_and(|len| len as usize != bound.len());
+        if entry.rows > 0 && (misfit(&entry.first_key) || misfit(&entry.last_key) || entry.first_key > entry.last_key) {
+            let found = format!("{:02x?} and {:02x?}", entry.first_key, entry.last_key);
+            let subject = format!("manifest entry of {}", segment.name());
+            return Err(Error::corrupt(subject, 0, "a first and a last key, in order", found));
+        }
+        let index = match entry.artifacts.iter().find(|artifact| artifact.kind == unique::KIND) {
+            Some(artifact) => {
+                let blob = blobs.expect(&artifact.id)?;
+                if blob.bytes.len() as u64 != artifact.bytes {
+                    let expected = format!("{} bytes", artifact.bytes);
+                    let found = format!("{} bytes", blob.bytes.len());
+                    return Err(Error::corrupt(&*blob.name, blob.bytes.len() as u64, expected, found));
+                }
+                Some(UniqueIndex::open(&blob.name, blob.bytes.clone(), segment.rows())?)
+            }
+            None => None,
+        };
+        let numbers = (key.number(&entry.first_key), key.number(&entry.last_key));
+        let (first_key, last_key) = (entry.first_key.clone(), entry.last_key.clone());
+        Ok(Self { index, first_key, last_key, first_number: numbers.0, last_number: numbers.1 })
+    }
+
+    fn verify(&self, key: &KeySpec, segment: &Segment) -> Result<()> {
+        let (mut before, mut encoded) = (Vec::new(), Vec::new());
+        for row in 0..segment.rows() {
+            unique::encode_row(key, segment, row, &mut encoded)?;
+            if row == 0 && encoded != self.first_key || row + 1 == segment.rows() && encoded != self.last_key {
+                let found = key.describe(&encoded);
+                return Err(unique::corrupt_row(segment, row, "the manifest's first and last key", &found));
+            }
+            if row > 0 && encoded <= before {
+                let expected = format!("a key after {}", key.describe(&before));
+                return Err(unique::corrupt_row(segment, row, &expected, &key.describe(&encoded)));
+            }
+            std::mem::swap(&mut before, &mut encoded);
+        }
+        self.index.as_ref().map_or(Ok(()), |index| index.verify(key, segment))
+    }
+}

@@ -1,0 +1,369 @@
+//! In which row of a segment does a primary key stand? A hash table of row numbers, read in place.
+//!
+//! Keys are not stored: a slot has a row number and, in the bits that this leaves, a fingerprint of the key's hash, so that
+//! a lookup touches one slot, then one row, whose own words confirm the key. All integers are little-endian:
+//!
+//! ```text
+//! byte    0         8      12         16           24     32           64
+//!         ┌─────────┬──────┬──────────┬────────────┬──────┬────────────┬────────┬────────┬─────┬──────────────────┐
+//!         │ magic   │ rows │ row bits │ slot count │ seed │ reserved   │ slot 0 │ slot 1 │  …  │ slot (count - 1) │
+//!         │KAPOKUQ1 │ u32  │ u32      │ u64        │ u64  │ 32 × 0     │ u32    │ u32    │     │ u32              │
+//!         └─────────┴──────┴──────────┴────────────┴──────┴────────────┴────────┴────────┴─────┴──────────────────┘
+//!
+//! slot    bit 31            row bits                 0        0 where the slot is empty
+//!         ┌──────────────────────┬───────────────────┐        row bits: as many as the number `rows` has, 0 for no rows
+//!         │ fingerprint          │ row + 1           │        fingerprint: these same bits of the key's hash
+//!         └──────────────────────┴───────────────────┘
+//! ```
+//!
+//! * The hash is `XXH3_64bits` (seed 0) of the encoded key, see [`kapok_core::key`]; `seed` is 0.
+//! * A key's home is slot `(hash × slot count) >> 64`; where it is taken, the next one, round the end, until one is empty.
+//! * Rows are inserted in row order. The slot count is more than `rows`, so that one is always empty; [`build`] makes it
+//!   `rows + rows / 3 + 1`, three quarters full. Readers take any count that is more than `rows`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kapok_core::key::KeySpec;
+use kapok_core::segment::{HEADER_BYTES, Segment};
+use kapok_core::words::{Malformed, Read, StructRef};
+use kapok_core::{Error, Fault, Result};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// What a manifest calls artifacts of this kind.
+pub const KIND: &str = "unique";
+
+const MAGIC: [u8; 8] = *b"KAPOKUQ1";
+const ROWS_AT: usize = 8;
+const ROW_BITS_AT: usize = 12;
+const SLOT_COUNT_AT: usize = 16;
+const SEED_AT: usize = 24;
+const SLOTS_AT: usize = 64;
+const SLOT_BYTES: usize = 4;
+
+/// The unique-key index of one segment, in place.
+#[derive(Clone, Debug)]
+pub struct UniqueIndex {
+    name: Arc<str>,
+    bytes: Bytes,
+    rows: u32,
+    /// The bits of a slot that hold a row.
+    row_mask: u32,
+}
+
+/// Builds the index of a segment: a function of its rows' keys, in row order.
+///
+/// # Errors
+/// `Invalid` where two rows have the same key. `Corrupt` where a key cannot be read.
+pub fn build(key: &KeySpec, segment: &Segment) -> Result<Vec<u8>> {
+    let rows = segment.rows();
+    let slot_count = rows as usize + rows as usize / 3 + 1;
+    let mut out = vec![0; SLOTS_AT + slot_count * SLOT_BYTES];
+    let (header, slots) = out.split_at_mut(SLOTS_AT);
+    header[..ROWS_AT].copy_from_slice(&MAGIC);
+    header[ROWS_AT..ROW_BITS_AT].copy_from_slice(&rows.to_le_bytes());
+    header[ROW_BITS_AT..SLOT_COUNT_AT].copy_from_slice(&row_bits(rows).to_le_bytes());
+    header[SLOT_COUNT_AT..SEED_AT].copy_from_slice(&(slot_count as u64).to_le_bytes());
+    let (slots, _) = slots.as_chunks_mut();
+    match key.fixed_bytes() {
+        Some(key_bytes) => {
+            for row in 0..rows {
+                let number = key.row_number(expect_row(segment, row)?);
+                place(slots, hash_number(number, key_bytes), row, key, segment, &[], number)?;
+            }
+        }
+        None => {
+            let mut encoded = Vec::new();
+            for row in 0..rows {
+                encode_row(key, segment, row, &mut encoded)?;
+                place(slots, hash(&encoded), row, key, segment, &encoded, 0)?;
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Puts a row into the first empty slot from its home on.
+#[inline]
+fn place(
+    slots: &mut [[u8; SLOT_BYTES]],
+    hash: u64,
+    row: u32,
+    key: &KeySpec,
+    segment: &Segment,
+    encoded: &[u8],
+    number: u64,
+) -> Result<()> {
+    let mask = row_mask(segment.rows());
+    let tag = tag(hash, mask);
+    let mut at = home(hash, slots.len());
+    // Ends, since there are more slots than rows.
+    loop {
+        let Some(stored) = slots.get_mut(at) else {
+            at = 0;
+            continue;
+        };
+        let slot = u32::from_le_bytes(*stored);
+        if slot == 0 {
+            *stored = (tag | (row + 1)).to_le_bytes();
+            return Ok(());
+        }
+        if slot & !mask == tag {
+            let other = (slot & mask) - 1;
+            let equal = key.row_is(expect_row(segment, other)?, encoded, number);
+            if equal.map_err(|malformed| unreadable(segment, malformed))? {
+                return Err(duplicate(key, segment, other, row));
+            }
+        }
+        at += 1;
+    }
+}
+
+impl UniqueIndex {
+    /// Opens the index of a segment of so many rows: checks its length and its header, in O(1). `name`: what errors call it.
+    ///
+    /// # Errors
+    /// `Corrupt` where these are not as they must be, or it is the index of a segment of another size.
+    pub fn open(name: &str, bytes: Bytes, rows: u32) -> Result<Self> {
+        let corrupt = |at: usize, expected: String, found: String| Error::corrupt(name, at as u64, expected, found);
+        let Some(header) = bytes.first_chunk::<SLOTS_AT>() else {
+            return Err(corrupt(bytes.len(), format!("a header of {SLOTS_AT} bytes"), format!("{} bytes", bytes.len())));
+        };
+        if header[..ROWS_AT] != MAGIC {
+            let found = header[..ROWS_AT].escape_ascii().to_string();
+            return Err(corrupt(0, format!("magic {}", MAGIC.escape_ascii()), found));
+        }
+        let stored_rows = u32::from_le_bytes(field(header, ROWS_AT));
+        if stored_rows != rows {
+            return Err(corrupt(ROWS_AT, format!("{rows} rows, as the segment has"), stored_rows.to_string()));
+        }
+        let bits = u32::from_le_bytes(field(header, ROW_BITS_AT));
+        if bits != row_bits(rows) {
+            return Err(corrupt(ROW_BITS_AT, format!("{} bits for a row", row_bits(rows)), bits.to_string()));
+        }
+        let slot_count = u64::from_le_bytes(field(header, SLOT_COUNT_AT));
+        if slot_count <= u64::from(rows) {
+            return Err(corrupt(SLOT_COUNT_AT, format!("more slots than {rows} rows"), slot_count.to_string()));
+        }
+        if let Some(at) = (SEED_AT..SLOTS_AT).find(|at| header[*at] != 0) {
+            return Err(corrupt(at, "a reserved 0".into(), header[at].to_string()));
+        }
+        let len = slot_count.checked_mul(SLOT_BYTES as u64).and_then(|len| len.checked_add(SLOTS_AT as u64));
+        if len != Some(bytes.len() as u64) {
+            let expected = format!("{slot_count} slots of {SLOT_BYTES} bytes behind a header of {SLOTS_AT}");
+            return Err(corrupt(bytes.len(), expected, format!("{} bytes", bytes.len())));
+        }
+        Ok(Self { name: Arc::from(name), rows, row_mask: row_mask(rows), bytes })
+    }
+
+    /// What errors call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Number of rows of its segment.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// The row that has an encoded key, dead or alive. `number`: what [`KeySpec::number`] gives for it.
+    ///
+    /// # Errors
+    /// `Corrupt` where a slot that the search comes by, or a row's key, is not as it must be.
+    #[inline]
+    pub fn find(&self, key: &KeySpec, segment: &Segment, encoded: &[u8], number: u64) -> Result<Option<u32>> {
+        self.probe(hash(encoded), segment, |row| key.row_is(row, encoded, number))
+    }
+
+    /// The row that has the number of a key of fixed length; `hash` is what [`hash_number`] gives for it.
+    #[inline]
+    pub(crate) fn find_number(&self, key: &KeySpec, segment: &Segment, hash: u64, number: u64) -> Result<Option<u32>> {
+        self.probe(hash, segment, |row| Ok(key.row_number(row) == number))
+    }
+
+    /// The row that has an encoded key of no fixed length; `hash` is what [`hash`] gives for it.
+    #[inline]
+    pub(crate) fn find_bytes(&self, key: &KeySpec, segment: &Segment, hash: u64, encoded: &[u8]) -> Result<Option<u32>> {
+        self.probe(hash, segment, |row| key.row_is(row, encoded, 0))
+    }
+
+    #[inline]
+    fn probe(
+        &self,
+        hash: u64,
+        segment: &Segment,
+        has_key: impl Fn(StructRef<'_>) -> Read<bool>,
+    ) -> Result<Option<u32>> {
+        let slots = self.slots();
+        let tag = tag(hash, self.row_mask);
+        let mut at = home(hash, slots.len());
+        // One step for each slot and one to go round the end: foreign bytes may have no empty slot.
+        for _ in 0..=slots.len() {
+            let Some(slot) = slots.get(at) else {
+                at = 0;
+                continue;
+            };
+            let slot = u32::from_le_bytes(*slot);
+            if slot == 0 {
+                return Ok(None);
+            }
+            if slot & !self.row_mask == tag {
+                let row = (slot & self.row_mask).wrapping_sub(1);
+                let Some(found) = self.row(segment, row) else { return Err(self.stray_slot(at, slot)) };
+                match has_key(found) {
+                    Ok(true) => return Ok(Some(row)),
+                    Ok(false) => {}
+                    Err(malformed) => return Err(unreadable(segment, malformed)),
+                }
+            }
+            at += 1;
+        }
+        Err(self.without_empty_slot())
+    }
+
+    /// Checks all of it against its segment: every row is found at its own key, and no slot holds anything else.
+    ///
+    /// # Errors
+    /// `Corrupt` where that is not so.
+    pub fn verify(&self, key: &KeySpec, segment: &Segment) -> Result<()> {
+        let mut used = 0_u32;
+        for (at, slot) in self.slots().iter().enumerate() {
+            let slot = u32::from_le_bytes(*slot);
+            if slot != 0 {
+                used += 1;
+                if self.row(segment, (slot & self.row_mask).wrapping_sub(1)).is_none() || used > self.rows {
+                    return Err(self.stray_slot(at, slot));
+                }
+            }
+        }
+        let mut encoded = Vec::new();
+        for row in 0..segment.rows() {
+            encode_row(key, segment, row, &mut encoded)?;
+            let found = self.find(key, segment, &encoded, key.number(&encoded))?;
+            if found != Some(row) {
+                let home = slot_offset(home(hash(&encoded), self.slots().len()));
+                let expected = format!("row {row} at its key {}", key.describe(&encoded));
+                let found = found.map_or_else(|| "none".to_owned(), |row| format!("row {row}"));
+                return Err(Error::corrupt(&*self.name, home, expected, found));
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn slots(&self) -> &[[u8; SLOT_BYTES]] {
+        self.bytes.get(SLOTS_AT..).unwrap_or_default().as_chunks().0
+    }
+
+    #[inline]
+    fn row<'s>(&self, segment: &'s Segment, row: u32) -> Option<StructRef<'s>> {
+        if row < self.rows { segment.row(row) } else { None }
+    }
+
+    #[cold]
+    fn stray_slot(&self, at: usize, slot: u32) -> Error {
+        let found = format!("slot {slot:#010x}, row {}", i64::from(slot & self.row_mask) - 1);
+        Error::corrupt(&*self.name, slot_offset(at), format!("a slot of one of {} rows, each once", self.rows), found)
+    }
+
+    #[cold]
+    fn without_empty_slot(&self) -> Error {
+        Error::corrupt(&*self.name, SLOTS_AT as u64, "an empty slot", "none")
+    }
+}
+
+/// Hash of an encoded key.
+#[inline]
+pub(crate) fn hash(encoded: &[u8]) -> u64 {
+    xxh3_64(encoded)
+}
+
+/// [`hash`] of the encoded key of fixed length that has a number.
+#[inline]
+pub(crate) fn hash_number(number: u64, key_bytes: u8) -> u64 {
+    let bytes = number.to_be_bytes();
+    // The usual lengths apart, so that the hash's choice by length is made when this is compiled.
+    match key_bytes {
+        4 => xxh3_64(&bytes[4..]),
+        8 => xxh3_64(&bytes),
+        _ => xxh3_64(&bytes[8 - key_bytes as usize..]),
+    }
+}
+
+/// The slot where the search for a hash starts.
+#[inline]
+fn home(hash: u64, slot_count: usize) -> usize {
+    #[expect(clippy::cast_possible_truncation, reason = "less than the slot count")]
+    ((u128::from(hash) * slot_count as u128 >> 64) as usize)
+}
+
+/// The fingerprint of a hash, in its place in a slot.
+#[inline]
+fn tag(hash: u64, row_mask: u32) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half, which hardly moves the home")]
+    (hash as u32 & !row_mask)
+}
+
+/// Bits that the numbers from 0 to `rows` need.
+fn row_bits(rows: u32) -> u32 {
+    u32::BITS - rows.leading_zeros()
+}
+
+#[inline]
+fn row_mask(rows: u32) -> u32 {
+    u32::MAX.checked_shr(rows.leading_zeros()).unwrap_or(0)
+}
+
+fn field<const N: usize>(header: &[u8; SLOTS_AT], at: usize) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(&header[at..at + N]);
+    out
+}
+
+fn slot_offset(at: usize) -> u64 {
+    (SLOTS_AT + at * SLOT_BYTES) as u64
+}
+
+/// The encoded key of a row, into `out`, which is cleared.
+pub(crate) fn encode_row(key: &KeySpec, segment: &Segment, row: u32, out: &mut Vec<u8>) -> Result<()> {
+    out.clear();
+    match key.encode_row(expect_row(segment, row)?, out) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(corrupt_row(segment, row, "a row with a key", "null")),
+        Err(malformed) => Err(unreadable(segment, malformed)),
+    }
+}
+
+#[inline]
+pub(crate) fn expect_row(segment: &Segment, row: u32) -> Result<StructRef<'_>> {
+    match segment.row(row) {
+        Some(found) => Ok(found),
+        None => Err(corrupt_row(segment, row, "a row within the segment", "its end")),
+    }
+}
+
+#[cold]
+pub(crate) fn corrupt_row(segment: &Segment, row: u32, expected: &str, found: &str) -> Error {
+    let at = HEADER_BYTES + segment.rows_at() + row as usize * segment.stride();
+    Error::corrupt(segment.name(), at as u64, expected, format!("{found} in row {row}"))
+}
+
+#[cold]
+fn unreadable(segment: &Segment, malformed: Malformed) -> Error {
+    malformed.into_error_with(segment.name(), segment.words())
+}
+
+#[cold]
+fn duplicate(key: &KeySpec, segment: &Segment, first: u32, second: u32) -> Error {
+    let mut encoded = Vec::new();
+    if let Err(error) = encode_row(key, segment, second, &mut encoded) {
+        return error;
+    }
+    Fault::DuplicateKey {
+        record_type: format!("rows of {}", segment.name()),
+        key: key.describe(&encoded),
+        first: format!("row {first}"),
+        second: format!("row {second}"),
+    }
+    .into()
+}

@@ -1,0 +1,152 @@
+//! Bytes that no build wrote: a typed error, a right answer or none, and never a panic or a search without end.
+
+use bytes::Bytes;
+use kapok_core::key::KeyPart;
+use kapok_core::segment::{Encoding, Segment};
+use kapok_core::{ErrorKind, Fault};
+use kapok_index::{UniqueIndex, unique};
+use proptest::prelude::{any, prop, proptest};
+
+use super::fixture::threes;
+
+const HEADER: usize = 64;
+
+/// Looks up every key and as many that are not there. Whether all answers were those of the true index.
+fn search(index: &UniqueIndex, encoding: &Encoding, segment: &Segment) -> bool {
+    let key = encoding.key();
+    let mut encoded = Vec::new();
+    let mut right = true;
+    for number in 0..segment.rows() * 3 {
+        assert!(key.encode(&[KeyPart::Int(number.into())], &mut encoded).unwrap());
+        let expected = (number % 3 == 0).then_some(number / 3);
+        match index.find(key, segment, &encoded, key.number(&encoded)) {
+            Ok(found) => {
+                assert!(found.is_none() || found == expected, "{number}: {found:?}");
+                right &= found == expected;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                right = false;
+            }
+        }
+    }
+    right
+}
+
+#[test]
+fn a_flipped_bit_is_refused_in_the_header_and_found_by_verify_in_the_slots() {
+    let (encoding, segment) = threes(40);
+    let bytes = unique::build(encoding.key(), &segment).unwrap();
+    assert!(search(&UniqueIndex::open("i", bytes.clone().into(), 40).unwrap(), &encoding, &segment));
+    for bit in 0..bytes.len() * 8 {
+        let mut bytes = bytes.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let opened = UniqueIndex::open("i", bytes.into(), 40);
+        if bit / 8 < HEADER {
+            assert_eq!(opened.unwrap_err().kind(), ErrorKind::Corrupt, "bit {bit}");
+            continue;
+        }
+        let index = opened.unwrap();
+        search(&index, &encoding, &segment);
+        let error = index.verify(encoding.key(), &segment).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "bit {bit}");
+    }
+}
+
+#[test]
+fn every_other_length_is_refused() {
+    let (encoding, segment) = threes(40);
+    let bytes = unique::build(encoding.key(), &segment).unwrap();
+    for len in 0..bytes.len() {
+        let error = UniqueIndex::open("i", Bytes::copy_from_slice(&bytes[..len]), 40).unwrap_err();
+        let Fault::Corrupt { blob, offset, .. } = error.fault() else { panic!("{error}") };
+        assert_eq!((blob.as_str(), *offset), ("i", len as u64));
+    }
+    for more in 1..10 {
+        let longer = [&bytes[..], &vec![0; more]].concat();
+        assert_eq!(UniqueIndex::open("i", longer.into(), 40).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+    for rows in [0, 39, 41, u32::MAX] {
+        let error = UniqueIndex::open("i", bytes.clone().into(), rows).unwrap_err();
+        assert!(error.to_string().contains("offset=8"), "{error}");
+    }
+}
+
+#[test]
+fn a_slot_count_that_overflows_is_refused() {
+    let (encoding, segment) = threes(40);
+    let mut bytes = unique::build(encoding.key(), &segment).unwrap();
+    for count in [0, 40, 1 << 62, (1 << 62) + 54, u64::MAX] {
+        bytes[16..24].copy_from_slice(&u64::to_le_bytes(count));
+        assert_eq!(UniqueIndex::open("i", bytes.clone().into(), 40).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+}
+
+#[test]
+fn a_slot_of_no_row_is_named() {
+    let (encoding, segment) = threes(40);
+    let bytes = unique::build(encoding.key(), &segment).unwrap();
+    // Row bits: 6, for 1 to 40. The one says row 62 and the other none, both with each fingerprint that there is.
+    for low in [63, 0] {
+        let mut bytes = bytes.clone();
+        for slot in bytes[HEADER..].chunks_exact_mut(4).filter(|slot| **slot != [0; 4]) {
+            slot[0] = slot[0] & 0xc0 | low;
+        }
+        let index = UniqueIndex::open("i", bytes.into(), 40).unwrap();
+        let key = [0, 0, 0, 3];
+        let error = index.find(encoding.key(), &segment, &key, 3).unwrap_err();
+        let Fault::Corrupt { blob, offset, expected, found } = error.fault() else { panic!("{error}") };
+        assert_eq!((blob.as_str(), offset % 4), ("i", 0));
+        assert!(*offset >= 64 && expected.contains("40 rows") && found.contains("row "), "{error}");
+        assert!(index.verify(encoding.key(), &segment).is_err());
+    }
+}
+
+#[test]
+fn a_table_without_an_empty_slot_ends_the_search() {
+    let (encoding, segment) = threes(40);
+    let mut bytes = unique::build(encoding.key(), &segment).unwrap();
+    // Row 0 everywhere, and a fingerprint that no key below has.
+    bytes[HEADER..].chunks_exact_mut(4).for_each(|slot| slot.copy_from_slice(&[0x41, 0x32, 0x54, 0x76]));
+    let index = UniqueIndex::open("i", bytes.into(), 40).unwrap();
+    let error = index.find(encoding.key(), &segment, &[0, 0, 0, 3], 3).unwrap_err();
+    assert!(error.to_string().contains("expected=an empty slot"), "{error}");
+    assert!(!search(&index, &encoding, &segment));
+}
+
+#[test]
+fn an_index_over_another_segment_gives_errors_or_nothing() {
+    let (encoding, segment) = threes(40);
+    let index = UniqueIndex::open("i", unique::build(encoding.key(), &segment).unwrap().into(), 40).unwrap();
+    let (_, shorter) = threes(20);
+    search(&index, &encoding, &shorter);
+    assert_eq!(index.verify(encoding.key(), &shorter).unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+proptest! {
+    #[test]
+    fn any_slots_give_a_right_answer_or_none(
+        rows in 0_u32..50,
+        slots in prop::collection::vec(any::<u32>(), 51..80),
+        low in any::<bool>(),
+    ) {
+        let (encoding, segment) = threes(rows);
+        let mut bytes = unique::build(encoding.key(), &segment).unwrap();
+        bytes.truncate(HEADER);
+        bytes[16..24].copy_from_slice(&(slots.len() as u64).to_le_bytes());
+        for slot in slots {
+            // Half of the time, rows that there are.
+            let slot = if low && rows > 0 { slot & !63 | (slot % rows + 1) } else { slot };
+            bytes.extend(slot.to_le_bytes());
+        }
+        search(&UniqueIndex::open("i", bytes.into(), rows).unwrap(), &encoding, &segment);
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_searched(bytes in prop::collection::vec(any::<u8>(), 0..200), rows in any::<u32>()) {
+        let (encoding, segment) = threes(5);
+        if let Ok(index) = UniqueIndex::open("i", bytes.into(), rows) {
+            search(&index, &encoding, &segment);
+        }
+    }
+}

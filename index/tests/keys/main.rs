@@ -1,0 +1,8 @@
+//! Are records found by their keys, all of them and no others, whatever the bytes?
+#![expect(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod fixture;
+mod hostile;
+mod model;
+mod unique;
+mod view;

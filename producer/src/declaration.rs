@@ -1,0 +1,117 @@
+//! What is a record type to a producer? A struct, its primary key, and how its segments are written.
+
+use std::sync::Arc;
+
+use kapok_core::schema::{RecordStruct, Schema, StructType};
+use kapok_core::segment::Sharing;
+
+use crate::error::Result;
+
+/// A record type that a cycle writes.
+#[derive(Clone, Debug)]
+pub struct Declaration {
+    pub(crate) schema: Schema,
+    pub(crate) type_id: u64,
+    pub(crate) name: String,
+    key: Vec<String>,
+    pub(crate) sharing: Sharing,
+    pub(crate) evolution: Evolution,
+}
+
+/// How a record type's schema may differ from the one that the dataset has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Evolution {
+    /// By what it adds. Anything else is refused.
+    #[default]
+    Append,
+    /// In any way: the record type is published anew. Consumers with generated code of the old kind will refuse it.
+    Republish,
+}
+
+impl Declaration {
+    /// A struct of generated code.
+    ///
+    /// # Errors
+    /// `Invalid` for `AnyPointer`, interfaces and generics, naming the field.
+    pub fn of<T: RecordStruct>() -> Result<Self> {
+        let (schema, type_id) = Schema::of::<T>()?;
+        Self::new(schema, type_id)
+    }
+
+    /// A struct of any schema: read from a request or a file, or inferred.
+    ///
+    /// # Errors
+    /// `Invalid` where the schema has no such struct.
+    pub fn new(schema: Schema, type_id: u64) -> Result<Self> {
+        let schema = schema.closure([type_id])?;
+        let name = schema.struct_type(type_id)?.name.clone();
+        Ok(Self { schema, type_id, name, key: Vec::new(), sharing: Sharing::default(), evolution: Evolution::default() })
+    }
+
+    /// A struct inferred from a Rust type that derives `Deserialize`, with the name and key given.
+    ///
+    /// # Errors
+    /// `Invalid` for what has no counterpart, by name.
+    pub fn of_rust_type<T: serde::de::DeserializeOwned>(name: &str, key: &[&str]) -> Result<Self> {
+        let (schema, type_id) = Schema::of_rust_type::<T>(name, key)?;
+        Ok(Self::new(schema, type_id)?.key(key.iter().copied()))
+    }
+
+    /// Names the fields of the primary key; needed where the struct is not annotated with `$Kapok.key`.
+    #[must_use]
+    pub fn key<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
+        self.key = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Chooses whether equal values of a field share their bytes.
+    #[must_use]
+    pub fn sharing(mut self, sharing: Sharing) -> Self {
+        self.sharing = sharing;
+        self
+    }
+
+    /// Chooses how the schema may differ from the one that the dataset has.
+    #[must_use]
+    pub fn evolution(mut self, evolution: Evolution) -> Self {
+        self.evolution = evolution;
+        self
+    }
+
+    /// Name of the record type.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its types.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Id of its struct.
+    pub fn type_id(&self) -> u64 {
+        self.type_id
+    }
+
+    /// The fields of the primary key, by their Cap'n Proto names.
+    ///
+    /// # Errors
+    /// `Invalid` where declaration and annotation differ.
+    pub(crate) fn key_fields(&self) -> Result<Vec<String>> {
+        let ty: &Arc<StructType> = self.schema.struct_type(self.type_id)?;
+        let declared: Vec<String> = self.key.iter().map(|name| capnp_name(ty, name)).collect();
+        let annotated: Vec<String> = ty.key.iter().map(|name| capnp_name(ty, name)).collect();
+        if !declared.is_empty() && !annotated.is_empty() && declared != annotated {
+            return Err(kapok_core::Error::invalid(
+                format!("{} key", self.name),
+                format!("declared as {}, annotated as {}; make them one", declared.join(","), annotated.join(",")),
+            )
+            .into());
+        }
+        Ok(if declared.is_empty() { annotated } else { declared })
+    }
+}
+
+fn capnp_name(ty: &StructType, name: &str) -> String {
+    ty.field_by_any_name(name).map_or_else(|| name.to_owned(), |field| field.name.clone())
+}

@@ -1,0 +1,172 @@
+//! How do records come into a cycle?
+//!
+//! Each writer keeps records to itself and hands them to its cycle when it is dropped, so several threads write the same
+//! record type at once, each with a writer of its own.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use capnp::OutputSegments;
+use capnp::message::{self, HeapAllocator, ScratchSpaceHeapAllocator};
+use capnp::traits::Owned;
+use kapok_core::message::MessageWriter;
+use kapok_core::schema::RecordStruct;
+use kapok_core::segment::Stage;
+use kapok_core::value::Value;
+use kapok_core::words::{StructRef, Words};
+use serde::Serialize;
+
+use crate::cycle::StagedType;
+use crate::error::Result;
+
+/// Words of the buffer that a record is built in before it is staged; larger records are copied once more.
+const SCRATCH_WORDS: usize = 1024;
+
+/// Takes records of a generated type. Made by [`Cycle::records`](crate::Cycle::records).
+pub struct RecordWriter<'c, T> {
+    staging: Staging<'c>,
+    scratch: Vec<capnp::Word>,
+    record: PhantomData<fn(T)>,
+}
+
+/// Takes records as JSON, serde or dynamic values. Made by [`Cycle::values`](crate::Cycle::values).
+pub struct ValueWriter<'c> {
+    staging: Staging<'c>,
+    message: MessageWriter,
+}
+
+/// A stage that goes to its cycle when it is dropped.
+struct Staging<'c> {
+    stage: Option<Stage>,
+    ty: Arc<StagedType>,
+    /// No writer outlives its cycle, or its records would be lost.
+    cycle: PhantomData<&'c ()>,
+}
+
+impl Staging<'_> {
+    fn new(ty: Arc<StagedType>) -> Self {
+        let mut stage = Stage::new(&ty.encoding);
+        stage.set_source(&ty.next_source(), 1);
+        Self { stage: Some(stage), ty, cycle: PhantomData }
+    }
+
+    fn add(&mut self, record: StructRef<'_>) -> Result<()> {
+        Ok(self.stage.get_or_insert_with(|| Stage::new(&self.ty.encoding)).add_struct(record)?)
+    }
+
+    fn set_position(&mut self, unit: &Arc<str>, position: u64) {
+        if let Some(stage) = &mut self.stage {
+            stage.set_source(unit, position);
+        }
+    }
+}
+
+impl Drop for Staging<'_> {
+    fn drop(&mut self) {
+        if let Some(stage) = self.stage.take() {
+            self.ty.take(stage);
+        }
+    }
+}
+
+impl<T: RecordStruct> RecordWriter<'_, T> {
+    pub(crate) fn new(ty: Arc<StagedType>) -> Self {
+        let scratch = capnp::Word::allocate_zeroed_vec(SCRATCH_WORDS);
+        Self { staging: Staging::new(ty), scratch, record: PhantomData }
+    }
+
+    /// Adds a record, which a closure fills in.
+    ///
+    /// # Errors
+    /// `Invalid` for what cannot be a record: see [`Stage::add_struct`].
+    pub fn add(&mut self, fill: impl FnOnce(<T as Owned>::Builder<'_>)) -> Result<()> {
+        let allocator = ScratchSpaceHeapAllocator::new(capnp::Word::words_to_bytes_mut(&mut self.scratch));
+        let mut message = message::Builder::new(allocator);
+        fill(message.init_root());
+        if let OutputSegments::SingleSegment([bytes]) = message.get_segments_for_output() {
+            return add_root(&mut self.staging, bytes);
+        }
+        let root: <T as Owned>::Reader<'_> = message.get_root_as_reader().map_err(|e| unreadable(&e))?;
+        add_copy::<T>(&mut self.staging, root, message.size_in_words())
+    }
+
+    /// Adds a record that some message already holds.
+    ///
+    /// # Errors
+    /// `Invalid` for what cannot be a record: see [`Stage::add_struct`].
+    pub fn add_reader(&mut self, record: <T as Owned>::Reader<'_>) -> Result<()> {
+        let allocator = ScratchSpaceHeapAllocator::new(capnp::Word::words_to_bytes_mut(&mut self.scratch));
+        let mut message = message::Builder::new(allocator);
+        message.set_root::<T>(record).map_err(|e| unreadable(&e))?;
+        if let OutputSegments::SingleSegment([bytes]) = message.get_segments_for_output() {
+            return add_root(&mut self.staging, bytes);
+        }
+        let root: <T as Owned>::Reader<'_> = message.get_root_as_reader().map_err(|e| unreadable(&e))?;
+        add_copy::<T>(&mut self.staging, root, message.size_in_words())
+    }
+}
+
+fn add_root(staging: &mut Staging<'_>, segment: &[u8]) -> Result<()> {
+    match Words::new(segment).struct_of(0) {
+        Ok(root) => staging.add(root.unwrap_or_else(StructRef::empty)),
+        Err(malformed) => Err(malformed.into_error("record").into()),
+    }
+}
+
+/// Adds a record that lies in several segments, by way of one that holds it all.
+fn add_copy<T: RecordStruct>(
+    staging: &mut Staging<'_>,
+    record: <T as Owned>::Reader<'_>,
+    words: usize,
+) -> Result<()> {
+    let words = u32::try_from(words).unwrap_or(u32::MAX);
+    let mut copy = message::Builder::new(HeapAllocator::new().first_segment_words(words.saturating_add(1)));
+    copy.set_root::<T>(record).map_err(|e| unreadable(&e))?;
+    match copy.get_segments_for_output() {
+        OutputSegments::SingleSegment([bytes]) => add_root(staging, bytes),
+        OutputSegments::MultiSegment(_) => {
+            Err(kapok_core::Error::invalid("record", "larger than one Cap'n Proto segment can be").into())
+        }
+    }
+}
+
+fn unreadable(error: &capnp::Error) -> kapok_core::Error {
+    kapok_core::Error::invalid("record", format!("the builder's message cannot be read: {error}"))
+}
+
+impl ValueWriter<'_> {
+    pub(crate) fn new(ty: Arc<StagedType>) -> Result<Self> {
+        let message = MessageWriter::new(Arc::clone(ty.encoding.schema()), ty.encoding.type_id())?;
+        Ok(Self { staging: Staging::new(ty), message })
+    }
+
+    /// Says where the next record comes from, for error messages: `unit` is "line", for example.
+    pub fn set_position(&mut self, unit: &Arc<str>, position: u64) {
+        self.staging.set_position(unit, position);
+    }
+
+    /// Adds a record from a dynamic value.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the field, for what does not fit the schema.
+    pub fn add(&mut self, record: &Value) -> Result<()> {
+        let message = self.message.write(record)?;
+        add_root(&mut self.staging, message)
+    }
+
+    /// Adds a record from a JSON object.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the field, for what is no JSON or does not fit the schema.
+    pub fn add_json(&mut self, json: &[u8]) -> Result<()> {
+        self.add(&Value::from_json(json)?)
+    }
+
+    /// Adds a record from any value that serde can serialize.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the field or the Rust type, for what does not fit the schema.
+    pub fn add_serde<T: Serialize>(&mut self, record: &T) -> Result<()> {
+        self.add(&Value::from_serde(record)?)
+    }
+}
