@@ -6,12 +6,32 @@ use rand_chacha::ChaCha8Rng;
 
 /// Names that genres are drawn from.
 pub const GENRES: [&str; 20] = [
-    "action", "adventure", "animation", "biography", "comedy", "crime", "documentary", "drama", "family", "fantasy",
-    "film noir", "history", "horror", "music", "mystery", "romance", "science fiction", "thriller", "war", "western",
+    "action",
+    "adventure",
+    "animation",
+    "biography",
+    "comedy",
+    "crime",
+    "documentary",
+    "drama",
+    "family",
+    "fantasy",
+    "film noir",
+    "history",
+    "horror",
+    "music",
+    "mystery",
+    "romance",
+    "science fiction",
+    "thriller",
+    "war",
+    "western",
 ];
 
 /// A film on the heap, as a traditional program holds it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
 pub struct Movie {
     /// Key.
     pub id: u32,
@@ -89,7 +109,7 @@ impl Movies {
 
 impl Draft<'_> {
     /// On the heap.
-    pub fn to_owned(&self) -> Movie {
+    pub fn to_movie(&self) -> Movie {
         Movie {
             id: self.id,
             title: self.title.to_owned(),
@@ -110,4 +130,14 @@ impl Draft<'_> {
             genres.set(index, *genre);
         }
     }
+}
+
+/// A shuffled run of numbers below `count`, the same for the same seed.
+pub fn shuffled(count: u32, seed: u64) -> Vec<u32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut out: Vec<u32> = (0..count).collect();
+    for last in (1..out.len()).rev() {
+        out.swap(last, rng.random_range(0..=last));
+    }
+    out
 }

@@ -1,1 +1,124 @@
-fn main() {}
+//! `kapok`: publishes, reads and verifies Kapok datasets from the command line.
+//!
+//! It reads any dataset without generated code, since schemas travel in the manifests. What it does not do: follow a
+//! dataset, or serve it. One file per verb; each has its arguments, then its `run`.
+//!
+//! ```text
+//! publish   JSON lines in, a new version out          export, get        records out, as JSON
+//! versions, stat, segments, schema                    what a store holds
+//! verify    is every byte what it should be           demo               all of it on a bundled sample
+//! ```
+//!
+//! Exit codes: 0 done, 1 the answer is no or the operation failed, 2 usage or input that cannot be used.
+
+#![forbid(unsafe_code)]
+
+mod dataset;
+mod demo;
+mod export;
+mod failure;
+mod get;
+mod key_argument;
+mod progress;
+mod publish;
+mod schema;
+mod segments;
+mod stat;
+mod store_argument;
+mod table;
+mod verify;
+mod versions;
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::{Failure, Result};
+
+/// Bytes that wait for standard output.
+const OUTPUT_BUFFER_BYTES: usize = 1 << 16;
+
+/// Publishes, reads and verifies Kapok datasets.
+#[derive(Debug, Parser)]
+#[command(name = "kapok", version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    /// Print JSON, for scripts
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kapok demo
+  kapok publish packages.jsonl.zst --store data/debian --type Package --key package
+  kapok get --store data/debian Package bash
+  kapok verify --store data/debian
+
+Exit codes: 0 done, 1 the answer is no or the operation failed, 2 usage or input that cannot be used.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Publish(publish::Publish),
+    Versions(versions::Versions),
+    Stat(stat::Stat),
+    Get(get::Get),
+    Export(export::Export),
+    Schema(schema::PrintSchema),
+    Segments(segments::Segments),
+    Verify(verify::Verify),
+    Demo(demo::Demo),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return refuse(&usage),
+    };
+    let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, io::stdout().lock());
+    let result = run(&cli, &mut out);
+    // What was printed before a failure is printed before its line.
+    let result = result.and(out.flush().map_err(Failure::Output));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(line) = failure.line() {
+                _ = writeln!(io::stderr(), "kapok: error: {line}");
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(cli: &Cli, out: &mut impl Write) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| Failure::no(format!("no threads to work with: {source}")))?;
+    runtime.block_on(async {
+        match &cli.verb {
+            Verb::Publish(verb) => verb.run(cli.json, out).await,
+            Verb::Versions(verb) => verb.run(cli.json, out).await,
+            Verb::Stat(verb) => verb.run(cli.json, out).await,
+            Verb::Get(verb) => verb.run(out).await,
+            Verb::Export(verb) => verb.run(out).await,
+            Verb::Schema(verb) => verb.run(cli.json, out).await,
+            Verb::Segments(verb) => verb.run(cli.json, out).await,
+            Verb::Verify(verb) => verb.run(cli.json, out).await,
+            Verb::Demo(verb) => verb.run(cli.json, out).await,
+        }
+    })
+}
+
+/// Help and version go to standard output; usage errors look like all others.
+fn refuse(usage: &clap::Error) -> ExitCode {
+    if !usage.use_stderr() {
+        return if usage.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let text = usage.render().to_string();
+    match text.strip_prefix("error: ") {
+        Some(text) => _ = write!(io::stderr(), "kapok: error: {text}"),
+        None => _ = write!(io::stderr(), "{text}"),
+    }
+    ExitCode::from(2)
+}

@@ -73,7 +73,8 @@ impl Consumer {
     /// A failure is told by [`status`](Self::status). News are looked for all the same, so whatever is announced next is
     /// tried at once; the version that failed is tried again at growing intervals.
     pub fn follow(&self, settings: FollowSettings) -> Follower {
-        let follow = Follow { consumer: self.clone(), settings, retry_at: Some(Instant::now()), failures: 0, quiet_polls: 0 };
+        let follow =
+            Follow { consumer: self.clone(), settings, retry_at: Some(Instant::now()), failures: 0, quiet_polls: 0 };
         Follower { task: self.inner().runtime().spawn(follow.run()) }
     }
 }
@@ -117,12 +118,11 @@ impl Follow {
         let due = self.retry_at.is_some_and(|at| at <= Instant::now()) || self.quiet_polls > QUIET_POLLS_MAX;
         if due || polled != Polled::NoNews {
             self.quiet_polls = 0;
-            match self.consumer.refresh().await {
-                Ok(_) => (self.failures, self.retry_at) = (0, None),
-                Err(_) => {
-                    self.failures = self.failures.saturating_add(1);
-                    self.retry_at = Instant::now().checked_add(self.settings.backoff(self.failures));
-                }
+            if self.consumer.refresh().await.is_ok() {
+                (self.failures, self.retry_at) = (0, None);
+            } else {
+                self.failures = self.failures.saturating_add(1);
+                self.retry_at = Instant::now().checked_add(self.settings.backoff(self.failures));
             }
         }
         let retry_in = self.retry_at.map(|at| at.saturating_duration_since(Instant::now()));

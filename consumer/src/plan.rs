@@ -109,8 +109,7 @@ mod tests {
         let plan = Plan::new(&version(vec![]), &version(vec![segment(1), with_index, segment(1)]), &Blobs::new());
         let fetched: Vec<_> = plan.fetch.iter().map(|blob| (blob.role, blob.id[0], blob.bytes)).collect();
         let (segment, index, tombstones) = (BlobRole::Segment, BlobRole::Index, BlobRole::Tombstones);
-        let expected =
-            [(segment, 1, Some(1)), (segment, 2, Some(2)), (tombstones, 8, None), (index, 7, Some(7))];
+        let expected = [(segment, 1, Some(1)), (segment, 2, Some(2)), (tombstones, 8, None), (index, 7, Some(7))];
         assert_eq!(fetched, expected);
         assert!(plan.keep.is_empty() && plan.release.is_empty());
     }

@@ -20,6 +20,7 @@
 //! A union of which nothing is given, or several members and all of them null, stays at the member of discriminant 0. In
 //! lists, only texts, data and lists may be null.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::error::Result;
@@ -40,7 +41,7 @@ use image::Image;
 use plan::Plan;
 
 /// Writes values as single-segment messages, reusing its buffer. A clone shares what was compiled from the schema.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MessageWriter {
     plan: Arc<Plan>,
     schema: Arc<Schema>,
@@ -80,5 +81,11 @@ impl MessageWriter {
         self.given.clear();
         Draft { plan: &self.plan, image: &mut self.image, given: &mut self.given }.record(value)?;
         Ok(self.image.bytes())
+    }
+}
+
+impl fmt::Debug for MessageWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageWriter({})", self.plan.structs[0].name)
     }
 }

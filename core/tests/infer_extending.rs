@@ -1,8 +1,13 @@
 //! Does a known schema grow by appending only?
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::sync::Arc;
+
+use kapok_core::message::MessageWriter;
+use kapok_core::record::Record;
 use kapok_core::schema::{FieldKind, Inference, InferenceSettings, Schema, StructType, Type};
 use kapok_core::value::Value;
+use kapok_core::words::{Pointer, Words};
 use kapok_core::{ErrorKind, Result};
 use kapok_schemas::kinds_capnp::kinds;
 use kapok_schemas::movies_capnp::movie;
@@ -190,6 +195,33 @@ fn in_a_declared_type_what_is_absent_is_the_default() {
     assert_eq!(same, known);
 }
 
+#[test]
+fn values_of_known_maps_grow_as_in_one_run() {
+    let records = [r#"{"id":1,"map":{"x":{"a":1}},"vector":[1]}"#, r#"{"id":2,"map":{"y":{"b":null},"z":null}}"#];
+    let (once, id) = feed(Inference::new("Package", settings()).unwrap(), &records).unwrap();
+    let (first, _) = feed(Inference::new("Package", settings()).unwrap(), &records[..1]).unwrap();
+    assert_eq!(extend(&first, id, &records[1..]).unwrap().0, once);
+    let value = once.structs_named("MapValue").next().unwrap();
+    assert_eq!(value.fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>(), ["a", "b", "aIsNull"]);
+}
+
+#[derive(serde::Deserialize)]
+#[expect(dead_code, reason = "only described")]
+struct Node {
+    id: u64,
+    size: u8,
+    child: Option<Box<Node>>,
+    note: Option<String>,
+}
+
+#[test]
+fn a_record_within_itself_hides_nothing_that_is_absent() {
+    let (known, id) = Schema::of_rust_type::<Node>("Node", &["id"]).unwrap();
+    let record = r#"{"id":1,"size":1,"child":{"id":2,"size":2}}"#;
+    let (same, _) = feed(Inference::extending(&known, id, InferenceSettings::default()).unwrap(), &[record]).unwrap();
+    assert_eq!(same, known);
+}
+
 /// A record of some of these fields, each of one kind.
 fn record() -> impl Strategy<Value = String> {
     let number = || prop_oneof![1 => Just("null".to_owned()), 6 => (0..9_i32).prop_map(|n| n.to_string())];
@@ -218,6 +250,31 @@ fn record() -> impl Strategy<Value = String> {
     })
 }
 
+/// Whether a schema holds records: each can be written, and reads back as JSON with the same members.
+fn assert_holds(schema: Schema, id: u64, records: &[impl AsRef<str>]) {
+    let mut writer = MessageWriter::new(Arc::new(schema.clone()), id).unwrap();
+    for record in records {
+        let words = writer.write(&Value::from_json(record.as_ref().as_bytes()).unwrap()).unwrap();
+        let Pointer::Struct(root) = Words::new(words).pointer(0).unwrap() else { panic!("no struct") };
+        let read = Record::new(&schema, id, root).unwrap().to_json_string().unwrap();
+        let (mut given, read): (serde_json::Value, serde_json::Value) =
+            (serde_json::from_str(record.as_ref()).unwrap(), serde_json::from_str(&read).unwrap());
+        drop_nulls(&mut given);
+        assert_eq!(given, read);
+    }
+}
+
+fn drop_nulls(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -227,7 +284,10 @@ proptest! {
         let (once, id) = infer(&records).unwrap();
         let (first, _) = infer(&records[..cut]).unwrap();
         match extend(&first, id, &records[cut..]) {
-            Ok((twice, _)) => prop_assert_eq!(once, twice),
+            Ok((twice, _)) => {
+                prop_assert_eq!(&once, &twice);
+                assert_holds(twice, id, &records);
+            }
             // The first run had to guess.
             Err(e) => prop_assert!(e.to_string().contains("known type=Text"), "{}", e),
         }

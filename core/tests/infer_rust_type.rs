@@ -6,11 +6,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::result::Result as StdResult;
+use std::sync::Arc;
 
 use kapok_core::Result;
+use kapok_core::message::MessageWriter;
+use kapok_core::record::Record;
 use kapok_core::schema::{FieldKind, FieldType, Schema, Type};
-use serde::Deserialize;
+use kapok_core::value::Value;
+use kapok_core::words::{Pointer, Words};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 fn ty(field: &FieldType) -> &Type {
     match &field.kind {
@@ -391,4 +396,60 @@ fn keys_exist_are_not_optional_and_have_a_kind_that_keys_have() {
     assert!(Schema::of_rust_type::<Keys>("no type", &[]).unwrap_err().to_string().contains("try \"NoType\""));
     assert!(of::<u8>().unwrap_err().to_string().starts_with("Package: a record that is not a struct"));
     assert!(of::<Vec<Keys>>().is_err());
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Shelf {
+    shelf_name: String,
+    row: Option<i8>,
+    kind: Kind,
+    maybe_kind: Option<Kind>,
+    books: Vec<Book>,
+    by_title: BTreeMap<String, Option<u64>>,
+    inner: Option<Box<Shelf>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+enum Kind {
+    Wide,
+    Narrow,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Book {
+    title: Option<String>,
+    price: f32,
+    size: (u16, u16),
+}
+
+#[test]
+fn values_of_the_type_fit_its_schema() {
+    let book = Book { title: None, price: 0.1, size: (1, 2) };
+    let empty = Shelf {
+        shelf_name: String::new(),
+        row: None,
+        kind: Kind::Narrow,
+        maybe_kind: None,
+        books: vec![],
+        by_title: BTreeMap::new(),
+        inner: None,
+    };
+    let full = Shelf {
+        shelf_name: "x".into(),
+        row: Some(-1),
+        kind: Kind::Wide,
+        maybe_kind: Some(Kind::Narrow),
+        books: vec![book.clone(), Book { title: Some("y".into()), ..book }],
+        by_title: BTreeMap::from([("a".into(), None), ("b".into(), Some(u64::MAX))]),
+        inner: Some(Box::new(empty.clone())),
+    };
+    let (schema, id) = Schema::of_rust_type::<Shelf>("Shelf", &["shelf-name"]).unwrap();
+    let mut writer = MessageWriter::new(Arc::new(schema.clone()), id).unwrap();
+    for shelf in [empty, full] {
+        let words = writer.write(&Value::from_serde(&shelf).unwrap()).unwrap();
+        let Pointer::Struct(root) = Words::new(words).pointer(0).unwrap() else { panic!("no struct") };
+        let read: Shelf = Record::new(&schema, id, root).unwrap().deserialize().unwrap();
+        assert_eq!(read, shelf);
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Beside it stands what a program would do that keeps the films on its own heap: `HashMap<u32, usize>` and `Vec<Movie>`.
 //! Answers are compared before anything is timed.
-#![expect(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
+#![expect(clippy::unwrap_used, reason = "a benchmark")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::hint::black_box;
@@ -12,7 +12,6 @@ use bytes::Bytes;
 use capnp::message::{self, HeapAllocator};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kapok_core::blobs::{Blob, Blobs};
-use kapok_core::key::KeyPart;
 use kapok_core::manifest::{Artifact, Manifest, RecordType, SegmentEntry, Tombstones};
 use kapok_core::schema::Schema;
 use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage, WRITER_REVISION};
@@ -21,7 +20,7 @@ use kapok_index::{UniqueIndex, View, unique};
 use kapok_schemas::movies_capnp::movie;
 
 const MOVIES: u32 = 1_000_000;
-const LOOKUPS: usize = 1 << 16;
+const LOOKUPS: usize = 1 << 20;
 
 struct Movie {
     title: String,
@@ -142,6 +141,7 @@ fn benchmark(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("random key to title and year");
     group.throughput(Throughput::Elements(LOOKUPS as u64));
+    group.sample_size(20);
     group.bench_function("kapok, title as bytes", |bencher| {
         bencher.iter(|| {
             hits.iter().fold(0, |sum, key| match lookup.find(key).unwrap() {
@@ -178,6 +178,7 @@ fn benchmark(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("random key to ordinal");
     group.throughput(Throughput::Elements(LOOKUPS as u64));
+    group.sample_size(20);
     for (name, keys) in [("hit", &hits), ("miss", &misses)] {
         group.bench_function(format!("kapok, {name}"), |bencher| {
             bencher.iter(|| keys.iter().fold(0, |sum, key| sum + lookup.find(key).unwrap().map_or(0, |at| at.row as usize)));

@@ -10,7 +10,7 @@ use kapok_consumer::{Consumer, ErrorKind, FollowSettings, View, Watch};
 use crate::backend::Watched;
 use crate::publisher::{Version, announce, folder, memory, stamp};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn often() -> FollowSettings {
     FollowSettings { poll: Duration::from_millis(5), watch: Watch::Nothing, ..FollowSettings::default() }

@@ -7,7 +7,7 @@ use kapok_consumer::Consumer;
 
 use crate::publisher::{Version, memory, stamp};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn three_versions() -> Consumer {
     let store = memory().await;

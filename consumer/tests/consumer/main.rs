@@ -1,6 +1,6 @@
 //! Does a consumer get from any version to any other, whole or not at all, and tell why not?
 
-#![expect(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
 
 mod backend;
 mod following;

@@ -9,7 +9,7 @@ use crate::words::{ElementSize, WORD};
 pub(super) const WORDS_MAX: u64 = (1 << 29) - 1;
 
 /// The words of a message.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Image {
     bytes: Vec<u8>,
 }

@@ -212,6 +212,16 @@ fn generated_code_reads_lists() {
 }
 
 #[test]
+fn not_a_number_has_one_form_in_another_precision() {
+    let odd = [f64::from_bits(0x7ff0_0000_0000_0001), f64::from_bits(0xfff8_0000_0000_0007)].map(Value::Float64);
+    let single = Value::Float32(f32::from_bits(0xffc0_0003));
+    read(&members([("f32s", list(odd)), ("f64s", list([single]))]), |kinds| {
+        assert!(kinds.get_f32s().unwrap().iter().all(|float| float.to_bits() == 0x7fc0_0000));
+        assert_eq!(kinds.get_f64s().unwrap().get(0).to_bits(), 0x7ff8_0000_0000_0000);
+    });
+}
+
+#[test]
 fn a_list_of_small_integers_may_be_given_as_data() {
     read(&members([("i8s", Value::Data(vec![255, 1]))]), |kinds| {
         assert_eq!(kinds.get_i8s().unwrap().iter().collect::<Vec<_>>(), [-1, 1]);

@@ -3,7 +3,7 @@
 //! Records are [observed](Inference::observe) one at a time; [`Inference::finish`] gives the schema that holds them all.
 //! The same records in the same order give the same schema. Rules:
 //!
-//! * Integers are Int64, or UInt64 where one exceeds it and none is negative. Integers and floats join to Float64 where
+//! * Integers are Int64, or `UInt64` where one exceeds it and none is negative. Integers and floats join to Float64 where
 //!   each integer is exact in it. Other mixes are errors that name both lines.
 //! * A number or Bool that is null or absent somewhere gets a flag field `<name>IsNull`, appended where the need was
 //!   first seen. Text, lists and objects need none.
@@ -35,7 +35,6 @@ mod vector;
 mod walk;
 
 use growth::Growth;
-use misfit::Misfit;
 use shape::{Appended, Member, NodeId, Object, Shape};
 use walk::{Position, Shapes};
 
@@ -111,9 +110,8 @@ impl Inference {
     /// no use after an error.
     pub fn observe(&mut self, record: &Value, line: u64) -> Result<()> {
         self.check_key(record, line)?;
-        self.shapes
-            .observe_object(0, record, Position::at(line))
-            .map_err(|misfit| self.shapes.misfit_error(*misfit, line))?;
+        let outcome = self.shapes.observe_object(0, record, Position::at(line));
+        outcome.map_err(|misfit| misfit.into_error(&self.shapes.record_type, line))?;
         self.records += 1;
         Ok(())
     }
@@ -193,11 +191,6 @@ fn check(record_type: &str, settings: &InferenceSettings) -> Result<()> {
 }
 
 impl Shapes {
-    fn misfit_error(&self, misfit: Misfit, line: u64) -> Error {
-        let subject = walk::join(&self.objects[0].name, &misfit.path);
-        Error::invalid(subject, format!("line={line}: {}", misfit.detail))
-    }
-
     /// A name for each object's type: known ones stay, new ones differ from each other and from those.
     fn type_names(&self) -> Vec<String> {
         let mut taken: BTreeSet<String> = self.known.structs().map(|ty| ty.name.clone()).collect();

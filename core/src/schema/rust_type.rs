@@ -29,6 +29,7 @@ use super::names::is_type_name;
 use super::{EnumType, Enumerant, Schema, Type, to_camel_case, to_type_name, unique_name};
 use crate::error::{Error, Result};
 
+mod access;
 mod probe;
 mod trace;
 
@@ -53,7 +54,7 @@ impl Schema {
             ));
         }
         let traces = trace::<T>(name)?;
-        let Trace::Struct(root) = traces.traces[0] else {
+        let Trace::Struct(root) = traces.places[0] else {
             return Err(refusal(name.to_owned(), "a record that is not a struct", std::any::type_name::<T>()));
         };
         let id = type_id(name);
@@ -145,11 +146,11 @@ impl Builder<'_> {
 
     /// Adds a field; gives its name and whether it needs a null flag.
     fn add_field(&mut self, growth: &mut Growth, path: &str, json_name: &str, at: TraceId) -> Result<(String, bool)> {
-        let (at, is_optional) = match self.traces.traces[at] {
+        let (at, is_optional) = match self.traces.places[at] {
             Trace::Option(held) => (held, true),
             _ => (at, false),
         };
-        if let Trace::Map(key, value) = self.traces.traces[at] {
+        if let Trace::Map(key, value) = self.traces.places[at] {
             let ty = self.entry_type(path, json_name, key, value)?;
             let name = growth.name(json_name);
             growth.add(&name, json_name, ty, |field| field.is_map = true)?;
@@ -166,7 +167,7 @@ impl Builder<'_> {
     }
 
     fn type_of(&mut self, path: &str, at: TraceId) -> Result<Type> {
-        Ok(match &self.traces.traces[at] {
+        Ok(match &self.traces.places[at] {
             Trace::Plain(ty) => ty.clone(),
             Trace::Struct(index) => Type::Struct(self.struct_id(*index)),
             Trace::Enum(index) => Type::Enum(self.enum_id(*index)),
@@ -180,7 +181,7 @@ impl Builder<'_> {
     }
 
     fn element_type(&mut self, path: &str, at: TraceId) -> Result<Type> {
-        let Trace::Option(held) = self.traces.traces[at] else { return self.type_of(path, at) };
+        let Trace::Option(held) = self.traces.places[at] else { return self.type_of(path, at) };
         match self.type_of(path, held)? {
             ty @ (Type::Text | Type::Data | Type::List(_)) => Ok(ty),
             _ => {
@@ -266,7 +267,7 @@ impl Builder<'_> {
                     format!("the key names a field that does not exist: fields={names:?}"),
                 ));
             };
-            let detail = match &self.traces.traces[at] {
+            let detail = match &self.traces.places[at] {
                 Trace::Option(_) => "a key field cannot be optional",
                 Trace::Plain(Type::Void | Type::Float32 | Type::Float64)
                 | Trace::List(_)

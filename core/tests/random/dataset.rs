@@ -28,7 +28,7 @@ pub fn seal(stage: Stage, target_bytes: Option<u64>) -> Vec<SealedSegment> {
         out.push(segment);
         Ok::<_, kapok_core::Error>(())
     };
-    stage.seal(SealSettings { target_bytes, ..SealSettings::default() }, each).unwrap();
+    stage.seal(SealSettings { target_bytes }, each).unwrap();
     out
 }
 

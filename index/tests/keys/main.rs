@@ -1,5 +1,5 @@
 //! Are records found by their keys, all of them and no others, whatever the bytes?
-#![expect(clippy::unwrap_used, missing_docs, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod fixture;
 mod hostile;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{list, map, members, text};
+use super::{list, map, members, text, variant};
 use crate::error::Result;
 use crate::message::MessageWriter;
 use crate::record::{Record, ValueRef};
@@ -14,6 +14,7 @@ const PACKAGE: u64 = 1;
 const TAG: u64 = 2;
 const LEVEL: u64 = 3;
 const LICENCE: u64 = 4;
+const SHAPE: u64 = 5;
 
 fn struct_type(id: u64, name: &str, fields: Vec<FieldType>) -> StructType {
     let mut ty = StructType {
@@ -51,6 +52,29 @@ fn with_default(bits: u64, mut field: FieldType) -> FieldType {
     field
 }
 
+/// A union of a number, a text and a number that may be null; beside it, a name.
+fn shape() -> StructType {
+    let member = |value, field| FieldType { discriminant: Some(value), ..field };
+    StructType {
+        data_words: 1,
+        pointer_words: 2,
+        discriminant_count: 3,
+        discriminant_offset: 1,
+        fields: vec![
+            member(0, FieldType::slot("side", 0, 0, Type::UInt16)),
+            member(1, FieldType::slot("label", 1, 0, Type::Text)),
+            member(2, FieldType::slot("radius", 2, 0, Type::UInt16)),
+            FieldType { null_of: Some("radius".to_owned()), ..FieldType::slot("radiusIsNull", 3, 32, Type::Bool) },
+            FieldType::slot("name", 4, 1, Type::Text),
+        ],
+        ..struct_type(SHAPE, "Shape", Vec::new())
+    }
+}
+
+fn slot_at(offset: u32, ty: Type) -> FieldKind {
+    FieldKind::Slot { offset, ty, default: DefaultValue::Zero }
+}
+
 fn package() -> StructType {
     struct_type(
         PACKAGE,
@@ -67,6 +91,7 @@ fn package() -> StructType {
             // Each other's names: the JSON name counts.
             named("b", FieldType::slot("a", 8, 0, Type::Text)),
             named("a", FieldType::slot("b", 9, 0, Type::Text)),
+            FieldType::slot("shape", 10, 0, Type::Struct(SHAPE)),
         ],
     )
 }
@@ -93,6 +118,7 @@ fn schema(package: StructType) -> Schema {
         json_name: json_name.map(str::to_owned),
         code_order: 0,
     };
+    schema.insert_struct(shape());
     schema.insert_enum(EnumType {
         id: LICENCE,
         name: "Licence".to_owned(),
@@ -186,6 +212,29 @@ fn keys_of_maps_may_be_of_any_type_and_name() {
 }
 
 #[test]
+fn a_union_of_numbers_takes_null_for_those_that_have_a_flag() {
+    // Given, the active member, its value, its flag.
+    for (given, discriminant, value, is_null) in [
+        (members([]), 0, Some(0), false),
+        (members([("side", Value::Null)]), 0, Some(0), false),
+        (members([("side", Value::Null), ("radius", Value::Null), ("label", Value::Null)]), 0, Some(0), false),
+        (members([("side", Value::UInt(3)), ("radius", Value::Null)]), 0, Some(3), false),
+        (members([("label", text("l")), ("name", text("n"))]), 1, None, false),
+        (members([("radius", Value::UInt(4)), ("label", Value::Null)]), 2, Some(4), false),
+        (members([("radius", Value::Null), ("side", Value::Null)]), 2, None, true),
+        (variant("radius", Value::Null), 2, None, true),
+        (variant("side", Value::UInt(3)), 0, Some(3), false),
+    ] {
+        read(&members([("shape", given.clone())]), |package| {
+            let shape = package.get("shape").unwrap().as_record().unwrap();
+            let active = shape.value(shape.active_member().unwrap()).unwrap();
+            assert_eq!((shape.discriminant(), active.as_i64()), (discriminant, value), "{given:?}");
+            assert_eq!(shape.struct_ref().bit(32), is_null, "{given:?}");
+        });
+    }
+}
+
+#[test]
 fn annotated_fields_refuse_what_they_cannot_hold() {
     for (value, message) in [
         (
@@ -195,7 +244,7 @@ fn annotated_fields_refuse_what_they_cannot_hold() {
         (
             members([("size", Value::Int(1))]),
             "Package: field size is not in type Package; \
-             fields=id,installed_size,essential,tags,levels,licence,b,a",
+             fields=id,installed_size,essential,tags,levels,licence,b,a,shape",
         ),
         (members([("id", Value::Null)]), "Package.id: expected UInt64, found null: the field is not nullable"),
         (
@@ -210,6 +259,11 @@ fn annotated_fields_refuse_what_they_cannot_hold() {
         (
             members([("levels", members([("3", text("c"))]))]),
             "Package.levels.3.grade: expected UInt8, found text \"3\"",
+        ),
+        (members([("shape", variant("name", text("n")))]), "Package.shape.name: not a member of the union of Shape"),
+        (
+            members([("shape", variant("side", Value::Null))]),
+            "Package.shape.side: expected UInt16, found null: the field is not nullable",
         ),
         (members([("levels", text("c"))]), "Package.levels: expected a map or List(Level), found text \"c\""),
     ] {
@@ -226,12 +280,11 @@ fn a_schema_that_contradicts_itself_is_refused() {
         MessageWriter::new(Arc::new(schema(package)), PACKAGE)
     };
     compile(&|_| ()).unwrap();
-    let slot = |offset, ty| FieldKind::Slot { offset, ty, default: DefaultValue::Zero };
     let refused: [(&str, &Change); 11] = [
-        ("id: lies beyond the data section", &|ty| ty.fields[0].kind = slot(u32::MAX, Type::UInt64)),
-        ("id: lies beyond the pointer section", &|ty| ty.fields[0].kind = slot(4, Type::Text)),
-        ("struct type missing", &|ty| ty.fields[0].kind = slot(0, Type::Struct(99))),
-        ("enum type missing", &|ty| ty.fields[0].kind = slot(0, Type::Enum(99))),
+        ("id: lies beyond the data section", &|ty| ty.fields[0].kind = slot_at(u32::MAX, Type::UInt64)),
+        ("id: lies beyond the pointer section", &|ty| ty.fields[0].kind = slot_at(5, Type::Text)),
+        ("struct type missing", &|ty| ty.fields[0].kind = slot_at(0, Type::Struct(99))),
+        ("enum type missing", &|ty| ty.fields[0].kind = slot_at(0, Type::Enum(99))),
         ("group of more than one struct", &|ty| ty.fields[0].kind = FieldKind::Group(PACKAGE)),
         ("id: has a discriminant beyond the union's members", &|ty| ty.fields[0].discriminant = Some(0)),
         ("the union's discriminant lies beyond", &|ty| (ty.discriminant_count, ty.discriminant_offset) = (2, 8)),
@@ -242,7 +295,7 @@ fn a_schema_that_contradicts_itself_is_refused() {
         ("installedSizeIsNull: is not the only null flag", &|ty| {
             ty.fields[4].null_of = Some("installedSize".to_owned());
         }),
-        ("installedSizeIsNull: is a null flag, but no Bool", &|ty| ty.fields[2].kind = slot(3, Type::UInt8)),
+        ("installedSizeIsNull: is a null flag, but no Bool", &|ty| ty.fields[2].kind = slot_at(3, Type::UInt8)),
     ];
     for (message, change) in refused {
         let error = compile(change).unwrap_err().to_string();

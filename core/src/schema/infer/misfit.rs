@@ -1,36 +1,49 @@
 //! What does a value say that the schema does not take?
 
+use crate::error::Error;
 use crate::schema::Type;
 use crate::value::Value;
 
 /// Shorthand for results of a walk.
-pub(super) type Fit<T = ()> = Result<T, Box<Misfit>>;
+pub(super) type Fit<T = ()> = Result<T, Misfit>;
 
-/// A value that cannot be taken, by its path from the record; the walk puts the path together on its way back.
+/// A value that cannot be taken: one machine word, since every value of a record could have one.
 #[derive(Debug)]
-pub(super) struct Misfit {
-    pub(super) path: String,
-    pub(super) detail: String,
+pub(super) struct Misfit(Box<Facts>);
+
+#[derive(Debug)]
+struct Facts {
+    /// From the record; the walk puts it together on its way back.
+    path: String,
+    detail: String,
 }
 
 impl Misfit {
     #[cold]
-    pub(super) fn new(detail: impl Into<String>) -> Box<Self> {
-        Box::new(Self { path: String::new(), detail: detail.into() })
+    pub(super) fn new(detail: impl Into<String>) -> Self {
+        Self(Box::new(Facts { path: String::new(), detail: detail.into() }))
     }
 
     /// Of a member of that name.
     #[cold]
-    pub(super) fn within(mut self: Box<Self>, name: &str) -> Box<Self> {
-        let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
-        self.path = format!("{name}{dot}{}", self.path);
+    pub(super) fn within(mut self, name: &str) -> Self {
+        let path = &mut self.0.path;
+        let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+        *path = format!("{name}{dot}{path}");
         self
     }
 
     /// Of an element of a list.
     #[cold]
-    pub(super) fn at(self: Box<Self>, index: usize) -> Box<Self> {
+    pub(super) fn at(self, index: usize) -> Self {
         self.within(&format!("[{index}]"))
+    }
+
+    /// In a record of that type and line.
+    #[cold]
+    pub(super) fn into_error(self, record_type: &str, line: u64) -> Error {
+        let Facts { path, detail } = *self.within(record_type).0;
+        Error::invalid(path, format!("line={line}: {detail}"))
     }
 }
 

@@ -71,7 +71,8 @@ impl Shapes {
             (Shape::Loose, _)
             | (Shape::Bool, Value::Bool(_))
             | (Shape::Text, Value::Text(_))
-            | (Shape::Data, Value::Data(_)) => Ok(()),
+            // Bytes also stand for small integers.
+            | (Shape::Data | Shape::Vector(Vector { element: Type::Int8, .. }), Value::Data(_)) => Ok(()),
             (Shape::Fixed(ty), _) => {
                 if fits(ty, value) {
                     return Ok(());
@@ -86,9 +87,8 @@ impl Shapes {
                 let object = *object;
                 self.observe_object(object, value, position.deeper()?)
             }
-            // A member of a union, for the encoder to judge; and bytes for small integers.
+            // A member of a union, for the encoder to judge.
             (Shape::Object(object), Value::Variant(..)) if self.objects[*object].is_closed => Ok(()),
-            (Shape::Vector(Vector { element: Type::Int8, .. }), Value::Data(_)) => Ok(()),
             (Shape::List(elements), Value::Data(_)) if holds_bytes(&self.nodes[*elements].shape) => Ok(()),
             (Shape::Map(entry), Value::Struct(_) | Value::Map(_)) => {
                 let entry = *entry;

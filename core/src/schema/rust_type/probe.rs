@@ -1,14 +1,11 @@
 //! How does a Rust type tell what it is made of? It is deserialized from a source that notes what it asks for.
 
 use std::any::type_name;
-use std::collections::hash_map::DefaultHasher;
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::mem::discriminant;
 
-use serde::de::value::BorrowedStrDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{Deserializer, Visitor};
 
+use super::access::{Elements, Entries, Members, Variant};
 use super::trace::{Trace, TraceId, Traces};
 use crate::schema::Type;
 
@@ -131,7 +128,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Halt> {
-        let held = match self.traces.traces[self.at] {
+        let held = match self.traces.places[self.at] {
             Trace::Option(held) => held,
             _ => self.traces.push(),
         };
@@ -177,7 +174,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Halt> {
-        let (key, value) = match self.traces.traces[self.at] {
+        let (key, value) = match self.traces.places[self.at] {
             Trace::Map(key, value) => (key, value),
             _ => (self.traces.push(), self.traces.push()),
         };
@@ -221,165 +218,20 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         let index = self.traces.enum_trace(name, rust_type, variants);
         self.traces.note(self.at, Trace::Enum(index), rust_type)?;
         let explored = self.traces.enums[index].explored;
-        let Some(variant) = variants.get(explored).or(variants.first()) else {
+        let Some(name) = variants.get(explored).or(variants.first()) else {
             return Err(self.traces.refuse("an enum without variants", rust_type));
         };
-        visitor.visit_enum(Variant { traces: self.traces, index, variant, rust_type })
+        visitor.visit_enum(Variant { traces: self.traces, index, name, rust_type })
     }
 }
 
 impl Probe<'_> {
     fn list(&mut self, rust_type: &str) -> Result<TraceId, Halt> {
-        let element = match self.traces.traces[self.at] {
+        let element = match self.traces.places[self.at] {
             Trace::List(element) => element,
             _ => self.traces.push(),
         };
         self.traces.note(self.at, Trace::List(element), rust_type)?;
         Ok(element)
-    }
-}
-
-/// Elements of a sequence or tuple, which share one place.
-struct Elements<'t> {
-    traces: &'t mut Traces,
-    element: TraceId,
-    count: usize,
-}
-
-impl<'de> SeqAccess<'de> for Elements<'_> {
-    type Error = Halt;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Halt> {
-        if self.count == 0 {
-            return Ok(None);
-        }
-        self.count -= 1;
-        seed.deserialize(Probe { traces: self.traces, at: self.element }).map(Some)
-    }
-}
-
-/// Entries of a map: one, or none where it has nothing to tell.
-struct Entries<'t> {
-    traces: &'t mut Traces,
-    key: TraceId,
-    value: TraceId,
-    count: usize,
-}
-
-impl<'de> MapAccess<'de> for Entries<'_> {
-    type Error = Halt;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Halt> {
-        if self.count == 0 {
-            return Ok(None);
-        }
-        self.count -= 1;
-        seed.deserialize(Probe { traces: self.traces, at: self.key }).map(Some)
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Halt> {
-        seed.deserialize(Probe { traces: self.traces, at: self.value })
-    }
-}
-
-/// Members of a struct: what is least known comes first, since a value that is refused ends the run.
-struct Members<'t> {
-    traces: &'t mut Traces,
-    index: usize,
-    /// Names to come, the next one last.
-    queue: Vec<(&'static str, TraceId)>,
-    current: (&'static str, TraceId),
-}
-
-impl<'t> Members<'t> {
-    fn new(traces: &'t mut Traces, index: usize) -> Self {
-        let ty = &traces.structs[index];
-        let mut queue: Vec<_> = ty.fields.iter().copied().filter(|(name, _)| !ty.aliases.contains(name)).collect();
-        queue.sort_by_key(|(name, at)| (!ty.leaders.contains(name), traces.is_complete(*at)));
-        queue.reverse();
-        Self { traces, index, queue, current: ("", 0) }
-    }
-
-    /// The type met the field `own_name` a second time, under the current name.
-    fn note_alias(&mut self, own_name: &'static str) -> Halt {
-        let ty = &mut self.traces.structs[self.index];
-        let is_new =
-            if self.current.0 == own_name { ty.leaders.insert(own_name) } else { ty.aliases.insert(self.current.0) };
-        self.traces.steps += u64::from(is_new);
-        Halt::Stop
-    }
-}
-
-impl<'de> MapAccess<'de> for &mut Members<'_> {
-    type Error = Halt;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Halt> {
-        let Some(current) = self.queue.pop() else { return Ok(None) };
-        self.current = current;
-        let key = seed.deserialize(BorrowedStrDeserializer::<Halt>::new(current.0))?;
-        // The enum that derived code reads names into: aliases give the same variant.
-        if type_name::<K::Value>().ends_with("__Field") {
-            let mut hasher = DefaultHasher::new();
-            discriminant(&key).hash(&mut hasher);
-            self.traces.structs[self.index].meanings.insert(current.0, hasher.finish());
-        }
-        Ok(Some(key))
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Halt> {
-        let (name, at) = self.current;
-        self.traces.path.push(name);
-        let out = seed.deserialize(Probe { traces: self.traces, at });
-        self.traces.path.pop();
-        out
-    }
-}
-
-/// A variant that should hold nothing.
-struct Variant<'t> {
-    traces: &'t mut Traces,
-    index: usize,
-    variant: &'static str,
-    rust_type: &'static str,
-}
-
-impl<'de> EnumAccess<'de> for Variant<'_> {
-    type Error = Halt;
-    type Variant = Self;
-
-    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), Halt> {
-        let variant = seed.deserialize(BorrowedStrDeserializer::<Halt>::new(self.variant))?;
-        Ok((variant, self))
-    }
-}
-
-impl Variant<'_> {
-    fn refuse<T>(self) -> Result<T, Halt> {
-        Err(self.traces.refuse(&format!("an enum whose variant {} holds data", self.variant), self.rust_type))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Variant<'_> {
-    type Error = Halt;
-
-    fn unit_variant(self) -> Result<(), Halt> {
-        let ty = &mut self.traces.enums[self.index];
-        if ty.variants.get(ty.explored) == Some(&self.variant) {
-            ty.explored += 1;
-            self.traces.steps += 1;
-        }
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Halt> {
-        self.refuse()
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Halt> {
-        self.refuse()
-    }
-
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Halt> {
-        self.refuse()
     }
 }

@@ -59,7 +59,7 @@ pub(super) struct EnumTrace {
 #[derive(Debug)]
 pub(super) struct Traces {
     pub(super) root: String,
-    pub(super) traces: Vec<Trace>,
+    pub(super) places: Vec<Trace>,
     pub(super) structs: Vec<StructTrace>,
     pub(super) enums: Vec<EnumTrace>,
     /// Texts that a place has refused, by number.
@@ -77,7 +77,7 @@ impl Traces {
     pub(super) fn new(root: &str) -> Self {
         Self {
             root: root.to_owned(),
-            traces: vec![Trace::Unknown],
+            places: vec![Trace::Unknown],
             structs: Vec::new(),
             enums: Vec::new(),
             refused_texts: BTreeMap::new(),
@@ -90,16 +90,16 @@ impl Traces {
 
     /// A place to come.
     pub(super) fn push(&mut self) -> TraceId {
-        self.traces.push(Trace::Unknown);
-        self.traces.len() - 1
+        self.places.push(Trace::Unknown);
+        self.places.len() - 1
     }
 
     /// Notes what stands at a place; elements of tuples share one.
     pub(super) fn note(&mut self, at: TraceId, trace: Trace, rust_type: &str) -> Result<(), Halt> {
-        if self.traces[at] == Trace::Unknown {
-            self.traces[at] = trace;
+        if self.places[at] == Trace::Unknown {
+            self.places[at] = trace;
             self.steps += 1;
-        } else if self.traces[at] != trace {
+        } else if self.places[at] != trace {
             return Err(self.refuse("a tuple of different types, or a type that changes", rust_type));
         }
         Ok(())
@@ -148,13 +148,12 @@ impl Traces {
         let mut seen: HashSet<usize> = self.open.iter().copied().collect();
         let mut open = vec![at];
         while let Some(at) = open.pop() {
-            match &self.traces[at] {
+            match &self.places[at] {
                 Trace::Unknown => return false,
-                Trace::Plain(_) => {}
                 Trace::Option(held) | Trace::List(held) => open.push(*held),
                 Trace::Map(key, value) => open.extend([*key, *value]),
                 Trace::Enum(index) if self.enums[*index].explored < self.enums[*index].variants.len() => return false,
-                Trace::Enum(_) => {}
+                Trace::Plain(_) | Trace::Enum(_) => {}
                 Trace::Struct(index) => {
                     if seen.insert(*index) {
                         let ty = &self.structs[*index];

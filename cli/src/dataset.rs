@@ -1,0 +1,102 @@
+//! How does a verb come to the version that it reads?
+
+use std::sync::Arc;
+
+use chrono::{DateTime, SecondsFormat};
+use kapok_blobstore::Store;
+use kapok_core::blobs::Blobs;
+use kapok_core::manifest::Manifest;
+use kapok_index::View;
+
+use crate::failure::{Failure, Result};
+use crate::store_argument::{StoreArgument, VersionArgument};
+
+/// Versions that an error lists.
+const LISTED_MAX: usize = 20;
+
+/// A version of a dataset.
+pub struct Dataset {
+    pub store: Store,
+    pub manifest: Manifest,
+}
+
+impl Dataset {
+    /// Opens the version asked for, or else the one that consumers are on, or else the newest.
+    pub async fn open(store: &StoreArgument, version: &VersionArgument) -> Result<Self> {
+        let store = Store::open(&store.store).await?;
+        let version = match version.version {
+            Some(version) => version,
+            None => match store.latest_announcement(None).await?.map_or(0, |latest| latest.current()) {
+                0 => store
+                    .head()
+                    .await?
+                    .ok_or_else(|| Failure::no(format!("store {} has no version yet; publish one", store.url())))?,
+                version => version,
+            },
+        };
+        let manifest = read_manifest(&store, version).await?;
+        Ok(Self { store, manifest })
+    }
+
+    /// A view of one record type; the blobs of others are not touched.
+    pub async fn view(mut self, record_type: &str) -> Result<View> {
+        self.manifest.expect_record_type(record_type)?;
+        self.manifest.record_types.retain(|ty| ty.name == record_type);
+        let blobs = self.store.load(&self.manifest, &Blobs::new()).await?;
+        Ok(View::open(Arc::new(self.manifest), &blobs)?)
+    }
+}
+
+/// The manifest of a version, which the user may have got wrong.
+pub async fn read_manifest(store: &Store, version: u64) -> Result<Manifest> {
+    match store.read_manifest(version).await {
+        Err(kapok_blobstore::Error::NotFound { .. }) => {
+            let there = store.live_versions().await?;
+            Err(Failure::no(format!("version {version} does not exist; the store has {}", listed(&there))))
+        }
+        other => Ok(other?),
+    }
+}
+
+fn listed(versions: &[u64]) -> String {
+    if versions.is_empty() {
+        return "none".to_owned();
+    }
+    let left_out = versions.len().saturating_sub(LISTED_MAX);
+    let mut text = if left_out > 0 { format!("{left_out} older ones, ") } else { String::new() };
+    let names: Vec<_> = versions[left_out..].iter().map(u64::to_string).collect();
+    text.push_str(&names.join(", "));
+    text
+}
+
+/// A time as people and tools read it.
+pub fn rfc3339(unix_ms: i64) -> String {
+    match DateTime::from_timestamp_millis(unix_ms) {
+        Some(time) => time.to_rfc3339_opts(SecondsFormat::Millis, true),
+        None => format!("{unix_ms} ms"),
+    }
+}
+
+/// Hexadecimal digits of a hash.
+pub fn hex(id: [u8; 32]) -> String {
+    kapok_blobstore::BlobId::from(id).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_versions_the_newest_are_listed() {
+        assert_eq!(listed(&[]), "none");
+        assert_eq!(listed(&[1, 2, 3]), "1, 2, 3");
+        let many: Vec<u64> = (1..=23).collect();
+        assert!(listed(&many).starts_with("3 older ones, 4, 5"), "{}", listed(&many));
+    }
+
+    #[test]
+    fn times_have_milliseconds_and_no_local_zone() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
+    }
+}

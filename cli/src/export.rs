@@ -1,0 +1,52 @@
+//! `kapok export`: all records of a type, as JSON lines.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use kapok_core::record::{Budget, Record};
+
+use crate::dataset::Dataset;
+use crate::failure::{Failure, Result};
+use crate::store_argument::{StoreArgument, VersionArgument};
+
+/// Print all records of a type as JSON lines, in key order
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kapok export --store data/debian Package > packages.jsonl
+  kapok export --store data/debian Package --version 3 | head -1")]
+pub struct Export {
+    #[command(flatten)]
+    store: StoreArgument,
+    #[command(flatten)]
+    version: VersionArgument,
+    /// The record type
+    #[arg(value_name = "TYPE")]
+    record_type: String,
+}
+
+impl Export {
+    /// Prints one record after another, straight from the mapped segments.
+    pub async fn run(&self, out: &mut impl Write) -> Result<()> {
+        let view = Dataset::open(&self.store, &self.version).await?.view(&self.record_type).await?;
+        let table = view.table(&self.record_type)?;
+        for ordinal in table.ordinals_in_key_order()? {
+            if let Some(record) = table.record(ordinal)? {
+                print(&record, out)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Prints a record on a line of its own.
+pub fn print(record: &Record<'_>, out: &mut impl Write) -> Result<()> {
+    record.write_json(out, &mut Budget::default()).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => match error.downcast::<kapok_core::Error>() {
+            // Stored already, so it is no fault of the caller's.
+            Ok(wrong) => Failure::no(wrong.to_string()),
+            Err(error) => Failure::Output(error),
+        },
+        _ => Failure::Output(error),
+    })?;
+    Ok(out.write_all(b"\n")?)
+}

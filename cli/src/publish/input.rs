@@ -1,0 +1,95 @@
+//! Where do JSON lines come from? From what can be read twice: a file, a copy of standard input, or bytes of this program.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use indicatif::ProgressBar;
+
+use crate::failure::{Failure, Result};
+use crate::progress;
+
+const BUFFER_BYTES: usize = 1 << 16;
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// `zstd --long` goes up to this.
+const ZSTD_WINDOW_LOG_MAX: u32 = 31;
+
+/// JSON lines, plain or compressed.
+#[derive(Debug)]
+pub struct Input {
+    name: String,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    File { file: File, bytes: u64 },
+    Bytes(&'static [u8]),
+}
+
+impl Input {
+    /// Opens a file, or spools standard input (`-`) and pipes into a temporary file that has no name.
+    pub fn open(path: &Path) -> Result<Self> {
+        if path == Path::new("-") {
+            return Self::spool("standard input".to_owned(), &mut io::stdin().lock());
+        }
+        let name = path.display().to_string();
+        let unreadable = |error: io::Error| Failure::input(format!("{name}: cannot be read: {error}"));
+        let mut file = File::open(path).map_err(unreadable)?;
+        let kind = file.metadata().map_err(unreadable)?;
+        if kind.is_dir() {
+            return Err(Failure::input(format!("{name}: is a folder, not a file of JSON lines")));
+        }
+        if !kind.is_file() {
+            return Self::spool(name, &mut file);
+        }
+        Ok(Self { source: Source::File { file, bytes: kind.len() }, name })
+    }
+
+    /// Bytes that this program holds.
+    pub fn bundled(name: &str, bytes: &'static [u8]) -> Self {
+        Self { name: name.to_owned(), source: Source::Bytes(bytes) }
+    }
+
+    /// What errors call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn spool(name: String, from: &mut impl Read) -> Result<Self> {
+        let failed = |error: io::Error| Failure::no(format!("{name}: cannot be copied to a temporary file: {error}"));
+        let mut file = tempfile::tempfile().map_err(failed)?;
+        let bytes = io::copy(from, &mut file).map_err(failed)?;
+        Ok(Self { source: Source::File { file, bytes }, name })
+    }
+
+    /// The lines from the first, decompressed, and the bar that shows how far they were read.
+    pub fn read(&self, what: &'static str) -> io::Result<(Box<dyn BufRead + Send>, ProgressBar)> {
+        match &self.source {
+            Source::File { file, bytes } => {
+                let mut file = file.try_clone()?;
+                file.rewind()?;
+                let bar = progress::bytes(what, *bytes);
+                Ok((decompressed(bar.wrap_read(file))?, bar))
+            }
+            Source::Bytes(bytes) => Ok((decompressed(Cursor::new(*bytes))?, ProgressBar::hidden())),
+        }
+    }
+}
+
+fn decompressed(raw: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
+    let mut raw = BufReader::with_capacity(BUFFER_BYTES, raw);
+    // By what it is and not by its name: standard input has none. No JSON begins like this.
+    let head = raw.fill_buf()?;
+    if head.starts_with(&ZSTD_MAGIC) {
+        let mut decoder = zstd::stream::read::Decoder::with_buffer(raw)?;
+        decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+        return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder)));
+    }
+    if head.starts_with(&GZIP_MAGIC) {
+        return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw))));
+    }
+    Ok(Box::new(raw))
+}

@@ -1,0 +1,279 @@
+//! How do several threads work on one stream of lines, with one answer whoever is faster?
+//!
+//! ```text
+//!                      ┌─▶ worker: parse ─┐
+//! reader: chunks of ───┼─▶ worker: parse ─┼──▶ in order (Lines::in_order), or each to its own writer (Lines::spread)
+//! whole lines          └─▶ worker: parse ─┘
+//! ```
+//!
+//! Chunks are handed out in order, and a worker finishes the chunk that it began. So when a line fails, every line before
+//! it has been looked at, and the failure of the lowest line is the one that is told.
+
+use std::io::{self, BufRead, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use kapok_core::Fault;
+use kapok_core::value::Value;
+
+use super::input::Input;
+use crate::failure::{Failure, Result};
+
+/// Bytes of a chunk, up to the end of its last line.
+const CHUNK_BYTES: u64 = 1 << 20;
+/// The longest line: beyond the longest text that a record can hold.
+const LINE_BYTES_MAX: u64 = 1 << 30;
+
+/// Whole lines, and the number of the first.
+struct Chunk {
+    first_line: u64,
+    text: Vec<u8>,
+}
+
+/// The lines of an input, to be parsed by several threads.
+pub struct Lines<'i> {
+    pub input: &'i Input,
+    pub threads: usize,
+    /// What a progress bar calls it.
+    pub what: &'static str,
+}
+
+impl Lines<'_> {
+    /// Calls a function with each record in the order of the lines.
+    pub fn in_order(&self, mut each: impl FnMut(u64, &Value) -> kapok_core::Result<()>) -> Result<()> {
+        let (chunks, bar) = self.chunks()?;
+        let name = self.input.name();
+        let (work, working) = sync_channel::<(Chunk, SyncSender<Vec<Parsed>>)>(self.threads);
+        let (promise, promised) = sync_channel::<Receiver<Vec<Parsed>>>(2 * self.threads);
+        let working = Mutex::new(working);
+        let result = std::thread::scope(|scope| {
+            for _ in 0..self.threads {
+                scope.spawn(|| {
+                    while let Some((chunk, reply)) = take(&working) {
+                        // Nobody waits for it once a line has failed.
+                        _ = reply.send(parse_up_to_failure(&chunk, name));
+                    }
+                });
+            }
+            scope.spawn(move || {
+                for chunk in chunks {
+                    let (reply, parsed) = sync_channel(1);
+                    let sent = match chunk {
+                        Ok(chunk) => promise.send(parsed).is_ok() && work.send((chunk, reply)).is_ok(),
+                        Err(failure) => reply.send(vec![Err(failure)]).is_ok() && promise.send(parsed).is_ok(),
+                    };
+                    if !sent {
+                        return;
+                    }
+                }
+            });
+            for parsed in promised {
+                for record in parsed.recv().unwrap_or_default() {
+                    let (line, value) = record?;
+                    each(line, &value).map_err(|error| at(name, line, &error))?;
+                }
+            }
+            Ok(())
+        });
+        bar.finish_and_clear();
+        result
+    }
+
+    /// Calls a function with each record, and with the calling thread's own writer.
+    pub fn spread<W>(
+        &self,
+        writer: impl Fn() -> Result<W> + Sync,
+        each: impl Fn(&mut W, u64, &Value) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let (chunks, bar) = self.chunks()?;
+        let name = self.input.name();
+        let (work, working) = sync_channel::<Chunk>(self.threads);
+        let lowest = Lowest::default();
+        std::thread::scope(|scope| {
+            // Shared by the workers alone, so that the reader ends when they have.
+            let working = std::sync::Arc::new(Mutex::new(working));
+            for _ in 0..self.threads {
+                let working = std::sync::Arc::clone(&working);
+                let (writer, each, lowest) = (&writer, &each, &lowest);
+                scope.spawn(move || {
+                    let mut writer = match writer() {
+                        Ok(writer) => writer,
+                        Err(failure) => return lowest.note(0, failure),
+                    };
+                    while !lowest.is_some()
+                        && let Some(chunk) = take(&working)
+                    {
+                        for (line, text) in chunk.lines() {
+                            let done = parse(text)
+                                .map_err(|error| unparsed(name, line, text, &error))
+                                .and_then(|value| each(&mut writer, line, &value));
+                            if let Err(failure) = done {
+                                lowest.note(line, failure);
+                                break;
+                            }
+                        }
+                    }
+                });
+            }
+            drop(working);
+            let lowest = &lowest;
+            scope.spawn(move || {
+                for chunk in chunks {
+                    match chunk {
+                        Ok(chunk) if work.send(chunk).is_ok() => {}
+                        Ok(_) => return,
+                        // It comes behind all lines that were read.
+                        Err(failure) => lowest.note(u64::MAX, failure),
+                    }
+                }
+            });
+        });
+        bar.finish_and_clear();
+        lowest.into_result()
+    }
+
+    fn chunks(&self) -> Result<(Chunks, indicatif::ProgressBar)> {
+        let name = self.input.name().to_owned();
+        match self.input.read(self.what) {
+            Ok((reader, bar)) => Ok((Chunks { reader, name, next_line: 1, is_over: false }, bar)),
+            Err(error) => Err(Failure::input(format!("{name}: cannot be read: {error}"))),
+        }
+    }
+}
+
+/// A record and its line.
+type Parsed = Result<(u64, Value)>;
+
+fn parse_up_to_failure(chunk: &Chunk, name: &str) -> Vec<Parsed> {
+    let mut out = Vec::new();
+    for (line, text) in chunk.lines() {
+        let parsed = parse(text).map(|value| (line, value)).map_err(|error| unparsed(name, line, text, &error));
+        let failed = parsed.is_err();
+        out.push(parsed);
+        if failed {
+            break;
+        }
+    }
+    out
+}
+
+fn parse(text: &[u8]) -> kapok_core::Result<Value> {
+    Value::from_json(text)
+}
+
+fn unparsed(name: &str, line: u64, text: &[u8], error: &kapok_core::Error) -> Failure {
+    if let Err(invalid) = std::str::from_utf8(text) {
+        let column = invalid.valid_up_to() + 1;
+        return Failure::input(format!("{name}: line {line}: not UTF-8 at column {column}"));
+    }
+    let detail = match error.fault() {
+        // A line is a text of one line: its own number says nothing.
+        Fault::Invalid { detail, .. } => detail.replacen(" at line 1 column ", " at column ", 1),
+        _ => error.to_string(),
+    };
+    Failure::input(format!("{name}: line {line}: not a JSON object: {detail}"))
+}
+
+/// An error about the record of a line.
+pub fn at(name: &str, line: u64, error: &kapok_core::Error) -> Failure {
+    let text = match error.fault() {
+        // Inference says the line in its own way.
+        Fault::Invalid { subject, detail } => {
+            let detail = detail.strip_prefix(&format!("line={line}: ")).unwrap_or(detail);
+            format!("{subject}: {detail}")
+        }
+        _ => error.to_string(),
+    };
+    Failure::input(format!("{name}: line {line}: {text}"))
+}
+
+impl Chunk {
+    /// Lines that are not blank, with their numbers.
+    fn lines(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let lines = (self.first_line..).zip(self.text.split(|byte| *byte == b'\n'));
+        lines.filter(|(_, text)| !text.iter().all(u8::is_ascii_whitespace))
+    }
+}
+
+/// Cuts a stream into chunks.
+struct Chunks {
+    reader: Box<dyn BufRead + Send>,
+    name: String,
+    next_line: u64,
+    is_over: bool,
+}
+
+impl Chunks {
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        self.reader.by_ref().take(CHUNK_BYTES).read_to_end(&mut text)?;
+        if !text.is_empty() && !text.ends_with(b"\n") {
+            self.reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut text)?;
+            if text.len() as u64 >= LINE_BYTES_MAX {
+                return Err(io::Error::other(format!("a line of more than {} bytes", LINE_BYTES_MAX - CHUNK_BYTES)));
+            }
+        }
+        Ok(text)
+    }
+}
+
+impl Iterator for Chunks {
+    type Item = Result<Chunk>;
+
+    fn next(&mut self) -> Option<Result<Chunk>> {
+        if self.is_over {
+            return None;
+        }
+        let first_line = self.next_line;
+        match self.read() {
+            Ok(text) if text.is_empty() => None,
+            Ok(mut text) => {
+                self.next_line += text.iter().filter(|byte| **byte == b'\n').count() as u64;
+                if first_line == 1 && text.starts_with("\u{feff}".as_bytes()) {
+                    // The mark that some editors put before UTF-8 is no part of the first record.
+                    text[..3].fill(b' ');
+                }
+                Some(Ok(Chunk { first_line, text }))
+            }
+            Err(error) => {
+                self.is_over = true;
+                Some(Err(Failure::input(format!("{}: line {first_line} or later: cannot be read: {error}", self.name))))
+            }
+        }
+    }
+}
+
+/// The failure of the lowest line so far.
+#[derive(Default)]
+struct Lowest {
+    is_some: AtomicBool,
+    failure: Mutex<Option<(u64, Failure)>>,
+}
+
+impl Lowest {
+    fn note(&self, line: u64, failure: Failure) {
+        let mut lowest = lock(&self.failure);
+        if lowest.as_ref().is_none_or(|(known, _)| line < *known) {
+            *lowest = Some((line, failure));
+        }
+        self.is_some.store(true, Ordering::Release);
+    }
+
+    fn is_some(&self) -> bool {
+        self.is_some.load(Ordering::Acquire)
+    }
+
+    fn into_result(self) -> Result<()> {
+        let failure = self.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+        failure.map_or(Ok(()), |(_, failure)| Err(failure))
+    }
+}
+
+fn take<T>(from: &Mutex<Receiver<T>>) -> Option<T> {
+    lock(from).recv().ok()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,149 @@
+//! How do lines become the records of a cycle?
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kapok_core::manifest::RecordType;
+use kapok_core::schema::{Inference, InferenceSettings, Schema};
+use kapok_core::value::Value;
+use kapok_producer::{BoxError, Cycle, Declaration, Evolution, Sharing, ValueWriter};
+
+use super::input::Input;
+use super::key_check::KeyCheck;
+use super::lines::{Lines, at};
+use crate::failure::{Failure, Result};
+
+/// What is known of a record type before its records are.
+#[derive(Debug)]
+pub struct Population {
+    /// Its name.
+    pub record_type: String,
+    /// Names of the key's fields; empty: those of the schema or the dataset.
+    pub key: Vec<String>,
+    /// Where its schema comes from.
+    pub schema: SchemaSource,
+    /// Whether equal values share their bytes.
+    pub sharing: Sharing,
+    /// How the schema may differ from the dataset's.
+    pub evolution: Evolution,
+    /// Tags of the version.
+    pub tags: Vec<(String, String)>,
+}
+
+/// Where a schema comes from.
+#[derive(Debug)]
+pub enum SchemaSource {
+    /// From the records, and from the dataset where it has the type.
+    Inferred {
+        /// Paths of vectors.
+        vectors: Vec<String>,
+        /// Paths of objects whose keys are data.
+        maps: Vec<String>,
+    },
+    /// From a file.
+    Declared {
+        /// All types that the record type reaches.
+        schema: Schema,
+        /// The record type's struct.
+        type_id: u64,
+    },
+}
+
+impl SchemaSource {
+    /// Reads a `.cgr` file, or compiles a `.capnp` file.
+    pub fn load(path: &Path, import_paths: &[PathBuf], record_type: &str) -> Result<Self> {
+        let about = |error: kapok_core::Error| Failure::input(error.to_string()).about(&path.display().to_string());
+        let unreadable = |error| Failure::input(format!("{}: cannot be read: {error}", path.display()));
+        let request = if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("cgr")) {
+            let bytes = std::fs::read(path).map_err(unreadable)?;
+            Schema::from_request(&bytes)
+        } else {
+            std::fs::metadata(path).map_err(unreadable)?;
+            Schema::from_capnp_file(path, import_paths)
+        };
+        let (schema, type_id) = request.and_then(|request| request.record_type(record_type)).map_err(about)?;
+        Ok(Self::Declared { schema, type_id })
+    }
+}
+
+impl Population {
+    /// Declares the record type and adds every record of the input.
+    pub fn run(&self, cycle: &Cycle, input: &Input, threads: usize) -> std::result::Result<(), BoxError> {
+        let known = cycle.prior().and_then(|prior| prior.record_type(&self.record_type));
+        let declaration = self.declaration(cycle, known, input, threads)?;
+        cycle.declare(&declaration)?;
+        for (key, value) in &self.tags {
+            cycle.tag(key, value);
+        }
+        self.write(cycle, &declaration, input, threads)?;
+        Ok(())
+    }
+
+    fn declaration(
+        &self,
+        cycle: &Cycle,
+        known: Option<&RecordType>,
+        input: &Input,
+        threads: usize,
+    ) -> Result<Declaration> {
+        let (schema, type_id) = match &self.schema {
+            SchemaSource::Declared { schema, type_id } => (schema.clone(), *type_id),
+            SchemaSource::Inferred { vectors, maps } => {
+                let settings = InferenceSettings { key: self.key(known), vectors: vectors.clone(), maps: maps.clone() };
+                self.infer(cycle, known, settings, input, threads)?
+            }
+        };
+        let mut declaration = Declaration::new(schema, type_id)?.sharing(self.sharing).evolution(self.evolution);
+        let is_annotated = !declaration.schema().struct_type(type_id)?.key.is_empty();
+        if !self.key.is_empty() || !is_annotated {
+            declaration = declaration.key(self.key(known));
+        }
+        Ok(declaration)
+    }
+
+    /// The key asked for, or else the dataset's.
+    fn key(&self, known: Option<&RecordType>) -> Vec<String> {
+        if self.key.is_empty() { known.map_or_else(Vec::new, |ty| ty.key.clone()) } else { self.key.clone() }
+    }
+
+    fn infer(
+        &self,
+        cycle: &Cycle,
+        known: Option<&RecordType>,
+        settings: InferenceSettings,
+        input: &Input,
+        threads: usize,
+    ) -> Result<(Schema, u64)> {
+        if settings.key.is_empty() {
+            let name = &self.record_type;
+            return Err(Failure::input(format!("record type {name} has no key yet; name its fields with --key")));
+        }
+        let mut inference = match (cycle.prior(), known, self.evolution) {
+            (Some(prior), Some(known), Evolution::Append) => {
+                Inference::extending(&prior.schema, known.type_id, settings)?
+            }
+            _ => Inference::new(&self.record_type, settings)?,
+        };
+        Lines { input, threads, what: "inferring" }.in_order(|line, record| inference.observe(record, line))?;
+        inference.finish().map_err(|error| Failure::from(error).about(input.name()))
+    }
+
+    fn write(&self, cycle: &Cycle, declaration: &Declaration, input: &Input, threads: usize) -> Result<()> {
+        let annotated = &declaration.schema().struct_type(declaration.type_id())?.key;
+        let known = cycle.prior().and_then(|prior| prior.record_type(&self.record_type));
+        let key = if annotated.is_empty() { self.key(known) } else { annotated.clone() };
+        let key = KeyCheck::new(declaration.schema(), declaration.type_id(), &key)?;
+        let unit = Arc::from("line");
+        Lines { input, threads, what: "staging" }.spread(
+            || Ok(cycle.values(declaration.name())?),
+            |writer: &mut ValueWriter<'_>, line, record: &Value| {
+                key.check(record).map_err(|error| at(input.name(), line, &error))?;
+                writer.set_position(&unit, line);
+                writer.add(record).map_err(|error| match &error {
+                    kapok_producer::Error::Data(data) => at(input.name(), line, data),
+                    _ => error.into(),
+                })
+            },
+        )
+    }
+}

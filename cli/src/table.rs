@@ -1,0 +1,63 @@
+//! How do columns come to stand under one another?
+
+use std::io::{self, Write};
+
+/// Spaces between columns.
+const GAP: &str = "  ";
+
+/// Rows of text with a heading; columns of numbers stand to the right.
+pub struct Table {
+    is_right: Vec<bool>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these headings; those that start with `>` are of columns that stand to the right.
+    pub fn new(headings: &[&str]) -> Self {
+        let is_right = headings.iter().map(|heading| heading.starts_with('>')).collect();
+        let names = headings.iter().map(|heading| heading.trim_start_matches('>').to_owned()).collect();
+        Self { is_right, rows: vec![names] }
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+
+    /// Prints all of it.
+    pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let width = |cell: &String| cell.chars().count();
+        let widths: Vec<usize> = (0..self.is_right.len())
+            .map(|column| self.rows.iter().filter_map(|row| row.get(column)).map(width).max().unwrap_or(0))
+            .collect();
+        for row in &self.rows {
+            let mut line = String::new();
+            for ((cell, width), is_right) in row.iter().zip(&widths).zip(&self.is_right) {
+                if !line.is_empty() {
+                    line.push_str(GAP);
+                }
+                line.push_str(&if *is_right { format!("{cell:>width$}") } else { format!("{cell:<width$}") });
+            }
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn numbers_stand_to_the_right_and_lines_end_without_spaces() {
+        let mut table = Table::new(&["name", ">rows", "note"]);
+        table.push(["a".to_owned(), "10".to_owned(), String::new()]);
+        table.push(["longer".to_owned(), "1234567".to_owned(), "é".to_owned()]);
+        let mut out = Vec::new();
+        table.print(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, "name       rows  note\na            10\nlonger  1234567  é\n");
+    }
+}

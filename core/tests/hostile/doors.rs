@@ -1,0 +1,130 @@
+//! Field handles and records without generated code.
+
+use kapok_core::field::{FieldValue, List};
+use kapok_core::record::{Budget, Record};
+use kapok_core::view::{Table, View};
+use kapok_core::{Fault, Result};
+
+/// Elements that are looked at of one list.
+const ITEMS: usize = 200;
+
+/// Counts values that cannot be read.
+pub struct Doors<'v> {
+    view: &'v View,
+    pub errors: u32,
+}
+
+impl<'v> Doors<'v> {
+    pub fn new(view: &'v View) -> Self {
+        Self { view, errors: 0 }
+    }
+
+    /// Reads a field of each record, by iteration and one by one, which must agree.
+    fn field<T: FieldValue<'v>>(&mut self, path: &str, mut look: impl FnMut(T) -> u32) {
+        let field = match self.view.field::<T>(path) {
+            Ok(field) => field,
+            // A hostile schema may have no such field.
+            Err(_) => return,
+        };
+        let mut folded = 0;
+        field.iter().for_each(|value| folded += u32::from(value.is_err()));
+        let ordinals = self.view.table(path.split('.').next().unwrap_or_default()).unwrap().ordinals();
+        let mut one_by_one = 0;
+        for (value, ordinal) in field.iter().zip(ordinals) {
+            one_by_one += u32::from(field.get(ordinal).is_err());
+            match value {
+                Ok(value) => self.errors += look(value),
+                Err(_) => self.errors += 1,
+            }
+        }
+        assert_eq!(folded, one_by_one, "{path}");
+    }
+
+    fn plain<T: FieldValue<'v>>(&mut self, paths: &[&str]) {
+        for path in paths {
+            self.field::<T>(path, |value| {
+                std::hint::black_box(value);
+                0
+            });
+        }
+    }
+
+    pub fn movies(&mut self) {
+        self.plain::<u32>(&["Movie.id"]);
+        self.plain::<u16>(&["Movie.year", "Movie.runtimeMin"]);
+        self.plain::<&str>(&["Movie.title"]);
+        self.plain::<&[u8]>(&["Movie.title"]);
+        self.field::<List<'_, &str>>("Movie.genres", items);
+    }
+
+    pub fn kinds(&mut self) {
+        self.plain::<i64>(&["Kinds.id"]);
+        self.plain::<bool>(&["Kinds.flag", "Kinds.flagOn"]);
+        self.plain::<i16>(&["Kinds.i16"]);
+        self.plain::<f64>(&["Kinds.f64", "Kinds.place.lat"]);
+        self.plain::<u16>(&["Kinds.colour"]);
+        self.plain::<&str>(&["Kinds.code", "Kinds.text", "Kinds.address.city", "Kinds.place.label"]);
+        self.plain::<&[u8]>(&["Kinds.code", "Kinds.text", "Kinds.data", "Kinds.codes"]);
+        self.plain::<Option<&str>>(&["Kinds.name", "Kinds.where.street", "Kinds.contact.email"]);
+        self.plain::<Option<u32>>(&["Kinds.count", "Kinds.where.zip", "Kinds.span.to"]);
+        self.plain::<&[f32]>(&["Kinds.embedding", "Kinds.f32s"]);
+        self.plain::<i32>(&["Kinds.tree.value"]);
+        self.field::<List<'_, bool>>("Kinds.bools", items);
+        self.field::<List<'_, i8>>("Kinds.i8s", items);
+        self.field::<List<'_, i64>>("Kinds.i64s", items);
+        self.field::<List<'_, u16>>("Kinds.colours", items);
+        self.field::<List<'_, &str>>("Kinds.texts", items);
+        self.field::<List<'_, &[u8]>>("Kinds.datas", items);
+        self.field::<List<'_, List<'_, i32>>>("Kinds.matrix", |list| {
+            let rows = list.iter().take(ITEMS);
+            rows.map(|row| row.map_or(1, items)).sum()
+        });
+        self.field::<List<'_, List<'_, Record<'_>>>>("Kinds.groups", |list| {
+            list.iter().take(ITEMS).map(|row| row.map_or(1, |row| row.iter().take(ITEMS).map(failed).sum())).sum()
+        });
+        self.field::<List<'_, Record<'_>>>("Kinds.tree.children", |list| list.iter().take(ITEMS).map(failed).sum());
+        self.field::<Record<'_>>("Kinds.address", |record| u32::from(record.get("street").is_err()));
+    }
+
+    /// JSON, comparison with itself and with the next record.
+    pub fn dynamic(&mut self, table: &'v Table) {
+        let mut last: Option<Record<'_>> = None;
+        for ordinal in table.ordinals() {
+            let Ok(Some(record)) = table.record(ordinal) else {
+                self.errors += 1;
+                continue;
+            };
+            let mut json = Vec::new();
+            if let Err(error) = record.write_json(&mut json, &mut Budget::new(20_000)) {
+                // Too large or too deep to print is no fault of the bytes' form.
+                let error = error.downcast::<kapok_core::Error>().unwrap();
+                self.errors += u32::from(!matches!(error.fault(), Fault::Budget { .. } | Fault::Limit { .. }));
+            }
+            self.errors += equal(&record, &record, Some(true));
+            if let Some(last) = last {
+                self.errors += equal(&last, &record, None);
+            }
+            last = Some(record);
+        }
+        std::hint::black_box(table.ordinals_in_key_order().is_ok());
+    }
+}
+
+fn items<'v, T: kapok_core::field::Element<'v>>(list: List<'v, T>) -> u32 {
+    list.iter().take(ITEMS).map(failed).sum()
+}
+
+fn failed<T, E>(result: std::result::Result<T, E>) -> u32 {
+    u32::from(result.is_err())
+}
+
+fn equal(a: &Record<'_>, b: &Record<'_>, expected: Option<bool>) -> u32 {
+    let result: Result<bool> = a.value_eq(b, &mut Budget::new(20_000));
+    match result {
+        Ok(equal) => {
+            assert!(expected.is_none_or(|expected| expected == equal));
+            0
+        }
+        Err(error) => u32::from(!matches!(error.fault(), Fault::Budget { .. } | Fault::Limit { .. })),
+    }
+}

@@ -1,0 +1,84 @@
+//! Mutated manifests, over honest blobs.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kapok_core::blobs::{Blob, Blobs};
+use kapok_core::manifest::{Artifact, Changes, Ingredient, Manifest, Tombstones};
+use kapok_core::segment::{Encoding, Sharing, Stage};
+use kapok_core::view::View;
+use roaring::RoaringBitmap;
+
+use crate::dataset::{entry, manifest};
+use crate::mutation::mutate;
+use crate::random::Random;
+use crate::segments::{kinds, movies, read};
+use crate::{Tally, run};
+
+fn rows(rows: &[u32]) -> Vec<u8> {
+    let mut out = Vec::new();
+    rows.iter().copied().collect::<RoaringBitmap>().serialize_into(&mut out).unwrap();
+    out
+}
+
+fn source(blobs: &mut Blobs) -> Vec<Vec<u8>> {
+    let mut out = Vec::new();
+    for (encoding, sealed) in [movies(), kinds(Sharing::Shared)] {
+        blobs.insert(sealed.id, Blob { name: Arc::from("segment"), bytes: Bytes::from(sealed.bytes.clone()) });
+        let mut segment = entry(&sealed, Sharing::Shared);
+        segment.dead = 2;
+        segment.tombstones = Tombstones::Inline(rows(&[1, 5]));
+        segment.artifacts = vec![Artifact { kind: "unique".into(), name: String::new(), id: [3; 32], bytes: 77 }];
+        segment.recipe = vec![Ingredient { segment: [4; 32], dropped: rows(&[9]) }];
+        let mut manifest = manifest(&encoding, vec![segment]);
+        let id = sealed.id;
+        manifest.record_types[0].changes = Some(Changes { added: vec![(id, rows(&[0, 2]))], removed: vec![] });
+        manifest.tags.insert("a".into(), "b".into());
+        out.push(manifest.encode().unwrap());
+    }
+    out
+}
+
+#[test]
+fn mutated_manifests_give_views_or_errors() {
+    let mut blobs = Blobs::new();
+    let sources = source(&mut blobs);
+    for source in &sources {
+        let honest = Manifest::decode("manifest", &Bytes::from(source.clone())).unwrap();
+        assert_eq!(read(&View::open(Arc::new(honest), &blobs).unwrap()), 0);
+    }
+    run("manifests", |r, tally| case(&sources[r.below(2)], &blobs, r, tally));
+}
+
+fn case(source: &[u8], blobs: &Blobs, r: &mut Random, tally: &mut Tally) {
+    let mut bytes = source.to_vec();
+    mutate(&mut bytes, r);
+    let manifest = match Manifest::decode("manifest", &Bytes::from(bytes)) {
+        Ok(manifest) => Arc::new(manifest),
+        Err(_) => return tally.count("refused"),
+    };
+    // What a producer does that carries it over.
+    let again = manifest.encode().and_then(|bytes| Manifest::decode("again", &Bytes::from(bytes)));
+    tally.count_result(&again, "encoded again", "not encoded again");
+    let view = View::open(Arc::clone(&manifest), blobs);
+    tally.count_result(&view, "view", "no view");
+    let Ok(view) = view else { return };
+    tally.count(if read(&view) == 0 { "read" } else { "read with errors" });
+    for table in view.tables() {
+        // What a consumer does that merges by recipe.
+        let keys: Vec<String> = table.key().names().map(str::to_owned).collect();
+        let encoding = Encoding::new(Arc::clone(table.schema()), table.struct_type().id, &keys, Sharing::Shared);
+        tally.count_result(&encoding, "encoding", "no encoding");
+        let Ok(encoding) = encoding else { continue };
+        let entries = &manifest.record_type(table.name()).unwrap().segments;
+        for (segment, entry) in table.segments().iter().zip(entries) {
+            tally.count_result(&encoding.verify(segment.segment(), entry), "verified", "refused by verify");
+            let mut stage = Stage::new(&encoding);
+            let mut staged = Ok(());
+            for row in segment.live_rows() {
+                staged = staged.and_then(|()| stage.add_struct(segment.segment().row(row).unwrap()));
+            }
+            tally.count_result(&staged, "staged", "not staged");
+        }
+    }
+}
