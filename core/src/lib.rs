@@ -1,20 +1,53 @@
-//! A dataset as bytes and as a view.
+//! A dataset as bytes and as a view: schemas, segments, manifests, and the three doors through which records are read.
+//!
+//! This crate does no I/O and knows no clock: bytes come in, bytes and views go out. Where blobs lie is `kapok-blobstore`'s
+//! business, how keys are found is `kapok-index`'s; producers and consumers are built on all three.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use kapok_core::message::MessageWriter;
+//! use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage};
+//! use kapok_core::{record::Record, schema::Schema, value::Value, words::Words};
+//! use kapok_schemas::movies_capnp::movie;
+//!
+//! let (schema, id) = Schema::of::<movie::Owned>()?;
+//! let encoding = Encoding::new(Arc::new(schema), id, &["id".to_owned()], Sharing::Shared)?;
+//! let mut writer = MessageWriter::new(Arc::clone(encoding.schema()), id)?;
+//! let mut stage = Stage::new(&encoding);
+//! let message = writer.write(&Value::from_json(br#"{"id": 7, "title": "Metropolis", "year": 1927}"#)?)?;
+//! stage.add_struct(Words::new(message).struct_of(0).unwrap().unwrap())?;
+//!
+//! for sealed in stage.into_segments(SealSettings::default())? {
+//!     let sealed = sealed?;
+//!     let segment = Segment::open("films", sealed.bytes.into(), sealed.rows)?;
+//!     let film = Record::new(encoding.schema(), id, segment.row(0).unwrap())?;
+//!     assert_eq!(film.to_json_string()?, r#"{"id":7,"title":"Metropolis","year":1927,"runtimeMin":0}"#);
+//! }
+//! # Ok::<(), kapok_core::Error>(())
+//! ```
+//!
+//! ```text
+//!  typed builder ─┐
+//!  JSON, serde ───┴▶ words ─▶ Stage ─▶ segments ─▶ Manifest ─▶ View ─┬▶ records::<T>()   generated readers
+//!                             by key                 version         ├▶ field::<T>(path) field handles
+//!                                                                    └▶ record(ordinal)  dynamic records, JSON, serde
+//! ```
 
 #![forbid(unsafe_code)]
 
 pub mod blobs;
 pub mod error;
-pub mod json;
 pub mod field;
+pub mod json;
+pub mod key;
 pub mod manifest;
 pub mod message;
-pub mod records;
-pub mod view;
-pub mod key;
 pub mod record;
+pub mod records;
 pub mod schema;
 pub mod segment;
 pub mod value;
+pub mod view;
 pub mod words;
 
 pub use error::{Error, ErrorKind, Fault, Result};

@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::marker::PhantomData;
+use std::num::NonZeroUsize;
 
 use capnp::message::{self, ReaderOptions, ReaderSegments};
 use capnp::struct_list;
@@ -75,6 +76,55 @@ impl Table {
             .map(|segment| message::Reader::new(ListMessage(&segment.segment().words().bytes()[WORD..]), options))
             .collect();
         Ok(Records { table: self, segments, record: PhantomData })
+    }
+}
+
+impl Table {
+    /// Splits the live records into as many parts as there are `threads`, gives each part to a thread of its own, and
+    /// collects what they return, in the order of the parts.
+    ///
+    /// A part's records are in the order of their ordinals, and parts follow one another.
+    ///
+    /// # Errors
+    /// As [`Table::records`]; the first that a thread meets.
+    pub fn scan_in_parallel<T: RecordStruct + 'static, R: Send>(
+        &self,
+        threads: NonZeroUsize,
+        scan: impl Fn(&mut dyn Iterator<Item = <T as OwnedStruct>::Reader<'_>>) -> R + Sync,
+    ) -> Result<Vec<R>> {
+        let rows: u64 = self.segments().iter().map(|segment| u64::from(segment.segment().rows())).sum();
+        let share = rows.div_ceil(threads.get() as u64).max(1);
+        let part = |part: u64| -> Result<R> {
+            let records = self.records::<T>()?;
+            let (from, to) = (part * share, (part + 1) * share);
+            let mut ranges = Vec::new();
+            let mut first = 0;
+            for (index, segment) in self.segments().iter().enumerate() {
+                let end = first + u64::from(segment.segment().rows());
+                let list = records.list(index)?;
+                for live in segment.live_ranges() {
+                    let start = (first + u64::from(live.start)).max(from);
+                    let stop = (first + u64::from(live.end)).min(to);
+                    if start < stop {
+                        // Both lie within the segment, whose rows are counted in 32 bits.
+                        let narrow = |row: u64| u32::try_from(row - first).unwrap_or(u32::MAX);
+                        ranges.push((list, narrow(start)..narrow(stop)));
+                    }
+                }
+                first = end;
+            }
+            let mut part = ranges.into_iter().flat_map(|(list, rows)| rows.map(move |row| list.get(row)));
+            Ok(scan(&mut part))
+        };
+        std::thread::scope(|scope| {
+            let part = &part;
+            let workers: Vec<_> = (0..threads.get() as u64).map(|index| scope.spawn(move || part(index))).collect();
+            let join = |worker: std::thread::ScopedJoinHandle<'_, Result<R>>| match worker.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            workers.into_iter().map(join).collect()
+        })
     }
 }
 
