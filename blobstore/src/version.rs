@@ -96,3 +96,101 @@ impl Store {
         Ok((wanted.id, Blob { name: Arc::from(name), bytes }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use bytes::Bytes;
+    use kapok_core::manifest::{RecordType, SegmentEntry, Tombstones};
+    use kapok_core::segment::Sharing;
+    use kapok_core::view::View;
+
+    use super::*;
+    use crate::{ErrorKind, fresh_token};
+
+    fn entry(rows: &'static str, dead: Option<&'static str>) -> SegmentEntry {
+        SegmentEntry {
+            id: *BlobId::of(rows.as_bytes()).as_bytes(),
+            bytes: rows.len() as u64,
+            rows: 1,
+            dead: 0,
+            first_key: Vec::new(),
+            last_key: Vec::new(),
+            extents: Vec::new(),
+            tombstones: dead.map_or(Tombstones::None, |dead| Tombstones::Blob(*BlobId::of(dead.as_bytes()).as_bytes())),
+            artifacts: Vec::new(),
+            writer_revision: 1,
+            sharing: Sharing::Shared,
+            recipe: Vec::new(),
+        }
+    }
+
+    fn version(number: u64, segments: Vec<SegmentEntry>) -> Manifest {
+        let mut manifest = Manifest::clone(View::empty().manifest());
+        (manifest.version, manifest.writer_token) = (number, fresh_token());
+        let (name, key) = ("Movie".to_owned(), vec!["id".to_owned()]);
+        manifest.record_types = vec![RecordType { name, type_id: 1, key, rows: 0, segments, changes: None }];
+        manifest
+    }
+
+    async fn store_of(url: &str, blobs: &[(BlobKind, &'static str)]) -> Store {
+        let store = Store::open_for_writing(url).await.unwrap();
+        for (kind, text) in blobs {
+            store.put(*kind, BlobId::of(text.as_bytes()), Bytes::from_static(text.as_bytes())).await.unwrap();
+        }
+        store
+    }
+
+    fn text(blobs: &Blobs, text: &str) -> Option<Blob> {
+        blobs.get(BlobId::of(text.as_bytes()).as_bytes()).filter(|blob| blob.bytes == text).cloned()
+    }
+
+    #[tokio::test]
+    async fn a_version_is_loaded_by_fetching_what_is_lacking_and_keeping_the_rest() {
+        use BlobKind::{Segment, Tombstones};
+        let blobs = [(Segment, "one"), (Segment, "two"), (Segment, "three"), (Tombstones, "dead")];
+        let store = store_of("memory://version-load", &blobs).await;
+        let first = version(1, vec![entry("one", None), entry("two", None)]);
+        let have = store.load(&first, &Blobs::new()).await.unwrap();
+        let second = version(2, vec![entry("two", Some("dead")), entry("three", None)]);
+        let loaded = store.load(&second, &have).await.unwrap();
+        assert!(text(&loaded, "three").is_some() && text(&loaded, "dead").is_some());
+        assert!(text(&loaded, "one").is_none(), "of no use to the second");
+        let (before, after) = (text(&have, "two").unwrap(), text(&loaded, "two").unwrap());
+        assert_eq!(before.bytes.as_ptr(), after.bytes.as_ptr(), "the same bytes");
+        let name = store.blob_name(Segment, BlobId::of(b"three"));
+        assert_eq!(*text(&loaded, "three").unwrap().name, name);
+    }
+
+    #[tokio::test]
+    async fn a_blob_that_is_missing_or_of_another_length_is_told() {
+        let store = store_of("memory://version-missing", &[(BlobKind::Segment, "one")]).await;
+        for gone in [entry("gone", None), entry("one", Some("dead"))] {
+            let error = store.load(&version(1, vec![gone]), &Blobs::new()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        }
+        let have = store.load(&version(1, vec![entry("one", None)]), &Blobs::new()).await.unwrap();
+        let mut longer = entry("one", None);
+        longer.bytes = 4;
+        let error = store.load(&version(2, vec![longer]), &have).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_manifest_is_read_as_it_was_committed_and_only_under_its_own_name() {
+        let store = store_of("memory://version-manifest", &[]).await;
+        let mut manifest = version(1, Vec::new());
+        manifest.record_types.clear();
+        assert_eq!(store.commit_manifest(&manifest).await.unwrap(), CommitOutcome::Committed);
+        assert_eq!(store.read_manifest(1).await.unwrap(), manifest);
+        store.commit(2, &manifest.encode().unwrap(), manifest.writer_token).await.unwrap();
+        assert_eq!(store.read_manifest(2).await.unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(store.read_manifest(3).await.unwrap_err().kind(), ErrorKind::NotFound);
+        store.commit(3, b"not a manifest", *b"not a manifest\0\0").await.unwrap_err();
+        let token = fresh_token();
+        store.commit(3, &token, token).await.unwrap();
+        let error = store.read_manifest(3).await.unwrap_err();
+        assert!(matches!(error, Error::Manifest(_)) && error.kind() == ErrorKind::Corrupt, "{error}");
+    }
+}

@@ -79,7 +79,8 @@ impl Manifest {
                 _ => None,
             };
             let indexes = segment.artifacts.iter();
-            let indexes = indexes.map(|index| BlobRef { role: BlobRole::Index, id: index.id, bytes: Some(index.bytes) });
+            let indexes =
+                indexes.map(|index| BlobRef { role: BlobRole::Index, id: index.id, bytes: Some(index.bytes) });
             let own = BlobRef { role: BlobRole::Segment, id: segment.id, bytes: Some(segment.bytes) };
             std::iter::once(own).chain(tombstones).chain(indexes)
         })

@@ -204,7 +204,10 @@ impl Manifest {
         for feature in wire.read(root.get_required_features())? {
             let feature = wire.text(feature)?;
             if !KNOWN_FEATURES.contains(&feature.as_str()) {
-                return Err(Error::incompatible(name, format!("required_feature={feature} is unknown; upgrade this program")));
+                return Err(Error::incompatible(
+                    name,
+                    format!("required_feature={feature} is unknown; upgrade this program"),
+                ));
             }
         }
         let mut schema = Schema::new();
@@ -357,7 +360,14 @@ impl Wire<'_> {
             }),
             None => None,
         };
-        Ok(RecordType { name: self.text(ty.get_name())?, type_id: ty.get_type_id(), key, rows: live, segments, changes })
+        Ok(RecordType {
+            name: self.text(ty.get_name())?,
+            type_id: ty.get_type_id(),
+            key,
+            rows: live,
+            segments,
+            changes,
+        })
     }
 
     fn row_sets(

@@ -151,6 +151,7 @@ impl<'v, T: RecordStruct> Records<'v, T> {
     ///
     /// # Errors
     /// `Corrupt` where a list of records is not as it must be.
+    #[expect(clippy::iter_not_returning_iterator, reason = "an iterator, once the lists are found to be there")]
     pub fn iter(&self) -> Result<impl Iterator<Item = <T as OwnedStruct>::Reader<'_>>> {
         let lists = (0..self.segments.len()).map(|index| self.list(index)).collect::<Result<Vec<_>>>()?;
         Ok(lists

@@ -144,7 +144,7 @@ pub enum Type {
 pub enum DefaultValue {
     /// All bits zero, or a null pointer.
     Zero,
-    /// Bits of a number, Bool or enum, as stored in the low end; stored values are XORed with them.
+    /// Bits of a number, Bool or enum, as stored in the low end; the stored bits of a value are its own XOR these.
     Bits(u64),
     /// Words of a single-segment message whose first word points at the value.
     Pointer(Arc<[u8]>),

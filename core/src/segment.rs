@@ -14,10 +14,14 @@ use crate::error::{Error, Result};
 use crate::words::{ElementSize, Pointer, StructRef, WORD, Words};
 
 mod column;
+mod copy;
 pub mod layout;
+mod matrix;
+mod parallel;
 mod plan;
 mod seal;
 mod stage;
+mod staged_keys;
 mod verify;
 
 pub use seal::{SealSettings, SealedSegment, Segments};
@@ -62,14 +66,17 @@ impl Segment {
     /// # Errors
     /// `Corrupt` where any of these is not as it must be. `Invalid` for bytes that are not 8-byte aligned.
     pub fn open(name: &str, bytes: Bytes, rows: u32) -> Result<Self> {
-        let corrupt = |offset: usize, expected: String, found: String| {
-            Err(Error::corrupt(name, offset as u64, expected, found))
-        };
+        let corrupt =
+            |offset: usize, expected: String, found: String| Err(Error::corrupt(name, offset as u64, expected, found));
         if bytes.as_ptr().align_offset(WORD) != 0 {
             return Err(Error::invalid(name, "the bytes of a segment must be 8-byte aligned"));
         }
-        if bytes.len() < HEADER_BYTES + 3 * WORD || bytes.len() % WORD != 0 {
-            return corrupt(bytes.len(), "a segment of at least 32 bytes and whole words".into(), format!("{} bytes", bytes.len()));
+        if bytes.len() < HEADER_BYTES + 3 * WORD || !bytes.len().is_multiple_of(WORD) {
+            return corrupt(
+                bytes.len(),
+                "a segment of at least 32 bytes and whole words".into(),
+                format!("{} bytes", bytes.len()),
+            );
         }
         let words = bytes.len() / WORD - 1;
         let header = Words::new(&bytes).word(0).unwrap_or_default();

@@ -183,9 +183,9 @@ impl Table {
 
     /// Ordinals of the live records: in key order within each segment.
     pub fn ordinals(&self) -> impl Iterator<Item = Ordinal> + '_ {
-        (0..).zip(&self.segments).flat_map(|(index, segment)| {
-            segment.live_rows().map(move |row| Ordinal { segment: index, row })
-        })
+        (0..)
+            .zip(&self.segments)
+            .flat_map(|(index, segment)| segment.live_rows().map(move |row| Ordinal { segment: index, row }))
     }
 
     /// Ordinals of the live records in key order across all segments, by a merge of the segments.

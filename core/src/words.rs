@@ -142,7 +142,7 @@ impl<'a> Words<'a> {
 
     /// Word index that a pointer at `at` with the given word aims at.
     #[inline]
-    fn target(self, at: u32, pointer: u64) -> i64 {
+    fn target(at: u32, pointer: u64) -> i64 {
         #[expect(clippy::cast_possible_truncation, reason = "the lower half holds the signed offset")]
         let offset = (pointer as u32).cast_signed() >> 2;
         i64::from(at) + 1 + i64::from(offset)
@@ -175,7 +175,7 @@ impl<'a> Words<'a> {
         let (data_words, pointer_count) = struct_sizes(pointer);
         let words = u64::from(data_words) + u64::from(pointer_count);
         // A struct of no size points anywhere, by custom at its own pointer.
-        let start = if words == 0 { at } else { self.span(self.target(at, pointer), words, at)? };
+        let start = if words == 0 { at } else { self.span(Self::target(at, pointer), words, at)? };
         Ok(self.struct_unchecked(start, data_words, pointer_count))
     }
 
@@ -202,7 +202,7 @@ impl<'a> Words<'a> {
     fn list_at(self, at: u32, pointer: u64) -> Read<ListRef<'a>> {
         let size = ElementSize::from_bits(pointer >> 32);
         let count = pointer >> 35;
-        let start = self.target(at, pointer);
+        let start = Self::target(at, pointer);
         if size == ElementSize::Composite {
             let tag_at = self.span(start, count + 1, at)?;
             let tag = self.word(tag_at)?;
@@ -214,13 +214,11 @@ impl<'a> Words<'a> {
             if len * (u64::from(data_words) + u64::from(pointer_count)) > count {
                 return Err(Malformed { word: tag_at, expected: "a struct list within its words" });
             }
-            #[expect(clippy::cast_possible_truncation, reason = "30 bits")]
             let len = len as u32;
             return Ok(ListRef { words: self, at: tag_at + 1, len, size, data_words, pointer_count });
         }
         let words = (count * size.bits() as u64).div_ceil(64);
         let at = if words == 0 { at } else { self.span(start, words, at)? };
-        #[expect(clippy::cast_possible_truncation, reason = "29 bits")]
         let len = count as u32;
         let pointer_count = u16::from(size == ElementSize::Pointer);
         Ok(ListRef { words: self, at, len, size, data_words: 0, pointer_count })
@@ -267,7 +265,7 @@ impl<'a> Words<'a> {
         if len == 0 {
             return Ok(Some(&[]));
         }
-        let start = self.target(at, pointer);
+        let start = Self::target(at, pointer);
         usize::try_from(start)
             .ok()
             .and_then(|start| self.bytes.get(start * WORD..start * WORD + len))
@@ -325,7 +323,8 @@ impl<'a> StructRef<'a> {
     /// Word index of a pointer; `None` beyond the section, where an older or truncated struct has none.
     #[inline]
     pub fn pointer_at(self, slot: u32) -> Option<u32> {
-        (slot < u32::from(self.pointer_count)).then_some(self.pointers_at + slot)
+        // Lazily: a hostile schema's slot may be too large to add.
+        (slot < u32::from(self.pointer_count)).then(|| self.pointers_at + slot)
     }
 
     /// What a pointer points at.

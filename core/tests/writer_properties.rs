@@ -1,6 +1,11 @@
 //! Do a segment's bytes depend on the values of its records, and on nothing else?
 #![expect(clippy::unwrap_used, reason = "tests")]
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "random values")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "random values"
+)]
 #![allow(clippy::cast_possible_wrap, clippy::float_cmp, dead_code, reason = "random values; shared with other tests")]
 
 use bytes::Bytes;

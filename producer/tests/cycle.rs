@@ -215,3 +215,21 @@ async fn a_publish_to_a_folder_leaves_no_other_file_behind() {
     let folders: Vec<_> = files.iter().map(|name| name.split('/').next().unwrap()).collect();
     assert_eq!(folders, ["announcements", "dataset", "indexes", "manifests", "segments"], "{files:?}");
 }
+
+#[tokio::test]
+async fn a_scan_in_parallel_sees_each_record_once_and_in_order() {
+    let producer = Producer::open("memory://parallel").await.unwrap();
+    publish_movies(&producer, 0..1000).await.unwrap();
+    let view = view(producer.store(), 1).await;
+    for threads in [1, 2, 3, 1001] {
+        let ids = view
+            .table("Movie")
+            .unwrap()
+            .scan_in_parallel::<movie::Owned, Vec<u32>>(threads.try_into().unwrap(), |films| {
+                films.map(|film| film.get_id()).collect()
+            })
+            .unwrap();
+        assert_eq!(ids.len(), threads);
+        assert_eq!(ids.concat(), (0..1000).collect::<Vec<_>>());
+    }
+}

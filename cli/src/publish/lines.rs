@@ -120,9 +120,10 @@ impl Lines<'_> {
             let lowest = &lowest;
             scope.spawn(move || {
                 for chunk in chunks {
-                    match chunk {
-                        Ok(chunk) if work.send(chunk).is_ok() => {}
-                        Ok(_) => return,
+                    match chunk.map(|chunk| work.send(chunk)) {
+                        Ok(Ok(())) => {}
+                        // No worker is left.
+                        Ok(Err(_)) => return,
                         // It comes behind all lines that were read.
                         Err(failure) => lowest.note(u64::MAX, failure),
                     }

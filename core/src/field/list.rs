@@ -10,7 +10,7 @@ use crate::words::{ElementSize, ListRef, Malformed, Read, Words};
 pub struct List<'v, T> {
     schema: &'v Schema,
     element: &'v Type,
-    list: Option<ListRef<'v>>,
+    at: Option<ListRef<'v>>,
     value: PhantomData<fn() -> T>,
 }
 
@@ -43,13 +43,13 @@ pub trait Element<'v>: Sized {
 
 impl<'v, T: Element<'v>> List<'v, T> {
     pub(super) fn empty(schema: &'v Schema, ty: &'v Type) -> Self {
-        Self { schema, element: element_of(ty), list: None, value: PhantomData }
+        Self { schema, element: element_of(ty), at: None, value: PhantomData }
     }
 
     #[inline]
     pub(super) fn read(schema: &'v Schema, ty: &'v Type, words: Words<'v>, at: u32) -> Read<Option<Self>> {
         let list = words.list_of(at, T::SIZE)?;
-        Ok(list.map(|list| Self { schema, element: element_of(ty), list: Some(list), value: PhantomData }))
+        Ok(list.map(|list| Self { schema, element: element_of(ty), at: Some(list), value: PhantomData }))
     }
 
     /// An element; `None` beyond the end.
@@ -58,7 +58,7 @@ impl<'v, T: Element<'v>> List<'v, T> {
     /// The malformed word.
     #[inline]
     pub fn get(&self, index: u32) -> Read<Option<T>> {
-        match self.list {
+        match self.at {
             Some(list) if index < list.len() => T::read(self.schema, self.element, list, index).map(Some),
             _ => Ok(None),
         }
@@ -75,7 +75,7 @@ impl<T> List<'_, T> {
     /// Number of elements.
     #[inline]
     pub fn len(&self) -> u32 {
-        self.list.map_or(0, ListRef::len)
+        self.at.map_or(0, ListRef::len)
     }
 
     /// Whether there are none.

@@ -57,7 +57,10 @@ impl<'v> Path<'v> {
                 (FieldKind::Slot { offset, ty: Type::Struct(id), default }, Some(_)) => {
                     if matches!(default, DefaultValue::Pointer(_)) {
                         let subject = format!("{}.{path}", record.name);
-                        return Err(Error::invalid(subject, "leads through a struct with a default value; read the record"));
+                        return Err(Error::invalid(
+                            subject,
+                            "leads through a struct with a default value; read the record",
+                        ));
                     }
                     hops.push(Hop { conditions: std::mem::take(&mut conditions), slot: *offset });
                     ty = schema.struct_type(*id)?;

@@ -38,7 +38,7 @@ pub struct Leaf<'v> {
     schema: &'v Schema,
     /// Bytes into the data section, bits for Bool, or a pointer's index.
     offset: u32,
-    /// Bits that stored numbers are XORed with.
+    /// Bits by which stored numbers differ from their values.
     default: u64,
     pointer_default: Option<&'v [u8]>,
     /// Bit that says that the number is null, and its default.

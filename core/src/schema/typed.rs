@@ -42,7 +42,7 @@ impl Schema {
                 continue;
             }
             schema.insert_node(ty.get_proto())?;
-            for field in ty.get_fields().map_err(|e| Error::invalid("schema", e.to_string()))?.iter() {
+            for field in ty.get_fields().map_err(|e| Error::invalid("schema", e.to_string()))? {
                 visit(&mut schema, &mut open, field.get_type())?;
             }
         }

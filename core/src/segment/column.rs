@@ -113,12 +113,14 @@ impl Column {
     /// Interns what stands at the end of the arena from `from` on.
     fn intern_tail(&mut self, shape: u64, from: usize) -> Result<ObjectId> {
         let Self { arena, objects, table, sharing } = self;
-        let out_of_room = || Error::from(Fault::Limit {
-            subject: String::new(),
-            limit: "memory for the objects of one field",
-            allowed: u64::from(u32::MAX) * WORD as u64,
-            needed: from as u64,
-        });
+        let out_of_room = || {
+            Error::from(Fault::Limit {
+                subject: String::new(),
+                limit: "memory for the objects of one field",
+                allowed: u64::from(u32::MAX) * WORD as u64,
+                needed: from as u64,
+            })
+        };
         let image = &arena[from..];
         let start = u32::try_from(from / WORD).map_err(|_| out_of_room())?;
         let words = u32::try_from(image.len() / WORD).map_err(|_| out_of_room())?;
@@ -160,10 +162,15 @@ impl Column {
             image.clear();
             image.extend_from_slice(other.image(id));
             let shape = other.shape(id);
-            for_each_pointer(shape, image.len(), |at| {
-                let child = child_at(&image, at);
-                image[at..at + 4].copy_from_slice(&map[child as usize].to_le_bytes());
-            }, other.image(id));
+            for_each_pointer(
+                shape,
+                image.len(),
+                |at| {
+                    let child = child_at(&image, at);
+                    image[at..at + 4].copy_from_slice(&map[child as usize].to_le_bytes());
+                },
+                other.image(id),
+            );
             map.push(self.intern(shape, &image)?);
         }
         Ok(map)
@@ -172,12 +179,17 @@ impl Column {
     /// Calls a function with each object that an object points at, nulls left out.
     pub(super) fn for_each_child(&self, id: ObjectId, mut f: impl FnMut(ObjectId)) {
         let image = self.image(id);
-        for_each_pointer(self.shape(id), image.len(), |at| {
-            let child = child_at(image, at);
-            if child != NULL {
-                f(child);
-            }
-        }, image);
+        for_each_pointer(
+            self.shape(id),
+            image.len(),
+            |at| {
+                let child = child_at(image, at);
+                if child != NULL {
+                    f(child);
+                }
+            },
+            image,
+        );
     }
 
     /// Writes an object's words to `out`, its pointers aimed by `place`, which gives each object's word in the segment.
@@ -185,13 +197,18 @@ impl Column {
     pub(super) fn write(&self, id: ObjectId, at: u32, out: &mut [u8], place: &[u32]) {
         let image = self.image(id);
         out.copy_from_slice(image);
-        for_each_pointer(self.shape(id), image.len(), |byte| {
-            let child = child_at(image, byte);
-            #[expect(clippy::cast_possible_truncation, reason = "a segment has fewer than 2^29 words")]
-            let word = at + (byte / WORD) as u32;
-            let pointer = self.pointer(child, word, place);
-            out[byte..byte + WORD].copy_from_slice(&pointer.to_le_bytes());
-        }, image);
+        for_each_pointer(
+            self.shape(id),
+            image.len(),
+            |byte| {
+                let child = child_at(image, byte);
+                #[expect(clippy::cast_possible_truncation, reason = "a segment has fewer than 2^29 words")]
+                let word = at + (byte / WORD) as u32;
+                let pointer = self.pointer(child, word, place);
+                out[byte..byte + WORD].copy_from_slice(&pointer.to_le_bytes());
+            },
+            image,
+        );
     }
 
     /// The pointer word at `from` that aims at an object.
@@ -225,10 +242,15 @@ impl Column {
         let (x, y) = (self.image(a), self.image(b));
         let mut equal = x.len() == y.len();
         let mut last = 0;
-        for_each_pointer(self.shape(a), x.len(), |at| {
-            equal = equal && x[last..at] == y[last..at] && self.same(child_at(x, at), child_at(y, at));
-            last = at + WORD;
-        }, x);
+        for_each_pointer(
+            self.shape(a),
+            x.len(),
+            |at| {
+                equal = equal && x[last..at] == y[last..at] && self.same(child_at(x, at), child_at(y, at));
+                last = at + WORD;
+            },
+            x,
+        );
         equal && x[last..] == y[last..]
     }
 }
@@ -252,11 +274,7 @@ pub(super) fn aim(shape: u64, words: u32, from: u32, to: u32) -> u64 {
 
 #[inline]
 fn shape_has_pointers(shape: u64) -> bool {
-    if shape & 3 == 0 {
-        shape >> 48 != 0
-    } else {
-        (shape >> 32) & 7 >= ElementSize::Pointer as u64
-    }
+    if shape & 3 == 0 { shape >> 48 != 0 } else { (shape >> 32) & 7 >= ElementSize::Pointer as u64 }
 }
 
 /// Calls a function with the byte offset of each pointer of an image, read by its shape and (struct lists) its tag.
@@ -266,7 +284,7 @@ fn for_each_pointer(shape: u64, len: usize, mut f: impl FnMut(usize), image: &[u
         return;
     }
     if shape & 3 == 0 {
-        let data = (shape >> 32) as u16 as usize * WORD;
+        let data = (shape >> 32 & 0xffff) as usize * WORD;
         (data..len).step_by(WORD).for_each(f);
     } else if (shape >> 32) & 7 == ElementSize::Pointer as u64 {
         (0..len).step_by(WORD).for_each(f);
@@ -274,7 +292,7 @@ fn for_each_pointer(shape: u64, len: usize, mut f: impl FnMut(usize), image: &[u
         let mut tag = [0; WORD];
         tag.copy_from_slice(&image[..WORD]);
         let tag = u64::from_le_bytes(tag);
-        let (data, pointers) = ((tag >> 32) as u16 as usize * WORD, (tag >> 48) as usize * WORD);
+        let (data, pointers) = ((tag >> 32 & 0xffff) as usize * WORD, (tag >> 48) as usize * WORD);
         if pointers == 0 {
             return;
         }

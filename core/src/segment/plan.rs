@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 use crate::schema::{DefaultValue, FieldKind, FieldType, Schema, StructType, Type, VectorSpace};
 use crate::words::ElementSize;
 
+/// Most fields that a record type may reach, so that groups that contain themselves, twice, do not take forever.
+const FIELDS_MAX: usize = 1 << 20;
+
 /// Copy plans of a record type and of every struct type that it reaches.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -92,13 +95,13 @@ pub(super) enum Target {
 impl Plan {
     pub(super) fn new(schema: &Schema, record: u64) -> Result<Self> {
         let ty = schema.struct_type(record)?;
-        let mut builder = Builder { schema, structs: Vec::new(), indices: HashMap::new(), open: Vec::new() };
+        let mut builder = Builder { schema, structs: Vec::new(), indices: HashMap::new(), open: Vec::new(), fields: 0 };
         let mut columns = Vec::new();
         let scope = builder.scope(ty, "", Some(&mut columns), 0)?;
         while let Some(id) = builder.open.pop() {
             let ty = schema.struct_type(id)?;
             let scope = builder.scope(ty, "", None, 0)?;
-            let plan = StructPlan::new(ty, scope);
+            let plan = StructPlan::new(ty, scope)?;
             builder.structs[builder.indices[&id]] = Some(plan);
         }
         // The field that comes first in the row has the first extent.
@@ -106,11 +109,12 @@ impl Plan {
         order.sort_by_key(|index| columns[*index].slot);
         let mut place = vec![0; order.len()];
         for (new, old) in order.iter().enumerate() {
-            place[*old] = u16::try_from(new).map_err(|_| Error::invalid(&ty.name, "more than 65,535 pointer fields"))?;
+            place[*old] =
+                u16::try_from(new).map_err(|_| Error::invalid(&ty.name, "more than 65,535 pointer fields"))?;
         }
         let mut sorted: Vec<Option<ColumnPlan>> = columns.into_iter().map(Some).collect();
         let columns = order.iter().filter_map(|index| sorted[*index].take()).collect();
-        let mut record = StructPlan::new(ty, scope);
+        let mut record = StructPlan::new(ty, scope)?;
         record.scope.renumber_columns(&place);
         Ok(Self { structs: builder.structs.into_iter().flatten().collect(), record, columns })
     }
@@ -128,6 +132,14 @@ impl Scope {
         }
     }
 
+    /// Whether all of it lies within a struct's sections.
+    fn is_within(&self, data_words: u16, pointer_words: u16) -> bool {
+        let members = |union: &UnionPlan| union.members.iter().all(|member| member.is_within(data_words, pointer_words));
+        self.masks.iter().all(|(word, _)| *word < data_words)
+            && self.pointers.iter().all(|pointer| pointer.slot < pointer_words)
+            && self.unions.iter().all(|union| union.discriminant_at + 2 <= data_words as usize * 8 && members(union))
+    }
+
     fn own_bits(&mut self, bit: u64, width: u32) {
         let Ok(word) = u16::try_from(bit / 64) else { return };
         let mask = if width == 64 { u64::MAX } else { ((1 << width) - 1) << (bit % 64) };
@@ -139,8 +151,13 @@ impl Scope {
 }
 
 impl StructPlan {
-    fn new(ty: &StructType, scope: Scope) -> Self {
-        Self { name: ty.name.clone(), data_words: ty.data_words, pointer_words: ty.pointer_words, scope }
+    fn new(ty: &StructType, scope: Scope) -> Result<Self> {
+        let (data_words, pointer_words) = (ty.data_words, ty.pointer_words);
+        // A group says how large its struct is, and may lie.
+        if !scope.is_within(data_words, pointer_words) {
+            return Err(Error::invalid(&ty.name, "has a field beyond its sections, in a group or union"));
+        }
+        Ok(Self { name: ty.name.clone(), data_words, pointer_words, scope })
     }
 
     /// Words of a struct of full size.
@@ -155,6 +172,8 @@ struct Builder<'s> {
     structs: Vec<Option<StructPlan>>,
     indices: HashMap<u64, usize>,
     open: Vec<u64>,
+    /// Fields planned so far.
+    fields: usize,
 }
 
 impl Builder<'_> {
@@ -191,7 +210,10 @@ impl Builder<'_> {
             for field in &ty.fields {
                 let Some(value) = field.discriminant else { continue };
                 let place = members.get_mut(value as usize).ok_or_else(|| {
-                    Error::invalid(format!("{}.{}", ty.name, field.name), "its discriminant is beyond the union's members")
+                    Error::invalid(
+                        format!("{}.{}", ty.name, field.name),
+                        "its discriminant is beyond the union's members",
+                    )
                 })?;
                 let mut member = Scope::default();
                 self.add_field(&mut member, ty, field, prefix, columns, depth)?;
@@ -216,6 +238,10 @@ impl Builder<'_> {
         columns: &mut Option<&mut Vec<ColumnPlan>>,
         depth: u32,
     ) -> Result<()> {
+        self.fields += 1;
+        if self.fields > FIELDS_MAX {
+            return Err(Error::invalid(&owner.name, format!("more than {FIELDS_MAX} fields, or a group within itself")));
+        }
         let path = format!("{prefix}{}", field.name);
         match &field.kind {
             FieldKind::Group(id) => {

@@ -6,11 +6,12 @@
 //!    at; and so on, depth by depth, each once.
 //! 4. Lay the segment out, then write rows and fields, several at once.
 
-use std::sync::Mutex;
-
 use super::column::{Column, NULL, ObjectId, aim, list_shape};
 use super::layout::{ColumnSize, Packer, Placement, ROWS_AT, SegmentLayout, lay_out};
-use super::stage::{ColumnBody, Encoding, Matrix, Stage, StagedColumn, StagedKeys};
+use super::matrix::Matrix;
+use super::parallel::in_parallel;
+use super::stage::{ColumnBody, Encoding, Stage, StagedColumn};
+use super::staged_keys::StagedKeys;
 use super::{Extent, HEADER_BYTES};
 use crate::error::{Error, Fault, Result};
 use crate::words::{ElementSize, WORD};
@@ -163,7 +164,8 @@ impl Stage {
     fn write_segment(&self, rows: &[u32]) -> Result<SealedSegment> {
         let plan = &self.encoding.plan;
         let orders = in_parallel(self.columns.iter().collect(), |column| column.order(rows));
-        let sizes: Vec<ColumnSize> = self.columns.iter().zip(&orders).map(|(column, order)| column.size(order)).collect();
+        let sizes: Vec<ColumnSize> =
+            self.columns.iter().zip(&orders).map(|(column, order)| column.size(order)).collect();
         let row_words = plan.record.words();
         let layout = lay_out(&self.encoding.record_type, rows.len() as u64, row_words as u64, &sizes)?;
 
@@ -248,7 +250,9 @@ impl Stage {
             bytes: (rows * row_bytes) as u64,
             stride: u32::try_from(row_bytes).unwrap_or(u32::MAX),
         }];
-        for ((column, plan), (start, words)) in self.columns.iter().zip(&self.encoding.plan.columns).zip(&layout.columns) {
+        for ((column, plan), (start, words)) in
+            self.columns.iter().zip(&self.encoding.plan.columns).zip(&layout.columns)
+        {
             if *words > 0 {
                 out.push(Extent {
                     field: plan.name.clone(),
@@ -411,40 +415,4 @@ fn write_vectors(matrix: &Matrix, roots: &[ObjectId], rows: &[u32], out: &mut [u
             out.copy_from_slice(&matrix.bytes[(root - 1) * stride..root * stride]);
         }
     }
-}
-
-/// Calls a function with each task, on as many threads as there are processors, and collects the results in order.
-pub(super) fn in_parallel<T: Send, R: Send>(tasks: Vec<T>, f: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
-    if threads <= 1 {
-        return tasks.into_iter().map(f).collect();
-    }
-    let count = tasks.len();
-    let queue = Mutex::new(tasks.into_iter().enumerate());
-    let work = || {
-        let mut done = Vec::new();
-        loop {
-            let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-            match next {
-                Some((index, task)) => done.push((index, f(task))),
-                None => break done,
-            }
-        }
-    };
-    let mut results: Vec<Option<R>> = Vec::new();
-    results.resize_with(count, || None);
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut done = work();
-        for thread in others {
-            match thread.join() {
-                Ok(more) => done.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        for (index, result) in done {
-            results[index] = Some(result);
-        }
-    });
-    results.into_iter().flatten().collect()
 }

@@ -5,16 +5,16 @@
 
 use std::sync::Arc;
 
-use super::column::{Column, LIST_MAX, NULL, ObjectId, list_shape, struct_shape};
-use super::seal::in_parallel;
-use super::plan::{ColumnPlan, Plan, PointerPlan, Scope, Target, VectorPlan};
+use super::column::{Column, LIST_MAX, NULL, ObjectId};
+use super::copy::{Copier, copy_bits, unknown_member, unreadable};
+use super::matrix::Matrix;
+use super::parallel::in_parallel;
+use super::plan::{ColumnPlan, Plan, Scope, Target};
+use super::staged_keys::StagedKeys;
 use crate::error::{Error, Fault, Result};
 use crate::key::KeySpec;
 use crate::schema::Schema;
-use crate::words::{ElementSize, ListRef, Malformed, StructRef, WORD, Words};
-
-/// Deepest nesting of a record's objects.
-pub(super) const DEPTH_MAX: u32 = 64;
+use crate::words::{ElementSize, StructRef, WORD};
 
 /// How records of one type become bytes: compiled once per type and shared by its stages.
 #[derive(Clone, Debug)]
@@ -70,20 +70,6 @@ pub(super) struct StagedColumn {
 pub(super) enum ColumnBody {
     Objects(Column),
     Vectors(Matrix),
-}
-
-/// Vectors of one field, one after another.
-#[derive(Debug)]
-pub(super) struct Matrix {
-    pub plan: VectorPlan,
-    pub bytes: Vec<u8>,
-}
-
-/// Keys of the rows, in a form that orders as they do.
-#[derive(Debug)]
-pub(super) enum StagedKeys {
-    Numbers(Vec<u64>),
-    Bytes { arena: Vec<u8>, ends: Vec<usize> },
 }
 
 impl Encoding {
@@ -336,7 +322,9 @@ impl Stage {
     /// Dimension of each vector field, where it is known by now, by name.
     pub fn dimensions(&self) -> impl Iterator<Item = (&str, u32)> {
         self.columns.iter().zip(&self.encoding.plan.columns).filter_map(|(column, plan)| match &column.body {
-            ColumnBody::Vectors(matrix) if matrix.plan.dimension > 0 => Some((plan.name.as_str(), matrix.plan.dimension)),
+            ColumnBody::Vectors(matrix) if matrix.plan.dimension > 0 => {
+                Some((plan.name.as_str(), matrix.plan.dimension))
+            }
             _ => None,
         })
     }
@@ -348,42 +336,6 @@ impl SourceRun {
     }
 }
 
-impl StagedKeys {
-    fn truncate(&mut self, rows: usize) {
-        match self {
-            Self::Numbers(numbers) => numbers.truncate(rows),
-            Self::Bytes { arena, ends } => {
-                ends.truncate(rows);
-                arena.truncate(ends.last().copied().unwrap_or(0));
-            }
-        }
-    }
-
-    fn append(&mut self, other: Self) {
-        match (self, other) {
-            (Self::Numbers(own), Self::Numbers(other)) => own.extend(other),
-            (Self::Bytes { arena, ends }, Self::Bytes { arena: more, ends: more_ends }) => {
-                let base = arena.len();
-                arena.extend(more);
-                ends.extend(more_ends.into_iter().map(|end| end + base));
-            }
-            _ => {}
-        }
-    }
-
-    /// Encoded key of a row, for kinds that are not numbers.
-    pub(super) fn bytes(&self, row: u32) -> &[u8] {
-        match self {
-            Self::Numbers(_) => &[],
-            Self::Bytes { arena, ends } => {
-                let row = row as usize;
-                let start = if row == 0 { 0 } else { ends[row - 1] };
-                &arena[start..ends[row]]
-            }
-        }
-    }
-}
-
 impl StagedColumn {
     fn absorb(&mut self, other: Self, name: &dyn Fn() -> String) -> Result<()> {
         let base = self.roots.len();
@@ -392,7 +344,9 @@ impl StagedColumn {
         match (&mut self.body, other.body) {
             (ColumnBody::Objects(own), ColumnBody::Objects(other)) => {
                 let map = own.absorb(&other)?;
-                new.iter_mut().for_each(|root| *root = map[*root as usize]);
+                for root in new {
+                    *root = map[*root as usize];
+                }
             }
             (ColumnBody::Vectors(own), ColumnBody::Vectors(other)) => {
                 if other.plan.dimension != 0 {
@@ -406,315 +360,4 @@ impl StagedColumn {
         }
         Ok(())
     }
-}
-
-impl Matrix {
-    /// Bytes of an element.
-    fn element(&self) -> usize {
-        self.plan.size.bits() / 8
-    }
-
-    /// Bytes from one vector to the next: whole words.
-    pub(super) fn stride(&self) -> usize {
-        (self.plan.dimension as usize * self.element()).next_multiple_of(WORD)
-    }
-
-    fn count(&self) -> usize {
-        self.bytes.len().checked_div(self.stride()).unwrap_or(0)
-    }
-
-    fn fix_dimension(&mut self, dimension: u32, name: &dyn Fn() -> String) -> Result<()> {
-        match self.plan.dimension {
-            0 if dimension == 0 => Err(Error::invalid(name(), "a vector needs at least one element")),
-            0 => {
-                self.plan.dimension = dimension;
-                Ok(())
-            }
-            known if known == dimension => Ok(()),
-            known => Err(Error::invalid(name(), format!("vector of {dimension} elements where all have {known}"))),
-        }
-    }
-
-    /// Adds a vector of the elements' bytes; 1 + its place.
-    pub(super) fn push(&mut self, bytes: &[u8], name: &dyn Fn() -> String) -> Result<ObjectId> {
-        let dimension = u32::try_from(bytes.len() / self.element()).unwrap_or(u32::MAX);
-        self.fix_dimension(dimension, name)?;
-        self.bytes.extend_from_slice(bytes);
-        self.bytes.resize(self.bytes.len().next_multiple_of(WORD), 0);
-        Ok(u32::try_from(self.count()).unwrap_or(u32::MAX))
-    }
-}
-
-/// Copies objects out of a message into a column.
-struct Copier<'c> {
-    plan: &'c Plan,
-    column: &'c mut Column,
-    scratch: &'c mut Vec<u8>,
-}
-
-/// Why a record cannot be copied.
-enum Refusal {
-    Malformed(Malformed),
-    Error(Error),
-}
-
-impl From<Malformed> for Refusal {
-    fn from(malformed: Malformed) -> Self {
-        Self::Malformed(malformed)
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl Refusal {
-    #[cold]
-    fn into_error(self, field: &str) -> Error {
-        match self {
-            Self::Malformed(malformed) => unreadable(field, malformed),
-            Self::Error(error) => match error.fault() {
-                Fault::Limit { subject, limit, allowed, needed } if subject.is_empty() => {
-                    Fault::Limit { subject: field.to_owned(), limit, allowed: *allowed, needed: *needed }.into()
-                }
-                _ => error,
-            },
-        }
-    }
-}
-
-impl Copier<'_> {
-    /// Copies what a pointer field aims at; a value equal to the field's default becomes null.
-    fn copy_field(
-        &mut self,
-        field: &PointerPlan,
-        words: Words<'_>,
-        at: u32,
-        depth: u32,
-    ) -> std::result::Result<ObjectId, Refusal> {
-        let id = self.copy(&field.target, words, at, depth)?;
-        if let (Some(default), true) = (&field.default, id != NULL) {
-            let default = self.copy(&field.target, Words::new(default), 0, depth)?;
-            if self.column.same(id, default) {
-                return Ok(NULL);
-            }
-        }
-        Ok(id)
-    }
-
-    fn copy(
-        &mut self,
-        target: &Target,
-        words: Words<'_>,
-        at: u32,
-        depth: u32,
-    ) -> std::result::Result<ObjectId, Refusal> {
-        if depth >= DEPTH_MAX {
-            return Err(Error::invalid("record", format!("nested deeper than {DEPTH_MAX}")).into());
-        }
-        match target {
-            Target::Text => match words.text_of(at)? {
-                Some(text) => Ok(self.column.intern_bytes(text.as_bytes(), true)?),
-                None => Ok(NULL),
-            },
-            Target::Data => match words.data_of(at)? {
-                Some(data) => Ok(self.column.intern_bytes(data, false)?),
-                None => Ok(NULL),
-            },
-            Target::Scalars(size) => match words.list_of(at, *size)? {
-                Some(list) => self.copy_scalars(list),
-                None => Ok(NULL),
-            },
-            Target::Pointers(element) => match words.list_of(at, ElementSize::Pointer)? {
-                Some(list) => self.copy_pointers(element, list, depth),
-                None => Ok(NULL),
-            },
-            Target::Structs(index) => match words.list_of(at, ElementSize::Composite)? {
-                Some(list) => self.copy_structs(*index, list, depth),
-                None => Ok(NULL),
-            },
-            Target::Struct(index) => match words.struct_of(at)? {
-                Some(from) => self.copy_struct(*index, from, depth),
-                None => Ok(NULL),
-            },
-        }
-    }
-
-    fn copy_scalars(&mut self, list: ListRef<'_>) -> std::result::Result<ObjectId, Refusal> {
-        let bytes = list.bytes();
-        let base = self.scratch.len();
-        self.scratch.extend_from_slice(bytes);
-        if list.size() == ElementSize::Bit && !list.len().is_multiple_of(8) {
-            if let Some(last) = self.scratch.last_mut() {
-                *last &= (1 << (list.len() % 8)) - 1;
-            }
-        }
-        self.scratch.resize(base + bytes.len().next_multiple_of(WORD), 0);
-        self.take(list_shape(list.size(), u64::from(list.len())), base)
-    }
-
-    fn copy_pointers(
-        &mut self,
-        element: &Target,
-        list: ListRef<'_>,
-        depth: u32,
-    ) -> std::result::Result<ObjectId, Refusal> {
-        let base = self.scratch.len();
-        for index in 0..list.len() {
-            let id = self.copy(element, list.words(), list.at() + index, depth + 1)?;
-            self.scratch.extend_from_slice(&u64::from(id).to_le_bytes());
-        }
-        self.take(list_shape(ElementSize::Pointer, u64::from(list.len())), base)
-    }
-
-    fn copy_structs(
-        &mut self,
-        index: usize,
-        list: ListRef<'_>,
-        depth: u32,
-    ) -> std::result::Result<ObjectId, Refusal> {
-        let plan = self.plan;
-        let ty = &plan.structs[index];
-        let base = self.scratch.len();
-        self.scratch.extend_from_slice(&[0; WORD]);
-        for element in 0..list.len() {
-            let Some(from) = list.get_struct(element) else { break };
-            let at = self.scratch.len();
-            self.scratch.resize(at + ty.words() * WORD, 0);
-            self.copy_scope(&ty.scope, from, at, ty.data_words, depth + 1)?;
-        }
-        self.take_structs(base, list.len(), ty.data_words, ty.pointer_words)
-    }
-
-    fn take_structs(
-        &mut self,
-        base: usize,
-        count: u32,
-        data_words: u16,
-        pointer_words: u16,
-    ) -> std::result::Result<ObjectId, Refusal> {
-        let shape = compact_structs(self.scratch, base, count, data_words, pointer_words)?;
-        self.take(shape, base)
-    }
-
-    fn copy_struct(
-        &mut self,
-        index: usize,
-        from: StructRef<'_>,
-        depth: u32,
-    ) -> std::result::Result<ObjectId, Refusal> {
-        let plan = self.plan;
-        let ty = &plan.structs[index];
-        let base = self.scratch.len();
-        self.scratch.resize(base + ty.words() * WORD, 0);
-        self.copy_scope(&ty.scope, from, base, ty.data_words, depth + 1)?;
-        let shape = compact_struct(self.scratch, base, ty.data_words, ty.pointer_words);
-        self.take(shape, base)
-    }
-
-    /// Copies fields into the full-size struct at a byte of the scratch.
-    fn copy_scope(
-        &mut self,
-        scope: &Scope,
-        from: StructRef<'_>,
-        at: usize,
-        data_words: u16,
-        depth: u32,
-    ) -> std::result::Result<(), Refusal> {
-        copy_bits(scope, from, &mut self.scratch[at..]);
-        for pointer in &scope.pointers {
-            let Some(word) = from.pointer_at(u32::from(pointer.slot)) else { continue };
-            let id = self.copy_field(pointer, from.words(), word, depth)?;
-            let place = at + (data_words as usize + pointer.slot as usize) * WORD;
-            self.scratch[place..place + 4].copy_from_slice(&id.to_le_bytes());
-        }
-        for union in &scope.unions {
-            let value = u16::from_le_bytes(from.scalar(union.discriminant_at));
-            let member = union.members.get(value as usize).ok_or_else(|| unknown_member("struct", value))?;
-            self.copy_scope(member, from, at, data_words, depth)?;
-        }
-        Ok(())
-    }
-
-    /// Interns the image at the end of the scratch and takes it off.
-    fn take(&mut self, shape: u64, base: usize) -> std::result::Result<ObjectId, Refusal> {
-        let id = self.column.intern(shape, &self.scratch[base..])?;
-        self.scratch.truncate(base);
-        Ok(id)
-    }
-}
-
-#[inline]
-fn copy_bits(scope: &Scope, from: StructRef<'_>, to: &mut [u8]) {
-    for (word, mask) in &scope.masks {
-        let at = *word as usize * WORD;
-        let bits = from.data_word(*word as usize) & mask;
-        // Words that two scopes share: a union's members and what stands beside them.
-        for (to, from) in to[at..at + WORD].iter_mut().zip(bits.to_le_bytes()) {
-            *to |= from;
-        }
-    }
-}
-
-/// Drops a struct's trailing zero words and null pointers, as Cap'n Proto's canonical form does; its shape.
-pub(super) fn compact_struct(scratch: &mut Vec<u8>, base: usize, data_words: u16, pointer_words: u16) -> u64 {
-    let pointers_at = base + data_words as usize * WORD;
-    let data = used_words(&scratch[base..pointers_at]);
-    let pointers = used_words(&scratch[pointers_at..]).min(pointer_words);
-    scratch.truncate(pointers_at + pointers as usize * WORD);
-    scratch.drain(base + data as usize * WORD..pointers_at);
-    struct_shape(data, pointers)
-}
-
-/// Makes the full-size structs behind a tag word as small as the largest of them needs, and writes the tag.
-pub(super) fn compact_structs(
-    scratch: &mut Vec<u8>,
-    base: usize,
-    count: u32,
-    data_words: u16,
-    pointer_words: u16,
-) -> Result<u64> {
-    let (full_data, full) = (data_words as usize * WORD, (data_words as usize + pointer_words as usize) * WORD);
-    let (mut data, mut pointers) = (0, 0);
-    if full > 0 {
-        for element in scratch[base + WORD..].chunks_exact(full) {
-            data = data.max(used_words(&element[..full_data]));
-            pointers = pointers.max(used_words(&element[full_data..]));
-        }
-    }
-    if full > 0 && (data, pointers) != (data_words, pointer_words) {
-        let mut to = base + WORD;
-        for element in 0..count as usize {
-            let from = base + WORD + element * full;
-            scratch.copy_within(from..from + data as usize * WORD, to);
-            to += data as usize * WORD;
-            scratch.copy_within(from + full_data..from + full_data + pointers as usize * WORD, to);
-            to += pointers as usize * WORD;
-        }
-        scratch.truncate(to);
-    }
-    let words = ((scratch.len() - base) / WORD - 1) as u64;
-    if words > LIST_MAX || u64::from(count) > LIST_MAX {
-        let (limit, needed) = ("the words of a list of structs", words.max(u64::from(count)));
-        return Err(Fault::Limit { subject: String::new(), limit, allowed: LIST_MAX, needed }.into());
-    }
-    let tag = struct_shape(data, pointers) | u64::from(count) << 2;
-    scratch[base..base + WORD].copy_from_slice(&tag.to_le_bytes());
-    Ok(list_shape(ElementSize::Composite, words))
-}
-
-/// Words up to the last that is not zero.
-fn used_words(bytes: &[u8]) -> u16 {
-    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last / WORD + 1);
-    u16::try_from(used).unwrap_or(u16::MAX)
-}
-
-fn unreadable(subject: &str, malformed: Malformed) -> Error {
-    Error::invalid(subject, format!("the record cannot be read: expected {}", malformed.expected))
-}
-
-fn unknown_member(subject: &str, value: u16) -> Error {
-    Error::incompatible(subject, format!("unknown union member {value}: made with a newer schema than this one"))
 }

@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use super::column::{list_shape, struct_shape};
 use super::layout::ROWS_AT;
+use super::parallel::in_parallel;
 use super::plan::{ColumnPlan, PointerPlan, Scope};
-use super::seal::in_parallel;
 use super::stage::Encoding;
 use super::{Extent, HEADER_BYTES, Segment};
 use crate::error::{Error, Result};
@@ -264,7 +264,8 @@ impl<'t> Column<'t> {
 
     /// First word of the extent and the word behind it.
     fn words(&self) -> Range<u32> {
-        self.extent.map_or(0..0, |extent| self.blob.word_of(extent.offset)..self.blob.word_of(extent.offset + extent.bytes))
+        self.extent
+            .map_or(0..0, |extent| self.blob.word_of(extent.offset)..self.blob.word_of(extent.offset + extent.bytes))
     }
 
     /// "a pointer to a struct in address", say.

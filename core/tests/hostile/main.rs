@@ -3,7 +3,12 @@
 //! Segments and manifests are mutated, by bits, words and pointers, and then read through every door. Each case is made
 //! from its number alone: a failure names it. `KAPOK_FUZZ_ITERATIONS` sets how many there are, `KAPOK_FUZZ_CASE` runs one.
 #![expect(clippy::unwrap_used, reason = "tests")]
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "random values")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "random values"
+)]
 #![allow(clippy::cast_possible_wrap, dead_code, reason = "random values; shared with other tests")]
 
 use std::collections::BTreeMap;
@@ -62,6 +67,17 @@ fn run(name: &str, mut case: impl FnMut(&mut Random, &mut Tally)) {
         }
         tally.slowest = tally.slowest.max((begin.elapsed(), number));
     }
-    println!("{name}: cases={} took={:?} slowest={:?} {:?}", cases.end - cases.start, start.elapsed(), tally.slowest, tally.outcomes);
-    assert!(tally.slowest.0 < Duration::from_secs(5), "{name}: KAPOK_FUZZ_CASE={} took {:?}", tally.slowest.1, tally.slowest.0);
+    println!(
+        "{name}: cases={} took={:?} slowest={:?} {:?}",
+        cases.end - cases.start,
+        start.elapsed(),
+        tally.slowest,
+        tally.outcomes
+    );
+    assert!(
+        tally.slowest.0 < Duration::from_secs(5),
+        "{name}: KAPOK_FUZZ_CASE={} took {:?}",
+        tally.slowest.1,
+        tally.slowest.0
+    );
 }

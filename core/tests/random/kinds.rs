@@ -48,7 +48,8 @@ impl Random {
     }
 
     fn text(&mut self) -> String {
-        const TEXTS: [&str; 9] = ["", "a", "b", "seven77", "eight888", "unnamed", "naïve ☃", "nul\0inside", "a longer text"];
+        const TEXTS: [&str; 9] =
+            ["", "a", "b", "seven77", "eight888", "unnamed", "naïve ☃", "nul\0inside", "a longer text"];
         match self.below(3) {
             0 => format!("text {}", self.next()),
             _ => TEXTS[self.below(TEXTS.len())].to_owned(),
@@ -217,6 +218,12 @@ impl Kinds {
             codes: None,
             ..random
         }
+    }
+
+    /// Lists whose elements take no room: of Void, and of structs without a value.
+    pub fn set_empties(&mut self) {
+        self.voids = Some(2);
+        self.addresses = Some(vec![Address { street: None, city: None, zip: 0 }]);
     }
 
     /// Sets each field once, in the order of the schema, in one segment.

@@ -8,7 +8,8 @@ use super::structs::{Active, StructCheck};
 use super::{Blob, Column};
 use crate::error::Result;
 use crate::segment::plan::{StructPlan, Target};
-use crate::segment::stage::{DEPTH_MAX, Sharing};
+use crate::segment::copy::DEPTH_MAX;
+use crate::segment::stage::Sharing;
 use crate::words::{ElementSize, StructRef};
 
 /// The walk through one extent.

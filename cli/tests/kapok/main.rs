@@ -1,0 +1,10 @@
+//! Does the program do what its help says? Each test runs the binary, as a shell would.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod demo;
+mod program;
+mod reading;
+mod refusals;
+mod round_trip;
+mod verifying;

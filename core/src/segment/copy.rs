@@ -1,0 +1,273 @@
+//! How does an object of a message become an object of a column?
+//!
+//! Driven by the schema's [`Plan`], so that what stands in a column depends on values alone: active union members only,
+//! bits that fields own, no trailing zeros.
+
+use super::column::{Column, LIST_MAX, NULL, ObjectId, list_shape, struct_shape};
+use super::plan::{Plan, PointerPlan, Scope, Target};
+use crate::error::{Error, Fault, Result};
+use crate::words::{ElementSize, ListRef, Malformed, StructRef, WORD, Words};
+
+/// Deepest nesting of a record's objects.
+pub(super) const DEPTH_MAX: u32 = 64;
+
+/// Copies objects out of a message into a column.
+pub(super) struct Copier<'c> {
+    pub plan: &'c Plan,
+    pub column: &'c mut Column,
+    /// Where images are put together; what stands in it belongs to a caller.
+    pub scratch: &'c mut Vec<u8>,
+}
+
+/// Why a record cannot be copied.
+pub(super) enum Refusal {
+    Malformed(Malformed),
+    Error(Error),
+}
+
+impl From<Malformed> for Refusal {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Refusal {
+    #[cold]
+    pub(super) fn into_error(self, field: &str) -> Error {
+        match self {
+            Self::Malformed(malformed) => unreadable(field, malformed),
+            Self::Error(error) => match error.fault() {
+                Fault::Limit { subject, limit, allowed, needed } if subject.is_empty() => {
+                    Fault::Limit { subject: field.to_owned(), limit, allowed: *allowed, needed: *needed }.into()
+                }
+                _ => error,
+            },
+        }
+    }
+}
+
+impl Copier<'_> {
+    /// Copies what a pointer field aims at; a value equal to the field's default becomes null.
+    pub(super) fn copy_field(
+        &mut self,
+        field: &PointerPlan,
+        words: Words<'_>,
+        at: u32,
+        depth: u32,
+    ) -> std::result::Result<ObjectId, Refusal> {
+        let id = self.copy(&field.target, words, at, depth)?;
+        if let (Some(default), true) = (&field.default, id != NULL) {
+            let default = self.copy(&field.target, Words::new(default), 0, depth)?;
+            if self.column.same(id, default) {
+                return Ok(NULL);
+            }
+        }
+        Ok(id)
+    }
+
+    fn copy(
+        &mut self,
+        target: &Target,
+        words: Words<'_>,
+        at: u32,
+        depth: u32,
+    ) -> std::result::Result<ObjectId, Refusal> {
+        if depth >= DEPTH_MAX {
+            return Err(Error::invalid("record", format!("nested deeper than {DEPTH_MAX}")).into());
+        }
+        match target {
+            Target::Text => match words.text_of(at)? {
+                Some(text) => Ok(self.column.intern_bytes(text.as_bytes(), true)?),
+                None => Ok(NULL),
+            },
+            Target::Data => match words.data_of(at)? {
+                Some(data) => Ok(self.column.intern_bytes(data, false)?),
+                None => Ok(NULL),
+            },
+            Target::Scalars(size) => match words.list_of(at, *size)? {
+                Some(list) => self.copy_scalars(list),
+                None => Ok(NULL),
+            },
+            Target::Pointers(element) => match words.list_of(at, ElementSize::Pointer)? {
+                Some(list) => self.copy_pointers(element, list, depth),
+                None => Ok(NULL),
+            },
+            Target::Structs(index) => match words.list_of(at, ElementSize::Composite)? {
+                Some(list) => self.copy_structs(*index, list, depth),
+                None => Ok(NULL),
+            },
+            Target::Struct(index) => match words.struct_of(at)? {
+                Some(from) => self.copy_struct(*index, from, depth),
+                None => Ok(NULL),
+            },
+        }
+    }
+
+    fn copy_scalars(&mut self, list: ListRef<'_>) -> std::result::Result<ObjectId, Refusal> {
+        let bytes = list.bytes();
+        let base = self.scratch.len();
+        self.scratch.extend_from_slice(bytes);
+        if list.size() == ElementSize::Bit
+            && !list.len().is_multiple_of(8)
+            && let Some(last) = self.scratch.last_mut()
+        {
+            *last &= (1 << (list.len() % 8)) - 1;
+        }
+        self.scratch.resize(base + bytes.len().next_multiple_of(WORD), 0);
+        self.take(list_shape(list.size(), u64::from(list.len())), base)
+    }
+
+    fn copy_pointers(
+        &mut self,
+        element: &Target,
+        list: ListRef<'_>,
+        depth: u32,
+    ) -> std::result::Result<ObjectId, Refusal> {
+        let base = self.scratch.len();
+        for index in 0..list.len() {
+            let id = self.copy(element, list.words(), list.at() + index, depth + 1)?;
+            self.scratch.extend_from_slice(&u64::from(id).to_le_bytes());
+        }
+        self.take(list_shape(ElementSize::Pointer, u64::from(list.len())), base)
+    }
+
+    fn copy_structs(&mut self, index: usize, list: ListRef<'_>, depth: u32) -> std::result::Result<ObjectId, Refusal> {
+        let plan = self.plan;
+        let ty = &plan.structs[index];
+        let base = self.scratch.len();
+        self.scratch.extend_from_slice(&[0; WORD]);
+        for element in 0..list.len() {
+            let Some(from) = list.get_struct(element) else { break };
+            let at = self.scratch.len();
+            self.scratch.resize(at + ty.words() * WORD, 0);
+            self.copy_scope(&ty.scope, from, at, ty.data_words, depth + 1)?;
+        }
+        self.take_structs(base, list.len(), ty.data_words, ty.pointer_words)
+    }
+
+    fn take_structs(
+        &mut self,
+        base: usize,
+        count: u32,
+        data_words: u16,
+        pointer_words: u16,
+    ) -> std::result::Result<ObjectId, Refusal> {
+        let shape = compact_structs(self.scratch, base, count, data_words, pointer_words)?;
+        self.take(shape, base)
+    }
+
+    fn copy_struct(&mut self, index: usize, from: StructRef<'_>, depth: u32) -> std::result::Result<ObjectId, Refusal> {
+        let plan = self.plan;
+        let ty = &plan.structs[index];
+        let base = self.scratch.len();
+        self.scratch.resize(base + ty.words() * WORD, 0);
+        self.copy_scope(&ty.scope, from, base, ty.data_words, depth + 1)?;
+        let shape = compact_struct(self.scratch, base, ty.data_words, ty.pointer_words);
+        self.take(shape, base)
+    }
+
+    /// Copies fields into the full-size struct at a byte of the scratch.
+    fn copy_scope(
+        &mut self,
+        scope: &Scope,
+        from: StructRef<'_>,
+        at: usize,
+        data_words: u16,
+        depth: u32,
+    ) -> std::result::Result<(), Refusal> {
+        copy_bits(scope, from, &mut self.scratch[at..]);
+        for pointer in &scope.pointers {
+            let Some(word) = from.pointer_at(u32::from(pointer.slot)) else { continue };
+            let id = self.copy_field(pointer, from.words(), word, depth)?;
+            let place = at + (data_words as usize + pointer.slot as usize) * WORD;
+            self.scratch[place..place + 4].copy_from_slice(&id.to_le_bytes());
+        }
+        for union in &scope.unions {
+            let value = u16::from_le_bytes(from.scalar(union.discriminant_at));
+            let member = union.members.get(value as usize).ok_or_else(|| unknown_member("struct", value))?;
+            self.copy_scope(member, from, at, data_words, depth)?;
+        }
+        Ok(())
+    }
+
+    /// Interns the image at the end of the scratch and takes it off.
+    fn take(&mut self, shape: u64, base: usize) -> std::result::Result<ObjectId, Refusal> {
+        let id = self.column.intern(shape, &self.scratch[base..])?;
+        self.scratch.truncate(base);
+        Ok(id)
+    }
+}
+
+/// Copies the bits that fields own.
+#[inline]
+pub(super) fn copy_bits(scope: &Scope, from: StructRef<'_>, to: &mut [u8]) {
+    for (word, mask) in &scope.masks {
+        let at = *word as usize * WORD;
+        let bits = from.data_word(*word as usize) & mask;
+        // Words that two scopes share: a union's members and what stands beside them.
+        for (to, from) in to[at..at + WORD].iter_mut().zip(bits.to_le_bytes()) {
+            *to |= from;
+        }
+    }
+}
+
+/// Drops a struct's trailing zero words and null pointers, as Cap'n Proto's canonical form does; its shape.
+fn compact_struct(scratch: &mut Vec<u8>, base: usize, data_words: u16, pointer_words: u16) -> u64 {
+    let pointers_at = base + data_words as usize * WORD;
+    let data = used_words(&scratch[base..pointers_at]);
+    let pointers = used_words(&scratch[pointers_at..]).min(pointer_words);
+    scratch.truncate(pointers_at + pointers as usize * WORD);
+    scratch.drain(base + data as usize * WORD..pointers_at);
+    struct_shape(data, pointers)
+}
+
+/// Makes the full-size structs behind a tag word as small as the largest of them needs, and writes the tag.
+fn compact_structs(scratch: &mut Vec<u8>, base: usize, count: u32, data_words: u16, pointer_words: u16) -> Result<u64> {
+    let (full_data, full) = (data_words as usize * WORD, (data_words as usize + pointer_words as usize) * WORD);
+    let (mut data, mut pointers) = (0, 0);
+    if full > 0 {
+        for element in scratch[base + WORD..].chunks_exact(full) {
+            data = data.max(used_words(&element[..full_data]));
+            pointers = pointers.max(used_words(&element[full_data..]));
+        }
+    }
+    if full > 0 && (data, pointers) != (data_words, pointer_words) {
+        let mut to = base + WORD;
+        for element in 0..count as usize {
+            let from = base + WORD + element * full;
+            scratch.copy_within(from..from + data as usize * WORD, to);
+            to += data as usize * WORD;
+            scratch.copy_within(from + full_data..from + full_data + pointers as usize * WORD, to);
+            to += pointers as usize * WORD;
+        }
+        scratch.truncate(to);
+    }
+    let words = ((scratch.len() - base) / WORD - 1) as u64;
+    if words > LIST_MAX || u64::from(count) > LIST_MAX {
+        let (limit, needed) = ("the words of a list of structs", words.max(u64::from(count)));
+        return Err(Fault::Limit { subject: String::new(), limit, allowed: LIST_MAX, needed }.into());
+    }
+    let tag = struct_shape(data, pointers) | u64::from(count) << 2;
+    scratch[base..base + WORD].copy_from_slice(&tag.to_le_bytes());
+    Ok(list_shape(ElementSize::Composite, words))
+}
+
+/// Words up to the last that is not zero.
+fn used_words(bytes: &[u8]) -> u16 {
+    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last / WORD + 1);
+    u16::try_from(used).unwrap_or(u16::MAX)
+}
+
+pub(super) fn unreadable(subject: &str, malformed: Malformed) -> Error {
+    Error::invalid(subject, format!("the record cannot be read: expected {}", malformed.expected))
+}
+
+pub(super) fn unknown_member(subject: &str, value: u16) -> Error {
+    Error::incompatible(subject, format!("unknown union member {value}: made with a newer schema than this one"))
+}

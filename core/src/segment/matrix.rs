@@ -1,0 +1,50 @@
+//! Where do the vectors of one field wait?
+
+use super::column::ObjectId;
+use super::plan::VectorPlan;
+use crate::error::{Error, Result};
+use crate::words::WORD;
+
+/// Vectors of one field, one after another.
+#[derive(Debug)]
+pub(super) struct Matrix {
+    pub plan: VectorPlan,
+    pub bytes: Vec<u8>,
+}
+
+impl Matrix {
+    /// Bytes of an element.
+    fn element(&self) -> usize {
+        self.plan.size.bits() / 8
+    }
+
+    /// Bytes from one vector to the next: whole words.
+    pub(super) fn stride(&self) -> usize {
+        (self.plan.dimension as usize * self.element()).next_multiple_of(WORD)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.bytes.len().checked_div(self.stride()).unwrap_or(0)
+    }
+
+    pub(super) fn fix_dimension(&mut self, dimension: u32, name: &dyn Fn() -> String) -> Result<()> {
+        match self.plan.dimension {
+            0 if dimension == 0 => Err(Error::invalid(name(), "a vector needs at least one element")),
+            0 => {
+                self.plan.dimension = dimension;
+                Ok(())
+            }
+            known if known == dimension => Ok(()),
+            known => Err(Error::invalid(name(), format!("vector of {dimension} elements where all have {known}"))),
+        }
+    }
+
+    /// Adds a vector of the elements' bytes; 1 + its place.
+    pub(super) fn push(&mut self, bytes: &[u8], name: &dyn Fn() -> String) -> Result<ObjectId> {
+        let dimension = u32::try_from(bytes.len() / self.element()).unwrap_or(u32::MAX);
+        self.fix_dimension(dimension, name)?;
+        self.bytes.extend_from_slice(bytes);
+        self.bytes.resize(self.bytes.len().next_multiple_of(WORD), 0);
+        Ok(u32::try_from(self.count()).unwrap_or(u32::MAX))
+    }
+}

@@ -1,0 +1,39 @@
+//! How is independent work spread over the processors?
+
+use std::sync::Mutex;
+
+/// Calls a function with each task, on as many threads as there are processors, and collects the results in order.
+pub(super) fn in_parallel<T: Send, R: Send>(tasks: Vec<T>, f: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
+    if threads <= 1 {
+        return tasks.into_iter().map(f).collect();
+    }
+    let count = tasks.len();
+    let queue = Mutex::new(tasks.into_iter().enumerate());
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+            match next {
+                Some((index, task)) => done.push((index, f(task))),
+                None => break done,
+            }
+        }
+    };
+    let mut results: Vec<Option<R>> = Vec::new();
+    results.resize_with(count, || None);
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut done = work();
+        for thread in others {
+            match thread.join() {
+                Ok(more) => done.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        for (index, result) in done {
+            results[index] = Some(result);
+        }
+    });
+    results.into_iter().flatten().collect()
+}
