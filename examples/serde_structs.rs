@@ -47,6 +47,27 @@ struct On<'v> {
     on: &'v str,
 }
 
+/// What a package cannot be read as.
+#[derive(Debug, Deserialize)]
+struct Small {
+    #[expect(dead_code, reason = "it is never there")]
+    installed_kib: u8,
+}
+
+/// What no record can be declared by.
+#[derive(Deserialize)]
+struct Drawing {
+    #[expect(dead_code, reason = "only its type is asked for")]
+    shape: Shape,
+}
+
+#[derive(Deserialize)]
+enum Shape {
+    #[expect(dead_code, reason = "only its type is asked for")]
+    Circle(f64),
+    Nothing,
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -98,17 +119,6 @@ fn borrow(view: &View) -> Result<()> {
 
 /// What has no counterpart is refused where it is declared or read, by field and type.
 fn refuse(view: &View) -> Result<()> {
-    #[derive(Deserialize)]
-    struct Drawing {
-        #[expect(dead_code, reason = "only its type is asked for")]
-        shape: Shape,
-    }
-    #[derive(Deserialize)]
-    enum Shape {
-        #[expect(dead_code, reason = "only its type is asked for")]
-        Circle(f64),
-        Nothing,
-    }
     let refusal = Declaration::of_rust_type::<Drawing>("Drawing", &["shape"]).err().ok_or("accepted")?;
     println!("refused: {refusal}");
     assert!(refusal.to_string().contains("holds data"), "{refusal}");
@@ -116,12 +126,7 @@ fn refuse(view: &View) -> Result<()> {
     println!("refused: {refusal}");
     assert!(refusal.to_string().contains("Package.installed_kib"), "{refusal}");
 
-    #[derive(Debug, Deserialize)]
-    struct Small {
-        #[expect(dead_code, reason = "it is never there")]
-        installed_kib: u8,
-    }
-    for (key, why) in [("cotton", "too large for u8"), ("libwood", "null")] {
+    for (key, why) in [("cotton", "too large for u8"), ("libwood", "null is an absent field")] {
         let record = view.record_by_key("Package", key)?.ok_or("no such package")?;
         let refusal = record.deserialize::<Small>().err().ok_or("accepted")?;
         println!("refused: {refusal} ({why})");

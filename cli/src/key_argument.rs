@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use kapok_core::key::KeyPart;
-use kapok_core::schema::{FieldKind, Schema, StructType, Type};
+use kapok_core::schema::{Enumerant, FieldKind, Schema, StructType, Type};
 use kapok_core::view::Table;
 
 use crate::failure::{Failure, Result};
@@ -37,9 +37,8 @@ impl KeyArgument {
         }
         let mut parts = Vec::with_capacity(names.len());
         for (name, argument) in names.into_iter().zip(arguments) {
-            let ty = field_type(table.schema(), table.struct_type(), name).ok_or_else(|| {
-                Failure::no(format!("{}.{name}: the schema has no such key field", table.name()))
-            })?;
+            let ty = field_type(table.schema(), table.struct_type(), name)
+                .ok_or_else(|| Failure::no(format!("{}.{name}: the schema has no such key field", table.name())))?;
             let part = Part::parse(table.schema(), ty, argument).ok_or_else(|| {
                 let expected = describe(table.schema(), ty);
                 Failure::input(format!("{}.{name}: expected {expected}, found {argument:?}", table.name()))
@@ -82,7 +81,8 @@ fn describe(schema: &Schema, ty: &Type) -> String {
         Type::Bool => "true or false".to_owned(),
         Type::Data => "base64".to_owned(),
         Type::Enum(id) => {
-            let names = schema.get_enum(*id).map(|ty| ty.enumerants.iter().map(|it| it.json_name()).collect::<Vec<_>>());
+            let names =
+                schema.get_enum(*id).map(|ty| ty.enumerants.iter().map(Enumerant::json_name).collect::<Vec<_>>());
             format!("one of {}", names.unwrap_or_default().join(", "))
         }
         _ => "an integer".to_owned(),

@@ -5,7 +5,7 @@ use clap::Args;
 /// The store that a verb works on.
 #[derive(Debug, Args)]
 pub struct StoreArgument {
-    /// The store: a folder, or file:///path
+    /// The store: a folder, as a path or a file URL
     #[arg(long, value_name = "URL", env = "KAPOK_STORE")]
     pub store: String,
 }

@@ -36,7 +36,9 @@ impl Table {
                 if !line.is_empty() {
                     line.push_str(GAP);
                 }
-                line.push_str(&if *is_right { format!("{cell:>width$}") } else { format!("{cell:<width$}") });
+                let padding = " ".repeat(width - cell.chars().count());
+                let (before, after) = if *is_right { (padding.as_str(), "") } else { ("", padding.as_str()) };
+                line.extend([before, cell, after]);
             }
             writeln!(out, "{}", line.trim_end())?;
         }

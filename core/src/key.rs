@@ -8,8 +8,10 @@ use crate::error::{Error, Result};
 use crate::schema::{FieldKind, Schema, StructType, Type};
 use crate::words::{Read, StructRef};
 
+mod integer;
 mod part;
 
+pub use integer::IntegerKey;
 pub use part::{AsKeyPart, Key, KeyPart, KeyParts};
 
 /// The primary key of a record type: which fields, where they lie, how they compare.

@@ -6,7 +6,7 @@
     clippy::cast_precision_loss,
     reason = "random values"
 )]
-#![allow(clippy::cast_possible_wrap, clippy::float_cmp, dead_code, reason = "random values; shared with other tests")]
+#![allow(clippy::cast_possible_wrap, clippy::needless_for_each, dead_code, reason = "shared with other tests")]
 
 use bytes::Bytes;
 use kapok_core::record::Record;

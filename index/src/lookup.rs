@@ -2,11 +2,13 @@
 
 use std::cmp::Ordering;
 
+use bytes::Bytes;
 use kapok_core::blobs::Blobs;
-use kapok_core::key::{Key, KeyPart, KeySpec};
+use kapok_core::key::{IntegerKey, Key, KeyPart, KeySpec};
 use kapok_core::manifest::SegmentEntry;
-use kapok_core::segment::Segment;
+use kapok_core::segment::{HEADER_BYTES, Segment};
 use kapok_core::view::{Ordinal, Table, TableSegment};
+use kapok_core::words::WORD;
 use kapok_core::{Error, Result};
 
 use crate::unique::{self, UniqueIndex};
@@ -18,6 +20,8 @@ use crate::unique::{self, UniqueIndex};
 pub struct Lookup<'v> {
     table: &'v Table,
     accesses: &'v [Access],
+    /// `None` where the key is not one integer.
+    integer: Option<IntegerKey>,
 }
 
 /// How the keys of one segment are found.
@@ -30,11 +34,22 @@ pub(crate) struct Access {
     /// Numbers of the two, for keys of fixed length.
     first_number: u64,
     last_number: u64,
+    /// `None` where the key is not one integer, or these rows are too old to have it.
+    integers: Option<IntegerColumn>,
+}
+
+/// A key that is one integer, in the rows of one segment.
+#[derive(Debug)]
+struct IntegerColumn {
+    key: IntegerKey,
+    /// From the first row's word on.
+    bytes: Bytes,
+    stride: usize,
 }
 
 impl<'v> Lookup<'v> {
     pub(crate) fn new(table: &'v Table, accesses: &'v [Access]) -> Self {
-        Self { table, accesses }
+        Self { table, accesses, integer: table.key().integer() }
     }
 
     /// The table that is searched.
@@ -49,15 +64,20 @@ impl<'v> Lookup<'v> {
     /// as it must be.
     #[inline]
     pub fn find<K: Key + ?Sized>(&self, key: &K) -> Result<Option<Ordinal>> {
-        key.with_parts(|parts| self.find_parts(parts))
+        key.with_parts(|parts| match (self.integer, parts) {
+            (Some(integer), [KeyPart::Int(value)]) => match integer.encode(*value) {
+                Some(number) => self.find_number(number),
+                None => Ok(None),
+            },
+            _ => self.find_parts(parts),
+        })
     }
 
-    #[inline]
     fn find_parts(&self, parts: &[KeyPart<'_>]) -> Result<Option<Ordinal>> {
         let key = self.table.key();
         match key.fixed_bytes() {
-            Some(key_bytes) => match key.encode_number(parts)? {
-                Some(number) => self.find_number(key_bytes, number),
+            Some(_) => match key.encode_number(parts)? {
+                Some(number) => self.find_number(number),
                 None => Ok(None),
             },
             None => self.find_long(parts),
@@ -81,7 +101,7 @@ impl<'v> Lookup<'v> {
         let key = self.table.key();
         match key.fixed_bytes() {
             Some(key_bytes) if encoded.len() != key_bytes as usize => Ok(None),
-            Some(key_bytes) => self.find_number(key_bytes, key.number(encoded)),
+            Some(_) => self.find_number(key.number(encoded)),
             None => self.find_bytes(encoded),
         }
     }
@@ -97,25 +117,39 @@ impl<'v> Lookup<'v> {
     }
 
     #[inline]
-    fn find_number(&self, key_bytes: u8, number: u64) -> Result<Option<Ordinal>> {
-        let key = self.table.key();
-        let hash = unique::hash_number(number, key_bytes);
+    fn find_number(&self, number: u64) -> Result<Option<Ordinal>> {
+        let hash = unique::hash_number(number, self.table.key().fixed_bytes().unwrap_or_default());
         for (place, source, access) in self.newest_first() {
             if number < access.first_number || number > access.last_number {
                 continue;
             }
-            let segment = source.segment();
-            let found = match &access.index {
-                Some(index) => index.find_number(key, segment, hash, number)?,
-                None => bisect(segment, |row| Ok(key.row_number(unique::expect_row(segment, row)?).cmp(&number)))?,
+            let found = match (&access.index, &access.integers) {
+                (Some(index), Some(integers)) => index.probe(hash, |row| Ok(integers.get(row) == Some(number))),
+                (index, _) => self.find_number_in(source.segment(), index.as_ref(), hash, number),
             };
-            if let Some(row) = found
+            if let Some(row) = found?
                 && source.is_live(row)
             {
                 return Ok(Some(Ordinal { segment: place, row }));
             }
         }
         Ok(None)
+    }
+
+    /// Where keys have several parts, or there is no index.
+    #[inline(never)]
+    fn find_number_in(
+        &self,
+        segment: &Segment,
+        index: Option<&UniqueIndex>,
+        hash: u64,
+        number: u64,
+    ) -> Result<Option<u32>> {
+        let number_of = |row| unique::expect_row(segment, row).map(|row| self.table.key().row_number(row));
+        match index {
+            Some(index) => index.probe(hash, |row| Ok(number_of(row)? == number)),
+            None => bisect(segment, |row| Ok(number_of(row)?.cmp(&number))),
+        }
     }
 
     fn find_bytes(&self, encoded: &[u8]) -> Result<Option<Ordinal>> {
@@ -127,7 +161,10 @@ impl<'v> Lookup<'v> {
             }
             let segment = source.segment();
             let found = match &access.index {
-                Some(index) => index.find_bytes(key, segment, hash, encoded)?,
+                Some(index) => index.probe(hash, |row| {
+                    let found = unique::expect_row(segment, row)?;
+                    key.row_is(found, encoded, 0).map_err(|malformed| unique::unreadable(segment, malformed))
+                })?,
                 None => {
                     let mut row_key = Vec::new();
                     bisect(segment, |row| {
@@ -200,7 +237,8 @@ impl Access {
         };
         let numbers = (key.number(&entry.first_key), key.number(&entry.last_key));
         let (first_key, last_key) = (entry.first_key.clone(), entry.last_key.clone());
-        Ok(Self { index, first_key, last_key, first_number: numbers.0, last_number: numbers.1 })
+        let integers = key.integer().and_then(|key| IntegerColumn::new(key, segment));
+        Ok(Self { index, first_key, last_key, first_number: numbers.0, last_number: numbers.1, integers })
     }
 
     fn verify(&self, key: &KeySpec, segment: &Segment) -> Result<()> {
@@ -218,5 +256,23 @@ impl Access {
             std::mem::swap(&mut before, &mut encoded);
         }
         self.index.as_ref().map_or(Ok(()), |index| index.verify(key, segment))
+    }
+}
+
+impl IntegerColumn {
+    fn new(key: IntegerKey, segment: &Segment) -> Option<Self> {
+        let (data_words, _) = segment.row_sizes();
+        if key.word_at() + WORD > usize::from(data_words) * WORD || segment.rows() == 0 {
+            return None;
+        }
+        let start = HEADER_BYTES + segment.rows_at() + key.word_at();
+        Some(Self { key, bytes: segment.bytes().slice(start..), stride: segment.stride() })
+    }
+
+    /// The number of a row's key.
+    #[inline]
+    fn get(&self, row: u32) -> Option<u64> {
+        let word = self.bytes.get(row as usize * self.stride..)?.first_chunk()?;
+        Some(self.key.number_in(u64::from_le_bytes(*word)))
     }
 }

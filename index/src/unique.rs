@@ -26,7 +26,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kapok_core::key::KeySpec;
 use kapok_core::segment::{HEADER_BYTES, Segment};
-use kapok_core::words::{Malformed, Read, StructRef};
+use kapok_core::words::{Malformed, StructRef};
 use kapok_core::{Error, Fault, Result};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -44,11 +44,13 @@ const SLOT_BYTES: usize = 4;
 const GROUP: usize = 16;
 const GROUP_BYTES: usize = GROUP * SLOT_BYTES;
 
+type Group = [[u8; SLOT_BYTES]; GROUP];
+
 /// The unique-key index of one segment, in place.
 #[derive(Clone, Debug)]
 pub struct UniqueIndex {
     name: Arc<str>,
-    bytes: Bytes,
+    slots: Bytes,
     rows: u32,
     /// The bits of a slot that hold a row.
     row_mask: u32,
@@ -153,7 +155,7 @@ impl UniqueIndex {
             let expected = format!("{slot_count} slots of {SLOT_BYTES} bytes behind a header of {SLOTS_AT}");
             return Err(corrupt(bytes.len(), expected, format!("{} bytes", bytes.len())));
         }
-        Ok(Self { name: Arc::from(name), rows, row_mask: row_mask(rows), bytes })
+        Ok(Self { name: Arc::from(name), rows, row_mask: row_mask(rows), slots: bytes.slice(SLOTS_AT..) })
     }
 
     /// What errors call it.
@@ -170,53 +172,29 @@ impl UniqueIndex {
     ///
     /// # Errors
     /// `Corrupt` where a slot that the search comes by, or a row's key, is not as it must be.
-    #[inline]
     pub fn find(&self, key: &KeySpec, segment: &Segment, encoded: &[u8], number: u64) -> Result<Option<u32>> {
-        self.probe(hash(encoded), segment, |row| key.row_is(row, encoded, number))
+        self.probe(hash(encoded), |row| {
+            key.row_is(expect_row(segment, row)?, encoded, number).map_err(|malformed| unreadable(segment, malformed))
+        })
     }
 
-    /// The row that has the number of a key of fixed length; `hash` is what [`hash_number`] gives for it.
+    /// The first row for which `has_key` holds, of those whose keys may have a hash.
     #[inline]
-    pub(crate) fn find_number(&self, key: &KeySpec, segment: &Segment, hash: u64, number: u64) -> Result<Option<u32>> {
-        self.probe(hash, segment, |row| Ok(key.row_number(row) == number))
-    }
-
-    /// The row that has an encoded key of no fixed length; `hash` is what [`hash`] gives for it.
-    #[inline]
-    pub(crate) fn find_bytes(&self, key: &KeySpec, segment: &Segment, hash: u64, encoded: &[u8]) -> Result<Option<u32>> {
-        self.probe(hash, segment, |row| key.row_is(row, encoded, 0))
-    }
-
-    #[inline]
-    fn probe(
-        &self,
-        hash: u64,
-        segment: &Segment,
-        has_key: impl Fn(StructRef<'_>) -> Read<bool>,
-    ) -> Result<Option<u32>> {
+    pub(crate) fn probe(&self, hash: u64, has_key: impl Fn(u32) -> Result<bool>) -> Result<Option<u32>> {
         let groups = self.groups();
         let tag = tag(hash, self.row_mask);
         let mut at = home(hash, groups.len());
-        // One step for each group and one to go round the end: foreign bytes may have no empty slot.
-        for _ in 0..=groups.len() {
-            let Some(group) = groups.get(at) else {
-                at = 0;
-                continue;
-            };
-            let mut candidates = self.candidates(group, tag);
-            while candidates != 0 {
-                let place = candidates.trailing_zeros() as usize % GROUP;
-                candidates &= candidates - 1;
-                let slot = u32::from_le_bytes(group[place]);
-                if slot == 0 {
-                    return Ok(None);
+        // Each group once: foreign bytes may have no empty slot.
+        for _ in 0..groups.len() {
+            let Some(group) = groups.get(at) else { break };
+            let guess = rows_of(group, self.row_mask, tag);
+            if guess != 0 {
+                // Of one row, as a rule. A row that has the key is right whatever it was made from.
+                if guess <= self.rows && has_key(guess - 1)? {
+                    return Ok(Some(guess - 1));
                 }
-                let row = (slot & self.row_mask).wrapping_sub(1);
-                let Some(found) = self.row(segment, row) else { return Err(self.stray_slot(at * GROUP + place, slot)) };
-                match has_key(found) {
-                    Ok(true) => return Ok(Some(row)),
-                    Ok(false) => {}
-                    Err(malformed) => return Err(unreadable(segment, malformed)),
+                if let Some(row) = self.search_group(at, group, tag, &has_key)? {
+                    return Ok(Some(row));
                 }
             }
             // Groups fill from the front.
@@ -224,19 +202,35 @@ impl UniqueIndex {
                 return Ok(None);
             }
             at += 1;
+            if at == groups.len() {
+                at = 0;
+            }
         }
         Err(self.without_empty_slot())
     }
 
-    /// Which slots of a group have a fingerprint, as bits. All are compared at once, with no branch to mispredict, which
-    /// costs less than stopping at the first.
-    #[inline]
-    fn candidates(&self, group: &[[u8; SLOT_BYTES]; GROUP], tag: u32) -> u32 {
-        let mut out = 0;
+    /// Asks each row of a group that has a fingerprint.
+    #[cold]
+    fn search_group(
+        &self,
+        at: usize,
+        group: &Group,
+        tag: u32,
+        has_key: impl Fn(u32) -> Result<bool>,
+    ) -> Result<Option<u32>> {
         for (place, slot) in group.iter().enumerate() {
-            out |= u32::from(u32::from_le_bytes(*slot) & !self.row_mask == tag) << place;
+            let slot = u32::from_le_bytes(*slot);
+            if slot != 0 && slot & !self.row_mask == tag {
+                let row = (slot & self.row_mask).wrapping_sub(1);
+                if row >= self.rows {
+                    return Err(self.stray_slot(at * GROUP + place, slot));
+                }
+                if has_key(row)? {
+                    return Ok(Some(row));
+                }
+            }
         }
-        out
+        Ok(None)
     }
 
     /// Checks all of it against its segment: every row is found at its own key, and no slot holds anything else.
@@ -249,7 +243,7 @@ impl UniqueIndex {
             let slot = u32::from_le_bytes(*slot);
             if slot != 0 {
                 used += 1;
-                if self.row(segment, (slot & self.row_mask).wrapping_sub(1)).is_none() || used > self.rows {
+                if (slot & self.row_mask).wrapping_sub(1) >= self.rows || used > self.rows {
                     return Err(self.stray_slot(at, slot));
                 }
             }
@@ -269,18 +263,13 @@ impl UniqueIndex {
     }
 
     #[inline]
-    fn groups(&self) -> &[[[u8; SLOT_BYTES]; GROUP]] {
+    fn groups(&self) -> &[Group] {
         self.slots().as_chunks().0
     }
 
     #[inline]
     fn slots(&self) -> &[[u8; SLOT_BYTES]] {
-        self.bytes.get(SLOTS_AT..).unwrap_or_default().as_chunks().0
-    }
-
-    #[inline]
-    fn row<'s>(&self, segment: &'s Segment, row: u32) -> Option<StructRef<'s>> {
-        if row < self.rows { segment.row(row) } else { None }
+        self.slots.as_chunks().0
     }
 
     #[cold]
@@ -293,6 +282,18 @@ impl UniqueIndex {
     fn without_empty_slot(&self) -> Error {
         Error::corrupt(&*self.name, SLOTS_AT as u64, "an empty slot", "none")
     }
+}
+
+/// The rows, each plus 1, of all slots of a group that have a fingerprint, joined bit by bit: where one slot has it, its
+/// row; where none has, 0. All are compared at once, which costs less than branches that the processor cannot foresee.
+#[inline]
+fn rows_of(group: &Group, row_mask: u32, tag: u32) -> u32 {
+    let mut out = 0;
+    for slot in group {
+        let rest = u32::from_le_bytes(*slot) ^ tag;
+        out |= if rest & !row_mask == 0 { rest } else { 0 };
+    }
+    out
 }
 
 /// Hash of an encoded key.
@@ -378,7 +379,7 @@ pub(crate) fn corrupt_row(segment: &Segment, row: u32, expected: &str, found: &s
 }
 
 #[cold]
-fn unreadable(segment: &Segment, malformed: Malformed) -> Error {
+pub(crate) fn unreadable(segment: &Segment, malformed: Malformed) -> Error {
     malformed.into_error_with(segment.name(), segment.words())
 }
 

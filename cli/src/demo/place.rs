@@ -43,7 +43,8 @@ impl Place {
     pub fn make(is_removed_at_end: bool) -> Result<Self> {
         let parent = std::env::temp_dir();
         remove_earlier(&parent);
-        let failed = |error: std::io::Error| Failure::no(format!("no place for a store in {}: {error}", parent.display()));
+        let failed =
+            |error: std::io::Error| Failure::no(format!("no place for a store in {}: {error}", parent.display()));
         // Removed when it is dropped: by a demo that fails.
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&parent).map_err(failed)?;
         let marker = folder.path().join(MARKER);

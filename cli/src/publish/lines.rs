@@ -230,7 +230,7 @@ impl Iterator for Chunks {
         match self.read() {
             Ok(text) if text.is_empty() => None,
             Ok(mut text) => {
-                self.next_line += text.iter().filter(|byte| **byte == b'\n').count() as u64;
+                self.next_line += text.split(|byte| *byte == b'\n').count() as u64 - 1;
                 if first_line == 1 && text.starts_with("\u{feff}".as_bytes()) {
                     // The mark that some editors put before UTF-8 is no part of the first record.
                     text[..3].fill(b' ');

@@ -62,7 +62,8 @@ fn the_demo_goes_on_in_a_store_of_its_own() {
     let scene = Scene::new();
     let store = scene.store();
     for versions in [[1, 2], [3, 4]] {
-        let story: Value = serde_json::from_str(&demo(&scene, &["--json", "--store", store.to_str().unwrap()])).unwrap();
+        let story: Value =
+            serde_json::from_str(&demo(&scene, &["--json", "--store", store.to_str().unwrap()])).unwrap();
         assert_eq!(story["versions"], serde_json::json!(versions));
         assert_eq!(story["rows"], serde_json::json!([3032, 3001]));
         let reads = &story["reads"]["by_version"];

@@ -71,7 +71,8 @@ impl Scene {
 
     /// The only file of a folder of the store.
     pub fn only_file(&self, folder: &str) -> PathBuf {
-        let mut files: Vec<_> = std::fs::read_dir(self.store().join(folder)).unwrap().map(|it| it.unwrap().path()).collect();
+        let mut files: Vec<_> =
+            std::fs::read_dir(self.store().join(folder)).unwrap().map(|it| it.unwrap().path()).collect();
         assert_eq!(files.len(), 1, "{files:?}");
         files.remove(0)
     }
@@ -105,8 +106,7 @@ pub fn run_in(folder: &Path, arguments: &[&str], store: Option<&Path>, input: &[
     if let Some(store) = store {
         command.env("KAPOK_STORE", store);
     }
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     // It may refuse before it has read all.
     _ = stdin.write_all(input);

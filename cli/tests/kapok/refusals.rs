@@ -64,7 +64,10 @@ fn a_record_without_a_key_is_refused_with_its_line() {
 
 #[test]
 fn a_duplicate_key_is_refused_with_both_lines() {
-    refused("{\"id\":1}\n\n{\"id\":2}\n{\"id\":1}\n{\"id\":1}\n", &["things.jsonl", "key=1", "first=line 1", "second=line 4"]);
+    refused(
+        "{\"id\":1}\n\n{\"id\":2}\n{\"id\":1}\n{\"id\":1}\n",
+        &["things.jsonl", "key=1", "first=line 1", "second=line 4"],
+    );
 }
 
 #[test]
@@ -88,6 +91,25 @@ fn of_several_wrong_lines_the_lowest_is_named() {
             _ = writeln!(lines, "{{\"id\":{id},\"size\":{size},\"text\":\"{}\"}}", "x".repeat(60));
         }
         check(scene.publish(&lines), 2, &["line 30002", "Thing.size"]);
+    }
+}
+
+#[test]
+fn of_several_wrong_lines_the_lowest_is_named_with_a_declared_schema_too() {
+    use std::fmt::Write as _;
+    let request = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/schemas.cgr");
+    let mut lines = String::new();
+    for id in 1..60_000 {
+        // From line 20,001 on the chunks fail at once, and the lower of them later than the higher.
+        let title = if id > 20_000 && (id % 10_000 == 9_999 || id > 50_000) { "5" } else { "\"x\"" };
+        _ = writeln!(lines, "{{\"id\":{id},\"title\":{title}}}{}", " ".repeat(100));
+    }
+    for _ in 0..3 {
+        let scene = Scene::new();
+        scene.file("movies.jsonl", &lines);
+        let ran = scene.run(&["publish", "movies.jsonl", "--type", "Movie", "--schema", request]);
+        check(ran, 2, &["line 29999: Movie.title"]);
+        assert_eq!(scene.versions(), "[]\n");
     }
 }
 
@@ -140,7 +162,7 @@ fn a_place_that_is_no_store_is_refused() {
         run_in(&scene.path("."), &arguments, None, b"")
     };
     check(publish(file.to_str().unwrap()), 1, &["file"]);
-    check(publish(file.join("below").to_str().unwrap()), 1, &["below"]);
+    check(publish(file.join("below").to_str().unwrap()), 1, &["file", "create folder"]);
     check(publish(scene.path("folder").to_str().unwrap()), 2, &["not empty", "precious.txt"]);
     check(publish("s3://bucket/x"), 2, &["s3://bucket/x"]);
     assert_eq!(std::fs::read(&file).unwrap(), b"x");

@@ -11,9 +11,9 @@ const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/debi
 /// What an export leaves out.
 fn without_nulls(value: Value) -> Value {
     match value {
-        Value::Object(members) => {
-            Value::Object(members.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, without_nulls(v))).collect())
-        }
+        Value::Object(members) => Value::Object(
+            members.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, without_nulls(v))).collect(),
+        ),
         Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
         other => other,
     }
@@ -30,7 +30,8 @@ fn round_trip(lines: &str) {
 
 fn file_round_trip(path: &Path) {
     let scene = Scene::new();
-    let published = scene.run(&["publish", path.to_str().unwrap(), "--type", "Package", "--key", "package", "--json"]).ok();
+    let published =
+        scene.run(&["publish", path.to_str().unwrap(), "--type", "Package", "--key", "package", "--json"]).ok();
     let text = String::from_utf8(zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap()).unwrap();
     let mut expected = json_lines(&text);
     expected.sort_by(|a, b| a["package"].as_str().cmp(&b["package"].as_str()));
@@ -110,7 +111,9 @@ fn numbers_at_their_limits_are_exact() {
 #[test]
 fn composite_keys_stand_in_their_order_and_are_found() {
     let scene = Scene::new();
-    scene.publish_with("{\"a\":10,\"b\":\"x\"}\n{\"a\":9,\"b\":\"y\"}\n{\"a\":9,\"b\":\"x\"}\n", &["--key", "a,b"]).ok();
+    scene
+        .publish_with("{\"a\":10,\"b\":\"x\"}\n{\"a\":9,\"b\":\"y\"}\n{\"a\":9,\"b\":\"x\"}\n", &["--key", "a,b"])
+        .ok();
     let expected = [json!({"a":9,"b":"x"}), json!({"a":9,"b":"y"}), json!({"a":10,"b":"x"})];
     assert_eq!(scene.export("Thing"), expected);
     assert_eq!(scene.run(&["get", "Thing", "9", "y"]).ok(), "{\"a\":9,\"b\":\"y\"}\n");
@@ -134,7 +137,9 @@ fn the_same_lines_again_are_unchanged_in_any_order() {
     let scene = Scene::new();
     scene.publish("{\"id\":1,\"t\":\"a\"}\n{\"id\":2,\"t\":\"b\"}\n").ok();
     let before = scene.versions();
-    assert!(scene.publish("{\"id\":2,\"t\":\"b\"}\n{\"id\":1,\"t\":\"a\"}\n").ok().starts_with("unchanged: version 1 "));
+    assert!(
+        scene.publish("{\"id\":2,\"t\":\"b\"}\n{\"id\":1,\"t\":\"a\"}\n").ok().starts_with("unchanged: version 1 ")
+    );
     // The key is that of the dataset.
     assert!(scene.publish_with("{\"id\":1,\"t\":\"a\"}\n{\"id\":2,\"t\":\"b\"}\n", &[]).ok().starts_with("unchanged"));
     assert_eq!(scene.versions(), before);

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use kapok_blobstore::{CommitOutcome, Store, fresh_token};
+use kapok_core::manifest::Manifest;
+
 use crate::program::Scene;
 
 fn scene() -> Scene {
@@ -100,4 +103,51 @@ fn every_problem_is_told_in_json_too() {
     let findings: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(findings["ok"], serde_json::json!(false));
     assert_eq!(findings["problems"].as_array().unwrap().len(), 2, "{findings}");
+}
+
+/// Commits a second version whose files are whole, but whose manifest is wrong.
+#[track_caller]
+fn found_in_manifest(damage: impl FnOnce(&mut Manifest), expected: &str) {
+    let scene = scene();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Store::open_for_writing(scene.store().to_str().unwrap()).await.unwrap();
+        let mut manifest = store.read_manifest(1).await.unwrap();
+        (manifest.version, manifest.parent, manifest.writer_token) = (2, Some(1), fresh_token());
+        damage(&mut manifest);
+        assert_eq!(store.commit_manifest(&manifest).await.unwrap(), CommitOutcome::Committed);
+    });
+    for arguments in [&["verify"][..], &["verify", "--version", "2"]] {
+        let refused = scene.run(arguments).refused(1);
+        assert!(refused.contains("version 2") && refused.contains(expected), "{refused}");
+    }
+    scene.run(&["verify", "--version", "1"]).ok();
+}
+
+#[test]
+fn a_manifest_that_its_segments_belie_is_found() {
+    found_in_manifest(|manifest| manifest.record_types[0].rows = 3, "Thing: 3 rows, but its segments have 2");
+    found_in_manifest(|manifest| manifest.record_types[0].segments[0].first_key[7] ^= 1, "key");
+    found_in_manifest(|manifest| manifest.record_types[0].segments[0].extents[1].bytes -= 8, "expected=");
+    found_in_manifest(|manifest| manifest.record_types[0].segments[0].artifacts[0].bytes -= 8, "bytes");
+    found_in_manifest(|manifest| manifest.record_types[0].segments[0].rows = 1, "rows");
+}
+
+#[test]
+fn a_key_with_two_live_rows_is_found() {
+    found_in_manifest(
+        |manifest| {
+            let twice = manifest.record_types[0].segments[0].clone();
+            manifest.record_types[0].segments.push(twice);
+            manifest.record_types[0].rows *= 2;
+        },
+        "only live row",
+    );
+}
+
+#[test]
+fn a_version_that_is_announced_but_gone_is_found() {
+    let scene = scene();
+    std::fs::remove_file(scene.only_file("manifests")).unwrap();
+    assert!(scene.run(&["verify"]).refused(1).contains("says version 1, which is not there"));
 }

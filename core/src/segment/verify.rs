@@ -235,7 +235,7 @@ fn find_routes<'p>(scope: &'p Scope, conditions: &mut Vec<(usize, u16)>, out: &m
         }
     }
     for union in &scope.unions {
-        for (value, member) in (0..).zip(&union.members) {
+        for (value, member) in (0..=u16::MAX).zip(&union.members) {
             conditions.push((union.discriminant_at, value));
             find_routes(member, conditions, out);
             conditions.pop();
@@ -243,7 +243,7 @@ fn find_routes<'p>(scope: &'p Scope, conditions: &mut Vec<(usize, u16)>, out: &m
     }
 }
 
-impl<'t> Column<'t> {
+impl Column<'_> {
     /// Calls a function with each row where the field is active and not null: the row, the word of its pointer, the
     /// pointer.
     fn for_each_pointer(&self, mut f: impl FnMut(u32, u32, u64) -> Result<()>) -> Result<()> {

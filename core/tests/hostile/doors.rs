@@ -21,11 +21,8 @@ impl<'v> Doors<'v> {
 
     /// Reads a field of each record, by iteration and one by one, which must agree.
     fn field<T: FieldValue<'v>>(&mut self, path: &str, mut look: impl FnMut(T) -> u32) {
-        let field = match self.view.field::<T>(path) {
-            Ok(field) => field,
-            // A hostile schema may have no such field.
-            Err(_) => return,
-        };
+        // A hostile schema may have no such field.
+        let Ok(field) = self.view.field::<T>(path) else { return };
         let mut folded = 0;
         field.iter().for_each(|value| folded += u32::from(value.is_err()));
         let ordinals = self.view.table(path.split('.').next().unwrap_or_default()).unwrap().ordinals();
@@ -114,6 +111,7 @@ fn items<'v, T: kapok_core::field::Element<'v>>(list: List<'v, T>) -> u32 {
     list.iter().take(ITEMS).map(failed).sum()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "to be mapped with")]
 fn failed<T, E>(result: std::result::Result<T, E>) -> u32 {
     u32::from(result.is_err())
 }

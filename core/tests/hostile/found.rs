@@ -71,7 +71,9 @@ fn walk(view: &View) -> Vec<Fault> {
     let errors = printed.err().map(|e| e.downcast::<kapok_core::Error>().unwrap()).into_iter().chain(compared.err());
     errors
         .map(|error| match error.fault() {
-            Fault::Budget { record_type, budget } => Fault::Budget { record_type: record_type.clone(), budget: *budget },
+            Fault::Budget { record_type, budget } => {
+                Fault::Budget { record_type: record_type.clone(), budget: *budget }
+            }
             Fault::Limit { limit, allowed, needed, .. } => {
                 Fault::Limit { subject: String::new(), limit, allowed: *allowed, needed: *needed }
             }
@@ -123,7 +125,7 @@ fn a_cycle_is_refused_by_verify_and_ended_by_depth_elsewhere() {
     let first = subject.extent("tree") + 2;
     let last = first + 5 * 18;
     let back = (first as i64 - (last + 4) as i64 - 1) as i32;
-    let children = subject.get(last + 2);
+    let children = subject.get(first + 2);
     subject.set(last + 4, children & !0xffff_fffc | u64::from((back << 2).cast_unsigned()));
     let error = subject.verify().unwrap_err().to_string();
     assert!(error.contains("nested at most 64 deep in tree"), "{error}");
@@ -205,10 +207,7 @@ fn hostile_encoding(types: Vec<StructType>) -> kapok_core::Error {
 fn a_schema_whose_group_is_larger_than_its_struct_is_refused() {
     let id = FieldType::slot("id", 0, 0, Type::Int64);
     for inner in [FieldType::slot("far", 1, 7, Type::Int64), FieldType::slot("far", 1, 7, Type::Text)] {
-        let types = vec![
-            group(1, (1, 1), vec![id.clone(), group_field("g", 2)]),
-            group(2, (9, 9), vec![inner]),
-        ];
+        let types = vec![group(1, (1, 1), vec![id.clone(), group_field("g", 2)]), group(2, (9, 9), vec![inner])];
         let error = hostile_encoding(types).to_string();
         assert!(error.contains("beyond its sections"), "{error}");
     }

@@ -9,7 +9,7 @@
     clippy::cast_precision_loss,
     reason = "random values"
 )]
-#![allow(clippy::cast_possible_wrap, dead_code, reason = "random values; shared with other tests")]
+#![allow(clippy::cast_possible_wrap, clippy::needless_for_each, dead_code, reason = "shared with other tests")]
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -24,6 +24,7 @@ mod manifests;
 mod mutation;
 #[path = "../random/kinds.rs"]
 mod random;
+mod refusals;
 mod segments;
 
 use random::Random;

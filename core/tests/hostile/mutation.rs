@@ -61,10 +61,10 @@ fn with_word(bytes: &mut [u8], r: &mut Random, f: impl Fn(u64, &mut Random) -> u
 
 fn swap_words(bytes: &mut [u8], r: &mut Random) {
     if bytes.len() >= 8 {
-        let (a, b) = (r.below(bytes.len() / 8), r.below(bytes.len() / 8));
-        let (x, y) = (word(bytes, a), word(bytes, b));
-        set_word(bytes, a, y);
-        set_word(bytes, b, x);
+        let (left, right) = (r.below(bytes.len() / 8), r.below(bytes.len() / 8));
+        let (old_left, old_right) = (word(bytes, left), word(bytes, right));
+        set_word(bytes, left, old_right);
+        set_word(bytes, right, old_left);
     }
 }
 

@@ -301,7 +301,11 @@ impl Kinds {
                     Contact::Phone(phone) => contact.set_phone(*phone),
                 }
             }
-            13 => self.voids.iter().for_each(|count| drop(root.reborrow().init_voids(*count))),
+            13 => {
+                if let Some(count) = self.voids {
+                    root.reborrow().init_voids(count);
+                }
+            }
             14 => self.flags.iter().for_each(|flags| root.set_bools(&flags[..]).expect("bools")),
             15 => self.write_lists(root),
             16 => self.write_pointers(root),
@@ -330,7 +334,7 @@ impl Kinds {
             root.set_f64s(&list.iter().map(|n| f64::from_bits(*n)).collect::<Vec<_>>()[..]).expect("f64s");
         }
         if let Some(list) = colours {
-            let colour = |n: &u64| if n % 2 == 0 { Colour::Red } else { Colour::Blue };
+            let colour = |n: &u64| if n.is_multiple_of(2) { Colour::Red } else { Colour::Blue };
             root.set_colours(&list.iter().map(colour).collect::<Vec<_>>()[..]).expect("colours");
         }
     }

@@ -7,8 +7,8 @@ use super::depth::{depth_of, too_deep};
 use super::structs::{Active, StructCheck};
 use super::{Blob, Column};
 use crate::error::Result;
-use crate::segment::plan::{StructPlan, Target};
 use crate::segment::copy::DEPTH_MAX;
+use crate::segment::plan::{StructPlan, Target};
 use crate::segment::stage::Sharing;
 use crate::words::{ElementSize, StructRef};
 

@@ -48,14 +48,13 @@ impl<'p> StructCheck<'p> {
         from: StructRef<'_>,
         scratch: &'s mut Active<'p>,
     ) -> Result<&'s [&'p PointerPlan]> {
-        let active = match &self.fixed {
-            Some(fixed) => fixed,
-            None => {
-                scratch.restart(self.plan);
-                self.choose(blob, at, &self.plan.scope, from, scratch)?;
-                scratch.pointers.sort_by_key(|pointer| pointer.slot);
-                scratch
-            }
+        let active = if let Some(fixed) = &self.fixed {
+            fixed
+        } else {
+            scratch.restart(self.plan);
+            self.choose(blob, at, &self.plan.scope, from, scratch)?;
+            scratch.pointers.sort_by_key(|pointer| pointer.slot);
+            scratch
         };
         for (index, (word, owned)) in (0..).zip(from.data().chunks_exact(8).zip(&active.bits)) {
             let mut bytes = [0; 8];

@@ -9,7 +9,8 @@ impl Column<'_> {
     pub(super) fn verify_vectors(&self) -> Result<()> {
         let Some(plan) = self.plan.vector else { return Ok(()) };
         let words = self.words();
-        let stride = self.extent.map_or(0, |extent| extent.stride / WORD as u32);
+        // In words, as everything here.
+        let stride = self.extent.map_or(0, |extent| extent.stride / 8);
         if let Some(extent) = self.extent
             && u64::from(stride) * WORD as u64 * u64::from(self.segment.rows()) != extent.bytes
         {

@@ -1,0 +1,55 @@
+//! How is a key compared that is one integer, with nothing left to decide per row?
+
+use super::{KeyKind, KeySpec};
+use crate::words::WORD;
+
+/// The place of a key that is one integer or enum, within the data section's word that holds it.
+#[derive(Clone, Copy, Debug)]
+pub struct IntegerKey {
+    word: u32,
+    shift: u32,
+    mask: u64,
+    /// Added to a value to get its number: half the range of signed integers.
+    bias: u64,
+    default: u64,
+}
+
+impl KeySpec {
+    /// The key's place, where it is one integer or enum.
+    pub fn integer(&self) -> Option<IntegerKey> {
+        let [part] = self.parts.as_slice() else { return None };
+        let (bits, signed) = match part.kind {
+            KeyKind::Unsigned(bytes) => (u32::from(bytes) * 8, false),
+            KeyKind::Signed(bytes) => (u32::from(bytes) * 8, true),
+            KeyKind::Bool | KeyKind::Text | KeyKind::Data => return None,
+        };
+        Some(IntegerKey {
+            word: part.offset / 8,
+            shift: part.offset % 8 * 8,
+            mask: u64::MAX >> (64 - bits),
+            bias: if signed { 1 << (bits - 1) } else { 0 },
+            default: part.default,
+        })
+    }
+}
+
+impl IntegerKey {
+    /// Byte of the data section at which the word begins. A shorter data section, of an older row, has the default.
+    #[inline]
+    pub fn word_at(self) -> usize {
+        self.word as usize * WORD
+    }
+
+    /// What [`KeySpec::row_number`] gives for the row that has this word.
+    #[inline]
+    pub fn number_in(self, word: u64) -> u64 {
+        (word >> self.shift & self.mask) ^ self.default ^ self.bias
+    }
+
+    /// What [`KeySpec::encode_number`] gives for an integer; `None` where it does not fit the field.
+    #[inline]
+    pub fn encode(self, value: i128) -> Option<u64> {
+        let number = u64::try_from(value.checked_add(i128::from(self.bias))?).ok()?;
+        (number & !self.mask == 0).then_some(number)
+    }
+}
