@@ -313,7 +313,9 @@ def check(arguments):
     keys = arguments.key.split(",")
     given = read_lines(arguments.lines)
     exported = [json.loads(line) for line in run(kapok, "export", "--store", store, record_type).splitlines()]
-    key_of = lambda record: tuple(record[key] for key in keys)
+
+    def key_of(record):
+        return tuple(record[key] for key in keys)
 
     # 1. The lines and the export.
     if len(exported) != len(given):

@@ -11,7 +11,7 @@ use kapok_core::view::{Ordinal, Table, TableSegment};
 use kapok_core::words::WORD;
 use kapok_core::{Error, Result};
 
-use crate::unique::{self, UniqueIndex};
+use crate::unique::{self, Guess, UniqueIndex};
 
 /// Finds records of one type by primary key.
 ///
@@ -22,6 +22,8 @@ pub struct Lookup<'v> {
     accesses: &'v [Access],
     /// `None` where the key is not one integer.
     integer: Option<IntegerKey>,
+    /// Length of every encoded key; 0 where it varies.
+    key_bytes: u8,
 }
 
 /// How the keys of one segment are found.
@@ -34,22 +36,25 @@ pub(crate) struct Access {
     /// Numbers of the two, for keys of fixed length.
     first_number: u64,
     last_number: u64,
-    /// `None` where the key is not one integer, or these rows are too old to have it.
+    /// `None` where the key is not one integer, these rows are too old to have it, or there is no index.
     integers: Option<IntegerColumn>,
+    all_live: bool,
 }
 
-/// A key that is one integer, in the rows of one segment.
+/// Keys that are one integer, in the rows of one segment, and their index.
 #[derive(Debug)]
 struct IntegerColumn {
     key: IntegerKey,
     /// From the first row's word on.
     bytes: Bytes,
     stride: usize,
+    index: UniqueIndex,
 }
 
 impl<'v> Lookup<'v> {
     pub(crate) fn new(table: &'v Table, accesses: &'v [Access]) -> Self {
-        Self { table, accesses, integer: table.key().integer() }
+        let key = table.key();
+        Self { table, accesses, integer: key.integer(), key_bytes: key.fixed_bytes().unwrap_or(0) }
     }
 
     /// The table that is searched.
@@ -106,56 +111,54 @@ impl<'v> Lookup<'v> {
         }
     }
 
-    /// Places of segments, segments, and how their keys are found: newest first, where what is asked for most may be.
-    #[inline]
-    fn newest_first(&self) -> impl Iterator<Item = (u32, &'v TableSegment, &'v Access)> {
-        self.table.segments().iter().zip(self.accesses).enumerate().rev().map(|(place, (source, access))| {
-            #[expect(clippy::cast_possible_truncation, reason = "a manifest's list has less than 2^29 elements")]
-            let place = place as u32;
-            (place, source, access)
-        })
-    }
-
     #[inline]
     fn find_number(&self, number: u64) -> Result<Option<Ordinal>> {
-        let hash = unique::hash_number(number, self.table.key().fixed_bytes().unwrap_or_default());
-        for (place, source, access) in self.newest_first() {
+        let hash = unique::hash_number(number, self.key_bytes);
+        let mut place = self.accesses.len();
+        // Newest first, where what is asked for most may be.
+        while let Some(access) = place.checked_sub(1).and_then(|last| self.accesses.get(last)) {
+            place -= 1;
             if number < access.first_number || number > access.last_number {
                 continue;
             }
-            let found = match (&access.index, &access.integers) {
-                (Some(index), Some(integers)) => index.probe(hash, |row| Ok(integers.get(row) == Some(number))),
-                (index, _) => self.find_number_in(source.segment(), index.as_ref(), hash, number),
+            let guess = access.integers.as_ref().map_or(Guess::Unclear, |integers| integers.guess(hash, number));
+            let row = match guess {
+                Guess::Row(row) => row,
+                Guess::Absent => continue,
+                Guess::Unclear => match self.find_number_in(place, hash, number)? {
+                    Some(row) => row,
+                    None => continue,
+                },
             };
-            if let Some(row) = found?
-                && source.is_live(row)
-            {
-                return Ok(Some(Ordinal { segment: place, row }));
+            if access.all_live || self.is_live(place, row) {
+                return Ok(Some(ordinal(place, row)));
             }
         }
         Ok(None)
     }
 
-    /// Where keys have several parts, or there is no index.
+    fn is_live(&self, place: usize, row: u32) -> bool {
+        self.table.segments().get(place).is_some_and(|source| source.is_live(row))
+    }
+
+    /// Where keys have several parts, there is no index, or its home group does not tell.
     #[inline(never)]
-    fn find_number_in(
-        &self,
-        segment: &Segment,
-        index: Option<&UniqueIndex>,
-        hash: u64,
-        number: u64,
-    ) -> Result<Option<u32>> {
-        let number_of = |row| unique::expect_row(segment, row).map(|row| self.table.key().row_number(row));
-        match index {
+    fn find_number_in(&self, place: usize, hash: u64, number: u64) -> Result<Option<u32>> {
+        let (Some(source), Some(access)) = (self.table.segments().get(place), self.accesses.get(place)) else {
+            return Ok(None);
+        };
+        let key = self.table.key();
+        let number_of = |row| unique::expect_row(source.segment(), row).map(|row| key.row_number(row));
+        match &access.index {
             Some(index) => index.probe(hash, |row| Ok(number_of(row)? == number)),
-            None => bisect(segment, |row| Ok(number_of(row)?.cmp(&number))),
+            None => bisect(source.segment(), |row| Ok(number_of(row)?.cmp(&number))),
         }
     }
 
     fn find_bytes(&self, encoded: &[u8]) -> Result<Option<Ordinal>> {
         let key = self.table.key();
         let hash = unique::hash(encoded);
-        for (place, source, access) in self.newest_first() {
+        for (place, (source, access)) in self.table.segments().iter().zip(self.accesses).enumerate().rev() {
             if encoded < access.first_key.as_slice() || encoded > access.last_key.as_slice() {
                 continue;
             }
@@ -176,7 +179,7 @@ impl<'v> Lookup<'v> {
             if let Some(row) = found
                 && source.is_live(row)
             {
-                return Ok(Some(Ordinal { segment: place, row }));
+                return Ok(Some(ordinal(place, row)));
             }
         }
         Ok(None)
@@ -201,6 +204,12 @@ impl<'v> Lookup<'v> {
     }
 }
 
+#[inline]
+fn ordinal(place: usize, row: u32) -> Ordinal {
+    #[expect(clippy::cast_possible_truncation, reason = "a manifest's list has less than 2^29 elements")]
+    Ordinal { segment: place as u32, row }
+}
+
 /// The row for which `compare` finds its key equal, among rows in key order.
 fn bisect(segment: &Segment, mut compare: impl FnMut(u32) -> Result<Ordering>) -> Result<Option<u32>> {
     let (mut low, mut high) = (0, segment.rows());
@@ -216,7 +225,8 @@ fn bisect(segment: &Segment, mut compare: impl FnMut(u32) -> Result<Ordering>) -
 }
 
 impl Access {
-    pub(crate) fn open(key: &KeySpec, entry: &SegmentEntry, segment: &Segment, blobs: &Blobs) -> Result<Self> {
+    pub(crate) fn open(key: &KeySpec, entry: &SegmentEntry, source: &TableSegment, blobs: &Blobs) -> Result<Self> {
+        let segment = source.segment();
         let misfit = |bound: &[u8]| key.fixed_bytes().is_some_and(|len| len as usize != bound.len());
         if entry.rows > 0 && (misfit(&entry.first_key) || misfit(&entry.last_key) || entry.first_key > entry.last_key) {
             let found = format!("{:02x?} and {:02x?}", entry.first_key, entry.last_key);
@@ -237,8 +247,9 @@ impl Access {
         };
         let numbers = (key.number(&entry.first_key), key.number(&entry.last_key));
         let (first_key, last_key) = (entry.first_key.clone(), entry.last_key.clone());
-        let integers = key.integer().and_then(|key| IntegerColumn::new(key, segment));
-        Ok(Self { index, first_key, last_key, first_number: numbers.0, last_number: numbers.1, integers })
+        let integers = key.integer().zip(index.clone()).and_then(|(key, index)| IntegerColumn::new(key, segment, index));
+        let all_live = source.dead().is_none();
+        Ok(Self { index, first_key, last_key, first_number: numbers.0, last_number: numbers.1, integers, all_live })
     }
 
     fn verify(&self, key: &KeySpec, segment: &Segment) -> Result<()> {
@@ -260,18 +271,27 @@ impl Access {
 }
 
 impl IntegerColumn {
-    fn new(key: IntegerKey, segment: &Segment) -> Option<Self> {
+    fn new(key: IntegerKey, segment: &Segment, index: UniqueIndex) -> Option<Self> {
         let (data_words, _) = segment.row_sizes();
         if key.word_at() + WORD > usize::from(data_words) * WORD || segment.rows() == 0 {
             return None;
         }
         let start = HEADER_BYTES + segment.rows_at() + key.word_at();
-        Some(Self { key, bytes: segment.bytes().slice(start..), stride: segment.stride() })
+        Some(Self { key, bytes: segment.bytes().slice(start..), stride: segment.stride(), index })
+    }
+
+    /// [`UniqueIndex::guess`], with the row's key compared.
+    #[inline]
+    fn guess(&self, hash: u64, number: u64) -> Guess {
+        match self.index.guess(hash) {
+            Guess::Row(row) if self.number(row) != Some(number) => Guess::Unclear,
+            guess => guess,
+        }
     }
 
     /// The number of a row's key.
     #[inline]
-    fn get(&self, row: u32) -> Option<u64> {
+    fn number(&self, row: u32) -> Option<u64> {
         let word = self.bytes.get(row as usize * self.stride..)?.first_chunk()?;
         Some(self.key.number_in(u64::from_le_bytes(*word)))
     }

@@ -97,6 +97,17 @@ pub fn build(key: &KeySpec, segment: &Segment) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// Where a key may stand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Guess {
+    /// There, if anywhere, as a rule: the row's key tells. If that is another, [`UniqueIndex::probe`] knows.
+    Row(u32),
+    /// Nowhere.
+    Absent,
+    /// [`UniqueIndex::probe`] knows.
+    Unclear,
+}
+
 /// Slots in the making.
 struct Table<'s> {
     slots: &'s mut [[u8; SLOT_BYTES]],
@@ -178,59 +189,50 @@ impl UniqueIndex {
         })
     }
 
-    /// The first row for which `has_key` holds, of those whose keys may have a hash.
-    #[inline]
+    /// The row for which `has_key` holds, of those whose keys may have a hash.
     pub(crate) fn probe(&self, hash: u64, has_key: impl Fn(u32) -> Result<bool>) -> Result<Option<u32>> {
+        match self.guess(hash) {
+            Guess::Absent => return Ok(None),
+            Guess::Row(row) if has_key(row)? => return Ok(Some(row)),
+            Guess::Row(_) | Guess::Unclear => {}
+        }
         let groups = self.groups();
         let tag = tag(hash, self.row_mask);
-        let mut at = home(hash, groups.len());
-        // Each group once: foreign bytes may have no empty slot.
-        for _ in 0..groups.len() {
-            let Some(group) = groups.get(at) else { break };
-            let guess = rows_of(group, self.row_mask, tag);
-            if guess != 0 {
-                // Of one row, as a rule. A row that has the key is right whatever it was made from.
-                if guess <= self.rows && has_key(guess - 1)? {
-                    return Ok(Some(guess - 1));
-                }
-                if let Some(row) = self.search_group(at, group, tag, &has_key)? {
-                    return Ok(Some(row));
+        let (before, after) = groups.split_at_checked(home(hash, groups.len())).unwrap_or_default();
+        // Each group once, round the end: foreign bytes may have no empty slot.
+        for group in after.iter().chain(before) {
+            if rows_of(group, self.row_mask, tag) != 0 {
+                for slot in group {
+                    let slot = u32::from_le_bytes(*slot);
+                    if slot & !self.row_mask == tag && slot & self.row_mask != 0 {
+                        let row = (slot & self.row_mask) - 1;
+                        if row >= self.rows {
+                            return Err(self.stray_slot(slot));
+                        }
+                        if has_key(row)? {
+                            return Ok(Some(row));
+                        }
+                    }
                 }
             }
-            // Groups fill from the front.
-            if group[GROUP - 1] == [0; SLOT_BYTES] {
+            if is_last(group) {
                 return Ok(None);
-            }
-            at += 1;
-            if at == groups.len() {
-                at = 0;
             }
         }
         Err(self.without_empty_slot())
     }
 
-    /// Asks each row of a group that has a fingerprint.
-    #[cold]
-    fn search_group(
-        &self,
-        at: usize,
-        group: &Group,
-        tag: u32,
-        has_key: impl Fn(u32) -> Result<bool>,
-    ) -> Result<Option<u32>> {
-        for (place, slot) in group.iter().enumerate() {
-            let slot = u32::from_le_bytes(*slot);
-            if slot != 0 && slot & !self.row_mask == tag {
-                let row = (slot & self.row_mask).wrapping_sub(1);
-                if row >= self.rows {
-                    return Err(self.stray_slot(at * GROUP + place, slot));
-                }
-                if has_key(row)? {
-                    return Ok(Some(row));
-                }
-            }
+    /// What the home group says of a hash: one cache line, and next to no branches.
+    #[inline]
+    pub(crate) fn guess(&self, hash: u64) -> Guess {
+        let groups = self.groups();
+        let Some(group) = groups.get(home(hash, groups.len())) else { return Guess::Unclear };
+        match rows_of(group, self.row_mask, tag(hash, self.row_mask)) {
+            0 if is_last(group) => Guess::Absent,
+            0 => Guess::Unclear,
+            row if row <= self.rows => Guess::Row(row - 1),
+            _ => Guess::Unclear,
         }
-        Ok(None)
     }
 
     /// Checks all of it against its segment: every row is found at its own key, and no slot holds anything else.
@@ -239,12 +241,12 @@ impl UniqueIndex {
     /// `Corrupt` where that is not so.
     pub fn verify(&self, key: &KeySpec, segment: &Segment) -> Result<()> {
         let mut used = 0_u32;
-        for (at, slot) in self.slots().iter().enumerate() {
+        for slot in self.slots() {
             let slot = u32::from_le_bytes(*slot);
             if slot != 0 {
                 used += 1;
                 if (slot & self.row_mask).wrapping_sub(1) >= self.rows || used > self.rows {
-                    return Err(self.stray_slot(at, slot));
+                    return Err(self.stray_slot(slot));
                 }
             }
         }
@@ -273,7 +275,8 @@ impl UniqueIndex {
     }
 
     #[cold]
-    fn stray_slot(&self, at: usize, slot: u32) -> Error {
+    fn stray_slot(&self, slot: u32) -> Error {
+        let at = self.slots().iter().position(|other| *other == slot.to_le_bytes()).unwrap_or_default();
         let found = format!("slot {slot:#010x}, row {}", i64::from(slot & self.row_mask) - 1);
         Error::corrupt(&*self.name, slot_offset(at), format!("a slot of one of {} rows, each once", self.rows), found)
     }
@@ -290,10 +293,16 @@ impl UniqueIndex {
 fn rows_of(group: &Group, row_mask: u32, tag: u32) -> u32 {
     let mut out = 0;
     for slot in group {
-        let rest = u32::from_le_bytes(*slot) ^ tag;
-        out |= if rest & !row_mask == 0 { rest } else { 0 };
+        let slot = u32::from_le_bytes(*slot);
+        out |= if slot & !row_mask == tag { slot } else { 0 };
     }
-    out
+    out & row_mask
+}
+
+/// Whether a search ends in a group, since it has an empty slot: groups fill from the front.
+#[inline]
+fn is_last(group: &Group) -> bool {
+    group[GROUP - 1] == [0; SLOT_BYTES]
 }
 
 /// Hash of an encoded key.

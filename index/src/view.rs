@@ -33,7 +33,7 @@ impl View {
         for table in view.tables() {
             let entries = &manifest.expect_record_type(table.name())?.segments;
             let segments = entries.iter().zip(table.segments());
-            let open = segments.map(|(entry, source)| Access::open(table.key(), entry, source.segment(), blobs));
+            let open = segments.map(|(entry, source)| Access::open(table.key(), entry, source, blobs));
             accesses.push(open.collect::<Result<_>>()?);
         }
         Ok(Self { view, accesses })

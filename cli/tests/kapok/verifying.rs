@@ -119,14 +119,14 @@ fn found_in_manifest(damage: impl FnOnce(&mut Manifest), expected: &str) {
     });
     for arguments in [&["verify"][..], &["verify", "--version", "2"]] {
         let refused = scene.run(arguments).refused(1);
-        assert!(refused.contains("version 2") && refused.contains(expected), "{refused}");
+        assert!(refused.contains(expected), "{refused}");
     }
     scene.run(&["verify", "--version", "1"]).ok();
 }
 
 #[test]
 fn a_manifest_that_its_segments_belie_is_found() {
-    found_in_manifest(|manifest| manifest.record_types[0].rows = 3, "Thing: 3 rows, but its segments have 2");
+    found_in_manifest(|manifest| manifest.record_types[0].rows = 3, "as many rows as the segments");
     found_in_manifest(|manifest| manifest.record_types[0].segments[0].first_key[7] ^= 1, "key");
     found_in_manifest(|manifest| manifest.record_types[0].segments[0].extents[1].bytes -= 8, "expected=");
     found_in_manifest(|manifest| manifest.record_types[0].segments[0].artifacts[0].bytes -= 8, "bytes");

@@ -11,7 +11,8 @@ pub struct IntegerKey {
     mask: u64,
     /// Added to a value to get its number: half the range of signed integers.
     bias: u64,
-    default: u64,
+    /// What stored bits are XORed with to get a number: the field's default, and the sign bit of signed integers.
+    flip: u64,
 }
 
 impl KeySpec {
@@ -23,12 +24,13 @@ impl KeySpec {
             KeyKind::Signed(bytes) => (u32::from(bytes) * 8, true),
             KeyKind::Bool | KeyKind::Text | KeyKind::Data => return None,
         };
+        let bias = if signed { 1 << (bits - 1) } else { 0 };
         Some(IntegerKey {
             word: part.offset / 8,
             shift: part.offset % 8 * 8,
             mask: u64::MAX >> (64 - bits),
-            bias: if signed { 1 << (bits - 1) } else { 0 },
-            default: part.default,
+            bias,
+            flip: part.default ^ bias,
         })
     }
 }
@@ -43,7 +45,7 @@ impl IntegerKey {
     /// What [`KeySpec::row_number`] gives for the row that has this word.
     #[inline]
     pub fn number_in(self, word: u64) -> u64 {
-        (word >> self.shift & self.mask) ^ self.default ^ self.bias
+        (word >> self.shift & self.mask) ^ self.flip
     }
 
     /// What [`KeySpec::encode_number`] gives for an integer; `None` where it does not fit the field.

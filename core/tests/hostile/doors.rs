@@ -4,6 +4,7 @@ use kapok_core::field::{FieldValue, List};
 use kapok_core::record::{Budget, Record};
 use kapok_core::view::{Table, View};
 use kapok_core::{Fault, Result};
+use serde::de::IgnoredAny;
 
 /// Elements that are looked at of one list.
 const ITEMS: usize = 200;
@@ -95,8 +96,9 @@ impl<'v> Doors<'v> {
             if let Err(error) = record.write_json(&mut json, &mut Budget::new(20_000)) {
                 // Too large or too deep to print is no fault of the bytes' form.
                 let error = error.downcast::<kapok_core::Error>().unwrap();
-                self.errors += u32::from(!matches!(error.fault(), Fault::Budget { .. } | Fault::Limit { .. }));
+                self.errors += unless_too_large(Err::<(), _>(error));
             }
+            self.errors += unless_too_large(record.deserialize_within::<IgnoredAny>(&mut Budget::new(20_000)));
             self.errors += equal(&record, &record, Some(true));
             if let Some(last) = last {
                 self.errors += equal(&last, &record, None);
@@ -123,6 +125,10 @@ fn equal(a: &Record<'_>, b: &Record<'_>, expected: Option<bool>) -> u32 {
             assert!(expected.is_none_or(|expected| expected == equal));
             0
         }
-        Err(error) => u32::from(!matches!(error.fault(), Fault::Budget { .. } | Fault::Limit { .. })),
+        Err(error) => unless_too_large(Err::<(), _>(error)),
     }
+}
+
+fn unless_too_large<T>(result: Result<T>) -> u32 {
+    result.map_or_else(|error| u32::from(!matches!(error.fault(), Fault::Budget { .. } | Fault::Limit { .. })), |_| 0)
 }

@@ -15,7 +15,8 @@ use kapok_schemas::kinds_capnp::kinds;
 
 use crate::dataset::{add, encoding, entry, manifest, seal};
 use crate::random::{Kinds, Tree};
-use crate::segments::{movies, read};
+use crate::reading::read;
+use crate::segments::movies;
 
 /// A sealed record, to be changed by hand.
 struct Subject {

@@ -24,6 +24,7 @@ mod manifests;
 mod mutation;
 #[path = "../random/kinds.rs"]
 mod random;
+mod reading;
 mod refusals;
 mod segments;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kapok_core::blobs::{Blob, Blobs};
 use kapok_core::manifest::{Artifact, Changes, Ingredient, Manifest, Tombstones};
+use kapok_core::schema::RecordDeclaration;
 use kapok_core::segment::{Encoding, Sharing, Stage};
 use kapok_core::view::View;
 use roaring::RoaringBitmap;
@@ -12,7 +13,8 @@ use roaring::RoaringBitmap;
 use crate::dataset::{entry, manifest};
 use crate::mutation::mutate;
 use crate::random::Random;
-use crate::segments::{kinds, movies, read};
+use crate::reading::read;
+use crate::segments::{kinds, movies};
 use crate::{Tally, run};
 
 fn rows(rows: &[u32]) -> Vec<u8> {
@@ -60,6 +62,15 @@ fn case(source: &[u8], blobs: &Blobs, r: &mut Random, tally: &mut Tally) {
     // What a producer does that carries it over.
     let again = manifest.encode().and_then(|bytes| Manifest::decode("again", &Bytes::from(bytes)));
     tally.count_result(&again, "encoded again", "not encoded again");
+    let schema = &manifest.schema;
+    let declared = manifest.record_types.iter();
+    let declared: Vec<_> =
+        declared.map(|ty| RecordDeclaration { name: &ty.name, type_id: ty.type_id, key: &ty.key }).collect();
+    tally.count_result(&schema.to_idl(&declared), "printed", "not printed");
+    std::hint::black_box(schema.fingerprint().is_ok());
+    for ty in &declared {
+        std::hint::black_box(schema.check_readable_as(ty.type_id, schema, ty.type_id).is_ok());
+    }
     let view = View::open(Arc::clone(&manifest), blobs);
     tally.count_result(&view, "view", "no view");
     let Ok(view) = view else { return };

@@ -6,15 +6,15 @@ use bytes::Bytes;
 use kapok_core::blobs::{Blob, Blobs};
 use kapok_core::manifest::SegmentEntry;
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Sharing, Stage};
-use kapok_core::view::{Ordinal, View};
+use kapok_core::view::View;
 use kapok_schemas::kinds_capnp::kinds;
 use kapok_schemas::movies_capnp::movie;
 
 use crate::dataset::{add, encoding, entry, manifest, seal};
-use crate::doors::Doors;
-use crate::generated::Walk;
+
 use crate::mutation::mutate;
 use crate::random::{Kinds, Random, Tree};
+use crate::reading::read;
 use crate::{Tally, run};
 
 /// Segments to begin with, with their encodings.
@@ -77,9 +77,8 @@ fn case((encoding, source): &(Encoding, SealedSegment), sharing: Sharing, r: &mu
 /// Reads bytes that may be anything through every door.
 pub fn check(encoding: &Encoding, bytes: Vec<u8>, entry: SegmentEntry, tally: &mut Tally) {
     let bytes = Bytes::from(bytes);
-    let segment = match Segment::open("segment", bytes.clone(), entry.rows) {
-        Ok(segment) => segment,
-        Err(_) => return tally.count("refused on opening"),
+    let Ok(segment) = Segment::open("segment", bytes.clone(), entry.rows) else {
+        return tally.count("refused on opening");
     };
     let verified = encoding.verify(&segment, &entry);
     tally.count_result(&verified, "verified", "refused by verify");
@@ -92,38 +91,6 @@ pub fn check(encoding: &Encoding, bytes: Vec<u8>, entry: SegmentEntry, tally: &m
     let errors = read(&view);
     tally.count(if errors == 0 { "read" } else { "read with errors" });
     assert!(verified.is_err() || errors == 0, "what verify accepts must be readable: {errors} errors");
-}
-
-/// Every door; the number of values that could not be read.
-pub fn read(view: &View) -> u32 {
-    let mut walk = Walk::new(20_000);
-    if let Ok(records) = view.records::<movie::Owned>() {
-        match records.iter() {
-            Ok(iter) => iter.for_each(|movie| walk.movie(movie)),
-            Err(_) => walk.errors += 1,
-        }
-    }
-    if let Ok(records) = view.records::<kinds::Owned>() {
-        match records.iter() {
-            Ok(iter) => iter.for_each(|record| walk.kinds(record)),
-            Err(_) => walk.errors += 1,
-        }
-        // As many rows as the manifest says.
-        let rows = records.table().segments()[0].segment().rows();
-        assert!(records.get(Ordinal { segment: 0, row: rows }).is_err());
-        assert!(rows == 0 || records.get(Ordinal { segment: 0, row: rows - 1 }).is_ok());
-    }
-    let mut doors = Doors::new(view);
-    if view.table("Movie").is_ok() {
-        doors.movies();
-    }
-    if view.table("Kinds").is_ok() {
-        doors.kinds();
-    }
-    for table in view.tables() {
-        doors.dynamic(table);
-    }
-    walk.errors + doors.errors
 }
 
 fn lie(entry: &mut SegmentEntry, r: &mut Random) {

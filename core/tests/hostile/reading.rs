@@ -1,0 +1,40 @@
+//! Every door at once.
+
+use kapok_core::view::{Ordinal, View};
+use kapok_schemas::kinds_capnp::kinds;
+use kapok_schemas::movies_capnp::movie;
+
+use crate::doors::Doors;
+use crate::generated::Walk;
+
+/// Every door; the number of values that could not be read.
+pub fn read(view: &View) -> u32 {
+    let mut walk = Walk::new(20_000);
+    if let Ok(records) = view.records::<movie::Owned>() {
+        match records.iter() {
+            Ok(iter) => iter.for_each(|movie| walk.movie(movie)),
+            Err(_) => walk.errors += 1,
+        }
+    }
+    if let Ok(records) = view.records::<kinds::Owned>() {
+        match records.iter() {
+            Ok(iter) => iter.for_each(|record| walk.kinds(record)),
+            Err(_) => walk.errors += 1,
+        }
+        // As many rows as the manifest says.
+        let rows = records.table().segments()[0].segment().rows();
+        assert!(records.get(Ordinal { segment: 0, row: rows }).is_err());
+        assert!(rows == 0 || records.get(Ordinal { segment: 0, row: rows - 1 }).is_ok());
+    }
+    let mut doors = Doors::new(view);
+    if view.table("Movie").is_ok() {
+        doors.movies();
+    }
+    if view.table("Kinds").is_ok() {
+        doors.kinds();
+    }
+    for table in view.tables() {
+        doors.dynamic(table);
+    }
+    walk.errors + doors.errors
+}

@@ -1,0 +1,27 @@
+//! Any bytes as a manifest: decoded, encoded again, its schema compiled and printed.
+#![no_main]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kapok_core::blobs::Blobs;
+use kapok_core::manifest::Manifest;
+use kapok_core::schema::RecordDeclaration;
+use kapok_core::segment::{Encoding, Sharing};
+use kapok_core::view::View;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(manifest) = Manifest::decode("manifest", &Bytes::copy_from_slice(data)) else { return };
+    let _ = manifest.encode();
+    let _ = manifest.schema.fingerprint();
+    let declared = manifest.record_types.iter();
+    let declared: Vec<_> =
+        declared.map(|ty| RecordDeclaration { name: &ty.name, type_id: ty.type_id, key: &ty.key }).collect();
+    let _ = manifest.schema.to_idl(&declared);
+    for ty in &manifest.record_types {
+        let _ = Encoding::new(Arc::clone(&manifest.schema), ty.type_id, &ty.key, Sharing::Shared);
+        let _ = manifest.schema.check_readable_as(ty.type_id, &manifest.schema, ty.type_id);
+    }
+    let _ = View::open(Arc::new(manifest), &Blobs::new());
+});

@@ -1,0 +1,52 @@
+//! Writes honest inputs to begin with: `seeds <folder>`.
+#![allow(dead_code, reason = "shared with the tests of core")]
+
+use std::path::Path;
+
+use kapok_core::segment::{Sharing, Stage};
+use kapok_schemas::kinds_capnp::kinds;
+use kapok_schemas::movies_capnp::movie;
+
+#[path = "../../core/tests/random/dataset.rs"]
+mod dataset;
+mod framing;
+#[path = "../../core/tests/random/kinds.rs"]
+mod random;
+
+fn main() -> std::io::Result<()> {
+    let folder = std::env::args().nth(1).expect("a folder");
+    let folder = Path::new(&folder);
+    std::fs::create_dir_all(folder.join("segment"))?;
+    std::fs::create_dir_all(folder.join("manifest"))?;
+    let encoding = dataset::encoding::<movie::Owned>(Sharing::Shared);
+    let mut stage = Stage::new(&encoding);
+    for id in 0..3 {
+        let mut message = capnp::message::Builder::new_default();
+        let mut movie: movie::Builder<'_> = message.init_root();
+        movie.set_id(id);
+        movie.set_title("A title");
+        movie.init_genres(1).set(0, "drama");
+        dataset::add(&mut stage, message.get_segments_for_output()[0]);
+    }
+    write(folder, "movies", 0, stage)?;
+    let encoding = dataset::encoding::<kinds::Owned>(Sharing::Shared);
+    for seed in 0..30 {
+        let mut stage = Stage::new(&encoding);
+        let mut random = random::Random::new(seed);
+        for id in 0..=(seed as i64 % 3) {
+            let record = random::Kinds::random(&mut random, id);
+            dataset::add(&mut stage, record.plain().get_segments_for_output()[0]);
+        }
+        write(folder, &format!("kinds-{seed}"), 1, stage)?;
+    }
+    Ok(())
+}
+
+fn write(folder: &Path, name: &str, choice: u8, stage: Stage) -> std::io::Result<()> {
+    let encoding = stage.encoding().clone();
+    let sealed = dataset::seal(stage, None).remove(0);
+    let input = framing::join(choice, &encoding, &sealed.extents, &sealed.bytes);
+    std::fs::write(folder.join("segment").join(name), input)?;
+    let manifest = dataset::manifest(&encoding, vec![dataset::entry(&sealed, Sharing::Shared)]);
+    std::fs::write(folder.join("manifest").join(name), manifest.encode().expect("a manifest"))
+}
