@@ -9,7 +9,7 @@
 #![allow(clippy::cast_possible_wrap, clippy::needless_for_each, dead_code, reason = "shared with other tests")]
 
 use bytes::Bytes;
-use kapok_core::record::Record;
+use kapok_core::record::{Budget, Record};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::view::Ordinal;
 use kapok_core::words::Words;
@@ -51,9 +51,14 @@ fn open(sealed: &SealedSegment) -> Segment {
     Segment::open("segment", Bytes::from(sealed.bytes.clone()), sealed.rows).unwrap()
 }
 
+/// The record that the first word points at, if it does.
+fn record_of<'v>(encoding: &'v Encoding, words: &'v [u8]) -> Option<Record<'v>> {
+    let at = Words::new(words).struct_of(0).ok().flatten()?;
+    Some(Record::new(encoding.schema(), encoding.type_id(), at).unwrap())
+}
+
 fn json_of(encoding: &Encoding, words: &[u8]) -> String {
-    let at = Words::new(words).struct_of(0).unwrap().unwrap();
-    Record::new(encoding.schema(), encoding.type_id(), at).unwrap().to_json_string().unwrap()
+    record_of(encoding, words).unwrap().to_json_string().unwrap()
 }
 
 fn rows_as_json(encoding: &Encoding, segment: &Segment) -> Vec<String> {
@@ -195,4 +200,35 @@ fn what_can_be_staged_can_be_read_through_every_door() {
         tree = tree.get_children().unwrap().get(0);
     }
     assert_eq!(tree.get_children().unwrap().len(), 0);
+}
+
+#[test]
+fn a_bit_of_a_message_reaches_the_bytes_just_when_it_changes_a_value() {
+    let encoding = encoding::<kinds::Owned>(Sharing::Shared);
+    let sealed = |words: &[u8]| {
+        let mut stage = Stage::new(&encoding);
+        let at = Words::new(words).struct_of(0).ok().flatten()?;
+        stage.add_struct(at).ok()?;
+        Some(seal(stage, None).remove(0).bytes)
+    };
+    let (mut same, mut other) = (0, 0);
+    for seed in 0..SEEDS / 3 {
+        let mut r = Random::new(seed);
+        let words = plain_words(&Kinds::random(&mut r, 1));
+        let expected = sealed(&words).unwrap();
+        for _ in 0..200 {
+            let mut changed = words.clone();
+            let bit = r.below(words.len() * 8);
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let (Some(before), Some(after), Some(found)) =
+                (record_of(&encoding, &words), record_of(&encoding, &changed), sealed(&changed))
+            else {
+                continue;
+            };
+            let Ok(equal) = before.value_eq(&after, &mut Budget::default()) else { continue };
+            assert_eq!(found == expected, equal, "seed={seed} bit={bit}");
+            *(if equal { &mut same } else { &mut other }) += 1;
+        }
+    }
+    assert!(same > 200 && other > 200, "same={same} other={other}");
 }

@@ -72,7 +72,12 @@ fn movies() -> (Encoding, View, Segment, Vec<u8>) {
         last_key: sealed.last_key,
         extents: sealed.extents,
         tombstones: Tombstones::None,
-        artifacts: vec![Artifact { kind: unique::KIND.into(), name: "id".into(), id: index_id, bytes: index.len() as u64 }],
+        artifacts: vec![Artifact {
+            kind: unique::KIND.into(),
+            name: "id".into(),
+            id: index_id,
+            bytes: index.len() as u64,
+        }],
         writer_revision: WRITER_REVISION,
         sharing: Sharing::Shared,
         recipe: Vec::new(),
@@ -181,7 +186,9 @@ fn benchmark(criterion: &mut Criterion) {
     group.sample_size(20);
     for (name, keys) in [("hit", &hits), ("miss", &misses)] {
         group.bench_function(format!("kapok, {name}"), |bencher| {
-            bencher.iter(|| keys.iter().fold(0, |sum, key| sum + lookup.find(key).unwrap().map_or(0, |at| at.row as usize)));
+            bencher.iter(|| {
+                keys.iter().fold(0, |sum, key| sum + lookup.find(key).unwrap().map_or(0, |at| at.row as usize))
+            });
         });
         group.bench_function(format!("std HashMap, {name}"), |bencher| {
             bencher.iter(|| keys.iter().fold(0, |sum, key| sum + by_id.get(key).copied().unwrap_or(0)));

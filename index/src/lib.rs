@@ -33,6 +33,7 @@
 
 mod lookup;
 mod records;
+mod row;
 pub mod unique;
 mod view;
 

@@ -11,6 +11,7 @@ use kapok_core::view::{Ordinal, Table, TableSegment};
 use kapok_core::words::WORD;
 use kapok_core::{Error, Result};
 
+use crate::row;
 use crate::unique::{self, Guess, UniqueIndex};
 
 /// Finds records of one type by primary key.
@@ -148,7 +149,7 @@ impl<'v> Lookup<'v> {
             return Ok(None);
         };
         let key = self.table.key();
-        let number_of = |row| unique::expect_row(source.segment(), row).map(|row| key.row_number(row));
+        let number_of = |row| row::expect_row(source.segment(), row).map(|row| key.row_number(row));
         match &access.index {
             Some(index) => index.probe(hash, |row| Ok(number_of(row)? == number)),
             None => bisect(source.segment(), |row| Ok(number_of(row)?.cmp(&number))),
@@ -163,18 +164,14 @@ impl<'v> Lookup<'v> {
                 continue;
             }
             let segment = source.segment();
-            let found = match &access.index {
-                Some(index) => index.probe(hash, |row| {
-                    let found = unique::expect_row(segment, row)?;
-                    key.row_is(found, encoded, 0).map_err(|malformed| unique::unreadable(segment, malformed))
-                })?,
-                None => {
-                    let mut row_key = Vec::new();
-                    bisect(segment, |row| {
-                        unique::encode_row(key, segment, row, &mut row_key)?;
-                        Ok(row_key.as_slice().cmp(encoded))
-                    })?
-                }
+            let found = if let Some(index) = &access.index {
+                index.find_hashed(key, segment, hash, encoded, 0)?
+            } else {
+                let mut row_key = Vec::new();
+                bisect(segment, |row| {
+                    row::encode_row(key, segment, row, &mut row_key)?;
+                    Ok(row_key.as_slice().cmp(encoded))
+                })?
             };
             if let Some(row) = found
                 && source.is_live(row)
@@ -193,10 +190,10 @@ impl<'v> Lookup<'v> {
             let segment = source.segment();
             access.verify(key, segment)?;
             for row in source.live_rows() {
-                unique::encode_row(key, segment, row, &mut encoded)?;
+                row::encode_row(key, segment, row, &mut encoded)?;
                 if self.find_encoded(&encoded)? != Some(Ordinal { segment: place, row }) {
                     let expected = format!("the only live row of key {}", key.describe(&encoded));
-                    return Err(unique::corrupt_row(segment, row, &expected, "another one in a later segment than"));
+                    return Err(row::corrupt_row(segment, row, &expected, "another one in a later segment than"));
                 }
             }
         }
@@ -247,7 +244,8 @@ impl Access {
         };
         let numbers = (key.number(&entry.first_key), key.number(&entry.last_key));
         let (first_key, last_key) = (entry.first_key.clone(), entry.last_key.clone());
-        let integers = key.integer().zip(index.clone()).and_then(|(key, index)| IntegerColumn::new(key, segment, index));
+        let integers =
+            key.integer().zip(index.clone()).and_then(|(key, index)| IntegerColumn::new(key, segment, index));
         let all_live = source.dead().is_none();
         Ok(Self { index, first_key, last_key, first_number: numbers.0, last_number: numbers.1, integers, all_live })
     }
@@ -255,14 +253,14 @@ impl Access {
     fn verify(&self, key: &KeySpec, segment: &Segment) -> Result<()> {
         let (mut before, mut encoded) = (Vec::new(), Vec::new());
         for row in 0..segment.rows() {
-            unique::encode_row(key, segment, row, &mut encoded)?;
+            row::encode_row(key, segment, row, &mut encoded)?;
             if row == 0 && encoded != self.first_key || row + 1 == segment.rows() && encoded != self.last_key {
                 let found = key.describe(&encoded);
-                return Err(unique::corrupt_row(segment, row, "the manifest's first and last key", &found));
+                return Err(row::corrupt_row(segment, row, "the manifest's first and last key", &found));
             }
             if row > 0 && encoded <= before {
                 let expected = format!("a key after {}", key.describe(&before));
-                return Err(unique::corrupt_row(segment, row, &expected, &key.describe(&encoded)));
+                return Err(row::corrupt_row(segment, row, &expected, &key.describe(&encoded)));
             }
             std::mem::swap(&mut before, &mut encoded);
         }

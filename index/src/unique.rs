@@ -1,34 +1,43 @@
 //! In which row of a segment does a primary key stand? A hash table of row numbers, read in place.
 //!
 //! Keys are not stored: a slot has a row number and, in the bits that this leaves, a fingerprint of the key's hash, so that
-//! a lookup touches one slot, then one row, whose own words confirm the key. All integers are little-endian:
+//! a lookup touches one cache line of slots, then one row, whose own words confirm the key. Integers are little-endian:
 //!
 //! ```text
-//! byte    0         8      12         16           24     32           64
-//!         ┌─────────┬──────┬──────────┬────────────┬──────┬────────────┬────────┬────────┬─────┬──────────────────┐
-//!         │ magic   │ rows │ row bits │ slot count │ seed │ reserved   │ slot 0 │ slot 1 │  …  │ slot (count - 1) │
-//!         │KAPOKUQ1 │ u32  │ u32      │ u64        │ u64  │ 32 × 0     │ u32    │ u32    │     │ u32              │
-//!         └─────────┴──────┴──────────┴────────────┴──────┴────────────┴────────┴────────┴─────┴──────────────────┘
+//! byte    0         8      12         16           24     32           64       128      192
+//!         ┌─────────┬──────┬──────────┬────────────┬──────┬────────────┬────────┬────────┬─────┬─────────┐
+//!         │ magic   │ rows │ row bits │ slot count │ seed │ reserved   │ group  │ group  │  …  │ group   │
+//!         │KAPOKUQ1 │ u32  │ u32      │ u64        │ u64  │ 32 × 0     │ 0      │ 1      │     │ g - 1   │
+//!         └─────────┴──────┴──────────┴────────────┴──────┴────────────┴────────┴────────┴─────┴─────────┘
 //!
-//! slot    bit 31            row bits                 0        0 where the slot is empty
-//!         ┌──────────────────────┬───────────────────┐        row bits: as many as the number `rows` has, 0 for no rows
-//!         │ fingerprint          │ row + 1           │        fingerprint: these same bits of the key's hash
-//!         └──────────────────────┴───────────────────┘
+//! group   16 slots of u32, filled from the front
+//!
+//! slot    bit 31          row bits              0        0 where the slot is empty
+//!         ┌──────────────────────┬──────────────┐        row bits: as many as the number `rows` has, 0 for no rows
+//!         │ fingerprint          │ row + 1      │        fingerprint: these same bits of the key's hash
+//!         └──────────────────────┴──────────────┘
 //! ```
 //!
 //! * The hash is `XXH3_64bits` (seed 0) of the encoded key, see [`kapok_core::key`]; `seed` is 0.
-//! * A key's home is slot `(hash × slot count) >> 64`; where it is taken, the next one, round the end, until one is empty.
-//! * Rows are inserted in row order. The slot count is more than `rows`, so that one is always empty; [`build`] makes it
-//!   `rows + rows / 3 + 1`, three quarters full. Readers take any count that is more than `rows`.
+//! * Of `g` groups, a key's home is `(hash × g) >> 64`; where that is full, the next, round the end, until one has room. A
+//!   search ends at the first group whose last slot is empty.
+//! * Rows are inserted in row order. The slot count is `16 × g` and more than `rows`, so that a slot is always empty;
+//!   [`build`] makes `g` the smallest with `16 × g > rows + rows / 3` (integer division): three quarters full. Readers take
+//!   any `g`.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use kapok_core::key::KeySpec;
-use kapok_core::segment::{HEADER_BYTES, Segment};
-use kapok_core::words::{Malformed, StructRef};
-use kapok_core::{Error, Fault, Result};
+use kapok_core::segment::Segment;
+use kapok_core::{Error, Result};
 use xxhash_rust::xxh3::xxh3_64;
+
+use crate::row::{encode_row, expect_row, unreadable};
+
+mod build;
+
+pub use build::build;
 
 /// What a manifest calls artifacts of this kind.
 pub const KIND: &str = "unique";
@@ -56,47 +65,6 @@ pub struct UniqueIndex {
     row_mask: u32,
 }
 
-/// Builds the index of a segment: a function of its rows' keys.
-///
-/// # Errors
-/// `Invalid` where two rows have the same key. `Corrupt` where a key cannot be read, or the rows do not stand in key order.
-pub fn build(key: &KeySpec, segment: &Segment) -> Result<Vec<u8>> {
-    let rows = segment.rows();
-    let group_count = group_count(rows);
-    let mut out = vec![0; SLOTS_AT + group_count * GROUP_BYTES];
-    let (header, slots) = out.split_at_mut(SLOTS_AT);
-    header[..ROWS_AT].copy_from_slice(&MAGIC);
-    header[ROWS_AT..ROW_BITS_AT].copy_from_slice(&rows.to_le_bytes());
-    header[ROW_BITS_AT..SLOT_COUNT_AT].copy_from_slice(&row_bits(rows).to_le_bytes());
-    header[SLOT_COUNT_AT..SEED_AT].copy_from_slice(&((group_count * GROUP) as u64).to_le_bytes());
-    let mut table = Table { slots: slots.as_chunks_mut().0, used: vec![0; group_count], row_mask: row_mask(rows) };
-    match key.fixed_bytes() {
-        Some(key_bytes) => {
-            let mut before = None;
-            for row in 0..rows {
-                let number = key.row_number(expect_row(segment, row)?);
-                if before.is_some_and(|before| before >= number) {
-                    return Err(disorder(key, segment, row));
-                }
-                table.insert(hash_number(number, key_bytes), row);
-                before = Some(number);
-            }
-        }
-        None => {
-            let (mut before, mut encoded) = (Vec::new(), Vec::new());
-            for row in 0..rows {
-                encode_row(key, segment, row, &mut encoded)?;
-                if row > 0 && before >= encoded {
-                    return Err(disorder(key, segment, row));
-                }
-                table.insert(hash(&encoded), row);
-                std::mem::swap(&mut before, &mut encoded);
-            }
-        }
-    }
-    Ok(out)
-}
-
 /// Where a key may stand.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Guess {
@@ -108,38 +76,19 @@ pub(crate) enum Guess {
     Unclear,
 }
 
-/// Slots in the making.
-struct Table<'s> {
-    slots: &'s mut [[u8; SLOT_BYTES]],
-    /// Slots in use, of each group: so that the slots themselves are written without being read.
-    used: Vec<u8>,
-    row_mask: u32,
-}
-
-impl Table<'_> {
-    /// Puts a row into the first empty slot from its home on.
-    #[inline]
-    fn insert(&mut self, hash: u64, row: u32) {
-        let mut group = home(hash, self.used.len());
-        // Ends, since there are more slots than rows.
-        while usize::from(self.used[group]) == GROUP {
-            group = if group + 1 == self.used.len() { 0 } else { group + 1 };
-        }
-        let at = group * GROUP + usize::from(self.used[group]);
-        self.slots[at] = (tag(hash, self.row_mask) | (row + 1)).to_le_bytes();
-        self.used[group] += 1;
-    }
-}
-
 impl UniqueIndex {
     /// Opens the index of a segment of so many rows: checks its length and its header, in O(1). `name`: what errors call it.
     ///
     /// # Errors
     /// `Corrupt` where these are not as they must be, or it is the index of a segment of another size.
-    pub fn open(name: &str, bytes: Bytes, rows: u32) -> Result<Self> {
+    pub fn open(name: &str, mut bytes: Bytes, rows: u32) -> Result<Self> {
         let corrupt = |at: usize, expected: String, found: String| Error::corrupt(name, at as u64, expected, found);
         let Some(header) = bytes.first_chunk::<SLOTS_AT>() else {
-            return Err(corrupt(bytes.len(), format!("a header of {SLOTS_AT} bytes"), format!("{} bytes", bytes.len())));
+            return Err(corrupt(
+                bytes.len(),
+                format!("a header of {SLOTS_AT} bytes"),
+                format!("{} bytes", bytes.len()),
+            ));
         };
         if header[..ROWS_AT] != MAGIC {
             let found = header[..ROWS_AT].escape_ascii().to_string();
@@ -166,7 +115,7 @@ impl UniqueIndex {
             let expected = format!("{slot_count} slots of {SLOT_BYTES} bytes behind a header of {SLOTS_AT}");
             return Err(corrupt(bytes.len(), expected, format!("{} bytes", bytes.len())));
         }
-        Ok(Self { name: Arc::from(name), rows, row_mask: row_mask(rows), slots: bytes.slice(SLOTS_AT..) })
+        Ok(Self { name: Arc::from(name), rows, row_mask: row_mask(rows), slots: bytes.split_off(SLOTS_AT) })
     }
 
     /// What errors call it.
@@ -184,7 +133,19 @@ impl UniqueIndex {
     /// # Errors
     /// `Corrupt` where a slot that the search comes by, or a row's key, is not as it must be.
     pub fn find(&self, key: &KeySpec, segment: &Segment, encoded: &[u8], number: u64) -> Result<Option<u32>> {
-        self.probe(hash(encoded), |row| {
+        self.find_hashed(key, segment, hash(encoded), encoded, number)
+    }
+
+    /// [`Self::find`], where the key's [`hash`] is known.
+    pub(crate) fn find_hashed(
+        &self,
+        key: &KeySpec,
+        segment: &Segment,
+        hash: u64,
+        encoded: &[u8],
+        number: u64,
+    ) -> Result<Option<u32>> {
+        self.probe(hash, |row| {
             key.row_is(expect_row(segment, row)?, encoded, number).map_err(|malformed| unreadable(segment, malformed))
         })
     }
@@ -240,12 +201,16 @@ impl UniqueIndex {
     /// # Errors
     /// `Corrupt` where that is not so.
     pub fn verify(&self, key: &KeySpec, segment: &Segment) -> Result<()> {
-        let mut used = 0_u32;
+        if segment.rows() != self.rows {
+            let found = format!("{} rows in {}", segment.rows(), segment.name());
+            return Err(Error::corrupt(&*self.name, ROWS_AT as u64, format!("a segment of {} rows", self.rows), found));
+        }
+        let mut used = 0_u64;
         for slot in self.slots() {
             let slot = u32::from_le_bytes(*slot);
             if slot != 0 {
                 used += 1;
-                if (slot & self.row_mask).wrapping_sub(1) >= self.rows || used > self.rows {
+                if (slot & self.row_mask).wrapping_sub(1) >= self.rows || used > u64::from(self.rows) {
                     return Err(self.stray_slot(slot));
                 }
             }
@@ -327,13 +292,7 @@ pub(crate) fn hash_number(number: u64, key_bytes: u8) -> u64 {
 #[inline]
 fn home(hash: u64, group_count: usize) -> usize {
     #[expect(clippy::cast_possible_truncation, reason = "less than the group count")]
-    ((u128::from(hash) * group_count as u128 >> 64) as usize)
-}
-
-/// Groups for so many rows: three quarters full at most, and one slot is always empty.
-fn group_count(rows: u32) -> usize {
-    let rows = rows as usize;
-    (rows + rows / 3 + 1).div_ceil(GROUP)
+    (((u128::from(hash) * group_count as u128) >> 64) as usize)
 }
 
 /// The fingerprint of a hash, in its place in a slot.
@@ -361,53 +320,4 @@ fn field<const N: usize>(header: &[u8; SLOTS_AT], at: usize) -> [u8; N] {
 
 fn slot_offset(at: usize) -> u64 {
     (SLOTS_AT + at * SLOT_BYTES) as u64
-}
-
-/// The encoded key of a row, into `out`, which is cleared.
-pub(crate) fn encode_row(key: &KeySpec, segment: &Segment, row: u32, out: &mut Vec<u8>) -> Result<()> {
-    out.clear();
-    match key.encode_row(expect_row(segment, row)?, out) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(corrupt_row(segment, row, "a row with a key", "null")),
-        Err(malformed) => Err(unreadable(segment, malformed)),
-    }
-}
-
-#[inline]
-pub(crate) fn expect_row(segment: &Segment, row: u32) -> Result<StructRef<'_>> {
-    match segment.row(row) {
-        Some(found) => Ok(found),
-        None => Err(corrupt_row(segment, row, "a row within the segment", "its end")),
-    }
-}
-
-#[cold]
-pub(crate) fn corrupt_row(segment: &Segment, row: u32, expected: &str, found: &str) -> Error {
-    let at = HEADER_BYTES + segment.rows_at() + row as usize * segment.stride();
-    Error::corrupt(segment.name(), at as u64, expected, format!("{found} in row {row}"))
-}
-
-#[cold]
-pub(crate) fn unreadable(segment: &Segment, malformed: Malformed) -> Error {
-    malformed.into_error_with(segment.name(), segment.words())
-}
-
-/// What is wrong with a row whose key is not greater than that of the row before it.
-#[cold]
-fn disorder(key: &KeySpec, segment: &Segment, row: u32) -> Error {
-    let (mut before, mut encoded) = (Vec::new(), Vec::new());
-    let read = encode_row(key, segment, row - 1, &mut before).and_then(|()| encode_row(key, segment, row, &mut encoded));
-    match read {
-        Err(error) => error,
-        Ok(()) if before == encoded => Fault::DuplicateKey {
-            record_type: format!("rows of {}", segment.name()),
-            key: key.describe(&encoded),
-            first: format!("row {}", row - 1),
-            second: format!("row {row}"),
-        }
-        .into(),
-        Ok(()) => {
-            corrupt_row(segment, row, &format!("a key after {}", key.describe(&before)), &key.describe(&encoded))
-        }
-    }
 }

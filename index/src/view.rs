@@ -28,10 +28,10 @@ impl View {
     /// # Errors
     /// `NotFound` where a blob is missing, `Corrupt` where one is not what the manifest says.
     pub fn open(manifest: Arc<Manifest>, blobs: &Blobs) -> Result<Self> {
-        let view = view::View::open(Arc::clone(&manifest), blobs)?;
+        let view = view::View::open(manifest, blobs)?;
         let mut accesses = Vec::with_capacity(view.tables().len());
         for table in view.tables() {
-            let entries = &manifest.expect_record_type(table.name())?.segments;
+            let entries = &view.manifest().expect_record_type(table.name())?.segments;
             let segments = entries.iter().zip(table.segments());
             let open = segments.map(|(entry, source)| Access::open(table.key(), entry, source, blobs));
             accesses.push(open.collect::<Result<_>>()?);
@@ -89,7 +89,11 @@ impl View {
     /// # Errors
     /// `Corrupt` where that is not so.
     pub fn verify_keys(&self) -> Result<()> {
-        self.view.tables().iter().zip(&self.accesses).try_for_each(|(table, accesses)| Lookup::new(table, accesses).verify())
+        self.view
+            .tables()
+            .iter()
+            .zip(&self.accesses)
+            .try_for_each(|(table, accesses)| Lookup::new(table, accesses).verify())
     }
 }
 

@@ -11,7 +11,7 @@ pub struct IntegerKey {
     mask: u64,
     /// Added to a value to get its number: half the range of signed integers.
     bias: u64,
-    /// What stored bits are XORed with to get a number: the field's default, and the sign bit of signed integers.
+    /// What stored bits are combined by XOR with to get a number: the field's default, and the sign bit of signed integers.
     flip: u64,
 }
 

@@ -93,7 +93,12 @@ pub fn seal(encoding: &Encoding, records: &[Values]) -> Option<SealedSegment> {
         stage.add_struct(Words::new(segments[0]).struct_of(0).unwrap().unwrap()).unwrap();
     }
     let mut out = Vec::new();
-    stage.seal(SealSettings::default(), |segment| { out.push(segment); Ok::<_, kapok_core::Error>(()) }).unwrap();
+    stage
+        .seal(SealSettings::default(), |segment| {
+            out.push(segment);
+            Ok::<_, kapok_core::Error>(())
+        })
+        .unwrap();
     assert!(out.len() < 2);
     out.pop()
 }

@@ -76,30 +76,27 @@ fn every_other_length_is_refused() {
 fn a_slot_count_that_overflows_is_refused() {
     let (encoding, segment) = threes(40);
     let mut bytes = unique::build(encoding.key(), &segment).unwrap();
-    for count in [0, 40, 1 << 62, (1 << 62) + 54, u64::MAX] {
+    let count = u64::from_le_bytes(bytes[16..24].try_into().unwrap());
+    for count in [0, 16, 32, count + 16, 1 << 62, (1 << 62) + count, u64::MAX] {
         bytes[16..24].copy_from_slice(&u64::to_le_bytes(count));
         assert_eq!(UniqueIndex::open("i", bytes.clone().into(), 40).unwrap_err().kind(), ErrorKind::Corrupt);
     }
 }
 
 #[test]
-fn a_slot_of_no_row_is_named() {
+fn a_slot_of_a_row_beyond_the_last_is_named() {
     let (encoding, segment) = threes(40);
-    let bytes = unique::build(encoding.key(), &segment).unwrap();
-    // Row bits: 6, for 1 to 40. The one says row 62 and the other none, both with each fingerprint that there is.
-    for low in [63, 0] {
-        let mut bytes = bytes.clone();
-        for slot in bytes[HEADER..].chunks_exact_mut(4).filter(|slot| **slot != [0; 4]) {
-            slot[0] = slot[0] & 0xc0 | low;
-        }
-        let index = UniqueIndex::open("i", bytes.into(), 40).unwrap();
-        let key = [0, 0, 0, 3];
-        let error = index.find(encoding.key(), &segment, &key, 3).unwrap_err();
-        let Fault::Corrupt { blob, offset, expected, found } = error.fault() else { panic!("{error}") };
-        assert_eq!((blob.as_str(), offset % 4), ("i", 0));
-        assert!(*offset >= 64 && expected.contains("40 rows") && found.contains("row "), "{error}");
-        assert!(index.verify(encoding.key(), &segment).is_err());
+    let mut bytes = unique::build(encoding.key(), &segment).unwrap();
+    // Row bits: 6. Row 62, with each fingerprint that there is.
+    for slot in bytes[HEADER..].chunks_exact_mut(4).filter(|slot| **slot != [0; 4]) {
+        slot[0] |= 63;
     }
+    let index = UniqueIndex::open("i", bytes.into(), 40).unwrap();
+    let error = index.find(encoding.key(), &segment, &[0, 0, 0, 3], 3).unwrap_err();
+    let Fault::Corrupt { blob, offset, expected, found } = error.fault() else { panic!("{error}") };
+    assert_eq!((blob.as_str(), offset % 4), ("i", 0));
+    assert!(*offset >= 64 && expected.contains("40 rows") && found.contains("row 62"), "{error}");
+    assert!(index.verify(encoding.key(), &segment).is_err());
 }
 
 #[test]
@@ -115,6 +112,24 @@ fn a_table_without_an_empty_slot_ends_the_search() {
 }
 
 #[test]
+fn fingerprints_that_are_alike_cost_time_and_nothing_else() {
+    let (encoding, segment) = threes(11);
+    let bytes = unique::build(encoding.key(), &segment).unwrap();
+    // One group, and in it every row with the fingerprint of one key: that row is found among all of them.
+    for slot in bytes[HEADER..].chunks_exact(4).take(11) {
+        let mut alike = bytes.clone();
+        for (other, place) in (1..).zip(alike[HEADER..].chunks_exact_mut(4).take(11)) {
+            place.copy_from_slice(slot);
+            place[0] = slot[0] & 0xf0 | other;
+        }
+        let index = UniqueIndex::open("i", alike.into(), 11).unwrap();
+        let row = u32::from(slot[0] & 0xf) - 1;
+        let found = index.find(encoding.key(), &segment, &(row * 3).to_be_bytes(), u64::from(row) * 3).unwrap();
+        assert_eq!(found, Some(row));
+    }
+}
+
+#[test]
 fn an_index_over_another_segment_gives_errors_or_nothing() {
     let (encoding, segment) = threes(40);
     let index = UniqueIndex::open("i", unique::build(encoding.key(), &segment).unwrap().into(), 40).unwrap();
@@ -127,16 +142,17 @@ proptest! {
     #[test]
     fn any_slots_give_a_right_answer_or_none(
         rows in 0_u32..50,
-        slots in prop::collection::vec(any::<u32>(), 51..80),
+        groups in 4_usize..6,
+        slots in prop::collection::vec(any::<u32>(), 96),
         low in any::<bool>(),
     ) {
         let (encoding, segment) = threes(rows);
         let mut bytes = unique::build(encoding.key(), &segment).unwrap();
         bytes.truncate(HEADER);
-        bytes[16..24].copy_from_slice(&(slots.len() as u64).to_le_bytes());
-        for slot in slots {
+        bytes[16..24].copy_from_slice(&(groups as u64 * 16).to_le_bytes());
+        for slot in &slots[..groups * 16] {
             // Half of the time, rows that there are.
-            let slot = if low && rows > 0 { slot & !63 | (slot % rows + 1) } else { slot };
+            let slot = if low && rows > 0 { slot & !63 | (slot % rows + 1) } else { *slot };
             bytes.extend(slot.to_le_bytes());
         }
         search(&UniqueIndex::open("i", bytes.into(), rows).unwrap(), &encoding, &segment);

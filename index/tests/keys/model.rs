@@ -32,7 +32,8 @@ const KEYS: [&[&str]; 18] = [
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        prop::sample::select(vec!["", "a", "a\0", "\0", "\0\u{ff}", "ab", "b", "sixteen bytes key"]).prop_map(str::to_owned),
+        prop::sample::select(vec!["", "a", "a\0", "\0", "\0\u{ff}", "ab", "b", "sixteen bytes key"])
+            .prop_map(str::to_owned),
         prop::collection::vec(any::<char>(), 0..40).prop_map(String::from_iter),
     ]
 }

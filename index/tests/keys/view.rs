@@ -29,6 +29,7 @@ fn two_segments() -> Version {
     version
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as lookups answer")]
 fn at(segment: u32, row: u32) -> Option<Ordinal> {
     Some(Ordinal { segment, row })
 }
@@ -67,7 +68,8 @@ fn integers_of_any_width_find_a_key_and_none_where_they_do_not_fit() {
     let view = two_segments();
     let view = view.open().unwrap();
     let lookup = view.lookup("Kinds").unwrap();
-    let seven = [lookup.find(&7_u8), lookup.find(&7_i8), lookup.find(&7_u64), lookup.find(&7_i64), lookup.find(&(&7_i16))];
+    let seven =
+        [lookup.find(&7_u8), lookup.find(&7_i8), lookup.find(&7_u64), lookup.find(&7_i64), lookup.find(&(&7_i16))];
     assert!(seven.into_iter().all(|found| found.unwrap() == at(0, 7)));
     for key in [-1, i64::MIN, i64::MAX, 1 << 32, (1 << 32) + 7] {
         assert_eq!(lookup.find(&key).unwrap(), None, "{key}");
@@ -116,7 +118,9 @@ fn texts_that_a_person_types_find_a_record() {
 
 #[test]
 fn text_and_composite_keys_find_records() {
-    for (key, indexed) in [(&["code"][..], true), (&["code"], false), (&["code", "u32"], true), (&["u32", "code"], false)] {
+    for (key, indexed) in
+        [(&["code"][..], true), (&["code"], false), (&["code", "u32"], true), (&["u32", "code"], false)]
+    {
         let mut version = Version::new(key);
         version.push(&records(0..100), &none());
         if indexed {

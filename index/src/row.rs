@@ -1,0 +1,35 @@
+//! How is the key of a row read, and what is said where it cannot be?
+
+use kapok_core::key::KeySpec;
+use kapok_core::segment::{HEADER_BYTES, Segment};
+use kapok_core::words::{Malformed, StructRef};
+use kapok_core::{Error, Result};
+
+/// The encoded key of a row, into `out`, which is cleared.
+pub(crate) fn encode_row(key: &KeySpec, segment: &Segment, row: u32, out: &mut Vec<u8>) -> Result<()> {
+    out.clear();
+    match key.encode_row(expect_row(segment, row)?, out) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(corrupt_row(segment, row, "a row with a key", "null")),
+        Err(malformed) => Err(unreadable(segment, malformed)),
+    }
+}
+
+#[inline]
+pub(crate) fn expect_row(segment: &Segment, row: u32) -> Result<StructRef<'_>> {
+    match segment.row(row) {
+        Some(found) => Ok(found),
+        None => Err(corrupt_row(segment, row, "a row within the segment", "its end")),
+    }
+}
+
+#[cold]
+pub(crate) fn corrupt_row(segment: &Segment, row: u32, expected: &str, found: &str) -> Error {
+    let at = HEADER_BYTES + segment.rows_at() + row as usize * segment.stride();
+    Error::corrupt(segment.name(), at as u64, expected, format!("{found} in row {row}"))
+}
+
+#[cold]
+pub(crate) fn unreadable(segment: &Segment, malformed: Malformed) -> Error {
+    malformed.into_error_with(segment.name(), segment.words())
+}

@@ -1,0 +1,97 @@
+//! How is a unique index made?
+
+use kapok_core::key::KeySpec;
+use kapok_core::segment::Segment;
+use kapok_core::{Error, Fault, Result};
+
+use super::{
+    GROUP, GROUP_BYTES, MAGIC, ROW_BITS_AT, ROWS_AT, SEED_AT, SLOT_BYTES, SLOT_COUNT_AT, SLOTS_AT, hash, hash_number,
+    home, row_bits, row_mask, tag,
+};
+use crate::row::{corrupt_row, encode_row, expect_row};
+
+/// Builds the index of a segment: a function of its rows' keys.
+///
+/// # Errors
+/// `Invalid` where two rows have the same key. `Corrupt` where a key cannot be read, or the rows do not stand in key order.
+pub fn build(key: &KeySpec, segment: &Segment) -> Result<Vec<u8>> {
+    let rows = segment.rows();
+    let group_count = group_count(rows);
+    let mut out = vec![0; SLOTS_AT + group_count * GROUP_BYTES];
+    let (header, slots) = out.split_at_mut(SLOTS_AT);
+    header[..ROWS_AT].copy_from_slice(&MAGIC);
+    header[ROWS_AT..ROW_BITS_AT].copy_from_slice(&rows.to_le_bytes());
+    header[ROW_BITS_AT..SLOT_COUNT_AT].copy_from_slice(&row_bits(rows).to_le_bytes());
+    header[SLOT_COUNT_AT..SEED_AT].copy_from_slice(&((group_count * GROUP) as u64).to_le_bytes());
+    let mut table = Table { slots: slots.as_chunks_mut().0, used: vec![0; group_count], row_mask: row_mask(rows) };
+    if let Some(key_bytes) = key.fixed_bytes() {
+        let mut before = None;
+        for row in 0..rows {
+            let number = key.row_number(expect_row(segment, row)?);
+            if before.is_some_and(|before| before >= number) {
+                return Err(disorder(key, segment, row));
+            }
+            table.insert(hash_number(number, key_bytes), row);
+            before = Some(number);
+        }
+    } else {
+        let (mut before, mut encoded) = (Vec::new(), Vec::new());
+        for row in 0..rows {
+            encode_row(key, segment, row, &mut encoded)?;
+            if row > 0 && before >= encoded {
+                return Err(disorder(key, segment, row));
+            }
+            table.insert(hash(&encoded), row);
+            std::mem::swap(&mut before, &mut encoded);
+        }
+    }
+    Ok(out)
+}
+
+/// Slots in the making.
+struct Table<'s> {
+    slots: &'s mut [[u8; SLOT_BYTES]],
+    /// Slots in use, of each group: so that the slots themselves are written without being read.
+    used: Vec<u8>,
+    row_mask: u32,
+}
+
+impl Table<'_> {
+    /// Puts a row into the first empty slot from its home on.
+    #[inline]
+    fn insert(&mut self, hash: u64, row: u32) {
+        let mut group = home(hash, self.used.len());
+        // Ends, since there are more slots than rows.
+        while usize::from(self.used[group]) == GROUP {
+            group = if group + 1 == self.used.len() { 0 } else { group + 1 };
+        }
+        let at = group * GROUP + usize::from(self.used[group]);
+        self.slots[at] = (tag(hash, self.row_mask) | (row + 1)).to_le_bytes();
+        self.used[group] += 1;
+    }
+}
+
+/// Groups for so many rows: three quarters full at most, and one slot is always empty.
+fn group_count(rows: u32) -> usize {
+    let rows = rows as usize;
+    (rows + rows / 3 + 1).div_ceil(GROUP)
+}
+
+/// What is wrong with a row whose key is not greater than that of the row before it.
+#[cold]
+fn disorder(key: &KeySpec, segment: &Segment, row: u32) -> Error {
+    let (mut before, mut encoded) = (Vec::new(), Vec::new());
+    let read =
+        encode_row(key, segment, row - 1, &mut before).and_then(|()| encode_row(key, segment, row, &mut encoded));
+    match read {
+        Err(error) => error,
+        Ok(()) if before == encoded => Fault::DuplicateKey {
+            record_type: format!("rows of {}", segment.name()),
+            key: key.describe(&encoded),
+            first: format!("row {}", row - 1),
+            second: format!("row {row}"),
+        }
+        .into(),
+        Ok(()) => corrupt_row(segment, row, &format!("a key after {}", key.describe(&before)), &key.describe(&encoded)),
+    }
+}
