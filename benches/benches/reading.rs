@@ -181,7 +181,16 @@ fn reading(c: &mut Criterion) {
             }
         });
     });
-    group.bench_function("kapok: lookup, field handles", |b| {
+    group.bench_function("kapok: lookup, field handles, bytes", |b| {
+        b.iter(|| {
+            for key in &keys[batch(BATCH)] {
+                let found = lookup.find(key).unwrap().unwrap();
+                let text = title_bytes.get(found).unwrap();
+                black_box((text, text.first(), year.get(found).unwrap()));
+            }
+        });
+    });
+    group.bench_function("kapok: lookup, field handles, checked UTF-8", |b| {
         b.iter(|| {
             for key in &keys[batch(BATCH)] {
                 let found = lookup.find(key).unwrap().unwrap();
@@ -203,7 +212,16 @@ fn reading(c: &mut Criterion) {
 
     let mut group = c.benchmark_group("random row to title and year");
     group.throughput(Throughput::Elements(BATCH as u64)).measurement_time(Duration::from_secs(4));
-    group.bench_function("capnp's reader, plain message", |b| {
+    group.bench_function("capnp's reader, plain message, bytes", |b| {
+        b.iter(|| {
+            for row in &order[batch(BATCH)] {
+                let film = plain_list.get(*row);
+                let text = film.get_title().unwrap().as_bytes();
+                black_box((text, text.first(), film.get_year()));
+            }
+        });
+    });
+    group.bench_function("capnp's reader, plain message, checked UTF-8", |b| {
         b.iter(|| {
             for row in &order[batch(BATCH)] {
                 let film = plain_list.get(*row);
@@ -212,7 +230,16 @@ fn reading(c: &mut Criterion) {
             }
         });
     });
-    group.bench_function("kapok: field handles", |b| {
+    group.bench_function("kapok: field handles, bytes", |b| {
+        b.iter(|| {
+            for row in &order[batch(BATCH)] {
+                let at = Ordinal { segment: 0, row: *row };
+                let text = title_bytes.get(at).unwrap();
+                black_box((text, text.first(), year.get(at).unwrap()));
+            }
+        });
+    });
+    group.bench_function("kapok: field handles, checked UTF-8", |b| {
         b.iter(|| {
             for row in &order[batch(BATCH)] {
                 let at = Ordinal { segment: 0, row: *row };
@@ -241,29 +268,43 @@ fn reading(c: &mut Criterion) {
     group.finish();
 
     let years = || -> u64 { movies.iter().map(|film| u64::from(film.year)).sum() };
-    let kapok_years = || year.iter().map(|year| year.map(u64::from)).sum::<Result<u64, _>>().unwrap();
+    let kapok_years = || {
+        let mut sum = 0_u64;
+        year.for_each(|year| sum += u64::from(year)).unwrap();
+        sum
+    };
+    let kapok_iterated_years = || year.iter().map(|year| year.map(u64::from)).sum::<Result<u64, _>>().unwrap();
     let rkyv_years = || -> u64 { archived.movies.iter().map(|film| u64::from(film.year.to_native())).sum() };
     let plain_years = || -> u64 { plain_list.iter().map(|film| u64::from(film.get_year())).sum() };
-    assert_eq!([kapok_years(), rkyv_years(), plain_years()], [years(); 3]);
+    assert_eq!([kapok_years(), kapok_iterated_years(), rkyv_years(), plain_years()], [years(); 4]);
     let mut group = c.benchmark_group("scan: sum of years");
     group.throughput(Throughput::Elements(count as u64));
     group.bench_function("heap: Vec", |b| b.iter(years));
-    group.bench_function("kapok: field handle", |b| b.iter(kapok_years));
+    group.bench_function("kapok: field handle, for_each", |b| b.iter(kapok_years));
+    group.bench_function("kapok: field handle, iterator", |b| b.iter(kapok_iterated_years));
     group.bench_function("rkyv, mapped", |b| b.iter(rkyv_years));
     group.bench_function("capnp's reader, plain message", |b| b.iter(plain_years));
     group.finish();
 
     let lengths = || -> usize { movies.iter().map(|film| film.title.len()).sum() };
-    let kapok_lengths = || title_bytes.iter().map(|text| text.map(<[u8]>::len)).sum::<Result<usize, _>>().unwrap();
+    let kapok_lengths = || {
+        let mut sum = 0;
+        title_bytes.for_each(|text| sum += text.len()).unwrap();
+        sum
+    };
+    let kapok_iterated_lengths =
+        || title_bytes.iter().map(|text| text.map(<[u8]>::len)).sum::<Result<usize, _>>().unwrap();
     let kapok_checked = || title.iter().map(|text| text.map(str::len)).sum::<Result<usize, _>>().unwrap();
     let rkyv_lengths = || -> usize { archived.movies.iter().map(|film| film.title.len()).sum() };
     let plain_lengths = || -> usize { plain_list.iter().map(|film| film.get_title().unwrap().len()).sum() };
-    assert_eq!([kapok_lengths(), kapok_checked(), rkyv_lengths(), plain_lengths()], [lengths(); 4]);
+    let all = [kapok_lengths(), kapok_iterated_lengths(), kapok_checked(), rkyv_lengths(), plain_lengths()];
+    assert_eq!(all, [lengths(); 5]);
     let mut group = c.benchmark_group("scan: sum of title lengths");
     group.throughput(Throughput::Elements(count as u64));
     group.bench_function("heap: Vec", |b| b.iter(lengths));
-    group.bench_function("kapok: field handle, bytes", |b| b.iter(kapok_lengths));
-    group.bench_function("kapok: field handle, checked UTF-8", |b| b.iter(kapok_checked));
+    group.bench_function("kapok: field handle, bytes, for_each", |b| b.iter(kapok_lengths));
+    group.bench_function("kapok: field handle, bytes, iterator", |b| b.iter(kapok_iterated_lengths));
+    group.bench_function("kapok: field handle, checked UTF-8, iterator", |b| b.iter(kapok_checked));
     group.bench_function("rkyv, mapped", |b| b.iter(rkyv_lengths));
     group.bench_function("capnp's reader, plain message", |b| b.iter(plain_lengths));
     group.finish();

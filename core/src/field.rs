@@ -4,11 +4,12 @@
 //! they are, so that reading a record is a few checked loads, with no allocation and no counter that threads would share.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::schema::{Schema, Type};
 use crate::view::{LiveRanges, Ordinal, Table, TableSegment, View};
-use crate::words::{Malformed, Read, StructRef, Words};
+use crate::words::{Malformed, Read, WORD, Words};
 
 mod list;
 mod path;
@@ -16,8 +17,7 @@ mod value;
 
 pub use list::{Element, List, ListIter};
 use path::Path;
-pub use value::FieldValue;
-pub(crate) use value::Leaf;
+pub use value::{FieldValue, Leaf, Row};
 
 /// A field of a record type, over all segments of a view; `T` is what its values are read as.
 ///
@@ -39,7 +39,7 @@ struct Rows<'v> {
     count: u32,
     data_words: u16,
     pointer_words: u16,
-    source: &'v TableSegment,
+    source: Option<&'v TableSegment>,
 }
 
 impl View {
@@ -84,21 +84,54 @@ impl Table {
 }
 
 impl<'v> Rows<'v> {
+    fn none() -> Self {
+        Self { words: Words::new(&[]), at: 0, count: 0, data_words: 0, pointer_words: 0, source: None }
+    }
+
     fn new(source: &'v TableSegment) -> Self {
         let segment = source.segment();
         let (data_words, pointer_words) = segment.row_sizes();
         #[expect(clippy::cast_possible_truncation, reason = "a segment has at most 2^29 words")]
         let at = (segment.rows_at() / crate::words::WORD) as u32;
-        Self { words: segment.words(), at, count: segment.rows(), data_words, pointer_words, source }
+        Self { words: segment.words(), at, count: segment.rows(), data_words, pointer_words, source: Some(source) }
+    }
+
+    /// Words from one row to the next.
+    #[inline]
+    fn step(&self) -> u32 {
+        u32::from(self.data_words) + u32::from(self.pointer_words)
+    }
+
+    /// The row that begins at a word.
+    #[inline]
+    fn row_at(&self, word: u32) -> Option<Row<'v>> {
+        let from = word as usize * WORD;
+        let bytes = self.words.bytes().get(from..from + self.step() as usize * WORD)?;
+        Some(Row { bytes, data_bytes: self.data_words as usize * WORD, words: self.words, at: word })
+    }
+
+    /// Reads a range of rows, which is within the segment.
+    #[inline]
+    fn for_each<T: FieldValue<'v>>(&self, path: &Path<'v>, range: Range<u32>, f: &mut impl FnMut(T)) -> Read<()> {
+        let (step, data_bytes) = (self.step(), self.data_words as usize * WORD);
+        let word = |row: u32| self.at + row * step;
+        let bytes = self.words.bytes().get(word(range.start) as usize * WORD..word(range.end) as usize * WORD);
+        let rows = bytes.unwrap_or_default().chunks_exact((step as usize * WORD).max(1));
+        let mut at = word(range.start);
+        for bytes in rows {
+            let row = Row { bytes, data_bytes, words: self.words, at };
+            f(if path.direct { T::read_row(&path.leaf, row)? } else { path.read(row)? });
+            at += step;
+        }
+        Ok(())
     }
 
     #[inline]
-    fn row(&self, row: u32) -> Option<StructRef<'v>> {
+    fn row(&self, row: u32) -> Option<Row<'v>> {
         if row >= self.count {
             return None;
         }
-        let step = u32::from(self.data_words) + u32::from(self.pointer_words);
-        self.words.struct_within(self.at + row * step, self.data_words, self.pointer_words)
+        self.row_at(self.at + row * self.step())
     }
 }
 
@@ -121,14 +154,30 @@ impl<'v, T: FieldValue<'v>> Field<'v, T> {
 
     /// The values of all live records, in the order of their ordinals.
     pub fn iter(&self) -> FieldIter<'_, 'v, T> {
-        let ranges = LiveRanges::none();
-        FieldIter { field: self, segment: 0, rows: None, ranges, next: 0, end: 0 }
+        FieldIter { field: self, segment: 0, rows: Rows::none(), ranges: LiveRanges::none(), at: 0, end: 0 }
+    }
+
+    /// Hands the values of all live records to a function, in the order of their ordinals: the fastest scan.
+    ///
+    /// # Errors
+    /// `Corrupt` where the bytes are not as they must be; the function was given what comes before.
+    #[inline]
+    pub fn for_each(&self, mut f: impl FnMut(T)) -> Result<()> {
+        for (index, rows) in self.segments.iter().enumerate() {
+            for range in rows.source.map_or(LiveRanges::none(), TableSegment::live_ranges) {
+                if let Err(malformed) = rows.for_each(&self.path, range, &mut f) {
+                    return Err(self.corrupt(index, malformed));
+                }
+            }
+        }
+        Ok(())
     }
 
     #[cold]
     fn corrupt(&self, segment: usize, malformed: Malformed) -> Error {
         let rows = &self.segments[segment];
-        malformed.into_error_with(rows.source.segment().name(), rows.words)
+        let name = rows.source.map_or("segment", |source| source.segment().name());
+        malformed.into_error_with(name, rows.words)
     }
 
     #[cold]
@@ -152,29 +201,33 @@ pub struct FieldIter<'f, 'v, T> {
     field: &'f Field<'v, T>,
     /// The segment after the one at hand.
     segment: usize,
-    rows: Option<Rows<'v>>,
+    rows: Rows<'v>,
     ranges: LiveRanges<'v>,
-    next: u32,
+    /// Word of the next row.
+    at: u32,
+    /// Word behind the last row of the range.
     end: u32,
 }
 
 impl<'v, T: FieldValue<'v>> FieldIter<'_, 'v, T> {
     /// Goes to the next range of live rows; false at the end.
+    #[cold]
     fn advance(&mut self) -> bool {
         loop {
             if let Some(range) = self.ranges.next() {
-                (self.next, self.end) = (range.start, range.end);
+                let step = self.rows.step();
+                (self.at, self.end) = (self.rows.at + range.start * step, self.rows.at + range.end * step);
                 return true;
             }
             let Some(rows) = self.field.segments.get(self.segment) else { return false };
             self.segment += 1;
-            self.ranges = rows.source.live_ranges();
-            self.rows = Some(*rows);
+            self.ranges = rows.source.map_or(LiveRanges::none(), TableSegment::live_ranges);
+            self.rows = *rows;
         }
     }
 
     #[inline]
-    fn read(&self, row: StructRef<'v>) -> Result<T> {
+    fn read(&self, row: Row<'v>) -> Result<T> {
         match self.field.path.read(row) {
             Ok(value) => Ok(value),
             Err(malformed) => Err(self.field.corrupt(self.segment - 1, malformed)),
@@ -187,25 +240,12 @@ impl<'v, T: FieldValue<'v>> Iterator for FieldIter<'_, 'v, T> {
 
     #[inline]
     fn next(&mut self) -> Option<Result<T>> {
-        if self.next == self.end && !self.advance() {
+        if self.at == self.end && !self.advance() {
             return None;
         }
-        let row = self.rows.as_ref()?.row(self.next)?;
-        self.next += 1;
+        let row = self.rows.row_at(self.at)?;
+        self.at += self.rows.step();
         Some(self.read(row))
-    }
-
-    fn fold<B, F: FnMut(B, Result<T>) -> B>(mut self, init: B, mut f: F) -> B {
-        let mut sum = init;
-        while self.next < self.end || self.advance() {
-            let Some(rows) = self.rows else { break };
-            for row in self.next..self.end {
-                let Some(row) = rows.row(row) else { break };
-                sum = f(sum, self.read(row));
-            }
-            self.next = self.end;
-        }
-        sum
     }
 }
 
@@ -222,7 +262,11 @@ fn describe(schema: &Schema, ty: &Type) -> String {
 impl<'v> Path<'v> {
     /// The value that the path leads to from a row.
     #[inline]
-    fn read<T: FieldValue<'v>>(&self, row: StructRef<'v>) -> Read<T> {
-        if self.is_direct() { T::read(&self.leaf, Some(row)) } else { T::read(&self.leaf, self.walk(row)?) }
+    fn read<T: FieldValue<'v>>(&self, row: Row<'v>) -> Read<T> {
+        if self.direct {
+            return T::read_row(&self.leaf, row);
+        }
+        let Some(row) = row.to_struct() else { return T::read(&self.leaf, None) };
+        T::read(&self.leaf, self.walk(row)?)
     }
 }

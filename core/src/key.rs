@@ -5,7 +5,7 @@
 //! followed by 255 and a 0 byte at the end.
 
 use crate::error::{Error, Result};
-use crate::schema::{FieldKind, Schema, StructType, Type};
+use crate::schema::{DefaultValue, FieldKind, Schema, StructType, Type};
 use crate::words::{Read, StructRef};
 
 mod integer;
@@ -385,6 +385,10 @@ fn resolve(schema: &Schema, ty: &StructType, path: &str) -> Result<KeyField> {
                         None => return refuse("only integers, Bool, enums, Text and Data can be part of a key"),
                     },
                 };
+                if matches!(default, DefaultValue::Pointer(_)) {
+                    // A value equal to the default is stored as null, and no key is null.
+                    return refuse("a text or bytes with a default value cannot be part of a key");
+                }
                 let unit = match kind {
                     KeyKind::Signed(n) | KeyKind::Unsigned(n) => u32::from(n),
                     _ => 1,

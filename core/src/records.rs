@@ -69,6 +69,8 @@ impl Table {
         let mut options = ReaderOptions::new();
         // The default limit would end a long-lived reader after 64 MiB.
         options.traversal_limit_in_words(None);
+        // A record may be 64 levels deep, and the list of rows is one above.
+        options.nesting_limit(128);
         let segments = self
             .segments()
             .iter()

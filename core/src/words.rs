@@ -182,8 +182,13 @@ impl<'a> Words<'a> {
     /// A struct of known place and size; `None` where it is not within the segment.
     #[inline]
     pub fn struct_within(self, start: u32, data_words: u16, pointer_count: u16) -> Option<StructRef<'a>> {
-        let end = start as usize + data_words as usize + pointer_count as usize;
-        (end <= self.len()).then(|| self.struct_unchecked(start, data_words, pointer_count))
+        let from = start as usize * WORD;
+        let pointers_from = from + data_words as usize * WORD;
+        if pointers_from + pointer_count as usize * WORD > self.bytes.len() {
+            return None;
+        }
+        let data = self.bytes.get(from..pointers_from)?;
+        Some(StructRef { words: self, data, pointers_at: start + u32::from(data_words), pointer_count })
     }
 
     /// A struct whose words are known to lie within the segment.
@@ -254,23 +259,28 @@ impl<'a> Words<'a> {
     #[inline]
     pub fn data_of(self, at: u32) -> Read<Option<&'a [u8]>> {
         let pointer = self.word(at)?;
-        if pointer == 0 {
-            return Ok(None);
-        }
+        if pointer == 0 { Ok(None) } else { self.data_at(at, pointer).map(Some) }
+    }
+
+    /// The bytes that a pointer, which is not null and was read from the word at an index, points at.
+    #[inline]
+    pub(crate) fn data_at(self, at: u32, pointer: u64) -> Read<&'a [u8]> {
         // Kind and element size in one comparison: a list of bytes.
         if pointer & 0x7_0000_0003 != 0x2_0000_0001 {
             return Err(Malformed { word: at, expected: "a list of bytes" });
         }
         let len = (pointer >> 35) as usize;
         if len == 0 {
-            return Ok(Some(&[]));
+            return Ok(&[]);
         }
-        let start = Self::target(at, pointer);
-        usize::try_from(start)
-            .ok()
-            .and_then(|start| self.bytes.get(start * WORD..start * WORD + len))
-            .map(Some)
-            .ok_or(Malformed { word: at, expected: "a pointer to within the segment" })
+        // A target before the segment becomes a number beyond its end.
+        let from = Self::target(at, pointer).cast_unsigned().wrapping_mul(WORD as u64);
+        let to = from.wrapping_add(len as u64);
+        match (usize::try_from(from), usize::try_from(to)) {
+            (Ok(from), Ok(to)) => self.bytes.get(from..to),
+            _ => None,
+        }
+        .ok_or(Malformed { word: at, expected: "a pointer to within the segment" })
     }
 
     /// The bytes of a `Text`, without its final NUL, not checked to be UTF-8; `None` where the pointer is null.

@@ -173,7 +173,6 @@ fn sealing_what_was_sealed_gives_the_same_bytes() {
 }
 
 #[test]
-#[ignore = "staging counts a list of structs as one level of depth, readers as two"]
 fn what_can_be_staged_can_be_read_through_every_door() {
     let encoding = encoding::<kinds::Owned>(Sharing::Shared);
     let chain = |nodes| {

@@ -123,6 +123,15 @@ fn digest(title: &[u8], year: u16) -> u64 {
     u64::from(title[0]) + u64::from(title[title.len() - 1]) + u64::from(year)
 }
 
+/// As many lookups as there are keys, of which each depends on the one before.
+fn chase(keys: &[u32], mut find: impl FnMut(&u32) -> u64) -> u64 {
+    let mut sum = 0;
+    for position in 0..keys.len() {
+        sum += find(&keys[position ^ usize::from(sum % 2 == 1)]);
+    }
+    sum
+}
+
 fn benchmark(criterion: &mut Criterion) {
     let (encoding, view, segment, index_bytes) = movies();
     let key = encoding.key();
@@ -176,6 +185,28 @@ fn benchmark(criterion: &mut Criterion) {
             hits.iter().fold(0, |sum, key| match by_id.get(key) {
                 Some(at) => sum + digest(heap[*at].title.as_bytes(), heap[*at].year),
                 None => sum,
+            })
+        });
+    });
+    group.finish();
+
+    // Each key known only when the answer before it is: how long one lookup takes, rather than how many overlap.
+    let mut group = criterion.benchmark_group("one after another, random key to title and year");
+    group.throughput(Throughput::Elements(LOOKUPS as u64));
+    group.sample_size(20);
+    group.bench_function("kapok, title as bytes", |bencher| {
+        bencher.iter(|| {
+            chase(&hits, |key| match lookup.find(key).unwrap() {
+                Some(at) => digest(title_bytes.get(at).unwrap(), years.get(at).unwrap()),
+                None => 0,
+            })
+        });
+    });
+    group.bench_function("std HashMap and Vec", |bencher| {
+        bencher.iter(|| {
+            chase(&hits, |key| match by_id.get(key) {
+                Some(at) => digest(heap[*at].title.as_bytes(), heap[*at].year),
+                None => 0,
             })
         });
     });

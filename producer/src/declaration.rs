@@ -42,10 +42,18 @@ impl Declaration {
     ///
     /// # Errors
     /// `Invalid` where the schema has no such struct.
+    #[expect(clippy::needless_pass_by_value, reason = "callers have made it for this")]
     pub fn new(schema: Schema, type_id: u64) -> Result<Self> {
         let schema = schema.closure([type_id])?;
         let name = schema.struct_type(type_id)?.name.clone();
-        Ok(Self { schema, type_id, name, key: Vec::new(), sharing: Sharing::default(), evolution: Evolution::default() })
+        Ok(Self {
+            schema,
+            type_id,
+            name,
+            key: Vec::new(),
+            sharing: Sharing::default(),
+            evolution: Evolution::default(),
+        })
     }
 
     /// A struct inferred from a Rust type that derives `Deserialize`, with the name and key given.

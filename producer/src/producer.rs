@@ -110,7 +110,10 @@ impl Producer {
     /// # Errors
     /// `Invalid` for records that cannot be published, naming type, key and positions; `Conflict` where another producer
     /// committed the same version first; `Unavailable` where the store fails.
-    pub async fn run_cycle(&self, populate: impl FnOnce(&Cycle) -> std::result::Result<(), BoxError>) -> Result<CycleReport> {
+    pub async fn run_cycle(
+        &self,
+        populate: impl FnOnce(&Cycle) -> std::result::Result<(), BoxError>,
+    ) -> Result<CycleReport> {
         let mut steps = Steps::default();
         let prior = self.head().await?;
         let token = fresh_token();
@@ -300,9 +303,10 @@ impl Draft {
                 record_types.insert(ty.name.clone(), RecordType { changes: Some(Changes::default()), ..ty.clone() });
             }
             // A record type that is published anew leaves its old schema behind.
-            let kept = prior.record_types.iter().filter(|ty| {
-                populated.types.get(&ty.name).is_none_or(|staged| staged.evolution == Evolution::Append)
-            });
+            let kept = prior
+                .record_types
+                .iter()
+                .filter(|ty| populated.types.get(&ty.name).is_none_or(|staged| staged.evolution == Evolution::Append));
             schema = prior.schema.closure(kept.map(|ty| ty.type_id))?;
         }
         for staged in populated.types.values() {
@@ -321,16 +325,15 @@ impl Draft {
             while let Some(name) = names.next() {
                 let mut ty: StructType = (**self.schema.struct_type(owner)?).clone();
                 let Some(field) = ty.fields.iter_mut().find(|field| field.name == name) else { break };
-                match (&field.kind, names.peek()) {
-                    (FieldKind::Group(id), Some(_)) => owner = *id,
-                    _ => {
-                        if let Some(VectorSpace { dimension: known @ 0, .. }) = &mut field.vector {
-                            *known = *dimension;
-                            self.schema.insert_struct(ty);
-                        }
-                        break;
-                    }
+                if let (FieldKind::Group(id), Some(_)) = (&field.kind, names.peek()) {
+                    owner = *id;
+                    continue;
                 }
+                if let Some(VectorSpace { dimension: known @ 0, .. }) = &mut field.vector {
+                    *known = *dimension;
+                    self.schema.insert_struct(ty);
+                }
+                break;
             }
         }
         Ok(())

@@ -114,11 +114,7 @@ fn add_root(staging: &mut Staging<'_>, segment: &[u8]) -> Result<()> {
 }
 
 /// Adds a record that lies in several segments, by way of one that holds it all.
-fn add_copy<T: RecordStruct>(
-    staging: &mut Staging<'_>,
-    record: <T as Owned>::Reader<'_>,
-    words: usize,
-) -> Result<()> {
+fn add_copy<T: RecordStruct>(staging: &mut Staging<'_>, record: <T as Owned>::Reader<'_>, words: usize) -> Result<()> {
     let words = u32::try_from(words).unwrap_or(u32::MAX);
     let mut copy = message::Builder::new(HeapAllocator::new().first_segment_words(words.saturating_add(1)));
     copy.set_root::<T>(record).map_err(|e| unreadable(&e))?;

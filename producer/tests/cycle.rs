@@ -43,7 +43,10 @@ async fn types_that_a_cycle_does_not_touch_are_carried_over() {
         .unwrap();
     assert_eq!(report.outcome, Outcome::Published { version: 2 });
     let view = view(producer.store(), 2).await;
-    assert_eq!(view.tables().iter().map(|table| (table.name(), table.len())).collect::<Vec<_>>(), [("Movie", 3), ("Rating", 1)]);
+    assert_eq!(
+        view.tables().iter().map(|table| (table.name(), table.len())).collect::<Vec<_>>(),
+        [("Movie", 3), ("Rating", 1)]
+    );
     assert_eq!(view.records::<movie::Owned>().unwrap().by_key(&2_u32).unwrap().unwrap().get_title().unwrap(), "film 2");
     assert_eq!(producer.store().latest_announcement(None).await.unwrap().unwrap().announced, 2);
 }
@@ -147,7 +150,13 @@ enum Unit {
 #[tokio::test]
 async fn serde_values_come_back_as_they_went_in() {
     let sensors = [
-        Sensor { id: 1, name: "roof".into(), measured_in: Unit::DegreesCelsius, limit: Some(40.5), readings: vec![1.0, f64::NAN] },
+        Sensor {
+            id: 1,
+            name: "roof".into(),
+            measured_in: Unit::DegreesCelsius,
+            limit: Some(40.5),
+            readings: vec![1.0, f64::NAN],
+        },
         Sensor { id: u64::MAX, name: String::new(), measured_in: Unit::Pascal, limit: None, readings: vec![] },
     ];
     let producer = Producer::open("memory://serde").await.unwrap();

@@ -13,6 +13,8 @@ pub(super) struct Path<'v> {
     /// Union members that the last struct must have active.
     conditions: Vec<Condition>,
     pub leaf: Leaf<'v>,
+    /// Whether the value lies in the row itself, unconditionally.
+    pub direct: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -52,7 +54,8 @@ impl<'v> Path<'v> {
                 }
                 (FieldKind::Slot { offset, ty: value, default }, None) => {
                     let leaf = Leaf::new(schema, ty, field, *offset, value, default);
-                    return Ok(Self { hops, conditions, leaf });
+                    let direct = hops.is_empty() && conditions.is_empty();
+                    return Ok(Self { hops, conditions, leaf, direct });
                 }
                 (FieldKind::Slot { offset, ty: Type::Struct(id), default }, Some(_)) => {
                     if matches!(default, DefaultValue::Pointer(_)) {
@@ -78,12 +81,6 @@ impl<'v> Path<'v> {
     pub(super) fn may_be_absent(&self) -> bool {
         let conditions = self.hops.iter().map(|hop| hop.conditions.len()).sum::<usize>() + self.conditions.len();
         conditions > 0 || self.leaf.is_nullable_number()
-    }
-
-    /// Whether the value lies in the row itself, unconditionally.
-    #[inline]
-    pub(super) fn is_direct(&self) -> bool {
-        self.hops.is_empty() && self.conditions.is_empty()
     }
 
     /// The struct that holds the value; `None` where a struct on the way is null or a union has another member.

@@ -3,7 +3,7 @@
 use super::list::{Element, List};
 use crate::record::Record;
 use crate::schema::{DefaultValue, FieldType, Schema, StructType, Type};
-use crate::words::{ElementSize, Malformed, Read, StructRef, Words};
+use crate::words::{ElementSize, Malformed, Read, StructRef, WORD, Words};
 
 /// A type that fields can be read as: see [`View::field`](crate::view::View::field).
 pub trait FieldValue<'v>: Sized {
@@ -18,6 +18,14 @@ pub trait FieldValue<'v>: Sized {
     /// # Errors
     /// The malformed word.
     fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self>;
+    /// Reads the value in a row: what [`Self::read`] reads in the row's struct.
+    ///
+    /// # Errors
+    /// The malformed word.
+    #[inline]
+    fn read_row(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Self> {
+        Self::read(leaf, row.to_struct())
+    }
     /// Reads the value, or finds it absent.
     ///
     /// # Errors
@@ -31,6 +39,17 @@ pub trait FieldValue<'v>: Sized {
     }
 }
 
+/// A row in place, as the fastest reads want it: all of its bytes, and where they stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'v> {
+    /// Its data section and its pointers.
+    pub(super) bytes: &'v [u8],
+    pub(super) data_bytes: usize,
+    pub(super) words: Words<'v>,
+    /// Word at which it begins.
+    pub(super) at: u32,
+}
+
 /// The last step of a path: a place in a struct.
 #[derive(Clone, Debug)]
 pub struct Leaf<'v> {
@@ -41,11 +60,49 @@ pub struct Leaf<'v> {
     /// Bits by which stored numbers differ from their values.
     default: u64,
     pointer_default: Option<&'v [u8]>,
+    /// Bytes behind the value that do not belong to it: 1 for Text.
+    nul_bytes: usize,
     /// Bit that says that the number is null, and its default.
     null_flag: Option<(usize, bool)>,
 }
 
+impl<'v> Row<'v> {
+    #[inline]
+    pub(super) fn to_struct(self) -> Option<StructRef<'v>> {
+        let data_words = u16::try_from(self.data_bytes / WORD).ok()?;
+        let pointers = u16::try_from((self.bytes.len() - self.data_bytes) / WORD).ok()?;
+        self.words.struct_within(self.at, data_words, pointers)
+    }
+}
+
 impl<'v> Leaf<'v> {
+    /// A number of the row; its default where the row is too short.
+    #[inline]
+    fn row_scalar<const N: usize>(&self, row: Row<'v>) -> u64 {
+        let from = self.offset as usize;
+        let mut word = [0; 8];
+        if from + N <= row.data_bytes
+            && let Some(bytes) = row.bytes.get(from..from + N)
+        {
+            word[..N].copy_from_slice(bytes);
+        }
+        u64::from_le_bytes(word) ^ self.default
+    }
+
+    /// The bytes that the row's pointer points at; `None` where it is null or the row is too short.
+    #[inline]
+    fn row_data(&self, row: Row<'v>) -> Read<Option<&'v [u8]>> {
+        let from = row.data_bytes + self.offset as usize * WORD;
+        let Some(bytes) = row.bytes.get(from..from + WORD) else { return Ok(None) };
+        let mut pointer = [0; WORD];
+        pointer.copy_from_slice(bytes);
+        match u64::from_le_bytes(pointer) {
+            0 => Ok(None),
+            #[expect(clippy::cast_possible_truncation, reason = "a row has fewer than 2^17 words")]
+            pointer => row.words.data_at(row.at + (from / WORD) as u32, pointer).map(Some),
+        }
+    }
+
     pub(super) fn new(
         schema: &'v Schema,
         owner: &'v StructType,
@@ -67,7 +124,9 @@ impl<'v> Leaf<'v> {
             _ => None,
         });
         let pointer_default = if let DefaultValue::Pointer(words) = default { Some(&**words) } else { None };
-        Self { ty, schema, offset: offset.saturating_mul(unit), default: default.bits(), pointer_default, null_flag }
+        let nul_bytes = usize::from(*ty == Type::Text);
+        let offset = offset.saturating_mul(unit);
+        Self { ty, schema, offset, default: default.bits(), pointer_default, nul_bytes, null_flag }
     }
 
     pub(super) fn is_nullable_number(&self) -> bool {
@@ -114,6 +173,12 @@ macro_rules! numbers {
             #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "the low end holds the number")]
             fn read(leaf: &Leaf<'_>, at: Option<StructRef<'_>>) -> Read<Self> {
                 Ok(leaf.scalar::<$bytes>(at) as $rust)
+            }
+
+            #[inline]
+            #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "the low end holds the number")]
+            fn read_row(leaf: &Leaf<'_>, row: Row<'_>) -> Read<Self> {
+                Ok(leaf.row_scalar::<$bytes>(row) as $rust)
             }
         }
     )*};
@@ -171,7 +236,7 @@ impl FieldValue<'_> for bool {
 
 /// Values behind a pointer: how they are read, and what a null one is.
 macro_rules! pointers {
-    ($($rust:ty, $name:literal, $pattern:pat, $empty:expr, |$leaf:ident, $words:ident, $at:ident| $read:expr;)*) => {$(
+    ($($rust:ty, $name:literal, $pattern:pat, |$leaf:ident, $bytes:ident| $read:expr;)*) => {$(
         impl<'v> FieldValue<'v> for $rust {
             const NAME: &'static str = $name;
 
@@ -181,13 +246,22 @@ macro_rules! pointers {
 
             #[inline]
             fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
-                Ok(Self::read_optional(leaf, at)?.unwrap_or($empty))
+                Ok(Self::read_optional(leaf, at)?.unwrap_or_default())
+            }
+
+            #[inline]
+            fn read_row($leaf: &Leaf<'v>, row: Row<'v>) -> Read<Self> {
+                match $leaf.row_data(row)? {
+                    Some($bytes) => $read.map_err(|expected| Malformed { word: row.at, expected }),
+                    None => <Self as FieldValue<'v>>::read($leaf, None),
+                }
             }
 
             #[inline]
             fn read_optional($leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Option<Self>> {
-                match $leaf.pointer(at)? {
-                    Some(($words, $at)) => $read,
+                let Some((words, word)) = $leaf.pointer(at)? else { return Ok(None) };
+                match words.data_of(word)? {
+                    Some($bytes) => $read.map(Some).map_err(|expected| Malformed { word, expected }),
                     None => Ok(None),
                 }
             }
@@ -195,11 +269,13 @@ macro_rules! pointers {
     )*};
 }
 pointers! {
-    &'v str, "&str", Type::Text, "", |leaf, words, at| words.text_of(at);
-    &'v [u8], "&[u8]", Type::Text | Type::Data, &[], |leaf, words, at| {
-        let bytes = words.data_of(at)?;
-        // A text's final NUL is left off unread: its length alone needs no look at the text.
-        Ok(bytes.map(|bytes| if *leaf.ty == Type::Text { &bytes[..bytes.len().saturating_sub(1)] } else { bytes }))
+    &'v str, "&str", Type::Text, |leaf, bytes| match bytes {
+        [text @ .., 0] => std::str::from_utf8(text).map_err(|_| "text in UTF-8"),
+        _ => Err("text that ends in NUL"),
+    };
+    // A text's final NUL is left off unread: its length alone needs no look at the text.
+    &'v [u8], "&[u8]", Type::Text | Type::Data, |leaf, bytes| {
+        Ok::<_, &'static str>(&bytes[..bytes.len().saturating_sub(leaf.nul_bytes)])
     };
 }
 

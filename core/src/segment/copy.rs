@@ -52,6 +52,14 @@ impl Refusal {
     }
 }
 
+/// The depth of what lies within something at `depth`; the record itself lies at 1. Counted as readers count.
+fn deeper(depth: u32) -> std::result::Result<u32, Refusal> {
+    if depth < DEPTH_MAX {
+        return Ok(depth + 1);
+    }
+    Err(Error::invalid("record", format!("nested deeper than {DEPTH_MAX}")).into())
+}
+
 impl Copier<'_> {
     /// Copies what a pointer field aims at; a value equal to the field's default becomes null.
     pub(super) fn copy_field(
@@ -78,9 +86,6 @@ impl Copier<'_> {
         at: u32,
         depth: u32,
     ) -> std::result::Result<ObjectId, Refusal> {
-        if depth >= DEPTH_MAX {
-            return Err(Error::invalid("record", format!("nested deeper than {DEPTH_MAX}")).into());
-        }
         match target {
             Target::Text => match words.text_of(at)? {
                 Some(text) => Ok(self.column.intern_bytes(text.as_bytes(), true)?),
@@ -91,7 +96,10 @@ impl Copier<'_> {
                 None => Ok(NULL),
             },
             Target::Scalars(size) => match words.list_of(at, *size)? {
-                Some(list) => self.copy_scalars(list),
+                Some(list) => {
+                    deeper(depth)?;
+                    self.copy_scalars(list)
+                }
                 None => Ok(NULL),
             },
             Target::Pointers(element) => match words.list_of(at, ElementSize::Pointer)? {
@@ -129,24 +137,31 @@ impl Copier<'_> {
         list: ListRef<'_>,
         depth: u32,
     ) -> std::result::Result<ObjectId, Refusal> {
+        let depth = deeper(depth)?;
         let base = self.scratch.len();
         for index in 0..list.len() {
-            let id = self.copy(element, list.words(), list.at() + index, depth + 1)?;
+            let id = self.copy(element, list.words(), list.at() + index, depth)?;
             self.scratch.extend_from_slice(&u64::from(id).to_le_bytes());
         }
         self.take(list_shape(ElementSize::Pointer, u64::from(list.len())), base)
     }
 
     fn copy_structs(&mut self, index: usize, list: ListRef<'_>, depth: u32) -> std::result::Result<ObjectId, Refusal> {
+        // The list is a level, and so are its structs.
+        let depth = deeper(deeper(depth)?)?;
         let plan = self.plan;
         let ty = &plan.structs[index];
         let base = self.scratch.len();
         self.scratch.extend_from_slice(&[0; WORD]);
+        if list.struct_sizes() == (0, 0) {
+            // All are empty, and a hostile list may claim 2^30 of them in no bytes.
+            return self.take_structs(base, list.len(), 0, 0);
+        }
         for element in 0..list.len() {
             let Some(from) = list.get_struct(element) else { break };
             let at = self.scratch.len();
             self.scratch.resize(at + ty.words() * WORD, 0);
-            self.copy_scope(&ty.scope, from, at, ty.data_words, depth + 1)?;
+            self.copy_scope(&ty.scope, from, at, ty.data_words, depth)?;
         }
         self.take_structs(base, list.len(), ty.data_words, ty.pointer_words)
     }
@@ -163,11 +178,12 @@ impl Copier<'_> {
     }
 
     fn copy_struct(&mut self, index: usize, from: StructRef<'_>, depth: u32) -> std::result::Result<ObjectId, Refusal> {
+        let depth = deeper(depth)?;
         let plan = self.plan;
         let ty = &plan.structs[index];
         let base = self.scratch.len();
         self.scratch.resize(base + ty.words() * WORD, 0);
-        self.copy_scope(&ty.scope, from, base, ty.data_words, depth + 1)?;
+        self.copy_scope(&ty.scope, from, base, ty.data_words, depth)?;
         let shape = compact_struct(self.scratch, base, ty.data_words, ty.pointer_words);
         self.take(shape, base)
     }

@@ -134,7 +134,8 @@ impl Scope {
 
     /// Whether all of it lies within a struct's sections.
     fn is_within(&self, data_words: u16, pointer_words: u16) -> bool {
-        let members = |union: &UnionPlan| union.members.iter().all(|member| member.is_within(data_words, pointer_words));
+        let members =
+            |union: &UnionPlan| union.members.iter().all(|member| member.is_within(data_words, pointer_words));
         self.masks.iter().all(|(word, _)| *word < data_words)
             && self.pointers.iter().all(|pointer| pointer.slot < pointer_words)
             && self.unions.iter().all(|union| union.discriminant_at + 2 <= data_words as usize * 8 && members(union))
@@ -240,7 +241,10 @@ impl Builder<'_> {
     ) -> Result<()> {
         self.fields += 1;
         if self.fields > FIELDS_MAX {
-            return Err(Error::invalid(&owner.name, format!("more than {FIELDS_MAX} fields, or a group within itself")));
+            return Err(Error::invalid(
+                &owner.name,
+                format!("more than {FIELDS_MAX} fields, or a group within itself"),
+            ));
         }
         let path = format!("{prefix}{}", field.name);
         match &field.kind {

@@ -248,7 +248,7 @@ impl Stage {
             let root = match &mut column.body {
                 ColumnBody::Objects(objects) => {
                     let mut copier = Copier { plan, column: objects, scratch: &mut self.scratch };
-                    copier.copy_field(pointer, from.words(), word, 0).map_err(|e| e.into_error(&name()))?
+                    copier.copy_field(pointer, from.words(), word, 1).map_err(|e| e.into_error(&name()))?
                 }
                 ColumnBody::Vectors(matrix) => {
                     let list = match pointer.target {

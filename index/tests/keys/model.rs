@@ -7,7 +7,7 @@ use kapok_core::view::Ordinal;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
 use roaring::RoaringBitmap;
 
-use super::fixture::{Values, Version};
+use super::fixture::{Values, Version, encoding, open, seal};
 
 const KEYS: [&[&str]; 18] = [
     &["id"],
@@ -147,6 +147,28 @@ proptest! {
         for place in 0..model.version.segments.len() {
             model.version.index(place);
             model.check(&history, &others);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_key_of_one_integer_has_the_same_number_by_its_word_as_by_its_row(
+        field in prop::sample::select(vec!["id", "u32", "u64", "i8", "i16", "i32", "u8", "u16", "colour"]),
+        values in values(),
+        other in any::<i128>(),
+    ) {
+        let encoding = encoding(&[field]);
+        let (key, integer) = (encoding.key(), encoding.key().integer().unwrap());
+        let sealed = seal(&encoding, std::slice::from_ref(&values)).unwrap();
+        let segment = open(&sealed.bytes, 1);
+        let row = segment.row(0).unwrap();
+        let number = key.row_number(row);
+        assert_eq!(integer.number_in(row.data_word(integer.word_at() / 8)), number);
+        let KeyPart::Int(value) = values.part(field) else { panic!("{field}") };
+        assert_eq!(integer.encode(value), Some(number));
+        for value in [other, other >> 64, other >> 96, value + (1 << 64), value - (1 << 64), i128::MAX, i128::MIN] {
+            assert_eq!(integer.encode(value), key.encode_number(&[KeyPart::Int(value)]).unwrap());
         }
     }
 }

@@ -13,9 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let request = arguments.next().unwrap_or_else(|| home.join("schemas.cgr"));
-    let output = arguments
-        .next()
-        .unwrap_or_else(|| home.join("src/generated"));
+    let output = arguments.next().unwrap_or_else(|| home.join("src/generated"));
     std::fs::create_dir_all(&output)?;
     // The types of /capnp/schema.capnp are those that the capnp crate ships.
     let provided = [(0xa93f_c509_624c_72d9, "capnp".to_owned())];

@@ -1,33 +1,44 @@
 //! How deep are objects nested? By the schema where it tells, else by the longest path through them.
+//!
+//! As readers count: a list is a level, each struct is one, texts and data are none.
 
 use std::collections::HashMap;
 
 use crate::segment::plan::{Scope, StructPlan, Target};
 
-/// Objects on the longest path from an object of a kind, itself included; `None` where a type contains itself.
+/// Levels on the longest path from an object of a kind, itself included; `None` where a type contains itself.
 pub(super) fn depth_of(target: &Target, structs: &[StructPlan]) -> Option<u32> {
     Depths { structs, known: HashMap::new() }.target(target)
 }
 
+/// Levels that one object adds.
+pub(super) fn levels(target: &Target) -> u32 {
+    match target {
+        Target::Text | Target::Data => 0,
+        Target::Scalars(_) | Target::Pointers(_) | Target::Struct(_) => 1,
+        Target::Structs(_) => 2,
+    }
+}
+
 struct Depths<'p> {
     structs: &'p [StructPlan],
-    /// `None`: being computed, or endless.
+    /// Levels below a struct type; `None`: being computed, or endless.
     known: HashMap<usize, Option<u32>>,
 }
 
 impl Depths<'_> {
     fn target(&mut self, target: &Target) -> Option<u32> {
         match target {
-            Target::Text | Target::Data | Target::Scalars(_) => Some(1),
-            Target::Pointers(element) => Some(1 + self.target(element)?),
+            Target::Text | Target::Data | Target::Scalars(_) => Some(levels(target)),
+            Target::Pointers(element) => Some(levels(target) + self.target(element)?),
             Target::Structs(index) | Target::Struct(index) => {
                 if let Some(known) = self.known.get(index) {
-                    return *known;
+                    return known.map(|below| levels(target) + below);
                 }
                 self.known.insert(*index, None);
-                let depth = 1 + self.scope(&self.structs.get(*index)?.scope)?;
-                self.known.insert(*index, Some(depth));
-                Some(depth)
+                let below = self.scope(&self.structs.get(*index)?.scope)?;
+                self.known.insert(*index, Some(below));
+                Some(levels(target) + below)
             }
         }
     }
@@ -44,13 +55,14 @@ impl Depths<'_> {
     }
 }
 
-/// A node that lies deeper than `max` nodes or on a cycle, if there is one. `edges` are in the order of their first node.
-pub(super) fn too_deep(node_count: usize, edges: &[(u32, u32)], max: u32) -> Option<u32> {
-    let mut open_edges = vec![0_u32; node_count];
+/// A node that lies deeper than `max` levels or on a cycle, if there is one. `levels`: those that each node adds. `edges`
+/// are in the order of their first node.
+pub(super) fn too_deep(levels: &[u32], edges: &[(u32, u32)], max: u32) -> Option<u32> {
+    let mut open_edges = vec![0_u32; levels.len()];
     for (_, to) in edges {
         open_edges[*to as usize] += 1;
     }
-    let mut depth = vec![1_u32; node_count];
+    let mut depth = levels.to_vec();
     let mut ready: Vec<u32> = (0..).zip(&open_edges).filter(|(_, open)| **open == 0).map(|(node, _)| node).collect();
     while let Some(node) = ready.pop() {
         if depth[node as usize] > max {
@@ -59,7 +71,7 @@ pub(super) fn too_deep(node_count: usize, edges: &[(u32, u32)], max: u32) -> Opt
         let first = edges.partition_point(|(from, _)| *from < node);
         for (_, to) in edges[first..].iter().take_while(|(from, _)| *from == node) {
             let to_index = *to as usize;
-            depth[to_index] = depth[to_index].max(depth[node as usize] + 1);
+            depth[to_index] = depth[to_index].max(depth[node as usize] + levels[to_index]);
             open_edges[to_index] -= 1;
             if open_edges[to_index] == 0 {
                 ready.push(*to);
@@ -76,10 +88,12 @@ mod tests {
     #[test]
     fn the_longest_path_counts_and_a_cycle_is_endless() {
         let diamond = [(0, 1), (0, 3), (1, 2), (2, 3)];
-        assert_eq!(too_deep(4, &diamond, 4), None);
-        assert_eq!(too_deep(4, &diamond, 3), Some(3));
-        assert!(too_deep(3, &[(0, 1), (1, 2), (2, 1)], 64).is_some());
-        assert_eq!(too_deep(1, &[(0, 0)], 64), Some(0));
-        assert_eq!(too_deep(0, &[], 1), None);
+        assert_eq!(too_deep(&[1; 4], &diamond, 4), None);
+        assert_eq!(too_deep(&[1; 4], &diamond, 3), Some(3));
+        assert_eq!(too_deep(&[1, 2, 1, 1], &diamond, 4), Some(3));
+        assert_eq!(too_deep(&[1, 1, 1, 0], &diamond, 3), None);
+        assert!(too_deep(&[1; 3], &[(0, 1), (1, 2), (2, 1)], 64).is_some());
+        assert_eq!(too_deep(&[1], &[(0, 0)], 64), Some(0));
+        assert_eq!(too_deep(&[], &[], 1), None);
     }
 }

@@ -3,7 +3,7 @@
 //! The walk is the writer's: what rows point at, in row order, then what these point at, and so on. So each pointer aims
 //! at an object that was met before, or at the one that begins where the last new one ended.
 
-use super::depth::{depth_of, too_deep};
+use super::depth::{depth_of, levels, too_deep};
 use super::structs::{Active, StructCheck};
 use super::{Blob, Column};
 use crate::error::Result;
@@ -53,7 +53,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
         sharing: Sharing,
     ) -> Self {
         let words = column.words();
-        let bounded = depth_of(&column.route.pointer.target, plans).is_some_and(|depth| depth <= DEPTH_MAX);
+        let bounded = depth_of(&column.route.pointer.target, plans).is_some_and(|depth| depth < DEPTH_MAX);
         Self {
             column,
             structs,
@@ -84,9 +84,11 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
             let expected = column.expected("the end of the extent behind the last object");
             return Err(self.blob().unexpected(self.frontier, expected));
         }
-        match self.edges.as_ref().and_then(|edges| too_deep(self.nodes.len(), edges, DEPTH_MAX)) {
+        // The record is the first level.
+        let levels: Vec<u32> = self.nodes.iter().map(|node| levels(node.target)).collect();
+        match self.edges.as_ref().and_then(|edges| too_deep(&levels, edges, DEPTH_MAX - 1)) {
             Some(node) => {
-                let expected = column.expected(&format!("objects nested at most {DEPTH_MAX} deep"));
+                let expected = column.expected(&format!("records nested at most {DEPTH_MAX} deep"));
                 Err(self.blob().corrupt(self.nodes[node as usize].start, expected, "deeper ones, or a cycle"))
             }
             None => Ok(()),
