@@ -17,7 +17,7 @@
 //! let message = writer.write(&Value::from_json(br#"{"id": 7, "title": "Metropolis", "year": 1927}"#)?)?;
 //! stage.add_struct(Words::new(message).struct_of(0).unwrap().unwrap())?;
 //!
-//! for sealed in stage.into_segments(SealSettings::default())? {
+//! for sealed in stage.seal(SealSettings::default())? {
 //!     let sealed = sealed?;
 //!     let segment = Segment::open("films", sealed.bytes.into(), sealed.rows)?;
 //!     let film = Record::new(encoding.schema(), id, segment.row(0).unwrap())?;

@@ -1,5 +1,5 @@
 //! Do segments hold what was put into them, and nothing else?
-#![expect(clippy::unwrap_used, missing_docs, clippy::cast_possible_truncation, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
 
 use std::sync::Arc;
 
@@ -38,14 +38,7 @@ fn add(stage: &mut Stage, message: &message::Builder<HeapAllocator>) {
 }
 
 fn seal(stage: Stage, settings: SealSettings) -> Vec<SealedSegment> {
-    let mut out = Vec::new();
-    stage
-        .seal(settings, |segment| {
-            out.push(segment);
-            Ok::<_, kapok_core::Error>(())
-        })
-        .unwrap();
-    out
+    stage.seal(settings).unwrap().map(Result::unwrap).collect()
 }
 
 fn check_movies(bytes: &[u8], ids: &[u32]) {
@@ -118,7 +111,7 @@ fn a_duplicate_key_names_both_positions() {
     let mut stage = Stage::new(&movies(Sharing::Shared));
     stage.set_source(&Arc::from("line"), 11);
     [3, 1, 2, 3].into_iter().for_each(|id| add_movie(&mut stage, id));
-    let error = stage.seal(SealSettings::default(), |_| Ok::<_, kapok_core::Error>(())).unwrap_err();
+    let error = stage.seal(SealSettings::default()).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("key=3") && text.contains("first=line 11") && text.contains("second=line 14"), "{text}");
 }

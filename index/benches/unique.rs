@@ -53,7 +53,7 @@ fn movies() -> (Encoding, View, Segment, Vec<u8>) {
         let segments = message.get_segments_for_output();
         stage.add_struct(Words::new(segments[0]).struct_of(0).unwrap().unwrap()).unwrap();
     }
-    let sealed = stage.into_segments(SealSettings::default()).unwrap().next().unwrap().unwrap();
+    let sealed = stage.seal(SealSettings::default()).unwrap().next().unwrap().unwrap();
     assert_eq!(sealed.rows, MOVIES);
     let mut blobs = Blobs::new();
     let bytes = Bytes::from(sealed.bytes);

@@ -183,7 +183,7 @@ impl Producer {
         let mut report = TypeReport { name: name.clone(), rows, segments: 0, segment_bytes: 0, index_bytes: 0 };
         let mut entries = Vec::new();
         let mut written = 0;
-        for sealed in stage.into_segments(self.settings.seal)? {
+        for sealed in stage.seal(self.settings.seal)? {
             let (entry, bytes) = self.write_segment(sealed?, staged).await?;
             report.segments += 1;
             report.segment_bytes += entry.bytes;

@@ -42,7 +42,7 @@ fn add(stage: &mut Stage, message: &message::Builder<HeapAllocator>) {
 }
 
 fn rows(encoding: Encoding, stage: Stage) -> Rows {
-    let sealed = stage.into_segments(SealSettings::default()).unwrap().next().unwrap().unwrap();
+    let sealed = stage.seal(SealSettings::default()).unwrap().next().unwrap().unwrap();
     Rows { encoding, sealed, dead: Vec::new() }
 }
 

@@ -56,24 +56,11 @@ impl Stage {
     ///
     /// # Errors
     /// `Invalid` for a duplicate key, naming both positions; from the iterator, for records beyond a limit of the encoding.
-    pub fn into_segments(self, settings: SealSettings) -> Result<Segments> {
+    pub fn seal(self, settings: SealSettings) -> Result<Segments> {
         let order = self.sort()?;
         let mut cuts = self.cut(&order, settings);
         cuts.reverse();
         Ok(Segments { stage: self, order, cuts, next: 0 })
-    }
-
-    /// Sorts the records by key, writes them into segments, and hands over one segment after another.
-    ///
-    /// # Errors
-    /// `Invalid` for a duplicate key, naming both positions, and for records beyond a limit of the encoding; whatever
-    /// `each` returns.
-    pub fn seal<E: From<Error>>(
-        self,
-        settings: SealSettings,
-        mut each: impl FnMut(SealedSegment) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        self.into_segments(settings)?.try_for_each(|segment| each(segment?))
     }
 
     /// Rows in the order of their keys.

@@ -23,13 +23,7 @@ pub fn add(stage: &mut Stage, segment: &[u8]) {
 }
 
 pub fn seal(stage: Stage, target_bytes: Option<u64>) -> Vec<SealedSegment> {
-    let mut out = Vec::new();
-    let each = |segment| {
-        out.push(segment);
-        Ok::<_, kapok_core::Error>(())
-    };
-    stage.seal(SealSettings { target_bytes }, each).unwrap();
-    out
+    stage.seal(SealSettings { target_bytes }).unwrap().map(Result::unwrap).collect()
 }
 
 pub fn entry(sealed: &SealedSegment, sharing: Sharing) -> SegmentEntry {

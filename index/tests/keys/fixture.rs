@@ -92,13 +92,7 @@ pub fn seal(encoding: &Encoding, records: &[Values]) -> Option<SealedSegment> {
         let segments = message.get_segments_for_output();
         stage.add_struct(Words::new(segments[0]).struct_of(0).unwrap().unwrap()).unwrap();
     }
-    let mut out = Vec::new();
-    stage
-        .seal(SealSettings::default(), |segment| {
-            out.push(segment);
-            Ok::<_, kapok_core::Error>(())
-        })
-        .unwrap();
+    let mut out: Vec<_> = stage.seal(SealSettings::default()).unwrap().map(Result::unwrap).collect();
     assert!(out.len() < 2);
     out.pop()
 }
