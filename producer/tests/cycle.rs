@@ -235,7 +235,7 @@ async fn a_scan_in_parallel_sees_each_record_once_and_in_order() {
             .table("Movie")
             .unwrap()
             .scan_in_parallel::<movie::Owned, Vec<u32>>(threads.try_into().unwrap(), |films| {
-                films.map(|film| film.get_id()).collect()
+                films.map(movie::Reader::get_id).collect()
             })
             .unwrap();
         assert_eq!(ids.len(), threads);
