@@ -1,7 +1,7 @@
 //! Publishing a million films: how long, how much memory, how many bytes; and what one more reading process costs.
 //!
 //! `KAPOK_ROWS` sets the number of films (default 1,000,000), `KAPOK_RUNS` that of runs (default 5; medians are printed).
-#![expect(clippy::unwrap_used, reason = "a benchmark stops where something is wrong")]
+#![expect(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a benchmark stops where something is wrong")]
 
 use std::hint::black_box;
 use std::path::Path;

@@ -2,7 +2,7 @@
 //!
 //! Every row answers the same question over the same data in one run, and every answer is checked against the heap's before
 //! anything is timed. `KAPOK_ROWS` sets the number of films (default 1,000,000).
-#![expect(clippy::unwrap_used, reason = "a benchmark stops where something is wrong")]
+#![expect(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a benchmark stops where something is wrong")]
 
 use std::collections::HashMap;
 use std::hint::black_box;

@@ -251,7 +251,7 @@ fn record() -> impl Strategy<Value = String> {
 }
 
 /// Whether a schema holds records: each can be written, and reads back as JSON with the same members.
-fn assert_holds(schema: Schema, id: u64, records: &[impl AsRef<str>]) {
+fn assert_holds(schema: &Schema, id: u64, records: &[impl AsRef<str>]) {
     let mut writer = MessageWriter::new(Arc::new(schema.clone()), id).unwrap();
     for record in records {
         let words = writer.write(&Value::from_json(record.as_ref().as_bytes()).unwrap()).unwrap();
@@ -286,7 +286,7 @@ proptest! {
         match extend(&first, id, &records[cut..]) {
             Ok((twice, _)) => {
                 prop_assert_eq!(&once, &twice);
-                assert_holds(twice, id, &records);
+                assert_holds(&twice, id, &records);
             }
             // The first run had to guess.
             Err(e) => prop_assert!(e.to_string().contains("known type=Text"), "{}", e),

@@ -401,7 +401,7 @@ fn keys_exist_are_not_optional_and_have_a_kind_that_keys_have() {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Shelf {
-    shelf_name: String,
+    long_label: String,
     row: Option<i8>,
     kind: Kind,
     maybe_kind: Option<Kind>,
@@ -427,7 +427,7 @@ struct Book {
 fn values_of_the_type_fit_its_schema() {
     let book = Book { title: None, price: 0.1, size: (1, 2) };
     let empty = Shelf {
-        shelf_name: String::new(),
+        long_label: String::new(),
         row: None,
         kind: Kind::Narrow,
         maybe_kind: None,
@@ -436,7 +436,7 @@ fn values_of_the_type_fit_its_schema() {
         inner: None,
     };
     let full = Shelf {
-        shelf_name: "x".into(),
+        long_label: "x".into(),
         row: Some(-1),
         kind: Kind::Wide,
         maybe_kind: Some(Kind::Narrow),

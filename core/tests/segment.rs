@@ -110,7 +110,9 @@ fn rows_roll_over_to_further_segments_at_the_target_size() {
 fn a_duplicate_key_names_both_positions() {
     let mut stage = Stage::new(&movies(Sharing::Shared));
     stage.set_source(&Arc::from("line"), 11);
-    [3, 1, 2, 3].into_iter().for_each(|id| add_movie(&mut stage, id));
+    for id in [3, 1, 2, 3] {
+        add_movie(&mut stage, id);
+    }
     let error = stage.seal(SealSettings::default()).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("key=3") && text.contains("first=line 11") && text.contains("second=line 14"), "{text}");
@@ -142,7 +144,7 @@ fn vectors_stand_at_constant_stride_on_cache_lines() {
         record.set_code("x");
         if id != 3 {
             let mut vector = record.reborrow().init_embedding(4);
-            (0..4).for_each(|index| vector.set(index, f32::from(id) + index as f32 / 8.0));
+            (0..4).for_each(|index| vector.set(index, f32::from(id) + f32::from(index as u16) / 8.0));
         }
         record.set_codes(&[id; 6]);
         add(&mut stage, &message);
