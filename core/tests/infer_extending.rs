@@ -256,7 +256,7 @@ fn assert_holds(schema: &Schema, id: u64, records: &[impl AsRef<str>]) {
     for record in records {
         let words = writer.write(&Value::from_json(record.as_ref().as_bytes()).unwrap()).unwrap();
         let Pointer::Struct(root) = Words::new(words).pointer(0).unwrap() else { panic!("no struct") };
-        let read = Record::new(&schema, id, root).unwrap().to_json_string().unwrap();
+        let read = Record::new(schema, id, root).unwrap().to_json_string().unwrap();
         let (mut given, read): (serde_json::Value, serde_json::Value) =
             (serde_json::from_str(record.as_ref()).unwrap(), serde_json::from_str(&read).unwrap());
         drop_nulls(&mut given);

@@ -444,7 +444,7 @@ fn values_of_the_type_fit_its_schema() {
         by_title: BTreeMap::from([("a".into(), None), ("b".into(), Some(u64::MAX))]),
         inner: Some(Box::new(empty.clone())),
     };
-    let (schema, id) = Schema::of_rust_type::<Shelf>("Shelf", &["shelf-name"]).unwrap();
+    let (schema, id) = Schema::of_rust_type::<Shelf>("Shelf", &["long-label"]).unwrap();
     let mut writer = MessageWriter::new(Arc::new(schema.clone()), id).unwrap();
     for shelf in [empty, full] {
         let words = writer.write(&Value::from_serde(&shelf).unwrap()).unwrap();
