@@ -166,3 +166,52 @@ proptest! {
         }
     }
 }
+
+/// Mutations per run; `KAPOK_FUZZ_ITERATIONS` sets another number.
+const ITERATIONS: u64 = 3000;
+
+/// The next number of a sequence that its start alone decides (SplitMix64).
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[test]
+fn mutated_indexes_give_right_answers_or_none_or_errors() {
+    let iterations = std::env::var("KAPOK_FUZZ_ITERATIONS").map_or(ITERATIONS, |text| text.parse().unwrap());
+    let (encoding, segment) = threes(40);
+    let original = unique::build(encoding.key(), &segment).unwrap();
+    let (mut refused, mut right, mut wrong) = (0_u64, 0_u64, 0_u64);
+    for case in 0..iterations {
+        let mut state = case;
+        let mut bytes = original.clone();
+        let mut pick = |below: usize| usize::try_from(next(&mut state) % below as u64).unwrap();
+        // Mostly behind the header, which refuses all that is not as it must be.
+        let first = if pick(4) == 0 { 0 } else { HEADER };
+        for _ in 0..=pick(8) {
+            let at = first + pick(bytes.len() - first);
+            bytes[at] = if pick(2) == 0 { bytes[at] ^ (1 << pick(8)) } else { u8::try_from(pick(256)).unwrap() };
+        }
+        match pick(20) {
+            0 => bytes.truncate(pick(original.len())),
+            1 => bytes.resize(original.len() + pick(100), 0xa5),
+            _ => {}
+        }
+        match UniqueIndex::open("i", bytes.into(), 40) {
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "case {case}: {error}");
+                refused += 1;
+            }
+            Ok(index) if search(&index, &encoding, &segment) => right += 1,
+            Ok(index) => {
+                assert!(index.verify(encoding.key(), &segment).is_err(), "case {case}: verified, and yet wrong");
+                wrong += 1;
+            }
+        }
+    }
+    println!("refused on opening {refused}, all answers right {right}, answers missing or errors {wrong}");
+    assert!(refused > 0 && wrong > 0);
+}
