@@ -170,7 +170,7 @@ proptest! {
 /// Mutations per run; `KAPOK_FUZZ_ITERATIONS` sets another number.
 const ITERATIONS: u64 = 3000;
 
-/// The next number of a sequence that its start alone decides (SplitMix64).
+/// The next number of a sequence that its start alone decides (`SplitMix64`).
 fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;
