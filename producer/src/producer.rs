@@ -151,7 +151,7 @@ impl Producer {
         steps.verify = started.elapsed();
 
         let started = Instant::now();
-        self.commit(&manifest, token).await?;
+        self.commit(&manifest).await?;
         steps.commit = started.elapsed();
 
         let started = Instant::now();
@@ -267,8 +267,8 @@ impl Producer {
         Ok(())
     }
 
-    async fn commit(&self, manifest: &Manifest, token: Token) -> Result<()> {
-        match self.store.commit(manifest.version, &manifest.encode()?, token).await? {
+    async fn commit(&self, manifest: &Manifest) -> Result<()> {
+        match self.store.commit_manifest(manifest).await? {
             CommitOutcome::Committed => Ok(()),
             CommitOutcome::Lost => {
                 let winner = self.store.read_manifest(manifest.version).await;

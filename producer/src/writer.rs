@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use capnp::OutputSegments;
-use capnp::message::{self, HeapAllocator, ScratchSpaceHeapAllocator};
+use capnp::message::{self, Allocator, HeapAllocator, ScratchSpaceHeapAllocator};
 use capnp::traits::Owned;
 use kapok_core::message::MessageWriter;
 use kapok_core::schema::RecordStruct;
@@ -83,11 +83,7 @@ impl<T: RecordStruct> RecordWriter<'_, T> {
         let allocator = ScratchSpaceHeapAllocator::new(capnp::Word::words_to_bytes_mut(&mut self.scratch));
         let mut message = message::Builder::new(allocator);
         fill(message.init_root());
-        if let OutputSegments::SingleSegment([bytes]) = message.get_segments_for_output() {
-            return add_root(&mut self.staging, bytes);
-        }
-        let root: <T as Owned>::Reader<'_> = message.get_root_as_reader().map_err(|e| unreadable(&e))?;
-        add_copy::<T>(&mut self.staging, root, message.size_in_words())
+        add_message::<T, _>(&mut self.staging, &message)
     }
 
     /// Adds a record that some message already holds.
@@ -98,11 +94,7 @@ impl<T: RecordStruct> RecordWriter<'_, T> {
         let allocator = ScratchSpaceHeapAllocator::new(capnp::Word::words_to_bytes_mut(&mut self.scratch));
         let mut message = message::Builder::new(allocator);
         message.set_root::<T>(record).map_err(|e| unreadable(&e))?;
-        if let OutputSegments::SingleSegment([bytes]) = message.get_segments_for_output() {
-            return add_root(&mut self.staging, bytes);
-        }
-        let root: <T as Owned>::Reader<'_> = message.get_root_as_reader().map_err(|e| unreadable(&e))?;
-        add_copy::<T>(&mut self.staging, root, message.size_in_words())
+        add_message::<T, _>(&mut self.staging, &message)
     }
 }
 
@@ -111,6 +103,15 @@ fn add_root(staging: &mut Staging<'_>, segment: &[u8]) -> Result<()> {
         Ok(root) => staging.add(root.unwrap_or_else(StructRef::empty)),
         Err(malformed) => Err(malformed.into_error("record").into()),
     }
+}
+
+/// Adds the record that a builder holds.
+fn add_message<T: RecordStruct, A: Allocator>(staging: &mut Staging<'_>, message: &message::Builder<A>) -> Result<()> {
+    if let OutputSegments::SingleSegment([bytes]) = message.get_segments_for_output() {
+        return add_root(staging, bytes);
+    }
+    let root: <T as Owned>::Reader<'_> = message.get_root_as_reader().map_err(|e| unreadable(&e))?;
+    add_copy::<T>(staging, root, message.size_in_words())
 }
 
 /// Adds a record that lies in several segments, by way of one that holds it all.

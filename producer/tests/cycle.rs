@@ -242,3 +242,34 @@ async fn a_scan_in_parallel_sees_each_record_once_and_in_order() {
         assert_eq!(ids.concat(), (0..1000).collect::<Vec<_>>());
     }
 }
+
+#[tokio::test]
+async fn a_record_larger_than_the_writers_buffer_is_published_whole() {
+    let producer = Producer::open("memory://large").await.unwrap();
+    let long = "long ".repeat(20_000);
+    producer
+        .run_cycle(|cycle| {
+            let mut movies = cycle.records::<movie::Owned>()?;
+            movies.add(|mut film| {
+                film.set_id(1);
+                film.set_title(&long);
+                film.init_genres(1).set(0, "drama");
+            })?;
+            // The next one finds the buffer as clean as the first did, and one comes from a message of its own.
+            movies.add(|mut film| film.set_id(2))?;
+            let mut message = capnp::message::Builder::new_default();
+            let mut film: movie::Builder<'_> = message.init_root();
+            film.set_id(3);
+            film.set_title(&long);
+            movies.add_reader(film.into_reader())?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let view = view(producer.store(), 1).await;
+    let titles: Vec<&str> = view.field("Movie.title").unwrap().iter().map(Result::unwrap).collect();
+    assert_eq!(titles, [long.as_str(), "", long.as_str()]);
+    let films = view.records::<movie::Owned>().unwrap();
+    let film = films.by_key(&1_u32).unwrap().unwrap();
+    assert_eq!(film.get_genres().unwrap().get(0).unwrap(), "drama");
+}
