@@ -34,12 +34,14 @@ async fn main() -> Result<()> {
     let consumer = Consumer::open(url).await?;
     assert_eq!(consumer.view().version(), 0);
     let (swapped, mut swaps) = mpsc::unbounded_channel();
-    consumer.on_refresh(move |old, new| {
+    let listener = consumer.on_refresh(move |swap| {
+        let (old, new) = (&swap.old, &swap.new);
         let tables: Vec<_> = new.tables().iter().map(|table| format!("{} {}", table.name(), table.len())).collect();
         println!("swap: version {} to {}, {}", old.version(), new.version(), tables.join(", "));
         // Nobody listens any more when the program ends.
         _ = swapped.send(new.version());
     });
+    listener.keep();
     let follower = consumer.follow(FollowSettings::default());
 
     publish(&producer, 1).await?;

@@ -18,6 +18,9 @@ struct Announcement @0x8f0e2d4c6ba98765 {
   createdUnixMs @8 :Int64;
   writerToken @9 :Data;
   # 16 random bytes: settles a create whose reply was lost.
+  highest @10 :UInt64;
+  # Highest version that was ever announced: above `announced` after a rollback. 0, or less than `announced`, in an entry
+  # of a writer that does not know this field: read it as `announced`.
 }
 
 struct Marker @0xe4d6c8bafa987531 {

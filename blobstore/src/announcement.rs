@@ -20,6 +20,8 @@ pub struct Announcement {
     pub sequence: u64,
     /// The newest version to be on; 0 where none was announced yet.
     pub announced: u64,
+    /// The highest version that was ever announced: above [`announced`](Self::announced) after a rollback.
+    pub highest: u64,
     /// The version that holds every consumer, whatever is announced.
     pub pinned: Option<u64>,
     /// What this entry did.
@@ -132,6 +134,16 @@ impl Announcement {
         self.pinned.unwrap_or(self.announced)
     }
 
+    /// Whether a higher version than the announced one was announced before.
+    pub fn is_rolled_back(&self) -> bool {
+        self.announced < self.highest
+    }
+
+    /// Whether the entry holds consumers on the version, or would without its pin.
+    pub(crate) fn names(&self, version: u64) -> bool {
+        self.announced == version || self.pinned == Some(version)
+    }
+
     /// The bytes of the entry's file.
     pub(crate) fn encode(&self) -> Bytes {
         let mut message = message::Builder::new_default();
@@ -139,6 +151,7 @@ impl Announcement {
         root.set_format_version(envelope::FORMAT_VERSION);
         root.set_sequence(self.sequence);
         root.set_announced(self.announced);
+        root.set_highest(self.highest);
         root.set_pinned(self.pinned.unwrap_or(0));
         root.set_action(self.action.as_str());
         root.set_by(&self.by);
@@ -171,6 +184,8 @@ impl Announcement {
             Ok(Self {
                 sequence,
                 announced: root.get_announced(),
+                // Writers before this field left it 0.
+                highest: root.get_highest().max(root.get_announced()),
                 pinned: Some(root.get_pinned()).filter(|version| *version != 0),
                 action: Action::from_text(root.get_action()?.to_str()?),
                 by: root.get_by()?.to_string()?,
@@ -195,6 +210,7 @@ mod tests {
         Announcement {
             sequence: 7,
             announced: 4,
+            highest: 6,
             pinned: Some(3),
             action: Action::Pin,
             by: "ops".to_owned(),
@@ -212,6 +228,14 @@ mod tests {
         for entry in [entry(), other] {
             assert_eq!(Announcement::open("x", 7, &entry.encode()).expect("opens"), entry);
         }
+    }
+
+    #[test]
+    fn an_entry_without_the_highest_version_takes_the_announced_one() {
+        let old = Announcement { highest: 0, ..entry() };
+        let read = Announcement::open("x", 7, &old.encode()).expect("opens");
+        assert_eq!((read.highest, read.is_rolled_back()), (4, false));
+        assert!(entry().is_rolled_back());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::announcement::Action;
+
 /// The result of an operation on a store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -142,6 +144,31 @@ pub enum Error {
         /// What it may be.
         expected: &'static str,
     },
+    /// A version was retired while it was being pinned or announced. The log says again what it said before.
+    #[error(
+        "version was retired meanwhile: version={version} action={action}; the entry was undone, choose a version that is there"
+    )]
+    RetiredMeanwhile {
+        /// The version.
+        version: u64,
+        /// What was undone.
+        action: Action,
+    },
+    /// Retention cannot tell which blobs are still needed. It has deleted none.
+    #[error("gc stopped before it deleted any blob: cause={source}")]
+    GcStopped {
+        /// What it could not read.
+        source: Box<Error>,
+    },
+    /// The log names a version that is retired: another gc is about to put it back, or somebody has pinned what was
+    /// gone. Retention has deleted no blob.
+    #[error(
+        "gc stopped before it deleted any blob: the log names a retired version: version={version}; where no other gc is at work, pin or announce a version that is there, then try again"
+    )]
+    NamedButRetired {
+        /// The version.
+        version: u64,
+    },
     /// A manifest is not one that this release can read or write.
     #[error(transparent)]
     Manifest(#[from] kapok_core::Error),
@@ -173,7 +200,8 @@ impl Error {
             Self::NotFound { .. } | Self::NotAStore { .. } | Self::Retired { .. } => ErrorKind::NotFound,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Incompatible { .. } => ErrorKind::Incompatible,
-            Self::Outrun { .. } => ErrorKind::Conflict,
+            Self::Outrun { .. } | Self::RetiredMeanwhile { .. } | Self::NamedButRetired { .. } => ErrorKind::Conflict,
+            Self::GcStopped { source } => source.kind(),
             Self::Backend { source, .. } => match source {
                 Backend::NotFound { .. } => ErrorKind::NotFound,
                 Backend::InvalidPath { .. }

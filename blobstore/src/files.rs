@@ -12,7 +12,7 @@ use crate::objects::Listed;
 use crate::probe::is_leftover;
 use crate::sealed::{SealedKind, open_sealed};
 use crate::store::Store;
-use crate::token::{now_unix_ms, unix_ms};
+use crate::token::{unix_ms, unix_ms_before};
 
 /// A file of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,17 +81,27 @@ impl Store {
     /// That is what a folder's `name#1` files are, written beside their place and never moved into it, and the files of
     /// an interrupted probe. Other foreign files stay.
     pub async fn remove_debris(&self) -> Result<Vec<FileEntry>> {
-        let grace_ms = i64::try_from(self.settings().grace.as_millis()).unwrap_or(i64::MAX);
-        let newest = now_unix_ms().saturating_sub(grace_ms);
-        let mut removed = self.files().await?;
-        removed.retain(|file| is_debris(&file.name) && file.modified_unix_ms <= newest);
-        for file in &removed {
+        let debris = self.debris(unix_ms_before(self.settings().grace)).await?;
+        self.remove_files(&debris).await?;
+        Ok(debris)
+    }
+
+    /// What writers that died left behind, last written at this time or before.
+    pub(crate) async fn debris(&self, modified_unix_ms_max: i64) -> Result<Vec<FileEntry>> {
+        let mut found = self.files().await?;
+        found.retain(|file| is_debris(&file.name) && file.modified_unix_ms <= modified_unix_ms_max);
+        Ok(found)
+    }
+
+    /// Deletes files that the backend may hide; those that are not there are deleted already.
+    pub(crate) async fn remove_files(&self, files: &[FileEntry]) -> Result<()> {
+        for file in files {
             match &self.objects.root {
                 Some(root) => remove(&root.join(&file.name))?,
                 None => self.objects.delete(&file.name).await?,
             }
         }
-        Ok(removed)
+        Ok(())
     }
 
     /// Checks all of a file: a blob against its id, the others against their checksum and their name.

@@ -4,7 +4,7 @@
 //! manifest, and announce it in a log that is only ever appended to. Readers find the end of the log, read the manifest,
 //! and get its blobs: maps of the store's own files where it is a folder.
 //!
-//! What this crate does not do: it looks into no blob, decides nothing about merging or retention, and keeps no view.
+//! What this crate does not do: it looks into no blob, decides nothing about merging, and keeps no view.
 //!
 //! ```
 //! use kapok_blobstore::{Action, AnnouncementDraft, BlobId, BlobKind, Store, fresh_token};
@@ -38,6 +38,7 @@
 //! # Limitations
 //! * Backends today: a local folder, and the memory of the process. Others plug in by [`Store::with_object_store`].
 //! * Files of a folder are mapped. Whoever truncates one by other means ends the processes that have it mapped.
+//! * One [`gc`](Store::gc) at a time; it may run beside producers and consumers.
 //! * The folder must be on a file system with hard links, and its files must have names in UTF-8.
 
 #![deny(unsafe_code)]
@@ -49,6 +50,7 @@ mod blobs;
 mod envelope;
 mod error;
 mod files;
+mod gc;
 mod location;
 mod log;
 mod mapping;
@@ -56,8 +58,10 @@ mod marker;
 mod numbered;
 mod objects;
 mod probe;
+mod retention;
 pub mod sealed;
 mod settings;
+mod steering;
 mod store;
 mod token;
 mod version;
@@ -69,6 +73,8 @@ pub use blob::{BlobEntry, BlobId, BlobKind};
 pub use blobs::PutOutcome;
 pub use error::{Error, ErrorKind, Result};
 pub use files::{FileEntry, FileKind};
+pub use gc::{GcReport, GcSettings};
+pub use retention::{VersionAge, to_retire};
 pub use sealed::{Sealed, SealedKind, open_sealed, seal};
 pub use settings::Settings;
 pub use store::Store;

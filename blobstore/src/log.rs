@@ -1,5 +1,7 @@
 //! What does the announcement log say, and how does it grow?
 
+use std::pin::pin;
+
 use futures::{StreamExt, TryStreamExt};
 
 use crate::announcement::{Announcement, AnnouncementDraft};
@@ -37,6 +39,7 @@ impl Store {
             let entry = Announcement {
                 sequence,
                 announced: draft.announced,
+                highest: latest.as_ref().map_or(0, |entry| entry.highest).max(draft.announced),
                 pinned: draft.pinned,
                 action: draft.action,
                 by: draft.by,
@@ -74,17 +77,33 @@ impl Store {
         Announcement::open(&self.objects.name(&key), sequence, &file).map(Some)
     }
 
+    /// The entries that were the latest at some time since then, in order: those made since, and the one before.
+    pub(crate) async fn announcements_since(&self, unix_ms: i64) -> Result<Vec<Announcement>> {
+        let last = tail(&self.objects, ANNOUNCEMENTS, 0).await?;
+        let mut entries = Vec::new();
+        let backwards = futures::stream::iter((1..=last).rev());
+        let mut backwards = pin!(backwards.map(|sequence| self.entry(sequence)).buffered(READS_IN_FLIGHT));
+        while let Some(entry) = backwards.try_next().await? {
+            let is_before = entry.created_unix_ms <= unix_ms;
+            entries.push(entry);
+            if is_before {
+                break;
+            }
+        }
+        entries.reverse();
+        Ok(entries)
+    }
+
     /// The whole log, in order.
     pub async fn announcements(&self) -> Result<Vec<Announcement>> {
         let last = tail(&self.objects, ANNOUNCEMENTS, 0).await?;
-        futures::stream::iter(1..=last)
-            .map(async |sequence| {
-                self.announcement(sequence)
-                    .await?
-                    .ok_or_else(|| Error::NotFound { name: self.objects.name(&key(ANNOUNCEMENTS, sequence)) })
-            })
-            .buffered(READS_IN_FLIGHT)
-            .try_collect()
-            .await
+        let entries = futures::stream::iter(1..=last).map(|sequence| self.entry(sequence));
+        entries.buffered(READS_IN_FLIGHT).try_collect().await
+    }
+
+    /// An entry that there must be.
+    async fn entry(&self, sequence: u64) -> Result<Announcement> {
+        let entry = self.announcement(sequence).await?;
+        entry.ok_or_else(|| Error::NotFound { name: self.objects.name(&key(ANNOUNCEMENTS, sequence)) })
     }
 }

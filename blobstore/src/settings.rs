@@ -6,7 +6,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// How long a blob that no manifest names is safe from retention. A blob found already present but
+    /// How long a blob that no manifest names, and a version that consumers left, are safe from
+    /// [`gc`](crate::Store::gc). A blob found already present but
     /// older than half of it is put again. Default: one hour.
     pub grace: Duration,
     /// How long any one wait on the store may last, not counting the time that its bytes need.

@@ -1,6 +1,6 @@
 //! Which of several writers made this file, and when?
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Sixteen random bytes inside a created file: they settle a create whose reply was lost.
 pub type Token = [u8; 16];
@@ -13,6 +13,11 @@ pub fn fresh_token() -> Token {
 /// Now, in milliseconds since 1970.
 pub(crate) fn now_unix_ms() -> i64 {
     unix_ms(SystemTime::now())
+}
+
+/// So long ago, in milliseconds since 1970.
+pub(crate) fn unix_ms_before(age: Duration) -> i64 {
+    now_unix_ms().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// A time in milliseconds since 1970; times before are 0.

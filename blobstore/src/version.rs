@@ -85,6 +85,26 @@ impl Store {
         futures::stream::iter(fetches).buffer_unordered(FETCHES_IN_FLIGHT).try_collect().await
     }
 
+    /// Which of a manifest's blobs are not there with their length. Empty: the version is whole.
+    ///
+    /// A producer asks before it commits a cycle that lasted longer than half the grace period: blobs that it put early,
+    /// or found already there, may have been taken for nobody's. To put them again makes the version whole. One request
+    /// for each blob, several at a time; no bytes are read.
+    pub async fn is_whole(&self, manifest: &Manifest) -> Result<Vec<BlobRef>> {
+        let unique: HashMap<_, _> = manifest.blobs().map(|blob| ((blob.role, blob.id), blob)).collect();
+        let looks = unique.into_values().map(|blob| self.lacks(blob));
+        let found = futures::stream::iter(looks.collect::<Vec<_>>()).buffer_unordered(FETCHES_IN_FLIGHT);
+        let mut lacking: Vec<_> = found.try_filter_map(|lacking| async move { Ok(lacking) }).try_collect().await?;
+        lacking.sort_by_key(|blob| blob.id);
+        Ok(lacking)
+    }
+
+    async fn lacks(&self, wanted: BlobRef) -> Result<Option<BlobRef>> {
+        let found = self.contains(wanted.role.into(), wanted.id.into()).await?;
+        let is_there = found.is_some_and(|found| wanted.bytes.is_none_or(|bytes| bytes == found));
+        Ok(Some(wanted).filter(|_| !is_there))
+    }
+
     async fn fetch_one(&self, wanted: BlobRef) -> Result<(Id, Blob)> {
         let (kind, id) = (BlobKind::from(wanted.role), BlobId::from(wanted.id));
         let name = self.blob_name(kind, id);

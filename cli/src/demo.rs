@@ -231,7 +231,7 @@ fn member<'v>(members: &'v mut [(std::borrow::Cow<'static, str>, Value)], name: 
 /// Publishes them by the schema that the dataset has.
 async fn publish_changes(producer: &Producer, records: &[Value]) -> Result<CycleReport> {
     let populate = |cycle: &kapok_producer::Cycle| {
-        let prior = cycle.prior().ok_or("the first version is gone")?;
+        let prior = cycle.prior().manifest();
         let ty = prior.expect_record_type(RECORD_TYPE)?;
         cycle.declare(&Declaration::new((*prior.schema).clone(), ty.type_id)?)?;
         let mut packages = cycle.values(RECORD_TYPE)?;

@@ -1,11 +1,14 @@
 //! `kapok`: publishes, reads and verifies Kapok datasets from the command line.
 //!
-//! It reads any dataset without generated code, since schemas travel in the manifests. What it does not do: follow a
-//! dataset, or serve it. One file per verb; each has its arguments, then its `run`.
+//! It reads any dataset without generated code, since schemas travel in the manifests. What it does not do: serve
+//! a dataset. One file per verb; each has its arguments, then its `run`.
 //!
 //! ```text
 //! publish   JSON lines in, a new version out          export, get        records out, as JSON
 //! versions, stat, segments, schema                    what a store holds
+//! log, announce, pin, unpin, rollback                 which version consumers are on
+//! gc        what nobody needs, away
+//! diff, history    what changed                       watch               each swap, live, with its cost
 //! verify    is every byte what it should be           demo               all of it on a bundled sample
 //! ```
 //!
@@ -13,12 +16,18 @@
 
 #![forbid(unsafe_code)]
 
+mod announce;
 mod dataset;
 mod demo;
+mod diff;
 mod export;
 mod failure;
+mod gc;
 mod get;
+mod history;
 mod key_argument;
+mod log;
+mod merge;
 mod progress;
 mod publish;
 mod schema;
@@ -28,6 +37,7 @@ mod store_argument;
 mod table;
 mod verify;
 mod versions;
+mod watch;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -69,6 +79,16 @@ enum Verb {
     Schema(schema::PrintSchema),
     Segments(segments::Segments),
     Verify(verify::Verify),
+    Log(log::Log),
+    Announce(announce::Announce),
+    Pin(announce::Pin),
+    Unpin(announce::Unpin),
+    Rollback(announce::Rollback),
+    Gc(gc::Gc),
+    Diff(diff::Diff),
+    History(history::History),
+    Watch(watch::Watch),
+    Merge(merge::Merge),
     Demo(demo::Demo),
 }
 
@@ -105,6 +125,16 @@ fn run(cli: &Cli, out: &mut impl Write) -> Result<()> {
             Verb::Schema(verb) => verb.run(cli.json, out).await,
             Verb::Segments(verb) => verb.run(cli.json, out).await,
             Verb::Verify(verb) => verb.run(cli.json, out).await,
+            Verb::Log(verb) => verb.run(cli.json, out).await,
+            Verb::Announce(verb) => verb.run(cli.json, out).await,
+            Verb::Pin(verb) => verb.run(cli.json, out).await,
+            Verb::Unpin(verb) => verb.run(cli.json, out).await,
+            Verb::Rollback(verb) => verb.run(cli.json, out).await,
+            Verb::Gc(verb) => verb.run(cli.json, out).await,
+            Verb::Diff(verb) => verb.run(cli.json, out).await,
+            Verb::History(verb) => verb.run(cli.json, out).await,
+            Verb::Watch(verb) => verb.run(cli.json, out).await,
+            Verb::Merge(verb) => verb.run(cli.json, out).await,
             Verb::Demo(verb) => verb.run(cli.json, out).await,
         }
     })

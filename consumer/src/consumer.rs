@@ -3,17 +3,22 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use kapok_blobstore::Store;
-use kapok_core::blobs::Blobs;
-use kapok_index::View;
+use kapok_index::{Changes, View};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::error::Result;
-use crate::listener;
+use crate::error::{Error, Result};
+use crate::heard::Heard;
+use crate::held::Held;
+use crate::listener::{self, Listener, Swap};
+use crate::prepare::on_a_thread;
+use crate::settings::ConsumerSettings;
 use crate::status::Status;
+use crate::trail;
 
 /// A dataset as one process sees it. Clones are cheap and see the same swaps.
 #[derive(Clone)]
@@ -23,10 +28,12 @@ pub struct Consumer {
 
 pub(crate) struct Inner {
     pub(crate) store: Store,
+    pub(crate) settings: ConsumerSettings,
     current: ArcSwap<View>,
-    /// The blobs of the current view. Whoever holds the lock may swap, so refreshes take turns; readers never take it.
-    pub(crate) held: tokio::sync::Mutex<Blobs>,
+    /// The blobs at hand. Whoever holds the lock may swap, so refreshes take turns; readers never take it.
+    pub(crate) held: tokio::sync::Mutex<Held>,
     status: Mutex<Status>,
+    heard: Heard,
     /// The version of the current view, for those who wait for a swap.
     swaps: watch::Sender<u64>,
     /// Where followers and listeners run.
@@ -41,7 +48,15 @@ impl Consumer {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store) where there is no store, and those of [`refresh`](Self::refresh).
     pub async fn open(url: &str) -> Result<Self> {
-        Self::with_store(Store::open(url).await?).await
+        Self::open_with(url, ConsumerSettings::default()).await
+    }
+
+    /// As [`open`](Self::open), with settings.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub async fn open_with(url: &str, settings: ConsumerSettings) -> Result<Self> {
+        Self::with_store_and(Store::open(url).await?, settings).await
     }
 
     /// As [`open`](Self::open), of a store that is open already.
@@ -49,11 +64,21 @@ impl Consumer {
     /// # Errors
     /// Those of [`refresh`](Self::refresh).
     pub async fn with_store(store: Store) -> Result<Self> {
+        Self::with_store_and(store, ConsumerSettings::default()).await
+    }
+
+    /// As [`open_with`](Self::open_with), of a store that is open already.
+    ///
+    /// # Errors
+    /// Those of [`refresh`](Self::refresh).
+    pub async fn with_store_and(store: Store, settings: ConsumerSettings) -> Result<Self> {
         let inner = Inner {
             store,
+            settings,
             current: ArcSwap::from_pointee(View::empty()),
             held: tokio::sync::Mutex::default(),
             status: Mutex::default(),
+            heard: Heard::never(),
             swaps: watch::Sender::new(0),
             runtime: Handle::current(),
         };
@@ -71,6 +96,25 @@ impl Consumer {
         ViewGuard(self.inner.current.load())
     }
 
+    /// The current view, for those who would rather have none than one that may be out of date. Never waits either.
+    ///
+    /// A log that answers says which version to be on, and that is all that this asks: a consumer that cannot load that
+    /// version is not stale but behind, see [`Status::is_behind`].
+    ///
+    /// # Errors
+    /// [`Error::Stale`] where the announcement log has not answered for longer than
+    /// [`ConsumerSettings::max_staleness`]: somebody must follow or refresh, and the store must be there.
+    pub fn fresh_view(&self) -> Result<ViewGuard> {
+        let view = self.view();
+        let staleness = self.inner.heard.staleness().unwrap_or(Duration::MAX);
+        match self.inner.settings.max_staleness {
+            Some(max_staleness) if staleness > max_staleness => {
+                Err(Error::Stale { version: view.version(), staleness, max_staleness })
+            }
+            _ => Ok(view),
+        }
+    }
+
     /// The current view, to be kept or sent elsewhere.
     pub fn view_arc(&self) -> Arc<View> {
         self.inner.current.load_full()
@@ -78,7 +122,13 @@ impl Consumer {
 
     /// How the consumer is doing.
     pub fn status(&self) -> Status {
-        Status { current: self.view().version(), ..self.inner.status().clone() }
+        let status = self.inner.status().clone();
+        status.now(&self.view(), self.inner.heard.staleness())
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &ConsumerSettings {
+        &self.inner.settings
     }
 
     /// The store.
@@ -108,17 +158,31 @@ impl Consumer {
         }
     }
 
-    /// Calls `listener` after swaps, with the view before and the view after.
+    /// Calls `listener` after swaps, with the view before and the view after, until what this returns is dropped.
     ///
     /// It is called on a thread of its own, one call at a time, so it may take its time: readers and refreshes do not wait
     /// for it. A listener that is slower than the swaps is called with wider steps: `old` is always the `new` of its last
-    /// call, so nothing is left out between the two. A panic is logged, and ends that call only. Listeners stay for as
-    /// long as there is a clone of this consumer.
-    pub fn on_refresh(&self, listener: impl FnMut(&Arc<View>, &Arc<View>) + Send + 'static) {
+    /// call, so nothing is left out between the two. A panic is logged, and ends that call only. [`Listener::keep`]
+    /// lets a listener stay for as long as there is a clone of this consumer.
+    pub fn on_refresh(&self, listener: impl FnMut(&Swap) + Send + 'static) -> Listener {
         let swaps = self.inner.swaps.subscribe();
         let seen = self.view_arc();
         let task = listener::run(Arc::downgrade(&self.inner), swaps, seen, Box::new(listener));
-        self.inner.runtime.spawn(task);
+        Listener::new(self.inner.runtime.spawn(task))
+    }
+
+    /// The net changes from one view to another, of this consumer or of another one of the same store and settings.
+    ///
+    /// Manifests in between are read from the store; where some are gone the two views are compared, see
+    /// [`View::changes_since`].
+    ///
+    /// # Errors
+    /// [`Error::Changes`] where a manifest or a segment is not as it must be.
+    pub async fn changes_between(&self, old: &Arc<View>, new: &Arc<View>) -> Result<Changes> {
+        let read = trail::read(&self.inner.store, old.manifest(), new.manifest()).await;
+        let (old, new) = (Arc::clone(old), Arc::clone(new));
+        let version = new.version();
+        on_a_thread(version, move || trail::changes(&old, &new, &read)).await
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -134,6 +198,12 @@ impl Inner {
 
     pub(crate) fn view_arc(&self) -> Arc<View> {
         self.current.load_full()
+    }
+
+    /// The log answered just now.
+    pub(crate) fn heard_log(&self) {
+        self.heard.now();
+        self.status().looked_at = Some(SystemTime::now());
     }
 
     /// The one place where the view changes: all of it, at once (I3).

@@ -1,6 +1,7 @@
 //! What can go wrong, and what does the caller do next?
 
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the caller of a failed operation does next: the kinds of a store's errors are those of a consumer's.
 pub use kapok_blobstore::ErrorKind;
@@ -48,6 +49,29 @@ pub enum Error {
         /// What is wrong with them.
         source: Arc<kapok_core::Error>,
     },
+    /// What changed between two views cannot be told.
+    #[error("changes cannot be told: from={from} to={to} cause={source}")]
+    Changes {
+        /// The version of the view before.
+        from: u64,
+        /// The version of the view after.
+        to: u64,
+        /// What is wrong with a manifest or a segment.
+        source: Arc<kapok_core::Error>,
+    },
+    /// The announcement log has not answered for longer than the settings allow.
+    #[error(
+        "view may be stale: version={version} log_silent_ms={} max_staleness_ms={}; check that the store can be reached and that the consumer follows it, or take the view as it is",
+        staleness.as_millis(), max_staleness.as_millis()
+    )]
+    Stale {
+        /// The version of the view.
+        version: u64,
+        /// Time since the log last answered.
+        staleness: Duration,
+        /// What the settings allow.
+        max_staleness: Duration,
+    },
     /// Opening a version hit a defect of this program.
     #[error("opening a version panicked: version={version} cause={message}; this is a defect, please report it")]
     Panicked {
@@ -63,8 +87,8 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Store { source } | Self::Load { source, .. } => source.kind(),
-            Self::LogWentBack { .. } => ErrorKind::Unavailable,
-            Self::Open { source, .. } => match source.kind() {
+            Self::LogWentBack { .. } | Self::Stale { .. } => ErrorKind::Unavailable,
+            Self::Open { source, .. } | Self::Changes { source, .. } => match source.kind() {
                 kapok_core::ErrorKind::NotFound => ErrorKind::NotFound,
                 kapok_core::ErrorKind::Corrupt => ErrorKind::Corrupt,
                 kapok_core::ErrorKind::Incompatible => ErrorKind::Incompatible,

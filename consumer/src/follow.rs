@@ -3,13 +3,14 @@
 //! It asks for the one next entry of the log, one GET per poll. A hint means "poll now" and nothing more, so a lost, a
 //! doubled or a late one costs time, never correctness.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use kapok_blobstore::Hints;
 use tokio::task::JoinHandle;
 use tracing::warn;
 
 use crate::consumer::Consumer;
+use crate::measure;
 
 /// The shortest wait between two polls, whatever the settings say.
 const WAIT_MIN: Duration = Duration::from_millis(1);
@@ -62,7 +63,7 @@ pub struct Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        // A refresh that is cut off has done nothing.
+        // A refresh that is cut off has changed nothing.
         self.task.abort();
     }
 }
@@ -140,7 +141,8 @@ impl Follow {
         match self.consumer.store().announcement(next).await {
             Ok(Some(_)) => Polled::News,
             Ok(None) => {
-                inner.status().looked_at = Some(SystemTime::now());
+                inner.heard_log();
+                measure::standing(&self.consumer.status());
                 Polled::NoNews
             }
             // The refresh that follows finds the end of the log by other requests, past a damaged entry, or tells why not.

@@ -12,11 +12,11 @@
 //! # kapok_blobstore::Store::open_for_writing("memory://consumer-front-page").await?;
 //! let consumer = Consumer::open("memory://consumer-front-page").await?;
 //! let follower = consumer.follow(FollowSettings::default()); // until it is dropped
-//! consumer.on_refresh(|old, new| println!("{} -> {}", old.version(), new.version()));
+//! let listener = consumer.on_refresh(|swap| println!("{} -> {}", swap.old.version(), swap.new.version()));
 //!
 //! let view = consumer.view(); // one version, for as long as it is held
 //! assert_eq!(view.version(), 0, "nothing announced yet");
-//! # drop(follower);
+//! # drop((follower, listener));
 //! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -24,38 +24,51 @@
 //! ```text
 //!            follow: one GET per poll, or a hint
 //!                      │
-//!  announcement log ─▶ look ─▶ plan ─▶ fetch ─▶ open ─▶ swap ─▶ listeners
-//!                      which   which   (map)    whole   one     after it,
-//!                      version blobs            view    store   elsewhere
-//!                                                         │
-//!                                    readers: view() ◀────┘
+//!  announcement log ─▶ look ─▶ plan ─▶ fetch ─▶ prepare ─▶ swap ─▶ listeners
+//!                      which   which   (map)    whole     one     after it,
+//!                      version blobs            view      store   elsewhere
+//!                                                           │
+//!                                      readers: view() ◀────┘
 //! ```
 //!
-//! Whatever fails on the way, the view in use stays: see [`Consumer::status`].
+//! Whatever fails on the way, the view in use stays: see [`Consumer::status`]. [`ConsumerSettings`] say which record types
+//! are taken and how carefully; [`Swap::changes`] and [`Consumer::changes_between`] tell what changed. Numbers go to the
+//! recorder of the `metrics` crate ([`describe_metrics`]), and spans and events to that of `tracing`.
 //!
 //! # Limitations
 //! * Blobs of a store that is no local folder are fetched into memory.
 //! * A view that is held keeps its version's blobs mapped. Of two versions, what they share is mapped once; but blobs of a
 //!   version that is only held, not current, are mapped anew where a refresh needs them again.
+//! * A download that was cut off goes on with the blobs that had not come, not in the middle of one.
+//! * What changed since a version that is more than 256 manifests away is found by comparison.
 
 #![forbid(unsafe_code)]
 
 mod consumer;
 mod error;
 mod follow;
+mod heard;
+mod held;
 mod listener;
+mod measure;
 mod plan;
+mod prepare;
 mod refresh;
+mod settings;
 mod status;
+mod trail;
 
 pub use consumer::{Consumer, ViewGuard};
 pub use error::{Error, ErrorKind, Result};
 pub use follow::{FollowSettings, Follower, Watch};
+pub use listener::{Listener, Swap};
+pub use measure::describe_metrics;
 pub use plan::Plan;
 pub use refresh::Refreshed;
+pub use settings::{ConsumerSettings, TypeFilter};
 pub use status::Status;
 
 pub use kapok_core::field::{Field, FieldValue};
 pub use kapok_core::key::Key;
 pub use kapok_core::view::Ordinal;
-pub use kapok_index::{Lookup, Records, View};
+pub use kapok_index::{Changes, Evidence, Lookup, Records, TypeChanges, View};

@@ -1,20 +1,23 @@
 //! How does a consumer get from the view that it has to the one that it should have?
 //!
-//! Look into the log, plan, fetch, open, swap. Only the swap is seen by readers, and only if all before it succeeded.
+//! Look into the log, read the manifest, narrow it to the record types that are wanted, plan, obtain the blobs, prepare the
+//! view, swap. Only the swap is seen by readers, and only if all before it succeeded.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kapok_blobstore::ErrorKind;
 use kapok_core::blobs::Blobs;
-use kapok_core::manifest::Manifest;
 use kapok_index::View;
-use tracing::{info, warn};
+use tracing::{Instrument, info, info_span, warn};
 
-use crate::consumer::Consumer;
+use crate::consumer::{Consumer, Inner};
 use crate::error::{Error, Result};
-use crate::listener::message;
+use crate::held::Held;
+use crate::measure;
 use crate::plan::Plan;
+use crate::prepare::prepare;
+use crate::settings::Narrowed;
 
 /// What a refresh came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,15 +38,20 @@ pub struct Refreshed {
 impl Consumer {
     /// Takes the version that consumers should be on by now: one swap of a whole view (I3), or none.
     ///
-    /// Whatever fails, the view stays. Refreshes take turns. One that is dropped before it is done has done nothing.
+    /// Whatever fails, the view stays. Refreshes take turns. One that is dropped before it is done has changed nothing. What
+    /// one that failed or was dropped has fetched is kept for the next, as far as that one wants it.
     ///
     /// # Errors
     /// [`Error::Store`] and [`Error::LogWentBack`] for the log, [`Error::Load`] and [`Error::Open`] for the version. A
     /// version of a newer release is `Incompatible`.
     pub async fn refresh(&self) -> Result<Refreshed> {
-        let mut held = self.inner().held.lock().await;
-        let outcome = self.advance_to_announced(&mut held).await;
-        self.noted(outcome)
+        let span = info_span!("refresh", store = self.store().url());
+        let attempt = async {
+            let mut held = self.inner().held.lock().await;
+            let outcome = self.advance_to_announced(&mut held).await;
+            self.noted(outcome)
+        };
+        attempt.instrument(span).await
     }
 
     /// Takes a version, announced or not, as [`refresh`](Self::refresh) does; 0 is the empty view.
@@ -53,10 +61,14 @@ impl Consumer {
     /// # Errors
     /// [`Error::Load`] and [`Error::Open`].
     pub async fn refresh_to(&self, version: u64) -> Result<Refreshed> {
-        let mut held = self.inner().held.lock().await;
-        self.inner().status().wanted = version;
-        let outcome = self.advance(&mut held, version).await;
-        self.noted(outcome)
+        let span = info_span!("refresh", store = self.store().url(), version);
+        let attempt = async {
+            let mut held = self.inner().held.lock().await;
+            self.inner().status().wanted = version;
+            let outcome = self.advance(&mut held, version).await;
+            self.noted(outcome)
+        };
+        attempt.instrument(span).await
     }
 
     fn noted(&self, outcome: Result<Refreshed>) -> Result<Refreshed> {
@@ -71,12 +83,16 @@ impl Consumer {
                 "view swapped"
             ),
             Ok(_) => {}
-            Err(error) => warn!(%error, "refresh failed, the view stays"),
+            Err(error) => {
+                measure::failed();
+                warn!(%error, "refresh failed, the view stays");
+            }
         }
+        measure::standing(&self.status());
         outcome
     }
 
-    async fn advance_to_announced(&self, held: &mut Blobs) -> Result<Refreshed> {
+    async fn advance_to_announced(&self, held: &mut Held) -> Result<Refreshed> {
         let target = self.look().await?;
         match self.advance(held, target).await {
             // Retired between look and fetch, perhaps: the log knows what holds now.
@@ -98,57 +114,70 @@ impl Consumer {
         if found < seen {
             return Err(Error::LogWentBack { location: store.url().to_owned(), seen, found });
         }
+        self.inner().heard_log();
         self.inner().status().saw_log(latest.as_ref());
         Ok(latest.map_or(0, |entry| entry.current()))
     }
 
-    async fn advance(&self, held: &mut Blobs, version: u64) -> Result<Refreshed> {
+    /// Takes a version, step by step. Only the last one is seen by readers.
+    async fn advance(&self, held: &mut Held, version: u64) -> Result<Refreshed> {
         let started = Instant::now();
         let current = self.view_arc();
         let from = current.version();
         let mut done =
             Refreshed { from, to: version, fetched_blobs: 0, fetched_bytes: 0, duration: Duration::default() };
         if version == from {
+            held.forget_fetched();
             return Ok(done);
         }
-        let (view, blobs) = if version == 0 {
-            (View::empty(), Blobs::new())
-        } else {
-            let store = &self.inner().store;
-            let failed = |source| Error::Load { version, source: Arc::new(source) };
-            let manifest = store.read_manifest(version).await.map_err(failed)?;
-            let plan = Plan::new(current.manifest(), &manifest, held);
-            drop(current);
-            let mut blobs = plan.kept(held);
-            for (id, blob) in store.fetch(plan.fetch).await.map_err(failed)? {
-                done.fetched_blobs += 1;
-                done.fetched_bytes += blob.bytes.len() as u64;
-                blobs.insert(id, blob);
-            }
-            open(manifest, blobs).await?
-        };
+        let next = if version == 0 { Next::empty() } else { self.next(held, &current, version, &mut done).await? };
         done.duration = started.elapsed();
+        let mapped_bytes = measure::mapped_bytes(&next.view, &next.blobs);
+        measure::swapped(&done, &current, &next.view, mapped_bytes);
         // No wait from here on: the view, its blobs and the status change together or not at all.
-        *held = blobs;
-        self.inner().status().refreshed(done);
-        self.inner().swap(Arc::new(view));
+        held.replace(next.blobs);
+        self.inner().status().refreshed(done, next.narrowed);
+        self.inner().swap(Arc::new(next.view));
         Ok(done)
+    }
+
+    /// Read the manifest, narrow it, plan, obtain the blobs, prepare the view.
+    async fn next(&self, held: &mut Held, current: &View, version: u64, done: &mut Refreshed) -> Result<Next> {
+        let Inner { store, settings, .. } = self.inner();
+        let failed = |source| Error::Load { version, source: Arc::new(source) };
+        let manifest = store.read_manifest(version).await.map_err(failed)?;
+        let (manifest, narrowed) = settings.types.narrow(manifest);
+        held.keep_for(&manifest);
+        let at_hand = held.at_hand();
+        let plan = Plan::new(current.manifest(), &manifest, &at_hand);
+        let mut blobs = plan.kept(&at_hand);
+        let fetched = held.fetch(store, plan.fetch).await;
+        let fetched = fetched.map_err(failed)?;
+        (done.fetched_blobs, done.fetched_bytes) = (fetched.blobs, fetched.bytes);
+        let fresh = held.fresh();
+        for (id, blob) in &fresh {
+            blobs.insert(*id, blob.clone());
+        }
+        match prepare(manifest, blobs, fresh, settings.clone()).await {
+            Ok((view, blobs)) => Ok(Next { view, blobs, narrowed }),
+            Err(error) => {
+                // One of them may be damaged: the next attempt asks the store again.
+                held.forget_fetched();
+                Err(error)
+            }
+        }
     }
 }
 
-/// Opens a view where the first touch of its bytes may wait for a disk.
-async fn open(manifest: Manifest, blobs: Blobs) -> Result<(View, Blobs)> {
-    let version = manifest.version;
-    let opening = move || (View::open(Arc::new(manifest), &blobs), blobs);
-    match tokio::task::spawn_blocking(opening).await {
-        Ok((Ok(view), blobs)) => Ok((view, blobs)),
-        Ok((Err(source), _)) => Err(Error::Open { version, source: Arc::new(source) }),
-        Err(failure) => Err(Error::Panicked {
-            version,
-            message: match failure.try_into_panic() {
-                Ok(panic) => message(&*panic).to_owned(),
-                Err(failure) => failure.to_string(),
-            },
-        }),
+/// What is about to become the present.
+struct Next {
+    view: View,
+    blobs: Blobs,
+    narrowed: Narrowed,
+}
+
+impl Next {
+    fn empty() -> Self {
+        Self { view: View::empty(), blobs: Blobs::new(), narrowed: Narrowed::default() }
     }
 }

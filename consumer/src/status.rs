@@ -1,11 +1,13 @@
 //! How is a consumer doing?
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use kapok_blobstore::Announcement;
+use kapok_index::View;
 
 use crate::error::{Error, Result};
 use crate::refresh::Refreshed;
+use crate::settings::Narrowed;
 
 /// How a consumer is doing, as of now. Every field is a plain value; reading them waits for nothing.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +25,16 @@ pub struct Status {
     pub sequence: u64,
     /// When the log last answered.
     pub looked_at: Option<SystemTime>,
+    /// Time since then.
+    pub staleness: Option<Duration>,
+    /// Version numbers between the view and the version to be on, in either direction.
+    pub lag: u64,
+    /// Time since the version of the view was made, by this host's clock; `None` for the empty view.
+    pub age: Option<Duration>,
+    /// Record types of the view's version that the settings leave out.
+    pub left_out: Vec<String>,
+    /// Names in [`TypeFilter::Only`](crate::TypeFilter::Only) that the view's version does not have.
+    pub unknown_types: Vec<String>,
     /// Attempts that failed since the last one that succeeded.
     pub failures: u32,
     /// Why the last attempt failed; `None` where it succeeded.
@@ -39,9 +51,19 @@ impl Status {
         self.current != self.wanted
     }
 
+    /// With what depends on the view and on the time.
+    pub(crate) fn now(mut self, view: &View, staleness: Option<Duration>) -> Self {
+        self.current = view.version();
+        self.lag = self.current.abs_diff(self.wanted);
+        self.staleness = staleness;
+        // A clock that is behind the producer's makes it 0.
+        let age = u64::try_from(now_unix_ms().saturating_sub(view.manifest().created_unix_ms)).unwrap_or(0);
+        self.age = (self.current != 0).then(|| Duration::from_millis(age));
+        self
+    }
+
     /// The log was read to its end.
     pub(crate) fn saw_log(&mut self, latest: Option<&Announcement>) {
-        self.looked_at = Some(SystemTime::now());
         if let Some(latest) = latest {
             self.sequence = latest.sequence;
             self.announced = latest.announced;
@@ -62,9 +84,15 @@ impl Status {
     }
 
     /// The view is about to be swapped.
-    pub(crate) fn refreshed(&mut self, refreshed: Refreshed) {
+    pub(crate) fn refreshed(&mut self, refreshed: Refreshed, narrowed: Narrowed) {
+        (self.left_out, self.unknown_types) = (narrowed.left_out, narrowed.unknown);
         self.attempted(&Ok(refreshed));
         self.last_refresh = Some(refreshed);
         self.refreshed_at = Some(SystemTime::now());
     }
+}
+
+fn now_unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use capnp::message;
 use capnp::serialize;
 use kapok_schemas::manifest_capnp as wire;
+use roaring::RoaringBitmap;
 
 use crate::error::{Error, Result};
 use crate::schema::Schema;
@@ -134,6 +135,29 @@ pub struct Changes {
     pub added: Vec<(Id, Vec<u8>)>,
     /// Rows of the parent.
     pub removed: Vec<(Id, Vec<u8>)>,
+}
+
+/// The bytes of a set of rows, as manifests and tombstones hold it: a serialized roaring bitmap.
+pub fn encode_rows(rows: &RoaringBitmap) -> Vec<u8> {
+    let mut rows = rows.clone();
+    rows.optimize();
+    let mut out = Vec::with_capacity(rows.serialized_size());
+    // Writing to a Vec does not fail.
+    let _ = rows.serialize_into(&mut out);
+    out
+}
+
+/// Reads the bytes of a set of rows. `name`: what errors call it.
+///
+/// # Errors
+/// `Corrupt` for what is no roaring bitmap, and for bytes behind it.
+pub fn decode_rows(name: &str, bytes: &[u8]) -> Result<RoaringBitmap> {
+    let mut rest = bytes;
+    match RoaringBitmap::deserialize_from(&mut rest) {
+        Ok(rows) if rest.is_empty() => Ok(rows),
+        Ok(_) => Err(Error::corrupt(name, (bytes.len() - rest.len()) as u64, "nothing after the bitmap", "more bytes")),
+        Err(e) => Err(Error::corrupt(name, 0, "a roaring bitmap", e.to_string())),
+    }
 }
 
 impl Manifest {

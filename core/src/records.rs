@@ -10,6 +10,7 @@ use capnp::traits::OwnedStruct;
 
 use crate::error::{Error, Result};
 use crate::schema::{RecordStruct, Schema};
+use crate::segment::Segment;
 use crate::view::{Ordinal, Table, View};
 use crate::words::WORD;
 
@@ -43,6 +44,36 @@ impl ReaderSegments for ListMessage<'_> {
     }
 }
 
+impl Segment {
+    /// Calls a function with a row as a generated type, which must fit: to be checked by whoever opened the segment.
+    ///
+    /// # Errors
+    /// `NotFound` beyond the last row, `Corrupt` where the list of rows cannot be read.
+    pub fn read_row<T: RecordStruct, R>(
+        &self,
+        row: u32,
+        f: impl FnOnce(<T as OwnedStruct>::Reader<'_>) -> R,
+    ) -> Result<R> {
+        let message = message::Reader::new(ListMessage(&self.words().bytes()[WORD..]), reader_options());
+        let list = message.get_root::<capnp::struct_list::Reader<'_, T>>();
+        let list = list.map_err(|e| Error::corrupt(self.name(), WORD as u64, "the list of rows", e.to_string()))?;
+        match list.try_get(row) {
+            Some(record) => Ok(f(record)),
+            None => Err(Error::not_found(format!("row {row} of {}", self.name()), format!("it has {}", self.rows()))),
+        }
+    }
+}
+
+/// How readers of segments are bounded.
+fn reader_options() -> ReaderOptions {
+    let mut options = ReaderOptions::new();
+    // The default limit would end a long-lived reader after 64 MiB.
+    options.traversal_limit_in_words(None);
+    // A record may be 64 levels deep, and the list of rows is one above.
+    options.nesting_limit(128);
+    options
+}
+
 impl View {
     /// The records of a generated type, which is found by its unqualified name.
     ///
@@ -66,11 +97,7 @@ impl Table {
             self.schema().check_readable_as(self.struct_type().id, &schema, id)?;
             self.remember_readable(ty);
         }
-        let mut options = ReaderOptions::new();
-        // The default limit would end a long-lived reader after 64 MiB.
-        options.traversal_limit_in_words(None);
-        // A record may be 64 levels deep, and the list of rows is one above.
-        options.nesting_limit(128);
+        let options = reader_options();
         let segments = self
             .segments()
             .iter()

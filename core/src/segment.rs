@@ -14,17 +14,22 @@ use crate::error::{Error, Result};
 use crate::words::{ElementSize, Pointer, StructRef, WORD, Words};
 
 mod column;
+mod compare;
 mod copy;
 pub mod layout;
 mod matrix;
+mod merge;
 mod parallel;
 mod plan;
 mod seal;
+mod sorted;
 mod stage;
 mod staged_keys;
 mod verify;
 
+pub use merge::MergeInput;
 pub use seal::{SealSettings, SealedSegment, Segments};
+pub use sorted::{Difference, SortedStage};
 pub use stage::{Encoding, Sharing, Stage};
 
 /// Revision of the rules by which records become bytes: equal records of equal schemas, written by the same revision with

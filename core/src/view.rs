@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 use crate::blobs::{Blob, Blobs};
 use crate::error::{Error, Result};
 use crate::key::KeySpec;
-use crate::manifest::{Manifest, RecordType, SegmentEntry, Tombstones};
+use crate::manifest::{Manifest, RecordType, SegmentEntry, Tombstones, decode_rows};
 use crate::record::Record;
 use crate::schema::{Schema, StructType};
 use crate::segment::Segment;
@@ -306,14 +306,5 @@ impl Iterator for LiveRanges<'_> {
             }
         }
         None
-    }
-}
-
-fn decode_rows(name: &str, bytes: &[u8]) -> Result<RoaringBitmap> {
-    let mut rest = bytes;
-    match RoaringBitmap::deserialize_from(&mut rest) {
-        Ok(rows) if rest.is_empty() => Ok(rows),
-        Ok(_) => Err(Error::corrupt(name, (bytes.len() - rest.len()) as u64, "nothing after the bitmap", "more bytes")),
-        Err(e) => Err(Error::corrupt(name, 0, "a roaring bitmap", e.to_string())),
     }
 }

@@ -4,29 +4,42 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kapok_core::manifest::Manifest;
-use kapok_core::schema::{RecordStruct, Schema};
+use kapok_core::manifest::RecordType;
+use kapok_core::schema::{OlderSchema, RecordStruct, Schema};
 use kapok_core::segment::{Encoding, Sharing, Stage};
+use kapok_index::View;
 
 use crate::declaration::{Declaration, Evolution};
+use crate::draft::translate_key;
 use crate::error::Result;
 use crate::writer::{RecordWriter, ValueWriter};
 
 /// A version in the making: hand records to it. Shared by as many threads as like to write.
 #[derive(Debug)]
 pub struct Cycle {
-    prior: Option<Arc<Manifest>>,
+    prior: Arc<View>,
     types: Mutex<BTreeMap<String, Arc<StagedType>>>,
     tags: Mutex<BTreeMap<String, String>>,
+}
+
+/// How records of one type are staged.
+#[derive(Clone, Debug)]
+pub(crate) struct StagedSchema {
+    /// Of the dataset's types and those of this cycle together.
+    pub encoding: Encoding,
+    /// As it was declared.
+    pub declared: Schema,
+    pub key: Vec<String>,
+    pub older: OlderSchema,
+    pub sharing: Sharing,
+    /// The dataset has no such type, or has it in a way that nothing can be kept of.
+    pub is_new: bool,
 }
 
 /// Records of one type that the writers have handed over.
 #[derive(Debug)]
 pub(crate) struct StagedType {
-    pub encoding: Encoding,
-    pub key: Vec<String>,
-    pub evolution: Evolution,
-    pub sharing: Sharing,
+    pub schema: StagedSchema,
     stages: Mutex<Vec<Stage>>,
     writers: AtomicU64,
 }
@@ -37,14 +50,80 @@ pub(crate) struct Populated {
     pub tags: BTreeMap<String, String>,
 }
 
+impl StagedSchema {
+    /// Joins a declaration with what the dataset has.
+    ///
+    /// # Errors
+    /// `Incompatible` for a change that the declaration's evolution does not allow.
+    pub(crate) fn new(declaration: &Declaration, prior: &View) -> Result<Self> {
+        let (declared, key) = (declaration.schema.clone(), declaration.key_fields()?);
+        let known = prior.manifest().record_type(&declaration.name);
+        let of_dataset = || -> Result<Schema> {
+            let before = &prior.manifest().schema;
+            if let Some(known) = known {
+                check_type_id(known, declaration)?;
+            }
+            let schema = before.evolve(&declared, &[declaration.type_id], declaration.older)?;
+            if let Some(known) = known {
+                check_key(&known.name, &translate_key(&known.key, known.type_id, before, &schema)?, &key)?;
+            }
+            Ok(schema)
+        };
+        let of_dataset = of_dataset();
+        let (schema, is_new) = match of_dataset {
+            Ok(schema) => (schema, known.is_none()),
+            // What cannot be continued is published anew.
+            Err(_) if declaration.evolution == Evolution::Republish => (declared.clone(), true),
+            Err(error) => return Err(error),
+        };
+        let schema = Arc::new(schema.closure([declaration.type_id])?);
+        let encoding = Encoding::new(schema, declaration.type_id, &key, declaration.sharing)?;
+        let (older, sharing) = (declaration.older, declaration.sharing);
+        Ok(Self { encoding, declared, key, older, sharing, is_new })
+    }
+
+    /// Whether a declaration says the same.
+    fn is_of(&self, declaration: &Declaration, key: &[String]) -> bool {
+        self.encoding.type_id() == declaration.type_id
+            && self.declared == declaration.schema
+            && self.key == key
+            && self.sharing == declaration.sharing
+            && self.older == declaration.older
+    }
+}
+
+/// A primary key stays what it is, unless the record type is published anew.
+fn check_key(name: &str, known: &[String], key: &[String]) -> Result<()> {
+    if known == key {
+        return Ok(());
+    }
+    let detail = format!(
+        "the dataset's is {}, this one is {}; to change it, republish the record type",
+        known.join(","),
+        key.join(",")
+    );
+    Err(kapok_core::Error::incompatible(format!("{name} key"), detail).into())
+}
+
+fn check_type_id(known: &RecordType, declaration: &Declaration) -> Result<()> {
+    if known.type_id == declaration.type_id {
+        return Ok(());
+    }
+    let detail = format!(
+        "the dataset's type id is {:#018x}, this one's is {:#018x}; keep it, or republish the record type",
+        known.type_id, declaration.type_id
+    );
+    Err(kapok_core::Error::incompatible(format!("record type {}", known.name), detail).into())
+}
+
 impl Cycle {
-    pub(crate) fn new(prior: Option<Arc<Manifest>>) -> Self {
+    pub(crate) fn new(prior: Arc<View>) -> Self {
         Self { prior, types: Mutex::default(), tags: Mutex::default() }
     }
 
-    /// The version that this one will follow; `None` for the first.
-    pub fn prior(&self) -> Option<&Manifest> {
-        self.prior.as_deref()
+    /// The version that this one will follow, to be read while populating; empty, of version 0, for the first.
+    pub fn prior(&self) -> &View {
+        &self.prior
     }
 
     /// Declares a record type, whose records so far are all replaced by those of this cycle. Record types that a cycle
@@ -62,7 +141,7 @@ impl Cycle {
     /// As [`Cycle::declare`].
     pub fn records<T: RecordStruct>(&self) -> Result<RecordWriter<'_, T>> {
         let (name, type_id) = Schema::name_and_id_of::<T>()?;
-        let known = lock(&self.types).get(&name).filter(|ty| ty.encoding.type_id() == type_id).cloned();
+        let known = lock(&self.types).get(&name).filter(|ty| ty.schema.encoding.type_id() == type_id).cloned();
         let ty = match known {
             Some(ty) => ty,
             None => self.staged(&Declaration::of::<T>()?)?,
@@ -89,28 +168,15 @@ impl Cycle {
 
     fn staged(&self, declaration: &Declaration) -> Result<Arc<StagedType>> {
         let mut types = lock(&self.types);
-        let key = declaration.key_fields()?;
         if let Some(known) = types.get(&declaration.name) {
-            let same = known.encoding.type_id() == declaration.type_id
-                && **known.encoding.schema() == declaration.schema
-                && known.key == key
-                && known.sharing == declaration.sharing;
-            if !same {
+            if !known.schema.is_of(declaration, &declaration.key_fields()?) {
                 let detail = "declared twice in this cycle, in different ways";
                 return Err(kapok_core::Error::invalid(format!("record type {}", declaration.name), detail).into());
             }
             return Ok(Arc::clone(known));
         }
-        let schema = Arc::new(declaration.schema.clone());
-        let encoding = Encoding::new(schema, declaration.type_id, &key, declaration.sharing)?;
-        let ty = Arc::new(StagedType {
-            encoding,
-            key,
-            evolution: declaration.evolution,
-            sharing: declaration.sharing,
-            stages: Mutex::default(),
-            writers: AtomicU64::new(0),
-        });
+        let schema = StagedSchema::new(declaration, &self.prior)?;
+        let ty = Arc::new(StagedType { schema, stages: Mutex::default(), writers: AtomicU64::new(0) });
         types.insert(declaration.name.clone(), Arc::clone(&ty));
         Ok(ty)
     }
@@ -143,7 +209,7 @@ impl StagedType {
         // The largest takes the others over: fewer objects to move.
         stages.sort_by_key(|stage| std::cmp::Reverse(stage.len()));
         let mut stages = stages.into_iter();
-        let mut all = stages.next().unwrap_or_else(|| Stage::new(&self.encoding));
+        let mut all = stages.next().unwrap_or_else(|| Stage::new(&self.schema.encoding));
         for stage in stages {
             all.absorb(stage)?;
         }
@@ -151,6 +217,6 @@ impl StagedType {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

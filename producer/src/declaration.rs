@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kapok_core::schema::{RecordStruct, Schema, StructType};
+use kapok_core::schema::{OlderSchema, RecordStruct, Schema, StructType};
 use kapok_core::segment::Sharing;
 
 use crate::error::Result;
@@ -16,6 +16,7 @@ pub struct Declaration {
     key: Vec<String>,
     pub(crate) sharing: Sharing,
     pub(crate) evolution: Evolution,
+    pub(crate) older: OlderSchema,
 }
 
 /// How a record type's schema may differ from the one that the dataset has.
@@ -53,6 +54,7 @@ impl Declaration {
             key: Vec::new(),
             sharing: Sharing::default(),
             evolution: Evolution::default(),
+            older: OlderSchema::default(),
         })
     }
 
@@ -83,6 +85,13 @@ impl Declaration {
     #[must_use]
     pub fn evolution(mut self, evolution: Evolution) -> Self {
         self.evolution = evolution;
+        self
+    }
+
+    /// Chooses what happens where the dataset's schema has fields that this one does not know yet: refused by default.
+    #[must_use]
+    pub fn older_schema(mut self, older: OlderSchema) -> Self {
+        self.older = older;
         self
     }
 

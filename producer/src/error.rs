@@ -1,5 +1,7 @@
 //! What can go wrong in a cycle, and what the caller does next.
 
+use crate::validate::Finding;
+
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -29,6 +31,25 @@ pub enum Error {
         version: u64,
         /// Who won, as its manifest says.
         winner: String,
+    },
+    /// Validators refused the version; nothing was committed.
+    #[error("version {version} was refused, nothing was published: {}", describe(findings))]
+    Refused {
+        /// The number that it would have had.
+        version: u64,
+        /// Everything that was found.
+        findings: Vec<Finding>,
+    },
+    /// Consumers were sent back to an older version, so it is not clear which one changes are meant for.
+    #[error(
+        "the dataset was rolled back from version {highest} to {announced}; say which version to build on: \
+         run_incremental_cycle_on({announced}, …) drops what came after it"
+    )]
+    RolledBack {
+        /// The version that consumers are on.
+        announced: u64,
+        /// The newest version that they were on.
+        highest: u64,
     },
     /// A thread of the cycle died.
     #[error("a task of the cycle ended early: {source}; nothing was published")]
@@ -74,7 +95,7 @@ impl Error {
                 kapok_blobstore::ErrorKind::Unavailable => ErrorKind::Unavailable,
                 _ => ErrorKind::Invalid,
             },
-            Self::Populate { .. } => ErrorKind::Invalid,
+            Self::Populate { .. } | Self::Refused { .. } | Self::RolledBack { .. } => ErrorKind::Invalid,
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Task { .. } => ErrorKind::Unavailable,
         }
@@ -91,4 +112,8 @@ impl Error {
             Err(source) => Self::Populate { source },
         }
     }
+}
+
+fn describe(findings: &[Finding]) -> String {
+    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -28,19 +28,30 @@
 
 #![forbid(unsafe_code)]
 
+mod changes;
 mod cycle;
 mod declaration;
+mod draft;
 mod error;
+pub mod merge_policy;
+mod merging;
+pub mod metrics;
 mod producer;
+mod publish;
 mod report;
+mod validate;
 mod writer;
 
+pub use changes::{IncrementalCycle, RecordChanges, ValueChanges};
 pub use cycle::Cycle;
 pub use declaration::{Declaration, Evolution};
 pub use error::{BoxError, Error, ErrorKind, Result};
 pub use kapok_blobstore::Store;
+pub use kapok_core::schema::OlderSchema;
 pub use kapok_core::segment::{SealSettings, Sharing};
 pub use kapok_core::value::Value;
-pub use producer::{Announcing, Producer, Settings, Verification};
-pub use report::{CycleReport, Outcome, Steps, TypeReport};
+pub use merge_policy::MergeSettings;
+pub use producer::{Announcing, Merging, Producer, Settings, Verification};
+pub use report::{CycleReport, MergeReport, Outcome, Steps, TypeReport};
+pub use validate::{Finding, Proposal, Validator};
 pub use writer::{RecordWriter, ValueWriter};

@@ -1,23 +1,25 @@
 //! How does a cycle become a version?
 //!
-//! populate → stage → write → verify → commit → announce: see [`Producer::run_cycle`].
+//! populate → compare → write → verify → validate → commit → announce → merge: see [`Producer::run_cycle`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use bytes::Bytes;
-use kapok_blobstore::{AnnouncementDraft, BlobId, BlobKind, CommitOutcome, PutOutcome, Store, Token, fresh_token};
-use kapok_core::blobs::{Blob, Blobs};
-use kapok_core::manifest::{Artifact, Changes, Manifest, RecordType, SegmentEntry, Tombstones};
-use kapok_core::schema::{FieldKind, OlderSchema, Schema, StructType, VectorSpace};
-use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Segment, WRITER_REVISION};
-use kapok_index::unique;
+use kapok_blobstore::{AnnouncementDraft, Store};
+use kapok_core::blobs::Blobs;
+use kapok_core::manifest::Manifest;
+use kapok_core::segment::{Difference, SealSettings};
+use kapok_index::View;
 
-use crate::cycle::{Cycle, Populated, StagedType};
-use crate::declaration::Evolution;
+use crate::changes::{Change, ChangeSet, IncrementalCycle};
+use crate::cycle::{Cycle, Populated, StagedSchema, lock};
+use crate::draft::{TypePlan, rows_of};
 use crate::error::{BoxError, Error, Result};
-use crate::report::{CycleReport, Outcome, Steps, TypeReport};
+use crate::merge_policy::MergeSettings;
+use crate::metrics;
+use crate::report::{CycleReport, Steps};
+use crate::validate::Validator;
 
 /// How a producer works.
 #[derive(Clone, Debug)]
@@ -31,6 +33,12 @@ pub struct Settings {
     pub announcing: Announcing,
     /// How stored bytes are checked before the commit.
     pub verification: Verification,
+    /// What must hold of a version before it is committed.
+    pub validators: Vec<Validator>,
+    /// Whether a cycle merges segments once it has announced.
+    pub merging: Merging,
+    /// When segments are merged.
+    pub merge: MergeSettings,
 }
 
 /// Whether versions are announced.
@@ -41,6 +49,16 @@ pub enum Announcing {
     Always,
     /// By somebody else, later.
     Never,
+}
+
+/// Who merges segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Merging {
+    /// Each cycle, where it is time to, after its announcement.
+    #[default]
+    AfterCycles,
+    /// Whoever calls [`Producer::merge`].
+    Manual,
 }
 
 /// How stored bytes are checked before the commit.
@@ -61,29 +79,64 @@ impl Default for Settings {
             seal: SealSettings::default(),
             announcing: Announcing::default(),
             verification: Verification::default(),
+            validators: Vec::new(),
+            merging: Merging::default(),
+            merge: MergeSettings::default(),
         }
     }
 }
 
-/// Publishes versions of a dataset.
+/// Publishes versions of a dataset. Clones share the last version that they mapped.
 #[derive(Clone, Debug)]
 pub struct Producer {
-    store: Store,
-    settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) settings: Settings,
+    held: Arc<Mutex<Held>>,
+}
+
+/// The version that was built on or made last, so that the next cycle need not map it again.
+#[derive(Clone, Debug)]
+struct Held {
+    view: Arc<View>,
+    blobs: Blobs,
+}
+
+/// The version that a cycle builds on, mapped.
+pub(crate) struct Base {
+    pub view: Arc<View>,
+    pub blobs: Blobs,
+    /// The newest committed version, which may be another after a rollback; 0 for none.
+    pub head: u64,
+    pub started: Instant,
+}
+
+/// Which version a cycle builds on.
+#[derive(Clone, Copy)]
+enum BuildOn {
+    /// The head or, after a rollback, the version that consumers were sent back to.
+    Current,
+    /// The head; refused after a rollback.
+    Head,
+    /// This one.
+    Version(u64),
 }
 
 impl Producer {
-    /// Opens a store for writing, creating it where there is none: `memory://name`, `file:///path`, or a path.
+    /// Opens a store for writing, creating it where there is none: `memory://name`, `file:///path`, or a path. Announces
+    /// the newest version where its producer died before it could.
     ///
     /// # Errors
     /// `Unavailable` or `Invalid` where the store cannot be written to.
     pub async fn open(url: &str) -> Result<Self> {
-        Ok(Self::with_store(Store::open_for_writing(url).await?, Settings::default()))
+        let producer = Self::with_store(Store::open_for_writing(url).await?, Settings::default());
+        producer.announce_left_over().await?;
+        Ok(producer)
     }
 
     /// Publishes to a store that is open for writing.
     pub fn with_store(store: Store, settings: Settings) -> Self {
-        Self { store, settings }
+        let held = Held { view: Arc::new(View::empty()), blobs: Blobs::new() };
+        Self { store, settings, held: Arc::new(Mutex::new(held)) }
     }
 
     /// The store.
@@ -96,70 +149,94 @@ impl Producer {
         &mut self.settings
     }
 
-    /// Runs one cycle: the closure adds the whole dataset, every record of every type that it declares; record types that
-    /// it does not touch are carried over.
+    /// Runs one full cycle: the closure adds the whole dataset, every record of every type that it declares; record types
+    /// that it does not touch are carried over.
     ///
     /// 1. **Populate**: the closure stages records; it runs on this task, and may use threads.
-    /// 2. **Write**: segments and indexes are sealed and stored. Nothing refers to them yet.
-    /// 3. **Verify**: what was stored is opened again and checked.
-    /// 4. **Commit**: the manifest is put where no other producer's is yet.
-    /// 5. **Announce**: consumers move.
+    /// 2. **Compare** with the version before, by key and content: records that are as they were are not written again.
+    /// 3. **Write**: segments of the new and the changed records, and their indexes. Nothing refers to them yet.
+    /// 4. **Verify**: what was stored is opened again and checked.
+    /// 5. **Validate**: see [`Settings::validators`].
+    /// 6. **Commit**: the manifest is put where no other producer's is yet.
+    /// 7. **Announce**: consumers move.
+    /// 8. **Merge**, where it is time to, as a version of its own: see [`Producer::merge`].
     ///
-    /// Dropped or failing at any point, it leaves the announced version as it was.
+    /// The version before is the newest one or, after a rollback, the one that consumers were sent back to. Dropped or
+    /// failing at any point, a cycle leaves the announced version as it was. Where nothing changed there is no new version.
     ///
     /// # Errors
-    /// `Invalid` for records that cannot be published, naming type, key and positions; `Conflict` where another producer
-    /// committed the same version first; `Unavailable` where the store fails.
+    /// `Invalid` for records that cannot be published, naming type, key and positions, and where validators refuse;
+    /// `Conflict` where another producer committed the same version first; `Unavailable` where the store fails.
     pub async fn run_cycle(
         &self,
         populate: impl FnOnce(&Cycle) -> std::result::Result<(), BoxError>,
     ) -> Result<CycleReport> {
-        let mut steps = Steps::default();
-        let prior = self.head().await?;
-        let token = fresh_token();
-
-        let started = Instant::now();
-        let cycle = Cycle::new(prior.clone());
-        populate(&cycle).map_err(Error::from_populate)?;
-        let populated = cycle.finish();
-        steps.populate = started.elapsed();
-
-        let started = Instant::now();
-        let mut draft = Draft::new(prior.as_deref(), &populated)?;
-        let mut types = Vec::new();
-        let mut bytes_written = 0;
-        for (name, staged) in &populated.types {
-            let (entry, report, written) = self.write_type(staged, &mut draft).await?;
-            draft.record_types.insert(name.clone(), entry);
-            types.push(report);
-            bytes_written += written;
-        }
-        steps.write = started.elapsed();
-
-        let manifest = draft.into_manifest(prior.as_deref(), populated.tags.clone(), &self.settings, token)?;
-        if let Some(prior) = prior.as_deref().filter(|prior| same_content(prior, &manifest)) {
-            // A head that its producer could not announce is announced now.
+        let cycle = async {
+            let mut steps = Steps::default();
+            let base = self.base(BuildOn::Current).await?;
             let started = Instant::now();
-            self.announce(prior.version).await?;
-            steps.announce = started.elapsed();
-            let outcome = Outcome::Unchanged { version: prior.version };
-            return Ok(CycleReport { outcome, types, steps, bytes_written });
-        }
+            let cycle = Cycle::new(Arc::clone(&base.view));
+            populate(&cycle).map_err(Error::from_populate)?;
+            let populated = cycle.finish();
+            steps.populate = started.elapsed();
 
-        let started = Instant::now();
-        self.verify(&manifest, &populated).await?;
-        steps.verify = started.elapsed();
+            let started = Instant::now();
+            let plans = compare(&populated, &base.view)?;
+            steps.compare = started.elapsed();
+            self.publish(&base, plans, populated.tags, steps).await
+        };
+        metrics::counted(cycle.await, &self.settings.writer)
+    }
 
-        let started = Instant::now();
-        self.commit(&manifest).await?;
-        steps.commit = started.elapsed();
+    /// Runs an incremental cycle on top of the newest version: the closure says what changes, all else stays as it is.
+    ///
+    /// Its cost grows with the changes, not with the dataset. The steps are those of [`run_cycle`](Self::run_cycle).
+    ///
+    /// # Errors
+    /// As [`run_cycle`](Self::run_cycle), and [`Error::RolledBack`] where consumers were sent back to an older version.
+    pub async fn run_incremental_cycle(
+        &self,
+        populate: impl FnOnce(&IncrementalCycle) -> std::result::Result<(), BoxError>,
+    ) -> Result<CycleReport> {
+        self.run_changes(BuildOn::Head, populate).await
+    }
 
-        let started = Instant::now();
-        self.announce(manifest.version).await?;
-        steps.announce = started.elapsed();
-        let version = manifest.version;
-        tracing::info!(version, bytes_written, total_ms = steps.total().as_millis(), "published");
-        Ok(CycleReport { outcome: Outcome::Published { version }, types, steps, bytes_written })
+    /// As [`run_incremental_cycle`](Self::run_incremental_cycle), on top of a retained version, which need not be the
+    /// newest: what came after it is not in the new version.
+    ///
+    /// # Errors
+    /// As [`run_cycle`](Self::run_cycle), and `NotFound` where the version was never committed or is retired.
+    pub async fn run_incremental_cycle_on(
+        &self,
+        version: u64,
+        populate: impl FnOnce(&IncrementalCycle) -> std::result::Result<(), BoxError>,
+    ) -> Result<CycleReport> {
+        self.run_changes(BuildOn::Version(version), populate).await
+    }
+
+    async fn run_changes(
+        &self,
+        on: BuildOn,
+        populate: impl FnOnce(&IncrementalCycle) -> std::result::Result<(), BoxError>,
+    ) -> Result<CycleReport> {
+        let cycle = async {
+            let mut steps = Steps::default();
+            let base = self.base(on).await?;
+            let started = Instant::now();
+            let cycle = IncrementalCycle::new(Arc::clone(&base.view));
+            populate(&cycle).map_err(Error::from_populate)?;
+            let (types, tags) = cycle.finish()?;
+            steps.populate = started.elapsed();
+
+            let started = Instant::now();
+            let mut plans = Vec::new();
+            for (schema, changes) in types {
+                plans.push(plan_changes(schema, changes, &base.view)?);
+            }
+            steps.compare = started.elapsed();
+            self.publish(&base, plans, tags, steps).await
+        };
+        metrics::counted(cycle.await, &self.settings.writer)
     }
 
     /// The newest committed version.
@@ -173,225 +250,140 @@ impl Producer {
         }
     }
 
-    /// Seals and stores the records of one type.
-    async fn write_type(&self, staged: &StagedType, draft: &mut Draft) -> Result<(RecordType, TypeReport, u64)> {
-        let stage = staged.join()?;
-        let dimensions: Vec<(String, u32)> = stage.dimensions().map(|(name, n)| (name.to_owned(), n)).collect();
-        draft.fix_dimensions(staged.encoding.type_id(), &dimensions)?;
-        let rows = stage.len() as u64;
-        let name = staged.encoding.record_type().to_owned();
-        let mut report = TypeReport { name: name.clone(), rows, segments: 0, segment_bytes: 0, index_bytes: 0 };
-        let mut entries = Vec::new();
-        let mut written = 0;
-        for sealed in stage.seal(self.settings.seal)? {
-            let (entry, bytes) = self.write_segment(sealed?, staged).await?;
-            report.segments += 1;
-            report.segment_bytes += entry.bytes;
-            report.index_bytes += entry.artifacts.iter().map(|index| index.bytes).sum::<u64>();
-            written += bytes;
-            entries.push(entry);
-        }
-        let type_id = staged.encoding.type_id();
-        let entry = RecordType { name, type_id, key: staged.key.clone(), rows, segments: entries, changes: None };
-        Ok((entry, report, written))
+    /// Maps the version that the next cycle builds on, so that it starts at once; the version's number, 0 for none. A
+    /// cycle does so by itself.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt` where it cannot be read.
+    pub async fn restore(&self) -> Result<u64> {
+        Ok(self.base(BuildOn::Current).await?.view.version())
     }
 
-    /// Stores a segment, and beside it makes and stores its index.
-    async fn write_segment(&self, sealed: SealedSegment, staged: &StagedType) -> Result<(SegmentEntry, u64)> {
-        let id = BlobId::from(sealed.id);
-        let bytes = Bytes::from(sealed.bytes);
-        let store = self.store.clone();
-        let put = tokio::spawn({
-            let bytes = bytes.clone();
-            async move { store.put(BlobKind::Segment, id, bytes).await }
-        });
-        let segment = Segment::open(&self.store.blob_name(BlobKind::Segment, id), bytes.clone(), sealed.rows)?;
-        let index = Bytes::from(unique::build(staged.encoding.key(), &segment)?);
-        let index_id = BlobId::of(&index);
-        let index_bytes = index.len() as u64;
-        let mut written = 0;
-        if self.store.put(BlobKind::Index, index_id, index).await? == PutOutcome::Written {
-            written += index_bytes;
+    /// Announces the newest version, where it was to be announced but its producer died before it could; its number.
+    ///
+    /// # Errors
+    /// `Unavailable` where the store fails.
+    pub async fn announce_left_over(&self) -> Result<Option<u64>> {
+        let Some(head) = self.store.head().await? else { return Ok(None) };
+        let highest = self.store.latest_announcement(None).await?.map_or(0, |latest| latest.highest);
+        if head <= highest {
+            return Ok(None);
         }
-        if put.await.map_err(|source| Error::Task { source })?? == PutOutcome::Written {
-            written += bytes.len() as u64;
-        }
-        let artifact = Artifact {
-            kind: unique::KIND.to_owned(),
-            name: staged.key.join(","),
-            id: *index_id.as_bytes(),
-            bytes: index_bytes,
+        let manifest = match self.store.read_manifest(head).await {
+            Ok(manifest) => manifest,
+            Err(kapok_blobstore::Error::Retired { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
         };
-        let entry = SegmentEntry {
-            id: sealed.id,
-            bytes: bytes.len() as u64,
-            rows: sealed.rows,
-            dead: 0,
-            first_key: sealed.first_key,
-            last_key: sealed.last_key,
-            extents: sealed.extents,
-            tombstones: Tombstones::None,
-            artifacts: vec![artifact],
-            writer_revision: WRITER_REVISION,
-            sharing: staged.sharing,
-            recipe: Vec::new(),
+        if !manifest.announce_itself {
+            return Ok(None);
+        }
+        let writer = self.settings.writer.as_str();
+        let reason = "committed earlier, and left unannounced";
+        let entry = self.store.announce(|latest| AnnouncementDraft::announce(latest, head, writer, reason)).await?;
+        Ok(entry.map(|entry| entry.announced))
+    }
+
+    /// The version to build on or to merge, mapped.
+    async fn base(&self, on: BuildOn) -> Result<Base> {
+        let started = Instant::now();
+        let head = self.store.head().await?.unwrap_or(0);
+        let latest = self.store.latest_announcement(None).await?;
+        let rolled_back = latest.filter(|latest| latest.is_rolled_back());
+        let version = match (on, rolled_back) {
+            (BuildOn::Version(version), _) => version,
+            (BuildOn::Current, Some(latest)) => latest.announced,
+            (BuildOn::Head, Some(latest)) => {
+                return Err(Error::RolledBack { announced: latest.announced, highest: latest.highest });
+            }
+            (_, None) => head,
         };
-        Ok((entry, written))
-    }
-
-    /// Opens again what this cycle stored, from the store, and checks it.
-    async fn verify(&self, manifest: &Manifest, populated: &Populated) -> Result<()> {
-        let blobs = self.store.load(manifest, &Blobs::new()).await?;
-        for entry in &manifest.record_types {
-            let Some(staged) = populated.types.get(&entry.name) else { continue };
-            let ty = manifest.schema.struct_type(entry.type_id)?;
-            debug_assert_eq!(ty.name, entry.name);
-            let schema = Arc::clone(&manifest.schema);
-            let encoding = Encoding::new(schema, entry.type_id, &entry.key, staged.sharing)?;
-            for segment in &entry.segments {
-                let Blob { name, bytes } = blobs.expect(&segment.id)?;
-                let opened = Segment::open(name, bytes.clone(), segment.rows)?;
-                for index in &segment.artifacts {
-                    let Blob { name, bytes } = blobs.expect(&index.id)?;
-                    let index = unique::UniqueIndex::open(name, bytes.clone(), segment.rows)?;
-                    if self.settings.verification == Verification::Full {
-                        index.verify(encoding.key(), &opened)?;
-                    }
-                }
-                if self.settings.verification == Verification::Full {
-                    encoding.verify(&opened, segment)?;
-                    opened.verify_hash(&segment.id)?;
-                }
-            }
+        let held = lock(&self.held).clone();
+        if version == held.view.version() {
+            return Ok(Base { view: held.view, blobs: held.blobs, head, started });
         }
-        Ok(())
+        if version == 0 {
+            return Ok(Base { view: Arc::new(View::empty()), blobs: Blobs::new(), head, started });
+        }
+        let manifest = self.store.read_manifest(version).await?;
+        let blobs = self.store.load(&manifest, &held.blobs).await?;
+        let view = Arc::new(View::open(Arc::new(manifest), &blobs)?);
+        self.hold(Arc::clone(&view), blobs.clone());
+        Ok(Base { view, blobs, head, started })
     }
 
-    async fn commit(&self, manifest: &Manifest) -> Result<()> {
-        match self.store.commit_manifest(manifest).await? {
-            CommitOutcome::Committed => Ok(()),
-            CommitOutcome::Lost => {
-                let winner = self.store.read_manifest(manifest.version).await;
-                let winner = winner.map_or_else(|error| format!("unknown ({error})"), |winner| winner.writer);
-                Err(Error::Conflict { version: manifest.version, winner })
-            }
+    /// The version to merge: none while consumers are kept on an older one.
+    pub(crate) async fn base_to_merge(&self) -> Result<Option<Base>> {
+        match self.base(BuildOn::Head).await {
+            Ok(base) => Ok(Some(base)),
+            Err(Error::RolledBack { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    async fn announce(&self, version: u64) -> Result<()> {
-        if self.settings.announcing == Announcing::Always {
-            let writer = self.settings.writer.as_str();
-            self.store.announce(|latest| AnnouncementDraft::announce(latest, version, writer, "published")).await?;
-        }
-        Ok(())
+    /// Keeps a version mapped for the next cycle.
+    pub(crate) fn hold(&self, view: Arc<View>, blobs: Blobs) {
+        *lock(&self.held) = Held { view, blobs };
     }
 }
 
-/// A manifest in the making.
-struct Draft {
-    schema: Schema,
-    record_types: BTreeMap<String, RecordType>,
+/// What a full cycle does to the record types that it touched.
+fn compare(populated: &Populated, prior: &View) -> Result<Vec<TypePlan>> {
+    let mut plans = Vec::new();
+    for (name, staged) in &populated.types {
+        let mut rows = staged.join()?.sort()?;
+        let live = rows.len() as u64;
+        let table = prior.table(name).ok().filter(|_| !staged.schema.is_new);
+        let difference = match table {
+            Some(table) => rows.compare(table)?,
+            None => Difference { added: live, removed: rows_of(prior.table(name).ok()), ..Difference::default() },
+        };
+        plans.push(TypePlan { schema: staged.schema.clone(), rows, difference, live });
+    }
+    Ok(plans)
 }
 
-impl Draft {
-    /// The record types that are carried over, and the schema of all.
-    fn new(prior: Option<&Manifest>, populated: &Populated) -> Result<Self> {
-        let mut record_types = BTreeMap::new();
-        let mut schema = Schema::new();
-        if let Some(prior) = prior {
-            for ty in prior.record_types.iter().filter(|ty| !populated.types.contains_key(&ty.name)) {
-                record_types.insert(ty.name.clone(), RecordType { changes: Some(Changes::default()), ..ty.clone() });
-            }
-            // A record type that is published anew leaves its old schema behind.
-            let kept = prior
-                .record_types
-                .iter()
-                .filter(|ty| populated.types.get(&ty.name).is_none_or(|staged| staged.evolution == Evolution::Append));
-            schema = prior.schema.closure(kept.map(|ty| ty.type_id))?;
-        }
-        for staged in populated.types.values() {
-            let ty = [staged.encoding.type_id()];
-            schema = schema.evolve(staged.encoding.schema(), &ty, OlderSchema::Refuse)?;
-            check_key(prior, staged)?;
-        }
-        Ok(Self { schema, record_types })
-    }
-
-    /// Writes down the dimensions of vectors that were not known before the first one.
-    fn fix_dimensions(&mut self, type_id: u64, dimensions: &[(String, u32)]) -> Result<()> {
-        for (path, dimension) in dimensions {
-            let mut owner = type_id;
-            let mut names = path.split('.').peekable();
-            while let Some(name) = names.next() {
-                let mut ty: StructType = (**self.schema.struct_type(owner)?).clone();
-                let Some(field) = ty.fields.iter_mut().find(|field| field.name == name) else { break };
-                if let (FieldKind::Group(id), Some(_)) = (&field.kind, names.peek()) {
-                    owner = *id;
+/// What changes do to a record type.
+fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &View) -> Result<TypePlan> {
+    let name = schema.encoding.record_type();
+    let table = prior.table(name).ok().filter(|_| !schema.is_new);
+    let lookup = table.map(|_| prior.lookup(name)).transpose()?;
+    let mut difference = Difference { removed: 0, ..Difference::default() };
+    difference.dead.resize_with(table.map_or(0, |table| table.segments().len()), Default::default);
+    let ChangeSet { stage, latest } = changes;
+    let mut written = Vec::new();
+    for (key, change) in latest {
+        let before = match &lookup {
+            Some(lookup) => lookup.find_encoded(&key)?,
+            None => None,
+        };
+        let record = before.zip(table).and_then(|(ordinal, table)| table.row(ordinal));
+        match (change, record) {
+            (Change::Put(row), Some(record)) => {
+                let same = stage.row_is(row, record).map_err(|malformed| malformed.into_error(name))?;
+                if same {
+                    difference.unchanged += 1;
                     continue;
                 }
-                if let Some(VectorSpace { dimension: known @ 0, .. }) = &mut field.vector {
-                    *known = *dimension;
-                    self.schema.insert_struct(ty);
-                }
-                break;
+                difference.updated += 1;
+                written.push(row);
             }
+            (Change::Put(row), None) => {
+                difference.added += 1;
+                written.push(row);
+            }
+            (Change::Delete, Some(_)) => difference.removed += 1,
+            (Change::Delete, None) => continue,
         }
-        Ok(())
+        if let Some(ordinal) = before {
+            difference.dead[ordinal.segment as usize].insert(ordinal.row);
+        }
     }
-
-    fn into_manifest(
-        self,
-        prior: Option<&Manifest>,
-        tags: BTreeMap<String, String>,
-        settings: &Settings,
-        token: Token,
-    ) -> Result<Manifest> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Manifest {
-            version: prior.map_or(1, |prior| prior.version + 1),
-            parent: prior.map(|prior| prior.version),
-            created_unix_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
-            writer: settings.writer.clone(),
-            writer_token: token,
-            announce_itself: settings.announcing == Announcing::Always,
-            schema: Arc::new(self.schema.closure(self.record_types.values().map(|ty| ty.type_id))?),
-            record_types: self.record_types.into_values().collect(),
-            tags,
-        })
-    }
+    let live = rows_of(table) + difference.added - difference.removed;
+    // Staged rows count up: the order of the hash map does not matter.
+    written.sort_unstable();
+    let rows = stage.sort_rows(written)?;
+    Ok(TypePlan { schema, rows, difference, live })
 }
 
-/// A primary key stays what it is, unless the record type is published anew.
-fn check_key(prior: Option<&Manifest>, staged: &StagedType) -> Result<()> {
-    let known = prior.and_then(|prior| prior.record_type(staged.encoding.record_type()));
-    match known {
-        Some(known) if staged.evolution == Evolution::Append && known.key != staged.key => {
-            let detail = format!(
-                "the dataset's is {}, this one is {}; to change it, republish the record type",
-                known.key.join(","),
-                staged.key.join(",")
-            );
-            Err(kapok_core::Error::incompatible(format!("{} key", known.name), detail).into())
-        }
-        Some(known) if staged.evolution == Evolution::Append && known.type_id != staged.encoding.type_id() => {
-            let detail = format!(
-                "the dataset's type id is {:#018x}, this one's is {:#018x}; keep it, or republish the record type",
-                known.type_id,
-                staged.encoding.type_id()
-            );
-            Err(kapok_core::Error::incompatible(format!("record type {}", known.name), detail).into())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether two versions hold the same records, schema, indexes and tags.
-fn same_content(a: &Manifest, b: &Manifest) -> bool {
-    let same_type = |(a, b): (&RecordType, &RecordType)| {
-        a.name == b.name && a.type_id == b.type_id && a.key == b.key && a.segments == b.segments
-    };
-    a.schema == b.schema
-        && a.tags == b.tags
-        && a.record_types.len() == b.record_types.len()
-        && a.record_types.iter().zip(&b.record_types).all(same_type)
-}
+/// Tags of a version.
+pub(crate) type Tags = BTreeMap<String, String>;

@@ -14,6 +14,28 @@ pub struct CycleReport {
     pub steps: Steps,
     /// Bytes of blobs that the store did not have yet.
     pub bytes_written: u64,
+    /// What was merged after the announcement, in a version of its own.
+    pub merged: Option<MergeReport>,
+    /// Why nothing was merged although it was time to; the cycle itself is done. The next cycle tries again.
+    pub merge_error: Option<String>,
+}
+
+/// What a merge did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MergeReport {
+    /// The version that holds the merged segments.
+    pub version: u64,
+    /// Segments that were merged.
+    pub inputs: usize,
+    /// Segments that were written.
+    pub outputs: usize,
+    /// Bytes of the segments that were written, without their indexes.
+    pub segment_bytes: u64,
+    /// Bytes of blobs that the store did not have yet.
+    pub bytes_written: u64,
+    /// From planning to the announcement.
+    pub duration: Duration,
 }
 
 /// What came of a cycle.
@@ -48,6 +70,12 @@ pub struct TypeReport {
     pub name: String,
     /// Live records.
     pub rows: u64,
+    /// Records that the version before did not have.
+    pub added: u64,
+    /// Records that differ from those of the version before.
+    pub updated: u64,
+    /// Records of the version before that are gone.
+    pub removed: u64,
     /// Segments written.
     pub segments: usize,
     /// Bytes of these segments.
@@ -62,10 +90,14 @@ pub struct TypeReport {
 pub struct Steps {
     /// The populate closure.
     pub populate: Duration,
-    /// Sorting, laying out, writing segments and indexes, storing them.
+    /// Sorting, and comparing with the version before.
+    pub compare: Duration,
+    /// Laying out, writing segments and indexes, storing them.
     pub write: Duration,
     /// Opening again what was stored and walking it.
     pub verify: Duration,
+    /// The validators.
+    pub validate: Duration,
     /// Putting the manifest.
     pub commit: Duration,
     /// Putting the announcement.
@@ -75,6 +107,6 @@ pub struct Steps {
 impl Steps {
     /// All of them.
     pub fn total(&self) -> Duration {
-        self.populate + self.write + self.verify + self.commit + self.announce
+        self.populate + self.compare + self.write + self.verify + self.validate + self.commit + self.announce
     }
 }

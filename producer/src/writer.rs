@@ -20,7 +20,7 @@ use crate::cycle::StagedType;
 use crate::error::Result;
 
 /// Words of the buffer that a record is built in before it is staged; larger records are copied once more.
-const SCRATCH_WORDS: usize = 1024;
+pub(crate) const SCRATCH_WORDS: usize = 1024;
 
 /// Takes records of a generated type. Made by [`Cycle::records`](crate::Cycle::records).
 pub struct RecordWriter<'c, T> {
@@ -45,13 +45,13 @@ struct Staging<'c> {
 
 impl Staging<'_> {
     fn new(ty: Arc<StagedType>) -> Self {
-        let mut stage = Stage::new(&ty.encoding);
+        let mut stage = Stage::new(&ty.schema.encoding);
         stage.set_source(&ty.next_source(), 1);
         Self { stage: Some(stage), ty, cycle: PhantomData }
     }
 
     fn add(&mut self, record: StructRef<'_>) -> Result<()> {
-        Ok(self.stage.get_or_insert_with(|| Stage::new(&self.ty.encoding)).add_struct(record)?)
+        Ok(self.stage.get_or_insert_with(|| Stage::new(&self.ty.schema.encoding)).add_struct(record)?)
     }
 
     fn set_position(&mut self, unit: &Arc<str>, position: u64) {
@@ -83,7 +83,7 @@ impl<T: RecordStruct> RecordWriter<'_, T> {
         let allocator = ScratchSpaceHeapAllocator::new(capnp::Word::words_to_bytes_mut(&mut self.scratch));
         let mut message = message::Builder::new(allocator);
         fill(message.init_root());
-        add_message::<T, _>(&mut self.staging, &message)
+        add_message::<T, _, _>(&message, |record| self.staging.add(record))
     }
 
     /// Adds a record that some message already holds.
@@ -94,46 +94,54 @@ impl<T: RecordStruct> RecordWriter<'_, T> {
         let allocator = ScratchSpaceHeapAllocator::new(capnp::Word::words_to_bytes_mut(&mut self.scratch));
         let mut message = message::Builder::new(allocator);
         message.set_root::<T>(record).map_err(|e| unreadable(&e))?;
-        add_message::<T, _>(&mut self.staging, &message)
+        add_message::<T, _, _>(&message, |record| self.staging.add(record))
     }
 }
 
-fn add_root(staging: &mut Staging<'_>, segment: &[u8]) -> Result<()> {
+/// Hands over the record at the root of a message's one segment.
+pub(crate) fn add_root<R>(segment: &[u8], add: impl FnOnce(StructRef<'_>) -> Result<R>) -> Result<R> {
     match Words::new(segment).struct_of(0) {
-        Ok(root) => staging.add(root.unwrap_or_else(StructRef::empty)),
+        Ok(root) => add(root.unwrap_or_else(StructRef::empty)),
         Err(malformed) => Err(malformed.into_error("record").into()),
     }
 }
 
-/// Adds the record that a builder holds.
-fn add_message<T: RecordStruct, A: Allocator>(staging: &mut Staging<'_>, message: &message::Builder<A>) -> Result<()> {
+/// Hands over the record that a builder holds.
+pub(crate) fn add_message<T: RecordStruct, A: Allocator, R>(
+    message: &message::Builder<A>,
+    add: impl FnOnce(StructRef<'_>) -> Result<R>,
+) -> Result<R> {
     if let OutputSegments::SingleSegment([bytes]) = message.get_segments_for_output() {
-        return add_root(staging, bytes);
+        return add_root(bytes, add);
     }
     let root: <T as Owned>::Reader<'_> = message.get_root_as_reader().map_err(|e| unreadable(&e))?;
-    add_copy::<T>(staging, root, message.size_in_words())
+    add_copy::<T, R>(root, message.size_in_words(), add)
 }
 
-/// Adds a record that lies in several segments, by way of one that holds it all.
-fn add_copy<T: RecordStruct>(staging: &mut Staging<'_>, record: <T as Owned>::Reader<'_>, words: usize) -> Result<()> {
+/// Hands over a record that lies in several segments, by way of one that holds it all.
+fn add_copy<T: RecordStruct, R>(
+    record: <T as Owned>::Reader<'_>,
+    words: usize,
+    add: impl FnOnce(StructRef<'_>) -> Result<R>,
+) -> Result<R> {
     let words = u32::try_from(words).unwrap_or(u32::MAX);
     let mut copy = message::Builder::new(HeapAllocator::new().first_segment_words(words.saturating_add(1)));
     copy.set_root::<T>(record).map_err(|e| unreadable(&e))?;
     match copy.get_segments_for_output() {
-        OutputSegments::SingleSegment([bytes]) => add_root(staging, bytes),
+        OutputSegments::SingleSegment([bytes]) => add_root(bytes, add),
         OutputSegments::MultiSegment(_) => {
             Err(kapok_core::Error::invalid("record", "larger than one Cap'n Proto segment can be").into())
         }
     }
 }
 
-fn unreadable(error: &capnp::Error) -> kapok_core::Error {
+pub(crate) fn unreadable(error: &capnp::Error) -> kapok_core::Error {
     kapok_core::Error::invalid("record", format!("the builder's message cannot be read: {error}"))
 }
 
 impl ValueWriter<'_> {
     pub(crate) fn new(ty: Arc<StagedType>) -> Result<Self> {
-        let message = MessageWriter::new(Arc::clone(ty.encoding.schema()), ty.encoding.type_id())?;
+        let message = MessageWriter::new(Arc::clone(ty.schema.encoding.schema()), ty.schema.encoding.type_id())?;
         Ok(Self { staging: Staging::new(ty), message })
     }
 
@@ -148,7 +156,7 @@ impl ValueWriter<'_> {
     /// `Invalid`, naming the field, for what does not fit the schema.
     pub fn add(&mut self, record: &Value) -> Result<()> {
         let message = self.message.write(record)?;
-        add_root(&mut self.staging, message)
+        add_root(message, |record| self.staging.add(record))
     }
 
     /// Adds a record from a JSON object.

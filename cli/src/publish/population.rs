@@ -6,7 +6,8 @@ use std::sync::Arc;
 use kapok_core::manifest::RecordType;
 use kapok_core::schema::{Inference, InferenceSettings, Schema};
 use kapok_core::value::Value;
-use kapok_producer::{BoxError, Cycle, Declaration, Evolution, Sharing, ValueWriter};
+use kapok_index::View;
+use kapok_producer::{BoxError, Cycle, Declaration, Evolution, IncrementalCycle, Sharing, ValueWriter};
 
 use super::input::Input;
 use super::key_check::KeyCheck;
@@ -69,8 +70,7 @@ impl SchemaSource {
 impl Population {
     /// Declares the record type and adds every record of the input.
     pub fn run(&self, cycle: &Cycle, input: &Input, threads: usize) -> std::result::Result<(), BoxError> {
-        let known = cycle.prior().and_then(|prior| prior.record_type(&self.record_type));
-        let declaration = self.declaration(cycle, known, input, threads)?;
+        let declaration = self.declaration(cycle.prior(), input, threads)?;
         cycle.declare(&declaration)?;
         for (key, value) in &self.tags {
             cycle.tag(key, value);
@@ -79,18 +79,45 @@ impl Population {
         Ok(())
     }
 
-    fn declaration(
+    /// Adds the input's records to the newest version, or replaces those of the same keys.
+    pub fn upsert(
         &self,
-        cycle: &Cycle,
-        known: Option<&RecordType>,
+        cycle: &IncrementalCycle,
         input: &Input,
         threads: usize,
-    ) -> Result<Declaration> {
+    ) -> std::result::Result<(), BoxError> {
+        let declaration = self.declaration(cycle.prior(), input, threads)?;
+        cycle.declare(&declaration)?;
+        let key = self.key_check(cycle.prior(), &declaration)?;
+        let mut changes = cycle.values(declaration.name())?;
+        let mut failed = None;
+        let lines = Lines { input, threads, what: "staging" };
+        let outcome = lines.in_order(|line, record| {
+            let mut add = || -> Result<()> {
+                key.check(record).map_err(|error| at(input.name(), line, &error))?;
+                changes.upsert(record).map_err(|error| match &error {
+                    kapok_producer::Error::Data(data) => at(input.name(), line, data),
+                    _ => error.into(),
+                })
+            };
+            add().map_err(|error| {
+                failed = Some(error);
+                kapok_core::Error::invalid("line", "refused")
+            })
+        });
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(outcome?),
+        }
+    }
+
+    fn declaration(&self, prior: &View, input: &Input, threads: usize) -> Result<Declaration> {
+        let known = prior.manifest().record_type(&self.record_type);
         let (schema, type_id) = match &self.schema {
             SchemaSource::Declared { schema, type_id } => (schema.clone(), *type_id),
             SchemaSource::Inferred { vectors, maps } => {
                 let settings = InferenceSettings { key: self.key(known), vectors: vectors.clone(), maps: maps.clone() };
-                self.infer(cycle, known, settings, input, threads)?
+                self.infer(prior, known, settings, input, threads)?
             }
         };
         let mut declaration = Declaration::new(schema, type_id)?.sharing(self.sharing).evolution(self.evolution);
@@ -108,7 +135,7 @@ impl Population {
 
     fn infer(
         &self,
-        cycle: &Cycle,
+        prior: &View,
         known: Option<&RecordType>,
         settings: InferenceSettings,
         input: &Input,
@@ -118,9 +145,9 @@ impl Population {
             let name = &self.record_type;
             return Err(Failure::input(format!("record type {name} has no key yet; name its fields with --key")));
         }
-        let mut inference = match (cycle.prior(), known, self.evolution) {
-            (Some(prior), Some(known), Evolution::Append) => {
-                Inference::extending(&prior.schema, known.type_id, settings)?
+        let mut inference = match (known, self.evolution) {
+            (Some(known), Evolution::Append) => {
+                Inference::extending(&prior.manifest().schema, known.type_id, settings)?
             }
             _ => Inference::new(&self.record_type, settings)?,
         };
@@ -128,11 +155,15 @@ impl Population {
         inference.finish().map_err(|error| Failure::from(error).about(input.name()))
     }
 
-    fn write(&self, cycle: &Cycle, declaration: &Declaration, input: &Input, threads: usize) -> Result<()> {
+    fn key_check(&self, prior: &View, declaration: &Declaration) -> Result<KeyCheck> {
         let annotated = &declaration.schema().struct_type(declaration.type_id())?.key;
-        let known = cycle.prior().and_then(|prior| prior.record_type(&self.record_type));
+        let known = prior.manifest().record_type(&self.record_type);
         let key = if annotated.is_empty() { self.key(known) } else { annotated.clone() };
-        let key = KeyCheck::new(declaration.schema(), declaration.type_id(), &key)?;
+        Ok(KeyCheck::new(declaration.schema(), declaration.type_id(), &key)?)
+    }
+
+    fn write(&self, cycle: &Cycle, declaration: &Declaration, input: &Input, threads: usize) -> Result<()> {
+        let key = self.key_check(cycle.prior(), declaration)?;
         let unit = Arc::from("line");
         Lines { input, threads, what: "staging" }.spread(
             || Ok(cycle.values(declaration.name())?),

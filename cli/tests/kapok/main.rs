@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod announcing;
+mod collecting;
 mod demo;
+mod diffing;
+mod history;
 mod program;
 mod reading;
 mod refusals;

@@ -24,8 +24,8 @@ async fn a_listener_is_called_after_the_swap_with_both_views() {
     let consumer = three_versions().await;
     let (told, heard) = mpsc::channel();
     let reader = consumer.clone();
-    consumer.on_refresh(move |old, new| {
-        told.send((stamp(old), stamp(new), reader.view().version())).unwrap();
+    let _listener = consumer.on_refresh(move |swap| {
+        told.send((stamp(&swap.old), stamp(&swap.new), reader.view().version())).unwrap();
     });
     for (from, to) in [(1, 2), (2, 3), (3, 1)] {
         consumer.refresh_to(to).await.unwrap();
@@ -40,8 +40,8 @@ async fn a_slow_listener_delays_nobody_and_is_told_the_whole_step() {
     let consumer = three_versions().await;
     let (told, heard) = mpsc::channel();
     let (go, gate) = mpsc::channel::<()>();
-    consumer.on_refresh(move |old, new| {
-        told.send((old.version(), new.version())).unwrap();
+    let _listener = consumer.on_refresh(move |swap| {
+        told.send((swap.old.version(), swap.new.version())).unwrap();
         gate.recv().unwrap();
     });
     consumer.refresh_to(2).await.unwrap();
@@ -60,11 +60,12 @@ async fn a_panic_ends_one_call_and_nothing_else() {
     let consumer = three_versions().await;
     let (told, heard) = mpsc::channel();
     let (told_too, heard_too) = mpsc::channel();
-    consumer.on_refresh(move |_, new| {
-        told.send(new.version()).unwrap();
-        assert_ne!(new.version(), 2, "this panic is part of the test");
+    let listener = consumer.on_refresh(move |swap| {
+        told.send(swap.new.version()).unwrap();
+        assert_ne!(swap.new.version(), 2, "this panic is part of the test");
     });
-    consumer.on_refresh(move |_, new| told_too.send(new.version()).unwrap());
+    listener.keep();
+    consumer.on_refresh(move |swap| told_too.send(swap.new.version()).unwrap()).keep();
     for version in [2, 3] {
         consumer.refresh_to(version).await.unwrap();
         assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), version);
@@ -76,7 +77,7 @@ async fn a_panic_ends_one_call_and_nothing_else() {
 async fn listeners_do_not_keep_a_consumer_or_a_view_alive() {
     let consumer = three_versions().await;
     let (told, heard) = mpsc::channel();
-    consumer.on_refresh(move |_, new| told.send(new.version()).unwrap());
+    consumer.on_refresh(move |swap| told.send(swap.new.version()).unwrap()).keep();
     consumer.refresh_to(2).await.unwrap();
     assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), 2);
     let view = Arc::downgrade(&consumer.view_arc());
@@ -88,4 +89,23 @@ async fn listeners_do_not_keep_a_consumer_or_a_view_alive() {
         }
     };
     tokio::time::timeout(PATIENCE, gone).await.expect("the view is let go");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_goes_with_its_handle_after_the_call_that_has_begun() {
+    let consumer = three_versions().await;
+    let (told, heard) = mpsc::channel();
+    let (go, gate) = mpsc::channel::<()>();
+    let listener = consumer.on_refresh(move |swap| {
+        told.send(swap.new.version()).unwrap();
+        gate.recv().unwrap();
+        told.send(0).unwrap();
+    });
+    consumer.refresh_to(2).await.unwrap();
+    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), 2);
+    drop(listener);
+    consumer.refresh_to(3).await.unwrap();
+    go.send(()).unwrap();
+    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), 0, "the call that had begun went on to its end");
+    assert_eq!(heard.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected), "no other followed");
 }

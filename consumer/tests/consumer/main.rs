@@ -3,9 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
 
 mod backend;
+mod changing;
 mod following;
 mod listening;
+mod measuring;
 mod publisher;
 mod refreshing;
+mod resuming;
+mod settings;
 mod swapping;
 mod trouble;

@@ -167,11 +167,21 @@ impl Version {
 
     /// Puts the blobs and commits the manifest.
     pub async fn commit(&self, store: &Store, version: u64) {
+        self.commit_as(store, &self.manifest(version)).await;
+    }
+
+    /// Puts the blobs and commits a manifest that names them.
+    pub async fn commit_as(&self, store: &Store, manifest: &Manifest) {
+        self.put(store).await;
+        let outcome = store.commit_manifest(manifest).await.unwrap();
+        assert_eq!(outcome, CommitOutcome::Committed);
+    }
+
+    /// Puts the blobs.
+    pub async fn put(&self, store: &Store) {
         for (kind, id, bytes) in self.movies.iter().chain(&self.ratings).flat_map(|rows| rows.entry().1) {
             store.put(kind, id, bytes).await.unwrap();
         }
-        let outcome = store.commit_manifest(&self.manifest(version)).await.unwrap();
-        assert_eq!(outcome, CommitOutcome::Committed);
     }
 
     /// Commits and announces.

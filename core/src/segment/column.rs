@@ -192,6 +192,12 @@ impl Column {
         );
     }
 
+    /// Calls a function with the byte offset of each of an object's pointers.
+    pub(super) fn for_each_pointer_of(&self, id: ObjectId, f: impl FnMut(usize)) {
+        let image = self.image(id);
+        for_each_pointer(self.shape(id), image.len(), f, image);
+    }
+
     /// Writes an object's words to `out`, its pointers aimed by `place`, which gives each object's word in the segment.
     /// `at` is the word at which `out` begins.
     pub(super) fn write(&self, id: ObjectId, at: u32, out: &mut [u8], place: &[u32]) {
@@ -305,7 +311,7 @@ fn for_each_pointer(shape: u64, len: usize, mut f: impl FnMut(usize), image: &[u
 }
 
 #[inline]
-fn child_at(image: &[u8], at: usize) -> ObjectId {
+pub(super) fn child_at(image: &[u8], at: usize) -> ObjectId {
     let mut id = [0; 4];
     id.copy_from_slice(&image[at..at + 4]);
     ObjectId::from_le_bytes(id)

@@ -1,6 +1,6 @@
 //! How do staged records become segments?
 //!
-//! 1. Sort the rows by key; refuse duplicates.
+//! 1. Sort the rows by key; refuse duplicates (see [`super::sorted`]).
 //! 2. Cut the rows into segments, where they are too many for one.
 //! 3. For each field, find the order of its objects: those that rows point at, in row order; then those that these point
 //!    at; and so on, depth by depth, each once.
@@ -11,9 +11,8 @@ use super::layout::{ColumnSize, Packer, Placement, ROWS_AT, SegmentLayout, lay_o
 use super::matrix::Matrix;
 use super::parallel::in_parallel;
 use super::stage::{ColumnBody, Encoding, Stage, StagedColumn};
-use super::staged_keys::StagedKeys;
 use super::{Extent, HEADER_BYTES};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::words::{ElementSize, WORD};
 
 /// Default size at which a new segment begins, where no field is a vector.
@@ -52,59 +51,8 @@ struct ColumnOrder {
 }
 
 impl Stage {
-    /// Sorts the records by key and writes them into segments, one at each call of the iterator's `next`.
-    ///
-    /// # Errors
-    /// `Invalid` for a duplicate key, naming both positions; from the iterator, for records beyond a limit of the encoding.
-    pub fn seal(self, settings: SealSettings) -> Result<Segments> {
-        let order = self.sort()?;
-        let mut cuts = self.cut(&order, settings);
-        cuts.reverse();
-        Ok(Segments { stage: self, order, cuts, next: 0 })
-    }
-
-    /// Rows in the order of their keys.
-    fn sort(&self) -> Result<Vec<u32>> {
-        let mut order: Vec<u32> = (0..self.row_count).collect();
-        let duplicate = match &self.keys {
-            StagedKeys::Numbers(numbers) => {
-                if !numbers.is_sorted() {
-                    let mut pairs: Vec<(u64, u32)> = numbers.iter().copied().zip(0..).collect();
-                    pairs.sort_unstable();
-                    order.iter_mut().zip(&pairs).for_each(|(to, (_, row))| *to = *row);
-                }
-                order.windows(2).find(|pair| numbers[pair[0] as usize] == numbers[pair[1] as usize])
-            }
-            keys @ StagedKeys::Bytes { .. } => {
-                if !order.is_sorted_by(|a, b| keys.bytes(*a) <= keys.bytes(*b)) {
-                    order.sort_unstable_by(|a, b| keys.bytes(*a).cmp(keys.bytes(*b)).then(a.cmp(b)));
-                }
-                order.windows(2).find(|pair| keys.bytes(pair[0]) == keys.bytes(pair[1]))
-            }
-        };
-        match duplicate {
-            None => Ok(order),
-            Some(pair) => Err(Fault::DuplicateKey {
-                record_type: self.encoding.record_type.to_string(),
-                key: self.encoding.key.describe(&self.encoded_key(pair[0])),
-                first: self.describe_source(pair[0]),
-                second: self.describe_source(pair[1]),
-            }
-            .into()),
-        }
-    }
-
-    fn encoded_key(&self, row: u32) -> Vec<u8> {
-        match (&self.keys, self.encoding.key.fixed_bytes()) {
-            (StagedKeys::Numbers(numbers), Some(len)) => {
-                numbers[row as usize].to_be_bytes()[8 - len as usize..].to_vec()
-            }
-            (keys, _) => keys.bytes(row).to_vec(),
-        }
-    }
-
     /// Numbers of rows of the segments.
-    fn cut(&self, order: &[u32], settings: SealSettings) -> Vec<usize> {
+    pub(super) fn cut(&self, order: &[u32], settings: SealSettings) -> Vec<usize> {
         let strides: Vec<u64> = self.columns.iter().filter_map(StagedColumn::stride_words).collect();
         let default = if strides.is_empty() { TARGET_BYTES } else { u64::MAX };
         let target = settings.target_bytes.unwrap_or(default);
@@ -148,7 +96,7 @@ impl Stage {
         words
     }
 
-    fn write_segment(&self, rows: &[u32]) -> Result<SealedSegment> {
+    pub(super) fn write_segment(&self, rows: &[u32]) -> Result<SealedSegment> {
         let plan = &self.encoding.plan;
         let orders = in_parallel(self.columns.iter().collect(), |column| column.order(rows));
         let sizes: Vec<ColumnSize> =
@@ -263,6 +211,15 @@ pub struct Segments {
     next: usize,
 }
 
+impl Segments {
+    /// Segments of these rows, which stand in key order.
+    pub(super) fn new(stage: Stage, order: Vec<u32>, settings: SealSettings) -> Self {
+        let mut cuts = stage.cut(&order, settings);
+        cuts.reverse();
+        Self { stage, order, cuts, next: 0 }
+    }
+}
+
 impl Iterator for Segments {
     type Item = Result<SealedSegment>;
 
@@ -362,7 +319,7 @@ impl ColumnOrder {
 }
 
 impl Matrix {
-    fn shape(&self) -> u64 {
+    pub(super) fn shape(&self) -> u64 {
         list_shape(self.plan.size, u64::from(self.plan.dimension))
     }
 }

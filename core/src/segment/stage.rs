@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::column::{Column, LIST_MAX, NULL, ObjectId};
+use super::Extent;
 use super::copy::{Copier, copy_bits, unknown_member, unreadable};
 use super::matrix::Matrix;
 use super::parallel::in_parallel;
@@ -103,6 +104,23 @@ impl Encoding {
     /// Unqualified name of the record type.
     pub fn record_type(&self) -> &str {
         &self.record_type
+    }
+
+    /// Gives the extents of a segment that was written under an older encoding the names that fields have now.
+    pub fn rename_extents(&self, older: &Self, extents: &mut [Extent]) {
+        // Fields that share a pointer, as members of a union do, stand in the order of their ordinals, and new ones come last.
+        let place = |encoding: &Self, name: &str| {
+            let columns = &encoding.plan.columns;
+            let at = columns.iter().position(|column| column.name == name)?;
+            let slot = columns[at].slot;
+            Some((slot, columns[..at].iter().filter(|column| column.slot == slot).count()))
+        };
+        for extent in extents.iter_mut().filter(|extent| !extent.field.is_empty()) {
+            let Some((slot, nth)) = place(older, &extent.field) else { continue };
+            if let Some(column) = self.plan.columns.iter().filter(|column| column.slot == slot).nth(nth) {
+                column.name.clone_into(&mut extent.field);
+            }
+        }
     }
 }
 

@@ -1,0 +1,158 @@
+//! `kapok gc`: how is the room of versions that nobody needs taken back?
+
+use std::io::Write;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{HumanBytes, HumanCount};
+use kapok_blobstore::{GcReport, GcSettings, Store};
+use serde::Serialize;
+
+use crate::failure::Result;
+use crate::store_argument::StoreArgument;
+
+/// Retire old versions, and delete the blobs that no version names
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kapok gc --store data/debian --keep 10 --dry-run
+  kapok gc --store data/debian --keep 10
+  kapok gc --store data/debian --keep 1 --grace 7d --json
+
+The newest version, the announced and the pinned one, and whatever consumers were on within the grace period always stay.
+Producers and consumers may be at work meanwhile, but no second gc; with a grace period shorter than an hour, which is
+that of the producers, no producer either.")]
+pub struct Gc {
+    #[command(flatten)]
+    store: StoreArgument,
+    /// How many of the newest versions to keep
+    #[arg(long, value_name = "N")]
+    keep: usize,
+    /// How long versions that consumers left, and blobs that no version names, stay: 30s, 10m, 1h, 7d [default: 1h]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    grace: Option<Duration>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Collected {
+    dry_run: bool,
+    retired: Vec<u64>,
+    kept: Vec<u64>,
+    deleted: Vec<Deleted>,
+    /// What writers that died had left behind.
+    debris: Vec<Debris>,
+    bytes_freed: u64,
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    kind: &'static str,
+    id: String,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Debris {
+    name: String,
+    bytes: u64,
+}
+
+impl Gc {
+    /// Collects, and tells what went.
+    pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
+        let store = Store::open(&self.store.store).await?;
+        let settings = GcSettings { keep: self.keep, grace: self.grace, dry_run: self.dry_run };
+        let report = store.gc(&settings).await?;
+        if json {
+            serde_json::to_writer_pretty(&mut *out, &Collected::of(report, self.dry_run))?;
+            writeln!(out)?;
+            return Ok(());
+        }
+        let verb = |did, would| if self.dry_run { would } else { did };
+        writeln!(out, "{} {}", verb("retired", "would retire"), versions(&report.retired))?;
+        writeln!(out, "{} {}", verb("kept", "would keep"), versions(&report.kept))?;
+        writeln!(
+            out,
+            "{} {} blob(s) and {} leftover(s), {}",
+            verb("deleted", "would delete"),
+            HumanCount(report.deleted.len() as u64),
+            HumanCount(report.debris.len() as u64),
+            HumanBytes(report.bytes_freed),
+        )?;
+        Ok(())
+    }
+}
+
+impl Collected {
+    fn of(report: GcReport, dry_run: bool) -> Self {
+        let deleted = report.deleted.into_iter();
+        let debris = report.debris.into_iter();
+        Self {
+            dry_run,
+            retired: report.retired,
+            kept: report.kept,
+            deleted: deleted
+                .map(|(kind, id, bytes)| Deleted { kind: kind.folder(), id: id.to_string(), bytes })
+                .collect(),
+            debris: debris.map(|file| Debris { name: file.name, bytes: file.bytes }).collect(),
+            bytes_freed: report.bytes_freed,
+        }
+    }
+}
+
+/// How many versions, and which: `3 version(s): 1, 4-5`.
+fn versions(numbers: &[u64]) -> String {
+    if numbers.is_empty() {
+        return "no version".to_owned();
+    }
+    let runs = numbers.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        _ => run[0].to_string(),
+    });
+    let runs: Vec<_> = runs.collect();
+    format!("{} version(s): {}", HumanCount(numbers.len() as u64), runs.join(", "))
+}
+
+/// Reads `30s`, `10m`, `1h`, `7d`.
+fn duration(text: &str) -> std::result::Result<Duration, String> {
+    let wrong = || "expected a whole number and a unit: 30s, 10m, 1h or 7d".to_owned();
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let unit_s = match &text[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let count: u64 = digits.parse().map_err(|_| wrong())?;
+    count.checked_mul(unit_s).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_number_and_a_unit() {
+        for (text, seconds) in [("0s", 0), ("30s", 30), ("10m", 600), ("1h", 3_600), ("7d", 604_800)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in
+            ["", "s", "5", "-1s", "+1s", "1.5h", "1h30m", "1 h", "5w", "99999999999999999999s", "9999999999999999999d"]
+        {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn neighbours_are_told_as_a_run() {
+        assert_eq!(versions(&[]), "no version");
+        assert_eq!(versions(&[7]), "1 version(s): 7");
+        assert_eq!(versions(&[1, 2, 3, 5, 8, 9]), "6 version(s): 1-3, 5, 8-9");
+    }
+}

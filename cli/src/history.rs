@@ -1,0 +1,221 @@
+//! `kapok history`: what became of a record from version to version?
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use clap::Args;
+use kapok_blobstore::{ErrorKind, Store};
+use kapok_core::blobs::Blobs;
+use kapok_core::key::KeyParts;
+use kapok_core::manifest::{Manifest, SegmentEntry};
+use kapok_core::view::Ordinal;
+use kapok_index::View;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::dataset::rfc3339;
+use crate::diff::fields::{Comparison, FieldChange, json, record_at};
+use crate::diff::open;
+use crate::failure::{Failure, Result};
+use crate::key_argument::KeyArgument;
+use crate::store_argument::StoreArgument;
+
+/// Show what became of a record, through all versions that the store still has
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kapok history --store data/debian Package bash
+  kapok history --store data/films Rating 42 7 --json           (a key of two fields)
+
+Oldest first. Versions in which nothing changed stand with the one before them. Exit code 1: no version has the record.")]
+pub struct History {
+    #[command(flatten)]
+    store: StoreArgument,
+    /// The record type
+    #[arg(value_name = "TYPE")]
+    record_type: String,
+    /// The key, one argument per key field
+    #[arg(value_name = "KEY", required = true, allow_negative_numbers = true)]
+    key: Vec<String>,
+}
+
+/// A version, and those after it in which the record stayed as it was.
+#[derive(Serialize)]
+struct Entry {
+    version: u64,
+    /// The last version in which nothing changed.
+    until: u64,
+    created: String,
+    tags: BTreeMap<String, String>,
+    what: What,
+    /// The whole record where it was added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<Value>,
+    /// What changed in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<FieldChange>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum What {
+    /// Not there yet.
+    Absent,
+    Added,
+    Changed,
+    Removed,
+}
+
+/// Whether there was a version in which the key could be looked up.
+enum Sought {
+    Nowhere,
+    /// Why not in the newest.
+    Refused(Failure),
+    Somewhere,
+}
+
+/// A version that was looked at.
+struct Seen {
+    view: View,
+    at: Option<Ordinal>,
+}
+
+impl History {
+    /// Looks the record up in one version after another.
+    pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
+        let store = Store::open(&self.store.store).await?;
+        let mut manifests = Vec::new();
+        for version in store.live_versions().await? {
+            match store.read_manifest(version).await {
+                Ok(manifest) => manifests.push(manifest),
+                // Retired since it was listed.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let entries = self.entries(&store, manifests).await?;
+        if json {
+            serde_json::to_writer_pretty(&mut *out, &entries)?;
+            return Ok(writeln!(out)?);
+        }
+        entries.iter().try_for_each(|entry| entry.print(out))
+    }
+
+    async fn entries(&self, store: &Store, manifests: Vec<Manifest>) -> Result<Vec<Entry>> {
+        let name = self.record_type.as_str();
+        let Some(newest) = manifests.last() else {
+            return Err(Failure::no(format!("store {} has no version yet; publish one", store.url())));
+        };
+        if manifests.iter().all(|manifest| manifest.expect_record_type(name).is_err()) {
+            newest.expect_record_type(name)?;
+        }
+        let versions: Vec<_> = manifests.iter().map(|manifest| manifest.version.to_string()).collect();
+        let mut blobs = Blobs::new();
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut last: Option<Seen> = None;
+        let mut sought = Sought::Nowhere;
+        for manifest in manifests {
+            if let (Some(last), Some(entry)) = (&last, entries.last_mut())
+                && has_same_rows(last.view.manifest(), &manifest, name)
+            {
+                entry.until = manifest.version;
+                continue;
+            }
+            let (version, created, tags) = (manifest.version, rfc3339(manifest.created_unix_ms), manifest.tags.clone());
+            let view = open(store, manifest, Some(name), &mut blobs).await?;
+            let at = self.find(&view, &mut sought)?;
+            let seen = Seen { view, at };
+            match step(last.as_ref(), &seen, name)? {
+                Some((what, record, fields)) => {
+                    entries.push(Entry { version, until: version, created, tags, what, record, fields });
+                }
+                None => {
+                    if let Some(entry) = entries.last_mut() {
+                        entry.until = version;
+                    }
+                }
+            }
+            last = Some(seen);
+        }
+        if entries.iter().all(|entry| entry.what == What::Absent) {
+            return Err(match sought {
+                Sought::Refused(failure) => failure,
+                _ => Failure::no(format!(
+                    "{name} {} is in none of the versions {}",
+                    self.key.join(" "),
+                    versions.join(", ")
+                )),
+            });
+        }
+        Ok(entries)
+    }
+
+    /// Where the record is. A key that fits in one version need not fit in all, since a type may be published anew.
+    fn find(&self, view: &View, sought: &mut Sought) -> Result<Option<Ordinal>> {
+        let Ok(table) = view.table(&self.record_type) else { return Ok(None) };
+        match KeyArgument::parse(table, &self.key) {
+            Ok(key) => {
+                *sought = Sought::Somewhere;
+                Ok(view.find(&self.record_type, &KeyParts(&key.parts()))?)
+            }
+            Err(failure) => {
+                if !matches!(sought, Sought::Somewhere) {
+                    *sought = Sought::Refused(failure);
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Whether two versions have the same live rows of a type, which needs no look into them.
+fn has_same_rows(old: &Manifest, new: &Manifest, name: &str) -> bool {
+    let rows = |manifest: &Manifest| {
+        let ty = manifest.record_types.iter().find(|ty| ty.name == name)?;
+        Some(ty.segments.iter().map(identity).collect::<Vec<_>>())
+    };
+    old.schema == new.schema && rows(old) == rows(new)
+}
+
+fn identity(segment: &SegmentEntry) -> impl PartialEq + use<> {
+    (segment.id, segment.tombstones.clone())
+}
+
+type Step = (What, Option<Value>, Vec<FieldChange>);
+
+/// What became of the record from one version to the next; `None` for nothing.
+fn step(last: Option<&Seen>, seen: &Seen, name: &str) -> Result<Option<Step>> {
+    let Some(at) = seen.at else {
+        return Ok(match last {
+            None => Some((What::Absent, None, Vec::new())),
+            Some(last) => last.at.map(|_| (What::Removed, None, Vec::new())),
+        });
+    };
+    let table = seen.view.table(name)?;
+    if let Some((view, before)) = last.and_then(|last| Some((&last.view, last.at?))) {
+        let fields = Comparison::new(view.table(name)?, table).changes(before, at)?;
+        return Ok((!fields.is_empty()).then_some((What::Changed, None, fields)));
+    }
+    Ok(Some((What::Added, Some(json(&record_at(table, at)?)?), Vec::new())))
+}
+
+impl Entry {
+    fn print(&self, out: &mut impl Write) -> Result<()> {
+        write!(out, "version {}", self.version)?;
+        if self.until > self.version {
+            write!(out, " to {}", self.until)?;
+        }
+        write!(out, ", {}: ", self.created)?;
+        let tags: Vec<_> = self.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let tags = if tags.is_empty() { String::new() } else { format!(" ({})", tags.join(" ")) };
+        match self.what {
+            What::Absent => writeln!(out, "not there{tags}")?,
+            What::Removed => writeln!(out, "removed{tags}")?,
+            What::Changed => writeln!(out, "changed{tags}")?,
+            What::Added => writeln!(out, "added{tags}")?,
+        }
+        if let Some(record) = &self.record {
+            writeln!(out, "  {record}")?;
+        }
+        self.fields.iter().try_for_each(|field| field.print("  ", out))
+    }
+}

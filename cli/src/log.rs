@@ -1,0 +1,91 @@
+//! `kapok log`: who sent consumers to which version, when and why?
+
+use std::io::Write;
+
+use clap::Args;
+use kapok_blobstore::{Announcement, Store};
+use serde::Serialize;
+
+use crate::dataset::rfc3339;
+use crate::failure::Result;
+use crate::store_argument::StoreArgument;
+use crate::table::Table;
+
+/// Print the announcement log, oldest entry first
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kapok log --store data/debian
+  kapok log --store data/debian --json
+
+Each entry holds the whole answer: consumers are on the pinned version, or where none is pinned on the announced one.")]
+pub struct Log {
+    #[command(flatten)]
+    store: StoreArgument,
+}
+
+/// An entry of the log, as scripts read it.
+#[derive(Serialize)]
+pub struct LogEntry {
+    sequence: u64,
+    created: String,
+    action: String,
+    /// The version that consumers are on; `None` where nothing is announced.
+    current: Option<u64>,
+    announced: Option<u64>,
+    pinned: Option<u64>,
+    /// The highest version that was ever announced.
+    highest: Option<u64>,
+    rolled_back: bool,
+    by: String,
+    reason: String,
+}
+
+impl From<&Announcement> for LogEntry {
+    fn from(entry: &Announcement) -> Self {
+        let known = |version| Some(version).filter(|version| *version != 0);
+        Self {
+            sequence: entry.sequence,
+            created: rfc3339(entry.created_unix_ms),
+            action: entry.action.to_string(),
+            current: known(entry.current()),
+            announced: known(entry.announced),
+            pinned: entry.pinned,
+            highest: known(entry.highest),
+            rolled_back: entry.is_rolled_back(),
+            by: entry.by.clone(),
+            reason: entry.reason.clone(),
+        }
+    }
+}
+
+impl Log {
+    /// Prints all entries.
+    pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
+        let store = Store::open(&self.store.store).await?;
+        let entries: Vec<_> = store.announcements().await?.iter().map(LogEntry::from).collect();
+        if json {
+            serde_json::to_writer_pretty(&mut *out, &entries)?;
+            writeln!(out)?;
+            return Ok(());
+        }
+        let mut table = Table::new(&[">entry", "created", "action", ">announced", ">pinned", "by", "reason"]);
+        let number = |version: Option<u64>| version.map_or_else(|| "-".to_owned(), |version| version.to_string());
+        for entry in entries {
+            table.push([
+                entry.sequence.to_string(),
+                entry.created,
+                one_line(&entry.action),
+                number(entry.announced),
+                number(entry.pinned),
+                one_line(&entry.by),
+                one_line(&entry.reason),
+            ]);
+        }
+        Ok(table.print(out)?)
+    }
+}
+
+/// Free text, which must not break the table or steer a terminal.
+fn one_line(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}

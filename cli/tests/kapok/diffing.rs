@@ -1,0 +1,146 @@
+//! Does the program tell what is different between two versions, and each swap that takes a consumer there?
+
+use serde_json::{Value, json};
+
+use crate::program::{Scene, json_lines, run_in};
+
+const BEFORE: &str = r#"{"id":1,"name":"one","place":{"city":"Ulm","zip":1},"tags":["a"]}
+{"id":2,"name":"two","place":{"city":"Bonn","zip":2},"tags":["a","b"]}
+{"id":3,"name":"three","place":{"city":"Kiel","zip":3},"tags":[]}
+"#;
+
+/// 1 is removed, 2 is changed in two places, 3 stays, 4 is added.
+const AFTER: &str = r#"{"id":4,"name":"four","place":{"city":"Jena","zip":4},"tags":[]}
+{"id":2,"name":"two","place":{"city":"Berlin","zip":2},"tags":["b"]}
+{"id":3,"name":"three","place":{"city":"Kiel","zip":3},"tags":[]}
+"#;
+
+fn scene() -> Scene {
+    let scene = Scene::new();
+    scene.publish(BEFORE).ok();
+    scene.publish(AFTER).ok();
+    scene
+}
+
+fn diff(scene: &Scene, arguments: &[&str]) -> Value {
+    let text = scene.run(&[&["diff", "--json"], arguments].concat()).ok();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn a_diff_has_the_keys_of_records_and_the_fields_that_changed() {
+    let diff = diff(&scene(), &["1", "2"]);
+    assert_eq!((&diff["from"], &diff["to"]), (&json!(1), &json!(2)));
+    let ty = &diff["types"][0];
+    assert_eq!(ty["type"], "Thing");
+    assert_eq!(ty["counts"], json!({"added": 1, "changed": 1, "removed": 1}));
+    assert_eq!(ty["added"], json!([{"id": 4}]));
+    assert_eq!(ty["removed"], json!([{"id": 1}]));
+    assert_eq!(
+        ty["changed"],
+        json!([{"key": {"id": 2}, "fields": [
+            {"field": "place.city", "before": "Bonn", "after": "Berlin"},
+            {"field": "tags", "before": ["a", "b"], "after": ["b"]},
+        ]}])
+    );
+}
+
+#[test]
+fn the_diff_back_is_the_reverse() {
+    let diff = diff(&scene(), &["2", "1"]);
+    let ty = &diff["types"][0];
+    assert_eq!((&ty["added"], &ty["removed"]), (&json!([{"id": 1}]), &json!([{"id": 4}])));
+    let city = &ty["changed"][0]["fields"][0];
+    assert_eq!(city, &json!({"field": "place.city", "before": "Berlin", "after": "Bonn"}));
+}
+
+#[test]
+fn what_was_undone_in_between_is_no_difference() {
+    let scene = scene();
+    scene.publish(BEFORE).ok();
+    let none = json!({"added": 0, "changed": 0, "removed": 0});
+    assert_eq!(diff(&scene, &["1", "3"])["types"][0]["counts"], none);
+    assert_eq!(diff(&scene, &["2", "2"])["types"][0]["counts"], none);
+    assert_eq!(diff(&scene, &["2", "3"])["types"][0]["counts"], json!({"added": 1, "changed": 1, "removed": 1}));
+}
+
+#[test]
+fn people_see_the_counts_first_and_a_limit_says_what_it_left_out() {
+    let scene = scene();
+    let whole = "version 1 -> 2\nThing: 1 added, 1 changed, 1 removed\n\nThing\n  + 4\n  ~ 2\n      place.city: \"Bonn\" -> \
+                 \"Berlin\"\n      tags: [\"a\",\"b\"] -> [\"b\"]\n  - 1\n";
+    assert_eq!(scene.run(&["diff", "1", "2"]).ok(), whole);
+    let counts = "version 1 -> 2\nThing: 1 added, 1 changed, 1 removed\n";
+    assert_eq!(scene.run(&["diff", "1", "2", "--limit", "0"]).ok(), counts);
+    scene.publish("{\"id\":9,\"name\":\"nine\"}\n").ok();
+    let text = scene.run(&["diff", "2", "3", "--limit", "1"]).ok();
+    assert!(text.contains("3 removed\n"), "{text}");
+    assert!(text.ends_with("\nThing\n  + 9\n  - 2\n  - … and 2 more\n"), "{text}");
+    assert_eq!(diff(&scene, &["1", "2", "--limit", "0"])["types"][0]["added"], json!([]));
+}
+
+#[test]
+fn a_field_that_only_one_version_has_is_told_where_it_has_a_value() {
+    let scene = Scene::new();
+    scene.publish("{\"id\":1}\n{\"id\":2}\n").ok();
+    scene.publish("{\"id\":1,\"note\":\"new\"}\n{\"id\":2}\n").ok();
+    let diff = diff(&scene, &["1", "2"]);
+    let ty = &diff["types"][0];
+    assert_eq!(ty["changed"], json!([{"key": {"id": 1}, "fields": [{"field": "note", "after": "new"}]}]));
+    assert!(scene.run(&["diff", "1", "2"]).ok().contains("note: (none) -> \"new\""));
+    assert!(scene.run(&["diff", "2", "1"]).ok().contains("note: \"new\" -> (none)"));
+}
+
+#[test]
+fn a_type_that_only_one_version_has_is_all_added_or_all_removed() {
+    let scene = scene();
+    scene.file("others.jsonl", "{\"at\":\"b c\",\"n\":1}\n{\"at\":\"a\",\"n\":1}\n");
+    scene.run(&["publish", "others.jsonl", "--type", "Other", "--key", "at,n"]).ok();
+    let ty = &diff(&scene, &["2", "3", "--type", "Other"])["types"];
+    assert_eq!(ty.as_array().unwrap().len(), 1);
+    assert_eq!(ty[0]["added"], json!([{"at": "a", "n": 1}, {"at": "b c", "n": 1}]));
+    let text = scene.run(&["diff", "3", "2"]).ok();
+    assert!(text.starts_with("version 3 -> 2\nOther: 0 added, 0 changed, 2 removed\nThing: 0 added,"), "{text}");
+    assert!(text.ends_with("\nOther\n  - a 1\n  - \"b c\" 1\n"), "{text}");
+}
+
+#[test]
+fn versions_and_types_that_are_not_there_are_refused() {
+    let scene = scene();
+    assert_eq!(scene.run(&["diff", "1", "9"]).refused(1), "version 9 does not exist; the store has 1, 2");
+    assert_eq!(scene.run(&["diff", "7", "2"]).refused(1), "version 7 does not exist; the store has 1, 2");
+    assert!(scene.run(&["diff", "1", "2", "--type", "Nothing"]).refused(1).contains("version 2 has Thing"));
+}
+
+#[test]
+fn watching_ends_at_the_version_asked_for_and_tells_each_swap() {
+    let scene = scene();
+    let first = json_lines(&scene.run(&["watch", "--json", "--until", "2"]).ok());
+    assert_eq!(first.len(), 1);
+    assert_eq!((&first[0]["from"], &first[0]["to"]), (&json!(0), &json!(2)));
+    assert_eq!(first[0]["rows"], json!({"Thing": 3}));
+    assert!(first[0]["fetched_bytes"].as_u64().unwrap() > 0 && first[0]["fetched_blobs"].as_u64().unwrap() >= 2);
+    assert!(scene.run(&["watch", "--until", "2"]).ok().contains("  0 -> 2: "));
+
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let arguments = ["watch", "--json", "--until", "3", "--poll-ms", "20"];
+            run_in(&scene.path("."), &arguments, Some(&scene.store()), b"").ok()
+        });
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        assert!(!watching.is_finished(), "it waits for version 3");
+        scene.publish(BEFORE).ok();
+        let swaps = json_lines(&watching.join().unwrap());
+        assert_eq!(swaps.last().unwrap()["to"], json!(3));
+        assert_eq!(swaps.last().unwrap()["from"], json!(2));
+    });
+}
+
+#[test]
+fn help_of_diff_history_and_watch_has_examples() {
+    let scene = Scene::new();
+    for verb in ["diff", "history", "watch"] {
+        let help = scene.run(&[verb, "--help"]).ok();
+        assert!(help.contains(&format!("Examples:\n  kapok {verb} --store")), "{help}");
+    }
+}

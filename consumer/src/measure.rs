@@ -1,0 +1,94 @@
+//! What does a consumer tell to those who watch its numbers?
+//!
+//! Through the `metrics` facade, so to whatever recorder the program has installed, and to nobody where there is none.
+
+use std::collections::HashSet;
+
+use kapok_core::blobs::Blobs;
+use kapok_core::view::Table;
+use kapok_index::View;
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::refresh::Refreshed;
+use crate::status::Status;
+
+const REFRESH_DURATION: &str = "kapok_refresh_duration_seconds";
+const FETCHED_BYTES: &str = "kapok_refresh_fetched_bytes_total";
+const FETCHED_BLOBS: &str = "kapok_refresh_fetched_blobs_total";
+const FAILURES: &str = "kapok_refresh_failures_total";
+const MAPPED_BYTES: &str = "kapok_mapped_bytes";
+const ROWS_LIVE: &str = "kapok_rows_live";
+const ROWS_DEAD: &str = "kapok_rows_dead";
+const VERSION_CURRENT: &str = "kapok_version_current";
+const VERSION_ANNOUNCED: &str = "kapok_version_announced";
+const VERSION_AGE: &str = "kapok_version_age_seconds";
+const LAG: &str = "kapok_lag_versions";
+
+/// Tells the recorder that is installed what the metrics mean and in which units they are. To be called once, after the
+/// recorder was installed.
+///
+/// Programs with consumers of several datasets tell them apart by a label of their recorder or scope: the metrics bear
+/// none, except for the record type (`type`) of the two that count rows.
+pub fn describe_metrics() {
+    describe_histogram!(
+        REFRESH_DURATION,
+        Unit::Seconds,
+        "Time from reading a manifest to the swap, of refreshes that swapped"
+    );
+    describe_counter!(FETCHED_BYTES, Unit::Bytes, "Bytes of blobs that were fetched, or mapped on a local store");
+    describe_counter!(FETCHED_BLOBS, Unit::Count, "Blobs that were fetched, or mapped on a local store");
+    describe_counter!(FAILURES, Unit::Count, "Refreshes that failed");
+    describe_gauge!(MAPPED_BYTES, Unit::Bytes, "Bytes of the blobs of the current view");
+    describe_gauge!(ROWS_LIVE, Unit::Count, "Live rows of a record type in the current view");
+    describe_gauge!(ROWS_DEAD, Unit::Count, "Dead rows of a record type in the current view");
+    describe_gauge!(VERSION_CURRENT, Unit::Count, "Version of the current view");
+    describe_gauge!(VERSION_ANNOUNCED, Unit::Count, "Announced version when the log was last read");
+    describe_gauge!(VERSION_AGE, Unit::Seconds, "Time since the version of the current view was made");
+    describe_gauge!(LAG, Unit::Count, "Version numbers between the current view and the version to be on");
+}
+
+/// A blob came in.
+pub(crate) fn fetched(bytes: u64) {
+    counter!(FETCHED_BLOBS).increment(1);
+    counter!(FETCHED_BYTES).increment(bytes);
+}
+
+/// An attempt failed.
+pub(crate) fn failed() {
+    counter!(FAILURES).increment(1);
+}
+
+/// The view was swapped.
+pub(crate) fn swapped(done: &Refreshed, old: &View, new: &View, mapped_bytes: u64) {
+    histogram!(REFRESH_DURATION).record(done.duration);
+    gauge!(MAPPED_BYTES).set(real(mapped_bytes));
+    let gone = old.tables().iter().filter(|table| new.table(table.name()).is_err());
+    for (name, live, dead) in new.tables().iter().map(rows).chain(gone.map(|table| (table.name(), 0, 0))) {
+        gauge!(ROWS_LIVE, "type" => name.to_owned()).set(real(live));
+        gauge!(ROWS_DEAD, "type" => name.to_owned()).set(real(dead));
+    }
+}
+
+/// The log was read, or an attempt is over.
+pub(crate) fn standing(status: &Status) {
+    gauge!(VERSION_CURRENT).set(real(status.current));
+    gauge!(VERSION_ANNOUNCED).set(real(status.announced));
+    gauge!(LAG).set(real(status.lag));
+    gauge!(VERSION_AGE).set(status.age.unwrap_or_default().as_secs_f64());
+}
+
+/// Bytes of the blobs of a view, each once.
+pub(crate) fn mapped_bytes(view: &View, blobs: &Blobs) -> u64 {
+    let ids: HashSet<_> = view.manifest().blobs().map(|blob| blob.id).collect();
+    ids.iter().filter_map(|id| blobs.get(id)).map(|blob| blob.bytes.len() as u64).sum()
+}
+
+fn rows(table: &Table) -> (&str, u64, u64) {
+    let all: u64 = table.segments().iter().map(|source| u64::from(source.segment().rows())).sum();
+    (table.name(), table.len(), all.saturating_sub(table.len()))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+fn real(number: u64) -> f64 {
+    number as f64
+}

@@ -1,0 +1,111 @@
+//! What does a consumer take of a version, and how careful is it about it?
+
+use std::time::Duration;
+
+use kapok_core::manifest::{Manifest, RecordType};
+
+/// How a consumer behaves. Start from [`ConsumerSettings::default`] and change what is to be different.
+///
+/// ```
+/// use kapok_consumer::{ConsumerSettings, TypeFilter};
+///
+/// let mut settings = ConsumerSettings::default();
+/// settings.types = TypeFilter::Only(vec!["Movie".into()]);
+/// settings.prefault = true;
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsumerSettings {
+    /// The record types to take. Default: all of them.
+    pub types: TypeFilter,
+    /// Whether each page of new blobs is touched before the swap, so that readers of the new view wait for no disk as long
+    /// as memory lasts. Default: no.
+    pub prefault: bool,
+    /// Whether new blobs are hashed and new segments are walked before the swap, in time that grows with their bytes. A
+    /// damaged version is then refused as `Corrupt`; without it, damage is told when it is read. Default: no.
+    pub verify: bool,
+    /// How long the announcement log may have been silent before [`Consumer::fresh_view`](crate::Consumer::fresh_view)
+    /// refuses. Default: `None`, for as long as it likes.
+    pub max_staleness: Option<Duration>,
+}
+
+/// Which record types a consumer takes, by their unqualified names. The others are neither fetched nor mapped, and are not
+/// in its views.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TypeFilter {
+    /// All, and those that are yet to come.
+    #[default]
+    All,
+    /// These. A name that a version does not have is told by [`Status::unknown_types`](crate::Status::unknown_types), and
+    /// taken once a version has it.
+    Only(Vec<String>),
+    /// All but these.
+    Except(Vec<String>),
+}
+
+/// What a filter made of a version.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Narrowed {
+    /// Record types that the version has and the filter leaves out.
+    pub(crate) left_out: Vec<String>,
+    /// Names of the filter that the version does not have.
+    pub(crate) unknown: Vec<String>,
+}
+
+impl TypeFilter {
+    fn takes(&self, record_type: &RecordType) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(&record_type.name),
+            Self::Except(names) => !names.contains(&record_type.name),
+        }
+    }
+
+    /// The version with the record types that are taken, in their order.
+    pub(crate) fn narrow(&self, mut manifest: Manifest) -> (Manifest, Narrowed) {
+        let unknown = match self {
+            Self::Only(names) => names.iter().filter(|name| manifest.record_type(name).is_none()).cloned().collect(),
+            _ => Vec::new(),
+        };
+        let all = std::mem::take(&mut manifest.record_types);
+        let (taken, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|ty| self.takes(ty));
+        manifest.record_types = taken;
+        (manifest, Narrowed { left_out: left.into_iter().map(|ty| ty.name).collect(), unknown })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version() -> Manifest {
+        let mut manifest = Manifest::clone(kapok_core::view::View::empty().manifest());
+        let of = |name: &str| RecordType {
+            name: name.to_owned(),
+            type_id: 1,
+            key: vec!["id".to_owned()],
+            rows: 0,
+            segments: Vec::new(),
+            changes: None,
+        };
+        manifest.record_types = ["Movie", "Person", "Rating"].map(of).to_vec();
+        manifest
+    }
+
+    #[test]
+    fn a_filter_takes_what_it_says_and_tells_the_rest() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let only = TypeFilter::Only(names(&["Rating", "Film", "Movie"]));
+        let except = TypeFilter::Except(names(&["Film", "Movie"]));
+        for (filter, taken, left_out, unknown) in [
+            (TypeFilter::All, names(&["Movie", "Person", "Rating"]), names(&[]), names(&[])),
+            (only, names(&["Movie", "Rating"]), names(&["Person"]), names(&["Film"])),
+            (except, names(&["Person", "Rating"]), names(&["Movie"]), names(&[])),
+        ] {
+            let (narrow, told) = filter.narrow(version());
+            assert_eq!(narrow.record_types.into_iter().map(|ty| ty.name).collect::<Vec<_>>(), taken);
+            assert_eq!(told, Narrowed { left_out, unknown });
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Are the numbers told that an operator watches?
+
+use std::collections::BTreeMap;
+
+use kapok_blobstore::BlobKind;
+use kapok_consumer::{Consumer, describe_metrics};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+
+use crate::publisher::{Version, announce, memory, movies, ratings};
+
+/// Every metric with its labels; of a histogram, the number of its values.
+fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
+    let entries = snapshotter.snapshot().into_vec().into_iter().map(|(key, unit, description, value)| {
+        assert!(unit.is_some() && description.is_some(), "{key:?} is described");
+        let key = key.key();
+        let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let value = match value {
+            DebugValue::Counter(count) => count as f64,
+            DebugValue::Gauge(value) => value.into_inner(),
+            DebugValue::Histogram(values) => values.len() as f64,
+        };
+        ([&[key.name().to_owned()], &labels[..]].concat().join(" "), value)
+    });
+    entries.collect()
+}
+
+#[tokio::test]
+async fn refreshes_and_failures_are_counted_and_the_view_is_measured() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    describe_metrics();
+    let store = memory().await;
+    let first = Version { movies: vec![movies(0..10, 1).without(&[3, 4])], ratings: vec![ratings(0..10, 1)] };
+    first.publish(&store, 1).await;
+    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let loaded = consumer.status().last_refresh.unwrap();
+    let found = numbers(&snapshotter);
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    let bytes = loaded.fetched_bytes as f64;
+    for (name, expected) in [
+        ("kapok_refresh_duration_seconds", 1.0),
+        ("kapok_refresh_fetched_bytes_total", bytes),
+        ("kapok_refresh_fetched_blobs_total", 5.0),
+        ("kapok_mapped_bytes", bytes),
+        ("kapok_rows_live type=Movie", 8.0),
+        ("kapok_rows_dead type=Movie", 2.0),
+        ("kapok_rows_live type=Rating", 10.0),
+        ("kapok_rows_dead type=Rating", 0.0),
+        ("kapok_version_current", 1.0),
+        ("kapok_version_announced", 1.0),
+        ("kapok_lag_versions", 0.0),
+    ] {
+        assert_eq!(found.get(name), Some(&expected), "{name}");
+    }
+    assert!(found["kapok_version_age_seconds"] > 1e9, "it was made in 1970");
+
+    let third = Version::stamped(3);
+    third.commit(&store, 3).await;
+    store.delete(BlobKind::Segment, third.movies[0].id()).await.unwrap();
+    announce(&store, 3).await;
+    consumer.refresh().await.unwrap_err();
+    consumer.refresh().await.unwrap_err();
+    let found = numbers(&snapshotter);
+    for (name, expected) in [
+        ("kapok_refresh_failures_total", 2.0),
+        ("kapok_version_current", 1.0),
+        ("kapok_version_announced", 3.0),
+        ("kapok_lag_versions", 2.0),
+    ] {
+        assert_eq!(found.get(name), Some(&expected), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_type_that_is_gone_has_no_rows() {
+    let recorder = DebuggingRecorder::new();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    describe_metrics();
+    let store = memory().await;
+    Version::stamped(1).publish(&store, 1).await;
+    let consumer = Consumer::with_store(store).await.unwrap();
+    consumer.refresh_to(0).await.unwrap();
+    // A snapshot sets gauges to 0, so there is but one.
+    let found = numbers(&recorder.snapshotter());
+    assert_eq!((found["kapok_rows_live type=Movie"], found["kapok_mapped_bytes"]), (0.0, 0.0));
+    assert_eq!(found["kapok_refresh_duration_seconds"], 2.0, "both swaps");
+}

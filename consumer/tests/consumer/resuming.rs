@@ -1,0 +1,83 @@
+//! Does a load that was cut off go on where it was?
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kapok_blobstore::{BlobKind, Store};
+use kapok_consumer::{Consumer, ErrorKind};
+
+use crate::backend::Watched;
+use crate::publisher::{Version, announce, stamp};
+
+const SHORT: Duration = Duration::from_millis(200);
+
+/// A consumer of version 1, and version 2, whose segment of films comes and that of ratings does not; the indexes are those of version 1.
+async fn cut_off(hook: impl FnOnce(Store) -> futures::future::BoxFuture<'static, ()>) -> (Consumer, Store, Version) {
+    let backend = Arc::new(Watched::default());
+    let store = backend.store().await;
+    Version::stamped(1).publish(&store, 1).await;
+    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let second = Version::stamped(2);
+    second.publish(&store, 2).await;
+    backend.before_get_of(&second.ratings[0].id().to_string(), hook(store.clone()));
+    (consumer, store, second)
+}
+
+/// As [`cut_off`], by a failure after a while.
+async fn failed() -> (Consumer, Store, Version) {
+    let (consumer, store, second) = cut_off(|store| {
+        Box::pin(async move {
+            tokio::time::sleep(SHORT).await;
+            store.delete(BlobKind::Segment, Version::stamped(2).ratings[0].id()).await.unwrap();
+        })
+    })
+    .await;
+    assert_eq!(consumer.refresh().await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(stamp(&consumer.view()), Some(1));
+    (consumer, store, second)
+}
+
+#[tokio::test]
+async fn a_load_that_failed_fetches_only_what_had_not_come() {
+    let (consumer, store, second) = failed().await;
+    second.put(&store).await;
+    assert_eq!(consumer.refresh().await.unwrap().fetched_blobs, 1);
+    assert_eq!(stamp(&consumer.view()), Some(2));
+}
+
+#[tokio::test]
+async fn a_load_that_was_dropped_fetches_only_what_had_not_come() {
+    let (consumer, ..) = cut_off(|_| Box::pin(pending())).await;
+    tokio::time::timeout(SHORT, consumer.refresh()).await.unwrap_err();
+    assert_eq!(stamp(&consumer.view()), Some(1));
+    assert_eq!(consumer.refresh().await.unwrap().fetched_blobs, 1);
+    assert_eq!(stamp(&consumer.view()), Some(2));
+}
+
+#[tokio::test]
+async fn what_was_fetched_is_let_go_with_the_next_success() {
+    let (consumer, store, second) = failed().await;
+    Version::stamped(3).publish(&store, 3).await;
+    assert_eq!(consumer.refresh().await.unwrap().fetched_blobs, 2);
+    second.put(&store).await;
+    assert_eq!(consumer.refresh_to(2).await.unwrap().fetched_blobs, 2);
+
+    let (consumer, store, second) = failed().await;
+    assert_eq!(consumer.refresh_to(1).await.unwrap().to, 1, "it was there all the time");
+    second.put(&store).await;
+    assert_eq!(consumer.refresh().await.unwrap().fetched_blobs, 2);
+}
+
+#[tokio::test]
+async fn what_another_version_has_no_use_for_is_let_go_before_it_is_fetched() {
+    let (consumer, store, second) = failed().await;
+    // The third fails too, and is not of the same blobs.
+    let third = Version::stamped(3);
+    third.commit(&store, 3).await;
+    store.delete(BlobKind::Segment, third.ratings[0].id()).await.unwrap();
+    announce(&store, 3).await;
+    consumer.refresh().await.unwrap_err();
+    second.put(&store).await;
+    assert_eq!(consumer.refresh_to(2).await.unwrap().fetched_blobs, 2);
+}

@@ -1,0 +1,70 @@
+//! How do several segments become one?
+//!
+//! Their rows are staged again and sealed, so a merged segment is byte for byte what a producer would have written had it
+//! been given these records at once: whoever has the inputs can make it, and check its hash.
+
+use roaring::RoaringBitmap;
+
+use super::parallel::in_parallel;
+use super::seal::{SealSettings, SealedSegment};
+use super::stage::{Encoding, Stage};
+use super::{Segment, WORD};
+use crate::error::{Error, Result};
+
+/// Rows that one thread stages before it takes the next.
+const ROWS_AT_ONCE: u32 = 1 << 17;
+
+/// A segment that is to be merged with others.
+#[derive(Clone, Copy, Debug)]
+pub struct MergeInput<'s> {
+    /// Its rows.
+    pub segment: &'s Segment,
+    /// Those that are left behind; `None` for none.
+    pub dropped: Option<&'s RoaringBitmap>,
+}
+
+impl Encoding {
+    /// Merges segments of this record type, of this schema or older ones, into one. Fields that older segments lack get
+    /// their defaults; fields are copied as the schema knows them.
+    ///
+    /// # Errors
+    /// `DuplicateKey` where two rows have the same key, `Limit` where one segment cannot hold all, `Invalid` where an
+    /// input cannot be read or no rows are left.
+    pub fn merge(&self, inputs: &[MergeInput<'_>]) -> Result<SealedSegment> {
+        let mut tasks = Vec::new();
+        for input in inputs {
+            let rows = input.segment.rows();
+            tasks.extend((0..rows).step_by(ROWS_AT_ONCE as usize).map(|first| (input, first)));
+        }
+        let stages = in_parallel(tasks, |(input, first)| {
+            let rows = first..first.saturating_add(ROWS_AT_ONCE).min(input.segment.rows());
+            self.stage_rows(input, rows)
+        });
+        let mut all: Option<Stage> = None;
+        for stage in stages {
+            match &mut all {
+                Some(all) => all.absorb(stage?)?,
+                None => all = Some(stage?),
+            }
+        }
+        let all = all.unwrap_or_else(|| Stage::new(self));
+        let whole = SealSettings { target_bytes: Some(super::layout::SEGMENT_WORDS_MAX * WORD as u64) };
+        let mut segments = all.seal(whole)?;
+        let merged = segments.next().unwrap_or_else(|| Err(Error::invalid("merge", "no rows are left")))?;
+        match segments.next() {
+            None => Ok(merged),
+            Some(_) => Err(Error::invalid("merge", "more than one segment can hold")),
+        }
+    }
+
+    fn stage_rows(&self, input: &MergeInput<'_>, rows: std::ops::Range<u32>) -> Result<Stage> {
+        let mut stage = Stage::new(self);
+        stage.set_source(&std::sync::Arc::from(format!("row of {}:", input.segment.name())), u64::from(rows.start));
+        for row in rows.filter(|row| input.dropped.is_none_or(|dropped| !dropped.contains(*row))) {
+            if let Some(record) = input.segment.row(row) {
+                stage.add_struct(record)?;
+            }
+        }
+        Ok(stage)
+    }
+}

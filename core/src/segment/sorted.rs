@@ -1,0 +1,244 @@
+//! In which order do staged records stand, and which of them does a version have already?
+//!
+//! [`Stage::sort`] puts records into key order and refuses duplicates. [`SortedStage::compare`] finds which of them a table
+//! holds unchanged, so that only the others are written.
+
+use std::cmp::Ordering;
+
+use roaring::RoaringBitmap;
+
+use super::parallel::in_parallel;
+use super::seal::{SealSettings, SealedSegment, Segments};
+use super::stage::Stage;
+use super::staged_keys::StagedKeys;
+use crate::error::{Fault, Result};
+use crate::view::{Table, TableSegment};
+
+/// Rows that one thread compares before it takes the next.
+const ROWS_AT_ONCE: u32 = 1 << 16;
+
+/// Staged records, or some of them, in key order, each key once.
+#[derive(Debug)]
+pub struct SortedStage {
+    stage: Stage,
+    order: Vec<u32>,
+}
+
+/// How staged records differ from those of a table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Difference {
+    /// For each of the table's segments the rows that live no more: replaced or, where all records were staged, removed.
+    pub dead: Vec<RoaringBitmap>,
+    /// Records whose keys the table does not have.
+    pub added: u64,
+    /// Records that differ from the table's of the same key.
+    pub updated: u64,
+    /// Records of the table that were not staged.
+    pub removed: u64,
+    /// Records that the table has as they are.
+    pub unchanged: u64,
+}
+
+/// What became of a staged row, by its place in the order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Added,
+    Updated,
+    Unchanged,
+}
+
+impl Stage {
+    /// Puts all records into key order.
+    ///
+    /// # Errors
+    /// `DuplicateKey`, naming both positions.
+    pub fn sort(self) -> Result<SortedStage> {
+        let rows = (0..self.row_count).collect();
+        self.sort_rows(rows)
+    }
+
+    /// Puts some of the records into key order and leaves the others out; rows are counted as they were added.
+    ///
+    /// # Errors
+    /// `DuplicateKey`, naming both positions.
+    pub fn sort_rows(self, rows: Vec<u32>) -> Result<SortedStage> {
+        let mut order = rows;
+        let duplicate = match &self.keys {
+            StagedKeys::Numbers(numbers) => {
+                let number = |row: &u32| numbers[*row as usize];
+                if !order.is_sorted_by_key(number) {
+                    let mut pairs: Vec<(u64, u32)> = order.iter().map(|row| (number(row), *row)).collect();
+                    pairs.sort_unstable();
+                    order.iter_mut().zip(&pairs).for_each(|(to, (_, row))| *to = *row);
+                }
+                order.windows(2).find(|pair| number(&pair[0]) == number(&pair[1]))
+            }
+            keys @ StagedKeys::Bytes { .. } => {
+                if !order.is_sorted_by(|a, b| keys.bytes(*a) <= keys.bytes(*b)) {
+                    order.sort_unstable_by(|a, b| keys.bytes(*a).cmp(keys.bytes(*b)).then(a.cmp(b)));
+                }
+                order.windows(2).find(|pair| keys.bytes(pair[0]) == keys.bytes(pair[1]))
+            }
+        };
+        if let Some(pair) = duplicate {
+            return Err(Fault::DuplicateKey {
+                record_type: self.encoding.record_type.to_string(),
+                key: self.encoding.key.describe(&self.encoded_key(pair[0])),
+                first: self.describe_source(pair[0]),
+                second: self.describe_source(pair[1]),
+            }
+            .into());
+        }
+        Ok(SortedStage { stage: self, order })
+    }
+
+    /// Sorts the records by key and writes them into segments, one at each call of the iterator's `next`.
+    ///
+    /// # Errors
+    /// `DuplicateKey`, naming both positions; from the iterator, for records beyond a limit of the encoding.
+    pub fn seal(self, settings: SealSettings) -> Result<Segments> {
+        Ok(self.sort()?.seal(settings))
+    }
+
+    /// Writes one record, counted as they were added, into a segment of its own: to read again what was staged.
+    ///
+    /// # Errors
+    /// `Limit` for a record beyond a limit of the encoding.
+    pub fn seal_row(&self, row: u32) -> Result<SealedSegment> {
+        self.write_segment(&[row])
+    }
+
+    /// Encoded key of a row, counted as they were added.
+    pub fn encoded_key(&self, row: u32) -> Vec<u8> {
+        match (&self.keys, self.encoding.key.fixed_bytes()) {
+            (StagedKeys::Numbers(numbers), Some(len)) => {
+                numbers[row as usize].to_be_bytes()[8 - len as usize..].to_vec()
+            }
+            (keys, _) => keys.bytes(row).to_vec(),
+        }
+    }
+}
+
+impl SortedStage {
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// Dimension of each vector field, where it is known by now, by name.
+    pub fn dimensions(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.stage.dimensions()
+    }
+
+    /// Writes the records into segments, one at each call of the iterator's `next`.
+    pub fn seal(self, settings: SealSettings) -> Segments {
+        Segments::new(self.stage, self.order, settings)
+    }
+
+    /// Takes these records as all that the table is to hold, drops those that it has as they are, and says how they
+    /// differ. The table must be of the same record type and key, of the same schema or an older one.
+    ///
+    /// Compared are the stored words: two records of equal value that revisions of the writer laid out differently count
+    /// as different, which costs bytes and is otherwise harmless.
+    ///
+    /// # Errors
+    /// `Corrupt` where a row of the table cannot be read.
+    pub fn compare(&mut self, table: &Table) -> Result<Difference> {
+        let mut tasks = Vec::new();
+        for (place, source) in table.segments().iter().enumerate() {
+            let rows = source.segment().rows();
+            tasks.extend((0..rows).step_by(ROWS_AT_ONCE as usize).map(|first| (place, source, first)));
+        }
+        let compared = in_parallel(tasks, |(place, source, first): (usize, &TableSegment, u32)| -> Result<_> {
+            let rows = first..first.saturating_add(ROWS_AT_ONCE).min(source.segment().rows());
+            Ok((place, self.compare_rows(table, source, rows)?))
+        });
+        let mut fates = vec![Fate::Added; self.order.len()];
+        let mut out = Difference { dead: vec![RoaringBitmap::new(); table.segments().len()], ..Difference::default() };
+        for chunk in compared {
+            let (place, chunk) = chunk?;
+            out.removed += chunk.removed;
+            out.dead[place] |= chunk.dead;
+            for (at, fate) in chunk.found {
+                fates[at] = fate;
+            }
+        }
+        for fate in &fates {
+            match fate {
+                Fate::Added => out.added += 1,
+                Fate::Updated => out.updated += 1,
+                Fate::Unchanged => out.unchanged += 1,
+            }
+        }
+        let mut fates = fates.into_iter();
+        self.order.retain(|_| fates.next() != Some(Fate::Unchanged));
+        Ok(out)
+    }
+
+    /// Merges a range of a segment's live rows with the staged ones, both in key order.
+    fn compare_rows(&self, table: &Table, source: &TableSegment, rows: std::ops::Range<u32>) -> Result<Compared> {
+        let segment = source.segment();
+        let unreadable = |malformed: crate::words::Malformed| malformed.into_error(segment.name());
+        let key = table.key();
+        let mut out = Compared::default();
+        let mut encoded = Vec::new();
+        let mut at = 0;
+        for row in rows.filter(|row| source.is_live(*row)) {
+            let Some(record) = segment.row(row) else { continue };
+            let found = match &self.stage.keys {
+                StagedKeys::Numbers(numbers) => {
+                    let wanted = key.row_number(record);
+                    self.advance(&mut at, |row| numbers[row as usize].cmp(&wanted))
+                }
+                keys @ StagedKeys::Bytes { .. } => {
+                    encoded.clear();
+                    key.encode_row(record, &mut encoded).map_err(unreadable)?;
+                    self.advance(&mut at, |row| keys.bytes(row).cmp(&encoded))
+                }
+            };
+            match found {
+                Some(staged) if self.stage.row_is(staged, record).map_err(unreadable)? => {
+                    out.found.push((at, Fate::Unchanged));
+                }
+                Some(_) => {
+                    out.found.push((at, Fate::Updated));
+                    out.dead.insert(row);
+                }
+                None => {
+                    out.removed += 1;
+                    out.dead.insert(row);
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// Moves to the first staged row that is not less, in doubling steps; the row where it is equal.
+    fn advance(&self, at: &mut usize, compare: impl Fn(u32) -> Ordering) -> Option<u32> {
+        let less = |place: usize| self.order.get(place).is_some_and(|row| compare(*row) == Ordering::Less);
+        if less(*at) {
+            let mut step = 1;
+            while less(*at + step) {
+                *at += step;
+                step *= 2;
+            }
+            let end = (*at + step).min(self.order.len());
+            *at += self.order[*at..end].partition_point(|row| compare(*row) == Ordering::Less);
+        }
+        self.order.get(*at).copied().filter(|row| compare(*row) == Ordering::Equal)
+    }
+}
+
+/// What came of some rows of a segment.
+#[derive(Default)]
+struct Compared {
+    /// Places in the order of staged rows that the segment has a row for.
+    found: Vec<(usize, Fate)>,
+    dead: RoaringBitmap,
+    removed: u64,
+}

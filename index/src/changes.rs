@@ -1,0 +1,216 @@
+//! What is net different between two versions, whatever lies between them?
+//!
+//! Each manifest lists the rows that it added and removed against its parent. So the way from one version to another, up
+//! to their common ancestor and down again, names every row whose key may be different; the two views tell what became of
+//! it. Where the way is not known, the rows of the segments that the two views do not share are those to ask about.
+
+use std::sync::Arc;
+
+use kapok_core::manifest::Manifest;
+use kapok_core::record::{Budget, Record};
+use kapok_core::schema::{FieldKind, OlderSchema, Schema, StructType};
+use kapok_core::view::{Ordinal, Table};
+use kapok_core::{Error, Result};
+
+use crate::lookup::Lookup;
+use crate::view::View;
+
+mod touched;
+mod way;
+
+use touched::Sources;
+use way::Way;
+
+/// The net changes from one view to another. Made by [`View::changes_since`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// One for each record type that either view has, in the order of their names; also where nothing changed.
+    pub types: Vec<TypeChanges>,
+}
+
+/// The net changes of one record type, each kind in key order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeChanges {
+    /// Its unqualified name.
+    pub record_type: String,
+    /// Records whose key the old view has not: ordinals of the new view.
+    pub added: Vec<Ordinal>,
+    /// Records of one key whose values differ: ordinals of the old view, then of the new one.
+    pub updated: Vec<(Ordinal, Ordinal)>,
+    /// Records whose key the new view has not: ordinals of the old view.
+    pub removed: Vec<Ordinal>,
+    /// How this was found out. It is the same result either way.
+    pub evidence: Evidence,
+}
+
+/// How changes were found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// By what the manifests on the way list: in time that grows with the changes that they list.
+    Trail,
+    /// By the rows of the segments that the two views do not share: in time that grows with those.
+    Compared,
+}
+
+impl Changes {
+    /// The changes of a record type; `None` where neither view has it.
+    pub fn of(&self, record_type: &str) -> Option<&TypeChanges> {
+        self.types.iter().find(|ty| ty.record_type == record_type)
+    }
+
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.types.iter().all(TypeChanges::is_empty)
+    }
+}
+
+impl TypeChanges {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Records that were added, updated or removed.
+    pub fn len(&self) -> usize {
+        self.added.len() + self.updated.len() + self.removed.len()
+    }
+
+    fn none(record_type: &str, evidence: Evidence) -> Self {
+        let (added, updated, removed) = (Vec::new(), Vec::new(), Vec::new());
+        Self { record_type: record_type.to_owned(), added, updated, removed, evidence }
+    }
+}
+
+impl View {
+    /// What it takes to make the records of `old` into those of this view: older, newer, or of another branch.
+    ///
+    /// `trail`: the manifests of versions between the two, in any order; those that are on no way between them do no harm.
+    /// Where they show the whole way and the segments of the rows that they list are in one of the two views, this takes
+    /// time that grows with the listed changes. Otherwise the segments that are in one view only are compared. The changes
+    /// are the same; [`TypeChanges::evidence`] says which it was.
+    ///
+    /// Records are compared by value, see [`Record::value_eq`]. A record type whose key consists of other fields than
+    /// before has other records: all that were there are removed, all that are there are added. One whose schema was
+    /// replaced by one that it could not grow into has all records updated that are touched, since values of the two do
+    /// not compare.
+    ///
+    /// # Errors
+    /// `Corrupt` where a manifest lists rows that its segment does not have, or a segment or index is not as it must be;
+    /// [`Fault::Budget`](kapok_core::Fault::Budget) for a record too large to be compared.
+    pub fn changes_since(&self, old: &Self, trail: &[Arc<Manifest>]) -> Result<Changes> {
+        let way = Way::between(old.manifest(), self.manifest(), trail);
+        let mut names: Vec<&str> = old.tables().iter().chain(self.tables()).map(Table::name).collect();
+        names.sort_unstable();
+        names.dedup();
+        let types = names.into_iter().map(|name| type_changes(old, self, way.as_ref(), name));
+        Ok(Changes { types: types.collect::<Result<_>>()? })
+    }
+}
+
+fn type_changes(old: &View, new: &View, way: Option<&Way<'_>>, name: &str) -> Result<TypeChanges> {
+    let mut changes = TypeChanges::none(name, Evidence::Compared);
+    let (before, after) = (lookup(old, name)?, lookup(new, name)?);
+    let (Some(before), Some(after)) = (before, after) else {
+        changes.removed = all(before)?;
+        changes.added = all(after)?;
+        return Ok(changes);
+    };
+    if !same_key(before.table(), after.table()) {
+        changes.removed = all(Some(before))?;
+        changes.added = all(Some(after))?;
+        return Ok(changes);
+    }
+    let sources = Sources::new(old, new, before.table(), after.table())?;
+    let listed = match way.and_then(|way| way.row_sets(name)) {
+        Some(row_sets) => sources.listed(row_sets)?,
+        None => None,
+    };
+    let keys = match listed {
+        Some(keys) => {
+            changes.evidence = Evidence::Trail;
+            keys
+        }
+        None => sources.compared()?,
+    };
+    let comparison = Comparison::new(before.table(), after.table());
+    for key in keys {
+        match (before.find_encoded(&key)?, after.find_encoded(&key)?) {
+            (None, None) => {}
+            (Some(gone), None) => changes.removed.push(gone),
+            (None, Some(come)) => changes.added.push(come),
+            (Some(left), Some(right)) => {
+                if !sources.is_same_row(left, right) && !comparison.is_equal(left, right)? {
+                    changes.updated.push((left, right));
+                }
+            }
+        }
+    }
+    Ok(changes)
+}
+
+fn lookup<'v>(view: &'v View, name: &str) -> Result<Option<Lookup<'v>>> {
+    if view.tables().iter().any(|table| table.name() == name) { view.lookup(name).map(Some) } else { Ok(None) }
+}
+
+fn all(lookup: Option<Lookup<'_>>) -> Result<Vec<Ordinal>> {
+    lookup.map_or_else(|| Ok(Vec::new()), |lookup| lookup.table().ordinals_in_key_order())
+}
+
+/// Whether a key is of the same places and types in both, however its fields are named.
+fn same_key(old: &Table, new: &Table) -> bool {
+    let places = |table: &Table| -> Option<Vec<FieldKind>> {
+        table.key().names().map(|path| place(table.schema(), table.struct_type(), path)).collect()
+    };
+    old.key() == new.key() || places(old).is_some_and(|before| Some(before) == places(new))
+}
+
+fn place(schema: &Schema, ty: &StructType, path: &str) -> Option<FieldKind> {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    match (&ty.field_by_any_name(name)?.kind, rest) {
+        (FieldKind::Group(id), Some(rest)) => place(schema, schema.get_struct(*id)?, rest),
+        (kind, None) => Some(kind.clone()),
+        _ => None,
+    }
+}
+
+/// Compares records of the two views by value.
+struct Comparison<'v> {
+    old: &'v Table,
+    new: &'v Table,
+    /// One that both are read by; `None` where there is none.
+    schema: Option<Arc<Schema>>,
+}
+
+impl<'v> Comparison<'v> {
+    fn new(old: &'v Table, new: &'v Table) -> Self {
+        let (before, after) = (old.schema(), new.schema());
+        let id = new.struct_type().id;
+        let schema = if id != old.struct_type().id {
+            None
+        } else if before == after {
+            Some(Arc::clone(after))
+        } else {
+            // Whichever is newer, and where each has fields that the other lacks: both know how to read the rows.
+            before.evolve(after, &[id], OlderSchema::KeepNewer).ok().map(Arc::new)
+        };
+        Self { old, new, schema }
+    }
+
+    fn is_equal(&self, old: Ordinal, new: Ordinal) -> Result<bool> {
+        let Some(schema) = &self.schema else { return Ok(false) };
+        let left = record(schema, self.new, new)?;
+        let right = record(schema, self.old, old)?;
+        left.value_eq(&right, &mut Budget::default())
+    }
+}
+
+fn record<'v>(schema: &'v Schema, table: &'v Table, at: Ordinal) -> Result<Record<'v>> {
+    let found = table.segments().get(at.segment as usize).and_then(|source| {
+        let row = source.segment().row(at.row)?;
+        Some((row, source.segment().name()))
+    });
+    let Some((row, blob)) = found else {
+        return Err(Error::invalid("ordinal", format!("segment={} row={} is not of this view", at.segment, at.row)));
+    };
+    Ok(Record::new(schema, table.struct_type().id, row)?.in_blob(blob))
+}

@@ -1,0 +1,127 @@
+//! Which keys may be different in two views?
+
+use std::collections::HashMap;
+
+use kapok_core::key::KeySpec;
+use kapok_core::manifest::{Id, Manifest};
+use kapok_core::view::{Ordinal, Table, TableSegment};
+use kapok_core::{Error, Result};
+use roaring::RoaringBitmap;
+
+use crate::row::encode_row;
+use crate::view::View;
+
+/// Encoded keys in order, each once.
+pub(super) type Keys = Vec<Vec<u8>>;
+
+/// The segments of one record type in two views, by id.
+pub(super) struct Sources<'v> {
+    old: Side<'v>,
+    new: Side<'v>,
+}
+
+/// The segments in one view.
+struct Side<'v> {
+    key: &'v KeySpec,
+    /// By place.
+    ids: Vec<&'v Id>,
+    by_id: HashMap<&'v Id, &'v TableSegment>,
+}
+
+impl<'v> Sources<'v> {
+    pub(super) fn new(old: &'v View, new: &'v View, before: &'v Table, after: &'v Table) -> Result<Self> {
+        Ok(Self { old: Side::new(old.manifest(), before)?, new: Side::new(new.manifest(), after)? })
+    }
+
+    /// Whether two ordinals, of the old and the new view, are one row of one segment.
+    pub(super) fn is_same_row(&self, old: Ordinal, new: Ordinal) -> bool {
+        old.row == new.row && self.old.id(old).is_some_and(|id| self.new.id(new) == Some(id))
+    }
+
+    /// The keys of the rows that manifests list; `None` where one of their segments is in neither view.
+    pub(super) fn listed(&self, row_sets: Vec<(&Id, &[u8])>) -> Result<Option<Keys>> {
+        // A segment whose rows come up in many steps is read once.
+        let mut rows: HashMap<&Id, RoaringBitmap> = HashMap::new();
+        for (id, bitmap) in row_sets {
+            let Some((_, source)) = self.find(id) else { return Ok(None) };
+            *rows.entry(id).or_default() |= decode_rows(bitmap, source)?;
+        }
+        let mut keys = Vec::new();
+        for (id, rows) in rows {
+            if let Some((key, source)) = self.find(id) {
+                add_keys(key, source, rows, &mut keys)?;
+            }
+        }
+        Ok(Some(in_order(keys)))
+    }
+
+    /// The keys of the live rows of segments in one view only, and of rows that live in one view only.
+    pub(super) fn compared(&self) -> Result<Keys> {
+        let mut keys = Vec::new();
+        for (here, there) in [(&self.old, &self.new), (&self.new, &self.old)] {
+            for (id, source) in &here.by_id {
+                match there.by_id.get(id) {
+                    None => add_keys(here.key, source, source.live_rows(), &mut keys)?,
+                    Some(other) => {
+                        let dead = other.dead().cloned().unwrap_or_default();
+                        let only_here = dead - source.dead().unwrap_or(&RoaringBitmap::new());
+                        add_keys(here.key, source, only_here, &mut keys)?;
+                    }
+                }
+            }
+        }
+        Ok(in_order(keys))
+    }
+
+    fn find(&self, id: &Id) -> Option<(&'v KeySpec, &'v TableSegment)> {
+        let sides = [&self.new, &self.old];
+        sides.into_iter().find_map(|side| Some((side.key, *side.by_id.get(id)?)))
+    }
+}
+
+impl<'v> Side<'v> {
+    fn new(manifest: &'v Manifest, table: &'v Table) -> Result<Self> {
+        let ids: Vec<_> = manifest.expect_record_type(table.name())?.segments.iter().map(|entry| &entry.id).collect();
+        let by_id = ids.iter().copied().zip(table.segments()).collect();
+        Ok(Self { key: table.key(), ids, by_id })
+    }
+
+    fn id(&self, ordinal: Ordinal) -> Option<&'v Id> {
+        self.ids.get(ordinal.segment as usize).copied()
+    }
+}
+
+fn add_keys(key: &KeySpec, source: &TableSegment, rows: impl IntoIterator<Item = u32>, keys: &mut Keys) -> Result<()> {
+    for row in rows {
+        let mut encoded = Vec::new();
+        encode_row(key, source.segment(), row, &mut encoded)?;
+        keys.push(encoded);
+    }
+    Ok(())
+}
+
+fn in_order(mut keys: Keys) -> Keys {
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// Rows that a manifest lists of a segment.
+fn decode_rows(bitmap: &[u8], source: &TableSegment) -> Result<RoaringBitmap> {
+    let segment = source.segment();
+    let corrupt = |expected: String, found: String| {
+        let subject = format!("changes in the manifest, of {}", segment.name());
+        Err(Error::corrupt(subject, 0, expected, found))
+    };
+    let mut rest = bitmap;
+    match RoaringBitmap::deserialize_from(&mut rest) {
+        Ok(rows) if rest.is_empty() => match rows.max() {
+            Some(row) if row >= segment.rows() => {
+                corrupt(format!("rows below {}", segment.rows()), format!("row {row}"))
+            }
+            _ => Ok(rows),
+        },
+        Ok(_) => corrupt("nothing after the bitmap".to_owned(), format!("{} bytes", rest.len())),
+        Err(error) => corrupt("a roaring bitmap".to_owned(), error.to_string()),
+    }
+}

@@ -1,0 +1,261 @@
+//! What does the next version's manifest say? What the version before says, less what died, plus what is new.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kapok_blobstore::{BlobId, Token};
+use kapok_core::manifest::{Changes, Id, Manifest, RecordType, SegmentEntry, Tombstones, encode_rows};
+use kapok_core::schema::{FieldKind, Schema, StructType, VectorSpace};
+use kapok_core::segment::{Difference, Encoding, SortedStage};
+use kapok_core::view::Table;
+use kapok_index::View;
+use roaring::RoaringBitmap;
+
+use crate::cycle::StagedSchema;
+use crate::error::Result;
+use crate::report::TypeReport;
+
+/// Larger bitmaps of dead rows become blobs of their own.
+const INLINE_TOMBSTONES_MAX: usize = 1024;
+
+/// What a cycle does to one record type.
+pub(crate) struct TypePlan {
+    pub schema: StagedSchema,
+    /// Records to be written.
+    pub rows: SortedStage,
+    /// Against the version before; its `dead` has a bitmap for each of the segments there.
+    pub difference: Difference,
+    /// Live records afterwards.
+    pub live: u64,
+}
+
+/// A manifest in the making.
+pub(crate) struct Draft {
+    pub schema: Schema,
+    pub record_types: BTreeMap<String, RecordType>,
+    /// Bitmaps that are too large for the manifest.
+    pub tombstones: Vec<Vec<u8>>,
+}
+
+/// Where a version stands among others, and who made it.
+pub(crate) struct Origin {
+    pub version: u64,
+    pub parent: Option<u64>,
+    pub writer: String,
+    pub announce_itself: bool,
+    pub token: Token,
+}
+
+impl TypePlan {
+    /// What is known before anything is written.
+    pub(crate) fn report(&self) -> TypeReport {
+        let Difference { added, updated, removed, .. } = self.difference;
+        TypeReport {
+            name: self.schema.encoding.record_type().to_owned(),
+            rows: self.live,
+            added,
+            updated,
+            removed,
+            segments: 0,
+            segment_bytes: 0,
+            index_bytes: 0,
+        }
+    }
+
+    /// Whether it leaves the record type's rows as they are.
+    pub(crate) fn is_idle(&self) -> bool {
+        let Difference { added, updated, removed, .. } = self.difference;
+        !self.schema.is_new && (added, updated, removed) == (0, 0, 0)
+    }
+}
+
+impl Draft {
+    /// All record types of the version before as they are, under the schema of all.
+    pub(crate) fn new<'p>(prior: &View, schemas: impl Iterator<Item = &'p StagedSchema> + Clone) -> Result<Self> {
+        let manifest = prior.manifest();
+        // A record type that is published anew leaves its old schema behind.
+        let left = |ty: &&RecordType| {
+            !schemas.clone().any(|staged| staged.is_new && staged.encoding.record_type() == ty.name)
+        };
+        let kept = || manifest.record_types.iter().filter(left);
+        let mut schema = manifest.schema.closure(kept().map(|ty| ty.type_id))?;
+        for staged in schemas.clone() {
+            schema = schema.evolve(&staged.declared, &[staged.encoding.type_id()], staged.older)?;
+        }
+        let mut record_types = BTreeMap::new();
+        for ty in kept() {
+            let mut ty = RecordType { changes: Some(Changes::default()), ..ty.clone() };
+            rename_extents(&mut ty, &manifest.schema, &schema)?;
+            record_types.insert(ty.name.clone(), ty);
+        }
+        Ok(Self { schema, record_types, tombstones: Vec::new() })
+    }
+
+    /// The schema of the record types that there are so far.
+    pub(crate) fn closed_schema(&self) -> Result<Schema> {
+        Ok(self.schema.closure(self.record_types.values().map(|ty| ty.type_id))?)
+    }
+
+    /// Takes over the rows of a record type that live on, with no new ones yet.
+    pub(crate) fn carry_over(&mut self, plan: &TypePlan, prior: &View) -> Result<()> {
+        let staged = &plan.schema;
+        let name = staged.encoding.record_type();
+        let dimensions: Vec<(String, u32)> = plan.rows.dimensions().map(|(name, n)| (name.to_owned(), n)).collect();
+        self.fix_dimensions(staged.encoding.type_id(), &dimensions)?;
+        let mut entry = RecordType {
+            name: name.to_owned(),
+            type_id: staged.encoding.type_id(),
+            key: staged.key.clone(),
+            rows: plan.live,
+            segments: Vec::new(),
+            changes: None,
+        };
+        if let Some(before) = self.record_types.remove(name).filter(|_| !staged.is_new) {
+            let table = prior.table(name)?;
+            let mut removed = Vec::new();
+            for ((segment, source), dead) in before.segments.into_iter().zip(table.segments()).zip(&plan.difference.dead) {
+                if !dead.is_empty() {
+                    removed.push((segment.id, encode_rows(dead)));
+                }
+                entry.segments.extend(self.bury(segment, source.dead(), dead));
+            }
+            entry.changes = Some(Changes { added: Vec::new(), removed });
+        } else if prior.manifest().record_type(name).is_none() {
+            entry.changes = Some(Changes::default());
+        }
+        self.record_types.insert(name.to_owned(), entry);
+        Ok(())
+    }
+
+    /// A segment with more dead rows; `None` where all are dead.
+    fn bury(
+        &mut self,
+        mut segment: SegmentEntry,
+        before: Option<&RoaringBitmap>,
+        dead: &RoaringBitmap,
+    ) -> Option<SegmentEntry> {
+        if dead.is_empty() {
+            return Some(segment);
+        }
+        let all = before.map_or_else(|| dead.clone(), |before| before | dead);
+        segment.dead = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        if segment.dead >= segment.rows {
+            return None;
+        }
+        let bytes = encode_rows(&all);
+        segment.tombstones = if bytes.len() <= INLINE_TOMBSTONES_MAX {
+            Tombstones::Inline(bytes)
+        } else {
+            let id = *BlobId::of(&bytes).as_bytes();
+            self.tombstones.push(bytes);
+            Tombstones::Blob(id)
+        };
+        Some(segment)
+    }
+
+    /// Adds a segment of new rows.
+    pub(crate) fn add_segment(&mut self, record_type: &str, segment: SegmentEntry) {
+        let Some(ty) = self.record_types.get_mut(record_type) else { return };
+        if let Some(changes) = &mut ty.changes {
+            let mut rows = RoaringBitmap::new();
+            rows.insert_range(0..segment.rows);
+            changes.added.push((segment.id, encode_rows(&rows)));
+        }
+        ty.segments.push(segment);
+    }
+
+    /// Puts a merged segment where the first of its ingredients stood.
+    pub(crate) fn replace_segments(&mut self, record_type: &str, places: &[usize], merged: SegmentEntry) {
+        let Some(ty) = self.record_types.get_mut(record_type) else { return };
+        let Some(first) = places.first() else { return };
+        let mut at = 0;
+        let mut merged = Some(merged);
+        let segments = std::mem::take(&mut ty.segments);
+        for segment in segments {
+            if at == *first {
+                ty.segments.extend(merged.take());
+            }
+            if !places.contains(&at) {
+                ty.segments.push(segment);
+            }
+            at += 1;
+        }
+    }
+
+    /// Writes down the dimensions of vectors that were not known before the first one.
+    fn fix_dimensions(&mut self, type_id: u64, dimensions: &[(String, u32)]) -> Result<()> {
+        for (path, dimension) in dimensions {
+            let mut owner = type_id;
+            let mut names = path.split('.').peekable();
+            while let Some(name) = names.next() {
+                let mut ty: StructType = (**self.schema.struct_type(owner)?).clone();
+                let Some(field) = ty.fields.iter_mut().find(|field| field.name == name) else { break };
+                if let (FieldKind::Group(id), Some(_)) = (&field.kind, names.peek()) {
+                    owner = *id;
+                    continue;
+                }
+                if let Some(VectorSpace { dimension: known @ 0, .. }) = &mut field.vector {
+                    *known = *dimension;
+                    self.schema.insert_struct(ty);
+                }
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn into_manifest(self, tags: BTreeMap<String, String>, origin: Origin) -> Result<Manifest> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Manifest {
+            version: origin.version,
+            parent: origin.parent,
+            created_unix_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+            writer: origin.writer,
+            writer_token: origin.token,
+            announce_itself: origin.announce_itself,
+            schema: Arc::new(self.closed_schema()?),
+            record_types: self.record_types.into_values().collect(),
+            tags,
+        })
+    }
+}
+
+/// Extents carry the names of fields, and names may change.
+fn rename_extents(ty: &mut RecordType, old: &Arc<Schema>, new: &Schema) -> Result<()> {
+    if **old == *new {
+        return Ok(());
+    }
+    let Some(sharing) = ty.segments.first().map(|segment| segment.sharing) else { return Ok(()) };
+    let before = Encoding::new(Arc::clone(old), ty.type_id, &ty.key, sharing)?;
+    // The key's fields may have other names too, which the producer's declaration gives; only columns matter here.
+    let key = translate_key(&ty.key, ty.type_id, old, new)?;
+    let after = Encoding::new(Arc::new(new.clone()), ty.type_id, &key, sharing)?;
+    for segment in &mut ty.segments {
+        after.rename_extents(&before, &mut segment.extents);
+    }
+    ty.key = key;
+    Ok(())
+}
+
+/// Names of the key's fields as the new schema has them.
+pub(crate) fn translate_key(key: &[String], type_id: u64, old: &Schema, new: &Schema) -> Result<Vec<String>> {
+    let (before, after) = (old.struct_type(type_id)?, new.struct_type(type_id)?);
+    let translate = |name: &String| {
+        let ordinal = before.fields.iter().find(|field| field.name == *name).and_then(|field| field.ordinal);
+        let field = ordinal.and_then(|ordinal| after.fields.iter().find(|field| field.ordinal == Some(ordinal)));
+        field.map_or_else(|| name.clone(), |field| field.name.clone())
+    };
+    Ok(key.iter().map(translate).collect())
+}
+
+/// The blobs that a manifest names and another does not.
+pub(crate) fn new_segments<'m>(ty: &'m RecordType, before: Option<&RecordType>) -> Vec<&'m SegmentEntry> {
+    let known = |id: &Id| before.is_some_and(|before| before.segments.iter().any(|segment| segment.id == *id));
+    ty.segments.iter().filter(|segment| !known(&segment.id)).collect()
+}
+
+/// Live records of a table, 0 for none.
+pub(crate) fn rows_of(table: Option<&Table>) -> u64 {
+    table.map_or(0, Table::len)
+}

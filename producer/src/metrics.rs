@@ -1,0 +1,71 @@
+//! What does a producer count? See [`describe`].
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::error::{Error, Result};
+use crate::report::{CycleReport, Outcome, Steps};
+use kapok_core::manifest::Manifest;
+
+const CYCLES: &str = "kapok_cycles_total";
+const FAILURES: &str = "kapok_cycle_failures_total";
+const STEP_SECONDS: &str = "kapok_cycle_step_duration_seconds";
+const CYCLE_SECONDS: &str = "kapok_cycle_duration_seconds";
+const WRITTEN: &str = "kapok_bytes_written_total";
+const LIVE: &str = "kapok_published_rows_live";
+const DEAD: &str = "kapok_published_rows_dead";
+const VERSION: &str = "kapok_version_published";
+
+/// Tells the recorder of the program, by the `metrics` crate, what the figures of a producer mean.
+pub fn describe() {
+    describe_counter!(CYCLES, "Cycles, by outcome: published or unchanged");
+    describe_counter!(FAILURES, "Cycles that failed, by kind of error");
+    describe_histogram!(STEP_SECONDS, Unit::Seconds, "Duration of the steps of cycles, by step");
+    describe_histogram!(CYCLE_SECONDS, Unit::Seconds, "Duration of cycles from populating to announcing");
+    describe_counter!(WRITTEN, Unit::Bytes, "Bytes of blobs that the store did not have");
+    describe_gauge!(LIVE, "Live rows of the newest version, by type");
+    describe_gauge!(DEAD, "Dead rows in the segments of the newest version, by type");
+    describe_gauge!(VERSION, "The version that was published last");
+}
+
+/// Counts the outcome of a cycle.
+pub(crate) fn counted(outcome: Result<CycleReport>, writer: &str) -> Result<CycleReport> {
+    match &outcome {
+        Ok(report) => {
+            let name = if matches!(report.outcome, Outcome::Published { .. }) { "published" } else { "unchanged" };
+            counter!(CYCLES, "outcome" => name).increment(1);
+            for (step, duration) in steps(&report.steps) {
+                histogram!(STEP_SECONDS, "step" => step).record(duration.as_secs_f64());
+            }
+            histogram!(CYCLE_SECONDS).record(report.steps.total().as_secs_f64());
+        }
+        Err(error) => {
+            counter!(FAILURES, "kind" => format!("{:?}", Error::kind(error))).increment(1);
+            tracing::warn!(%error, writer, "cycle failed, nothing new is announced");
+        }
+    }
+    outcome
+}
+
+/// Counts what a new version holds.
+pub(crate) fn published(report: &CycleReport, manifest: &Manifest) {
+    counter!(WRITTEN).increment(report.bytes_written);
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    for ty in &manifest.record_types {
+        let dead: u64 = ty.segments.iter().map(|segment| u64::from(segment.dead)).sum();
+        gauge!(LIVE, "type" => ty.name.clone()).set(ty.rows as f64);
+        gauge!(DEAD, "type" => ty.name.clone()).set(dead as f64);
+        gauge!(VERSION).set(manifest.version as f64);
+    }
+}
+
+fn steps(steps: &Steps) -> [(&'static str, std::time::Duration); 7] {
+    [
+        ("populate", steps.populate),
+        ("compare", steps.compare),
+        ("write", steps.write),
+        ("verify", steps.verify),
+        ("validate", steps.validate),
+        ("commit", steps.commit),
+        ("announce", steps.announce),
+    ]
+}
