@@ -47,16 +47,13 @@ pub struct Diff {
     limit: Option<usize>,
 }
 
-#[derive(Serialize)]
 struct VersionDiff {
     from: u64,
     to: u64,
     types: Vec<TypeDiff>,
 }
 
-#[derive(Serialize)]
 struct TypeDiff {
-    #[serde(rename = "type")]
     record_type: String,
     counts: Counts,
     /// How it was found out: by the changes that manifests list, or by comparing segments.
@@ -75,18 +72,60 @@ struct Counts {
     removed: usize,
 }
 
-#[derive(Serialize)]
-#[serde(transparent)]
 struct Key {
     fields: Value,
-    #[serde(skip)]
     text: String,
 }
 
-#[derive(Serialize)]
 struct RecordChange {
     key: Key,
     fields: Vec<FieldChange>,
+}
+
+/// What scripts get.
+#[derive(Serialize)]
+struct Output<'d> {
+    from: u64,
+    to: u64,
+    types: Vec<TypeOutput<'d>>,
+    added: Vec<RecordOutput<'d>>,
+    changed: Vec<RecordOutput<'d>>,
+    removed: Vec<RecordOutput<'d>>,
+}
+
+#[derive(Serialize)]
+struct TypeOutput<'d> {
+    #[serde(rename = "type")]
+    record_type: &'d str,
+    #[serde(flatten)]
+    counts: &'d Counts,
+    evidence: &'static str,
+}
+
+#[derive(Serialize)]
+struct RecordOutput<'d> {
+    #[serde(rename = "type")]
+    record_type: &'d str,
+    key: &'d Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<&'d [FieldChange]>,
+}
+
+impl<'d> Output<'d> {
+    fn of(diff: &'d VersionDiff) -> Self {
+        let VersionDiff { from, to, .. } = *diff;
+        let mut out = Self { from, to, types: Vec::new(), added: Vec::new(), changed: Vec::new(), removed: Vec::new() };
+        for ty in &diff.types {
+            let record_type = ty.record_type.as_str();
+            let of_key = |key: &'d Key| RecordOutput { record_type, key: &key.fields, fields: None };
+            out.added.extend(ty.added.iter().map(of_key));
+            out.removed.extend(ty.removed.iter().map(of_key));
+            let changed = ty.changed.iter();
+            out.changed.extend(changed.map(|it| RecordOutput { fields: Some(&it.fields), ..of_key(&it.key) }));
+            out.types.push(TypeOutput { record_type, counts: &ty.counts, evidence: ty.evidence });
+        }
+        out
+    }
 }
 
 impl Diff {
@@ -107,7 +146,7 @@ impl Diff {
         let types = changes.types.iter().map(|ty| self.describe(&old, &new, ty));
         let diff = VersionDiff { from: self.from, to: self.to, types: types.collect::<Result<_>>()? };
         if json {
-            serde_json::to_writer_pretty(&mut *out, &diff)?;
+            serde_json::to_writer_pretty(&mut *out, &Output::of(&diff))?;
             return Ok(writeln!(out)?);
         }
         diff.print(out)

@@ -115,7 +115,9 @@ impl Publish {
             return Err(Failure::input("a file of all records leaves no keys to delete; add --upsert, or drop one"));
         }
         if self.on.is_some() && keys.is_none() && !self.upsert {
-            return Err(Failure::input("--on is for --upsert and --delete-keys; a file of all records needs no version"));
+            return Err(Failure::input(
+                "--on is for --upsert and --delete-keys; a file of all records needs no version",
+            ));
         }
         let population = self.population()?;
         let producer = Producer::open(&self.store.store).await?;

@@ -52,6 +52,11 @@ impl Held {
         Ok(fetched)
     }
 
+    /// Takes blobs that were made here.
+    pub(crate) fn take(&mut self, made: Vec<(Id, Blob)>) {
+        self.fetched.extend(made);
+    }
+
     /// The blobs that are not those of the current view.
     pub(crate) fn fresh(&self) -> HashMap<Id, Blob> {
         self.fetched.clone()

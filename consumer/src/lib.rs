@@ -53,6 +53,7 @@ mod listener;
 mod measure;
 mod plan;
 mod prepare;
+mod recipe;
 mod refresh;
 mod settings;
 mod status;
@@ -65,7 +66,7 @@ pub use listener::{Listener, Swap};
 pub use measure::describe_metrics;
 pub use plan::Plan;
 pub use refresh::Refreshed;
-pub use settings::{ConsumerSettings, TypeFilter};
+pub use settings::{ConsumerSettings, Merges, TypeFilter};
 pub use status::Status;
 
 pub use kapok_core::field::{Field, FieldValue};

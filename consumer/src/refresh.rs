@@ -17,6 +17,7 @@ use crate::held::Held;
 use crate::measure;
 use crate::plan::Plan;
 use crate::prepare::prepare;
+use crate::recipe;
 use crate::settings::Narrowed;
 
 /// What a refresh came to.
@@ -31,6 +32,10 @@ pub struct Refreshed {
     pub fetched_blobs: usize,
     /// Their length.
     pub fetched_bytes: u64,
+    /// Length of the merged segments, and their indexes, that were made here instead: see [`crate::Merges`].
+    pub made_bytes: u64,
+    /// Merged segments that were to be made here and had to be fetched, since they came out otherwise.
+    pub not_made: usize,
     /// From reading the manifest to the swap.
     pub duration: Duration,
 }
@@ -124,8 +129,15 @@ impl Consumer {
         let started = Instant::now();
         let current = self.view_arc();
         let from = current.version();
-        let mut done =
-            Refreshed { from, to: version, fetched_blobs: 0, fetched_bytes: 0, duration: Duration::default() };
+        let mut done = Refreshed {
+            from,
+            to: version,
+            fetched_blobs: 0,
+            fetched_bytes: 0,
+            made_bytes: 0,
+            not_made: 0,
+            duration: Duration::default(),
+        };
         if version == from {
             held.forget_fetched();
             return Ok(done);
@@ -149,7 +161,13 @@ impl Consumer {
         let (manifest, narrowed) = settings.types.narrow(manifest);
         held.keep_for(&manifest);
         let at_hand = held.at_hand();
-        let plan = Plan::new(current.manifest(), &manifest, &at_hand);
+        let mut plan = Plan::new(current.manifest(), &manifest, &at_hand);
+        if settings.merges.makes(store) {
+            let made = recipe::make(current.manifest(), &manifest, &at_hand).await;
+            (done.made_bytes, done.not_made) = (made.bytes, made.failures);
+            held.take(made.blobs);
+            plan = Plan::new(current.manifest(), &manifest, &held.at_hand());
+        }
         let mut blobs = plan.kept(&at_hand);
         let fetched = held.fetch(store, plan.fetch).await;
         let fetched = fetched.map_err(failed)?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kapok_blobstore::Store;
 use kapok_core::manifest::{Manifest, RecordType};
 
 /// How a consumer behaves. Start from [`ConsumerSettings::default`] and change what is to be different.
@@ -24,9 +25,35 @@ pub struct ConsumerSettings {
     /// Whether new blobs are hashed and new segments are walked before the swap, in time that grows with their bytes. A
     /// damaged version is then refused as `Corrupt`; without it, damage is told when it is read. Default: no.
     pub verify: bool,
+    /// How to come by segments that the producer merged from others. Default: [`Merges::Auto`].
+    pub merges: Merges,
     /// How long the announcement log may have been silent before [`Consumer::fresh_view`](crate::Consumer::fresh_view)
     /// refuses. Default: `None`, for as long as it likes.
     pub max_staleness: Option<Duration>,
+}
+
+/// How a consumer comes by merged segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Merges {
+    /// Maps them where the store is a folder of this host, and makes them elsewhere.
+    #[default]
+    Auto,
+    /// Merges the inputs that it has by the recipe in the manifest, and checks the hash; what it cannot make it fetches.
+    /// Costs processor time and memory of this process, and saves the download.
+    Make,
+    /// Fetches them like any other.
+    Fetch,
+}
+
+impl Merges {
+    pub(crate) fn makes(self, store: &Store) -> bool {
+        match self {
+            Self::Auto => store.local_path().is_none(),
+            Self::Make => true,
+            Self::Fetch => false,
+        }
+    }
 }
 
 /// Which record types a consumer takes, by their unqualified names. The others are neither fetched nor mapped, and are not

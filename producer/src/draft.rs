@@ -75,9 +75,8 @@ impl Draft {
     pub(crate) fn new<'p>(prior: &View, schemas: impl Iterator<Item = &'p StagedSchema> + Clone) -> Result<Self> {
         let manifest = prior.manifest();
         // A record type that is published anew leaves its old schema behind.
-        let left = |ty: &&RecordType| {
-            !schemas.clone().any(|staged| staged.is_new && staged.encoding.record_type() == ty.name)
-        };
+        let left =
+            |ty: &&RecordType| !schemas.clone().any(|staged| staged.is_new && staged.encoding.record_type() == ty.name);
         let kept = || manifest.record_types.iter().filter(left);
         let mut schema = manifest.schema.closure(kept().map(|ty| ty.type_id))?;
         for staged in schemas.clone() {
@@ -114,7 +113,9 @@ impl Draft {
         if let Some(before) = self.record_types.remove(name).filter(|_| !staged.is_new) {
             let table = prior.table(name)?;
             let mut removed = Vec::new();
-            for ((segment, source), dead) in before.segments.into_iter().zip(table.segments()).zip(&plan.difference.dead) {
+            for ((segment, source), dead) in
+                before.segments.into_iter().zip(table.segments()).zip(&plan.difference.dead)
+            {
                 if !dead.is_empty() {
                     removed.push((segment.id, encode_rows(dead)));
                 }

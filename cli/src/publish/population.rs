@@ -80,12 +80,7 @@ impl Population {
     }
 
     /// Adds the input's records to the newest version, or replaces those of the same keys.
-    pub fn upsert(
-        &self,
-        cycle: &IncrementalCycle,
-        input: &Input,
-        threads: usize,
-    ) -> std::result::Result<(), BoxError> {
+    pub fn upsert(&self, cycle: &IncrementalCycle, input: &Input, threads: usize) -> std::result::Result<(), BoxError> {
         let declaration = self.declaration(cycle.prior(), input, threads)?;
         cycle.declare(&declaration)?;
         let key = self.key_check(cycle.prior(), &declaration)?;

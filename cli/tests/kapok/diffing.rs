@@ -31,14 +31,13 @@ fn diff(scene: &Scene, arguments: &[&str]) -> Value {
 fn a_diff_has_the_keys_of_records_and_the_fields_that_changed() {
     let diff = diff(&scene(), &["1", "2"]);
     assert_eq!((&diff["from"], &diff["to"]), (&json!(1), &json!(2)));
-    let ty = &diff["types"][0];
-    assert_eq!(ty["type"], "Thing");
-    assert_eq!(ty["counts"], json!({"added": 1, "changed": 1, "removed": 1}));
-    assert_eq!(ty["added"], json!([{"id": 4}]));
-    assert_eq!(ty["removed"], json!([{"id": 1}]));
+    let counts = json!({"type": "Thing", "added": 1, "changed": 1, "removed": 1, "evidence": "manifests"});
+    assert_eq!(diff["types"], json!([counts]));
+    assert_eq!(diff["added"], json!([{"type": "Thing", "key": {"id": 4}}]));
+    assert_eq!(diff["removed"], json!([{"type": "Thing", "key": {"id": 1}}]));
     assert_eq!(
-        ty["changed"],
-        json!([{"key": {"id": 2}, "fields": [
+        diff["changed"],
+        json!([{"type": "Thing", "key": {"id": 2}, "fields": [
             {"field": "place.city", "before": "Bonn", "after": "Berlin"},
             {"field": "tags", "before": ["a", "b"], "after": ["b"]},
         ]}])
@@ -48,9 +47,11 @@ fn a_diff_has_the_keys_of_records_and_the_fields_that_changed() {
 #[test]
 fn the_diff_back_is_the_reverse() {
     let diff = diff(&scene(), &["2", "1"]);
-    let ty = &diff["types"][0];
-    assert_eq!((&ty["added"], &ty["removed"]), (&json!([{"id": 1}]), &json!([{"id": 4}])));
-    let city = &ty["changed"][0]["fields"][0];
+    assert_eq!(
+        (&diff["added"], &diff["removed"]),
+        (&json!([{"type": "Thing", "key": {"id": 1}}]), &json!([{"type": "Thing", "key": {"id": 4}}]))
+    );
+    let city = &diff["changed"][0]["fields"][0];
     assert_eq!(city, &json!({"field": "place.city", "before": "Berlin", "after": "Bonn"}));
 }
 
@@ -58,10 +59,13 @@ fn the_diff_back_is_the_reverse() {
 fn what_was_undone_in_between_is_no_difference() {
     let scene = scene();
     scene.publish(BEFORE).ok();
-    let none = json!({"added": 0, "changed": 0, "removed": 0});
-    assert_eq!(diff(&scene, &["1", "3"])["types"][0]["counts"], none);
-    assert_eq!(diff(&scene, &["2", "2"])["types"][0]["counts"], none);
-    assert_eq!(diff(&scene, &["2", "3"])["types"][0]["counts"], json!({"added": 1, "changed": 1, "removed": 1}));
+    let counts = |from, to| {
+        let diff = diff(&scene, &[from, to]);
+        ["added", "changed", "removed"].map(|what| diff["types"][0][what].as_u64().unwrap())
+    };
+    assert_eq!(counts("1", "3"), [0, 0, 0]);
+    assert_eq!(counts("2", "2"), [0, 0, 0]);
+    assert_eq!(counts("2", "3"), [1, 1, 1]);
 }
 
 #[test]
@@ -76,7 +80,7 @@ fn people_see_the_counts_first_and_a_limit_says_what_it_left_out() {
     let text = scene.run(&["diff", "2", "3", "--limit", "1"]).ok();
     assert!(text.contains("3 removed\n"), "{text}");
     assert!(text.ends_with("\nThing\n  + 9\n  - 2\n  - … and 2 more\n"), "{text}");
-    assert_eq!(diff(&scene, &["1", "2", "--limit", "0"])["types"][0]["added"], json!([]));
+    assert_eq!(diff(&scene, &["1", "2", "--limit", "0"])["added"], json!([]));
 }
 
 #[test]
@@ -85,8 +89,10 @@ fn a_field_that_only_one_version_has_is_told_where_it_has_a_value() {
     scene.publish("{\"id\":1}\n{\"id\":2}\n").ok();
     scene.publish("{\"id\":1,\"note\":\"new\"}\n{\"id\":2}\n").ok();
     let diff = diff(&scene, &["1", "2"]);
-    let ty = &diff["types"][0];
-    assert_eq!(ty["changed"], json!([{"key": {"id": 1}, "fields": [{"field": "note", "after": "new"}]}]));
+    assert_eq!(
+        diff["changed"],
+        json!([{"type": "Thing", "key": {"id": 1}, "fields": [{"field": "note", "after": "new"}]}])
+    );
     assert!(scene.run(&["diff", "1", "2"]).ok().contains("note: (none) -> \"new\""));
     assert!(scene.run(&["diff", "2", "1"]).ok().contains("note: \"new\" -> (none)"));
 }
@@ -96,9 +102,10 @@ fn a_type_that_only_one_version_has_is_all_added_or_all_removed() {
     let scene = scene();
     scene.file("others.jsonl", "{\"at\":\"b c\",\"n\":1}\n{\"at\":\"a\",\"n\":1}\n");
     scene.run(&["publish", "others.jsonl", "--type", "Other", "--key", "at,n"]).ok();
-    let ty = &diff(&scene, &["2", "3", "--type", "Other"])["types"];
-    assert_eq!(ty.as_array().unwrap().len(), 1);
-    assert_eq!(ty[0]["added"], json!([{"at": "a", "n": 1}, {"at": "b c", "n": 1}]));
+    let diff = diff(&scene, &["2", "3", "--type", "Other"]);
+    assert_eq!(diff["types"].as_array().unwrap().len(), 1);
+    let keys: Vec<_> = diff["added"].as_array().unwrap().iter().map(|it| &it["key"]).collect();
+    assert_eq!(keys, [&json!({"at": "a", "n": 1}), &json!({"at": "b c", "n": 1})]);
     let text = scene.run(&["diff", "3", "2"]).ok();
     assert!(text.starts_with("version 3 -> 2\nOther: 0 added, 0 changed, 2 removed\nThing: 0 added,"), "{text}");
     assert!(text.ends_with("\nOther\n  - a 1\n  - \"b c\" 1\n"), "{text}");

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::column::{Column, LIST_MAX, NULL, ObjectId};
 use super::Extent;
+use super::column::{Column, LIST_MAX, NULL, ObjectId};
 use super::copy::{Copier, copy_bits, unknown_member, unreadable};
 use super::matrix::Matrix;
 use super::parallel::in_parallel;

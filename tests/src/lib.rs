@@ -1,0 +1,1 @@
+//! What do the tests of this folder share? Datasets, models of them, and stores that fail on purpose.
