@@ -30,7 +30,7 @@ fn number(name: &str, default: usize) -> usize {
 
 /// The films of the newest version, and where the next new ones come from.
 struct Films {
-    films: BTreeMap<u32, Movie>,
+    newest: BTreeMap<u32, Movie>,
     source: Movies,
     cycle: u64,
 }
@@ -45,20 +45,20 @@ impl Films {
     fn new(rows: usize) -> Self {
         let mut source = Movies::new(SEED);
         let films = (0..rows).map(|_| source.draft().to_movie()).map(|film| (film.id, film)).collect();
-        Self { films, source, cycle: 0 }
+        Self { newest: films, source, cycle: 0 }
     }
 
     /// 1 % changed, 0.5 % added, 0.5 % removed.
     fn churn(&mut self) -> Churn {
         self.cycle += 1;
-        let ids: Vec<u32> = self.films.keys().copied().collect();
+        let ids: Vec<u32> = self.newest.keys().copied().collect();
         let part = ids.len() / 200;
         let order = shuffled(u32::try_from(ids.len()).unwrap(), SEED + self.cycle);
         let mut chosen = order.iter().map(|at| ids[*at as usize]);
         let removed: Vec<u32> = chosen.by_ref().take(part).collect();
         let mut upserts = Vec::new();
         for id in chosen.take(2 * part) {
-            let film = self.films.get_mut(&id).unwrap();
+            let film = self.newest.get_mut(&id).unwrap();
             film.year = film.year % 2027 + 1;
             film.title.push('!');
             upserts.push(film.clone());
@@ -66,8 +66,12 @@ impl Films {
         for _ in 0..part {
             upserts.push(self.source.draft().to_movie());
         }
-        removed.iter().for_each(|id| drop(self.films.remove(id)));
-        upserts.iter().for_each(|film| drop(self.films.insert(film.id, film.clone())));
+        for id in &removed {
+            self.newest.remove(id);
+        }
+        for film in &upserts {
+            self.newest.insert(film.id, film.clone());
+        }
         Churn { upserts, removed }
     }
 }
@@ -89,7 +93,9 @@ fn full_cycle(runtime: &Runtime, producer: &Producer, films: &BTreeMap<u32, Movi
             for part in all.chunks(all.len().div_ceil(threads)) {
                 scope.spawn(move || {
                     let mut movies = cycle.records::<movie::Owned>().unwrap();
-                    part.iter().for_each(|film| movies.add(|out| fill(film, out)).unwrap());
+                    for film in part {
+                        movies.add(|out| fill(film, out)).unwrap();
+                    }
                 });
             }
         });
@@ -134,7 +140,7 @@ fn main() {
     let url = folder.path().join("store");
     let mut films = Films::new(rows);
     let producer = open(&runtime, &url);
-    full_cycle(&runtime, &producer, &films.films, threads);
+    full_cycle(&runtime, &producer, &films.newest, threads);
 
     cycles_and_refreshes(&runtime, &producer, &url, &mut films, runs);
     full_cycles(&runtime, &producer, &mut films, threads);
@@ -175,8 +181,8 @@ fn cycles_and_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, film
             downloaded += bytes;
         }
     }
-    check(&mapping, &films.films);
-    check(&making, &films.films);
+    check(&mapping, &films.newest);
+    check(&making, &films.newest);
     print("incremental cycle, first upsert to announcement", &mut cycles);
     let median = &steps[steps.len() / 2];
     println!("    one of them: {median:?}");
@@ -212,7 +218,7 @@ fn full_cycles(runtime: &Runtime, producer: &Producer, films: &mut Films, thread
         for _ in 0..5 {
             films.churn();
             let started = Instant::now();
-            let report = full_cycle(runtime, producer, &films.films, threads);
+            let report = full_cycle(runtime, producer, &films.newest, threads);
             durations.push(started.elapsed());
             last = Some(report.steps);
         }
@@ -238,7 +244,7 @@ fn reads_during_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, fi
     for swapped in [false, true, false, true] {
         let reading = runtime.block_on(Consumer::open(url)).unwrap();
         let other = runtime.block_on(Consumer::open(url)).unwrap();
-        let ids: Vec<u32> = films.films.keys().copied().collect();
+        let ids: Vec<u32> = films.newest.keys().copied().collect();
         let order = shuffled(u32::try_from(ids.len()).unwrap(), SEED);
         let is_over = AtomicBool::new(false);
         let latencies = std::thread::scope(|scope| {

@@ -47,6 +47,12 @@ pub(crate) struct ChangeSet {
     pub latest: HashMap<Vec<u8>, Change>,
 }
 
+/// What a populate closure left behind.
+pub(crate) struct Changed {
+    pub types: Vec<(StagedSchema, ChangeSet)>,
+    pub tags: BTreeMap<String, String>,
+}
+
 /// What is to become of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -112,14 +118,13 @@ impl IncrementalCycle {
     /// `NotFound`, listing the types that there are.
     pub fn values(&self, record_type: &str) -> Result<ValueChanges<'_>> {
         let known = lock(&self.types).get(record_type).cloned();
-        let ty = match known {
-            Some(ty) => ty,
-            None => {
-                let manifest = self.prior.manifest();
-                let entry = manifest.expect_record_type(record_type)?;
-                let declaration = Declaration::new(Schema::clone(&manifest.schema), entry.type_id)?;
-                self.changed(&declaration.key(entry.key.iter().cloned()))?
-            }
+        let ty = if let Some(ty) = known {
+            ty
+        } else {
+            let manifest = self.prior.manifest();
+            let entry = manifest.expect_record_type(record_type)?;
+            let declaration = Declaration::new(Schema::clone(&manifest.schema), entry.type_id)?;
+            self.changed(&declaration.key(entry.key.iter().cloned()))?
         };
         let message = MessageWriter::new(Arc::clone(ty.schema.encoding.schema()), ty.schema.encoding.type_id())?;
         Ok(ValueChanges { prior: &self.prior, ty, message })
@@ -153,15 +158,15 @@ impl IncrementalCycle {
         Ok(Arc::clone(ty))
     }
 
-    pub(crate) fn finish(self) -> Result<(Vec<(StagedSchema, ChangeSet)>, BTreeMap<String, String>)> {
-        let mut out = Vec::new();
+    pub(crate) fn finish(self) -> Result<Changed> {
+        let mut types = Vec::new();
         for ty in self.types.into_inner().unwrap_or_else(PoisonError::into_inner).into_values() {
             let ty = Arc::into_inner(ty).ok_or_else(|| {
                 kapok_core::Error::invalid("cycle", "a writer outlived it; drop the writers before the closure ends")
             })?;
-            out.push((ty.schema, ty.changes.into_inner().unwrap_or_else(PoisonError::into_inner)));
+            types.push((ty.schema, ty.changes.into_inner().unwrap_or_else(PoisonError::into_inner)));
         }
-        Ok((out, self.tags.into_inner().unwrap_or_else(PoisonError::into_inner)))
+        Ok(Changed { types, tags: self.tags.into_inner().unwrap_or_else(PoisonError::into_inner) })
     }
 }
 
@@ -257,7 +262,7 @@ impl<T: RecordStruct> RecordChanges<'_, T> {
     /// `Invalid` for what cannot be a record: see [`Stage::add_struct`].
     pub fn upsert(&mut self, fill: impl FnOnce(<T as Owned>::Builder<'_>)) -> Result<()> {
         let Self { ty, scratch, .. } = self;
-        build::<T, _>(scratch, |root| Ok(fill(root)), |record| ty.put(record))
+        build::<T, _>(scratch, fill, |record| ty.put(record))
     }
 
     /// Adds a record that some message already holds, or replaces the one of the same key.
@@ -275,7 +280,7 @@ impl<T: RecordStruct> RecordChanges<'_, T> {
     /// As [`Self::upsert`].
     pub fn insert_if_absent(&mut self, fill: impl FnOnce(<T as Owned>::Builder<'_>)) -> Result<bool> {
         let Self { ty, scratch, prior, .. } = self;
-        build::<T, _>(scratch, |root| Ok(fill(root)), |record| ty.put_if_absent(prior, record))
+        build::<T, _>(scratch, fill, |record| ty.put_if_absent(prior, record))
     }
 
     /// Changes the record of a key in place; whether there is one. Fields that the closure does not touch stay, those
@@ -307,12 +312,12 @@ impl<T: RecordStruct> RecordChanges<'_, T> {
 
 fn build<T: RecordStruct, R>(
     scratch: &mut [capnp::Word],
-    fill: impl FnOnce(<T as Owned>::Builder<'_>) -> Result<()>,
+    fill: impl FnOnce(<T as Owned>::Builder<'_>),
     add: impl FnOnce(StructRef<'_>) -> Result<R>,
 ) -> Result<R> {
     let allocator = ScratchSpaceHeapAllocator::new(capnp::Word::words_to_bytes_mut(scratch));
     let mut message = message::Builder::new(allocator);
-    fill(message.init_root())?;
+    fill(message.init_root());
     add_message::<T, _, _>(&message, add)
 }
 

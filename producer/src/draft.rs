@@ -72,14 +72,14 @@ impl TypePlan {
 
 impl Draft {
     /// All record types of the version before as they are, under the schema of all.
-    pub(crate) fn new<'p>(prior: &View, schemas: impl Iterator<Item = &'p StagedSchema> + Clone) -> Result<Self> {
+    pub(crate) fn new(prior: &View, schemas: &[&StagedSchema]) -> Result<Self> {
         let manifest = prior.manifest();
         // A record type that is published anew leaves its old schema behind.
         let left =
-            |ty: &&RecordType| !schemas.clone().any(|staged| staged.is_new && staged.encoding.record_type() == ty.name);
+            |ty: &&RecordType| !schemas.iter().any(|staged| staged.is_new && staged.encoding.record_type() == ty.name);
         let kept = || manifest.record_types.iter().filter(left);
         let mut schema = manifest.schema.closure(kept().map(|ty| ty.type_id))?;
-        for staged in schemas.clone() {
+        for staged in schemas {
             schema = schema.evolve(&staged.declared, &[staged.encoding.type_id()], staged.older)?;
         }
         let mut record_types = BTreeMap::new();
@@ -170,17 +170,15 @@ impl Draft {
     pub(crate) fn replace_segments(&mut self, record_type: &str, places: &[usize], merged: SegmentEntry) {
         let Some(ty) = self.record_types.get_mut(record_type) else { return };
         let Some(first) = places.first() else { return };
-        let mut at = 0;
         let mut merged = Some(merged);
         let segments = std::mem::take(&mut ty.segments);
-        for segment in segments {
+        for (at, segment) in segments.into_iter().enumerate() {
             if at == *first {
                 ty.segments.extend(merged.take());
             }
             if !places.contains(&at) {
                 ty.segments.push(segment);
             }
-            at += 1;
         }
     }
 

@@ -26,7 +26,7 @@ impl Producer {
     pub async fn merge(&self) -> Result<Option<MergeReport>> {
         let started = Instant::now();
         let Some(base) = self.base_to_merge().await? else { return Ok(None) };
-        let mut draft = Draft::new(&base.view, std::iter::empty())?;
+        let mut draft = Draft::new(&base.view, &[])?;
         let mut report = MergeReport {
             version: base.head + 1,
             inputs: 0,

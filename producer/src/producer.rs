@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use kapok_blobstore::{AnnouncementDraft, Store};
+use kapok_blobstore::{Announcement, AnnouncementDraft, Store};
 use kapok_core::blobs::Blobs;
 use kapok_core::manifest::Manifest;
 use kapok_core::segment::{Difference, SealSettings};
 use kapok_index::View;
 
-use crate::changes::{Change, ChangeSet, IncrementalCycle};
+use crate::changes::{Change, ChangeSet, Changed, IncrementalCycle};
 use crate::cycle::{Cycle, Populated, StagedSchema, lock};
 use crate::draft::{TypePlan, rows_of};
 use crate::error::{BoxError, Error, Result};
@@ -225,7 +225,7 @@ impl Producer {
             let started = Instant::now();
             let cycle = IncrementalCycle::new(Arc::clone(&base.view));
             populate(&cycle).map_err(Error::from_populate)?;
-            let (types, tags) = cycle.finish()?;
+            let Changed { types, tags } = cycle.finish()?;
             steps.populate = started.elapsed();
 
             let started = Instant::now();
@@ -288,7 +288,7 @@ impl Producer {
         let started = Instant::now();
         let head = self.store.head().await?.unwrap_or(0);
         let latest = self.store.latest_announcement(None).await?;
-        let rolled_back = latest.filter(|latest| latest.is_rolled_back());
+        let rolled_back = latest.filter(Announcement::is_rolled_back);
         let version = match (on, rolled_back) {
             (BuildOn::Version(version), _) => version,
             (BuildOn::Current, Some(latest)) => latest.announced,

@@ -28,7 +28,8 @@ impl Producer {
         mut steps: Steps,
     ) -> Result<CycleReport> {
         let prior = base.view.manifest();
-        let mut draft = Draft::new(&base.view, plans.iter().map(|plan| &plan.schema))?;
+        let schemas: Vec<_> = plans.iter().map(|plan| &plan.schema).collect();
+        let mut draft = Draft::new(&base.view, &schemas)?;
         let mut types: Vec<TypeReport> = plans.iter().map(TypePlan::report).collect();
         let idle = plans.iter().all(TypePlan::is_idle);
         let same_types = plans.iter().all(|plan| prior.record_type(plan.schema.encoding.record_type()).is_some());

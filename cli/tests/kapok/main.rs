@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod announcing;
+mod changing;
 mod collecting;
 mod demo;
 mod diffing;

@@ -1,0 +1,116 @@
+//! Does the program apply changes to what is there, and nothing else?
+
+use serde_json::{Value, json};
+
+use crate::program::Scene;
+
+const THINGS: &str = "{\"id\":1,\"name\":\"one\"}\n{\"id\":2,\"name\":\"two\"}\n{\"id\":3,\"name\":\"three\"}\n";
+
+fn scene() -> Scene {
+    let scene = Scene::new();
+    scene.publish(THINGS).ok();
+    scene
+}
+
+fn names(scene: &Scene) -> Vec<(i64, String)> {
+    let mut names: Vec<_> = scene
+        .export("Thing")
+        .iter()
+        .map(|thing| (thing["id"].as_i64().unwrap(), thing["name"].as_str().unwrap().to_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+fn told(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn an_upsert_replaces_and_adds_and_leaves_the_rest() {
+    let scene = scene();
+    scene.file(
+        "more.jsonl",
+        "{\"id\":2,\"name\":\"zwei\"}\n{\"id\":4,\"name\":\"four\"}\n{\"id\":1,\"name\":\"one\"}\n",
+    );
+    let report = told(&scene.run(&["publish", "more.jsonl", "--type", "Thing", "--upsert", "--json"]).ok());
+    assert_eq!(report["outcome"], "published");
+    assert_eq!(
+        [&report["added"], &report["changed"], &report["removed"], &report["rows"]],
+        [1, 1, 0, 4].map(|n| json!(n)).each_ref()
+    );
+    let expected = [(1, "one"), (2, "zwei"), (3, "three"), (4, "four")];
+    assert_eq!(names(&scene), expected.map(|(id, name)| (id, name.to_owned())));
+}
+
+#[test]
+fn keys_of_a_file_are_deleted_with_or_without_new_records() {
+    let scene = scene();
+    scene.file("gone.txt", "2\n99\n\n");
+    let report = told(&scene.run(&["publish", "--type", "Thing", "--delete-keys", "gone.txt", "--json"]).ok());
+    assert_eq!([&report["removed"], &report["rows"]], [1, 2].map(|n| json!(n)).each_ref());
+    scene.file("gone.txt", "1\n");
+    scene.file("more.jsonl", "{\"id\":9,\"name\":\"nine\"}\n");
+    scene.run(&["publish", "more.jsonl", "--type", "Thing", "--upsert", "--delete-keys", "gone.txt"]).ok();
+    assert_eq!(names(&scene), [(3, "three".to_owned()), (9, "nine".to_owned())]);
+}
+
+#[test]
+fn changes_that_change_nothing_make_no_version() {
+    let scene = scene();
+    scene.file("same.jsonl", THINGS);
+    let text = scene.run(&["publish", "same.jsonl", "--type", "Thing", "--upsert"]).ok();
+    assert!(text.starts_with("unchanged: version 1 "), "{text}");
+    let text = scene.run(&["publish", "same.jsonl", "--type", "Thing"]).ok();
+    assert!(text.starts_with("unchanged: version 1 "), "{text}");
+}
+
+#[test]
+fn a_bad_line_or_key_names_its_place_and_changes_nothing() {
+    let scene = scene();
+    scene.file("bad.jsonl", "{\"id\":5,\"name\":\"five\"}\n{\"name\":\"no key\"}\n");
+    let line = scene.run(&["publish", "bad.jsonl", "--type", "Thing", "--upsert"]).refused(2);
+    assert!(line.contains("bad.jsonl") && line.contains("line 2"), "{line}");
+    scene.file("gone.txt", "1\nzwei\n");
+    let line = scene.run(&["publish", "--type", "Thing", "--delete-keys", "gone.txt"]).refused(2);
+    assert!(line.contains("gone.txt line 2") && line.contains("an integer"), "{line}");
+    assert_eq!(names(&scene).len(), 3);
+}
+
+#[test]
+fn a_whole_file_and_keys_to_delete_do_not_go_together() {
+    let scene = scene();
+    scene.file("all.jsonl", THINGS);
+    scene.file("gone.txt", "1\n");
+    let line = scene.run(&["publish", "all.jsonl", "--type", "Thing", "--delete-keys", "gone.txt"]).refused(2);
+    assert!(line.contains("--upsert"), "{line}");
+}
+
+#[test]
+fn after_a_rollback_changes_must_name_the_version_they_build_on() {
+    let scene = scene();
+    scene.publish("{\"id\":1,\"name\":\"bad\"}\n").ok();
+    scene.run(&["rollback", "1", "--reason", "bad names"]).ok();
+    scene.file("more.jsonl", "{\"id\":4,\"name\":\"four\"}\n");
+    let line = scene.run(&["publish", "more.jsonl", "--type", "Thing", "--upsert"]).refused(1);
+    assert!(line.contains("from version 2 to 1") && line.contains("--on 1"), "{line}");
+    scene.run(&["publish", "more.jsonl", "--type", "Thing", "--upsert", "--on", "1"]).ok();
+    assert_eq!(names(&scene).iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert!(names(&scene).iter().all(|(_, name)| name != "bad"));
+}
+
+#[test]
+fn a_merge_is_a_version_in_which_no_record_differs() {
+    let scene = scene();
+    assert_eq!(scene.run(&["merge"]).ok(), "nothing to merge\n");
+    for id in 10..20 {
+        scene.file("one.jsonl", format!("{{\"id\":{id},\"name\":\"n{id}\"}}\n"));
+        scene.run(&["publish", "one.jsonl", "--type", "Thing", "--upsert"]).ok();
+    }
+    // The tenth segment was one too many: a publish merges by itself.
+    let segments = told(&scene.run(&["segments", "Thing", "--json"]).ok());
+    assert!(segments.as_array().unwrap().len() <= 8, "{segments}");
+    assert_eq!(names(&scene).len(), 13);
+    let versions = told(&scene.run(&["versions", "--json"]).ok());
+    assert!(versions.as_array().unwrap().len() > 11, "{versions}");
+}
