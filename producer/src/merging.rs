@@ -65,6 +65,18 @@ impl Producer {
         Ok(Some(report))
     }
 
+    /// Merges until there is nothing left to do.
+    pub(crate) async fn merge_all(&self) -> Result<Option<MergeReport>> {
+        let mut all: Option<MergeReport> = None;
+        while let Some(next) = self.merge().await? {
+            all = Some(match all {
+                Some(before) => before.and(next),
+                None => next,
+            });
+        }
+        Ok(all)
+    }
+
     async fn merge_segments(
         &self,
         base: &Base,

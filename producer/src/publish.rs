@@ -82,10 +82,10 @@ impl Producer {
         metrics::published(&report, &manifest);
         if self.settings.merging == Merging::AfterCycles {
             // The version is out: what fails from here on does not take that back.
-            match self.merge().await {
+            match self.merge_all().await {
                 Ok(merged) => report.merged = merged,
                 Err(error) => {
-                    tracing::warn!(%error, "nothing was merged");
+                    tracing::warn!(%error, "not all was merged");
                     report.merge_error = Some(error.to_string());
                 }
             }

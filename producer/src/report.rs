@@ -14,17 +14,17 @@ pub struct CycleReport {
     pub steps: Steps,
     /// Bytes of blobs that the store did not have yet.
     pub bytes_written: u64,
-    /// What was merged after the announcement, in a version of its own.
+    /// What was merged after the announcement, in versions of their own.
     pub merged: Option<MergeReport>,
     /// Why nothing was merged although it was time to; the cycle itself is done. The next cycle tries again.
     pub merge_error: Option<String>,
 }
 
-/// What a merge did.
+/// What merges did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MergeReport {
-    /// The version that holds the merged segments.
+    /// The version that holds the merged segments, the last one where there were several.
     pub version: u64,
     /// Segments that were merged.
     pub inputs: usize,
@@ -36,6 +36,20 @@ pub struct MergeReport {
     pub bytes_written: u64,
     /// From planning to the announcement.
     pub duration: Duration,
+}
+
+impl MergeReport {
+    /// This merge and the next one together.
+    pub(crate) fn and(self, next: Self) -> Self {
+        Self {
+            version: next.version,
+            inputs: self.inputs + next.inputs,
+            outputs: self.outputs + next.outputs,
+            segment_bytes: self.segment_bytes + next.segment_bytes,
+            bytes_written: self.bytes_written + next.bytes_written,
+            duration: self.duration + next.duration,
+        }
+    }
 }
 
 /// What came of a cycle.

@@ -5,6 +5,7 @@
 mod announcing;
 mod changing;
 mod collecting;
+mod debian;
 mod demo;
 mod diffing;
 mod history;
