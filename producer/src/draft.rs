@@ -225,13 +225,14 @@ fn rename_extents(ty: &mut RecordType, old: &Arc<Schema>, new: &Schema) -> Resul
     if **old == *new {
         return Ok(());
     }
-    let Some(sharing) = ty.segments.first().map(|segment| segment.sharing) else { return Ok(()) };
-    let before = Encoding::new(Arc::clone(old), ty.type_id, &ty.key, sharing)?;
-    // The key's fields may have other names too, which the producer's declaration gives; only columns matter here.
+    // The key's fields may have other names too.
     let key = translate_key(&ty.key, ty.type_id, old, new)?;
-    let after = Encoding::new(Arc::new(new.clone()), ty.type_id, &key, sharing)?;
-    for segment in &mut ty.segments {
-        after.rename_extents(&before, &mut segment.extents);
+    if let Some(sharing) = ty.segments.first().map(|segment| segment.sharing) {
+        let before = Encoding::new(Arc::clone(old), ty.type_id, &ty.key, sharing)?;
+        let after = Encoding::new(Arc::new(new.clone()), ty.type_id, &key, sharing)?;
+        for segment in &mut ty.segments {
+            after.rename_extents(&before, &mut segment.extents);
+        }
     }
     ty.key = key;
     Ok(())

@@ -9,10 +9,12 @@ use std::time::Instant;
 use kapok_core::manifest::{Ingredient, Manifest, SegmentEntry, encode_rows};
 use kapok_core::segment::{Encoding, MergeInput, Sharing};
 use kapok_core::view::Table;
+use tracing::{Instrument, info_span};
 
 use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::merge_policy::{self, SegmentStat};
+use crate::metrics;
 use crate::producer::{Base, Producer};
 use crate::report::MergeReport;
 
@@ -24,6 +26,10 @@ impl Producer {
     /// # Errors
     /// `Unavailable` where the store fails. The version before stays announced.
     pub async fn merge(&self) -> Result<Option<MergeReport>> {
+        self.merge_once().instrument(info_span!("merge", store = self.store.url())).await
+    }
+
+    async fn merge_once(&self) -> Result<Option<MergeReport>> {
         let started = Instant::now();
         let Some(base) = self.base_to_merge().await? else { return Ok(None) };
         let mut draft = Draft::new(&base.view, &[])?;
@@ -61,6 +67,7 @@ impl Producer {
         self.hold(Arc::new(view), blobs);
         self.announce(manifest.version, "merged").await?;
         report.duration = started.elapsed();
+        metrics::merged(&report);
         tracing::info!(version = report.version, inputs = report.inputs, bytes = report.segment_bytes, "merged");
         Ok(Some(report))
     }

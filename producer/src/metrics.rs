@@ -3,7 +3,7 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::error::{Error, Result};
-use crate::report::{CycleReport, Outcome, Steps};
+use crate::report::{CycleReport, MergeReport, Outcome, Steps};
 use kapok_core::manifest::Manifest;
 
 const CYCLES: &str = "kapok_cycles_total";
@@ -13,6 +13,8 @@ const CYCLE_SECONDS: &str = "kapok_cycle_duration_seconds";
 const WRITTEN: &str = "kapok_bytes_written_total";
 const LIVE: &str = "kapok_published_rows_live";
 const DEAD: &str = "kapok_published_rows_dead";
+const MERGES: &str = "kapok_merges_total";
+const MERGE_SECONDS: &str = "kapok_merge_duration_seconds";
 const VERSION: &str = "kapok_version_published";
 
 /// Tells the recorder of the program, by the `metrics` crate, what the figures of a producer mean.
@@ -22,6 +24,8 @@ pub fn describe() {
     describe_histogram!(STEP_SECONDS, Unit::Seconds, "Duration of the steps of cycles, by step");
     describe_histogram!(CYCLE_SECONDS, Unit::Seconds, "Duration of cycles from populating to announcing");
     describe_counter!(WRITTEN, Unit::Bytes, "Bytes of blobs that the store did not have");
+    describe_counter!(MERGES, "Versions that hold merged segments");
+    describe_histogram!(MERGE_SECONDS, Unit::Seconds, "Duration of merges, the announcement included");
     describe_gauge!(LIVE, "Live rows of the newest version, by type");
     describe_gauge!(DEAD, "Dead rows in the segments of the newest version, by type");
     describe_gauge!(VERSION, "The version that was published last");
@@ -56,6 +60,13 @@ pub(crate) fn published(report: &CycleReport, manifest: &Manifest) {
         gauge!(DEAD, "type" => ty.name.clone()).set(dead as f64);
         gauge!(VERSION).set(manifest.version as f64);
     }
+}
+
+/// Counts a merge.
+pub(crate) fn merged(report: &MergeReport) {
+    counter!(MERGES).increment(1);
+    counter!(WRITTEN).increment(report.bytes_written);
+    histogram!(MERGE_SECONDS).record(report.duration.as_secs_f64());
 }
 
 fn steps(steps: &Steps) -> [(&'static str, std::time::Duration); 7] {

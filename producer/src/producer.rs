@@ -11,6 +11,7 @@ use kapok_core::blobs::Blobs;
 use kapok_core::manifest::Manifest;
 use kapok_core::segment::{Difference, SealSettings};
 use kapok_index::View;
+use tracing::{Instrument, info_span};
 
 use crate::changes::{Change, ChangeSet, Changed, IncrementalCycle};
 use crate::cycle::{Cycle, Populated, StagedSchema, lock};
@@ -107,6 +108,8 @@ pub(crate) struct Base {
     pub blobs: Blobs,
     /// The newest committed version, which may be another after a rollback; 0 for none.
     pub head: u64,
+    /// The version that a full cycle builds on: the head or, after a rollback, the version that consumers were sent back to.
+    pub current: u64,
     pub started: Instant,
 }
 
@@ -185,7 +188,8 @@ impl Producer {
             steps.compare = started.elapsed();
             self.publish(&base, plans, populated.tags, steps).await
         };
-        metrics::counted(cycle.await, &self.settings.writer)
+        let span = info_span!("cycle", store = self.store.url(), kind = "full");
+        metrics::counted(cycle.instrument(span).await, &self.settings.writer)
     }
 
     /// Runs an incremental cycle on top of the newest version: the closure says what changes, all else stays as it is.
@@ -236,7 +240,8 @@ impl Producer {
             steps.compare = started.elapsed();
             self.publish(&base, plans, tags, steps).await
         };
-        metrics::counted(cycle.await, &self.settings.writer)
+        let span = info_span!("cycle", store = self.store.url(), kind = "incremental");
+        metrics::counted(cycle.instrument(span).await, &self.settings.writer)
     }
 
     /// The newest committed version.
@@ -289,26 +294,27 @@ impl Producer {
         let head = self.store.head().await?.unwrap_or(0);
         let latest = self.store.latest_announcement(None).await?;
         let rolled_back = latest.filter(Announcement::is_rolled_back);
+        let current = rolled_back.as_ref().map_or(head, |latest| latest.announced);
         let version = match (on, rolled_back) {
             (BuildOn::Version(version), _) => version,
-            (BuildOn::Current, Some(latest)) => latest.announced,
             (BuildOn::Head, Some(latest)) => {
                 return Err(Error::RolledBack { announced: latest.announced, highest: latest.highest });
             }
-            (_, None) => head,
+            _ => current,
         };
         let held = lock(&self.held).clone();
-        if version == held.view.version() {
-            return Ok(Base { view: held.view, blobs: held.blobs, head, started });
+        // A version that somebody names may have been retired since it was held; the current one never is.
+        if version == current && version == held.view.version() {
+            return Ok(Base { view: held.view, blobs: held.blobs, head, current, started });
         }
-        if version == 0 {
-            return Ok(Base { view: Arc::new(View::empty()), blobs: Blobs::new(), head, started });
+        if version == 0 && head == 0 {
+            return Ok(Base { view: Arc::new(View::empty()), blobs: Blobs::new(), head, current, started });
         }
         let manifest = self.store.read_manifest(version).await?;
         let blobs = self.store.load(&manifest, &held.blobs).await?;
         let view = Arc::new(View::open(Arc::new(manifest), &blobs)?);
         self.hold(Arc::clone(&view), blobs.clone());
-        Ok(Base { view, blobs, head, started })
+        Ok(Base { view, blobs, head, current, started })
     }
 
     /// The version to merge: none while consumers are kept on an older one.
@@ -347,7 +353,7 @@ fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &View) -> Resul
     let name = schema.encoding.record_type();
     let table = prior.table(name).ok().filter(|_| !schema.is_new);
     let lookup = table.map(|_| prior.lookup(name)).transpose()?;
-    let mut difference = Difference { removed: 0, ..Difference::default() };
+    let mut difference = Difference::default();
     difference.dead.resize_with(table.map_or(0, |table| table.segments().len()), Default::default);
     let ChangeSet { stage, latest } = changes;
     let mut written = Vec::new();
@@ -379,6 +385,10 @@ fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &View) -> Resul
         }
     }
     let live = rows_of(table) + difference.added - difference.removed;
+    if table.is_none() {
+        // What is published anew leaves behind all that was there.
+        difference.removed = rows_of(prior.table(name).ok());
+    }
     // Staged rows count up: the order of the hash map does not matter.
     written.sort_unstable();
     let rows = stage.sort_rows(written)?;

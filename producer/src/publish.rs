@@ -33,7 +33,9 @@ impl Producer {
         let mut types: Vec<TypeReport> = plans.iter().map(TypePlan::report).collect();
         let idle = plans.iter().all(TypePlan::is_idle);
         let same_types = plans.iter().all(|plan| prior.record_type(plan.schema.encoding.record_type()).is_some());
-        if prior.version > 0 && idle && same_types && prior.tags == tags && *prior.schema == draft.closed_schema()? {
+        // What another version than the current one holds is not where consumers are, so it is published.
+        let is_current = prior.version > 0 && prior.version == base.current;
+        if is_current && idle && same_types && prior.tags == tags && *prior.schema == draft.closed_schema()? {
             let started = Instant::now();
             self.announce_left_over().await?;
             steps.announce = started.elapsed();
@@ -207,8 +209,10 @@ impl Producer {
     }
 
     pub(crate) async fn commit(&self, manifest: &Manifest, base: &Base) -> Result<()> {
-        if base.started.elapsed() > self.store.settings().grace / 2 {
-            // Blobs that were there when the cycle wanted to write them may have been collected since.
+        let is_slow = base.started.elapsed() > self.store.settings().grace / 2;
+        if is_slow || base.view.version() != base.current {
+            // Blobs that were there when the cycle wanted to write them, or are those of a version that may be retired at
+            // any time, may have been collected since.
             if let Some(lacking) = self.store.is_whole(manifest).await?.first() {
                 let name = self.store.blob_name(lacking.role.into(), BlobId::from(lacking.id));
                 return Err(kapok_blobstore::Error::NotFound { name }.into());
