@@ -1,7 +1,8 @@
 //! The announced version of a dataset in, its current view out.
 //!
 //! A [`Consumer`] always has a whole, immutable [`View`]. A refresh prepares the next one beside it, out of the blobs that
-//! both share and those that it fetches, and swaps the two at once. Readers never wait, and hold what they read.
+//! both share, those that it fetches and those that it makes itself, and swaps the two at once. Readers never wait, and hold
+//! what they read. Newer or older, near or far, pinned or rolled back to: each version is reached in the same way.
 //!
 //! What this crate does not do: it writes nothing to the store, and it answers no queries; the view does.
 //!
@@ -24,23 +25,26 @@
 //! ```text
 //!            follow: one GET per poll, or a hint
 //!                      │
-//!  announcement log ─▶ look ─▶ plan ─▶ fetch ─▶ prepare ─▶ swap ─▶ listeners
-//!                      which   which   (map)    whole     one     after it,
-//!                      version blobs            view      store   elsewhere
-//!                                                           │
+//!  announcement log ─▶ look ─▶ plan ─▶ fetch ─▶ prepare ─▶ swap ─▶ listeners: what changed?
+//!                      which   which   map,     whole     one     after it,
+//!                      version blobs   get,     view      store   elsewhere
+//!                                      make                 │
 //!                                      readers: view() ◀────┘
 //! ```
 //!
 //! Whatever fails on the way, the view in use stays: see [`Consumer::status`]. [`ConsumerSettings`] say which record types
-//! are taken and how carefully; [`Swap::changes`] and [`Consumer::changes_between`] tell what changed. Numbers go to the
-//! recorder of the `metrics` crate ([`describe_metrics`]), and spans and events to that of `tracing`.
+//! are taken, how carefully, how merged segments are come by, and when [`Consumer::fresh_view`] gives up on a silent log.
+//! [`Swap::changes`] and [`Consumer::changes_between`] tell what changed. Numbers go to the recorder of the `metrics` crate
+//! ([`describe_metrics`]), and spans and events to that of `tracing`.
 //!
 //! # Limitations
 //! * Blobs of a store that is no local folder are fetched into memory.
 //! * A view that is held keeps its version's blobs mapped. Of two versions, what they share is mapped once; but blobs of a
 //!   version that is only held, not current, are mapped anew where a refresh needs them again.
 //! * A download that was cut off goes on with the blobs that had not come, not in the middle of one.
-//! * What changed since a version that is more than 256 manifests away is found by comparison.
+//! * What changed is found by comparison where more than 256 manifests lie between, where one of them is retired, and where
+//!   segments came and were merged away in between: see [`Evidence`].
+//! * A merged segment is made only of segments of the version that the consumer is on, else it is fetched: see [`Merges`].
 
 #![forbid(unsafe_code)]
 

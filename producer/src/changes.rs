@@ -20,7 +20,7 @@ use kapok_core::words::StructRef;
 use kapok_index::View;
 use serde::Serialize;
 
-use crate::cycle::{StagedSchema, lock};
+use crate::cycle::{StagedSchema, declared_twice, lock};
 use crate::declaration::Declaration;
 use crate::error::Result;
 use crate::writer::{SCRATCH_WORDS, add_message, add_root, unreadable};
@@ -105,7 +105,10 @@ impl IncrementalCycle {
         let (name, type_id) = Schema::name_and_id_of::<T>()?;
         let known = lock(&self.types).get(&name).filter(|ty| ty.schema.encoding.type_id() == type_id).cloned();
         let ty = match known {
-            Some(ty) => ty,
+            Some(ty) => {
+                ty.schema.check_takes(&Declaration::of::<T>()?)?;
+                ty
+            }
             None => self.changed(&self.declaration_of::<T>(&name)?)?,
         };
         let scratch = capnp::Word::allocate_zeroed_vec(SCRATCH_WORDS);
@@ -150,12 +153,19 @@ impl IncrementalCycle {
     }
 
     fn changed(&self, declaration: &Declaration) -> Result<Arc<ChangedType>> {
+        let mut types = lock(&self.types);
+        if let Some(known) = types.get(&declaration.name) {
+            if !known.schema.is_of(declaration, &declaration.key_fields()?) {
+                return Err(declared_twice(&declaration.name));
+            }
+            return Ok(Arc::clone(known));
+        }
         let schema = StagedSchema::new(declaration, &self.prior)?;
         let stage = Stage::new(&schema.encoding);
         let changes = Mutex::new(ChangeSet { stage, latest: HashMap::new() });
-        let mut types = lock(&self.types);
-        let ty = types.entry(declaration.name.clone()).or_insert_with(|| Arc::new(ChangedType { schema, changes }));
-        Ok(Arc::clone(ty))
+        let ty = Arc::new(ChangedType { schema, changes });
+        types.insert(declaration.name.clone(), Arc::clone(&ty));
+        Ok(ty)
     }
 
     pub(crate) fn finish(self) -> Result<Changed> {

@@ -11,7 +11,7 @@ use kapok_index::View;
 
 use crate::declaration::{Declaration, Evolution};
 use crate::draft::translate_key;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::writer::{RecordWriter, ValueWriter};
 
 /// A version in the making: hand records to it. Shared by as many threads as like to write.
@@ -82,14 +82,29 @@ impl StagedSchema {
         Ok(Self { encoding, declared, key, older, sharing, is_new })
     }
 
+    /// Sees that records of another declaration of the type lose nothing when they are staged by this one.
+    ///
+    /// # Errors
+    /// `Invalid` where they would.
+    pub(crate) fn check_takes(&self, declaration: &Declaration) -> Result<()> {
+        let known = self.encoding.schema();
+        let joined = known.evolve(&declaration.schema, &[declaration.type_id], OlderSchema::KeepNewer)?;
+        if joined == **known { Ok(()) } else { Err(declared_twice(&declaration.name)) }
+    }
+
     /// Whether a declaration says the same.
-    fn is_of(&self, declaration: &Declaration, key: &[String]) -> bool {
+    pub(crate) fn is_of(&self, declaration: &Declaration, key: &[String]) -> bool {
         self.encoding.type_id() == declaration.type_id
             && self.declared == declaration.schema
             && self.key == key
             && self.sharing == declaration.sharing
             && self.older == declaration.older
     }
+}
+
+pub(crate) fn declared_twice(record_type: &str) -> Error {
+    let detail = "declared twice in this cycle, in different ways; declare it once, before its records";
+    kapok_core::Error::invalid(format!("record type {record_type}"), detail).into()
 }
 
 /// A primary key stays what it is, unless the record type is published anew.
@@ -143,7 +158,10 @@ impl Cycle {
         let (name, type_id) = Schema::name_and_id_of::<T>()?;
         let known = lock(&self.types).get(&name).filter(|ty| ty.schema.encoding.type_id() == type_id).cloned();
         let ty = match known {
-            Some(ty) => ty,
+            Some(ty) => {
+                ty.schema.check_takes(&Declaration::of::<T>()?)?;
+                ty
+            }
             None => self.staged(&Declaration::of::<T>()?)?,
         };
         Ok(RecordWriter::new(ty))
@@ -170,8 +188,7 @@ impl Cycle {
         let mut types = lock(&self.types);
         if let Some(known) = types.get(&declaration.name) {
             if !known.schema.is_of(declaration, &declaration.key_fields()?) {
-                let detail = "declared twice in this cycle, in different ways";
-                return Err(kapok_core::Error::invalid(format!("record type {}", declaration.name), detail).into());
+                return Err(declared_twice(&declaration.name));
             }
             return Ok(Arc::clone(known));
         }

@@ -1,8 +1,9 @@
 //! Records in, announced version out.
 //!
-//! A [`Producer`] runs cycles: a closure hands over the records, the producer writes them as segments with their indexes,
-//! checks what it stored, commits a manifest and announces it. It does not read data from anywhere, and it does not tell
-//! consumers what to do beyond naming the version that they should be on.
+//! A [`Producer`] runs cycles. A closure hands over the whole of a record type ([`Producer::run_cycle`]) or changes to it
+//! ([`Producer::run_incremental_cycle`]); the producer writes what differs from the version before, as segments with their
+//! indexes, checks what it stored, commits a manifest and announces it. It does not read data from anywhere, and it does not
+//! tell consumers what to do beyond naming the version that they should be on.
 //!
 //! ```
 //! use kapok_producer::Producer;
@@ -21,10 +22,36 @@
 //!     })
 //!     .await?;
 //! assert_eq!(report.outcome.version(), 1);
+//!
+//! let report = producer
+//!     .run_incremental_cycle(|cycle| {
+//!         let mut movies = cycle.records::<movie::Owned>()?;
+//!         movies.update(&1_u32, |mut film| film.set_year(1927))?;
+//!         Ok(())
+//!     })
+//!     .await?;
+//! assert_eq!((report.outcome.version(), report.types[0].updated), (2, 1));
 //! # Ok(())
 //! # }
 //! # tokio::runtime::Runtime::new().unwrap().block_on(publish()).unwrap();
 //! ```
+//!
+//! ```text
+//!                 version before ─────┬───────────────┬──────────┐
+//!                                     ▼               ▼          ▼
+//!  closure ─▶ populate ─▶ stage ─▶ compare ─▶ write, verify ─▶ validate ─▶ commit ─▶ announce ─▶ merge
+//!                                  what is    segments,        or refuse   number    consumers   later
+//!                                  new, dead  manifest                               move        versions
+//! ```
+//!
+//! [`Settings`] say how versions are checked ([`Validator`], [`Verification`]), announced and merged ([`merge_policy`]); a
+//! [`Declaration`] says how a schema may change. Numbers go to the recorder of the `metrics` crate ([`crate::metrics::describe`]).
+//!
+//! # Limitations
+//! * A full cycle stages all records of the types that it touches; an incremental cycle only what it changes.
+//! * Merges take place within the call of the cycle, after its announcement, unless they are [`Merging::Manual`].
+//! * Nothing is removed from the store: that is [`Store::gc`].
+//! * A record type stays in the dataset once it was published.
 
 #![forbid(unsafe_code)]
 

@@ -67,7 +67,7 @@ impl Producer {
         self.hold(Arc::new(view), blobs);
         self.announce(manifest.version, "merged").await?;
         report.duration = started.elapsed();
-        metrics::merged(&report);
+        metrics::merged(&report, &manifest);
         tracing::info!(version = report.version, inputs = report.inputs, bytes = report.segment_bytes, "merged");
         Ok(Some(report))
     }
@@ -77,7 +77,7 @@ impl Producer {
         let mut all: Option<MergeReport> = None;
         while let Some(next) = self.merge().await? {
             all = Some(match all {
-                Some(before) => before.and(next),
+                Some(before) => before.and(&next),
                 None => next,
             });
         }

@@ -51,21 +51,23 @@ pub(crate) fn counted(outcome: Result<CycleReport>, writer: &str) -> Result<Cycl
 }
 
 /// Counts what a new version holds.
-pub(crate) fn published(report: &CycleReport, manifest: &Manifest) {
-    counter!(WRITTEN).increment(report.bytes_written);
+pub(crate) fn published(bytes_written: u64, manifest: &Manifest) {
+    counter!(WRITTEN).increment(bytes_written);
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    gauge!(VERSION).set(manifest.version as f64);
     for ty in &manifest.record_types {
         let dead: u64 = ty.segments.iter().map(|segment| u64::from(segment.dead)).sum();
-        gauge!(LIVE, "type" => ty.name.clone()).set(ty.rows as f64);
-        gauge!(DEAD, "type" => ty.name.clone()).set(dead as f64);
-        gauge!(VERSION).set(manifest.version as f64);
+        #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+        for (name, rows) in [(LIVE, ty.rows as f64), (DEAD, dead as f64)] {
+            gauge!(name, "type" => ty.name.clone()).set(rows);
+        }
     }
 }
 
 /// Counts a merge.
-pub(crate) fn merged(report: &MergeReport) {
+pub(crate) fn merged(report: &MergeReport, manifest: &Manifest) {
     counter!(MERGES).increment(1);
-    counter!(WRITTEN).increment(report.bytes_written);
+    published(report.bytes_written, manifest);
     histogram!(MERGE_SECONDS).record(report.duration.as_secs_f64());
 }
 

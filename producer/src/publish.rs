@@ -81,7 +81,7 @@ impl Producer {
         tracing::info!(version, bytes_written, total_ms = steps.total().as_millis(), "published");
         let outcome = Outcome::Published { version };
         let mut report = CycleReport { outcome, types, steps, bytes_written, merged: None, merge_error: None };
-        metrics::published(&report, &manifest);
+        metrics::published(report.bytes_written, &manifest);
         if self.settings.merging == Merging::AfterCycles {
             // The version is out: what fails from here on does not take that back.
             match self.merge_all().await {

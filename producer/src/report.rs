@@ -40,7 +40,7 @@ pub struct MergeReport {
 
 impl MergeReport {
     /// This merge and the next one together.
-    pub(crate) fn and(self, next: Self) -> Self {
+    pub(crate) fn and(self, next: &Self) -> Self {
         Self {
             version: next.version,
             inputs: self.inputs + next.inputs,

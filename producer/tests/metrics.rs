@@ -53,9 +53,9 @@ async fn cycles_failures_rows_and_merges_are_counted() {
         ("kapok_cycles_total outcome=unchanged", 1.0),
         ("kapok_cycle_failures_total kind=Invalid", 1.0),
         ("kapok_published_rows_live type=Movie", 10.0),
-        ("kapok_published_rows_dead type=Movie", 2.0),
+        ("kapok_published_rows_dead type=Movie", 0.0),
         ("kapok_merges_total", 1.0),
-        ("kapok_version_published", 2.0),
+        ("kapok_version_published", 3.0),
         ("kapok_cycle_step_duration_seconds step=compare", 3.0),
     ];
     for (name, value) in expected {

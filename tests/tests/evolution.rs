@@ -89,7 +89,10 @@ async fn a_changed_kind_is_refused_by_field_with_the_way_out() {
     let error = upsert(&producer, &declaration(r#"{"id":1,"size":"large"}"#, None), &[]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Incompatible);
     let text = error.to_string();
-    assert!(["Thing.size", "old=Int64 new=Text", "publish the record type anew"].iter().all(|word| text.contains(word)), "{text}");
+    assert!(
+        ["Thing.size", "old=Int64 new=Text", "publish the record type anew"].iter().all(|word| text.contains(word)),
+        "{text}"
+    );
     assert_eq!(producer.store().versions().await.unwrap(), [1]);
 }
 

@@ -3,6 +3,8 @@
 //! Driven by the schema's [`Plan`], so that what stands in a column depends on values alone: active union members only,
 //! bits that fields own, no trailing zeros.
 
+use std::collections::HashMap;
+
 use super::column::{Column, LIST_MAX, NULL, ObjectId, list_shape, struct_shape};
 use super::plan::{Plan, PointerPlan, Scope, Target};
 use crate::error::{Error, Fault, Result};
@@ -11,12 +13,27 @@ use crate::words::{ElementSize, ListRef, Malformed, StructRef, WORD, Words};
 /// Deepest nesting of a record's objects.
 pub(super) const DEPTH_MAX: u32 = 64;
 
+/// What was copied from one segment, so that an object that many pointers share is copied once.
+///
+/// Without it the time would grow with the paths to an object, of which a few hostile bytes can make more than anybody can
+/// walk.
+#[derive(Debug, Default)]
+pub(super) struct Copied {
+    /// By what it was taken for, where it lies, and its size as the pointer gives it.
+    objects: HashMap<(usize, u32, u32), ObjectId>,
+}
+
+/// Texts and data up to this many bytes are copied again rather than looked up.
+const SMALL_BYTES: u64 = 64;
+
 /// Copies objects out of a message into a column.
 pub(super) struct Copier<'c> {
     pub plan: &'c Plan,
     pub column: &'c mut Column,
     /// Where images are put together; what stands in it belongs to a caller.
     pub scratch: &'c mut Vec<u8>,
+    /// For messages whose pointers share objects; builders make none.
+    pub copied: Option<&'c mut Copied>,
 }
 
 /// Why a record cannot be copied.
@@ -71,7 +88,10 @@ impl Copier<'_> {
     ) -> std::result::Result<ObjectId, Refusal> {
         let id = self.copy(&field.target, words, at, depth)?;
         if let (Some(default), true) = (&field.default, id != NULL) {
-            let default = self.copy(&field.target, Words::new(default), 0, depth)?;
+            // Places in the default's own message are others.
+            let Self { plan, column, scratch, .. } = self;
+            let mut copier = Copier { plan, column, scratch, copied: None };
+            let default = copier.copy(&field.target, Words::new(default), 0, depth)?;
             if self.column.same(id, default) {
                 return Ok(NULL);
             }
@@ -80,6 +100,38 @@ impl Copier<'_> {
     }
 
     fn copy(
+        &mut self,
+        target: &Target,
+        words: Words<'_>,
+        at: u32,
+        depth: u32,
+    ) -> std::result::Result<ObjectId, Refusal> {
+        if self.copied.is_none() {
+            return self.copy_anew(target, words, at, depth);
+        }
+        let pointer = words.word(at)?;
+        let is_small = matches!(target, Target::Text | Target::Data) && pointer >> 35 <= SMALL_BYTES;
+        if pointer == 0 || is_small {
+            return self.copy_anew(target, words, at, depth);
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the lower half of a pointer is its offset, the upper its size"
+        )]
+        let (offset, size) = (pointer as u32 >> 2, (pointer >> 32) as u32);
+        // Equal for equal places, also where an offset is wrong and wraps.
+        let place = (std::ptr::from_ref(target).addr(), at.wrapping_add(offset) & 0x3fff_ffff, size);
+        if let Some(id) = self.copied.as_ref().and_then(|copied| copied.objects.get(&place)) {
+            return Ok(*id);
+        }
+        let id = self.copy_anew(target, words, at, depth)?;
+        if let Some(copied) = &mut self.copied {
+            copied.objects.insert(place, id);
+        }
+        Ok(id)
+    }
+
+    fn copy_anew(
         &mut self,
         target: &Target,
         words: Words<'_>,

@@ -5,6 +5,7 @@
 
 use roaring::RoaringBitmap;
 
+use super::copy::Copied;
 use super::parallel::in_parallel;
 use super::seal::{SealSettings, SealedSegment};
 use super::stage::{Encoding, Stage};
@@ -59,10 +60,12 @@ impl Encoding {
 
     fn stage_rows(&self, input: &MergeInput<'_>, rows: std::ops::Range<u32>) -> Result<Stage> {
         let mut stage = Stage::new(self);
+        let mut copied = Vec::new();
+        copied.resize_with(self.plan.columns.len(), Copied::default);
         stage.set_source(&std::sync::Arc::from(format!("row of {}:", input.segment.name())), u64::from(rows.start));
         for row in rows.filter(|row| input.dropped.is_none_or(|dropped| !dropped.contains(*row))) {
             if let Some(record) = input.segment.row(row) {
-                stage.add_struct(record)?;
+                stage.add_shared(record, &mut copied)?;
             }
         }
         Ok(stage)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Extent;
 use super::column::{Column, LIST_MAX, NULL, ObjectId};
-use super::copy::{Copier, copy_bits, unknown_member, unreadable};
+use super::copy::{Copied, Copier, copy_bits, unknown_member, unreadable};
 use super::matrix::Matrix;
 use super::parallel::in_parallel;
 use super::plan::{ColumnPlan, Plan, Scope, Target};
@@ -188,10 +188,19 @@ impl Stage {
     /// `Invalid` for what cannot be a record: no key, text that is not UTF-8, a vector of another dimension, beyond a
     /// limit of the encoding. The stage is as it was before.
     pub fn add_struct(&mut self, record: StructRef<'_>) -> Result<()> {
+        self.add_from(record, &mut [])
+    }
+
+    /// Adds a record of a segment whose pointers share objects. `copied`: of that segment alone, one for each column.
+    pub(super) fn add_shared(&mut self, record: StructRef<'_>, copied: &mut [Copied]) -> Result<()> {
+        self.add_from(record, copied)
+    }
+
+    fn add_from(&mut self, record: StructRef<'_>, copied: &mut [Copied]) -> Result<()> {
         let result = self.begin_row().and_then(|()| {
             let plan = Arc::clone(&self.encoding.plan);
             let at = self.data.len() - plan.record.data_words as usize * WORD;
-            self.copy_record_scope(&plan, &plan.record.scope, record, at)?;
+            self.copy_record_scope(&plan, &plan.record.scope, record, at, copied)?;
             self.push_key(record)
         });
         self.end_row(result)
@@ -257,7 +266,14 @@ impl Stage {
         Ok(())
     }
 
-    fn copy_record_scope(&mut self, plan: &Plan, scope: &Scope, from: StructRef<'_>, at: usize) -> Result<()> {
+    fn copy_record_scope(
+        &mut self,
+        plan: &Plan,
+        scope: &Scope,
+        from: StructRef<'_>,
+        at: usize,
+        copied: &mut [Copied],
+    ) -> Result<()> {
         copy_bits(scope, from, &mut self.data[at..]);
         for pointer in &scope.pointers {
             let Some(word) = from.pointer_at(u32::from(pointer.slot)) else { continue };
@@ -265,7 +281,8 @@ impl Stage {
             let name = || format!("{}.{}", self.encoding.record_type, plan.columns[pointer.column as usize].name);
             let root = match &mut column.body {
                 ColumnBody::Objects(objects) => {
-                    let mut copier = Copier { plan, column: objects, scratch: &mut self.scratch };
+                    let copied = copied.get_mut(pointer.column as usize);
+                    let mut copier = Copier { plan, column: objects, scratch: &mut self.scratch, copied };
                     copier.copy_field(pointer, from.words(), word, 1).map_err(|e| e.into_error(&name()))?
                 }
                 ColumnBody::Vectors(matrix) => {
@@ -286,7 +303,7 @@ impl Stage {
         for union in &scope.unions {
             let value = u16::from_le_bytes(from.scalar(union.discriminant_at));
             let member = union.members.get(value as usize).ok_or_else(|| unknown_member(&plan.record.name, value))?;
-            self.copy_record_scope(plan, member, from, at)?;
+            self.copy_record_scope(plan, member, from, at, copied)?;
         }
         Ok(())
     }

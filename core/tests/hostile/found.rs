@@ -8,7 +8,7 @@ use kapok_core::blobs::{Blob, Blobs};
 use kapok_core::manifest::SegmentEntry;
 use kapok_core::record::Budget;
 use kapok_core::schema::{FieldKind, FieldType, Schema, StructType, Type};
-use kapok_core::segment::{Encoding, Segment, Sharing, Stage};
+use kapok_core::segment::{Encoding, MergeInput, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::view::{Ordinal, View};
 use kapok_core::{Fault, Result};
 use kapok_schemas::kinds_capnp::kinds;
@@ -54,6 +54,11 @@ impl Subject {
     fn verify(&self) -> Result<()> {
         let segment = Segment::open("segment", Bytes::from(self.bytes.clone()), self.entry.rows)?;
         self.encoding.verify(&segment, &self.entry)
+    }
+
+    fn merge(&self) -> Result<SealedSegment> {
+        let segment = Segment::open("segment", Bytes::from(self.bytes.clone()), self.entry.rows)?;
+        self.encoding.merge(&[MergeInput { segment: &segment, dropped: None }])
     }
 
     fn view(&self) -> View {
@@ -118,6 +123,8 @@ fn a_tree_that_shares_all_its_branches_is_verified_in_linear_time() {
     let faults = quickly("walks", || walk(&view));
     assert_eq!(faults.len(), 2);
     quickly("all doors", || read(&view));
+    let merged = quickly("merge", || subject.merge()).unwrap();
+    assert!(merged.bytes.len() <= subject.bytes.len() + 64, "what is shared stays shared");
 }
 
 #[test]
@@ -133,6 +140,8 @@ fn a_cycle_is_refused_by_verify_and_ended_by_depth_elsewhere() {
     let view = subject.view();
     assert_eq!(quickly("walks", || walk(&view)).len(), 2);
     quickly("all doors", || read(&view));
+    let error = quickly("merge", || subject.merge()).unwrap_err().to_string();
+    assert!(error.contains("nested deeper than 64"), "{error}");
 }
 
 #[test]
