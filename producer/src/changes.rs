@@ -11,10 +11,11 @@ use bytes::Bytes;
 use capnp::message::{self, ScratchSpaceHeapAllocator};
 use capnp::traits::{Owned, SetterInput};
 use kapok_core::key::Key;
+use kapok_core::manifest::RecordType;
 use kapok_core::message::MessageWriter;
 use kapok_core::record::Record;
 use kapok_core::schema::{RecordStruct, Schema};
-use kapok_core::segment::{Segment, Stage};
+use kapok_core::segment::{Segment, Sharing, Stage};
 use kapok_core::value::Value;
 use kapok_core::words::StructRef;
 use kapok_index::View;
@@ -127,7 +128,7 @@ impl IncrementalCycle {
             let manifest = self.prior.manifest();
             let entry = manifest.expect_record_type(record_type)?;
             let declaration = Declaration::new(Schema::clone(&manifest.schema), entry.type_id)?;
-            self.changed(&declaration.key(entry.key.iter().cloned()))?
+            self.changed(&declaration.key(entry.key.iter().cloned()).sharing(sharing_of(entry)))?
         };
         let message = MessageWriter::new(Arc::clone(ty.schema.encoding.schema()), ty.schema.encoding.type_id())?;
         Ok(ValueChanges { prior: &self.prior, ty, message })
@@ -146,10 +147,9 @@ impl IncrementalCycle {
     /// A generated type's declaration, with the dataset's key where the struct is not annotated with one.
     fn declaration_of<T: RecordStruct>(&self, name: &str) -> Result<Declaration> {
         let declaration = Declaration::of::<T>()?;
-        match self.prior.manifest().record_type(name) {
-            Some(known) if declaration.key_fields()?.is_empty() => Ok(declaration.key(known.key.iter().cloned())),
-            _ => Ok(declaration),
-        }
+        let Some(known) = self.prior.manifest().record_type(name) else { return Ok(declaration) };
+        let declaration = declaration.sharing(sharing_of(known));
+        Ok(if declaration.key_fields()?.is_empty() { declaration.key(known.key.iter().cloned()) } else { declaration })
     }
 
     fn changed(&self, declaration: &Declaration) -> Result<Arc<ChangedType>> {
@@ -178,6 +178,11 @@ impl IncrementalCycle {
         }
         Ok(Changed { types, tags: self.tags.into_inner().unwrap_or_else(PoisonError::into_inner) })
     }
+}
+
+/// As the newest segment was written.
+fn sharing_of(known: &RecordType) -> Sharing {
+    known.segments.last().map_or_else(Sharing::default, |segment| segment.sharing)
 }
 
 impl ChangedType {

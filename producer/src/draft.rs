@@ -166,18 +166,15 @@ impl Draft {
         ty.segments.push(segment);
     }
 
-    /// Puts a merged segment where the first of its ingredients stood.
-    pub(crate) fn replace_segments(&mut self, record_type: &str, places: &[usize], merged: SegmentEntry) {
+    /// Puts merged segments each where the first of its ingredients stood.
+    pub(crate) fn replace_segments(&mut self, record_type: &str, merged: &[(Vec<usize>, SegmentEntry)]) {
         let Some(ty) = self.record_types.get_mut(record_type) else { return };
-        let Some(first) = places.first() else { return };
-        let mut merged = Some(merged);
         let segments = std::mem::take(&mut ty.segments);
         for (at, segment) in segments.into_iter().enumerate() {
-            if at == *first {
-                ty.segments.extend(merged.take());
-            }
-            if !places.contains(&at) {
-                ty.segments.push(segment);
+            match merged.iter().position(|(places, _)| places.contains(&at)) {
+                None => ty.segments.push(segment),
+                Some(set) if merged[set].0.first() == Some(&at) => ty.segments.push(merged[set].1.clone()),
+                Some(_) => {}
             }
         }
     }

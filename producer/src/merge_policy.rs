@@ -111,6 +111,39 @@ pub fn plan(segments: &[SegmentStat], settings: &MergeSettings) -> Option<Vec<us
     Some(chosen)
 }
 
+/// All that is to be merged by now, as one step: sets of segments by their place in `segments`, each to become one. What
+/// [`plan`] says when it is asked again and again, with each result taken at the size that is to be expected.
+pub fn plan_all(segments: &[SegmentStat], settings: &MergeSettings) -> Vec<Vec<usize>> {
+    let mut sets: Vec<Vec<usize>> = (0..segments.len()).map(|place| vec![place]).collect();
+    let mut stats = segments.to_vec();
+    let mut is_merged = vec![false; segments.len()];
+    // Each round leaves fewer sets, or one less with dead rows.
+    while let Some(chosen) = plan(&stats, settings) {
+        let Some((first, others)) = chosen.split_first() else { break };
+        let live = |stat: &SegmentStat| stat.rows.saturating_sub(stat.dead);
+        stats[*first] = SegmentStat {
+            bytes: chosen.iter().map(|at| stats[*at].live_bytes()).sum(),
+            rows: chosen.iter().fold(0, |rows: u32, at| rows.saturating_add(live(&stats[*at]))),
+            dead: 0,
+        };
+        is_merged[*first] = true;
+        // From the back, so that places before stay what they are.
+        for at in others.iter().rev() {
+            let set = sets.remove(*at);
+            sets[*first].extend(set);
+            stats.remove(*at);
+            is_merged.remove(*at);
+        }
+    }
+    let merged = sets.into_iter().zip(is_merged).filter(|(_, is_merged)| *is_merged);
+    merged
+        .map(|(mut set, _)| {
+            set.sort_unstable();
+            set
+        })
+        .collect()
+}
+
 /// Where too many bytes are dead: the segment that has the greatest share of them, and those that are small beside it.
 fn shed_dead_rows(segments: &[SegmentStat], by_size: &[usize], settings: &MergeSettings) -> Option<Vec<usize>> {
     let bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
@@ -223,6 +256,30 @@ mod tests {
         full[1].dead = 65;
         full[0].dead = 10;
         assert_eq!(plan_by_default(&full), Some(vec![1]));
+    }
+
+    #[test]
+    fn all_at_once_is_what_one_after_another_comes_to() {
+        let settings = MergeSettings { small_bytes: 0, segments_max: 3, ..MergeSettings::default() };
+        let segments = [
+            segment(100, 60),
+            segment(90, 55),
+            segment(10, 50),
+            segment(1, 0),
+            segment(1, 0),
+            segment(1, 0),
+            segment(1, 0),
+        ];
+        let sets = plan_all(&segments, &settings);
+        assert!(sets.len() > 1 || sets[0].len() > 3, "{sets:?}");
+        let mut after: Vec<SegmentStat> = Vec::new();
+        for set in &sets {
+            let bytes = set.iter().map(|at| segments[*at].live_bytes()).sum();
+            after.push(SegmentStat { bytes, rows: 100, dead: 0 });
+        }
+        after.extend((0..segments.len()).filter(|at| !sets.concat().contains(at)).map(|at| segments[at]));
+        assert_eq!(plan(&after, &settings), None, "{sets:?}");
+        assert_eq!(plan_all(&segments[3..5], &settings), Vec::<Vec<usize>>::new());
     }
 
     #[test]

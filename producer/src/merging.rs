@@ -18,6 +18,9 @@ use crate::metrics;
 use crate::producer::{Base, Producer};
 use crate::report::MergeReport;
 
+/// Merges after one cycle; what is left is done after the next.
+const ROUNDS_MAX: usize = 3;
+
 impl Producer {
     /// Merges segments of the newest version where it is time to, as [`crate::Settings::merge`] says, and announces the
     /// result. `None` where there is nothing to do, where another producer was faster, and while consumers are kept on an
@@ -44,14 +47,16 @@ impl Producer {
         for entry in &base.view.manifest().record_types {
             let table = base.view.table(&entry.name)?;
             let stats: Vec<SegmentStat> = entry.segments.iter().map(SegmentStat::of).collect();
-            // One merge per type and version: its result is planned with at the next.
-            let Some(places) = merge_policy::plan(&stats, &self.settings.merge) else { continue };
-            let (merged, written) = self.merge_segments(&base, &entry.name, table, &places).await?;
-            report.inputs += places.len();
-            report.outputs += 1;
-            report.segment_bytes += merged.bytes;
-            report.bytes_written += written;
-            draft.replace_segments(&entry.name, &places, merged);
+            let mut merged = Vec::new();
+            for places in merge_policy::plan_all(&stats, &self.settings.merge) {
+                let (segment, written) = self.merge_segments(&base, &entry.name, table, &places).await?;
+                report.inputs += places.len();
+                report.outputs += 1;
+                report.segment_bytes += segment.bytes;
+                report.bytes_written += written;
+                merged.push((places, segment));
+            }
+            draft.replace_segments(&entry.name, &merged);
         }
         if report.outputs == 0 {
             return Ok(None);
@@ -72,16 +77,23 @@ impl Producer {
         Ok(Some(report))
     }
 
-    /// Merges until there is nothing left to do.
-    pub(crate) async fn merge_all(&self) -> Result<Option<MergeReport>> {
+    /// Merges until there is nothing left to do, and why it did not get there.
+    pub(crate) async fn merge_all(&self) -> (Option<MergeReport>, Option<Error>) {
         let mut all: Option<MergeReport> = None;
-        while let Some(next) = self.merge().await? {
-            all = Some(match all {
-                Some(before) => before.and(&next),
-                None => next,
-            });
+        // Once as a rule: a segment may come out larger than was to be expected.
+        for _ in 0..ROUNDS_MAX {
+            match self.merge().await {
+                Ok(None) => break,
+                Ok(Some(next)) => {
+                    all = Some(match all {
+                        Some(before) => before.and(&next),
+                        None => next,
+                    });
+                }
+                Err(error) => return (all, Some(error)),
+            }
         }
-        Ok(all)
+        (all, None)
     }
 
     async fn merge_segments(

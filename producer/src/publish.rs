@@ -84,13 +84,12 @@ impl Producer {
         metrics::published(report.bytes_written, &manifest);
         if self.settings.merging == Merging::AfterCycles {
             // The version is out: what fails from here on does not take that back.
-            match self.merge_all().await {
-                Ok(merged) => report.merged = merged,
-                Err(error) => {
-                    tracing::warn!(%error, "not all was merged");
-                    report.merge_error = Some(error.to_string());
-                }
-            }
+            let (merged, error) = self.merge_all().await;
+            report.merged = merged;
+            report.merge_error = error.map(|error| {
+                tracing::warn!(%error, "not all was merged");
+                error.to_string()
+            });
         }
         Ok(report)
     }
@@ -141,11 +140,14 @@ impl Producer {
         let index = Bytes::from(unique::build(encoding.key(), &segment)?);
         let index_id = BlobId::of(&index);
         let index_bytes = index.len() as u64;
+        let index_put = self.store.put(BlobKind::Index, index_id, index).await;
+        // Also where the index failed: nothing writes on once this has returned.
+        let put = put.await.map_err(|source| Error::Task { source })?;
         let mut written = 0;
-        if self.store.put(BlobKind::Index, index_id, index).await? == PutOutcome::Written {
+        if index_put? == PutOutcome::Written {
             written += index_bytes;
         }
-        if put.await.map_err(|source| Error::Task { source })?? == PutOutcome::Written {
+        if put? == PutOutcome::Written {
             written += bytes.len() as u64;
         }
         let artifact = Artifact {

@@ -140,7 +140,7 @@ fn dangling(view: &View, path: &str, target: &str) -> kapok_core::Result<Vec<Str
     let lookup = match view.lookup(target) {
         Ok(lookup) => Some(lookup),
         Err(_) if table.is_empty() => return Ok(Vec::new()),
-        Err(error) => return Err(error),
+        Err(error) => return Ok(vec![error.to_string()]),
     };
     let (mut count, mut named) = (0_u64, Vec::new());
     for ordinal in table.ordinals() {

@@ -1,1 +1,4 @@
 //! What do the tests of this folder share? Datasets, models of them, and stores that fail on purpose.
+
+pub mod faults;
+pub mod model;

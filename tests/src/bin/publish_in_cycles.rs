@@ -1,0 +1,68 @@
+//! Publishes cycle after cycle to a folder, and says on its output which are done: something to be killed, or starved.
+//!
+//! `publish_in_cycles FOLDER history SEED CYCLES` goes on with a history of films where it stands, by full and incremental
+//! cycles, merges and now and then a gc. `publish_in_cycles FOLDER many COUNT` runs one cycle of that many films.
+
+use std::env;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use kapok_blobstore::{GcSettings, Store};
+use kapok_producer::{MergeSettings, Producer, Settings};
+use kapok_tests::faults::films::{Films, publish, publish_some};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Outcome {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [folder, "history", seed, cycles] => history(folder, seed.parse()?, cycles.parse()?).await,
+        [folder, "many", count] => many(folder, count.parse()?).await,
+        _ => Err("usage: publish_in_cycles FOLDER history SEED CYCLES | FOLDER many COUNT".into()),
+    }
+}
+
+async fn open(folder: &str) -> Result<Producer, kapok_producer::Error> {
+    let mut settings = Settings::default();
+    settings.merge = MergeSettings { segments_max: 3, live_min: 0.7, small_bytes: 0, segment_bytes_max: 1 << 20 };
+    let producer = Producer::with_store(Store::open_for_writing(folder).await?, settings);
+    producer.announce_left_over().await?;
+    Ok(producer)
+}
+
+async fn history(folder: &str, seed: u64, cycles: u64) -> Outcome {
+    let producer = open(folder).await?;
+    let head = producer.head().await?;
+    let done = head.as_ref().and_then(|head| head.tags.get("step")).map_or(Ok(0), |step| step.parse())?;
+    for step in done + 1..=done + cycles {
+        let (before, after) = (Films::at(seed, step - 1), Films::at(seed, step));
+        if step == 1 || step.is_multiple_of(3) {
+            publish(&producer, &after, step).await?;
+        } else {
+            publish_some(&producer, &after, &Films::differing(&[&before, &after]), step).await?;
+        }
+        println!("{step}");
+        if step.is_multiple_of(5) {
+            let settings = GcSettings { keep: 2, grace: Some(Duration::ZERO), dry_run: false };
+            producer.store().gc(&settings).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn many(folder: &str, count: u32) -> Outcome {
+    let report = publish(&open(folder).await?, &Films::many(count), 1).await?;
+    println!("{}", report.outcome.version());
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Where do the stores of these tests live?
+
+use std::sync::Arc;
+
+use kapok_blobstore::{Settings, Store};
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use tempfile::TempDir;
+
+use crate::faults::Faults;
+
+/// A backend, to be reached with faults and without.
+#[derive(Debug)]
+pub struct Place {
+    backend: Arc<dyn ObjectStore>,
+    folder: Option<TempDir>,
+}
+
+impl Place {
+    /// In the memory of the process.
+    pub fn memory() -> Self {
+        Self { backend: Arc::new(InMemory::new()), folder: None }
+    }
+
+    /// In a folder that goes away with this.
+    ///
+    /// # Panics
+    /// Where there can be none.
+    pub fn folder() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let backend = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a folder"));
+        Self { backend, folder: Some(folder) }
+    }
+
+    /// A way to it of which requests can be spoilt.
+    pub fn faults(&self) -> Faults {
+        Faults::over(Arc::clone(&self.backend), self.folder.as_ref().map(|folder| folder.path().to_owned()))
+    }
+
+    /// The store, without faults; one of a folder sees all files of it.
+    ///
+    /// # Errors
+    /// Those of opening it for writing.
+    pub async fn store(&self) -> kapok_blobstore::Result<Store> {
+        match &self.folder {
+            Some(folder) => Store::open_for_writing(&folder.path().to_string_lossy()).await,
+            None => self.store_over(Arc::clone(&self.backend), Settings::default()).await,
+        }
+    }
+
+    /// The store, with faults.
+    ///
+    /// # Errors
+    /// Those of opening it for writing.
+    pub async fn faulty(&self, faults: &Faults, settings: Settings) -> kapok_blobstore::Result<Store> {
+        self.store_over(Arc::new(faults.clone()), settings).await
+    }
+
+    async fn store_over(&self, backend: Arc<dyn ObjectStore>, settings: Settings) -> kapok_blobstore::Result<Store> {
+        Store::with_object_store_for_writing(backend, "".into(), "test://films", settings).await
+    }
+}
