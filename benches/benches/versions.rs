@@ -238,11 +238,14 @@ fn restores(runtime: &Runtime, url: &Path) {
     print("restore: a new producer opens the store and maps the newest version", &mut durations);
 }
 
-/// Random reads, each through the view of its moment, while a consumer refreshes: the reader's own, or another.
+/// Random reads, each through the view of its moment, while a consumer refreshes: the reader's own, or another. The
+/// producer merges as it would by itself, so some of the swaps are across merges.
 fn reads_during_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, films: &mut Films) {
     let url = url.to_str().unwrap();
-    for swapped in [false, true, false, true] {
-        let reading = runtime.block_on(Consumer::open(url)).unwrap();
+    for (swapped, prefault) in [(false, true), (true, true), (false, false), (true, false)].repeat(2) {
+        let mut settings = ConsumerSettings::default();
+        settings.prefault = prefault;
+        let reading = runtime.block_on(Consumer::open_with(url, settings)).unwrap();
         let other = runtime.block_on(Consumer::open(url)).unwrap();
         let ids: Vec<u32> = films.newest.keys().copied().collect();
         let order = shuffled(u32::try_from(ids.len()).unwrap(), SEED);
@@ -268,20 +271,23 @@ fn reads_during_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, fi
                 let churn = films.churn();
                 incremental_cycle(runtime, producer, &churn);
                 refresh(runtime, if swapped { &reading } else { &other });
+                while runtime.block_on(producer.merge()).unwrap().is_some() {
+                    refresh(runtime, if swapped { &reading } else { &other });
+                }
             }
             is_over.store(true, Ordering::Relaxed);
             reader.join().unwrap()
         });
         println!(
-            "{} reads beside {REFRESHES} cycles, {}: median {} ns, p99 {} ns, p99.9 {} ns, longest {:.2} ms",
+            "{} reads beside {REFRESHES} cycles, {}, {}: median {} ns, p99 {} ns, p99.9 {} ns, longest {:.2} ms",
             latencies.reads,
-            if swapped { "view swapped each time " } else { "same load, not swapped" },
+            if swapped { "view swapped each time" } else { "same load, not swapped" },
+            if prefault { "prefault" } else { "no prefault" },
             latencies.quantile(0.5),
             latencies.quantile(0.99),
             latencies.quantile(0.999),
             latencies.longest as f64 / 1e6
         );
-        while runtime.block_on(producer.merge()).unwrap().is_some() {}
     }
 }
 
