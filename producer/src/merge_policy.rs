@@ -2,7 +2,7 @@
 //!
 //! Every cycle adds a fresh segment and leaves dead rows in older ones, so reads get slower and files hold bytes that
 //! nobody reads. A merge writes the live rows of some segments as one segment, which costs bytes written now and
-//! downloaded later. [`plan`] is a pure decision; it is asked again after each merge until it has nothing left to say,
+//! downloaded later. [`plan`] is a pure decision; it is asked until it has nothing left to say ([`plan_all`]),
 //! and then holds:
 //!
 //! * live bytes are at least `live_min` of all bytes, or the dead ones are no more than `small_bytes`;
