@@ -77,6 +77,10 @@ struct Ingredient @0xa55db15886d6e44b {
   # Id of an input segment.
   dropped @1 :Data;
   # Serialized roaring bitmap of the rows left behind; empty for none.
+  bytes @2 :UInt64;
+  # Length of the input segment.
+  rows @3 :UInt32;
+  # Rows in it, those left behind included.
 }
 
 struct Extent @0xa9584a7195f05500 {

@@ -43,9 +43,7 @@ impl Held {
         let mut fetched = Fetched::default();
         while let Some(arrived) = arriving.try_next().await? {
             for (id, blob) in arrived {
-                fetched.blobs += 1;
-                fetched.bytes += blob.bytes.len() as u64;
-                measure::fetched(blob.bytes.len() as u64);
+                fetched.count(&blob);
                 self.fetched.insert(id, blob);
             }
         }
@@ -79,4 +77,14 @@ impl Held {
 pub(crate) struct Fetched {
     pub(crate) blobs: usize,
     pub(crate) bytes: u64,
+}
+
+impl Fetched {
+    /// One more.
+    pub(crate) fn count(&mut self, blob: &Blob) {
+        let bytes = blob.bytes.len() as u64;
+        self.blobs += 1;
+        self.bytes += bytes;
+        measure::fetched(bytes);
+    }
 }

@@ -1,13 +1,15 @@
 //! How does a consumer come by a merged segment without downloading it?
 //!
 //! By making it: a segment's bytes are a function of its records, so whoever has the segments that it was merged from can
-//! merge them again, and sees from the hash whether the result is the same (I8). What cannot be made is downloaded.
+//! merge them again, and sees from the hash whether the result is the same (I8). Ingredients that are not at hand are fetched
+//! where they are small beside the result: a version is often merged right after it was announced, and whoever comes a
+//! moment later never held its fresh segment. What cannot be made is downloaded.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kapok_core::blobs::{Blob, Blobs};
-use kapok_core::manifest::{Id, Manifest, RecordType, SegmentEntry, decode_rows};
+use kapok_core::blobs::{Blob, BlobRef, BlobRole, Blobs};
+use kapok_core::manifest::{Id, Ingredient, Manifest, RecordType, SegmentEntry, decode_rows};
 use kapok_core::segment::{Encoding, MergeInput, Segment, WRITER_REVISION};
 use kapok_core::{Error, Result};
 use kapok_index::unique;
@@ -32,8 +34,8 @@ struct Task {
 }
 
 /// Makes the merged segments of a version that are not at hand but whose ingredients are, on a thread of its own.
-pub(crate) async fn make(current: &Manifest, target: &Manifest, at_hand: &Blobs) -> Made {
-    let tasks = tasks(current, target, at_hand);
+pub(crate) async fn make(target: &Manifest, at_hand: &Blobs) -> Made {
+    let tasks = tasks(target, at_hand);
     if tasks.is_empty() {
         return Made::default();
     }
@@ -58,25 +60,46 @@ pub(crate) async fn make(current: &Manifest, target: &Manifest, at_hand: &Blobs)
     tokio::task::spawn_blocking(work).await.unwrap_or_default()
 }
 
-fn tasks(current: &Manifest, target: &Manifest, at_hand: &Blobs) -> Vec<Task> {
-    let known: Vec<&SegmentEntry> = current.record_types.iter().flat_map(|ty| &ty.segments).collect();
-    let input = |id: &Id| {
-        let entry = known.iter().find(|entry| entry.id == *id)?;
-        let Blob { name, bytes } = at_hand.get(id)?;
-        Segment::open(name, bytes.clone(), entry.rows).ok()
+/// A segment is made where what is to be fetched for it is at most this part of what is saved.
+const FETCHED_PART: u64 = 2;
+
+/// Ingredients that are not at hand and are worth fetching. One that is gone from the store by now is no matter.
+pub(crate) fn lacking(target: &Manifest, at_hand: &Blobs) -> Vec<BlobRef> {
+    let mut out = Vec::new();
+    for segment in due(target, at_hand) {
+        let lacking = || segment.recipe.iter().filter(|one| at_hand.get(&one.segment).is_none());
+        let bytes = lacking().fold(0_u64, |sum, one| sum.saturating_add(one.bytes));
+        if bytes <= segment.bytes / FETCHED_PART {
+            out.extend(lacking().map(|one| BlobRef {
+                role: BlobRole::Segment,
+                id: one.segment,
+                bytes: Some(one.bytes),
+            }));
+        }
+    }
+    out
+}
+
+/// Merged segments that are not at hand, written by rules that this program knows.
+fn due<'m>(target: &'m Manifest, at_hand: &'m Blobs) -> impl Iterator<Item = &'m SegmentEntry> {
+    target.record_types.iter().flat_map(|ty| &ty.segments).filter(|segment| {
+        let is_known = !segment.recipe.is_empty() && segment.writer_revision == WRITER_REVISION;
+        is_known && at_hand.get(&segment.id).is_none()
+    })
+}
+
+fn tasks(target: &Manifest, at_hand: &Blobs) -> Vec<Task> {
+    let input = |one: &Ingredient| {
+        let Blob { name, bytes } = at_hand.get(&one.segment)?;
+        Some((Segment::open(name, bytes.clone(), one.rows).ok()?, one.dropped.clone()))
     };
     let mut out = Vec::new();
-    for record_type in &target.record_types {
-        for segment in &record_type.segments {
-            let is_due = !segment.recipe.is_empty() && segment.writer_revision == WRITER_REVISION;
-            if !is_due || at_hand.get(&segment.id).is_some() {
-                continue;
-            }
-            let inputs = segment.recipe.iter().map(|one| Some((input(&one.segment)?, one.dropped.clone())));
-            if let Some(inputs) = inputs.collect::<Option<Vec<_>>>() {
-                let record_type = RecordType { segments: Vec::new(), ..record_type.clone() };
-                out.push(Task { record_type, segment: segment.clone(), inputs });
-            }
+    for segment in due(target, at_hand) {
+        let owner = target.record_types.iter().find(|ty| ty.segments.iter().any(|one| one.id == segment.id));
+        let inputs = segment.recipe.iter().map(input).collect::<Option<Vec<_>>>();
+        if let (Some(owner), Some(inputs)) = (owner, inputs) {
+            let record_type = RecordType { segments: Vec::new(), ..owner.clone() };
+            out.push(Task { record_type, segment: segment.clone(), inputs });
         }
     }
     out

@@ -13,7 +13,7 @@ use tracing::{Instrument, info, info_span, warn};
 
 use crate::consumer::{Consumer, Inner};
 use crate::error::{Error, Result};
-use crate::held::Held;
+use crate::held::{Fetched, Held};
 use crate::measure;
 use crate::plan::Plan;
 use crate::prepare::prepare;
@@ -162,8 +162,19 @@ impl Consumer {
         held.keep_for(&manifest);
         let at_hand = held.at_hand();
         let mut plan = Plan::new(current.manifest(), &manifest, &at_hand);
+        let mut ingredients = Fetched::default();
         if settings.merges.makes(store) {
-            let made = recipe::make(current.manifest(), &manifest, &at_hand).await;
+            let mut inputs = at_hand.clone();
+            for wanted in recipe::lacking(&manifest, &at_hand) {
+                // One that is gone, or cannot be had, is one thing less to make.
+                if let Ok(fetched) = store.fetch([wanted]).await {
+                    for (id, blob) in fetched {
+                        ingredients.count(&blob);
+                        inputs.insert(id, blob);
+                    }
+                }
+            }
+            let made = recipe::make(&manifest, &inputs).await;
             (done.made_bytes, done.not_made) = (made.bytes, made.failures);
             held.take(made.blobs);
             plan = Plan::new(current.manifest(), &manifest, &held.at_hand());
@@ -171,7 +182,8 @@ impl Consumer {
         let mut blobs = plan.kept(&at_hand);
         let fetched = held.fetch(store, plan.fetch).await;
         let fetched = fetched.map_err(failed)?;
-        (done.fetched_blobs, done.fetched_bytes) = (fetched.blobs, fetched.bytes);
+        done.fetched_blobs = fetched.blobs + ingredients.blobs;
+        done.fetched_bytes = fetched.bytes + ingredients.bytes;
         let fresh = held.fresh();
         for (id, blob) in &fresh {
             blobs.insert(*id, blob.clone());

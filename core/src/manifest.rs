@@ -124,6 +124,10 @@ pub struct Artifact {
 pub struct Ingredient {
     /// The input.
     pub segment: Id,
+    /// Its length.
+    pub bytes: u64,
+    /// Its rows, those left behind included.
+    pub rows: u32,
     /// Rows left behind: a serialized roaring bitmap, empty for none.
     pub dropped: Vec<u8>,
 }
@@ -332,6 +336,8 @@ impl SegmentEntry {
             let mut out = recipe.reborrow().get(index);
             out.set_segment(&ingredient.segment);
             out.set_dropped(&ingredient.dropped);
+            out.set_bytes(ingredient.bytes);
+            out.set_rows(ingredient.rows);
         }
     }
 }
@@ -441,6 +447,8 @@ impl Wire<'_> {
         for ingredient in self.read(segment.get_recipe())? {
             recipe.push(Ingredient {
                 segment: self.id(ingredient.get_segment())?,
+                bytes: ingredient.get_bytes(),
+                rows: ingredient.get_rows(),
                 dropped: self.read(ingredient.get_dropped())?.to_vec(),
             });
         }

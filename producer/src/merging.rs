@@ -111,8 +111,12 @@ impl Producer {
                 continue;
             };
             inputs.push(MergeInput { segment: source.segment(), dropped: source.dead() });
-            recipe
-                .push(Ingredient { segment: segment.id, dropped: source.dead().map(encode_rows).unwrap_or_default() });
+            recipe.push(Ingredient {
+                segment: segment.id,
+                bytes: segment.bytes,
+                rows: segment.rows,
+                dropped: source.dead().map(encode_rows).unwrap_or_default(),
+            });
             if segment.sharing == Sharing::StrictTree {
                 sharing = Sharing::StrictTree;
             }

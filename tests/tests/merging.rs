@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashSet};
 use kapok_blobstore::Store;
 use kapok_consumer::{Consumer, ConsumerSettings, Merges, View};
 use kapok_core::blobs::BlobRole;
-use kapok_core::manifest::Manifest;
-use kapok_producer::{MergeSettings, Producer, Settings};
+use kapok_core::manifest::{Manifest, decode_rows, encode_rows};
+use kapok_producer::{CycleReport, MergeSettings, Producer, Settings};
 use kapok_schemas::movies_capnp::movie;
 use kapok_tests::model::Random;
 
@@ -109,4 +109,71 @@ async fn cycles_of_small_changes_keep_the_bounds_and_cost_a_follower_the_changes
     assert!(fetched <= changed * 12 / 10, "fetched={fetched} changed={changed}");
     let straight = Consumer::open("memory://merging").await.unwrap();
     assert_eq!(years(&straight.view()), model);
+}
+
+async fn open_to_make(url: &str) -> Consumer {
+    let mut settings = ConsumerSettings::default();
+    settings.merges = Merges::Make;
+    Consumer::open_with(url, settings).await.unwrap()
+}
+
+/// A producer that keeps one segment, with a thousand films in the first.
+async fn producer(url: &str) -> Producer {
+    let mut settings = Settings::default();
+    settings.merge = MergeSettings { segments_max: 1, ..MergeSettings::default() };
+    let producer = Producer::with_store(Store::open_for_writing(url).await.unwrap(), settings);
+    change(&producer, 0..1000, 1).await;
+    producer
+}
+
+async fn change(producer: &Producer, ids: std::ops::Range<u32>, year: u16) -> CycleReport {
+    let cycle = producer.run_incremental_cycle(|cycle| {
+        let mut films = cycle.records::<movie::Owned>()?;
+        ids.into_iter().try_for_each(|id| films.upsert(|film| fill(id, year, film)))?;
+        Ok(())
+    });
+    cycle.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_follower_that_never_saw_the_fresh_segment_fetches_it_rather_than_the_merged_one() {
+    let url = "memory://merged-at-once";
+    let producer = producer(url).await;
+    change(&producer, 0..10, 2).await;
+    let consumer = open_to_make(url).await;
+    let (before, report) = (consumer.view().version(), change(&producer, 5..15, 3).await);
+    let merged = report.merged.unwrap();
+    let refreshed = consumer.refresh().await.unwrap();
+    assert_eq!((refreshed.from, refreshed.to, refreshed.not_made), (before, merged.version, 0));
+    assert!(refreshed.made_bytes >= merged.segment_bytes, "{refreshed:?}");
+    assert!(refreshed.fetched_bytes < 2 * report.types[0].segment_bytes, "{refreshed:?}");
+    let years = years(&consumer.view());
+    assert_eq!([years[&0], years[&5], years[&14], years[&15]], [2, 3, 3, 1]);
+}
+
+#[tokio::test]
+async fn a_segment_that_comes_out_otherwise_is_fetched_and_counted() {
+    let url = "memory://other-recipe";
+    let producer = producer(url).await;
+    change(&producer, 0..10, 2).await;
+    let consumer = open_to_make(url).await;
+    let merged = change(&producer, 5..15, 3).await.merged.unwrap();
+    // The same version again, but its recipe leaves one more row behind than the segment does.
+    let store = producer.store();
+    let mut lying = store.read_manifest(merged.version).await.unwrap();
+    (lying.version, lying.writer_token) = (merged.version + 1, [9; 16]);
+    let segments = lying.record_types.iter_mut().flat_map(|ty| &mut ty.segments);
+    let ingredient = segments.flat_map(|segment| &mut segment.recipe).max_by_key(|one| one.rows).unwrap();
+    let mut dropped = match ingredient.dropped.as_slice() {
+        [] => roaring::RoaringBitmap::new(),
+        rows => decode_rows("recipe", rows).unwrap(),
+    };
+    assert!(dropped.insert(999));
+    ingredient.dropped = encode_rows(&dropped);
+    assert_eq!(store.commit_manifest(&lying).await.unwrap(), kapok_blobstore::CommitOutcome::Committed);
+
+    let refreshed = consumer.refresh_to(lying.version).await.unwrap();
+    assert_eq!((refreshed.not_made, refreshed.made_bytes), (1, 0));
+    assert!(refreshed.fetched_bytes >= merged.segment_bytes, "{refreshed:?}");
+    assert_eq!(years(&consumer.view()).len(), 1000);
 }

@@ -127,7 +127,7 @@ async fn swap_under_readers(
 }
 
 fn reads_wanted() -> u64 {
-    std::env::var("KAPOK_TORN_READS").map_or(2_000_000, |reads| reads.parse().expect("a number of reads"))
+    std::env::var("KAPOK_TORN_READS").map_or(10_000_000, |reads| reads.parse().expect("a number of reads"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -31,7 +31,7 @@ fn source(blobs: &mut Blobs) -> Vec<Vec<u8>> {
         segment.dead = 2;
         segment.tombstones = Tombstones::Inline(rows(&[1, 5]));
         segment.artifacts = vec![Artifact { kind: "unique".into(), name: String::new(), id: [3; 32], bytes: 77 }];
-        segment.recipe = vec![Ingredient { segment: [4; 32], dropped: rows(&[9]) }];
+        segment.recipe = vec![Ingredient { segment: [4; 32], bytes: 80, rows: 10, dropped: rows(&[9]) }];
         let mut manifest = manifest(&encoding, vec![segment]);
         let id = sealed.id;
         manifest.record_types[0].changes = Some(Changes { added: vec![(id, rows(&[0, 2]))], removed: vec![] });
