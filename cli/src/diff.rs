@@ -142,7 +142,11 @@ impl Diff {
         let mut blobs = Blobs::new();
         let old = open(&store, before, self.record_type.as_deref(), &mut blobs).await?;
         let new = open(&store, after, self.record_type.as_deref(), &mut blobs).await?;
-        let changes = new.changes_since(&old, &trail)?;
+        // Where one is gone by now the versions are compared.
+        let between = store.fetch(new.lacking_for_changes(&old, &trail)?).await.unwrap_or_default();
+        let mut segments = Blobs::new();
+        between.into_iter().for_each(|(id, blob)| segments.insert(id, blob));
+        let changes = new.changes_since_with(&old, &trail, &segments)?;
         let types = changes.types.iter().map(|ty| self.describe(&old, &new, ty));
         let diff = VersionDiff { from: self.from, to: self.to, types: types.collect::<Result<_>>()? };
         if json {

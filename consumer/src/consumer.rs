@@ -180,9 +180,10 @@ impl Consumer {
     /// [`Error::Changes`] where a manifest or a segment is not as it must be.
     pub async fn changes_between(&self, old: &Arc<View>, new: &Arc<View>) -> Result<Changes> {
         let read = trail::read(&self.inner.store, old.manifest(), new.manifest()).await;
+        let between = trail::segments(&self.inner.store, old, new, &read).await;
         let (old, new) = (Arc::clone(old), Arc::clone(new));
         let version = new.version();
-        on_a_thread(version, move || trail::changes(&old, &new, &read)).await
+        on_a_thread(version, move || trail::changes(&old, &new, &read, &between)).await
     }
 
     pub(crate) fn inner(&self) -> &Inner {

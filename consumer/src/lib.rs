@@ -43,7 +43,7 @@
 //!   version that is only held, not current, are mapped anew where a refresh needs them again.
 //! * A download that was cut off goes on with the blobs that had not come, not in the middle of one.
 //! * What changed is found by comparison where more than 256 manifests lie between, where one of them is retired, and where
-//!   segments came and were merged away in between: see [`Evidence`].
+//!   large segments came and were merged away in between: see [`Evidence`].
 //! * A merged segment is made only of segments of the version that the consumer is on, else it is fetched: see [`Merges`].
 
 #![forbid(unsafe_code)]

@@ -50,8 +50,12 @@ impl Swap {
         if let Some(changes) = self.changes.get() {
             return Ok(changes);
         }
-        let read = trail::read(&self.store, self.old.manifest(), self.new.manifest());
-        let found = trail::changes(&self.old, &self.new, &self.runtime.block_on(read))?;
+        let (read, between) = self.runtime.block_on(async {
+            let read = trail::read(&self.store, self.old.manifest(), self.new.manifest()).await;
+            let between = trail::segments(&self.store, &self.old, &self.new, &read).await;
+            (read, between)
+        });
+        let found = trail::changes(&self.old, &self.new, &read, &between)?;
         Ok(self.changes.get_or_init(|| found))
     }
 }

@@ -1,9 +1,11 @@
 //! Which manifests tell what changed between two versions? Those of the versions in between.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use kapok_blobstore::{ErrorKind, Store};
-use kapok_core::manifest::Manifest;
+use kapok_core::blobs::Blobs;
+use kapok_core::manifest::{Id, Manifest};
 use kapok_index::{Changes, View};
 use tracing::warn;
 
@@ -11,6 +13,8 @@ use crate::error::{Error, Result};
 
 /// A way longer than this is not worth as many requests: the views are compared instead.
 const MANIFESTS_MAX: usize = 256;
+/// Segments are fetched where they are at most this part of the bytes that would be compared.
+const FETCHED_PART: u64 = 2;
 
 /// Reads the manifests on the way between two versions, one parent after another, as far as they are there.
 ///
@@ -50,8 +54,39 @@ pub(crate) async fn read(store: &Store, old: &Manifest, new: &Manifest) -> Vec<A
     trail
 }
 
+/// The segments between two views that spare a comparison of them, as far as they are there and are small beside what would
+/// be compared.
+pub(crate) async fn segments(store: &Store, old: &View, new: &View, trail: &[Arc<Manifest>]) -> Blobs {
+    let mut out = Blobs::new();
+    let lacking = new.lacking_for_changes(old, trail).unwrap_or_default();
+    let bytes: u64 = lacking.iter().filter_map(|blob| blob.bytes).sum();
+    if bytes > unshared_bytes(old.manifest(), new.manifest()) / FETCHED_PART {
+        return out;
+    }
+    for blob in lacking {
+        match store.fetch([blob]).await {
+            Ok(fetched) => fetched.into_iter().for_each(|(id, blob)| out.insert(id, blob)),
+            // Collected by now, perhaps. Without it the views are compared.
+            Err(_) => break,
+        }
+    }
+    out
+}
+
+fn unshared_bytes(old: &Manifest, new: &Manifest) -> u64 {
+    let segments = |manifest: &Manifest| -> HashMap<Id, u64> {
+        let segments = manifest.record_types.iter().flat_map(|ty| &ty.segments);
+        segments.map(|segment| (segment.id, segment.bytes)).collect()
+    };
+    let (old, new) = (segments(old), segments(new));
+    let only_in = |here: &HashMap<Id, u64>, there: &HashMap<Id, u64>| -> u64 {
+        here.iter().filter(|(id, _)| !there.contains_key(*id)).map(|(_, bytes)| bytes).sum()
+    };
+    only_in(&old, &new) + only_in(&new, &old)
+}
+
 /// The net changes from one view to another. It may wait for a disk.
-pub(crate) fn changes(old: &View, new: &View, trail: &[Arc<Manifest>]) -> Result<Changes> {
+pub(crate) fn changes(old: &View, new: &View, trail: &[Arc<Manifest>], between: &Blobs) -> Result<Changes> {
     let failed = |source| Error::Changes { from: old.version(), to: new.version(), source: Arc::new(source) };
-    new.changes_since(old, trail).map_err(failed)
+    new.changes_since_with(old, trail, between).map_err(failed)
 }

@@ -4,11 +4,14 @@
 //! to their common ancestor and down again, names every row whose key may be different; the two views tell what became of
 //! it. Where the way is not known, the rows of the segments that the two views do not share are those to ask about.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use kapok_core::manifest::Manifest;
+use kapok_core::blobs::{Blob, BlobRef, BlobRole, Blobs};
+use kapok_core::manifest::{Id, Manifest, SegmentEntry};
 use kapok_core::record::{Budget, Record};
 use kapok_core::schema::{FieldKind, OlderSchema, Schema, StructType};
+use kapok_core::segment::Segment;
 use kapok_core::view::{Ordinal, Table};
 use kapok_core::{Error, Result};
 
@@ -98,16 +101,64 @@ impl View {
     /// `Corrupt` where a manifest lists rows that its segment does not have, or a segment or index is not as it must be;
     /// [`Fault::Budget`](kapok_core::Fault::Budget) for a record too large to be compared.
     pub fn changes_since(&self, old: &Self, trail: &[Arc<Manifest>]) -> Result<Changes> {
+        self.changes_since_with(old, trail, &Blobs::new())
+    }
+
+    /// As [`changes_since`](Self::changes_since), where `between` holds segments of versions on the way: those that
+    /// [`lacking_for_changes`](Self::lacking_for_changes) names spare the comparison.
+    ///
+    /// # Errors
+    /// As [`changes_since`](Self::changes_since).
+    pub fn changes_since_with(&self, old: &Self, trail: &[Arc<Manifest>], between: &Blobs) -> Result<Changes> {
+        let mut segments = HashMap::new();
+        for entry in entries(trail) {
+            if let Some(Blob { name, bytes }) = between.get(&entry.id) {
+                segments.insert(entry.id, Segment::open(name, bytes.clone(), entry.rows)?);
+            }
+        }
         let way = Way::between(old.manifest(), self.manifest(), trail);
         let mut names: Vec<&str> = old.tables().iter().chain(self.tables()).map(Table::name).collect();
         names.sort_unstable();
         names.dedup();
-        let types = names.into_iter().map(|name| type_changes(old, self, way.as_ref(), name));
+        let types = names.into_iter().map(|name| type_changes(old, self, way.as_ref(), &segments, name));
         Ok(Changes { types: types.collect::<Result<_>>()? })
+    }
+
+    /// The segments that the manifests on the way list rows of and neither view has, each once: such as came after the
+    /// older version and were merged away before the newer one.
+    ///
+    /// # Errors
+    /// `NotFound` never for views of whole versions.
+    pub fn lacking_for_changes(&self, old: &Self, trail: &[Arc<Manifest>]) -> Result<Vec<BlobRef>> {
+        let Some(way) = Way::between(old.manifest(), self.manifest(), trail) else { return Ok(Vec::new()) };
+        let none = HashMap::new();
+        let mut out: Vec<BlobRef> = Vec::new();
+        for after in self.tables() {
+            let (Ok(before), Some(listed)) = (old.table(after.name()), way.row_sets(after.name())) else { continue };
+            let sources = Sources::new((old, before), (self, after), &none)?;
+            for (id, _) in listed.into_iter().filter(|(id, _)| !sources.has(id)) {
+                if let Some(entry) = entries(trail).find(|entry| entry.id == *id)
+                    && !out.iter().any(|blob| blob.id == *id)
+                {
+                    out.push(BlobRef { role: BlobRole::Segment, id: *id, bytes: Some(entry.bytes) });
+                }
+            }
+        }
+        Ok(out)
     }
 }
 
-fn type_changes(old: &View, new: &View, way: Option<&Way<'_>>, name: &str) -> Result<TypeChanges> {
+fn entries(trail: &[Arc<Manifest>]) -> impl Iterator<Item = &SegmentEntry> {
+    trail.iter().flat_map(|manifest| &manifest.record_types).flat_map(|ty| &ty.segments)
+}
+
+fn type_changes(
+    old: &View,
+    new: &View,
+    way: Option<&Way<'_>>,
+    between: &HashMap<Id, Segment>,
+    name: &str,
+) -> Result<TypeChanges> {
     let mut changes = TypeChanges::none(name, Evidence::Compared);
     let (before, after) = (lookup(old, name)?, lookup(new, name)?);
     let (Some(before), Some(after)) = (before, after) else {
@@ -120,7 +171,7 @@ fn type_changes(old: &View, new: &View, way: Option<&Way<'_>>, name: &str) -> Re
         changes.added = all(Some(after))?;
         return Ok(changes);
     }
-    let sources = Sources::new(old, new, before.table(), after.table())?;
+    let sources = Sources::new((old, before.table()), (new, after.table()), between)?;
     let listed = match way.and_then(|way| way.row_sets(name)) {
         Some(row_sets) => sources.listed(row_sets)?,
         None => None,

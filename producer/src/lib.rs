@@ -55,6 +55,7 @@
 
 #![forbid(unsafe_code)]
 
+mod change_writer;
 mod changes;
 mod cycle;
 mod declaration;
@@ -69,7 +70,8 @@ mod report;
 mod validate;
 mod writer;
 
-pub use changes::{IncrementalCycle, RecordChanges, ValueChanges};
+pub use change_writer::{RecordChanges, ValueChanges};
+pub use changes::IncrementalCycle;
 pub use cycle::Cycle;
 pub use declaration::{Declaration, Evolution};
 pub use error::{BoxError, Error, ErrorKind, Result};

@@ -138,13 +138,13 @@ fn dangling(view: &View, path: &str, target: &str) -> kapok_core::Result<Vec<Str
     let (record_type, field) = path.split_once('.').unwrap_or((path, ""));
     let Ok(table) = view.table(record_type) else { return Ok(Vec::new()) };
     let lookup = match view.lookup(target) {
-        Ok(lookup) => Some(lookup),
+        Ok(lookup) => lookup,
         Err(_) if table.is_empty() => return Ok(Vec::new()),
         Err(error) => return Ok(vec![error.to_string()]),
     };
     let (mut count, mut named) = (0_u64, Vec::new());
     for ordinal in table.ordinals() {
-        let (Some(record), Some(lookup)) = (table.record(ordinal)?, &lookup) else { continue };
+        let Some(record) = table.record(ordinal)? else { continue };
         let value = record.get(field)?;
         let found = match &value {
             ValueRef::Null => true,

@@ -141,12 +141,18 @@ async fn a_follower_that_never_saw_the_fresh_segment_fetches_it_rather_than_the_
     let producer = producer(url).await;
     change(&producer, 0..10, 2).await;
     let consumer = open_to_make(url).await;
-    let (before, report) = (consumer.view().version(), change(&producer, 5..15, 3).await);
+    let old = consumer.view_arc();
+    let (before, report) = (old.version(), change(&producer, 5..15, 3).await);
     let merged = report.merged.unwrap();
     let refreshed = consumer.refresh().await.unwrap();
     assert_eq!((refreshed.from, refreshed.to, refreshed.not_made), (before, merged.version, 0));
     assert!(refreshed.made_bytes >= merged.segment_bytes, "{refreshed:?}");
     assert!(refreshed.fetched_bytes < 2 * report.types[0].segment_bytes, "{refreshed:?}");
+    // What changed is told by the segment that came and went in between, not by comparing all.
+    let changes = consumer.changes_between(&old, &consumer.view_arc()).await.unwrap();
+    let films = changes.of("Movie").unwrap();
+    assert_eq!((films.added.len(), films.updated.len(), films.removed.len()), (0, 10, 0));
+    assert_eq!(films.evidence, kapok_index::Evidence::Trail);
     let years = years(&consumer.view());
     assert_eq!([years[&0], years[&5], years[&14], years[&15]], [2, 3, 3, 1]);
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use kapok_core::key::KeySpec;
 use kapok_core::manifest::{Id, Manifest};
+use kapok_core::segment::Segment;
 use kapok_core::view::{Ordinal, Table, TableSegment};
 use kapok_core::{Error, Result};
 use roaring::RoaringBitmap;
@@ -18,6 +19,8 @@ pub(super) type Keys = Vec<Vec<u8>>;
 pub(super) struct Sources<'v> {
     old: Side<'v>,
     new: Side<'v>,
+    /// Segments of versions in between.
+    between: &'v HashMap<Id, Segment>,
 }
 
 /// The segments in one view.
@@ -29,8 +32,17 @@ struct Side<'v> {
 }
 
 impl<'v> Sources<'v> {
-    pub(super) fn new(old: &'v View, new: &'v View, before: &'v Table, after: &'v Table) -> Result<Self> {
-        Ok(Self { old: Side::new(old.manifest(), before)?, new: Side::new(new.manifest(), after)? })
+    pub(super) fn new(
+        (old, before): (&'v View, &'v Table),
+        (new, after): (&'v View, &'v Table),
+        between: &'v HashMap<Id, Segment>,
+    ) -> Result<Self> {
+        Ok(Self { old: Side::new(old.manifest(), before)?, new: Side::new(new.manifest(), after)?, between })
+    }
+
+    /// Whether a segment's rows can be read.
+    pub(super) fn has(&self, id: &Id) -> bool {
+        self.find(id).is_some()
     }
 
     /// Whether two ordinals, of the old and the new view, are one row of one segment.
@@ -38,7 +50,7 @@ impl<'v> Sources<'v> {
         old.row == new.row && self.old.id(old).is_some_and(|id| self.new.id(new) == Some(id))
     }
 
-    /// The keys of the rows that manifests list; `None` where one of their segments is in neither view.
+    /// The keys of the rows that manifests list; `None` where one of their segments is not at hand.
     pub(super) fn listed(&self, row_sets: Vec<(&Id, &[u8])>) -> Result<Option<Keys>> {
         // A segment whose rows come up in many steps is read once.
         let mut rows: HashMap<&Id, RoaringBitmap> = HashMap::new();
@@ -61,11 +73,11 @@ impl<'v> Sources<'v> {
         for (here, there) in [(&self.old, &self.new), (&self.new, &self.old)] {
             for (id, source) in &here.by_id {
                 match there.by_id.get(id) {
-                    None => add_keys(here.key, source, source.live_rows(), &mut keys)?,
+                    None => add_keys(here.key, source.segment(), source.live_rows(), &mut keys)?,
                     Some(other) => {
                         let dead = other.dead().cloned().unwrap_or_default();
                         let only_here = dead - source.dead().unwrap_or(&RoaringBitmap::new());
-                        add_keys(here.key, source, only_here, &mut keys)?;
+                        add_keys(here.key, source.segment(), only_here, &mut keys)?;
                     }
                 }
             }
@@ -73,9 +85,11 @@ impl<'v> Sources<'v> {
         Ok(in_order(keys))
     }
 
-    fn find(&self, id: &Id) -> Option<(&'v KeySpec, &'v TableSegment)> {
+    fn find(&self, id: &Id) -> Option<(&'v KeySpec, &'v Segment)> {
         let sides = [&self.new, &self.old];
-        sides.into_iter().find_map(|side| Some((side.key, *side.by_id.get(id)?)))
+        let in_view = sides.into_iter().find_map(|side| Some((side.key, side.by_id.get(id)?.segment())));
+        // Key fields lie where they always did, whichever of the schemas says so.
+        in_view.or_else(|| Some((self.new.key, self.between.get(id)?)))
     }
 }
 
@@ -91,10 +105,10 @@ impl<'v> Side<'v> {
     }
 }
 
-fn add_keys(key: &KeySpec, source: &TableSegment, rows: impl IntoIterator<Item = u32>, keys: &mut Keys) -> Result<()> {
+fn add_keys(key: &KeySpec, segment: &Segment, rows: impl IntoIterator<Item = u32>, keys: &mut Keys) -> Result<()> {
     for row in rows {
         let mut encoded = Vec::new();
-        encode_row(key, source.segment(), row, &mut encoded)?;
+        encode_row(key, segment, row, &mut encoded)?;
         keys.push(encoded);
     }
     Ok(())
@@ -107,8 +121,7 @@ fn in_order(mut keys: Keys) -> Keys {
 }
 
 /// Rows that a manifest lists of a segment.
-fn decode_rows(bitmap: &[u8], source: &TableSegment) -> Result<RoaringBitmap> {
-    let segment = source.segment();
+fn decode_rows(bitmap: &[u8], segment: &Segment) -> Result<RoaringBitmap> {
     let corrupt = |expected: String, found: String| {
         let subject = format!("changes in the manifest, of {}", segment.name());
         Err(Error::corrupt(subject, 0, expected, found))

@@ -1,0 +1,187 @@
+//! How do changes come into an incremental cycle?
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use capnp::message::{self, ScratchSpaceHeapAllocator};
+use capnp::traits::{Owned, SetterInput};
+use kapok_core::key::Key;
+use kapok_core::message::MessageWriter;
+use kapok_core::record::Record;
+use kapok_core::schema::RecordStruct;
+use kapok_core::value::Value;
+use kapok_core::words::StructRef;
+use kapok_index::View;
+use serde::Serialize;
+
+use crate::changes::ChangedType;
+use crate::error::Result;
+use crate::writer::{SCRATCH_WORDS, add_message, add_root, unreadable};
+
+/// Changes records of a generated type. Made by [`IncrementalCycle::records`](crate::IncrementalCycle::records).
+pub struct RecordChanges<'c, T> {
+    prior: &'c View,
+    ty: Arc<ChangedType>,
+    scratch: Vec<capnp::Word>,
+    record: PhantomData<fn(T)>,
+}
+
+impl<'c, T: RecordStruct> RecordChanges<'c, T> {
+    pub(crate) fn new(prior: &'c View, ty: Arc<ChangedType>) -> Self {
+        Self { prior, ty, scratch: capnp::Word::allocate_zeroed_vec(SCRATCH_WORDS), record: PhantomData }
+    }
+
+    /// Adds a record, or replaces the one of the same key.
+    ///
+    /// # Errors
+    /// `Invalid` for what cannot be a record: see [`Stage::add_struct`](kapok_core::segment::Stage::add_struct).
+    pub fn upsert(&mut self, fill: impl FnOnce(<T as Owned>::Builder<'_>)) -> Result<()> {
+        let Self { ty, scratch, .. } = self;
+        build::<T, _>(scratch, fill, |record| ty.put(record))
+    }
+
+    /// Adds a record that some message already holds, or replaces the one of the same key.
+    ///
+    /// # Errors
+    /// As [`Self::upsert`].
+    pub fn upsert_reader(&mut self, record: <T as Owned>::Reader<'_>) -> Result<()> {
+        let Self { ty, scratch, .. } = self;
+        copy::<T, _>(scratch, record, |_| (), |record| ty.put(record))
+    }
+
+    /// Adds a record unless there is one of the same key; whether it was added.
+    ///
+    /// # Errors
+    /// As [`Self::upsert`].
+    pub fn insert_if_absent(&mut self, fill: impl FnOnce(<T as Owned>::Builder<'_>)) -> Result<bool> {
+        let Self { ty, scratch, prior, .. } = self;
+        build::<T, _>(scratch, fill, |record| ty.put_if_absent(prior, record))
+    }
+
+    /// Changes the record of a key in place; whether there is one. Fields that the closure does not touch stay, those
+    /// that this program does not know included. Where it changes the key, the record of the new key is put and the one
+    /// of the old key stays.
+    ///
+    /// # Errors
+    /// As [`Self::upsert`], and `Invalid` for a key of another type.
+    pub fn update<K: Key + ?Sized>(&mut self, key: &K, change: impl FnOnce(<T as Owned>::Builder<'_>)) -> Result<bool> {
+        let Self { ty, scratch, prior, .. } = self;
+        let Some(encoded) = ty.encode(key)? else { return Ok(false) };
+        let Some(current) = ty.current(prior, &encoded)? else { return Ok(false) };
+        let (segment, row) = current.segment_and_row();
+        segment.read_row::<T, _>(row, |record| copy::<T, _>(scratch, record, change, |record| ty.put(record)))??;
+        Ok(true)
+    }
+
+    /// Takes the record of a key away; whether there was one.
+    ///
+    /// # Errors
+    /// `Invalid` for a key of another type.
+    pub fn delete<K: Key + ?Sized>(&mut self, key: &K) -> Result<bool> {
+        match self.ty.encode(key)? {
+            Some(encoded) => self.ty.delete(self.prior, encoded),
+            None => Ok(false),
+        }
+    }
+}
+
+fn build<T: RecordStruct, R>(
+    scratch: &mut [capnp::Word],
+    fill: impl FnOnce(<T as Owned>::Builder<'_>),
+    add: impl FnOnce(StructRef<'_>) -> Result<R>,
+) -> Result<R> {
+    let allocator = ScratchSpaceHeapAllocator::new(capnp::Word::words_to_bytes_mut(scratch));
+    let mut message = message::Builder::new(allocator);
+    fill(message.init_root());
+    add_message::<T, _, _>(&message, add)
+}
+
+fn copy<T: RecordStruct, R>(
+    scratch: &mut [capnp::Word],
+    record: impl SetterInput<T>,
+    change: impl FnOnce(<T as Owned>::Builder<'_>),
+    add: impl FnOnce(StructRef<'_>) -> Result<R>,
+) -> Result<R> {
+    let allocator = ScratchSpaceHeapAllocator::new(capnp::Word::words_to_bytes_mut(scratch));
+    let mut message = message::Builder::new(allocator);
+    message.set_root::<T>(record).map_err(|e| unreadable(&e))?;
+    change(message.get_root().map_err(|e| unreadable(&e))?);
+    add_message::<T, _, _>(&message, add)
+}
+
+/// Changes records by dynamic values. Made by [`IncrementalCycle::values`](crate::IncrementalCycle::values).
+pub struct ValueChanges<'c> {
+    prior: &'c View,
+    ty: Arc<ChangedType>,
+    message: MessageWriter,
+}
+
+impl<'c> ValueChanges<'c> {
+    pub(crate) fn new(prior: &'c View, ty: Arc<ChangedType>) -> Result<Self> {
+        let encoding = &ty.schema.encoding;
+        let message = MessageWriter::new(Arc::clone(encoding.schema()), encoding.type_id())?;
+        Ok(Self { prior, ty, message })
+    }
+
+    /// Adds a record, or replaces the one of the same key.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the field, for what does not fit the schema.
+    pub fn upsert(&mut self, record: &Value) -> Result<()> {
+        let Self { ty, message, .. } = self;
+        add_root(message.write(record)?, |record| ty.put(record))
+    }
+
+    /// Adds or replaces a record from a JSON object.
+    ///
+    /// # Errors
+    /// As [`Self::upsert`], and for what is no JSON.
+    pub fn upsert_json(&mut self, json: &[u8]) -> Result<()> {
+        self.upsert(&Value::from_json(json)?)
+    }
+
+    /// Adds or replaces a record from any value that serde can serialize.
+    ///
+    /// # Errors
+    /// As [`Self::upsert`].
+    pub fn upsert_serde<T: Serialize>(&mut self, record: &T) -> Result<()> {
+        self.upsert(&Value::from_serde(record)?)
+    }
+
+    /// Adds a record unless there is one of the same key; whether it was added.
+    ///
+    /// # Errors
+    /// As [`Self::upsert`].
+    pub fn insert_if_absent(&mut self, record: &Value) -> Result<bool> {
+        let Self { ty, message, prior } = self;
+        add_root(message.write(record)?, |record| ty.put_if_absent(prior, record))
+    }
+
+    /// Changes the record of a key in place; whether there is one.
+    ///
+    /// # Errors
+    /// As [`Self::upsert`], and `Invalid` for a key of another type.
+    pub fn update<K: Key + ?Sized>(&mut self, key: &K, change: impl FnOnce(&mut Value)) -> Result<bool> {
+        let Some(encoded) = self.ty.encode(key)? else { return Ok(false) };
+        let Some(current) = self.ty.current(self.prior, &encoded)? else { return Ok(false) };
+        let encoding = &self.ty.schema.encoding;
+        let (segment, row) = current.segment_and_row();
+        let Some(at) = segment.row(row) else { return Ok(false) };
+        let record = Record::new(encoding.schema(), encoding.type_id(), at)?.in_blob(segment.name());
+        let mut value = Value::from_json(record.to_json_string()?.as_bytes())?;
+        change(&mut value);
+        self.upsert(&value)?;
+        Ok(true)
+    }
+
+    /// Takes the record of a key away; whether there was one.
+    ///
+    /// # Errors
+    /// `Invalid` for a key of another type.
+    pub fn delete<K: Key + ?Sized>(&mut self, key: &K) -> Result<bool> {
+        match self.ty.encode(key)? {
+            Some(encoded) => self.ty.delete(self.prior, encoded),
+            None => Ok(false),
+        }
+    }
+}
