@@ -145,7 +145,9 @@ impl Diff {
         // Where one is gone by now the versions are compared.
         let between = store.fetch(new.lacking_for_changes(&old, &trail)?).await.unwrap_or_default();
         let mut segments = Blobs::new();
-        between.into_iter().for_each(|(id, blob)| segments.insert(id, blob));
+        for (id, blob) in between {
+            segments.insert(id, blob);
+        }
         let changes = new.changes_since_with(&old, &trail, &segments)?;
         let types = changes.types.iter().map(|ty| self.describe(&old, &new, ty));
         let diff = VersionDiff { from: self.from, to: self.to, types: types.collect::<Result<_>>()? };

@@ -65,7 +65,11 @@ pub(crate) async fn segments(store: &Store, old: &View, new: &View, trail: &[Arc
     }
     for blob in lacking {
         match store.fetch([blob]).await {
-            Ok(fetched) => fetched.into_iter().for_each(|(id, blob)| out.insert(id, blob)),
+            Ok(fetched) => {
+                for (id, blob) in fetched {
+                    out.insert(id, blob);
+                }
+            }
             // Collected by now, perhaps. Without it the views are compared.
             Err(_) => break,
         }
