@@ -59,6 +59,7 @@ mod plan;
 mod prepare;
 mod recipe;
 mod refresh;
+mod resident;
 mod settings;
 mod status;
 mod trail;

@@ -17,6 +17,7 @@ const FETCHED_BYTES: &str = "kapok_refresh_fetched_bytes_total";
 const FETCHED_BLOBS: &str = "kapok_refresh_fetched_blobs_total";
 const FAILURES: &str = "kapok_refresh_failures_total";
 const MAPPED_BYTES: &str = "kapok_mapped_bytes";
+const RESIDENT_BYTES: &str = "kapok_resident_bytes";
 const ROWS_LIVE: &str = "kapok_rows_live";
 const ROWS_DEAD: &str = "kapok_rows_dead";
 const VERSION_CURRENT: &str = "kapok_version_current";
@@ -39,6 +40,7 @@ pub fn describe_metrics() {
     describe_counter!(FETCHED_BLOBS, Unit::Count, "Blobs that were fetched, or mapped on a local store");
     describe_counter!(FAILURES, Unit::Count, "Refreshes that failed");
     describe_gauge!(MAPPED_BYTES, Unit::Bytes, "Bytes of the blobs of the current view");
+    describe_gauge!(RESIDENT_BYTES, Unit::Bytes, "Bytes of the store's mapped files in memory, when last asked for");
     describe_gauge!(ROWS_LIVE, Unit::Count, "Live rows of a record type in the current view");
     describe_gauge!(ROWS_DEAD, Unit::Count, "Dead rows of a record type in the current view");
     describe_gauge!(VERSION_CURRENT, Unit::Count, "Version of the current view");
@@ -75,6 +77,11 @@ pub(crate) fn standing(status: &Status) {
     gauge!(VERSION_ANNOUNCED).set(real(status.announced));
     gauge!(LAG).set(real(status.lag));
     gauge!(VERSION_AGE).set(status.age.unwrap_or_default().as_secs_f64());
+}
+
+/// The kernel was asked.
+pub(crate) fn resident(bytes: u64) {
+    gauge!(RESIDENT_BYTES).set(real(bytes));
 }
 
 /// Bytes of the blobs of a view, each once.

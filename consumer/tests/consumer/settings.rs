@@ -123,8 +123,10 @@ async fn prefaulted_blobs_are_in_memory_when_the_view_is_swapped_in() {
     assert!(resident < bytes, "{resident} of {bytes} bytes");
     drop(lazy);
     settings.prefault = true;
-    let _eager = Consumer::with_store_and(store, settings).await.unwrap();
+    let eager = Consumer::with_store_and(store, settings).await.unwrap();
     assert!(resident_bytes(&file) >= bytes, "of {bytes} bytes");
+    let told = eager.resident_bytes().unwrap().expect("a folder, on Linux");
+    assert!(told >= bytes && told < 2 * bytes, "{told} with the index, of {bytes} bytes");
 }
 
 #[tokio::test]
