@@ -15,15 +15,16 @@ use kapok_core::words::StructRef;
 use kapok_index::View;
 
 use crate::change_writer::{RecordChanges, ValueChanges};
-use crate::cycle::{StagedSchema, declared_twice, lock};
+use crate::cycle::StagedSchema;
 use crate::declaration::Declaration;
+use crate::declared::{Declared, OfType, lock};
 use crate::error::Result;
 
 /// Changes to a version, in the making: hand them to it. Shared by as many threads as like to write.
 #[derive(Debug)]
 pub struct IncrementalCycle {
     prior: Arc<View>,
-    types: Mutex<BTreeMap<String, Arc<ChangedType>>>,
+    types: Declared<ChangedType>,
     tags: Mutex<BTreeMap<String, String>>,
 }
 
@@ -75,7 +76,7 @@ impl IncrementalCycle {
     pub(crate) fn new(prior: Arc<View>) -> Self {
         // What nobody speaks of stays as it is, tags included.
         let tags = Mutex::new(prior.manifest().tags.clone());
-        Self { prior, types: Mutex::default(), tags }
+        Self { prior, types: Declared::default(), tags }
     }
 
     /// The version that this one builds on, to be read while populating.
@@ -96,14 +97,9 @@ impl IncrementalCycle {
     /// # Errors
     /// As [`IncrementalCycle::declare`].
     pub fn records<T: RecordStruct>(&self) -> Result<RecordChanges<'_, T>> {
-        let (name, type_id) = Schema::name_and_id_of::<T>()?;
-        let known = lock(&self.types).get(&name).filter(|ty| ty.schema.encoding.type_id() == type_id).cloned();
-        let ty = match known {
-            Some(ty) => {
-                ty.schema.check_takes(&Declaration::of::<T>()?)?;
-                ty
-            }
-            None => self.changed(&self.declaration_of::<T>(&name)?)?,
+        let ty = match self.types.of_generated::<T>()? {
+            Some(ty) => ty,
+            None => self.changed(&self.declaration_of::<T>()?)?,
         };
         Ok(RecordChanges::new(&self.prior, ty))
     }
@@ -113,8 +109,7 @@ impl IncrementalCycle {
     /// # Errors
     /// `NotFound`, listing the types that there are.
     pub fn values(&self, record_type: &str) -> Result<ValueChanges<'_>> {
-        let known = lock(&self.types).get(record_type).cloned();
-        let ty = if let Some(ty) = known {
+        let ty = if let Some(ty) = self.types.get(record_type) {
             ty
         } else {
             let manifest = self.prior.manifest();
@@ -136,32 +131,23 @@ impl IncrementalCycle {
     }
 
     /// A generated type's declaration, with the dataset's key where the struct is not annotated with one.
-    fn declaration_of<T: RecordStruct>(&self, name: &str) -> Result<Declaration> {
+    fn declaration_of<T: RecordStruct>(&self) -> Result<Declaration> {
         let declaration = Declaration::of::<T>()?;
-        let Some(known) = self.prior.manifest().record_type(name) else { return Ok(declaration) };
+        let Some(known) = self.prior.manifest().record_type(&declaration.name) else { return Ok(declaration) };
         let declaration = declaration.sharing(sharing_of(known));
         Ok(if declaration.key_fields()?.is_empty() { declaration.key(known.key.iter().cloned()) } else { declaration })
     }
 
     fn changed(&self, declaration: &Declaration) -> Result<Arc<ChangedType>> {
-        let mut types = lock(&self.types);
-        if let Some(known) = types.get(&declaration.name) {
-            if !known.schema.is_of(declaration, &declaration.key_fields()?) {
-                return Err(declared_twice(&declaration.name));
-            }
-            return Ok(Arc::clone(known));
-        }
-        let schema = StagedSchema::new(declaration, &self.prior)?;
-        let stage = Stage::new(&schema.encoding);
-        let changes = Mutex::new(ChangeSet { stage, latest: HashMap::new() });
-        let ty = Arc::new(ChangedType { schema, changes });
-        types.insert(declaration.name.clone(), Arc::clone(&ty));
-        Ok(ty)
+        self.types.declare(declaration, &self.prior, |schema| {
+            let stage = Stage::new(&schema.encoding);
+            ChangedType { schema, changes: Mutex::new(ChangeSet { stage, latest: HashMap::new() }) }
+        })
     }
 
     pub(crate) fn finish(self) -> Result<Changed> {
         let mut types = Vec::new();
-        for ty in self.types.into_inner().unwrap_or_else(PoisonError::into_inner).into_values() {
+        for ty in self.types.into_inner().into_values() {
             let ty = Arc::into_inner(ty).ok_or_else(|| {
                 kapok_core::Error::invalid("cycle", "a writer outlived it; drop the writers before the closure ends")
             })?;
@@ -174,6 +160,12 @@ impl IncrementalCycle {
 /// As the newest segment was written.
 fn sharing_of(known: &RecordType) -> Sharing {
     known.segments.last().map_or_else(Sharing::default, |segment| segment.sharing)
+}
+
+impl OfType for ChangedType {
+    fn schema(&self) -> &StagedSchema {
+        &self.schema
+    }
 }
 
 impl ChangedType {

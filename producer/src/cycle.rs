@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kapok_core::manifest::RecordType;
 use kapok_core::schema::{OlderSchema, RecordStruct, Schema};
-use kapok_core::segment::{Encoding, Sharing, Stage};
+use kapok_core::segment::{Encoding, Stage};
 use kapok_index::View;
 
 use crate::declaration::{Declaration, Evolution};
+use crate::declared::{Declared, OfType, lock};
 use crate::draft::translate_key;
 use crate::error::{Error, Result};
 use crate::writer::{RecordWriter, ValueWriter};
@@ -18,7 +19,7 @@ use crate::writer::{RecordWriter, ValueWriter};
 #[derive(Debug)]
 pub struct Cycle {
     prior: Arc<View>,
-    types: Mutex<BTreeMap<String, Arc<StagedType>>>,
+    types: Declared<StagedType>,
     tags: Mutex<BTreeMap<String, String>>,
 }
 
@@ -31,7 +32,6 @@ pub(crate) struct StagedSchema {
     pub declared: Schema,
     pub key: Vec<String>,
     pub older: OlderSchema,
-    pub sharing: Sharing,
     /// The dataset has no such type, or has it in a way that nothing can be kept of.
     pub is_new: bool,
 }
@@ -78,8 +78,7 @@ impl StagedSchema {
         };
         let schema = Arc::new(schema.closure([declaration.type_id])?);
         let encoding = Encoding::new(schema, declaration.type_id, &key, declaration.sharing)?;
-        let (older, sharing) = (declaration.older, declaration.sharing);
-        Ok(Self { encoding, declared, key, older, sharing, is_new })
+        Ok(Self { encoding, declared, key, older: declaration.older, is_new })
     }
 
     /// Sees that records of another declaration of the type lose nothing when they are staged by this one.
@@ -97,7 +96,7 @@ impl StagedSchema {
         self.encoding.type_id() == declaration.type_id
             && self.declared == declaration.schema
             && self.key == key
-            && self.sharing == declaration.sharing
+            && self.encoding.sharing() == declaration.sharing
             && self.older == declaration.older
     }
 }
@@ -133,7 +132,7 @@ fn check_type_id(known: &RecordType, declaration: &Declaration) -> Result<()> {
 
 impl Cycle {
     pub(crate) fn new(prior: Arc<View>) -> Self {
-        Self { prior, types: Mutex::default(), tags: Mutex::default() }
+        Self { prior, types: Declared::default(), tags: Mutex::default() }
     }
 
     /// The version that this one will follow, to be read while populating; empty, of version 0, for the first.
@@ -155,13 +154,8 @@ impl Cycle {
     /// # Errors
     /// As [`Cycle::declare`].
     pub fn records<T: RecordStruct>(&self) -> Result<RecordWriter<'_, T>> {
-        let (name, type_id) = Schema::name_and_id_of::<T>()?;
-        let known = lock(&self.types).get(&name).filter(|ty| ty.schema.encoding.type_id() == type_id).cloned();
-        let ty = match known {
-            Some(ty) => {
-                ty.schema.check_takes(&Declaration::of::<T>()?)?;
-                ty
-            }
+        let ty = match self.types.of_generated::<T>()? {
+            Some(ty) => ty,
             None => self.staged(&Declaration::of::<T>()?)?,
         };
         Ok(RecordWriter::new(ty))
@@ -172,7 +166,7 @@ impl Cycle {
     /// # Errors
     /// `NotFound` where it was not.
     pub fn values(&self, record_type: &str) -> Result<ValueWriter<'_>> {
-        let Some(ty) = lock(&self.types).get(record_type).cloned() else {
+        let Some(ty) = self.types.get(record_type) else {
             let detail = "not declared in this cycle; declare it first";
             return Err(kapok_core::Error::not_found(format!("record type {record_type}"), detail).into());
         };
@@ -185,24 +179,21 @@ impl Cycle {
     }
 
     fn staged(&self, declaration: &Declaration) -> Result<Arc<StagedType>> {
-        let mut types = lock(&self.types);
-        if let Some(known) = types.get(&declaration.name) {
-            if !known.schema.is_of(declaration, &declaration.key_fields()?) {
-                return Err(declared_twice(&declaration.name));
-            }
-            return Ok(Arc::clone(known));
-        }
-        let schema = StagedSchema::new(declaration, &self.prior)?;
-        let ty = Arc::new(StagedType { schema, stages: Mutex::default(), writers: AtomicU64::new(0) });
-        types.insert(declaration.name.clone(), Arc::clone(&ty));
-        Ok(ty)
+        let staged = |schema| StagedType { schema, stages: Mutex::default(), writers: AtomicU64::new(0) };
+        self.types.declare(declaration, &self.prior, staged)
     }
 
     pub(crate) fn finish(self) -> Populated {
         Populated {
-            types: self.types.into_inner().unwrap_or_else(PoisonError::into_inner),
+            types: self.types.into_inner(),
             tags: self.tags.into_inner().unwrap_or_else(PoisonError::into_inner),
         }
+    }
+}
+
+impl OfType for StagedType {
+    fn schema(&self) -> &StagedSchema {
+        &self.schema
     }
 }
 
@@ -232,8 +223,4 @@ impl StagedType {
         }
         Ok(all)
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kapok_blobstore::{BlobId, Token};
-use kapok_core::manifest::{Changes, Id, Manifest, RecordType, SegmentEntry, Tombstones, encode_rows};
+use kapok_core::manifest::{Changes, Manifest, RecordType, SegmentEntry, Tombstones, encode_rows};
 use kapok_core::schema::{FieldKind, Schema, StructType, VectorSpace};
 use kapok_core::segment::{Difference, Encoding, SortedStage};
 use kapok_core::view::Table;
@@ -244,12 +244,6 @@ pub(crate) fn translate_key(key: &[String], type_id: u64, old: &Schema, new: &Sc
         field.map_or_else(|| name.clone(), |field| field.name.clone())
     };
     Ok(key.iter().map(translate).collect())
-}
-
-/// The blobs that a manifest names and another does not.
-pub(crate) fn new_segments<'m>(ty: &'m RecordType, before: Option<&RecordType>) -> Vec<&'m SegmentEntry> {
-    let known = |id: &Id| before.is_some_and(|before| before.segments.iter().any(|segment| segment.id == *id));
-    ty.segments.iter().filter(|segment| !known(&segment.id)).collect()
 }
 
 /// Live records of a table, 0 for none.

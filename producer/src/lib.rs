@@ -59,6 +59,7 @@ mod change_writer;
 mod changes;
 mod cycle;
 mod declaration;
+mod declared;
 mod draft;
 mod error;
 pub mod merge_policy;

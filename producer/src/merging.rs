@@ -123,7 +123,7 @@ impl Producer {
         }
         let encoding = Encoding::new(Arc::clone(&manifest.schema), entry.type_id, &entry.key, sharing)?;
         let merged = encoding.merge(&inputs)?;
-        self.write_segment(merged, &encoding, &entry.key, sharing, recipe).await
+        self.write_segment(merged, &encoding, recipe).await
     }
 }
 

@@ -14,7 +14,8 @@ use kapok_index::View;
 use tracing::{Instrument, info_span};
 
 use crate::changes::{Change, ChangeSet, Changed, IncrementalCycle};
-use crate::cycle::{Cycle, Populated, StagedSchema, lock};
+use crate::cycle::{Cycle, Populated, StagedSchema};
+use crate::declared::lock;
 use crate::draft::{TypePlan, rows_of};
 use crate::error::{BoxError, Error, Result};
 use crate::merge_policy::MergeSettings;

@@ -1,17 +1,18 @@
 //! How are the records of a cycle stored, checked and committed?
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use kapok_blobstore::{AnnouncementDraft, BlobId, BlobKind, CommitOutcome, PutOutcome, fresh_token};
 use kapok_core::blobs::{Blob, Blobs};
-use kapok_core::manifest::{Artifact, Ingredient, Manifest, SegmentEntry, Tombstones};
-use kapok_core::segment::{Encoding, SealedSegment, Segment, Sharing, WRITER_REVISION};
+use kapok_core::manifest::{Artifact, Id, Ingredient, Manifest, SegmentEntry, Tombstones};
+use kapok_core::segment::{Encoding, SealedSegment, Segment, WRITER_REVISION};
 use kapok_index::{View, unique};
 use tracing::{Instrument, info_span};
 
-use crate::draft::{Draft, Origin, TypePlan, new_segments};
+use crate::draft::{Draft, Origin, TypePlan};
 use crate::error::{Error, Result};
 use crate::metrics;
 use crate::producer::{Announcing, Base, Merging, Producer, Tags, Verification};
@@ -32,10 +33,9 @@ impl Producer {
         let mut draft = Draft::new(&base.view, &schemas)?;
         let mut types: Vec<TypeReport> = plans.iter().map(TypePlan::report).collect();
         let idle = plans.iter().all(TypePlan::is_idle);
-        let same_types = plans.iter().all(|plan| prior.record_type(plan.schema.encoding.record_type()).is_some());
         // What another version than the current one holds is not where consumers are, so it is published.
         let is_current = prior.version > 0 && prior.version == base.current;
-        if is_current && idle && same_types && prior.tags == tags && *prior.schema == draft.closed_schema()? {
+        if is_current && idle && prior.tags == tags && *prior.schema == draft.closed_schema()? {
             let started = Instant::now();
             self.announce_left_over().await?;
             steps.announce = started.elapsed();
@@ -109,8 +109,7 @@ impl Producer {
         let TypePlan { schema, rows, .. } = plan;
         let mut written = 0;
         for sealed in rows.seal(self.settings.seal) {
-            let (entry, bytes) =
-                self.write_segment(sealed?, &schema.encoding, &schema.key, schema.sharing, Vec::new()).await?;
+            let (entry, bytes) = self.write_segment(sealed?, &schema.encoding, Vec::new()).await?;
             report.segments += 1;
             report.segment_bytes += entry.bytes;
             report.index_bytes += entry.artifacts.iter().map(|index| index.bytes).sum::<u64>();
@@ -125,8 +124,6 @@ impl Producer {
         &self,
         sealed: SealedSegment,
         encoding: &Encoding,
-        key: &[String],
-        sharing: Sharing,
         recipe: Vec<Ingredient>,
     ) -> Result<(SegmentEntry, u64)> {
         let id = BlobId::from(sealed.id);
@@ -152,7 +149,7 @@ impl Producer {
         }
         let artifact = Artifact {
             kind: unique::KIND.to_owned(),
-            name: key.join(","),
+            name: encoding.key().names().collect::<Vec<_>>().join(","),
             id: *index_id.as_bytes(),
             bytes: index_bytes,
         };
@@ -167,7 +164,7 @@ impl Producer {
             tombstones: Tombstones::None,
             artifacts: vec![artifact],
             writer_revision: WRITER_REVISION,
-            sharing,
+            sharing: encoding.sharing(),
             recipe,
         };
         Ok((entry, written))
@@ -192,18 +189,22 @@ impl Producer {
             return Ok((view, blobs));
         }
         for entry in &manifest.record_types {
+            let table = view.table(&entry.name)?;
             let before = base.view.manifest().record_type(&entry.name);
-            for segment in new_segments(entry, before) {
+            let known: HashSet<Id> =
+                before.iter().flat_map(|before| &before.segments).map(|segment| segment.id).collect();
+            for (segment, source) in entry.segments.iter().zip(table.segments()) {
+                if known.contains(&segment.id) {
+                    continue;
+                }
                 let schema = Arc::clone(&manifest.schema);
                 let encoding = Encoding::new(schema, entry.type_id, &entry.key, segment.sharing)?;
-                let Blob { name, bytes } = blobs.expect(&segment.id)?;
-                let opened = Segment::open(name, bytes.clone(), segment.rows)?;
-                encoding.verify(&opened, segment)?;
-                opened.verify_hash(&segment.id)?;
+                encoding.verify(source.segment(), segment)?;
+                source.segment().verify_hash(&segment.id)?;
                 for index in &segment.artifacts {
                     let Blob { name, bytes } = blobs.expect(&index.id)?;
                     let index = unique::UniqueIndex::open(name, bytes.clone(), segment.rows)?;
-                    index.verify(encoding.key(), &opened)?;
+                    index.verify(encoding.key(), source.segment())?;
                 }
             }
         }

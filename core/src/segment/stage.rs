@@ -101,6 +101,11 @@ impl Encoding {
         self.type_id
     }
 
+    /// Whether equal values of a field are written once.
+    pub fn sharing(&self) -> Sharing {
+        self.sharing
+    }
+
     /// Unqualified name of the record type.
     pub fn record_type(&self) -> &str {
         &self.record_type

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use kapok_core::key::KeySpec;
-use kapok_core::manifest::{Id, Manifest};
+use kapok_core::manifest::{self, Id, Manifest};
 use kapok_core::segment::Segment;
 use kapok_core::view::{Ordinal, Table, TableSegment};
 use kapok_core::{Error, Result};
@@ -122,19 +122,12 @@ fn in_order(mut keys: Keys) -> Keys {
 
 /// Rows that a manifest lists of a segment.
 fn decode_rows(bitmap: &[u8], segment: &Segment) -> Result<RoaringBitmap> {
-    let corrupt = |expected: String, found: String| {
-        let subject = format!("changes in the manifest, of {}", segment.name());
-        Err(Error::corrupt(subject, 0, expected, found))
-    };
-    let mut rest = bitmap;
-    match RoaringBitmap::deserialize_from(&mut rest) {
-        Ok(rows) if rest.is_empty() => match rows.max() {
-            Some(row) if row >= segment.rows() => {
-                corrupt(format!("rows below {}", segment.rows()), format!("row {row}"))
-            }
-            _ => Ok(rows),
-        },
-        Ok(_) => corrupt("nothing after the bitmap".to_owned(), format!("{} bytes", rest.len())),
-        Err(error) => corrupt("a roaring bitmap".to_owned(), error.to_string()),
+    let subject = format!("changes in the manifest, of {}", segment.name());
+    let rows = manifest::decode_rows(&subject, bitmap)?;
+    match rows.max() {
+        Some(row) if row >= segment.rows() => {
+            Err(Error::corrupt(subject, 0, format!("rows below {}", segment.rows()), format!("row {row}")))
+        }
+        _ => Ok(rows),
     }
 }

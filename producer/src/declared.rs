@@ -1,0 +1,76 @@
+//! Which record types were declared in a cycle, and do all who declare one mean the same?
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kapok_core::schema::{RecordStruct, Schema};
+use kapok_index::View;
+
+use crate::cycle::{StagedSchema, declared_twice};
+use crate::declaration::Declaration;
+use crate::error::Result;
+
+/// The record types of a cycle by name, each with what the cycle keeps of it.
+#[derive(Debug)]
+pub(crate) struct Declared<T>(Mutex<BTreeMap<String, Arc<T>>>);
+
+/// What a cycle keeps of a record type.
+pub(crate) trait OfType {
+    /// How its records are staged.
+    fn schema(&self) -> &StagedSchema;
+}
+
+impl<T> Default for Declared<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: OfType> Declared<T> {
+    pub(crate) fn get(&self, record_type: &str) -> Option<Arc<T>> {
+        lock(&self.0).get(record_type).cloned()
+    }
+
+    /// Adds a type, or finds the one that was declared in the same way.
+    ///
+    /// # Errors
+    /// `Invalid` where it was declared otherwise, and as [`StagedSchema::new`].
+    pub(crate) fn declare(
+        &self,
+        declaration: &Declaration,
+        prior: &View,
+        make: impl FnOnce(StagedSchema) -> T,
+    ) -> Result<Arc<T>> {
+        let mut types = lock(&self.0);
+        if let Some(known) = types.get(&declaration.name) {
+            if !known.schema().is_of(declaration, &declaration.key_fields()?) {
+                return Err(declared_twice(&declaration.name));
+            }
+            return Ok(Arc::clone(known));
+        }
+        let ty = Arc::new(make(StagedSchema::new(declaration, prior)?));
+        types.insert(declaration.name.clone(), Arc::clone(&ty));
+        Ok(ty)
+    }
+
+    /// The type of a generated struct, where it was declared before and takes all that the struct holds.
+    ///
+    /// # Errors
+    /// `Invalid` where it does not.
+    pub(crate) fn of_generated<R: RecordStruct>(&self) -> Result<Option<Arc<T>>> {
+        let (name, type_id) = Schema::name_and_id_of::<R>()?;
+        let known = self.get(&name).filter(|ty| ty.schema().encoding.type_id() == type_id);
+        if let Some(known) = &known {
+            known.schema().check_takes(&Declaration::of::<R>()?)?;
+        }
+        Ok(known)
+    }
+
+    pub(crate) fn into_inner(self) -> BTreeMap<String, Arc<T>> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
