@@ -26,6 +26,9 @@ struct Manifest @0xd787bc9bcc36c948 {
   # Sorted by name.
   tags @10 :List(Tag);
   # Sorted by key.
+  logSequence @11 :UInt64;
+  # The last entry of the announcement log when the version that this one builds on was chosen; 0 for an empty log. A
+  # rollback behind that entry says that this version is not wanted, so it is not announced by itself.
 }
 
 struct RecordType @0xfe8d2fe0babae1c1 {
@@ -40,6 +43,8 @@ struct RecordType @0xfe8d2fe0babae1c1 {
   segments @4 :List(Segment);
   changes @5 :Changes;
   # Against the parent version.
+  declared @6 :Bool;
+  # The schema was declared, not inferred: later records do not add to it unless they are told to.
 }
 
 struct Segment @0x81ad07e8a73f059d {

@@ -150,7 +150,8 @@ mod tests {
         let mut manifest = Manifest::clone(View::empty().manifest());
         (manifest.version, manifest.writer_token) = (number, fresh_token());
         let (name, key) = ("Movie".to_owned(), vec!["id".to_owned()]);
-        manifest.record_types = vec![RecordType { name, type_id: 1, key, rows: 0, segments, changes: None }];
+        manifest.record_types =
+            vec![RecordType { name, type_id: 1, key, rows: 0, segments, changes: None, declared: false }];
         manifest
     }
 

@@ -88,6 +88,7 @@ mod tests {
             rows: 0,
             segments,
             changes: None,
+            declared: false,
         }];
         manifest
     }

@@ -115,6 +115,7 @@ mod tests {
             rows: 0,
             segments: Vec::new(),
             changes: None,
+            declared: false,
         };
         manifest.record_types = ["Movie", "Person", "Rating"].map(of).to_vec();
         manifest

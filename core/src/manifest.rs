@@ -46,6 +46,8 @@ pub struct Manifest {
     pub record_types: Vec<RecordType>,
     /// Free to use, sorted by key.
     pub tags: BTreeMap<String, String>,
+    /// The last entry of the announcement log when the version that this one builds on was chosen; 0 for an empty log.
+    pub log_sequence: u64,
 }
 
 /// A record type of a version.
@@ -63,6 +65,8 @@ pub struct RecordType {
     pub segments: Vec<SegmentEntry>,
     /// Against the parent; `None` where they are not listed.
     pub changes: Option<Changes>,
+    /// Whether its schema was declared, not inferred, so that records do not add to it unless they are told to.
+    pub declared: bool,
 }
 
 /// A segment of a version.
@@ -196,6 +200,7 @@ impl Manifest {
         root.set_writer(self.writer.as_str());
         root.set_writer_token(&self.writer_token);
         root.set_announce_itself(self.announce_itself);
+        root.set_log_sequence(self.log_sequence);
         self.schema.encode_nodes(root.reborrow().init_nodes(self.schema.node_count()))?;
         let mut types = root.reborrow().init_record_types(count(&self.record_types));
         for (index, ty) in (0..).zip(&self.record_types) {
@@ -266,6 +271,7 @@ impl Manifest {
             schema: Arc::new(schema),
             record_types,
             tags,
+            log_sequence: root.get_log_sequence(),
         })
     }
 }
@@ -279,6 +285,7 @@ impl RecordType {
             key.set(index, name.as_str());
         }
         out.set_rows(self.rows);
+        out.set_declared(self.declared);
         let mut segments = out.reborrow().init_segments(count(&self.segments));
         for (index, segment) in (0..).zip(&self.segments) {
             segment.encode(segments.reborrow().get(index));
@@ -397,6 +404,7 @@ impl Wire<'_> {
             rows: live,
             segments,
             changes,
+            declared: ty.get_declared(),
         })
     }
 

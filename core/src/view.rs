@@ -72,6 +72,7 @@ impl View {
             writer: String::new(),
             writer_token: [0; 16],
             announce_itself: false,
+            log_sequence: 0,
             schema: Arc::default(),
             record_types: Vec::new(),
             tags: std::collections::BTreeMap::default(),

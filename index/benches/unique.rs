@@ -89,6 +89,7 @@ fn movies() -> (Encoding, View, Segment, Vec<u8>) {
         rows: MOVIES.into(),
         segments: vec![entry],
         changes: None,
+        declared: false,
     };
     let manifest = Manifest {
         version: 1,
@@ -97,6 +98,7 @@ fn movies() -> (Encoding, View, Segment, Vec<u8>) {
         writer: String::new(),
         writer_token: [0; 16],
         announce_itself: false,
+        log_sequence: 0,
         schema: Arc::clone(encoding.schema()),
         record_types: vec![record_type],
         tags: BTreeMap::new(),

@@ -44,6 +44,7 @@ pub(crate) struct Origin {
     pub parent: Option<u64>,
     pub writer: String,
     pub announce_itself: bool,
+    pub log_sequence: u64,
     pub token: Token,
 }
 
@@ -109,6 +110,7 @@ impl Draft {
             rows: plan.live,
             segments: Vec::new(),
             changes: None,
+            declared: self.record_types.get(name).is_some_and(|before| before.declared),
         };
         if let Some(before) = self.record_types.remove(name).filter(|_| !staged.is_new) {
             let table = prior.table(name)?;
@@ -210,6 +212,7 @@ impl Draft {
             writer: origin.writer,
             writer_token: origin.token,
             announce_itself: origin.announce_itself,
+            log_sequence: origin.log_sequence,
             schema: Arc::new(self.closed_schema()?),
             record_types: self.record_types.into_values().collect(),
             tags,

@@ -111,6 +111,8 @@ pub(crate) struct Base {
     pub head: u64,
     /// The version that a full cycle builds on: the head or, after a rollback, the version that consumers were sent back to.
     pub current: u64,
+    /// The last entry of the log when that was chosen; 0 for an empty log.
+    pub log_sequence: u64,
     pub started: Instant,
 }
 
@@ -294,6 +296,7 @@ impl Producer {
         let started = Instant::now();
         let head = self.store.head().await?.unwrap_or(0);
         let latest = self.store.latest_announcement(None).await?;
+        let log_sequence = latest.as_ref().map_or(0, |latest| latest.sequence);
         let rolled_back = latest.filter(Announcement::is_rolled_back);
         let current = rolled_back.as_ref().map_or(head, |latest| latest.announced);
         let version = match (on, rolled_back) {
@@ -306,16 +309,23 @@ impl Producer {
         let held = lock(&self.held).clone();
         // A version that somebody names may have been retired since it was held; the current one never is.
         if version == current && version == held.view.version() {
-            return Ok(Base { view: held.view, blobs: held.blobs, head, current, started });
+            return Ok(Base { view: held.view, blobs: held.blobs, head, current, log_sequence, started });
         }
         if version == 0 && head == 0 {
-            return Ok(Base { view: Arc::new(View::empty()), blobs: Blobs::new(), head, current, started });
+            return Ok(Base {
+                view: Arc::new(View::empty()),
+                blobs: Blobs::new(),
+                head,
+                current,
+                log_sequence,
+                started,
+            });
         }
         let manifest = self.store.read_manifest(version).await?;
         let blobs = self.store.load(&manifest, &held.blobs).await?;
         let view = Arc::new(View::open(Arc::new(manifest), &blobs)?);
         self.hold(Arc::clone(&view), blobs.clone());
-        Ok(Base { view, blobs, head, current, started })
+        Ok(Base { view, blobs, head, current, log_sequence, started })
     }
 
     /// The version to merge: none while consumers are kept on an older one.

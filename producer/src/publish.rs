@@ -100,6 +100,7 @@ impl Producer {
             parent: Some(base.view.version()).filter(|version| *version > 0),
             writer: self.settings.writer.clone(),
             announce_itself: self.settings.announcing == Announcing::Always,
+            log_sequence: base.log_sequence,
             token: fresh_token(),
         }
     }

@@ -53,8 +53,17 @@ pub fn manifest(version: u64, words: &[&str]) -> Manifest {
         writer: "test".to_owned(),
         writer_token: fresh_token(),
         announce_itself: false,
+        log_sequence: 0,
         schema: Arc::new(schema),
-        record_types: vec![RecordType { name: "Rating".to_owned(), type_id, key, rows: 0, segments, changes: None }],
+        record_types: vec![RecordType {
+            name: "Rating".to_owned(),
+            type_id,
+            key,
+            rows: 0,
+            segments,
+            changes: None,
+            declared: false,
+        }],
         tags: BTreeMap::new(),
     }
 }

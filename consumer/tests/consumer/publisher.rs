@@ -147,6 +147,7 @@ impl Version {
                 rows: segments.iter().map(|entry| u64::from(entry.rows - entry.dead)).sum(),
                 segments,
                 changes: None,
+                declared: false,
             }
         };
         Manifest {
@@ -156,6 +157,7 @@ impl Version {
             writer: "test".to_owned(),
             writer_token: fresh_token(),
             announce_itself: false,
+            log_sequence: 0,
             schema,
             record_types: vec![
                 table("Movie", movie, &["id"], &self.movies),

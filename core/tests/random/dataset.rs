@@ -51,6 +51,7 @@ pub fn manifest(encoding: &Encoding, segments: Vec<SegmentEntry>) -> Manifest {
         rows: segments.iter().map(|segment| u64::from(segment.rows - segment.dead)).sum(),
         segments,
         changes: None,
+        declared: false,
     };
     Manifest {
         version: 1,
@@ -59,6 +60,7 @@ pub fn manifest(encoding: &Encoding, segments: Vec<SegmentEntry>) -> Manifest {
         writer: "test".into(),
         writer_token: [7; 16],
         announce_itself: true,
+        log_sequence: 0,
         schema: Arc::clone(encoding.schema()),
         record_types: vec![record_type],
         tags: BTreeMap::new(),

@@ -132,6 +132,7 @@ impl History {
             rows: live.len() as u64,
             segments: parts.iter().map(|part| part.entry.clone()).collect(),
             changes,
+            declared: false,
         }];
         self.versions.push(Version { manifest: Arc::new(manifest), parts, live });
         version

@@ -194,6 +194,7 @@ impl Version {
             writer: "test".into(),
             writer_token: [0; 16],
             announce_itself: false,
+            log_sequence: 0,
             schema: Arc::clone(self.encoding.schema()),
             record_types: vec![RecordType {
                 name: "Kinds".into(),
@@ -202,6 +203,7 @@ impl Version {
                 rows,
                 segments: self.segments.clone(),
                 changes: None,
+                declared: false,
             }],
             tags: BTreeMap::new(),
         })
