@@ -82,6 +82,15 @@ impl Store {
         Self::over(backend, prefix, url, settings).for_writing().await
     }
 
+    /// Looks whether the place is still a store: for those who find nothing in it. One request.
+    ///
+    /// # Errors
+    /// [`Error::NotAStore`] where there is no marker (any more), [`Error::Corrupt`] or [`Error::Incompatible`] for the
+    /// marker.
+    pub async fn check_marker(&self) -> Result<()> {
+        self.clone().for_reading().await.map(drop)
+    }
+
     /// The location as it was given.
     pub fn url(&self) -> &str {
         &self.objects.location

@@ -90,7 +90,8 @@ impl Consumer {
     /// The current view. Never waits, whatever a refresh is doing (I4).
     ///
     /// What is held is one whole version, and stays as it is. Take a new one per request or per batch, since the blobs of
-    /// a version stay mapped while somebody holds it. To keep one for long, take [`view_arc`](Self::view_arc).
+    /// a version stay mapped while somebody holds it. The last holder of an old view does not unmap it: a thread of its own
+    /// does, a moment later. To keep one for long, take [`view_arc`](Self::view_arc).
     #[inline]
     pub fn view(&self) -> ViewGuard {
         ViewGuard(self.inner.current.load())

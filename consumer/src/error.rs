@@ -83,6 +83,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The version that could not be loaded or opened; `None` where the trouble is another.
+    pub fn version(&self) -> Option<u64> {
+        match self {
+            Self::Load { version, .. } | Self::Open { version, .. } | Self::Panicked { version, .. } => Some(*version),
+            _ => None,
+        }
+    }
+
     /// What to do next.
     pub fn kind(&self) -> ErrorKind {
         match self {

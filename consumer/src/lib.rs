@@ -32,13 +32,15 @@
 //!                                      readers: view() ◀────┘
 //! ```
 //!
-//! Whatever fails on the way, the view in use stays: see [`Consumer::status`]. [`ConsumerSettings`] say which record types
+//! Whatever fails on the way, the view in use stays: see [`Consumer::status`]. A version that cannot be loaded is tried again
+//! at growing intervals, with the blobs that were fetched already, and whatever is announced next is tried at once. [`ConsumerSettings`] say which record types
 //! are taken, how carefully, how merged segments are come by, and when [`Consumer::fresh_view`] gives up on a silent log.
 //! [`Swap::changes`] and [`Consumer::changes_between`] tell what changed. Numbers go to the recorder of the `metrics` crate
 //! ([`describe_metrics`]), and spans and events to that of `tracing`.
 //!
 //! # Limitations
 //! * Blobs of a store that is no local folder are fetched into memory.
+//! * Blobs that nobody reads any more are let go by a thread of their own, a moment after their last reader.
 //! * A view that is held keeps its version's blobs mapped. Of two versions, what they share is mapped once; but blobs of a
 //!   version that is only held, not current, are mapped anew where a refresh needs them again.
 //! * A download that was cut off goes on with the blobs that had not come, not in the middle of one.
@@ -57,6 +59,7 @@ mod listener;
 mod measure;
 mod plan;
 mod prepare;
+mod reaper;
 mod recipe;
 mod refresh;
 mod resident;

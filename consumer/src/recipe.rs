@@ -5,6 +5,7 @@
 //! where they are small beside the result: a version is often merged right after it was announced, and whoever comes a
 //! moment later never held its fresh segment. What cannot be made is downloaded.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,7 +23,7 @@ pub(crate) struct Made {
     pub(crate) blobs: Vec<(Id, Blob)>,
     pub(crate) bytes: u64,
     /// Segments that could not be made, or came out otherwise.
-    pub(crate) failures: usize,
+    pub(crate) failed: Vec<Id>,
 }
 
 /// A segment of the target that is not at hand, and whose ingredients are.
@@ -33,9 +34,10 @@ struct Task {
     inputs: Vec<(Segment, Vec<u8>)>,
 }
 
-/// Makes the merged segments of a version that are not at hand but whose ingredients are, on a thread of its own.
-pub(crate) async fn make(target: &Manifest, at_hand: &Blobs) -> Made {
-    let tasks = tasks(target, at_hand);
+/// Makes the merged segments of a version that are not at hand but whose ingredients are, on a thread of its own; not
+/// those that came out otherwise before.
+pub(crate) async fn make(target: &Manifest, at_hand: &Blobs, not_makeable: &HashSet<Id>) -> Made {
+    let tasks = tasks(target, at_hand, not_makeable);
     if tasks.is_empty() {
         return Made::default();
     }
@@ -50,7 +52,7 @@ pub(crate) async fn make(target: &Manifest, at_hand: &Blobs) -> Made {
                 }
                 Err(error) => {
                     warn!(%error, "a merged segment is downloaded since it could not be made");
-                    made.failures += 1;
+                    made.failed.push(task.segment.id);
                 }
             }
         }
@@ -64,9 +66,9 @@ pub(crate) async fn make(target: &Manifest, at_hand: &Blobs) -> Made {
 const FETCHED_PART: u64 = 2;
 
 /// Ingredients that are not at hand and are worth fetching. One that is gone from the store by now is no matter.
-pub(crate) fn lacking(target: &Manifest, at_hand: &Blobs) -> Vec<BlobRef> {
-    let mut out = Vec::new();
-    for segment in due(target, at_hand) {
+pub(crate) fn lacking(target: &Manifest, at_hand: &Blobs, not_makeable: &HashSet<Id>) -> Vec<BlobRef> {
+    let mut out: Vec<BlobRef> = Vec::new();
+    for segment in due(target, at_hand, not_makeable) {
         let lacking = || segment.recipe.iter().filter(|one| at_hand.get(&one.segment).is_none());
         let bytes = lacking().fold(0_u64, |sum, one| sum.saturating_add(one.bytes));
         if bytes <= segment.bytes / FETCHED_PART {
@@ -77,24 +79,30 @@ pub(crate) fn lacking(target: &Manifest, at_hand: &Blobs) -> Vec<BlobRef> {
             }));
         }
     }
+    let mut seen = HashSet::new();
+    out.retain(|blob| seen.insert(blob.id));
     out
 }
 
 /// Merged segments that are not at hand, written by rules that this program knows.
-fn due<'m>(target: &'m Manifest, at_hand: &'m Blobs) -> impl Iterator<Item = &'m SegmentEntry> {
+fn due<'m>(
+    target: &'m Manifest,
+    at_hand: &'m Blobs,
+    not_makeable: &'m HashSet<Id>,
+) -> impl Iterator<Item = &'m SegmentEntry> {
     target.record_types.iter().flat_map(|ty| &ty.segments).filter(|segment| {
         let is_known = !segment.recipe.is_empty() && segment.writer_revision == WRITER_REVISION;
-        is_known && at_hand.get(&segment.id).is_none()
+        is_known && !not_makeable.contains(&segment.id) && at_hand.get(&segment.id).is_none()
     })
 }
 
-fn tasks(target: &Manifest, at_hand: &Blobs) -> Vec<Task> {
+fn tasks(target: &Manifest, at_hand: &Blobs, not_makeable: &HashSet<Id>) -> Vec<Task> {
     let input = |one: &Ingredient| {
         let Blob { name, bytes } = at_hand.get(&one.segment)?;
         Some((Segment::open(name, bytes.clone(), one.rows).ok()?, one.dropped.clone()))
     };
     let mut out = Vec::new();
-    for segment in due(target, at_hand) {
+    for segment in due(target, at_hand, not_makeable) {
         let owner = target.record_types.iter().find(|ty| ty.segments.iter().any(|one| one.id == segment.id));
         let inputs = segment.recipe.iter().map(input).collect::<Option<Vec<_>>>();
         if let (Some(owner), Some(inputs)) = (owner, inputs) {

@@ -13,7 +13,7 @@ use tracing::{Instrument, info, info_span, warn};
 
 use crate::consumer::{Consumer, Inner};
 use crate::error::{Error, Result};
-use crate::held::{Fetched, Held};
+use crate::held::{Fetched, Held, Missing};
 use crate::measure;
 use crate::plan::Plan;
 use crate::prepare::prepare;
@@ -43,12 +43,13 @@ pub struct Refreshed {
 impl Consumer {
     /// Takes the version that consumers should be on by now: one swap of a whole view (I3), or none.
     ///
-    /// Whatever fails, the view stays. Refreshes take turns. One that is dropped before it is done has changed nothing. What
-    /// one that failed or was dropped has fetched is kept for the next, as far as that one wants it.
+    /// Whatever fails, the view stays. Refreshes take turns. One that is dropped before it is done has changed nothing.
+    /// Blobs fetched by a refresh that failed or was dropped are used by the next one, so a version that cannot be opened
+    /// is not downloaded anew at each attempt: only a blob whose hash is wrong is asked for again.
     ///
     /// # Errors
     /// [`Error::Store`] and [`Error::LogWentBack`] for the log, [`Error::Load`] and [`Error::Open`] for the version. A
-    /// version of a newer release is `Incompatible`.
+    /// version of a newer release is `Incompatible`. A store that is gone is an error too, also where nothing was announced.
     pub async fn refresh(&self) -> Result<Refreshed> {
         let span = info_span!("refresh", store = self.store().url());
         let attempt = async {
@@ -70,7 +71,7 @@ impl Consumer {
         let attempt = async {
             let mut held = self.inner().held.lock().await;
             self.inner().status().wanted = version;
-            let outcome = self.advance(&mut held, version).await;
+            let outcome = self.advance(&mut held, version, Missing::GoOn).await;
             self.noted(outcome)
         };
         attempt.instrument(span).await
@@ -99,11 +100,11 @@ impl Consumer {
 
     async fn advance_to_announced(&self, held: &mut Held) -> Result<Refreshed> {
         let target = self.look().await?;
-        match self.advance(held, target).await {
+        match self.advance(held, target, Missing::Stop).await {
             // Retired between look and fetch, perhaps: the log knows what holds now.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let target = self.look().await?;
-                self.advance(held, target).await
+                self.advance(held, target, Missing::GoOn).await
             }
             outcome => outcome,
         }
@@ -119,13 +120,17 @@ impl Consumer {
         if found < seen {
             return Err(Error::LogWentBack { location: store.url().to_owned(), seen, found });
         }
+        if latest.is_none() {
+            // Nothing announced, or no store any more?
+            store.check_marker().await?;
+        }
         self.inner().heard_log();
         self.inner().status().saw_log(latest.as_ref());
         Ok(latest.map_or(0, |entry| entry.current()))
     }
 
     /// Takes a version, step by step. Only the last one is seen by readers.
-    async fn advance(&self, held: &mut Held, version: u64) -> Result<Refreshed> {
+    async fn advance(&self, held: &mut Held, version: u64, missing: Missing) -> Result<Refreshed> {
         let started = Instant::now();
         let current = self.view_arc();
         let from = current.version();
@@ -142,7 +147,10 @@ impl Consumer {
             held.forget_fetched();
             return Ok(done);
         }
-        let next = if version == 0 { Next::empty() } else { self.next(held, &current, version, &mut done).await? };
+        let next = match version {
+            0 => Next::empty(),
+            _ => self.next(held, &current, missing, &mut done).await?,
+        };
         done.duration = started.elapsed();
         let mapped_bytes = measure::mapped_bytes(&next.view, &next.blobs);
         measure::swapped(&done, &current, &next.view, mapped_bytes);
@@ -154,33 +162,26 @@ impl Consumer {
     }
 
     /// Read the manifest, narrow it, plan, obtain the blobs, prepare the view.
-    async fn next(&self, held: &mut Held, current: &View, version: u64, done: &mut Refreshed) -> Result<Next> {
+    async fn next(&self, held: &mut Held, current: &View, missing: Missing, done: &mut Refreshed) -> Result<Next> {
+        let version = done.to;
         let Inner { store, settings, .. } = self.inner();
         let failed = |source| Error::Load { version, source: Arc::new(source) };
         let manifest = store.read_manifest(version).await.map_err(failed)?;
         let (manifest, narrowed) = settings.types.narrow(manifest);
         held.keep_for(&manifest);
-        let at_hand = held.at_hand();
-        let mut plan = Plan::new(current.manifest(), &manifest, &at_hand);
         let mut ingredients = Fetched::default();
         if settings.merges.makes(store) {
-            let mut inputs = at_hand.clone();
-            for wanted in recipe::lacking(&manifest, &at_hand) {
-                // One that is gone, or cannot be had, is one thing less to make.
-                if let Ok(fetched) = store.fetch([wanted]).await {
-                    for (id, blob) in fetched {
-                        ingredients.count(&blob);
-                        inputs.insert(id, blob);
-                    }
-                }
-            }
-            let made = recipe::make(&manifest, &inputs).await;
-            (done.made_bytes, done.not_made) = (made.bytes, made.failures);
-            held.take(made.blobs);
-            plan = Plan::new(current.manifest(), &manifest, &held.at_hand());
+            let lacking = recipe::lacking(&manifest, &held.inputs(), held.not_makeable());
+            ingredients = held.fetch_ingredients(store, lacking).await;
+            let made = recipe::make(&manifest, &held.inputs(), held.not_makeable()).await;
+            done.made_bytes = made.bytes;
+            held.take(made.blobs, made.failed);
+            done.not_made = held.not_makeable().len();
         }
+        let at_hand = held.at_hand();
+        let plan = Plan::new(current.manifest(), &manifest, &at_hand);
         let mut blobs = plan.kept(&at_hand);
-        let fetched = held.fetch(store, plan.fetch).await;
+        let fetched = held.fetch(store, plan.fetch, missing).await;
         let fetched = fetched.map_err(failed)?;
         done.fetched_blobs = fetched.blobs + ingredients.blobs;
         done.fetched_bytes = fetched.bytes + ingredients.bytes;
@@ -191,8 +192,7 @@ impl Consumer {
         match prepare(manifest, blobs, fresh, settings.clone()).await {
             Ok((view, blobs)) => Ok(Next { view, blobs, narrowed }),
             Err(error) => {
-                // One of them may be damaged: the next attempt asks the store again.
-                held.forget_fetched();
+                held.drop_damaged(&error).await;
                 Err(error)
             }
         }

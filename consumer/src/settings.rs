@@ -28,7 +28,8 @@ pub struct ConsumerSettings {
     /// How to come by segments that the producer merged from others. Default: [`Merges::Auto`].
     pub merges: Merges,
     /// How long the announcement log may have been silent before [`Consumer::fresh_view`](crate::Consumer::fresh_view)
-    /// refuses. Default: `None`, for as long as it likes.
+    /// refuses. A follower looks twice in this time whether the store is there at all, so a store that is gone is found out
+    /// after one and a half times as long at most, given polls that are shorter. Default: `None`, for as long as it likes.
     pub max_staleness: Option<Duration>,
 }
 

@@ -35,6 +35,11 @@ pub struct Status {
     pub left_out: Vec<String>,
     /// Names in [`TypeFilter::Only`](crate::TypeFilter::Only) that the view's version does not have.
     pub unknown_types: Vec<String>,
+    /// The version that the last attempt could not load or open; `None` where there is no such trouble.
+    pub failing: Option<u64>,
+    /// When a follower tries again by itself, after failures; an announcement is tried at once. `None` where nothing
+    /// failed, or nobody follows.
+    pub retry_at: Option<SystemTime>,
     /// Attempts that failed since the last one that succeeded.
     pub failures: u32,
     /// Why the last attempt failed; `None` where it succeeded.
@@ -75,8 +80,9 @@ impl Status {
     /// An attempt to get to the wanted version is over.
     pub(crate) fn attempted(&mut self, outcome: &Result<Refreshed>) {
         match outcome {
-            Ok(_) => (self.failures, self.last_error) = (0, None),
+            Ok(_) => (self.failures, self.last_error, self.failing, self.retry_at) = (0, None, None, None),
             Err(error) => {
+                self.failing = error.version();
                 self.failures = self.failures.saturating_add(1);
                 self.last_error = Some(error.clone());
             }

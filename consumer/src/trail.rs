@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures::StreamExt;
+use futures::stream;
 use kapok_blobstore::{ErrorKind, Store};
 use kapok_core::blobs::Blobs;
 use kapok_core::manifest::{Id, Manifest};
@@ -10,6 +12,7 @@ use kapok_index::{Changes, View};
 use tracing::warn;
 
 use crate::error::{Error, Result};
+use crate::held::FETCHES_IN_FLIGHT;
 
 /// A way longer than this is not worth as many requests: the views are compared instead.
 const MANIFESTS_MAX: usize = 256;
@@ -63,15 +66,12 @@ pub(crate) async fn segments(store: &Store, old: &View, new: &View, trail: &[Arc
     if bytes > unshared_bytes(old.manifest(), new.manifest()) / FETCHED_PART {
         return out;
     }
-    for blob in lacking {
-        match store.fetch([blob]).await {
-            Ok(fetched) => {
-                for (id, blob) in fetched {
-                    out.insert(id, blob);
-                }
-            }
-            // Collected by now, perhaps. Without it the views are compared.
-            Err(_) => break,
+    let fetches: Vec<_> = lacking.into_iter().map(|blob| store.fetch([blob])).collect();
+    let mut arriving = stream::iter(fetches).buffer_unordered(FETCHES_IN_FLIGHT);
+    while let Some(arrived) = arriving.next().await {
+        // One that is gone was collected by now, perhaps. Without it the views are compared.
+        for (id, blob) in arrived.unwrap_or_default() {
+            out.insert(id, blob);
         }
     }
     out

@@ -61,6 +61,16 @@ impl Blobs {
         self.by_id.get(id)
     }
 
+    /// Takes a blob out.
+    pub fn remove(&mut self, id: &Id) -> Option<Blob> {
+        self.by_id.remove(id)
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Id, &Blob)> {
+        self.by_id.iter()
+    }
+
     /// A blob that there must be.
     ///
     /// # Errors

@@ -120,7 +120,7 @@ async fn a_version_that_cannot_be_had_is_told_tried_again_and_overtaken() {
     store.delete(BlobKind::Segment, third.movies[0].id()).await.unwrap();
     announce(&store, 3).await;
     let hour = Duration::from_hours(1);
-    let watcher = FollowSettings { poll: Duration::from_millis(5), backoff_max: hour, watch: Watch::Nothing };
+    let watcher = FollowSettings { backoff_max: hour, ..often() };
     let _patient = consumer.follow(watcher);
     until(&consumer, |status| status.failures >= 8).await;
     Version::stamped(4).publish(&store, 4).await;

@@ -4,6 +4,7 @@
 
 mod backend;
 mod changing;
+mod damaged;
 mod following;
 mod listening;
 mod measuring;
@@ -13,3 +14,4 @@ mod resuming;
 mod settings;
 mod swapping;
 mod trouble;
+mod vanishing;

@@ -26,6 +26,17 @@ pub fn maps_of(folder: &Path) -> Vec<String> {
     maps.lines().filter(|line| line.contains(&folder)).map(ToOwned::to_owned).collect()
 }
 
+/// Waits until there are so many maps: blobs are let go by a thread of their own.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn maps_come_to(folder: &Path, count: usize, what: &str) {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while maps_of(folder).len() != count {
+        assert!(std::time::Instant::now() < until, "{what}: {count} maps, not {:?}", maps_of(folder));
+        thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
 /// Reads all of a view through the generated readers.
 fn stamp_by_records(view: &View) -> u64 {
     let movies = view.records::<movie::Owned>().unwrap();
@@ -98,13 +109,13 @@ async fn four_readers_see_whole_versions_across_a_thousand_swaps_and_memory_retu
     #[cfg(target_os = "linux")]
     {
         let two = 2 * OWN_BLOBS + SHARED_BLOBS;
-        assert_eq!(maps_of(path.path()).len(), two, "the version held and the current one");
+        maps_come_to(path.path(), two, "the version held and the current one");
         drop(guard);
+        std::thread::sleep(std::time::Duration::from_millis(50));
         assert_eq!(maps_of(path.path()).len(), two, "still held");
         drop(first);
-        let maps = maps_of(path.path());
-        assert_eq!(maps.len(), OWN_BLOBS + SHARED_BLOBS, "one version: {maps:?}");
+        maps_come_to(path.path(), OWN_BLOBS + SHARED_BLOBS, "one version");
         drop(consumer);
-        assert_eq!(maps_of(path.path()).len(), 0);
+        maps_come_to(path.path(), 0, "no version");
     }
 }

@@ -1,0 +1,165 @@
+//! What does a version cost that cannot be opened, and when is it tried again?
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use kapok_blobstore::{BlobKind, CommitOutcome, Store};
+use kapok_consumer::{Consumer, ErrorKind, FollowSettings, Status, Watch};
+
+use crate::backend::Watched;
+use crate::publisher::{Version, announce, folder, stamp};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn until(consumer: &Consumer, so: impl Fn(&Status) -> bool) {
+    let waited = async {
+        while !so(&consumer.status()) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waited).await.expect("the status is reached");
+}
+
+/// Announces a version whose blobs are sound, but not what its manifest says.
+async fn announce_unreadable(store: &Store, version: u64) {
+    let stamped = Version::stamped(version);
+    let mut manifest = stamped.manifest(version);
+    manifest.record_types[0].segments[0].rows += 1;
+    manifest.record_types[0].rows += 1;
+    stamped.put(store).await;
+    assert_eq!(store.commit_manifest(&manifest).await.unwrap(), CommitOutcome::Committed);
+    announce(store, version).await;
+}
+
+async fn consumer_of_one() -> (Arc<Watched>, Store, Consumer) {
+    let backend = Arc::new(Watched::default());
+    let store = backend.store().await;
+    Version::stamped(1).publish(&store, 1).await;
+    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    (backend, store, consumer)
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_be_opened_is_fetched_once_however_often_it_is_tried() {
+    let (backend, store, consumer) = consumer_of_one().await;
+    announce_unreadable(&store, 2).await;
+    backend.asked_for("");
+    for _ in 0..5 {
+        assert_eq!(consumer.refresh().await.unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+    let segments = backend.asked_for("segments/");
+    assert_eq!(segments.len(), 2, "one of films, one of ratings: {segments:?}");
+    Version::stamped(3).publish(&store, 3).await;
+    assert_eq!(consumer.refresh().await.unwrap().to, 3);
+}
+
+#[tokio::test]
+async fn of_a_version_in_a_folder_only_what_is_damaged_is_mapped_again() {
+    let path = tempfile::tempdir().unwrap();
+    let store = folder(path.path()).await;
+    Version::stamped(1).publish(&store, 1).await;
+    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let second = Version::stamped(2);
+    second.publish(&store, 2).await;
+    let file = store.blob_name(BlobKind::Segment, second.movies[0].id());
+    let whole = std::fs::read(&file).unwrap();
+    let mut garbled = whole.clone();
+    garbled[..16].fill(0xff);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, garbled).unwrap();
+    for _ in 0..2 {
+        assert_eq!(consumer.refresh().await.unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, whole).unwrap();
+    assert_eq!(consumer.refresh().await.unwrap().fetched_blobs, 1);
+    assert_eq!(stamp(&consumer.view()), Some(2));
+}
+
+#[tokio::test]
+async fn a_missing_blob_does_not_cut_off_those_that_are_on_their_way() {
+    let (backend, store, consumer) = consumer_of_one().await;
+    let second = Version::stamped(2);
+    second.commit(&store, 2).await;
+    store.delete(BlobKind::Segment, second.ratings[0].id()).await.unwrap();
+    announce(&store, 2).await;
+    backend.slow_down(&second.movies[0].id().to_string(), Duration::from_millis(100));
+    assert_eq!(consumer.refresh().await.unwrap_err().kind(), ErrorKind::NotFound);
+    second.put(&store).await;
+    assert_eq!(consumer.refresh().await.unwrap().fetched_blobs, 1, "the other one came beside it");
+}
+
+#[tokio::test]
+async fn a_follower_tries_a_damaged_version_at_growing_intervals() {
+    let (backend, store, consumer) = consumer_of_one().await;
+    let often = FollowSettings {
+        poll: Duration::from_millis(10),
+        backoff_max: Duration::from_millis(20),
+        watch: Watch::Nothing,
+        ..FollowSettings::default()
+    };
+    let _follower = consumer.follow(often);
+    announce_unreadable(&store, 2).await;
+    until(&consumer, |status| status.failures > 0).await;
+    backend.asked_for("");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let failures = consumer.status().failures;
+    assert!(failures <= 10, "10 ms, doubled each time: {failures} attempts in two seconds");
+    assert_eq!(backend.asked_for("segments/").len(), 0);
+    let status = consumer.status();
+    assert_eq!(status.failing, Some(2));
+    assert!(status.retry_at.unwrap() > SystemTime::now() - Duration::from_secs(1), "{:?}", status.retry_at);
+    // Whatever is announced next is tried at once.
+    Version::stamped(3).publish(&store, 3).await;
+    let at_three = consumer.wait_until(|view| view.version() == 3);
+    tokio::time::timeout(Duration::from_millis(500), at_three).await.expect("the log moved");
+    until(&consumer, |status| status.failures == 0).await;
+    let status = consumer.status();
+    assert_eq!((status.failing, status.retry_at), (None, None));
+}
+
+#[tokio::test]
+async fn a_follower_gets_to_where_a_refresh_by_hand_did_not() {
+    let (backend, store, consumer) = consumer_of_one().await;
+    let settings =
+        FollowSettings { poll: Duration::from_millis(200), watch: Watch::Nothing, ..FollowSettings::default() };
+    let _follower = consumer.follow(settings);
+    let opened_at = consumer.status().looked_at;
+    until(&consumer, |status| status.looked_at > opened_at).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let second = Version::stamped(2);
+    second.commit(&store, 2).await;
+    backend.before_get_of(&second.ratings[0].id().to_string(), std::future::pending());
+    announce(&store, 2).await;
+    // It reads the log to its end, and is dropped before it has all blobs.
+    tokio::time::timeout(Duration::from_millis(100), consumer.refresh()).await.unwrap_err();
+    let at_two = consumer.wait_until(|view| view.version() == 2);
+    tokio::time::timeout(Duration::from_secs(2), at_two).await.expect("the follower goes on");
+}
+
+#[tokio::test]
+async fn a_repair_is_found_although_it_moves_no_log() {
+    let (_, store, consumer) = consumer_of_one().await;
+    let second = Version::stamped(2);
+    second.commit(&store, 2).await;
+    store.delete(BlobKind::Segment, second.ratings[0].id()).await.unwrap();
+    announce(&store, 2).await;
+    let settings = FollowSettings {
+        poll: Duration::from_millis(10),
+        backoff_max: Duration::from_millis(20),
+        damaged_wait_max: Duration::from_millis(50),
+        watch: Watch::Nothing,
+    };
+    let follower = consumer.follow(settings);
+    until(&consumer, |status| status.failures >= 5).await;
+    second.put(&store).await;
+    let at_two = consumer.wait_until(|view| view.version() == 2);
+    tokio::time::timeout(Duration::from_secs(5), at_two).await.expect("it is tried again");
+    Version::stamped(3).commit(&store, 3).await;
+    store.delete(BlobKind::Segment, Version::stamped(3).ratings[0].id()).await.unwrap();
+    announce(&store, 3).await;
+    until(&consumer, |status| status.retry_at.is_some()).await;
+    drop(follower);
+    until(&consumer, |status| status.retry_at.is_none()).await;
+    assert_eq!(consumer.status().failing, Some(3), "nobody tries again by himself, the trouble is still told");
+}
