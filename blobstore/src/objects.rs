@@ -15,6 +15,7 @@ use object_store::{
 
 use crate::alignment::aligned;
 use crate::error::{Error, Result};
+use crate::founding::Founding;
 use crate::mapping;
 use crate::settings::Settings;
 
@@ -35,6 +36,8 @@ pub(crate) struct Objects {
     /// The folder behind the backend, where there is one.
     pub(crate) root: Option<PathBuf>,
     pub(crate) settings: Settings,
+    /// Whether it is a store yet.
+    pub(crate) founding: Founding,
 }
 
 /// What a create came to.

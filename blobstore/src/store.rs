@@ -9,6 +9,7 @@ use object_store::path::Path as Prefix;
 
 use crate::blob::{BlobId, BlobKind};
 use crate::error::{Error, Result};
+use crate::founding::Founding;
 use crate::location::{Location, create_folder};
 use crate::marker::{MARKER, Marker};
 use crate::numbered::ANNOUNCEMENTS;
@@ -112,13 +113,19 @@ impl Store {
     }
 
     fn at(url: &str, settings: Settings) -> Result<Self> {
+        Self::founded(url, settings, Founding::made())
+    }
+
+    pub(crate) fn founded(url: &str, settings: Settings, founding: Founding) -> Result<Self> {
         let (backend, root) = Location::parse(url)?.backend(url)?;
-        let objects = Objects { backend, prefix: Prefix::default(), location: url.to_owned(), root, settings };
+        let objects =
+            Objects { backend, prefix: Prefix::default(), location: url.to_owned(), root, settings, founding };
         Ok(Self { objects: Arc::new(objects) })
     }
 
     fn over(backend: Arc<dyn ObjectStore>, prefix: Prefix, url: &str, settings: Settings) -> Self {
-        let objects = Objects { backend, prefix, location: url.to_owned(), root: None, settings };
+        let objects =
+            Objects { backend, prefix, location: url.to_owned(), root: None, settings, founding: Founding::made() };
         Self { objects: Arc::new(objects) }
     }
 
@@ -129,20 +136,20 @@ impl Store {
         }
     }
 
-    async fn for_writing(self) -> Result<Self> {
+    pub(crate) async fn for_writing(self) -> Result<Self> {
         match self.marker().await? {
             Some(Marker { conditional_writes_probed: true }) => {}
             Some(Marker { conditional_writes_probed: false }) => {
                 probe(&self.objects).await?;
                 self.objects.put(MARKER, Marker { conditional_writes_probed: true }.encode()).await?;
             }
-            None => self.make().await?,
+            None => self.found().await?,
         }
         Ok(self)
     }
 
     /// Makes a store of an empty place. Any number of writers may do so at once.
-    async fn make(&self) -> Result<()> {
+    async fn found(&self) -> Result<()> {
         if let Some(file) = self.first_file().await? {
             // Another writer may have made the store, and published, since the marker was looked for.
             return match self.marker().await? {
@@ -163,6 +170,10 @@ impl Store {
         }
     }
 
+    pub(crate) async fn has_marker(&self) -> Result<bool> {
+        Ok(self.marker().await?.is_some())
+    }
+
     async fn marker(&self) -> Result<Option<Marker>> {
         let Some(file) = self.objects.read(MARKER).await? else {
             return Ok(None);
@@ -171,7 +182,7 @@ impl Store {
     }
 
     /// One of the files that are not left over from an earlier attempt to make a store here.
-    async fn first_file(&self) -> Result<Option<String>> {
+    pub(crate) async fn first_file(&self) -> Result<Option<String>> {
         let files = self.files().await?;
         Ok(files.into_iter().map(|file| file.name).find(|name| !is_leftover(name)))
     }

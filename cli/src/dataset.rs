@@ -8,7 +8,7 @@ use kapok_core::blobs::Blobs;
 use kapok_core::manifest::Manifest;
 use kapok_index::View;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
 use crate::store_argument::{StoreArgument, VersionArgument};
 
 /// Versions that an error lists.
@@ -52,7 +52,8 @@ pub async fn read_manifest(store: &Store, version: u64) -> Result<Manifest> {
     match store.read_manifest(version).await {
         Err(kapok_blobstore::Error::NotFound { .. }) => {
             let there = store.live_versions().await?;
-            Err(Failure::no(format!("version {version} does not exist; the store has {}", listed(&there))))
+            let message = format!("version {version} does not exist; the store has {}", listed(&there));
+            Err(Failure::of(Kind::NotFound, message))
         }
         other => Ok(other?),
     }

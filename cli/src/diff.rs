@@ -24,45 +24,53 @@ use fields::{Comparison, FieldChange, key_of, key_text};
 /// What is different between two versions: records added, changed and removed
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  kapok diff --store data/debian 1 2
-  kapok diff --store data/debian 1 2 --type Package --limit 10
+  kapok diff --store data/debian                                (what the announced version changed)
+  kapok diff --store data/debian 1 2 --type Package --all
   kapok diff --store data/debian 2 1 --json                     (what going back would change)
 
-What lies between the two versions does not matter, only what is different in the end. Records that are changed are told
-field by field. Exit code 0 also where there are differences.")]
+What lies between the two versions does not matter, only what is different in the end. Without versions, the announced one
+is compared with the last before it that differs: merges are versions too. With A alone, A is compared with the announced
+one. Records that are changed are told field by field. Exit code 0 also where there are differences.")]
 pub struct Diff {
     #[command(flatten)]
     store: StoreArgument,
     /// The version to start from
     #[arg(value_name = "A")]
-    from: u64,
-    /// The version to get to
+    from: Option<u64>,
+    /// The version to get to [default: the announced one]
     #[arg(value_name = "B")]
-    to: u64,
+    to: Option<u64>,
     /// Only this record type
     #[arg(long = "type", value_name = "TYPE")]
     record_type: Option<String>,
-    /// List at most N records of each kind, with 0 only the counts [default: all]
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    /// List at most N records of each kind, with 0 only the counts
+    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "all")]
+    limit: usize,
+    /// List all records
+    #[arg(long)]
+    all: bool,
 }
 
-struct VersionDiff {
+/// What is different between two versions.
+pub struct VersionDiff {
     from: u64,
     to: u64,
-    types: Vec<TypeDiff>,
+    /// Record types that both or one of them have.
+    pub types: Vec<TypeDiff>,
 }
 
-struct TypeDiff {
+/// What is different in a record type.
+pub struct TypeDiff {
     record_type: String,
     counts: Counts,
     /// How it was found out: by the changes that manifests list, or by comparing segments.
     evidence: &'static str,
     /// Keys.
-    added: Vec<Key>,
-    changed: Vec<RecordChange>,
+    pub added: Vec<Key>,
+    /// Records of both.
+    pub changed: Vec<RecordChange>,
     /// Keys.
-    removed: Vec<Key>,
+    pub removed: Vec<Key>,
 }
 
 #[derive(Serialize)]
@@ -72,13 +80,17 @@ struct Counts {
     removed: usize,
 }
 
-struct Key {
-    fields: Value,
+/// The key of a record.
+pub struct Key {
+    /// Its fields by name.
+    pub fields: Value,
     text: String,
 }
 
-struct RecordChange {
-    key: Key,
+/// What changed in a record.
+pub struct RecordChange {
+    /// Which one it is.
+    pub key: Key,
     fields: Vec<FieldChange>,
 }
 
@@ -132,16 +144,92 @@ impl Diff {
     /// Opens both versions and compares what differs.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = Store::open(&self.store.store).await?;
-        let (before, after) = (read_manifest(&store, self.from).await?, read_manifest(&store, self.to).await?);
-        if let Some(name) = &self.record_type
-            && before.expect_record_type(name).is_err()
-        {
-            after.expect_record_type(name)?;
+        let limit = if self.all { usize::MAX } else { self.limit };
+        let only = self.record_type.as_deref();
+        let diff = match self.from {
+            Some(from) => {
+                let to = match self.to {
+                    Some(to) => to,
+                    None => announced(&store).await?,
+                };
+                let (before, after) = (read_manifest(&store, from).await?, read_manifest(&store, to).await?);
+                check_type(only, &before, &after)?;
+                VersionDiff::between(&store, Some(before), after, only, limit).await?
+            }
+            None => VersionDiff::last(&store, only, limit).await?,
+        };
+        if json {
+            serde_json::to_writer_pretty(&mut *out, &Output::of(&diff))?;
+            return Ok(writeln!(out)?);
         }
-        let trail = self.trail(&store).await?;
+        diff.print(out)
+    }
+}
+
+/// The version that was announced last, or else the newest.
+async fn announced(store: &Store) -> Result<u64> {
+    match store.latest_announcement(None).await?.map_or(0, |latest| latest.announced) {
+        0 => {
+            let none = || Failure::no(format!("store {} has no version yet; publish one", store.url()));
+            store.head().await?.ok_or_else(none)
+        }
+        version => Ok(version),
+    }
+}
+
+fn check_type(only: Option<&str>, before: &Manifest, after: &Manifest) -> Result<()> {
+    if let Some(name) = only
+        && before.expect_record_type(name).is_err()
+    {
+        after.expect_record_type(name)?;
+    }
+    Ok(())
+}
+
+impl VersionDiff {
+    /// The announced version against the last before it that differs.
+    async fn last(store: &Store, only: Option<&str>, limit: usize) -> Result<Self> {
+        let to = announced(store).await?;
+        let after = read_manifest(store, to).await?;
+        let mut before = after.parent;
+        while let Some(version) = before {
+            let manifest = match store.read_manifest(version).await {
+                Ok(manifest) => manifest,
+                Err(kapok_blobstore::Error::Retired { .. }) => {
+                    return Err(Failure::no(format!(
+                        "nothing differs between version {to} and those before it that the store still has; version \
+                         {version} is retired"
+                    )));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            before = manifest.parent;
+            check_type(only, &manifest, &after)?;
+            let diff = Self::between(store, Some(manifest), after.clone(), only, limit).await?;
+            if diff.types.iter().any(|ty| !ty.counts.is_none()) {
+                return Ok(diff);
+            }
+        }
+        Err(Failure::no(format!("no version before {to} differs from it; name two: kapok diff A B")))
+    }
+
+    /// What is different between two versions, or between none and the first one. At most `limit` records of each kind
+    /// are described.
+    pub async fn between(
+        store: &Store,
+        before: Option<Manifest>,
+        after: Manifest,
+        only: Option<&str>,
+        limit: usize,
+    ) -> Result<Self> {
+        let (from, to) = (before.as_ref().map_or(0, |before| before.version), after.version);
+        let trail = trail(store, from, to).await?;
         let mut blobs = Blobs::new();
-        let old = open(&store, before, self.record_type.as_deref(), &mut blobs).await?;
-        let new = open(&store, after, self.record_type.as_deref(), &mut blobs).await?;
+        let old = match before {
+            Some(before) => open(store, before, only, &mut blobs).await?,
+            None => View::empty(),
+        };
+        let new = open(store, after, only, &mut blobs).await?;
         // Where one is gone by now the versions are compared.
         let between = store.fetch(new.lacking_for_changes(&old, &trail)?).await.unwrap_or_default();
         let mut segments = Blobs::new();
@@ -149,35 +237,37 @@ impl Diff {
             segments.insert(id, blob);
         }
         let changes = new.changes_since_with(&old, &trail, &segments)?;
-        let types = changes.types.iter().map(|ty| self.describe(&old, &new, ty));
-        let diff = VersionDiff { from: self.from, to: self.to, types: types.collect::<Result<_>>()? };
-        if json {
-            serde_json::to_writer_pretty(&mut *out, &Output::of(&diff))?;
-            return Ok(writeln!(out)?);
-        }
-        diff.print(out)
+        let types = changes.types.iter().map(|ty| TypeDiff::of(&old, &new, ty, limit));
+        Ok(Self { from, to, types: types.collect::<Result<_>>()? })
     }
+}
 
-    /// Manifests between the two versions, which list what changed.
-    async fn trail(&self, store: &Store) -> Result<Vec<Arc<Manifest>>> {
-        let between = self.from.min(self.to)..=self.from.max(self.to);
-        let mut trail = Vec::new();
-        for version in store.live_versions().await? {
-            if between.contains(&version) {
-                match store.read_manifest(version).await {
-                    Ok(manifest) => trail.push(Arc::new(manifest)),
-                    // Retired since it was listed; without it segments are compared.
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Err(error) => return Err(error.into()),
-                }
+/// Manifests between two versions, which list what changed.
+async fn trail(store: &Store, from: u64, to: u64) -> Result<Vec<Arc<Manifest>>> {
+    let between = from.min(to)..=from.max(to);
+    let mut trail = Vec::new();
+    for version in store.live_versions().await? {
+        if between.contains(&version) {
+            match store.read_manifest(version).await {
+                Ok(manifest) => trail.push(Arc::new(manifest)),
+                // Retired since it was listed; without it segments are compared.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(trail)
     }
+    Ok(trail)
+}
 
-    fn describe(&self, old: &View, new: &View, changes: &TypeChanges) -> Result<TypeDiff> {
+impl Counts {
+    fn is_none(&self) -> bool {
+        (self.added, self.changed, self.removed) == (0, 0, 0)
+    }
+}
+
+impl TypeDiff {
+    fn of(old: &View, new: &View, changes: &TypeChanges, limit: usize) -> Result<Self> {
         let name = &changes.record_type;
-        let limit = self.limit.unwrap_or(usize::MAX);
         let keys = |view: &View, ordinals: &[Ordinal]| -> Result<Vec<Key>> {
             ordinals.iter().take(limit).map(|&at| Key::of(view.table(name)?, at)).collect()
         };
@@ -188,7 +278,7 @@ impl Diff {
                 changed.push(RecordChange { key: Key::of(after, right)?, fields: comparison.changes(left, right)? });
             }
         }
-        Ok(TypeDiff {
+        Ok(Self {
             record_type: name.clone(),
             counts: Counts {
                 added: changes.added.len(),
@@ -243,7 +333,8 @@ impl TypeDiff {
         self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
     }
 
-    fn print(&self, out: &mut impl Write) -> Result<()> {
+    /// Prints the records that are described, and how many are not.
+    pub fn print(&self, out: &mut impl Write) -> Result<()> {
         for key in &self.added {
             writeln!(out, "  + {}", key.text)?;
         }

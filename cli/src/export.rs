@@ -8,6 +8,7 @@ use kapok_core::record::{Budget, Record};
 use crate::dataset::Dataset;
 use crate::failure::{Failure, Result};
 use crate::store_argument::{StoreArgument, VersionArgument};
+use crate::type_argument::TypeArgument;
 
 /// Print all records of a type as JSON lines, in key order
 #[derive(Debug, Args)]
@@ -19,16 +20,15 @@ pub struct Export {
     store: StoreArgument,
     #[command(flatten)]
     version: VersionArgument,
-    /// The record type
-    #[arg(value_name = "TYPE")]
-    record_type: String,
+    #[command(flatten)]
+    record_type: TypeArgument,
 }
 
 impl Export {
     /// Prints one record after another, straight from the mapped segments.
     pub async fn run(&self, out: &mut impl Write) -> Result<()> {
-        let view = Dataset::open(&self.store, &self.version).await?.view(&self.record_type).await?;
-        let table = view.table(&self.record_type)?;
+        let view = Dataset::open(&self.store, &self.version).await?.view(self.record_type.name()).await?;
+        let table = view.table(self.record_type.name())?;
         for ordinal in table.ordinals_in_key_order()? {
             if let Some(record) = table.record(ordinal)? {
                 print(&record, out)?;

@@ -7,9 +7,10 @@ use kapok_core::key::KeyParts;
 
 use crate::dataset::Dataset;
 use crate::export;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
 use crate::key_argument::KeyArgument;
 use crate::store_argument::{StoreArgument, VersionArgument};
+use crate::type_argument::RecordArgument;
 
 /// Print the record of a key as JSON
 #[derive(Debug, Args)]
@@ -24,27 +25,22 @@ pub struct Get {
     store: StoreArgument,
     #[command(flatten)]
     version: VersionArgument,
-    /// The record type
-    #[arg(value_name = "TYPE")]
-    record_type: String,
-    /// The key, one argument per key field
-    #[arg(value_name = "KEY", required = true, allow_negative_numbers = true)]
-    key: Vec<String>,
+    #[command(flatten)]
+    record: RecordArgument,
 }
 
 impl Get {
     /// Finds the record by the index of its key.
     pub async fn run(&self, out: &mut impl Write) -> Result<()> {
-        let view = Dataset::open(&self.store, &self.version).await?.view(&self.record_type).await?;
-        let key = KeyArgument::parse(view.table(&self.record_type)?, &self.key)?;
-        match view.record_by_key(&self.record_type, &KeyParts(&key.parts()))? {
+        let (name, words) = self.record.type_and_key()?;
+        let view = Dataset::open(&self.store, &self.version).await?.view(name).await?;
+        let key = KeyArgument::parse(view.table(name)?, words)?;
+        match view.record_by_key(name, &KeyParts(&key.parts()))? {
             Some(record) => export::print(&record, out),
-            None => Err(Failure::no(format!(
-                "{} {} is not in version {}",
-                self.record_type,
-                self.key.join(" "),
-                view.version()
-            ))),
+            None => Err(Failure::of(
+                Kind::NotFound,
+                format!("{name} {} is not in version {}", words.join(" "), view.version()),
+            )),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::diff::open;
 use crate::failure::{Failure, Result};
 use crate::key_argument::KeyArgument;
 use crate::store_argument::StoreArgument;
+use crate::type_argument::RecordArgument;
 
 /// Show what became of a record, through all versions that the store still has
 #[derive(Debug, Args)]
@@ -26,16 +27,13 @@ use crate::store_argument::StoreArgument;
   kapok history --store data/debian Package bash
   kapok history --store data/films Rating 42 7 --json           (a key of two fields)
 
-Oldest first. Versions in which nothing changed stand with the one before them. Exit code 1: no version has the record.")]
+Oldest first. Versions in which nothing changed stand with the one before them. Where older versions are retired, the
+trail begins with the record as it was by then. Exit code 1: no version has the record.")]
 pub struct History {
     #[command(flatten)]
     store: StoreArgument,
-    /// The record type
-    #[arg(value_name = "TYPE")]
-    record_type: String,
-    /// The key, one argument per key field
-    #[arg(value_name = "KEY", required = true, allow_negative_numbers = true)]
-    key: Vec<String>,
+    #[command(flatten)]
+    record: RecordArgument,
 }
 
 /// A version, and those after it in which the record stayed as it was.
@@ -60,6 +58,8 @@ struct Entry {
 enum What {
     /// Not there yet.
     Absent,
+    /// There already where the trail begins: versions before are retired.
+    Present,
     Added,
     Changed,
     Removed,
@@ -92,16 +92,24 @@ impl History {
                 Err(error) => return Err(error.into()),
             }
         }
-        let entries = self.entries(&store, manifests).await?;
+        // Numbers count from 1, and none is ever freed.
+        let begins = manifests.first().map(|oldest| oldest.version).filter(|oldest| *oldest > 1);
+        let mut entries = self.entries(&store, manifests).await?;
+        if let (Some(_), Some(first @ Entry { what: What::Added, .. })) = (begins, entries.first_mut()) {
+            first.what = What::Present;
+        }
         if json {
             serde_json::to_writer_pretty(&mut *out, &entries)?;
             return Ok(writeln!(out)?);
+        }
+        if let Some(oldest) = begins {
+            writeln!(out, "versions before {oldest} are retired: the trail begins there")?;
         }
         entries.iter().try_for_each(|entry| entry.print(out))
     }
 
     async fn entries(&self, store: &Store, manifests: Vec<Manifest>) -> Result<Vec<Entry>> {
-        let name = self.record_type.as_str();
+        let (name, key) = self.record.type_and_key()?;
         let Some(newest) = manifests.last() else {
             return Err(Failure::no(format!("store {} has no version yet; publish one", store.url())));
         };
@@ -122,7 +130,7 @@ impl History {
             }
             let (version, created, tags) = (manifest.version, rfc3339(manifest.created_unix_ms), manifest.tags.clone());
             let view = open(store, manifest, Some(name), &mut blobs).await?;
-            let at = self.find(&view, &mut sought)?;
+            let at = find(&view, name, key, &mut sought)?;
             let seen = Seen { view, at };
             match step(last.as_ref(), &seen, name)? {
                 Some((what, record, fields)) => {
@@ -139,30 +147,28 @@ impl History {
         if entries.iter().all(|entry| entry.what == What::Absent) {
             return Err(match sought {
                 Sought::Refused(failure) => failure,
-                _ => Failure::no(format!(
-                    "{name} {} is in none of the versions {}",
-                    self.key.join(" "),
-                    versions.join(", ")
-                )),
+                _ => {
+                    Failure::no(format!("{name} {} is in none of the versions {}", key.join(" "), versions.join(", ")))
+                }
             });
         }
         Ok(entries)
     }
+}
 
-    /// Where the record is. A key that fits in one version need not fit in all, since a type may be published anew.
-    fn find(&self, view: &View, sought: &mut Sought) -> Result<Option<Ordinal>> {
-        let Ok(table) = view.table(&self.record_type) else { return Ok(None) };
-        match KeyArgument::parse(table, &self.key) {
-            Ok(key) => {
-                *sought = Sought::Somewhere;
-                Ok(view.find(&self.record_type, &KeyParts(&key.parts()))?)
+/// Where the record is. A key that fits in one version need not fit in all, since a type may be published anew.
+fn find(view: &View, name: &str, key: &[String], sought: &mut Sought) -> Result<Option<Ordinal>> {
+    let Ok(table) = view.table(name) else { return Ok(None) };
+    match KeyArgument::parse(table, key) {
+        Ok(key) => {
+            *sought = Sought::Somewhere;
+            Ok(view.find(name, &KeyParts(&key.parts()))?)
+        }
+        Err(failure) => {
+            if !matches!(sought, Sought::Somewhere) {
+                *sought = Sought::Refused(failure);
             }
-            Err(failure) => {
-                if !matches!(sought, Sought::Somewhere) {
-                    *sought = Sought::Refused(failure);
-                }
-                Ok(None)
-            }
+            Ok(None)
         }
     }
 }
@@ -212,6 +218,7 @@ impl Entry {
             What::Removed => writeln!(out, "removed{tags}")?,
             What::Changed => writeln!(out, "changed{tags}")?,
             What::Added => writeln!(out, "added{tags}")?,
+            What::Present => writeln!(out, "there{tags}")?,
         }
         if let Some(record) = &self.record {
             writeln!(out, "  {record}")?;

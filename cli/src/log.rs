@@ -86,6 +86,6 @@ impl Log {
 }
 
 /// Free text, which must not break the table or steer a terminal.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }

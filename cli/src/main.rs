@@ -10,6 +10,7 @@
 //! gc        what nobody needs, away
 //! diff, history    what changed                       watch               each swap, live, with its cost
 //! verify    is every byte what it should be           demo               all of it on a bundled sample
+//! completions, man                                    for shells and for people
 //! ```
 //!
 //! Exit codes: 0 done, 1 the answer is no or the operation failed, 2 usage or input that cannot be used.
@@ -20,6 +21,7 @@ mod announce;
 mod dataset;
 mod demo;
 mod diff;
+mod duration;
 mod export;
 mod failure;
 mod gc;
@@ -27,7 +29,9 @@ mod get;
 mod history;
 mod key_argument;
 mod log;
+mod manual;
 mod merge;
+mod notice;
 mod progress;
 mod publish;
 mod schema;
@@ -35,6 +39,7 @@ mod segments;
 mod stat;
 mod store_argument;
 mod table;
+mod type_argument;
 mod verify;
 mod versions;
 mod watch;
@@ -42,7 +47,8 @@ mod watch;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failure::{Failure, Result};
 
@@ -55,9 +61,12 @@ const OUTPUT_BUFFER_BYTES: usize = 1 << 16;
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
-    /// Print JSON, for scripts
+    /// Print JSON, for scripts; errors too, one line on standard error
     #[arg(long, global = true)]
     json: bool,
+    /// The store, for verbs that work on one
+    #[arg(long, global = true, value_name = "URL")]
+    store: Option<String>,
 }
 
 const EXAMPLES: &str = "\
@@ -67,11 +76,15 @@ Examples:
   kapok get --store data/debian Package bash
   kapok verify --store data/debian
 
+--store stands before or behind the verb, or in KAPOK_STORE. Where a verb is about a record type, TYPE may stand in its
+place or be named by --type. With --json an error is one line of JSON on standard error:
+  {\"error\": {\"kind\": \"not_found\", \"message\": \"...\", \"exit_code\": 1}}
+
 Exit codes: 0 done, 1 the answer is no or the operation failed, 2 usage or input that cannot be used.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Publish(publish::Publish),
+    Publish(Box<publish::Publish>),
     Versions(versions::Versions),
     Stat(stat::Stat),
     Get(get::Get),
@@ -90,10 +103,12 @@ enum Verb {
     Watch(watch::Watch),
     Merge(merge::Merge),
     Demo(demo::Demo),
+    Completions(manual::Completions),
+    Man(manual::Man),
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(usage) => return refuse(&usage),
     };
@@ -104,8 +119,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if let Some(line) = failure.line() {
-                _ = writeln!(io::stderr(), "kapok: error: {line}");
+            if let Some(line) = failure.line(cli.json) {
+                _ = writeln!(io::stderr(), "{line}");
             }
             failure.exit_code()
         }
@@ -136,8 +151,20 @@ fn run(cli: &Cli, out: &mut impl Write) -> Result<()> {
             Verb::Watch(verb) => verb.run(cli.json, out).await,
             Verb::Merge(verb) => verb.run(cli.json, out).await,
             Verb::Demo(verb) => verb.run(cli.json, out).await,
+            Verb::Completions(verb) => verb.run(Cli::command(), out),
+            Verb::Man(verb) => verb.run(Cli::command(), out),
         }
     })
+}
+
+fn parse() -> std::result::Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    if store_argument::is_missing(&matches) {
+        let text = "the store is missing: give --store URL, or set KAPOK_STORE";
+        return Err(command.error(ErrorKind::MissingRequiredArgument, text));
+    }
+    Cli::from_arg_matches(&matches)
 }
 
 /// Help and version go to standard output; usage errors look like all others.
@@ -146,9 +173,13 @@ fn refuse(usage: &clap::Error) -> ExitCode {
         return if usage.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let text = usage.render().to_string();
-    match text.strip_prefix("error: ") {
-        Some(text) => _ = write!(io::stderr(), "kapok: error: {text}"),
-        None => _ = write!(io::stderr(), "{text}"),
+    if usage.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        _ = write!(io::stderr(), "{text}");
+    } else {
+        // Nothing was parsed that could tell.
+        let words = std::env::args_os().take_while(|word| word != "--");
+        let json = words.into_iter().any(|word| word == "--json");
+        _ = writeln!(io::stderr(), "{}", failure::usage_line(&text, json));
     }
     ExitCode::from(2)
 }

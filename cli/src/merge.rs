@@ -8,6 +8,7 @@ use indicatif::HumanBytes;
 use kapok_producer::Producer;
 use serde::Serialize;
 
+use crate::duration;
 use crate::failure::Result;
 use crate::store_argument::StoreArgument;
 
@@ -55,11 +56,11 @@ impl Merge {
             None => writeln!(out, "nothing to merge")?,
             Some(version) => writeln!(
                 out,
-                "merged {} segment(s) into {}, {}, as version {version} ({:.1?})",
+                "merged {} segment(s) into {}, {}, as version {version} ({})",
                 merged.inputs,
                 merged.outputs,
                 HumanBytes(merged.segment_bytes),
-                Duration::from_millis(u64::try_from(merged.duration_ms).unwrap_or(u64::MAX)),
+                duration::shown(Duration::from_millis(u64::try_from(merged.duration_ms).unwrap_or(u64::MAX))),
             )?,
         }
         Ok(())

@@ -8,24 +8,35 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{HumanBytes, HumanCount};
+use kapok_blobstore::Store;
 use kapok_core::Fault;
-use kapok_producer::{CycleReport, Evolution, IncrementalCycle, Outcome, Producer, Sharing};
-use serde::Serialize;
+use kapok_producer::{CycleReport, Error, Evolution, IncrementalCycle, Merging, Outcome, Producer, Settings, Sharing};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
+use crate::notice;
 use crate::progress;
 use crate::store_argument::StoreArgument;
 
 mod deletion;
+mod foreign;
+mod guards;
 mod input;
 mod key_check;
 mod lines;
 mod population;
+mod report;
+mod trial;
+
+use guards::Guards;
+use report::Published;
+use trial::Sample;
 
 pub use input::Input;
 pub use lines::Lines;
 pub use population::{Population, SchemaSource};
+
+/// How often changes are applied anew because other producers were faster.
+const ATTEMPTS_MAX: u32 = 10;
 
 /// Publish JSON lines as the new content of a record type
 #[derive(Debug, Args)]
@@ -35,11 +46,17 @@ pub use population::{Population, SchemaSource};
   kapok publish films.jsonl --store data/films --type Movie --schema films.capnp --tag source=nightly
   kapok publish corrected.jsonl --store data/films --type Movie --upsert
   kapok publish --store data/films --type Movie --delete-keys gone.txt
+  kapok publish films.jsonl --store data/films --type Movie --dry-run
+  xz -dc films.jsonl.xz | kapok publish - --store data/films --type Movie --max-removed 5%
 
 The file holds all records of the type, one JSON object a line; .zst and .gz are read as they are. Only records that differ
 from the version before are written, and where none does there is no new version. With --upsert or --delete-keys all
 records that are not spoken of stay. Other record types of the store are carried over. Nothing is committed unless every
-line fits.")]
+line fits, and no store is made before they do.
+
+A publish that would leave the type without records is refused, and so is a file that would remove more than half of them
+(and at least 10): the counts are told, exit code 2. See the guards below.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Publish {
     /// JSON lines, plain or compressed by zstd or gzip; - for standard input
     #[arg(value_name = "FILE", required_unless_present = "delete_keys")]
@@ -82,27 +99,17 @@ pub struct Publish {
     /// A tag of the version
     #[arg(long, value_name = "KEY=VALUE", value_parser = tag)]
     tag: Vec<(String, String)>,
+    /// Say what would be published, and publish nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    guards: Guards,
 }
 
-#[derive(Serialize)]
-struct Published<'r> {
-    outcome: &'static str,
-    version: u64,
-    #[serde(rename = "type")]
-    record_type: &'r str,
-    rows: u64,
-    added: u64,
-    changed: u64,
-    removed: u64,
-    /// Written by this cycle.
-    segments: usize,
-    bytes: u64,
-    index_bytes: u64,
-    /// Of blobs that the store did not have yet.
-    bytes_written: u64,
-    /// The version that holds merged segments, made after this one was announced.
-    merged_version: Option<u64>,
-    duration_ms: u128,
+/// What came of a publish.
+struct Done {
+    report: CycleReport,
+    keys_absent: u64,
 }
 
 impl Publish {
@@ -120,47 +127,120 @@ impl Publish {
             ));
         }
         let population = self.population()?;
-        let producer = Producer::open(&self.store.store).await?;
-        let report = match (&input, &keys) {
-            (Some(input), None) if !self.upsert => run_cycle(&producer, &population, input).await?,
-            _ => self.run_changes(&producer, &population, input.as_ref(), keys.as_ref()).await?,
-        };
-        if json {
-            serde_json::to_writer(&mut *out, &Published::of(&report, &population.record_type))?;
-            return Ok(writeln!(out)?);
-        }
-        Published::of(&report, &population.record_type).print(out)
+        let store = Store::open_or_prepare(&self.store.store).await?;
+        let ended = self.publish(&store, &population, input.as_ref(), keys.as_ref(), json, out).await;
+        // Where nothing came of it, the place is left as it was found.
+        store.abandon();
+        ended
     }
 
+    async fn publish(
+        &self,
+        store: &Store,
+        population: &Population,
+        input: Option<&Input>,
+        keys: Option<&Input>,
+        json: bool,
+        out: &mut impl Write,
+    ) -> Result<()> {
+        let mut settings = Settings::default();
+        let is_full = keys.is_none() && !self.upsert;
+        settings.validators = self.guards.validators(&self.record_type, is_full);
+        let producer = if self.dry_run {
+            settings.merging = Merging::Manual;
+            Producer::with_store(store.overlay(), settings)
+        } else {
+            Producer::with_store(store.clone(), settings)
+        };
+        producer.announce_left_over().await?;
+        let Done { report, keys_absent } = match input {
+            Some(input) if is_full => {
+                let report = run_cycle_with(&producer, population, input, |error| self.explain(error)).await?;
+                Done { report, keys_absent: 0 }
+            }
+            _ => self.run_changes(&producer, population, input, keys, json).await?,
+        };
+        if matches!(report.outcome, Outcome::Unchanged { .. }) {
+            self.guards.check_unchanged(&report, &self.record_type)?;
+        }
+        let sample = match self.dry_run {
+            true => Some(Sample::of(producer.store(), &report, &self.record_type).await?),
+            false => None,
+        };
+        let published = Published::of(&report, &self.record_type, keys_absent, sample.as_ref());
+        if json {
+            serde_json::to_writer(&mut *out, &published)?;
+            return Ok(writeln!(out)?);
+        }
+        published.print(out)
+    }
+
+    /// Applies changes, again where another producer was faster: they are meant for whatever is newest.
     async fn run_changes(
         &self,
         producer: &Producer,
         population: &Population,
         input: Option<&Input>,
         keys: Option<&Input>,
-    ) -> Result<CycleReport> {
-        let populate = |cycle: &IncrementalCycle| {
-            if let Some(input) = input {
-                population.upsert(cycle, input, threads())?;
+        json: bool,
+    ) -> Result<Done> {
+        let mut attempt = 1;
+        loop {
+            let mut keys_absent = 0;
+            let populate = |cycle: &IncrementalCycle| {
+                if let Some(input) = input {
+                    population.upsert(cycle, input, threads())?;
+                }
+                if let Some(keys) = keys {
+                    keys_absent = deletion::delete_keys(cycle, &population.record_type, keys)?;
+                }
+                for (key, value) in &population.tags {
+                    cycle.tag(key, value);
+                }
+                Ok(())
+            };
+            let report = match self.on {
+                Some(version) => producer.run_incremental_cycle_on(version, populate).await,
+                None => producer.run_incremental_cycle(populate).await,
+            };
+            match report {
+                Ok(report) => return Ok(Done { report, keys_absent }),
+                Err(Error::Conflict { version, winner }) if self.on.is_none() && attempt < ATTEMPTS_MAX => {
+                    attempt += 1;
+                    notice::warn(
+                        json,
+                        &format!(
+                            "version {version} was committed by another producer meanwhile: writer={winner}; applying the \
+                             changes on top of it, attempt={attempt} of {ATTEMPTS_MAX}"
+                        ),
+                    );
+                    // Each of several waits a time of its own.
+                    let spread_ms = u64::from(std::process::id() % 16);
+                    tokio::time::sleep(Duration::from_millis(u64::from(attempt) * (5 + spread_ms))).await;
+                }
+                Err(error) => return Err(self.explain(error)),
             }
-            if let Some(keys) = keys {
-                deletion::delete_keys(cycle, &population.record_type, keys)?;
-            }
-            for (key, value) in &population.tags {
-                cycle.tag(key, value);
-            }
-            Ok(())
-        };
-        let report = match self.on {
-            Some(version) => producer.run_incremental_cycle_on(version, populate).await,
-            None => producer.run_incremental_cycle(populate).await,
-        };
-        match report {
-            Err(kapok_producer::Error::RolledBack { announced, highest }) => Err(Failure::no(format!(
+        }
+    }
+
+    /// An error of a cycle, with the switches that have to do with it.
+    fn explain(&self, error: Error) -> Failure {
+        match error {
+            Error::RolledBack { announced, highest } => Failure::no(format!(
                 "the store was rolled back from version {highest} to {announced}; say which version to build on: \
                  --on {announced} drops what came after it"
-            ))),
-            report => Ok(report?),
+            )),
+            Error::Conflict { version, winner } => {
+                let file = if self.upsert || self.delete_keys.is_some() { "changes" } else { "file" };
+                Failure::of(
+                    Kind::Conflict,
+                    format!(
+                        "version {version} was committed by another producer meanwhile: writer={winner}; nothing was \
+                         published. See what it changed (kapok diff), then publish the {file} again"
+                    ),
+                )
+            }
+            error => self.guards.explain(error),
         }
     }
 
@@ -186,6 +266,15 @@ fn threads() -> usize {
 
 /// Runs a cycle that publishes all of the input.
 pub async fn run_cycle(producer: &Producer, population: &Population, input: &Input) -> Result<CycleReport> {
+    run_cycle_with(producer, population, input, Failure::from).await
+}
+
+async fn run_cycle_with(
+    producer: &Producer,
+    population: &Population,
+    input: &Input,
+    explain: impl Fn(Error) -> Failure,
+) -> Result<CycleReport> {
     let threads = threads();
     match cycle(producer, population, input, threads).await {
         // Which of a key's records come first depends on the threads, but for one.
@@ -193,7 +282,7 @@ pub async fn run_cycle(producer: &Producer, population: &Population, input: &Inp
             let error = if threads > 1 { cycle(producer, population, input, 1).await } else { Err(error.into()) };
             error.map_err(|error| Failure::from(error).about(input.name()))
         }
-        other => Ok(other?),
+        other => other.map_err(explain),
     }
 }
 
@@ -215,55 +304,6 @@ async fn cycle(
         bar.finish_and_clear();
     }
     report
-}
-
-impl<'r> Published<'r> {
-    fn of(report: &CycleReport, record_type: &'r str) -> Self {
-        let ty = report.types.iter().find(|ty| ty.name == record_type).or_else(|| report.types.first());
-        Self {
-            outcome: match report.outcome {
-                Outcome::Published { .. } => "published",
-                Outcome::Unchanged { .. } => "unchanged",
-            },
-            version: report.outcome.version(),
-            record_type,
-            rows: ty.map_or(0, |ty| ty.rows),
-            added: ty.map_or(0, |ty| ty.added),
-            changed: ty.map_or(0, |ty| ty.updated),
-            removed: ty.map_or(0, |ty| ty.removed),
-            segments: ty.map_or(0, |ty| ty.segments),
-            bytes: ty.map_or(0, |ty| ty.segment_bytes),
-            index_bytes: ty.map_or(0, |ty| ty.index_bytes),
-            bytes_written: report.bytes_written,
-            merged_version: report.merged.as_ref().map(|merged| merged.version),
-            duration_ms: report.steps.total().as_millis(),
-        }
-    }
-
-    fn print(&self, out: &mut impl Write) -> Result<()> {
-        let Self { version, record_type, .. } = self;
-        let rows = HumanCount(self.rows);
-        let duration = Duration::from_millis(u64::try_from(self.duration_ms).unwrap_or(u64::MAX));
-        if self.outcome == "unchanged" {
-            writeln!(out, "unchanged: version {version} holds the same {rows} {record_type} rows ({duration:.1?})")?;
-        } else {
-            writeln!(
-                out,
-                "published version {version}: {rows} {record_type} rows, {} added, {} changed, {} removed; wrote {} \
-                 segment(s), {} and {} of indexes ({duration:.1?})",
-                HumanCount(self.added),
-                HumanCount(self.changed),
-                HumanCount(self.removed),
-                self.segments,
-                HumanBytes(self.bytes),
-                HumanBytes(self.index_bytes),
-            )?;
-            if let Some(merged) = self.merged_version {
-                writeln!(out, "merged segments into version {merged}, in which no record differs")?;
-            }
-        }
-        Ok(())
-    }
 }
 
 fn tag(text: &str) -> std::result::Result<(String, String), String> {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::dataset::{Dataset, hex};
 use crate::failure::Result;
 use crate::store_argument::{StoreArgument, VersionArgument};
+use crate::type_argument::OnlyType;
 
 /// Print the schema as Cap'n Proto IDL, in one file without imports
 #[derive(Debug, Args)]
@@ -20,9 +21,8 @@ pub struct PrintSchema {
     store: StoreArgument,
     #[command(flatten)]
     version: VersionArgument,
-    /// Only this record type and what it reaches
-    #[arg(value_name = "TYPE")]
-    record_type: Option<String>,
+    #[command(flatten)]
+    only: OnlyType,
 }
 
 #[derive(Serialize)]
@@ -38,9 +38,9 @@ impl PrintSchema {
     /// Prints it.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let Dataset { mut manifest, .. } = Dataset::open(&self.store, &self.version).await?;
-        if let Some(name) = &self.record_type {
+        if let Some(name) = self.only.name() {
             manifest.expect_record_type(name)?;
-            manifest.record_types.retain(|ty| ty.name == *name);
+            manifest.record_types.retain(|ty| ty.name == name);
         }
         let schema = manifest.schema.closure(manifest.record_types.iter().map(|ty| ty.type_id))?;
         let declarations: Vec<_> = manifest

@@ -11,6 +11,7 @@ use crate::dataset::Dataset;
 use crate::failure::Result;
 use crate::store_argument::{StoreArgument, VersionArgument};
 use crate::table::Table;
+use crate::type_argument::TypeArgument;
 
 /// List the segments of a record type
 #[derive(Debug, Args)]
@@ -23,9 +24,8 @@ pub struct Segments {
     store: StoreArgument,
     #[command(flatten)]
     version: VersionArgument,
-    /// The record type
-    #[arg(value_name = "TYPE")]
-    record_type: String,
+    #[command(flatten)]
+    record_type: TypeArgument,
 }
 
 #[derive(Serialize)]
@@ -51,7 +51,7 @@ impl Segments {
     /// Lists them in the order in which ordinals count them.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let Dataset { store, manifest } = Dataset::open(&self.store, &self.version).await?;
-        let ty = manifest.expect_record_type(&self.record_type)?;
+        let ty = manifest.expect_record_type(self.record_type.name())?;
         let segments = ty.segments.iter().map(|segment| SegmentInfo {
             id: BlobId::from(segment.id).to_string(),
             path: store.blob_name(BlobKind::Segment, BlobId::from(segment.id)),

@@ -6,23 +6,30 @@ use std::io::Write;
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount};
 use kapok_core::manifest::{Manifest, RecordType};
+use kapok_core::schema::{FieldKind, Schema, StructType, Type};
 use serde::Serialize;
 
 use crate::dataset::{Dataset, hex, rfc3339};
 use crate::failure::Result;
 use crate::store_argument::{StoreArgument, VersionArgument};
 use crate::table::Table;
+use crate::type_argument::OnlyType;
 
 /// What a version is made of, and where its bytes go
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   kapok stat --store data/debian
-  kapok stat --store data/debian --version 3 --json")]
+  kapok stat --store data/debian Package --version 3 --json
+
+Numbers lie in the rows themselves, next to the pointers to everything else. Rows of segments that were written before a
+field was added have no room for it, so that the bytes of such a field are an upper bound.")]
 pub struct Stat {
     #[command(flatten)]
     store: StoreArgument,
     #[command(flatten)]
     version: VersionArgument,
+    #[command(flatten)]
+    only: OnlyType,
 }
 
 #[derive(Serialize)]
@@ -47,6 +54,8 @@ struct TypeStat {
     bytes: u64,
     /// Of the rows themselves: numbers and pointers.
     row_bytes: u64,
+    /// Of these, of each field that is a number, a Bool or an enum.
+    number_bytes: BTreeMap<String, u64>,
     /// Of each field that has objects.
     field_bytes: BTreeMap<String, u64>,
     index_bytes: u64,
@@ -55,7 +64,11 @@ struct TypeStat {
 impl Stat {
     /// Adds up what the manifest says; no blob is read.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let Dataset { manifest, .. } = Dataset::open(&self.store, &self.version).await?;
+        let Dataset { mut manifest, .. } = Dataset::open(&self.store, &self.version).await?;
+        if let Some(name) = self.only.name() {
+            manifest.expect_record_type(name)?;
+            manifest.record_types.retain(|ty| ty.name == name);
+        }
         let types: Vec<_> = manifest.record_types.iter().map(|ty| TypeStat::of(&manifest, ty)).collect();
         let stat = VersionStat {
             version: manifest.version,
@@ -89,6 +102,11 @@ impl TypeStat {
             let name = field.map_or(extent.field.as_str(), |field| field.json_name());
             *field_bytes.entry(name.to_owned()).or_default() += extent.bytes;
         }
+        let rows: u64 = ty.segments.iter().map(|segment| u64::from(segment.rows)).sum();
+        let mut number_bytes = BTreeMap::new();
+        if let Some(structure) = structure {
+            add_numbers(&manifest.schema, structure, "", rows, &mut number_bytes);
+        }
         Self {
             name: ty.name.clone(),
             key: ty.key.clone(),
@@ -97,10 +115,42 @@ impl TypeStat {
             segments: ty.segments.len(),
             bytes: ty.segments.iter().map(|segment| segment.bytes).sum(),
             row_bytes,
+            number_bytes,
             field_bytes,
             index_bytes: ty.segments.iter().flat_map(|segment| &segment.artifacts).map(|index| index.bytes).sum(),
         }
     }
+}
+
+/// Bytes of the fields that lie in the rows themselves, those of groups included.
+fn add_numbers(schema: &Schema, ty: &StructType, path: &str, rows: u64, bytes: &mut BTreeMap<String, u64>) {
+    for field in &ty.fields {
+        let name = format!("{path}{}", field.json_name());
+        match &field.kind {
+            FieldKind::Group(id) => {
+                if let Some(group) = schema.get_struct(*id) {
+                    add_numbers(schema, group, &format!("{name}."), rows, bytes);
+                }
+            }
+            FieldKind::Slot { ty, .. } => {
+                if let Some(bits) = bits(ty) {
+                    bytes.insert(name, (rows * bits).div_ceil(8));
+                }
+            }
+        }
+    }
+}
+
+/// How wide a number is; `None` for what a pointer leads to.
+fn bits(ty: &Type) -> Option<u64> {
+    Some(match ty {
+        Type::Bool => 1,
+        Type::Int8 | Type::UInt8 => 8,
+        Type::Int16 | Type::UInt16 | Type::Enum(_) => 16,
+        Type::Int32 | Type::UInt32 | Type::Float32 => 32,
+        Type::Int64 | Type::UInt64 | Type::Float64 => 64,
+        _ => return None,
+    })
 }
 
 impl VersionStat {
@@ -119,8 +169,10 @@ impl VersionStat {
                 HumanBytes(ty.index_bytes),
             )?;
             let mut table = Table::new(&["  field", ">bytes", ">share"]);
-            let mut fields: Vec<_> = ty.field_bytes.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
-            fields.push(("(rows)", ty.row_bytes));
+            let fields = ty.field_bytes.iter().chain(&ty.number_bytes);
+            let mut fields: Vec<_> = fields.map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+            let numbers: u64 = ty.number_bytes.values().sum();
+            fields.push(("(pointers and padding)", ty.row_bytes.saturating_sub(numbers)));
             fields.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
             for (name, bytes) in fields {
                 let share = (bytes * 1000).checked_div(ty.bytes).unwrap_or(0);

@@ -1,12 +1,13 @@
 //! Which store, and which version of it?
 
-use clap::Args;
+use clap::{ArgMatches, Args};
 
 /// The store that a verb works on.
 #[derive(Debug, Args)]
 pub struct StoreArgument {
-    /// The store: a folder, as a path or a file URL
-    #[arg(long, value_name = "URL", env = "KAPOK_STORE")]
+    /// The store: a folder, as a path or a file URL; also before the verb
+    // Given before the verb, it is known only when all arguments are: so that a verb cannot ask for it by itself.
+    #[arg(long, value_name = "URL", env = "KAPOK_STORE", default_value = "", hide_default_value = true)]
     pub store: String,
 }
 
@@ -16,4 +17,11 @@ pub struct VersionArgument {
     /// The version to read [default: the one that consumers are on, or else the newest]
     #[arg(long, value_name = "N")]
     pub version: Option<u64>,
+}
+
+/// Whether a verb lacks the store that it works on.
+pub fn is_missing(matches: &ArgMatches) -> bool {
+    matches
+        .subcommand()
+        .is_some_and(|(_, verb)| matches!(verb.try_get_one::<String>("store"), Ok(Some(store)) if store.is_empty()))
 }

@@ -1,17 +1,22 @@
 //! `kapok watch`: what does each swap of a consumer cost?
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount};
-use kapok_blobstore::{Hints, Store};
+use kapok_blobstore::{Error as StoreError, Hints, Store};
 use kapok_consumer::{Consumer, Refreshed, View};
+use kapok_index::TypeChanges;
 use serde::Serialize;
 
 use crate::dataset::rfc3339;
+use crate::duration;
 use crate::failure::{Failure, Result};
+use crate::log::one_line;
+use crate::notice;
 use crate::store_argument::StoreArgument;
 
 /// Follow a store as a consumer does, and print each swap with its cost
@@ -21,7 +26,8 @@ use crate::store_argument::StoreArgument;
   kapok watch --store data/debian --json                        (one line of JSON per swap)
   kapok watch --store data/debian --until 12                    (for scripts: wait for version 12)
 
-Goes on until it is interrupted. The first line is the first load. What cannot be read is told on standard error, and
+Goes on until it is interrupted. A store that does not exist yet is waited for. The first line is the first load; the
+others count what changed: +added ~changed -removed. A rollback, a pin and what ends it stand with their reason. What cannot be read is told on standard error, and
 tried again. Exit code 0 where --until was reached.")]
 pub struct Watch {
     #[command(flatten)]
@@ -44,41 +50,79 @@ struct Swap {
     duration_us: u64,
     /// Live records of each record type.
     rows: BTreeMap<String, u64>,
+    /// What changed in each record type that changed; `None` for the first load.
+    changes: Option<BTreeMap<String, Counts>>,
+    /// What moved the consumer: announce, pin, unpin or rollback.
+    action: Option<String>,
+    by: Option<String>,
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Counts {
+    added: usize,
+    changed: usize,
+    removed: usize,
 }
 
 impl Watch {
     /// Refreshes whenever there may be news, and prints what that came to.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let store = Store::open(&self.store.store).await?;
+        let store = self.open(json).await?;
         // Before the first look, so that nothing is announced between the two.
-        let hints = hints(&store);
+        let hints = hints(&store, json);
         let consumer = Consumer::with_store(store).await?;
+        let mut seen = consumer.view_arc();
         if let Some(first) = consumer.status().last_refresh {
-            Swap::of(first, &consumer.view()).print(json, out)?;
+            Swap::of(first, &consumer, None).await.print(json, out)?;
         }
         let mut told = None;
         while self.until.is_none_or(|version| consumer.view().version() < version) {
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(self.poll_ms)) => {}
+                () = tokio::time::sleep(self.poll()) => {}
                 () = hinted(hints.as_ref()) => {}
             }
             match consumer.refresh().await {
                 Ok(done) => {
                     told = None;
                     if done.from != done.to {
-                        Swap::of(done, &consumer.view()).print(json, out)?;
+                        Swap::of(done, &consumer, Some(&seen)).await.print(json, out)?;
+                        seen = consumer.view_arc();
                     }
                 }
-                Err(error) => tell(error.to_string(), &mut told),
+                Err(error) => tell(json, error.to_string(), &mut told),
             }
         }
         Ok(())
     }
+
+    /// Opens the store, as soon as there is one.
+    async fn open(&self, json: bool) -> Result<Store> {
+        let mut told = None;
+        loop {
+            match Store::open(&self.store.store).await {
+                Err(StoreError::NotAStore { reason, .. }) if is_yet_to_come(&reason) => {
+                    tell(json, format!("store {} is not there yet; waiting for it", self.store.store), &mut told);
+                }
+                other => return Ok(other?),
+            }
+            tokio::time::sleep(self.poll()).await;
+        }
+    }
+
+    fn poll(&self) -> Duration {
+        Duration::from_millis(self.poll_ms)
+    }
 }
 
-fn hints(store: &Store) -> Option<Hints> {
+/// Whether a place that is no store may become one: nothing is there.
+fn is_yet_to_come(reason: &str) -> bool {
+    ["the folder does not exist", "it is empty"].contains(&reason)
+}
+
+fn hints(store: &Store, json: bool) -> Option<Hints> {
     store.watch().unwrap_or_else(|error| {
-        tell(format!("looking for news at intervals only: {error}"), &mut None);
+        tell(json, format!("looking for news at intervals only: {error}"), &mut None);
         None
     })
 }
@@ -91,16 +135,31 @@ async fn hinted(hints: Option<&Hints>) {
 }
 
 /// Tells what went wrong, once for as long as it is the same.
-fn tell(message: String, told: &mut Option<String>) {
+fn tell(json: bool, message: String, told: &mut Option<String>) {
     if told.as_ref() != Some(&message) {
-        _ = writeln!(io::stderr(), "kapok: warning: {}", message.replace('\n', " | "));
+        notice::warn(json, &message);
         *told = Some(message);
     }
 }
 
 impl Swap {
-    fn of(done: Refreshed, view: &View) -> Self {
+    /// A refresh; from the view `before`, unless it is the first load.
+    async fn of(done: Refreshed, consumer: &Consumer, before: Option<&Arc<View>>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let view = consumer.view_arc();
+        let changes = match before {
+            Some(before) => consumer.changes_between(before, &view).await.ok(),
+            None => None,
+        };
+        let counts =
+            |ty: &TypeChanges| Counts { added: ty.added.len(), changed: ty.updated.len(), removed: ty.removed.len() };
+        let changes = changes.map(|changes| {
+            let changed = changes.types.iter().filter(|ty| !ty.is_empty());
+            changed.map(|ty| (ty.record_type.clone(), counts(ty))).collect()
+        });
+        // A newer entry than the one that moved the consumer is about another version.
+        let latest = consumer.store().latest_announcement(Some(consumer.status().sequence)).await.ok().flatten();
+        let latest = latest.filter(|latest| latest.current() == done.to);
         Self {
             at: rfc3339(i64::try_from(now.as_millis()).unwrap_or(i64::MAX)),
             from: done.from,
@@ -109,6 +168,10 @@ impl Swap {
             fetched_bytes: done.fetched_bytes,
             duration_us: u64::try_from(done.duration.as_micros()).unwrap_or(u64::MAX),
             rows: view.tables().iter().map(|table| (table.name().to_owned(), table.len())).collect(),
+            changes,
+            action: latest.as_ref().map(|latest| latest.action.to_string()),
+            by: latest.as_ref().map(|latest| latest.by.clone()),
+            reason: latest.map(|latest| latest.reason).filter(|reason| !reason.is_empty()),
         }
     }
 
@@ -118,19 +181,35 @@ impl Swap {
             serde_json::to_writer(&mut *out, self)?;
             writeln!(out)?;
         } else {
-            let rows = self.rows.iter().map(|(name, rows)| format!("{name} {}", HumanCount(*rows)));
-            writeln!(
+            let rows = self.rows.iter().map(|(name, rows)| format!("{name} {}{}", HumanCount(*rows), self.signs(name)));
+            write!(
                 out,
-                "{}  {} -> {}: {} blob(s), {}, {:.1} ms; rows: {}",
+                "{}  {} -> {}: {} blob(s), {}, {}; rows: {}",
                 self.at,
                 self.from,
                 self.to,
                 self.fetched_blobs,
                 HumanBytes(self.fetched_bytes),
-                Duration::from_micros(self.duration_us).as_secs_f64() * 1000.0,
+                duration::shown(Duration::from_micros(self.duration_us)),
                 rows.collect::<Vec<_>>().join(", "),
             )?;
+            if let (Some(action), Some(by)) = (&self.action, &self.by)
+                && action != "announce"
+            {
+                write!(out, "; {action} by {}", one_line(by))?;
+                if let Some(reason) = &self.reason {
+                    write!(out, ": {}", one_line(reason))?;
+                }
+            }
+            writeln!(out)?;
         }
         out.flush().map_err(Failure::Output)
+    }
+
+    fn signs(&self, record_type: &str) -> String {
+        match self.changes.as_ref().and_then(|changes| changes.get(record_type)) {
+            Some(Counts { added, changed, removed }) => format!(" (+{added} ~{changed} -{removed})"),
+            None => String::new(),
+        }
     }
 }

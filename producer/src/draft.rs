@@ -58,6 +58,7 @@ impl TypePlan {
             added,
             updated,
             removed,
+            replaced: self.schema.is_new && removed > 0,
             segments: 0,
             segment_bytes: 0,
             index_bytes: 0,

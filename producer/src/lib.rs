@@ -83,5 +83,5 @@ pub use kapok_core::value::Value;
 pub use merge_policy::MergeSettings;
 pub use producer::{Announcing, Merging, Producer, Settings, Verification};
 pub use report::{CycleReport, MergeReport, Outcome, Steps, TypeReport};
-pub use validate::{Finding, Proposal, Validator};
+pub use validate::{Bound, Counts, Finding, Proposal, Validator};
 pub use writer::{RecordWriter, ValueWriter};

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::metrics;
 use crate::producer::{Announcing, Base, Merging, Producer, Tags, Verification};
 use crate::report::{CycleReport, Outcome, Steps, TypeReport};
-use crate::validate::Proposal;
+use crate::validate::{Counts, Proposal, Validator};
 
 impl Producer {
     /// From plans to an announced version.
@@ -44,6 +44,11 @@ impl Producer {
         }
 
         let started = Instant::now();
+        self.validate_counts(&Counts { before: prior, types: &types }, base.head + 1)?;
+        steps.validate = started.elapsed();
+
+        let started = Instant::now();
+        self.store.make().await?;
         let mut bytes_written = 0;
         for (plan, report) in plans.into_iter().zip(&mut types) {
             draft.carry_over(&plan, &base.view)?;
@@ -67,7 +72,7 @@ impl Producer {
         if !findings.is_empty() {
             return Err(Error::Refused { version: manifest.version, findings });
         }
-        steps.validate = started.elapsed();
+        steps.validate += started.elapsed();
 
         let started = Instant::now();
         self.commit(&manifest, base).await?;
@@ -92,6 +97,19 @@ impl Producer {
             });
         }
         Ok(report)
+    }
+
+    /// What numbers alone refuse is refused before anything is stored. Where there are other validators too, a refusal
+    /// tells what all of them find, so that they run together.
+    fn validate_counts(&self, counts: &Counts<'_>, version: u64) -> Result<()> {
+        if !self.settings.validators.iter().all(Validator::is_of_counts) {
+            return Ok(());
+        }
+        let mut findings = Vec::new();
+        for validator in &self.settings.validators {
+            validator.run_on_counts(counts, &mut findings);
+        }
+        if findings.is_empty() { Ok(()) } else { Err(Error::Refused { version, findings }) }
     }
 
     pub(crate) fn origin(&self, base: &Base) -> Origin {

@@ -90,6 +90,9 @@ pub struct TypeReport {
     pub updated: u64,
     /// Records of the version before that are gone.
     pub removed: u64,
+    /// The type was published anew, and records were not compared by key: all of before count as removed, all of now as
+    /// added.
+    pub replaced: bool,
     /// Segments written.
     pub segments: usize,
     /// Bytes of these segments.

@@ -1,8 +1,10 @@
-//! May a version be published? Validators look at it, beside the one before, once it is stored and before it is committed.
+//! May a version be published? Validators look at it, beside the one before, before it is committed: those that ask for
+//! numbers before anything is stored, the others once it is.
 
 use std::fmt;
 use std::sync::Arc;
 
+use kapok_core::manifest::Manifest;
 use kapok_core::record::ValueRef;
 use kapok_index::View;
 
@@ -20,14 +22,48 @@ pub struct Proposal<'v> {
     pub types: &'v [TypeReport],
 }
 
+/// The numbers of a version that may be published, known before anything is stored.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Counts<'v> {
+    /// The version before; of version 0 for the first.
+    pub before: &'v Manifest,
+    /// What the cycle does to the record types that it touches.
+    pub types: &'v [TypeReport],
+}
+
+/// How many records a cycle may touch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Bound {
+    /// So many records.
+    Records(u64),
+    /// So many percent of the records before.
+    Percent(f64),
+    /// So many percent of the records before; fewer than `records` are always allowed.
+    PercentFrom {
+        /// The percentage.
+        percent: f64,
+        /// The first number of records that the percentage is asked of.
+        records: u64,
+    },
+}
+
 /// Something that must hold of a version.
 #[derive(Clone)]
 pub struct Validator {
     name: Arc<str>,
-    check: Arc<Check>,
+    check: Check,
 }
 
-type Check = dyn Fn(&Proposal<'_>) -> kapok_core::Result<Vec<String>> + Send + Sync;
+#[derive(Clone)]
+enum Check {
+    Counts(Arc<CheckCounts>),
+    Views(Arc<CheckViews>),
+}
+
+type CheckCounts = dyn Fn(&Counts<'_>) -> Vec<String> + Send + Sync;
+type CheckViews = dyn Fn(&Proposal<'_>) -> kapok_core::Result<Vec<String>> + Send + Sync;
 
 /// Why a version was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,24 +92,42 @@ impl Validator {
         name: impl Into<String>,
         check: impl Fn(&Proposal<'_>) -> kapok_core::Result<Vec<String>> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: Arc::from(name.into()), check: Arc::new(check) }
+        Self { name: Arc::from(name.into()), check: Check::Views(Arc::new(check)) }
+    }
+
+    /// As [`Self::new`], for what the numbers tell. Where all validators of a producer are of this kind, a version that
+    /// is refused leaves nothing in the store.
+    pub fn of_counts(
+        name: impl Into<String>,
+        check: impl Fn(&Counts<'_>) -> Vec<String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: Arc::from(name.into()), check: Check::Counts(Arc::new(check)) }
+    }
+
+    /// At least one record of a type that the cycle touches.
+    pub fn not_empty(record_type: &str) -> Self {
+        let ty = record_type.to_owned();
+        Self::of_counts(format!("not_empty({ty})"), move |counts| {
+            let is_emptied = counts.report(&ty).is_some_and(|report| report.rows == 0);
+            if is_emptied { vec![format!("rows=0 before={}", counts.rows_before(&ty))] } else { Vec::new() }
+        })
     }
 
     /// At least so many records of a type; a type that is not there has none.
     pub fn minimum_count(record_type: &str, minimum: u64) -> Self {
         let ty = record_type.to_owned();
-        Self::new(format!("minimum_count({ty})"), move |proposal| {
-            let rows = rows(proposal.after, &ty);
-            Ok(if rows < minimum { vec![format!("rows={rows} minimum={minimum}")] } else { Vec::new() })
+        Self::of_counts(format!("minimum_count({ty})"), move |counts| {
+            let rows = counts.rows_after(&ty);
+            if rows < minimum { vec![format!("rows={rows} minimum={minimum}")] } else { Vec::new() }
         })
     }
 
     /// The number of records of a type differs by at most so many percent from the version before, where that has any.
     pub fn count_variance(record_type: &str, percent: f64) -> Self {
         let ty = record_type.to_owned();
-        Self::new(format!("count_variance({ty})"), move |proposal| {
-            let (before, after) = (rows(proposal.before, &ty), rows(proposal.after, &ty));
-            Ok(exceeded("variance", before.abs_diff(after), before, percent))
+        Self::of_counts(format!("count_variance({ty})"), move |counts| {
+            let (before, after) = (counts.rows_before(&ty), counts.rows_after(&ty));
+            exceeded("variance", before.abs_diff(after), before, percent)
         })
     }
 
@@ -92,6 +146,30 @@ impl Validator {
         Self::of_changes("updated", record_type, percent, |ty| ty.updated)
     }
 
+    /// At most so many records of a type are removed: by key or, where the type is published anew and keys are not
+    /// compared, by how many fewer there are. A type without records before has none to lose.
+    pub fn removed(record_type: &str, bound: Bound) -> Self {
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime")]
+        Self::bounded("removed", record_type, bound, |counts, ty| counts.removed(ty))
+    }
+
+    /// At most so many records of a type are changed; where the type is published anew, all that stay are.
+    pub fn changed(record_type: &str, bound: Bound) -> Self {
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime")]
+        Self::bounded("changed", record_type, bound, |counts, ty| counts.changed(ty))
+    }
+
+    fn bounded(what: &'static str, record_type: &str, bound: Bound, count: fn(&Counts<'_>, &str) -> u64) -> Self {
+        let ty = record_type.to_owned();
+        Self::of_counts(format!("{what}({ty})"), move |counts| {
+            let (found, before) = (count(counts, &ty), counts.rows_before(&ty));
+            if before == 0 || !bound.is_exceeded_by(found, before) {
+                return Vec::new();
+            }
+            vec![format!("{what}={found} before={before} after={} allowed={bound}", counts.rows_after(&ty))]
+        })
+    }
+
     fn of_changes(
         what: &'static str,
         record_type: &str,
@@ -99,9 +177,8 @@ impl Validator {
         count: impl Fn(&TypeReport) -> u64 + Send + Sync + 'static,
     ) -> Self {
         let ty = record_type.to_owned();
-        Self::new(format!("{what}_percent({ty})"), move |proposal| {
-            let changed = proposal.types.iter().find(|report| report.name == ty).map_or(0, &count);
-            Ok(exceeded(what, changed, rows(proposal.before, &ty), percent))
+        Self::of_counts(format!("{what}_percent({ty})"), move |counts| {
+            exceeded(what, counts.report(&ty).map_or(0, &count), counts.rows_before(&ty), percent)
         })
     }
 
@@ -112,15 +189,86 @@ impl Validator {
         Self::new(format!("reference({field} -> {target})"), move |proposal| dangling(proposal.after, &field, &target))
     }
 
+    /// Whether it asks for numbers alone.
+    pub(crate) fn is_of_counts(&self) -> bool {
+        matches!(self.check, Check::Counts(_))
+    }
+
     pub(crate) fn run(&self, proposal: &Proposal<'_>, findings: &mut Vec<Finding>) -> kapok_core::Result<()> {
-        let found = (self.check)(proposal)?;
-        findings.extend(found.into_iter().map(|detail| Finding { validator: self.name.to_string(), detail }));
+        let found = match &self.check {
+            Check::Counts(check) => check(&Counts { before: proposal.before.manifest(), types: proposal.types }),
+            Check::Views(check) => check(proposal)?,
+        };
+        self.note(found, findings);
         Ok(())
+    }
+
+    /// Does nothing unless it asks for numbers alone.
+    pub(crate) fn run_on_counts(&self, counts: &Counts<'_>, findings: &mut Vec<Finding>) {
+        if let Check::Counts(check) = &self.check {
+            self.note(check(counts), findings);
+        }
+    }
+
+    fn note(&self, found: Vec<String>, findings: &mut Vec<Finding>) {
+        findings.extend(found.into_iter().map(|detail| Finding { validator: self.name.to_string(), detail }));
     }
 }
 
-fn rows(view: &View, record_type: &str) -> u64 {
-    view.table(record_type).map_or(0, kapok_core::view::Table::len)
+impl Counts<'_> {
+    /// What the cycle does to a record type, where it touches it.
+    pub fn report(&self, record_type: &str) -> Option<&TypeReport> {
+        self.types.iter().find(|report| report.name == record_type)
+    }
+
+    /// Records of a type in the version before.
+    pub fn rows_before(&self, record_type: &str) -> u64 {
+        self.before.record_type(record_type).map_or(0, |ty| ty.rows)
+    }
+
+    /// Records of a type in the version that may be published.
+    pub fn rows_after(&self, record_type: &str) -> u64 {
+        self.report(record_type).map_or_else(|| self.rows_before(record_type), |report| report.rows)
+    }
+
+    /// Records of a type that go: see [`Validator::removed`].
+    pub fn removed(&self, record_type: &str) -> u64 {
+        self.report(record_type).map_or(0, |report| {
+            if report.replaced { self.rows_before(record_type).saturating_sub(report.rows) } else { report.removed }
+        })
+    }
+
+    /// Records of a type that become others: see [`Validator::changed`].
+    pub fn changed(&self, record_type: &str) -> u64 {
+        self.report(record_type).map_or(0, |report| {
+            if report.replaced { self.rows_before(record_type).min(report.rows) } else { report.updated }
+        })
+    }
+}
+
+impl Bound {
+    /// Whether so many records, of those before, are too many.
+    pub fn is_exceeded_by(self, records: u64, before: u64) -> bool {
+        match self {
+            Self::Records(most) => records > most,
+            Self::Percent(percent) => is_more(records, before, percent),
+            Self::PercentFrom { percent, records: least } => records >= least && is_more(records, before, percent),
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Records(most) => write!(f, "{most}"),
+            Self::Percent(percent) | Self::PercentFrom { percent, .. } => write!(f, "{percent}%"),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a percentage")]
+fn is_more(records: u64, before: u64, percent: f64) -> bool {
+    records as f64 * 100.0 > percent * before as f64
 }
 
 fn exceeded(what: &str, changed: u64, before: u64, percent: f64) -> Vec<String> {

@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
-use kapok_producer::{CycleReport, Error, ErrorKind, Outcome, Producer, Validator};
+use kapok_producer::{
+    Bound, CycleReport, Declaration, Error, ErrorKind, Evolution, Outcome, Producer, Settings, Validator,
+};
 use kapok_schemas::movies_capnp::{movie, rating};
 
 async fn producer(name: &str) -> Producer {
@@ -205,4 +207,88 @@ async fn an_error_of_a_validator_publishes_nothing() {
     });
     assert_eq!(cycle.await.unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!(producer.store().head().await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn a_type_that_is_left_without_records_is_refused_before_anything_is_stored() {
+    let mut producer = producer("not-empty").await;
+    publish(&producer, 0..3, 1).await.unwrap();
+    let files = producer.store().files().await.unwrap().len();
+    producer.settings_mut().validators = vec![Validator::not_empty("Movie"), Validator::not_empty("Rating")];
+    let none = publish(&producer, 0..0, 1).await;
+    assert_eq!(refused(&producer, none, 1).await, ["not_empty(Movie): rows=0 before=3"]);
+    producer.settings_mut().validators = vec![Validator::minimum_count("Movie", 5)];
+    assert_eq!(refused(&producer, publish(&producer, 5..9, 1).await, 1).await.len(), 1);
+    assert_eq!(producer.store().files().await.unwrap().len(), files, "no blob was stored");
+}
+
+#[tokio::test]
+async fn removed_and_changed_records_have_bounds_by_number_and_by_share() {
+    for (name, bound, within, beyond) in [
+        ("records", Bound::Records(10), 10..100, 11..100),
+        ("percent", Bound::Percent(10.0), 10..100, 11..100),
+        ("from", Bound::PercentFrom { percent: 5.0, records: 10 }, 9..100, 10..100),
+    ] {
+        let mut producer = producer(&format!("bound-{name}")).await;
+        publish(&producer, 0..100, 1).await.unwrap();
+        producer.settings_mut().validators = vec![Validator::removed("Movie", bound)];
+        let findings = refused(&producer, publish(&producer, beyond.clone(), 1).await, 1).await;
+        let (removed, after) = (beyond.start, 100 - beyond.start);
+        let allowed = if name == "records" {
+            "10"
+        } else if name == "percent" {
+            "10%"
+        } else {
+            "5%"
+        };
+        assert_eq!(findings, [format!("removed(Movie): removed={removed} before=100 after={after} allowed={allowed}")]);
+        publish(&producer, within, 1).await.unwrap();
+    }
+    let mut producer = producer("bound-changed").await;
+    publish(&producer, 0..100, 1).await.unwrap();
+    producer.settings_mut().validators = vec![Validator::changed("Movie", Bound::Percent(99.0))];
+    let findings = refused(&producer, publish(&producer, 0..100, 2).await, 1).await;
+    assert_eq!(findings, ["changed(Movie): changed=100 before=100 after=100 allowed=99%"]);
+    publish(&producer, 1..100, 2).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_a_type_published_anew_as_many_are_removed_as_there_are_fewer() {
+    let mut producer = producer("anew").await;
+    publish(&producer, 0..100, 1).await.unwrap();
+    producer.settings_mut().validators = vec![Validator::removed("Movie", Bound::Percent(50.0))];
+    let anew = |rows: u32| {
+        let (schema, type_id) = kapok_core::schema::Schema::of_rust_type::<Reel>("Movie", &["reel"]).unwrap();
+        let declaration = Declaration::new(schema, type_id).unwrap().evolution(Evolution::Republish);
+        producer.run_cycle(move |cycle| {
+            cycle.declare(&declaration)?;
+            let mut reels = cycle.values("Movie")?;
+            (0..rows).try_for_each(|reel| reels.add_serde(&Reel { reel: format!("r{reel}") }))?;
+            Ok(())
+        })
+    };
+    let findings = refused(&producer, anew(49).await, 1).await;
+    assert_eq!(findings, ["removed(Movie): removed=51 before=100 after=49 allowed=50%"]);
+    let report = anew(50).await.unwrap();
+    assert!(report.types[0].replaced && report.types[0].removed == 100, "{report:?}");
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Reel {
+    reel: String,
+}
+
+#[tokio::test]
+async fn a_cycle_over_an_overlay_tells_all_and_leaves_the_store_as_it_is() {
+    let producer = producer("overlay").await;
+    publish(&producer, 0..100, 1).await.unwrap();
+    let store = producer.store();
+    let files = store.files().await.unwrap();
+    let trial = Producer::with_store(store.overlay(), Settings::default());
+    let would = publish(&trial, 1..101, 1).await.unwrap();
+    assert_eq!(would.outcome, Outcome::Published { version: 2 });
+    assert_eq!(store.files().await.unwrap(), files);
+    let mut done = publish(&producer, 1..101, 1).await.unwrap();
+    done.steps = would.steps;
+    assert_eq!(would, done);
 }

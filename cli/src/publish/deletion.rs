@@ -1,5 +1,6 @@
 //! How do keys in a file become records that go?
 
+use std::collections::HashSet;
 use std::io::BufRead;
 
 use kapok_core::key::KeyParts;
@@ -9,12 +10,13 @@ use super::input::Input;
 use crate::failure::{Failure, Result};
 use crate::key_argument::KeyArgument;
 
-/// Removes the record of each line's key. A key that no record has is not an error: it is gone already.
-pub fn delete_keys(cycle: &IncrementalCycle, record_type: &str, keys: &Input) -> Result<()> {
+/// Removes the record of each line's key; how many keys no record had. That is not an error: they are gone already.
+pub fn delete_keys(cycle: &IncrementalCycle, record_type: &str, keys: &Input) -> Result<u64> {
     let mut changes = cycle.values(record_type)?;
     let table = cycle.prior().table(record_type)?;
     let unreadable = |error: std::io::Error| Failure::input(format!("{}: cannot be read: {error}", keys.name()));
     let (lines, _bar) = keys.read("deleting").map_err(unreadable)?;
+    let (mut deleted, mut absent) = (HashSet::new(), 0);
     for (number, line) in (1_u64..).zip(lines.lines()) {
         let line = line.map_err(unreadable)?;
         if line.is_empty() {
@@ -23,7 +25,12 @@ pub fn delete_keys(cycle: &IncrementalCycle, record_type: &str, keys: &Input) ->
         let fields: Vec<String> = line.split('\t').map(str::to_owned).collect();
         let about = format!("{} line {number}", keys.name());
         let key = KeyArgument::parse(table, &fields).map_err(|error| error.about(&about))?;
-        changes.delete(&KeyParts(&key.parts()))?;
+        if changes.delete(&KeyParts(&key.parts()))? {
+            deleted.insert(line);
+        } else {
+            // A line that stands there twice was there.
+            absent += u64::from(!deleted.contains(&line));
+        }
     }
-    Ok(())
+    Ok(absent)
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use flate2::bufread::MultiGzDecoder;
 use indicatif::ProgressBar;
 
+use super::foreign;
 use crate::failure::{Failure, Result};
 use crate::progress;
 
@@ -91,5 +92,57 @@ fn decompressed(raw: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead +
     if head.starts_with(&GZIP_MAGIC) {
         return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw))));
     }
+    if let Some(advice) = foreign::packed(head) {
+        return Err(io::Error::other(advice));
+    }
     Ok(Box::new(raw))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn read(bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        decompressed(Cursor::new(bytes.to_vec()))?.read_to_end(&mut text)?;
+        Ok(text)
+    }
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        io::Write::write_all(&mut encoder, text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn compressed_text_that_ends_early_is_an_error_wherever_it_ends() {
+        let (first, second): (Vec<u8>, Vec<u8>) = ((0..90).collect(), (30..200).rev().collect());
+        let whole = [first.as_slice(), &second].concat();
+        let zstd = |text: &[u8]| zstd::encode_all(text, 1).unwrap();
+        for frames in [[zstd(&first), zstd(&second)], [gzip(&first), gzip(&second)]] {
+            let boundary = frames[0].len();
+            let file = frames.concat();
+            assert_eq!(read(&file).unwrap(), whole);
+            // Shorter than what tells that it is compressed it is text, which is no JSON.
+            for end in 4..file.len() {
+                let outcome = read(&file[..end]);
+                if end == boundary {
+                    assert_eq!(outcome.unwrap(), first, "nothing tells that there was more");
+                } else {
+                    assert!(outcome.is_err(), "cut at {end} of {}", file.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_other_packers_made_is_refused_with_what_unpacks_it() {
+        for (bytes, way) in
+            [(&b"\xfd7zXZ\0rest"[..], "xz -dc"), (b"BZh91AY", "bzip2 -dc"), (b"PK\x03\x04..", "unzip -p")]
+        {
+            assert!(read(bytes).unwrap_err().to_string().contains(way));
+        }
+    }
 }

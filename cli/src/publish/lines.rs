@@ -17,6 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use kapok_core::Fault;
 use kapok_core::value::Value;
 
+use super::foreign;
 use super::input::Input;
 use crate::failure::{Failure, Result};
 
@@ -173,7 +174,8 @@ fn unparsed(name: &str, line: u64, text: &[u8], error: &kapok_core::Error) -> Fa
         Fault::Invalid { detail, .. } => detail.replacen(" at line 1 column ", " at column ", 1),
         _ => error.to_string(),
     };
-    Failure::input(format!("{name}: line {line}: not a JSON object: {detail}"))
+    let advice = foreign::advice(text, line == 1).map_or_else(String::new, |advice| format!("; {advice}"));
+    Failure::input(format!("{name}: line {line}: not a JSON object: {detail}{advice}"))
 }
 
 /// An error about the record of a line.

@@ -114,3 +114,13 @@ fn a_merge_is_a_version_in_which_no_record_differs() {
     let versions = told(&scene.run(&["versions", "--json"]).ok());
     assert!(versions.as_array().unwrap().len() > 11, "{versions}");
 }
+
+#[test]
+fn keys_to_delete_that_were_not_there_are_counted() {
+    let scene = scene();
+    scene.file("gone.txt", "2\n99\n2\n98\n");
+    let text = scene.run(&["publish", "--type", "Thing", "--delete-keys", "gone.txt"]).ok();
+    assert!(text.contains(" 1 removed;") && text.ends_with("\n2 key(s) to delete were not there\n"), "{text}");
+    let report = told(&scene.run(&["publish", "--type", "Thing", "--delete-keys", "gone.txt", "--json"]).ok());
+    assert_eq!((&report["outcome"], &report["keys_absent"]), (&json!("unchanged"), &json!(4)));
+}

@@ -51,7 +51,7 @@ fn three_full_publishes_write_what_changed_and_every_road_leads_to_the_same_view
         assert!(written[step] <= 2 * json_bytes, "{} bytes for {json_bytes} of JSON", written[step]);
 
         let versions = [step.to_string(), (step + 1).to_string()];
-        let diff = scene.run(&["diff", &versions[0], &versions[1], "--json"]).ok();
+        let diff = scene.run(&["diff", &versions[0], &versions[1], "--all", "--json"]).ok();
         let diff: Value = serde_json::from_str(&diff).unwrap();
         let found = ["added", "changed", "removed"].map(|what| diff[what].as_array().unwrap().len());
         assert_eq!(found, expected);

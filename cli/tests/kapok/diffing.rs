@@ -144,6 +144,84 @@ fn watching_ends_at_the_version_asked_for_and_tells_each_swap() {
 }
 
 #[test]
+fn without_versions_the_announced_one_is_compared_with_the_last_that_differs() {
+    let scene = Scene::new();
+    scene.publish(BEFORE).ok();
+    assert!(scene.run(&["diff"]).refused(1).contains("no version before 1"));
+    scene.publish(AFTER).ok();
+    assert_eq!(scene.run(&["diff"]).ok(), scene.run(&["diff", "1", "2"]).ok());
+    for id in 10..20 {
+        scene.file("one.jsonl", format!("{{\"id\":{id},\"name\":\"n{id}\"}}\n"));
+        scene.run(&["publish", "one.jsonl", "--type", "Thing", "--upsert"]).ok();
+    }
+    let versions: Value = serde_json::from_str(&scene.versions()).unwrap();
+    let last = versions.as_array().unwrap().len();
+    assert!(last > 12, "a merge is the last version or not far from it: {versions}");
+    let diff = diff(&scene, &[]);
+    assert_eq!(diff["types"][0]["added"], json!(1), "{diff}");
+    let counts = |version: u64| {
+        let diff: Value =
+            serde_json::from_str(&scene.run(&["diff", "--json", &version.to_string(), &last.to_string()]).ok())
+                .unwrap();
+        diff["types"][0]["added"].as_u64().unwrap()
+    };
+    let from = diff["from"].as_u64().unwrap();
+    assert_eq!((counts(from), counts(from + 1)), (1, 0), "none after it differs");
+    // One version is compared with the announced one.
+    assert_eq!(scene.run(&["diff", "1"]).ok(), scene.run(&["diff", "1", &last.to_string()]).ok());
+    scene.run(&["rollback", "2"]).ok();
+    assert_eq!(scene.run(&["diff"]).ok(), scene.run(&["diff", "1", "2"]).ok());
+}
+
+#[test]
+fn twenty_records_of_a_kind_are_listed_unless_all_are_asked_for() {
+    let scene = Scene::new();
+    scene.publish("{\"id\":1}\n").ok();
+    let many = (0..30).map(|id| format!("{{\"id\":{id}}}\n")).collect::<Vec<_>>().concat();
+    scene.publish(&many).ok();
+    let text = scene.run(&["diff"]).ok();
+    assert_eq!(text.matches("\n  + ").count(), 21, "{text}");
+    assert!(text.ends_with("\n  + … and 9 more\n"), "{text}");
+    assert_eq!(scene.run(&["diff", "--all"]).ok().matches("\n  + ").count(), 29);
+    assert_eq!(diff(&scene, &[])["added"].as_array().unwrap().len(), 20);
+    assert_eq!(diff(&scene, &["--all"])["added"].as_array().unwrap().len(), 29);
+    assert_eq!(scene.run(&["diff", "--all", "--limit", "3"]).code, 2);
+}
+
+#[test]
+fn watching_waits_for_the_store_and_tells_what_changed_and_why() {
+    let scene = Scene::new();
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let arguments = ["watch", "--until", "4", "--poll-ms", "20"];
+            run_in(&scene.path("."), &arguments, Some(&scene.store()), b"")
+        });
+        let pause = || std::thread::sleep(std::time::Duration::from_millis(400));
+        pause();
+        assert!(!watching.is_finished(), "there is no store yet");
+        scene.publish(BEFORE).ok();
+        pause();
+        scene.publish(AFTER).ok();
+        pause();
+        scene.run(&["rollback", "1", "--reason", "wrong\ncities", "--by", "ops"]).ok();
+        pause();
+        scene.publish(AFTER).ok();
+        pause();
+        scene.publish(BEFORE).ok();
+        let ran = watching.join().unwrap();
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert!(ran.err.starts_with("kapok: warning: store ") && ran.err.contains("waiting for it"), "{}", ran.err);
+        let lines: Vec<_> = ran.out.lines().collect();
+        assert!(lines.iter().any(|line| line.ends_with("rows: Thing 3 (+1 ~1 -1)")), "{}", ran.out);
+        let back = lines.iter().find(|line| line.contains("  2 -> 1: ")).expect("the rollback is seen");
+        assert!(back.ends_with("rows: Thing 3 (+1 ~1 -1); rollback by ops: wrong cities"), "{back}");
+    });
+    let arguments = ["watch", "--until", "1"];
+    scene.file("notes.txt", "mine");
+    assert_eq!(run_in(&scene.path("."), &arguments, Some(&scene.path(".")), b"").code, 1, "that is no store to come");
+}
+
+#[test]
 fn help_of_diff_history_and_watch_has_examples() {
     let scene = Scene::new();
     for verb in ["diff", "history", "watch"] {

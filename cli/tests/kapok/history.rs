@@ -110,3 +110,30 @@ fn a_record_that_no_version_has_is_a_no_and_a_key_that_cannot_be_is_input() {
     assert!(scene.run(&["history", "Thing", "1", "2"]).refused(2).contains("the key of Thing has 1 field(s), 2 given"));
     assert!(scene.run(&["history", "Nothing", "1"]).refused(1).contains("Nothing"));
 }
+
+#[test]
+fn where_older_versions_are_retired_the_trail_says_where_it_begins() {
+    let scene = Scene::new();
+    for name in ["one", "two", "three"] {
+        scene.publish(&format!("{{\"id\":1,\"name\":\"{name}\"}}\n")).ok();
+    }
+    let whole = scene.run(&["history", "Thing", "1"]).ok();
+    assert!(whole.starts_with("version 1, ") && whole.contains(": added"), "{whole}");
+    scene.run(&["publish", "things.jsonl", "--type", "Thing"]).ok();
+    collect(&scene);
+    let text = scene.run(&["history", "Thing", "1"]).ok();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[0], "versions before 3 are retired: the trail begins there");
+    assert!(lines[1].starts_with("version 3, ") && lines[1].ends_with(": there"), "{text}");
+    let entries: serde_json::Value =
+        serde_json::from_str(&scene.run(&["history", "Thing", "1", "--json"]).ok()).unwrap();
+    assert_eq!(entries[0]["what"], "present");
+}
+
+/// Retires all but the newest version.
+fn collect(scene: &Scene) {
+    let ran = scene.run(&["gc", "--keep", "1", "--grace", "0s"]);
+    if ran.code != 0 {
+        scene.run(&["gc", "--keep", "1", "--grace", "0s", "--no-writers"]).ok();
+    }
+}

@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod announcing;
+mod arguments;
 mod changing;
 mod collecting;
 mod debian;
 mod demo;
 mod diffing;
+mod guards;
 mod history;
 mod program;
 mod reading;

@@ -121,3 +121,22 @@ fn help_has_examples_for_each_verb() {
     }
     assert!(scene.run(&["--version"]).ok().starts_with("kapok 0."));
 }
+
+#[test]
+fn the_bytes_of_number_fields_are_told_too() {
+    let scene = Scene::new();
+    let lines = (0..64)
+        .map(|id| format!("{{\"id\":{id},\"open\":true,\"place\":{{\"lat\":1.5}},\"name\":\"n{id}\"}}\n"))
+        .collect::<Vec<_>>()
+        .concat();
+    scene.publish(&lines).ok();
+    let stat: serde_json::Value = serde_json::from_str(&scene.run(&["stat", "--json"]).ok()).unwrap();
+    let ty = &stat["types"][0];
+    assert_eq!((&ty["number_bytes"]["id"], &ty["number_bytes"]["open"]), (&512.into(), &8.into()), "{ty}");
+    let numbers: u64 = ty["number_bytes"].as_object().unwrap().values().map(|bytes| bytes.as_u64().unwrap()).sum();
+    assert!(numbers <= ty["row_bytes"].as_u64().unwrap(), "{ty}");
+    let text = scene.run(&["stat"]).ok();
+    for field in ["  id ", "  open ", "  name ", "  (pointers and padding) "] {
+        assert!(text.contains(field), "{field} is not in {text}");
+    }
+}

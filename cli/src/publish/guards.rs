@@ -1,0 +1,126 @@
+//! What must a publish not do unless it is asked to? Wipe a record type, or most of it.
+
+use clap::Args;
+use kapok_producer::{Bound, Counts, CycleReport, Error, Finding, Validator};
+
+use crate::failure::{Failure, Result};
+
+/// Of a full publish more than this many percent of the records are not to go, ...
+const REMOVED_PERCENT_MAX: f64 = 50.0;
+/// ... where that is so many records at least.
+const REMOVED_MIN: u64 = 10;
+
+/// What a version must be like.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Guards")]
+pub struct Guards {
+    /// Publish although the type is left without records
+    #[arg(long)]
+    allow_empty: bool,
+    /// Publish although a full file removes more than half of the records, and at least 10
+    #[arg(long, conflicts_with = "max_removed")]
+    allow_removed: bool,
+    /// Refuse to remove more records than this: 20% of those before, or 500
+    #[arg(long, value_name = "N|N%", value_parser = bound)]
+    max_removed: Option<Bound>,
+    /// Refuse to change more records than this: 20% of those before, or 500
+    #[arg(long, value_name = "N|N%", value_parser = bound)]
+    max_changed: Option<Bound>,
+    /// Refuse to leave fewer records than this
+    #[arg(long, value_name = "N")]
+    min_rows: Option<u64>,
+}
+
+impl Guards {
+    /// The validators of a publish: of a file of all records, or of changes.
+    pub fn validators(&self, record_type: &str, is_full: bool) -> Vec<Validator> {
+        let mut validators = Vec::new();
+        if !self.allow_empty {
+            validators.push(Validator::not_empty(record_type));
+        }
+        if let Some(bound) = self.max_removed {
+            validators.push(Validator::removed(record_type, bound));
+        } else if is_full && !self.allow_removed {
+            validators.push(most_stay(record_type));
+        }
+        validators.extend(self.max_changed.map(|bound| Validator::changed(record_type, bound)));
+        validators.extend(self.min_rows.map(|rows| Validator::minimum_count(record_type, rows)));
+        validators
+    }
+
+    /// What a publish that makes no version is held against: how much there is.
+    pub fn check_unchanged(&self, report: &CycleReport, record_type: &str) -> Result<()> {
+        let rows = report.types.iter().find(|ty| ty.name == record_type).map_or(0, |ty| ty.rows);
+        match self.min_rows {
+            Some(minimum) if rows < minimum => {
+                let detail = format!("rows={rows} minimum={minimum}");
+                let finding = Finding { validator: format!("minimum_count({record_type})"), detail };
+                let version = report.outcome.version();
+                let message =
+                    format!("version {version} stays, nothing differs from it: {finding}{}", self.way_out(&finding));
+                Err(Failure::Refused { message, findings: vec![finding] })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A refusal, with the switches that decide.
+    pub fn explain(&self, error: Error) -> Failure {
+        let Error::Refused { version, findings } = error else { return error.into() };
+        let told = findings.iter().map(|finding| format!("{finding}{}", self.way_out(finding))).collect::<Vec<_>>();
+        let message = format!("version {version} was refused, nothing was published: {}", told.join("; "));
+        Failure::Refused { message, findings }
+    }
+
+    fn way_out(&self, finding: &Finding) -> &'static str {
+        let (validator, _) = finding.validator.split_once('(').unwrap_or((&finding.validator, ""));
+        match validator {
+            "not_empty" => ", use --allow-empty if no record is to be left",
+            "removed" if self.max_removed.is_some() => ", as --max-removed says",
+            "removed" => ", use --allow-removed if they are to go, or set another bound: --max-removed 80%",
+            "changed" => ", as --max-changed says",
+            "minimum_count" => ", as --min-rows says",
+            _ => "",
+        }
+    }
+}
+
+/// Most records stay. A type that is left without any is another guard's.
+fn most_stay(record_type: &str) -> Validator {
+    let bound = Bound::PercentFrom { percent: REMOVED_PERCENT_MAX, records: REMOVED_MIN };
+    let ty = record_type.to_owned();
+    Validator::of_counts(format!("removed({ty})"), move |counts: &Counts<'_>| {
+        let (removed, before, after) = (counts.removed(&ty), counts.rows_before(&ty), counts.rows_after(&ty));
+        if after == 0 || !bound.is_exceeded_by(removed, before) {
+            return Vec::new();
+        }
+        vec![format!("removed={removed} before={before} after={after} allowed={bound}")]
+    })
+}
+
+/// Reads `20%` and `500`.
+fn bound(text: &str) -> std::result::Result<Bound, String> {
+    let wrong = || "expected a number of records or a percentage: 500 or 20%".to_owned();
+    match text.strip_suffix('%') {
+        Some(percent) => match percent.parse::<f64>() {
+            Ok(percent) if percent.is_finite() && percent >= 0.0 => Ok(Bound::Percent(percent)),
+            _ => Err(wrong()),
+        },
+        None => text.parse().map(Bound::Records).map_err(|_| wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_numbers_and_percentages() {
+        assert_eq!(bound("500"), Ok(Bound::Records(500)));
+        assert_eq!(bound("20%"), Ok(Bound::Percent(20.0)));
+        assert_eq!(bound("0.5%"), Ok(Bound::Percent(0.5)));
+        for text in ["", "%", "-1", "-1%", "20 %", "1.5", "NaN%", "inf%", "half"] {
+            assert!(bound(text).is_err(), "{text}");
+        }
+    }
+}
