@@ -122,7 +122,7 @@ fn export(view: &View) -> Result<Vec<String>> {
     let table = view.table("Hut")?;
     let mut lines = Vec::new();
     for ordinal in table.ordinals_in_key_order()? {
-        lines.push(table.record(ordinal)?.ok_or("no such record")?.to_json_string()?);
+        lines.push(table.record(ordinal)?.to_json_string()?);
     }
     Ok(lines)
 }

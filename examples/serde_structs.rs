@@ -92,7 +92,7 @@ async fn main() -> Result<()> {
     let table = view.table("Package")?;
     let mut read = Vec::new();
     for ordinal in table.ordinals() {
-        read.push(table.record(ordinal)?.ok_or("no such record")?.deserialize::<Package>()?);
+        read.push(table.record(ordinal)?.deserialize::<Package>()?);
     }
     println!("first package: {:?}", read[0]);
     assert_eq!(read, packages, "they were in key order already");

@@ -261,7 +261,7 @@ fn reads_during_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, fi
                     let view = reading.view();
                     let lookup = view.lookup("Movie").unwrap();
                     std::hint::black_box(
-                        lookup.find(&ids[*at as usize]).unwrap().and_then(|at| lookup.table().row(at)),
+                        lookup.find(&ids[*at as usize]).unwrap().map(|at| lookup.table().row(at).unwrap()),
                     );
                     latencies.add(started.elapsed());
                 }

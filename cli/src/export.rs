@@ -30,9 +30,7 @@ impl Export {
         let view = Dataset::open(&self.store, &self.version).await?.view(self.record_type.name()).await?;
         let table = view.table(self.record_type.name())?;
         for ordinal in table.ordinals_in_key_order()? {
-            if let Some(record) = table.record(ordinal)? {
-                print(&record, out)?;
-            }
+            print(&table.record(ordinal)?, out)?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::schema::{Schema, Type};
-use crate::view::{LiveRanges, Ordinal, Table, TableSegment, View};
+use crate::view::{LiveRanges, Ordinal, SegmentMark, Table, TableSegment, View};
 use crate::words::{Malformed, Read, WORD, Words};
 
 mod list;
@@ -39,6 +39,7 @@ struct Rows<'v> {
     count: u32,
     data_words: u16,
     pointer_words: u16,
+    mark: SegmentMark,
     source: Option<&'v TableSegment>,
 }
 
@@ -85,7 +86,8 @@ impl Table {
 
 impl<'v> Rows<'v> {
     fn none() -> Self {
-        Self { words: Words::new(&[]), at: 0, count: 0, data_words: 0, pointer_words: 0, source: None }
+        let mark = SegmentMark::default();
+        Self { words: Words::new(&[]), at: 0, count: 0, data_words: 0, pointer_words: 0, mark, source: None }
     }
 
     fn new(source: &'v TableSegment) -> Self {
@@ -93,7 +95,8 @@ impl<'v> Rows<'v> {
         let (data_words, pointer_words) = segment.row_sizes();
         #[expect(clippy::cast_possible_truncation, reason = "a segment has at most 2^29 words")]
         let at = (segment.rows_at() / crate::words::WORD) as u32;
-        Self { words: segment.words(), at, count: segment.rows(), data_words, pointer_words, source: Some(source) }
+        let (count, mark) = (segment.rows(), source.mark());
+        Self { words: segment.words(), at, count, data_words, pointer_words, mark, source: Some(source) }
     }
 
     /// Words from one row to the next.
@@ -126,6 +129,12 @@ impl<'v> Rows<'v> {
         Ok(())
     }
 
+    #[cold]
+    fn corrupt(&self, malformed: Malformed) -> Error {
+        let name = self.source.map_or("segment", |source| source.segment().name());
+        malformed.into_error_with(name, self.words)
+    }
+
     #[inline]
     fn row(&self, row: u32) -> Option<Row<'v>> {
         if row >= self.count {
@@ -139,17 +148,30 @@ impl<'v, T: FieldValue<'v>> Field<'v, T> {
     /// The value of a record, dead or alive.
     ///
     /// # Errors
-    /// `Invalid` for an ordinal of another view, `Corrupt` where the bytes are not as they must be.
+    /// `Invalid` for an ordinal of another record type, or of a segment that this view does not have; `Corrupt` where the
+    /// bytes are not as they must be.
     #[inline]
     pub fn get(&self, ordinal: Ordinal) -> Result<T> {
-        let row = self.segments.get(ordinal.segment as usize).and_then(|rows| rows.row(ordinal.row));
-        match row {
-            Some(row) => match self.path.read(row) {
+        if let Some(rows) = self.segments.get(ordinal.place())
+            && rows.mark == ordinal.segment()
+            && let Some(row) = rows.row(ordinal.row())
+        {
+            return match self.path.read(row) {
                 Ok(value) => Ok(value),
-                Err(malformed) => Err(self.corrupt(ordinal.segment as usize, malformed)),
-            },
-            None => Err(self.stale(ordinal)),
+                Err(malformed) => Err(rows.corrupt(malformed)),
+            };
         }
+        self.get_elsewhere(ordinal)
+    }
+
+    /// The value where the ordinal is of another view, in which its segment stands at another place.
+    #[cold]
+    #[inline(never)]
+    fn get_elsewhere(&self, ordinal: Ordinal) -> Result<T> {
+        let rows = ordinal.find(self.segments.iter().map(|rows| rows.mark)).map(|place| &self.segments[place]);
+        let row = rows.and_then(|rows| Some((rows, rows.row(ordinal.row())?)));
+        let (rows, row) = row.ok_or_else(|| ordinal.stale(self.record_type))?;
+        self.path.read(row).map_err(|malformed| rows.corrupt(malformed))
     }
 
     /// The values of all live records, in the order of their ordinals.
@@ -163,27 +185,14 @@ impl<'v, T: FieldValue<'v>> Field<'v, T> {
     /// `Corrupt` where the bytes are not as they must be; the function was given what comes before.
     #[inline]
     pub fn for_each(&self, mut f: impl FnMut(T)) -> Result<()> {
-        for (index, rows) in self.segments.iter().enumerate() {
+        for rows in &self.segments {
             for range in rows.source.map_or(LiveRanges::none(), TableSegment::live_ranges) {
                 if let Err(malformed) = rows.for_each(&self.path, range, &mut f) {
-                    return Err(self.corrupt(index, malformed));
+                    return Err(rows.corrupt(malformed));
                 }
             }
         }
         Ok(())
-    }
-
-    #[cold]
-    fn corrupt(&self, segment: usize, malformed: Malformed) -> Error {
-        let rows = &self.segments[segment];
-        let name = rows.source.map_or("segment", |source| source.segment().name());
-        malformed.into_error_with(name, rows.words)
-    }
-
-    #[cold]
-    fn stale(&self, ordinal: Ordinal) -> Error {
-        let detail = format!("segment={} row={} is not of this view", ordinal.segment, ordinal.row);
-        Error::invalid(format!("ordinal of {}", self.record_type), detail)
     }
 }
 
@@ -230,7 +239,7 @@ impl<'v, T: FieldValue<'v>> FieldIter<'_, 'v, T> {
     fn read(&self, row: Row<'v>) -> Result<T> {
         match self.field.path.read(row) {
             Ok(value) => Ok(value),
-            Err(malformed) => Err(self.field.corrupt(self.segment - 1, malformed)),
+            Err(malformed) => Err(self.rows.corrupt(malformed)),
         }
     }
 }

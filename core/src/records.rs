@@ -11,7 +11,7 @@ use capnp::traits::OwnedStruct;
 use crate::error::{Error, Result};
 use crate::schema::{RecordStruct, Schema};
 use crate::segment::Segment;
-use crate::view::{Ordinal, Table, View};
+use crate::view::{Ordinal, SegmentMark, Table, View};
 use crate::words::WORD;
 
 /// Records of one type as generated readers: `movie::Reader<'_>` for `movie::Owned`.
@@ -25,8 +25,14 @@ use crate::words::WORD;
 /// ```
 pub struct Records<'v, T> {
     table: &'v Table,
-    segments: Vec<message::Reader<ListMessage<'v>>>,
+    segments: Vec<Source<'v>>,
     record: PhantomData<fn() -> T>,
+}
+
+/// A segment, and what ordinals name it by.
+struct Source<'v> {
+    mark: SegmentMark,
+    message: message::Reader<ListMessage<'v>>,
 }
 
 /// A segment as a message whose root is the list of rows.
@@ -101,8 +107,11 @@ impl Table {
         let segments = self
             .segments()
             .iter()
-            // Behind the root pointer stands the list's: taken as the root, it saves a step on each access.
-            .map(|segment| message::Reader::new(ListMessage(&segment.segment().words().bytes()[WORD..]), options))
+            .map(|segment| {
+                // Behind the root pointer stands the list's: taken as the root, it saves a step on each access.
+                let list = ListMessage(&segment.segment().words().bytes()[WORD..]);
+                Source { mark: segment.mark(), message: message::Reader::new(list, options) }
+            })
             .collect();
         Ok(Records { table: self, segments, record: PhantomData })
     }
@@ -130,7 +139,7 @@ impl Table {
             let mut first = 0;
             for (index, segment) in self.segments().iter().enumerate() {
                 let end = first + u64::from(segment.segment().rows());
-                let list = records.list(index)?;
+                let list = records.rows(&records.segments[index])?;
                 for live in segment.live_ranges() {
                     let start = (first + u64::from(live.start)).max(from);
                     let stop = (first + u64::from(live.end)).min(to);
@@ -166,13 +175,27 @@ impl<'v, T: RecordStruct> Records<'v, T> {
     /// A record, dead or alive.
     ///
     /// # Errors
-    /// `Invalid` for an ordinal of another view, `Corrupt` where the list of records is not as it must be.
+    /// `Invalid` for an ordinal of another record type, or of a segment that this view does not have; `Corrupt` where the
+    /// list of records is not as it must be.
     #[inline]
     pub fn get(&self, ordinal: Ordinal) -> Result<<T as OwnedStruct>::Reader<'_>> {
-        let list = self.list(ordinal.segment as usize)?;
-        match list.try_get(ordinal.row) {
+        let source = match self.segments.get(ordinal.place()) {
+            Some(source) if source.mark == ordinal.segment() => source,
+            _ => self.elsewhere(ordinal)?,
+        };
+        match self.rows(source)?.try_get(ordinal.row()) {
             Some(record) => Ok(record),
-            None => Err(stale(ordinal)),
+            None => Err(ordinal.stale(self.table.name())),
+        }
+    }
+
+    /// Of another view, in which the segment stands at another place.
+    #[cold]
+    #[inline(never)]
+    fn elsewhere(&self, ordinal: Ordinal) -> Result<&Source<'v>> {
+        match ordinal.find(self.segments.iter().map(|source| source.mark)) {
+            Some(place) => Ok(&self.segments[place]),
+            None => Err(ordinal.stale(self.table.name())),
         }
     }
 
@@ -182,7 +205,7 @@ impl<'v, T: RecordStruct> Records<'v, T> {
     /// `Corrupt` where a list of records is not as it must be.
     #[expect(clippy::iter_not_returning_iterator, reason = "an iterator, once the lists are found to be there")]
     pub fn iter(&self) -> Result<impl Iterator<Item = <T as OwnedStruct>::Reader<'_>>> {
-        let lists = (0..self.segments.len()).map(|index| self.list(index)).collect::<Result<Vec<_>>>()?;
+        let lists = self.segments.iter().map(|source| self.rows(source)).collect::<Result<Vec<_>>>()?;
         Ok(lists
             .into_iter()
             .zip(self.table.segments())
@@ -190,25 +213,17 @@ impl<'v, T: RecordStruct> Records<'v, T> {
     }
 
     #[inline]
-    fn list(&self, segment: usize) -> Result<struct_list::Reader<'_, T>> {
-        let Some(reader) = self.segments.get(segment) else {
-            return Err(stale(Ordinal { segment: u32::try_from(segment).unwrap_or(u32::MAX), row: 0 }));
-        };
-        match reader.get_root::<struct_list::Reader<'_, T>>() {
+    fn rows<'s>(&'s self, source: &'s Source<'v>) -> Result<struct_list::Reader<'s, T>> {
+        match source.message.get_root::<struct_list::Reader<'_, T>>() {
             Ok(list) => Ok(list),
-            Err(error) => Err(self.corrupt(segment, &error)),
+            Err(error) => Err(self.corrupt(source.mark, &error)),
         }
     }
 
     #[cold]
-    fn corrupt(&self, segment: usize, error: &capnp::Error) -> Error {
-        let name = self.table.segments()[segment].segment().name();
+    fn corrupt(&self, mark: SegmentMark, error: &capnp::Error) -> Error {
+        let source = self.table.segments().iter().find(|source| source.mark() == mark);
+        let name = source.map_or("segment", |source| source.segment().name());
         Error::corrupt(name, (2 * WORD) as u64, "a list of records", error.to_string())
     }
-}
-
-#[cold]
-fn stale(ordinal: Ordinal) -> Error {
-    let detail = format!("segment={} row={} is not of this view", ordinal.segment, ordinal.row);
-    Error::invalid("ordinal", detail)
 }

@@ -9,20 +9,31 @@ use roaring::RoaringBitmap;
 use crate::blobs::{Blob, Blobs};
 use crate::error::{Error, Result};
 use crate::key::KeySpec;
-use crate::manifest::{Manifest, RecordType, SegmentEntry, Tombstones, decode_rows};
+use crate::manifest::{Id, Manifest, RecordType, SegmentEntry, Tombstones, decode_rows};
 use crate::record::Record;
 use crate::schema::{Schema, StructType};
 use crate::segment::Segment;
 use crate::words::StructRef;
 
 /// Place of a record: stable until a merge moves the row.
+///
+/// It names the segment that it is of, by some bits of the segment's id and of the record type's name. So it is good for
+/// every view that shares the segment, wherever the segment stands there. With any other view or record type whoever
+/// takes it answers `Invalid`; that another segment has the same 32 bits is left to chance.
+///
+/// Ordinals of one view are ordered as its segments and rows are. Those of one row in two views are equal where its segment
+/// stands at the same place in both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ordinal {
-    /// Which segment of the record type.
-    pub segment: u32,
-    /// Which row of it.
-    pub row: u32,
+    /// Which segment of the record type, then which row of it: in one word, since a word that was stored in two parts is
+    /// slow to load.
+    place_and_row: u64,
+    segment: SegmentMark,
 }
+
+/// What tells the segment of an [`Ordinal`] from others: bits of its id, mixed with some of its record type's name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SegmentMark(u32);
 
 /// A whole version, immutable.
 #[derive(Debug)]
@@ -47,6 +58,7 @@ pub struct Table {
 #[derive(Clone, Debug)]
 pub struct TableSegment {
     segment: Segment,
+    mark: SegmentMark,
     dead: Option<Arc<RoaringBitmap>>,
 }
 
@@ -127,7 +139,7 @@ impl Table {
         let key = KeySpec::new(schema, &ty, &entry.key)?;
         let mut segments = Vec::with_capacity(entry.segments.len());
         for segment in &entry.segments {
-            segments.push(TableSegment::open(segment, blobs)?);
+            segments.push(TableSegment::open(&entry.name, segment, blobs)?);
         }
         let readable = RwLock::default();
         Ok(Self { schema: Arc::clone(schema), ty, key, rows: entry.rows, segments, readable })
@@ -176,17 +188,44 @@ impl Table {
         &self.segments
     }
 
-    /// A row in place, dead or alive; `None` for an ordinal of another view.
+    /// The segment of an ordinal, as its place in [`Self::segments`], and the row.
+    ///
+    /// # Errors
+    /// `Invalid` for an ordinal of another record type, or of a segment that this view does not have.
     #[inline]
-    pub fn row(&self, ordinal: Ordinal) -> Option<StructRef<'_>> {
-        self.segments.get(ordinal.segment as usize)?.segment.row(ordinal.row)
+    pub fn place(&self, ordinal: Ordinal) -> Result<(usize, u32)> {
+        let place = ordinal.place();
+        match self.segments.get(place) {
+            Some(source) if source.mark == ordinal.segment => Ok((place, ordinal.row())),
+            _ => match ordinal.find(self.segments.iter().map(|source| source.mark)) {
+                Some(place) => Ok((place, ordinal.row())),
+                None => Err(ordinal.stale(self.name())),
+            },
+        }
+    }
+
+    /// The ordinal of a row, dead or alive; `None` where there is no such segment or row.
+    pub fn ordinal(&self, place: usize, row: u32) -> Option<Ordinal> {
+        let source = self.segments.get(place).filter(|source| row < source.segment.rows())?;
+        Some(source.mark.ordinal(place, row))
+    }
+
+    /// A row in place, dead or alive.
+    ///
+    /// # Errors
+    /// `Invalid` for an ordinal of another record type, or of a segment that this view does not have.
+    #[inline]
+    pub fn row(&self, ordinal: Ordinal) -> Result<StructRef<'_>> {
+        let (place, row) = self.place(ordinal)?;
+        self.segments[place].segment.row(row).ok_or_else(|| ordinal.stale(self.name()))
     }
 
     /// Ordinals of the live records: in key order within each segment.
     pub fn ordinals(&self) -> impl Iterator<Item = Ordinal> + '_ {
-        (0..)
-            .zip(&self.segments)
-            .flat_map(|(index, segment)| segment.live_rows().map(move |row| Ordinal { segment: index, row }))
+        self.segments
+            .iter()
+            .enumerate()
+            .flat_map(|(place, source)| source.live_rows().map(move |row| source.mark.ordinal(place, row)))
     }
 
     /// Ordinals of the live records in key order across all segments, by a merge of the segments.
@@ -199,10 +238,8 @@ impl Table {
             let mut keyed = Vec::with_capacity(out.len());
             for ordinal in out {
                 let mut key = Vec::new();
-                if let Some(row) = self.row(ordinal) {
-                    let name = self.segments[ordinal.segment as usize].segment.name();
-                    self.key.encode_row(row, &mut key).map_err(|e| e.into_error(name))?;
-                }
+                let name = self.segments[ordinal.place()].segment.name();
+                self.key.encode_row(self.row(ordinal)?, &mut key).map_err(|e| e.into_error(name))?;
                 keyed.push((key, ordinal));
             }
             keyed.sort();
@@ -211,21 +248,74 @@ impl Table {
         Ok(out)
     }
 
-    /// A record for the dynamic door; `None` for an ordinal of another view.
+    /// A record for the dynamic door, dead or alive.
     ///
     /// # Errors
-    /// `Invalid` where the schema lacks a type.
-    pub fn record(&self, ordinal: Ordinal) -> Result<Option<Record<'_>>> {
-        let Some(segment) = self.segments.get(ordinal.segment as usize) else { return Ok(None) };
-        match segment.segment.row(ordinal.row) {
-            Some(row) => Ok(Some(Record::new(&self.schema, self.ty.id, row)?.in_blob(segment.segment.name()))),
-            None => Ok(None),
-        }
+    /// `Invalid` for an ordinal of another record type, or of a segment that this view does not have, and where the schema
+    /// lacks a type.
+    pub fn record(&self, ordinal: Ordinal) -> Result<Record<'_>> {
+        let (place, _) = self.place(ordinal)?;
+        let blob = self.segments[place].segment.name();
+        Ok(Record::new(&self.schema, self.ty.id, self.row(ordinal)?)?.in_blob(blob))
+    }
+}
+
+impl Ordinal {
+    /// The row within its segment.
+    #[inline]
+    pub fn row(self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "its low half")]
+        let row = self.place_and_row as u32;
+        row
+    }
+
+    /// Where its segment probably stands; to be believed if the mark there is [`Self::segment`].
+    #[inline]
+    pub(crate) fn place(self) -> usize {
+        (self.place_and_row >> 32) as usize
+    }
+
+    #[inline]
+    pub(crate) fn segment(self) -> SegmentMark {
+        self.segment
+    }
+
+    /// Where its segment stands among others, if it does.
+    #[cold]
+    pub(crate) fn find(self, mut marks: impl Iterator<Item = SegmentMark>) -> Option<usize> {
+        marks.position(|mark| mark == self.segment)
+    }
+
+    #[cold]
+    pub(crate) fn stale(self, record_type: &str) -> Error {
+        let detail = format!(
+            "segment={} row={} is of another record type, or of a segment that this view does not have; take ordinals \
+             from this view, or find the record by its key",
+            self.place(),
+            self.row()
+        );
+        Error::invalid(format!("ordinal of {record_type}"), detail)
+    }
+}
+
+impl SegmentMark {
+    fn new(record_type: &str, segment: &Id) -> Self {
+        // Two record types may have segments of the same bytes.
+        let name = blake3::hash(record_type.as_bytes());
+        let bits = |id: &Id| u32::from_le_bytes([id[0], id[1], id[2], id[3]]);
+        Self(bits(segment) ^ bits(name.as_bytes()))
+    }
+
+    /// The ordinal of a row of this segment, which stands at `place`.
+    #[inline]
+    pub fn ordinal(self, place: usize, row: u32) -> Ordinal {
+        // A manifest's list has less than 2^29 elements.
+        Ordinal { place_and_row: (place as u64) << 32 | u64::from(row), segment: self }
     }
 }
 
 impl TableSegment {
-    fn open(entry: &SegmentEntry, blobs: &Blobs) -> Result<Self> {
+    fn open(record_type: &str, entry: &SegmentEntry, blobs: &Blobs) -> Result<Self> {
         let Blob { name, bytes } = blobs.expect(&entry.id)?.clone();
         if bytes.len() as u64 != entry.bytes {
             return Err(Error::corrupt(&*name, bytes.len() as u64, format!("{} bytes", entry.bytes), "another length"));
@@ -245,13 +335,19 @@ impl TableSegment {
             let expected = format!("{} dead rows of {}", entry.dead, entry.rows);
             return Err(Error::corrupt(&*name, 0, expected, format!("{} dead rows", dead.len())));
         }
-        Ok(Self { segment, dead: dead.map(Arc::new) })
+        Ok(Self { segment, mark: SegmentMark::new(record_type, &entry.id), dead: dead.map(Arc::new) })
     }
 
     /// The segment.
     #[inline]
     pub fn segment(&self) -> &Segment {
         &self.segment
+    }
+
+    /// What ordinals of its rows name it by.
+    #[inline]
+    pub fn mark(&self) -> SegmentMark {
+        self.mark
     }
 
     /// Its dead rows; `None` where there are none.

@@ -11,7 +11,6 @@
 use bytes::Bytes;
 use kapok_core::record::{Budget, Record};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Sharing, Stage};
-use kapok_core::view::Ordinal;
 use kapok_core::words::Words;
 use kapok_schemas::kinds_capnp::kinds;
 
@@ -190,8 +189,9 @@ fn what_can_be_staged_can_be_read_through_every_door() {
     let sealed = seal(stage, None);
     encoding.verify(&open(&sealed[0]), &entry(&sealed[0], Sharing::Shared)).unwrap();
     let view = view(&encoding, &sealed, Sharing::Shared);
-    let first = Ordinal { segment: 0, row: 0 };
-    let json = view.table("Kinds").unwrap().record(first).unwrap().unwrap().to_json_string();
+    let table = view.table("Kinds").unwrap();
+    let first = table.ordinal(0, 0).unwrap();
+    let json = table.record(first).unwrap().to_json_string();
     assert!(json.is_ok(), "{deepest} nodes: {}", json.unwrap_err());
     let readers = view.records::<kinds::Owned>().unwrap();
     let mut tree = readers.get(first).unwrap().get_tree().unwrap();

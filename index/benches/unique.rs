@@ -220,7 +220,7 @@ fn benchmark(criterion: &mut Criterion) {
     for (name, keys) in [("hit", &hits), ("miss", &misses)] {
         group.bench_function(format!("kapok, {name}"), |bencher| {
             bencher.iter(|| {
-                keys.iter().fold(0, |sum, key| sum + lookup.find(key).unwrap().map_or(0, |at| at.row as usize))
+                keys.iter().fold(0, |sum, key| sum + lookup.find(key).unwrap().map_or(0, |at| at.row() as usize))
             });
         });
         group.bench_function(format!("std HashMap, {name}"), |bencher| {

@@ -7,13 +7,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use kapok_core::Result;
 use kapok_core::blobs::{Blob, BlobRef, BlobRole, Blobs};
 use kapok_core::manifest::{Id, Manifest, SegmentEntry};
 use kapok_core::record::{Budget, Record};
 use kapok_core::schema::{FieldKind, OlderSchema, Schema, StructType};
 use kapok_core::segment::Segment;
 use kapok_core::view::{Ordinal, Table};
-use kapok_core::{Error, Result};
 
 use crate::lookup::Lookup;
 use crate::view::View;
@@ -256,12 +256,7 @@ impl<'v> Comparison<'v> {
 }
 
 fn record<'v>(schema: &'v Schema, table: &'v Table, at: Ordinal) -> Result<Record<'v>> {
-    let found = table.segments().get(at.segment as usize).and_then(|source| {
-        let row = source.segment().row(at.row)?;
-        Some((row, source.segment().name()))
-    });
-    let Some((row, blob)) = found else {
-        return Err(Error::invalid("ordinal", format!("segment={} row={} is not of this view", at.segment, at.row)));
-    };
-    Ok(Record::new(schema, table.struct_type().id, row)?.in_blob(blob))
+    let (place, _) = table.place(at)?;
+    let blob = table.segments()[place].segment().name();
+    Ok(Record::new(schema, table.struct_type().id, table.row(at)?)?.in_blob(blob))
 }

@@ -7,7 +7,7 @@ use kapok_core::blobs::Blobs;
 use kapok_core::key::{IntegerKey, Key, KeyPart, KeySpec};
 use kapok_core::manifest::SegmentEntry;
 use kapok_core::segment::{HEADER_BYTES, Segment};
-use kapok_core::view::{Ordinal, Table, TableSegment};
+use kapok_core::view::{Ordinal, SegmentMark, Table, TableSegment};
 use kapok_core::words::WORD;
 use kapok_core::{Error, Result};
 
@@ -40,6 +40,8 @@ pub(crate) struct Access {
     /// `None` where the key is not one integer, these rows are too old to have it, or there is no index.
     integers: Option<IntegerColumn>,
     all_live: bool,
+    /// What ordinals of its rows name the segment by.
+    mark: SegmentMark,
 }
 
 /// Keys that are one integer, in the rows of one segment, and their index.
@@ -132,7 +134,7 @@ impl<'v> Lookup<'v> {
                 },
             };
             if access.all_live || self.is_live(place, row) {
-                return Ok(Some(ordinal(place, row)));
+                return Ok(Some(access.mark.ordinal(place, row)));
             }
         }
         Ok(None)
@@ -176,7 +178,7 @@ impl<'v> Lookup<'v> {
             if let Some(row) = found
                 && source.is_live(row)
             {
-                return Ok(Some(ordinal(place, row)));
+                return Ok(Some(access.mark.ordinal(place, row)));
             }
         }
         Ok(None)
@@ -186,12 +188,12 @@ impl<'v> Lookup<'v> {
     pub(crate) fn verify(&self) -> Result<()> {
         let key = self.table.key();
         let mut encoded = Vec::new();
-        for (place, (source, access)) in (0..).zip(self.table.segments().iter().zip(self.accesses)) {
+        for (place, (source, access)) in self.table.segments().iter().zip(self.accesses).enumerate() {
             let segment = source.segment();
             access.verify(key, segment)?;
             for row in source.live_rows() {
                 row::encode_row(key, segment, row, &mut encoded)?;
-                if self.find_encoded(&encoded)? != Some(Ordinal { segment: place, row }) {
+                if self.find_encoded(&encoded)? != Some(access.mark.ordinal(place, row)) {
                     let expected = format!("the only live row of key {}", key.describe(&encoded));
                     return Err(row::corrupt_row(segment, row, &expected, "another one in a later segment than"));
                 }
@@ -199,12 +201,6 @@ impl<'v> Lookup<'v> {
         }
         Ok(())
     }
-}
-
-#[inline]
-fn ordinal(place: usize, row: u32) -> Ordinal {
-    #[expect(clippy::cast_possible_truncation, reason = "a manifest's list has less than 2^29 elements")]
-    Ordinal { segment: place as u32, row }
 }
 
 /// The row for which `compare` finds its key equal, among rows in key order.
@@ -246,8 +242,9 @@ impl Access {
         let (first_key, last_key) = (entry.first_key.clone(), entry.last_key.clone());
         let integers =
             key.integer().zip(index.clone()).and_then(|(key, index)| IntegerColumn::new(key, segment, index));
-        let all_live = source.dead().is_none();
-        Ok(Self { index, first_key, last_key, first_number: numbers.0, last_number: numbers.1, integers, all_live })
+        let (first_number, last_number) = numbers;
+        let (all_live, mark) = (source.dead().is_none(), source.mark());
+        Ok(Self { index, first_key, last_key, first_number, last_number, integers, all_live, mark })
     }
 
     fn verify(&self, key: &KeySpec, segment: &Segment) -> Result<()> {

@@ -78,7 +78,7 @@ impl View {
     pub fn record_by_key<K: Key + ?Sized>(&self, record_type: &str, key: &K) -> Result<Option<Record<'_>>> {
         let lookup = self.lookup(record_type)?;
         match lookup.find(key)? {
-            Some(ordinal) => lookup.table().record(ordinal),
+            Some(ordinal) => lookup.table().record(ordinal).map(Some),
             None => Ok(None),
         }
     }

@@ -218,10 +218,9 @@ impl ChangedType {
             return Ok(None);
         }
         let lookup = prior.lookup(self.schema.encoding.record_type())?;
-        Ok(lookup.find_encoded(key)?.and_then(|ordinal| {
-            let segment = lookup.table().segments().get(ordinal.segment as usize)?.segment();
-            Some(Current::Prior { segment, row: ordinal.row })
-        }))
+        let Some(ordinal) = lookup.find_encoded(key)? else { return Ok(None) };
+        let (place, row) = lookup.table().place(ordinal)?;
+        Ok(Some(Current::Prior { segment: lookup.table().segments()[place].segment(), row }))
     }
 
     /// The encoded key; `None` where no record can have it.

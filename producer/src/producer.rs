@@ -373,7 +373,8 @@ fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &View) -> Resul
             Some(lookup) => lookup.find_encoded(&key)?,
             None => None,
         };
-        let record = before.zip(table).and_then(|(ordinal, table)| table.row(ordinal));
+        let place = before.zip(table).map(|(ordinal, table)| table.place(ordinal)).transpose()?;
+        let record = before.zip(table).map(|(ordinal, table)| table.row(ordinal)).transpose()?;
         match (change, record) {
             (Change::Put(row), Some(record)) => {
                 let same = stage.row_is(row, record).map_err(|malformed| malformed.into_error(name))?;
@@ -391,8 +392,8 @@ fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &View) -> Resul
             (Change::Delete, Some(_)) => difference.removed += 1,
             (Change::Delete, None) => continue,
         }
-        if let Some(ordinal) = before {
-            difference.dead[ordinal.segment as usize].insert(ordinal.row);
+        if let Some((segment, row)) = place {
+            difference.dead[segment].insert(row);
         }
     }
     let live = rows_of(table) + difference.added - difference.removed;

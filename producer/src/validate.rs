@@ -292,7 +292,7 @@ fn dangling(view: &View, path: &str, target: &str) -> kapok_core::Result<Vec<Str
     };
     let (mut count, mut named) = (0_u64, Vec::new());
     for ordinal in table.ordinals() {
-        let Some(record) = table.record(ordinal)? else { continue };
+        let record = table.record(ordinal)?;
         let value = record.get(field)?;
         let found = match &value {
             ValueRef::Null => true,

@@ -172,7 +172,7 @@ async fn serde_values_come_back_as_they_went_in() {
     let view = view(producer.store(), 1).await;
     let table = view.table("Sensor").unwrap();
     for (sensor, ordinal) in sensors.iter().zip(table.ordinals()) {
-        let record: Record<'_> = table.record(ordinal).unwrap().unwrap();
+        let record: Record<'_> = table.record(ordinal).unwrap();
         // NaN is not equal to itself.
         assert_eq!(format!("{:?}", record.deserialize::<Sensor>().unwrap()), format!("{sensor:?}"));
     }

@@ -199,7 +199,7 @@ impl Net {
     pub fn extend(&mut self, old: &View, new: &View, changes: &TypeChanges) {
         let ty = &changes.record_type;
         let name = |view: &View, at| {
-            let record = view.table(ty).expect("a table").record(at).expect("a record").expect("an ordinal of it");
+            let record = view.table(ty).expect("a table").record(at).expect("an ordinal of it");
             let field = |name: &str| record.get(name).expect("a field").to_json_string().expect("JSON");
             match ty.as_str() {
                 "Rating" => format!("Rating {},{}", field("movieId"), u16::from(field("source").contains("audience"))),

@@ -82,8 +82,7 @@ impl<'v> Comparison<'v> {
 
 /// The record of an ordinal of this table.
 pub fn record_at(table: &Table, at: Ordinal) -> Result<Record<'_>> {
-    let missing = || Failure::no(format!("{}: row {} of segment {} is missing", table.name(), at.row, at.segment));
-    table.record(at)?.ok_or_else(missing)
+    Ok(table.record(at)?)
 }
 
 /// A record as a JSON value.

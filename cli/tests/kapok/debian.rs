@@ -81,7 +81,7 @@ fn roads(scene: &Scene) {
             let view = consumer.view_arc();
             view.verify_keys().unwrap();
             let table = view.table("Package").unwrap();
-            let record = |at| table.record(at).unwrap().unwrap().to_json_string().unwrap();
+            let record = |at| table.record(at).unwrap().to_json_string().unwrap();
             (view.version(), table.ordinals_in_key_order().unwrap().into_iter().map(record).collect::<Vec<_>>())
         })
     };

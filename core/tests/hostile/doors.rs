@@ -88,7 +88,7 @@ impl<'v> Doors<'v> {
     pub fn dynamic(&mut self, table: &'v Table) {
         let mut last: Option<Record<'_>> = None;
         for ordinal in table.ordinals() {
-            let Ok(Some(record)) = table.record(ordinal) else {
+            let Ok(record) = table.record(ordinal) else {
                 self.errors += 1;
                 continue;
             };

@@ -9,7 +9,7 @@ use kapok_core::manifest::SegmentEntry;
 use kapok_core::record::Budget;
 use kapok_core::schema::{FieldKind, FieldType, Schema, StructType, Type};
 use kapok_core::segment::{Encoding, MergeInput, SealedSegment, Segment, Sharing, Stage};
-use kapok_core::view::{Ordinal, View};
+use kapok_core::view::View;
 use kapok_core::{Fault, Result};
 use kapok_schemas::kinds_capnp::kinds;
 
@@ -71,7 +71,8 @@ impl Subject {
 
 /// What walking the first record ends with.
 fn walk(view: &View) -> Vec<Fault> {
-    let record = view.table("Kinds").unwrap().record(Ordinal { segment: 0, row: 0 }).unwrap().unwrap();
+    let table = view.table("Kinds").unwrap();
+    let record = table.record(table.ordinal(0, 0).unwrap()).unwrap();
     let printed = record.write_json(&mut Vec::new(), &mut Budget::new(50_000));
     let compared = record.value_eq(&record, &mut Budget::new(50_000));
     let errors = printed.err().map(|e| e.downcast::<kapok_core::Error>().unwrap()).into_iter().chain(compared.err());

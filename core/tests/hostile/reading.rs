@@ -1,6 +1,6 @@
 //! Every door at once.
 
-use kapok_core::view::{Ordinal, View};
+use kapok_core::view::View;
 use kapok_schemas::kinds_capnp::kinds;
 use kapok_schemas::movies_capnp::movie;
 
@@ -22,9 +22,10 @@ pub fn read(view: &View) -> u32 {
             Err(_) => walk.errors += 1,
         }
         // As many rows as the manifest says.
-        let rows = records.table().segments()[0].segment().rows();
-        assert!(records.get(Ordinal { segment: 0, row: rows }).is_err());
-        assert!(rows == 0 || records.get(Ordinal { segment: 0, row: rows - 1 }).is_ok());
+        let source = &records.table().segments()[0];
+        let rows = source.segment().rows();
+        assert!(records.get(source.mark().ordinal(0, rows)).is_err());
+        assert!(rows == 0 || records.get(source.mark().ordinal(0, rows - 1)).is_ok());
     }
     let mut doors = Doors::new(view);
     if view.table("Movie").is_ok() {

@@ -26,6 +26,7 @@ pub(super) struct Sources<'v> {
 /// The segments in one view.
 struct Side<'v> {
     key: &'v KeySpec,
+    table: &'v Table,
     /// By place.
     ids: Vec<&'v Id>,
     by_id: HashMap<&'v Id, &'v TableSegment>,
@@ -47,7 +48,7 @@ impl<'v> Sources<'v> {
 
     /// Whether two ordinals, of the old and the new view, are one row of one segment.
     pub(super) fn is_same_row(&self, old: Ordinal, new: Ordinal) -> bool {
-        old.row == new.row && self.old.id(old).is_some_and(|id| self.new.id(new) == Some(id))
+        old.row() == new.row() && self.old.id(old).is_some_and(|id| self.new.id(new) == Some(id))
     }
 
     /// The keys of the rows that manifests list; `None` where one of their segments is not at hand.
@@ -97,11 +98,11 @@ impl<'v> Side<'v> {
     fn new(manifest: &'v Manifest, table: &'v Table) -> Result<Self> {
         let ids: Vec<_> = manifest.expect_record_type(table.name())?.segments.iter().map(|entry| &entry.id).collect();
         let by_id = ids.iter().copied().zip(table.segments()).collect();
-        Ok(Self { key: table.key(), ids, by_id })
+        Ok(Self { key: table.key(), table, ids, by_id })
     }
 
     fn id(&self, ordinal: Ordinal) -> Option<&'v Id> {
-        self.ids.get(ordinal.segment as usize).copied()
+        self.table.place(ordinal).ok().and_then(|(place, _)| self.ids.get(place).copied())
     }
 }
 

@@ -123,7 +123,8 @@ impl<'m> Model<'m> {
             let expected = self.live.get(&encoded);
             let found = lookup.find(&KeyParts(&parts)).unwrap();
             assert_eq!(found.map(|at| payload.get(at).unwrap()), expected.map(|(_, payload)| *payload), "{parts:?}");
-            assert_eq!(found.map(|at: Ordinal| at.segment as usize), expected.map(|(segment, _)| *segment));
+            let place = |at: Ordinal| lookup.table().place(at).unwrap().0;
+            assert_eq!(found.map(place), expected.map(|(segment, _)| *segment));
             assert_eq!(lookup.find_encoded(&encoded).unwrap(), found);
             assert_eq!(view.find("Kinds", &KeyParts(&parts)).unwrap(), found);
         }

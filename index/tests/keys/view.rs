@@ -29,9 +29,9 @@ fn two_segments() -> Version {
     version
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "as lookups answer")]
-fn at(segment: u32, row: u32) -> Option<Ordinal> {
-    Some(Ordinal { segment, row })
+/// What lookups answer.
+fn at(view: &View, place: usize, row: u32) -> Option<Ordinal> {
+    Some(view.table("Kinds").unwrap().ordinal(place, row).unwrap())
 }
 
 #[test]
@@ -39,7 +39,15 @@ fn a_live_row_is_found_in_whichever_segment_has_it() {
     let version = two_segments();
     let view = version.open().unwrap();
     let lookup = view.lookup("Kinds").unwrap();
-    let cases = [(0, at(0, 0)), (9, at(0, 9)), (3, at(1, 0)), (4, None), (10, None), (20, at(1, 1)), (22, None)];
+    let cases = [
+        (0, at(&view, 0, 0)),
+        (9, at(&view, 0, 9)),
+        (3, at(&view, 1, 0)),
+        (4, None),
+        (10, None),
+        (20, at(&view, 1, 1)),
+        (22, None),
+    ];
     for (key, expected) in cases {
         assert_eq!(lookup.find(&key).unwrap(), expected, "{key}");
         assert_eq!(view.find("Kinds", &key).unwrap(), expected, "{key}");
@@ -58,8 +66,8 @@ fn a_row_that_is_dead_in_the_newest_segment_is_looked_for_in_older_ones() {
             version.index(1);
         }
         let view = version.open().unwrap();
-        assert_eq!(view.find("Kinds", &3).unwrap(), at(0, 3));
-        assert_eq!(view.find("Kinds", &5).unwrap(), at(1, 1));
+        assert_eq!(view.find("Kinds", &3).unwrap(), at(&view, 0, 3));
+        assert_eq!(view.find("Kinds", &5).unwrap(), at(&view, 1, 1));
     }
 }
 
@@ -70,7 +78,7 @@ fn integers_of_any_width_find_a_key_and_none_where_they_do_not_fit() {
     let lookup = view.lookup("Kinds").unwrap();
     let seven =
         [lookup.find(&7_u8), lookup.find(&7_i8), lookup.find(&7_u64), lookup.find(&7_i64), lookup.find(&(&7_i16))];
-    assert!(seven.into_iter().all(|found| found.unwrap() == at(0, 7)));
+    assert!(seven.into_iter().all(|found| found.unwrap() == at(&view, 0, 7)));
     for key in [-1, i64::MIN, i64::MAX, 1 << 32, (1 << 32) + 7] {
         assert_eq!(lookup.find(&key).unwrap(), None, "{key}");
     }
@@ -83,7 +91,7 @@ fn a_signed_key_far_out_of_range_is_not_found() {
     let mut version = Version::new(&["i32"]);
     version.push(&[Values { i32: -5, ..Values::default() }], &none());
     let view = version.open().unwrap();
-    assert_eq!(view.find("Kinds", &-5).unwrap(), at(0, 0));
+    assert_eq!(view.find("Kinds", &-5).unwrap(), at(&view, 0, 0));
     for key in [i128::MAX, i128::MIN, 1 << 32, -5 + (1 << 32)] {
         assert_eq!(view.find("Kinds", &kapok_core::key::KeyPart::Int(key)).unwrap(), None, "{key}");
     }
@@ -110,7 +118,7 @@ fn texts_that_a_person_types_find_a_record() {
     let lookup = view.lookup("Kinds").unwrap();
     let mut encoded = Vec::new();
     assert!(lookup.table().key().encode_texts(&["20"], &mut encoded).unwrap());
-    assert_eq!(lookup.find_encoded(&encoded).unwrap(), at(1, 1));
+    assert_eq!(lookup.find_encoded(&encoded).unwrap(), at(&view, 1, 1));
     for other in [&[][..], &[20], &[0, 0, 0, 0, 20], &[0; 40]] {
         assert_eq!(lookup.find_encoded(other).unwrap(), None);
     }
@@ -152,9 +160,9 @@ fn records_are_read_by_key_through_both_doors() {
     let records = view.records::<kinds::Owned>().unwrap();
     assert_eq!(records.by_key(&20).unwrap().unwrap().get_code().unwrap(), "code 20");
     assert!(records.by_key(&4).unwrap().is_none());
-    assert_eq!(records.get(Ordinal { segment: 1, row: 1 }).unwrap().get_u32(), 20);
+    assert_eq!(records.get(at(&view, 1, 1).unwrap()).unwrap().get_u32(), 20);
     assert_eq!(records.iter().unwrap().count(), 11);
-    assert_eq!(records.lookup().find(&20).unwrap(), at(1, 1));
+    assert_eq!(records.lookup().find(&20).unwrap(), at(&view, 1, 1));
     let record = view.record_by_key("Kinds", &21).unwrap().unwrap();
     assert!(matches!(record.get("code").unwrap(), ValueRef::Text("code 21")));
     assert!(view.record_by_key("Kinds", &22).unwrap().is_none());
@@ -179,7 +187,8 @@ fn views_and_lookups_are_shared_between_threads() {
     let lookup = view.lookup("Kinds").unwrap();
     std::thread::scope(|scope| {
         for key in 5..9 {
-            scope.spawn(move || assert_eq!(lookup.find(&key).unwrap(), at(0, key)));
+            let view = &view;
+            scope.spawn(move || assert_eq!(lookup.find(&key).unwrap(), at(view, 0, key)));
         }
     });
 }
@@ -199,7 +208,8 @@ fn artifacts_that_do_not_fit_are_refused() {
     assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("index 1"), "{error}");
     version = two_segments();
     version.segments[0].artifacts[0].kind = "unheard of".into();
-    assert_eq!(version.open().unwrap().find("Kinds", &9).unwrap(), at(0, 9));
+    let view = version.open().unwrap();
+    assert_eq!(view.find("Kinds", &9).unwrap(), at(&view, 0, 9));
 }
 
 #[test]
