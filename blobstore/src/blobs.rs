@@ -38,6 +38,15 @@ impl Store {
         Ok(PutOutcome::Written)
     }
 
+    /// As [`put`](Self::put), over whatever stands there: for a blob that is damaged.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub async fn put_again(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<()> {
+        debug_assert_eq!(id, BlobId::of(&bytes), "a blob is named by its hash");
+        self.objects.put(&kind.key(id), bytes).await
+    }
+
     /// Gets a blob of `bytes` bytes: a map of the store's own file where there is one, else checked against its id.
     ///
     /// The bytes start at a multiple of eight. A mapped blob was hashed when it was written; only its length is

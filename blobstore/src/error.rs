@@ -66,6 +66,14 @@ pub enum Error {
         /// The sequence that was tried last.
         sequence: u64,
     },
+    /// Files are numbered in 64 bits, and the last number is taken: by hand, for no writer gets there.
+    #[error(
+        "no number is left after the last one: name={name}; remove that file if it was made by hand, or copy the data to a new store"
+    )]
+    LastNumber {
+        /// The file of the last number.
+        name: String,
+    },
     /// The store's backend refused or failed.
     #[error(
         "store failed: operation={operation} name={name} cause={source}; check that the store can be reached, has room and may be written to"
@@ -198,7 +206,7 @@ impl Error {
         use object_store::Error as Backend;
         match self {
             Self::NotFound { .. } | Self::NotAStore { .. } | Self::Retired { .. } => ErrorKind::NotFound,
-            Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Corrupt { .. } | Self::LastNumber { .. } => ErrorKind::Corrupt,
             Self::Incompatible { .. } => ErrorKind::Incompatible,
             Self::Outrun { .. } | Self::RetiredMeanwhile { .. } | Self::NamedButRetired { .. } => ErrorKind::Conflict,
             Self::GcStopped { source } => source.kind(),

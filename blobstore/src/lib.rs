@@ -79,6 +79,7 @@ pub use gc::{GcReport, GcSettings};
 pub use retention::{VersionAge, to_retire};
 pub use sealed::{Sealed, SealedKind, open_sealed, seal};
 pub use settings::Settings;
+pub use steering::SelfAnnounced;
 pub use store::Store;
 pub use token::{Token, fresh_token};
 pub use versions::CommitOutcome;

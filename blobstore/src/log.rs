@@ -11,8 +11,16 @@ use crate::objects::Created;
 use crate::store::Store;
 use crate::token::{fresh_token, now_unix_ms};
 
+/// What came of one try to append an entry.
+pub(crate) enum Appended {
+    /// The entry.
+    Made(Announcement),
+    /// Another writer has this sequence.
+    Lost(u64),
+}
+
 /// After so many lost creates something is wrong, or the log is busier than it should ever be.
-const ATTEMPTS: u32 = 1_000;
+pub(crate) const ATTEMPTS: u32 = 1_000;
 /// How many entries of the log are read at once.
 const READS_IN_FLIGHT: usize = 8;
 
@@ -35,25 +43,42 @@ impl Store {
             let Some(draft) = decide(latest.as_ref()) else {
                 return Ok(None);
             };
-            let sequence = latest.as_ref().map_or(1, |entry| entry.sequence.saturating_add(1));
-            let entry = Announcement {
-                sequence,
-                announced: draft.announced,
-                highest: latest.as_ref().map_or(0, |entry| entry.highest).max(draft.announced),
-                pinned: draft.pinned,
-                action: draft.action,
-                by: draft.by,
-                reason: draft.reason,
-                created_unix_ms: now_unix_ms(),
-                token: fresh_token(),
-            };
-            match self.objects.create(&key(ANNOUNCEMENTS, sequence), entry.encode()).await? {
-                Created::Won => return Ok(Some(entry)),
-                Created::Lost => latest = self.latest_announcement(Some(sequence)).await?,
+            let highest = latest.as_ref().map_or(0, |entry| entry.highest).max(draft.announced);
+            match self.append(latest.as_ref(), draft, highest).await? {
+                Appended::Made(entry) => return Ok(Some(entry)),
+                Appended::Lost(sequence) => latest = self.latest_announcement(Some(sequence)).await?,
             }
         }
         let sequence = latest.map_or(0, |entry| entry.sequence);
         Err(Error::Outrun { attempts: ATTEMPTS, sequence })
+    }
+
+    /// Creates the entry behind `latest`, unless another writer was faster.
+    pub(crate) async fn append(
+        &self,
+        latest: Option<&Announcement>,
+        draft: AnnouncementDraft,
+        highest: u64,
+    ) -> Result<Appended> {
+        let last = latest.map_or(0, |entry| entry.sequence);
+        let Some(sequence) = last.checked_add(1) else {
+            return Err(Error::LastNumber { name: self.objects.name(&key(ANNOUNCEMENTS, last)) });
+        };
+        let entry = Announcement {
+            sequence,
+            announced: draft.announced,
+            highest,
+            pinned: draft.pinned,
+            action: draft.action,
+            by: draft.by,
+            reason: draft.reason,
+            created_unix_ms: now_unix_ms(),
+            token: fresh_token(),
+        };
+        Ok(match self.objects.create(&key(ANNOUNCEMENTS, sequence), entry.encode()).await? {
+            Created::Won => Appended::Made(entry),
+            Created::Lost => Appended::Lost(sequence),
+        })
     }
 
     /// The latest entry, or `None` where nothing was announced yet.
@@ -75,6 +100,13 @@ impl Store {
             return Ok(None);
         };
         Announcement::open(&self.objects.name(&key), sequence, &file).map(Some)
+    }
+
+    /// The entries behind `since`, up to `last`, in order.
+    pub(crate) async fn announcements_between(&self, since: u64, last: u64) -> Result<Vec<Announcement>> {
+        let sequences = since.saturating_add(1)..=last;
+        let entries = futures::stream::iter(sequences).map(|sequence| self.entry(sequence));
+        entries.buffered(READS_IN_FLIGHT).try_collect().await
     }
 
     /// The entries that were the latest at some time since then, in order: those made since, and the one before.

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use kapok_core::blobs::{Blob, BlobRef, BlobRole, Blobs};
 use kapok_core::manifest::{Id, Manifest};
@@ -13,7 +14,7 @@ use kapok_core::manifest::{Id, Manifest};
 use crate::blob::{BlobId, BlobKind};
 use crate::error::{Error, Result};
 use crate::numbered::{MANIFESTS, key};
-use crate::sealed::HEADER_BYTES;
+use crate::sealed::{HEADER_BYTES, SealedKind, open_sealed, seal};
 use crate::store::Store;
 use crate::versions::CommitOutcome;
 
@@ -53,6 +54,19 @@ impl Store {
     /// Those of [`commit`](Self::commit), and [`Error::Manifest`] for a manifest that cannot be encoded.
     pub async fn commit_manifest(&self, manifest: &Manifest) -> Result<CommitOutcome> {
         self.commit(manifest.version, &manifest.encode()?, manifest.writer_token).await
+    }
+
+    /// The bytes of a manifest to be [committed](Self::commit), and what a reader will make of them: decoded from the sealed
+    /// file, within the limits that every reader has.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`] for what no reader could read.
+    pub fn encode_manifest(&self, manifest: &Manifest) -> Result<(Bytes, Manifest)> {
+        let name = self.objects.name(&key(MANIFESTS, manifest.version));
+        let file = seal(SealedKind::Manifest, &manifest.encode()?, &[]);
+        let payload = open_sealed(&name, &file)?.payload_of(&name, SealedKind::Manifest)?;
+        let read = Manifest::decode(&name, &payload)?;
+        Ok((payload, read))
     }
 
     /// The blobs of a version: those that the caller has as they are, the others fetched, several at a time.
@@ -121,7 +135,6 @@ impl Store {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
-    use bytes::Bytes;
     use kapok_core::manifest::{RecordType, SegmentEntry, Tombstones};
     use kapok_core::segment::Sharing;
     use kapok_core::view::View;

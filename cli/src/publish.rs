@@ -167,6 +167,9 @@ impl Publish {
             true => Some(Sample::of(producer.store(), &report, &self.record_type).await?),
             false => None,
         };
+        for warning in &report.warnings {
+            notice::warn(json, warning);
+        }
         let published = Published::of(&report, &self.record_type, keys_absent, sample.as_ref());
         if json {
             serde_json::to_writer(&mut *out, &published)?;
@@ -229,6 +232,10 @@ impl Publish {
             Error::RolledBack { announced, highest } => Failure::no(format!(
                 "the store was rolled back from version {highest} to {announced}; say which version to build on: \
                  --on {announced} drops what came after it"
+            )),
+            Error::HeldBack { version, announced, sequence } => Failure::no(format!(
+                "version {version} is unannounced since entry {sequence} of the log sent consumers back; say which version \
+                 to build on: --on {announced} leaves it out, and kapok announce {version} announces it all the same"
             )),
             Error::Conflict { version, winner } => {
                 let file = if self.upsert || self.delete_keys.is_some() { "changes" } else { "file" };

@@ -1,6 +1,7 @@
 //! What does a reader hold? A whole version at once: every record type's live rows, in place.
 
 use std::any::TypeId;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -40,6 +41,7 @@ pub struct SegmentMark(u32);
 pub struct View {
     manifest: Arc<Manifest>,
     tables: Vec<Table>,
+    left_out: BTreeMap<String, String>,
 }
 
 /// The records of one type.
@@ -68,11 +70,20 @@ impl View {
     /// # Errors
     /// `Corrupt` where a blob is not what the manifest says.
     pub fn open(manifest: Arc<Manifest>, blobs: &Blobs) -> Result<Self> {
+        Self::open_without(manifest, blobs, BTreeMap::new())
+    }
+
+    /// As [`open`](Self::open), without the record types of `left_out`, each with the reason why, which is what
+    /// [`table`](Self::table) answers for them. Their blobs are not needed.
+    ///
+    /// # Errors
+    /// `Corrupt` where another type's blob is not what the manifest says.
+    pub fn open_without(manifest: Arc<Manifest>, blobs: &Blobs, left_out: BTreeMap<String, String>) -> Result<Self> {
         let mut tables = Vec::with_capacity(manifest.record_types.len());
-        for entry in &manifest.record_types {
+        for entry in manifest.record_types.iter().filter(|entry| !left_out.contains_key(&entry.name)) {
             tables.push(Table::open(&manifest.schema, entry, blobs)?);
         }
-        Ok(Self { manifest, tables })
+        Ok(Self { manifest, tables, left_out })
     }
 
     /// A version without records.
@@ -89,7 +100,7 @@ impl View {
             record_types: Vec::new(),
             tags: std::collections::BTreeMap::default(),
         };
-        Self { manifest: Arc::new(manifest), tables: Vec::new() }
+        Self { manifest: Arc::new(manifest), tables: Vec::new(), left_out: BTreeMap::new() }
     }
 
     /// Number of the version; 0 for the empty view.
@@ -107,6 +118,11 @@ impl View {
         &self.tables
     }
 
+    /// Record types of the version that the view was opened without, and why.
+    pub fn left_out(&self) -> &BTreeMap<String, String> {
+        &self.left_out
+    }
+
     /// The records of a type.
     ///
     /// # Errors
@@ -120,13 +136,12 @@ impl View {
     /// # Errors
     /// `NotFound`, listing the types that there are.
     pub fn table_index(&self, record_type: &str) -> Result<usize> {
-        match self.tables.iter().position(|table| table.name() == record_type) {
-            Some(index) => Ok(index),
-            None => Err(match self.manifest.expect_record_type(record_type) {
-                Err(error) => error,
-                Ok(_) => Error::not_found(record_type, "left out of this view"),
-            }),
+        if let Some(index) = self.tables.iter().position(|table| table.name() == record_type) {
+            return Ok(index);
         }
+        self.manifest.expect_record_type(record_type)?;
+        let why = self.left_out.get(record_type).map_or("", String::as_str);
+        Err(Error::not_found(format!("record type {record_type}"), format!("left out of this view: {why}")))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What does a consumer hold? A whole version at once, records and indexes together.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -28,7 +29,15 @@ impl View {
     /// # Errors
     /// `NotFound` where a blob is missing, `Corrupt` where one is not what the manifest says.
     pub fn open(manifest: Arc<Manifest>, blobs: &Blobs) -> Result<Self> {
-        let view = view::View::open(manifest, blobs)?;
+        Self::open_without(manifest, blobs, BTreeMap::new())
+    }
+
+    /// As [`open`](Self::open), without some record types: see [`kapok_core::view::View::open_without`].
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open), for the other types.
+    pub fn open_without(manifest: Arc<Manifest>, blobs: &Blobs, left_out: BTreeMap<String, String>) -> Result<Self> {
+        let view = view::View::open_without(manifest, blobs, left_out)?;
         let mut accesses = Vec::with_capacity(view.tables().len());
         for table in view.tables() {
             let entries = &view.manifest().expect_record_type(table.name())?.segments;

@@ -18,7 +18,10 @@ use crate::change_writer::{RecordChanges, ValueChanges};
 use crate::cycle::StagedSchema;
 use crate::declaration::Declaration;
 use crate::declared::{Declared, OfType, lock};
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// Of tags that hold the last batch of a feed.
+pub(crate) const ONCE: &str = "kapok.once.";
 
 /// Changes to a version, in the making: hand them to it. Shared by as many threads as like to write.
 #[derive(Debug)]
@@ -120,6 +123,22 @@ impl IncrementalCycle {
         ValueChanges::new(&self.prior, ty)
     }
 
+    /// Whether the changes of a batch are still to be made: false where the version that this one builds on has them.
+    ///
+    /// This makes it safe to run a cycle again whose outcome is not known: see
+    /// [`run_incremental_cycle`](crate::Producer::run_incremental_cycle). A feed is whoever sends batches one after the
+    /// other, under a name that stays; its last batch is kept in a tag, `kapok.once.FEED`, which later versions inherit,
+    /// full cycles and merges too. So the answer is that of the records themselves: after a rollback behind the batch it is
+    /// to be made again.
+    pub fn once(&self, feed: &str, batch: &str) -> bool {
+        let key = format!("{ONCE}{feed}");
+        if self.prior.manifest().tags.get(&key).is_some_and(|last| last == batch) {
+            return false;
+        }
+        self.tag(key, batch);
+        true
+    }
+
     /// Sets a tag of the version. Tags of the version before stay unless they are set anew or taken away.
     pub fn tag(&self, key: impl Into<String>, value: impl Into<String>) {
         lock(&self.tags).insert(key.into(), value.into());
@@ -139,6 +158,10 @@ impl IncrementalCycle {
     }
 
     fn changed(&self, declaration: &Declaration) -> Result<Arc<ChangedType>> {
+        if let Some(reason) = self.prior.left_out().get(&declaration.name) {
+            let (record_type, version) = (declaration.name.clone(), self.prior.version());
+            return Err(Error::Damaged { record_type, version, reason: reason.clone() });
+        }
         self.types.declare(declaration, &self.prior, |schema| {
             let stage = Stage::new(&schema.encoding);
             ChangedType { schema, changes: Mutex::new(ChangeSet { stage, latest: HashMap::new() }) }

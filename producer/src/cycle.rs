@@ -9,6 +9,7 @@ use kapok_core::schema::{OlderSchema, RecordStruct, Schema};
 use kapok_core::segment::{Encoding, Stage};
 use kapok_index::View;
 
+use crate::changes::ONCE;
 use crate::declaration::{Declaration, Evolution};
 use crate::declared::{Declared, OfType, lock};
 use crate::draft::translate_key;
@@ -132,7 +133,10 @@ fn check_type_id(known: &RecordType, declaration: &Declaration) -> Result<()> {
 
 impl Cycle {
     pub(crate) fn new(prior: Arc<View>) -> Self {
-        Self { prior, types: Declared::default(), tags: Mutex::default() }
+        // Batches of changes stay applied where their records are carried over.
+        let tags = prior.manifest().tags.iter().filter(|(key, _)| key.starts_with(ONCE));
+        let tags = Mutex::new(tags.map(|(key, value)| (key.clone(), value.clone())).collect());
+        Self { prior, types: Declared::default(), tags }
     }
 
     /// The version that this one will follow, to be read while populating; empty, of version 0, for the first.

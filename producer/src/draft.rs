@@ -8,7 +8,6 @@ use kapok_blobstore::{BlobId, Token};
 use kapok_core::manifest::{Changes, Manifest, RecordType, SegmentEntry, Tombstones, encode_rows};
 use kapok_core::schema::{FieldKind, Schema, StructType, VectorSpace};
 use kapok_core::segment::{Difference, Encoding, SortedStage};
-use kapok_core::view::Table;
 use kapok_index::View;
 use roaring::RoaringBitmap;
 
@@ -28,6 +27,8 @@ pub(crate) struct TypePlan {
     pub difference: Difference,
     /// Live records afterwards.
     pub live: u64,
+    /// Nothing of the version before is kept: it has no such type, or not in this way, or it cannot be read.
+    pub is_anew: bool,
 }
 
 /// A manifest in the making.
@@ -58,7 +59,7 @@ impl TypePlan {
             added,
             updated,
             removed,
-            replaced: self.schema.is_new && removed > 0,
+            replaced: self.is_anew && removed > 0,
             segments: 0,
             segment_bytes: 0,
             index_bytes: 0,
@@ -68,7 +69,7 @@ impl TypePlan {
     /// Whether it leaves the record type's rows as they are.
     pub(crate) fn is_idle(&self) -> bool {
         let Difference { added, updated, removed, .. } = self.difference;
-        !self.schema.is_new && (added, updated, removed) == (0, 0, 0)
+        !self.is_anew && (added, updated, removed) == (0, 0, 0)
     }
 }
 
@@ -113,7 +114,7 @@ impl Draft {
             changes: None,
             declared: self.record_types.get(name).is_some_and(|before| before.declared),
         };
-        if let Some(before) = self.record_types.remove(name).filter(|_| !staged.is_new) {
+        if let Some(before) = self.record_types.remove(name).filter(|_| !plan.is_anew) {
             let table = prior.table(name)?;
             let mut removed = Vec::new();
             for ((segment, source), dead) in
@@ -250,7 +251,7 @@ pub(crate) fn translate_key(key: &[String], type_id: u64, old: &Schema, new: &Sc
     Ok(key.iter().map(translate).collect())
 }
 
-/// Live records of a table, 0 for none.
-pub(crate) fn rows_of(table: Option<&Table>) -> u64 {
-    table.map_or(0, Table::len)
+/// Live records that a version has of a type, whether they can be read or not.
+pub(crate) fn rows_of(version: &View, record_type: &str) -> u64 {
+    version.manifest().record_type(record_type).map_or(0, |ty| ty.rows)
 }

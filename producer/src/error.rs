@@ -51,6 +51,89 @@ pub enum Error {
         /// The newest version that they were on.
         highest: u64,
     },
+    /// The newest version was left unannounced when consumers were sent back, so it is not clear whether changes are meant
+    /// for it or for the announced one.
+    #[error(
+        "version {version} is committed and was left unannounced, since consumers were sent back meanwhile, by entry \
+         {sequence} of the log; say which version to build on: run_incremental_cycle_on({announced}, …) leaves it out, \
+         and kapok announce {version} announces it all the same"
+    )]
+    HeldBack {
+        /// The newest version.
+        version: u64,
+        /// The version that consumers are on.
+        announced: u64,
+        /// The rollback's entry of the log.
+        sequence: u64,
+    },
+    /// Consumers were sent back while the version was made, so it does not announce itself.
+    #[error(
+        "it stays unannounced: entry {sequence} of the log, by {by}, sent consumers back to version {announced} \
+         meanwhile; look at why, then kapok announce {version} announces it all the same, and a full cycle replaces it"
+    )]
+    RolledBackMeanwhile {
+        /// The version that was made.
+        version: u64,
+        /// The version that consumers were sent back to.
+        announced: u64,
+        /// The rollback's entry of the log.
+        sequence: u64,
+        /// Who made that entry.
+        by: String,
+    },
+    /// The version is there, and is not known to be announced. The kind is that of the cause: `Conflict` for a rollback
+    /// made meanwhile; for all others the next cycle, or [`Producer::announce_left_over`](crate::Producer::announce_left_over),
+    /// announces it.
+    ///
+    /// To run an incremental cycle again would apply its changes twice: see
+    /// [`IncrementalCycle::once`](crate::IncrementalCycle::once).
+    #[error("version {version} is committed, so its changes are not to be applied again; {source}")]
+    Committed {
+        /// The version that was made.
+        version: u64,
+        /// What failed behind the commit.
+        source: Box<Error>,
+    },
+    /// It is not known whether the version is there: the commit was not answered, and could not be read back.
+    ///
+    /// To run an incremental cycle again may apply its changes twice: see
+    /// [`IncrementalCycle::once`](crate::IncrementalCycle::once).
+    #[error(
+        "it is not known whether version {version} was committed: {source}; when the store answers again, look before \
+         changes are applied again (kapok versions), or run cycles that apply them once (IncrementalCycle::once)"
+    )]
+    MaybeCommitted {
+        /// The version that was to be made.
+        version: u64,
+        /// What the commit came to.
+        source: kapok_blobstore::Error,
+    },
+    /// The version that consumers should be on cannot be read, so nothing can be built on it.
+    #[error(
+        "entry {sequence} of the log announces version {version}, which cannot be read: {source}; restore it, or send \
+         consumers to a version that is there (kapok rollback), then publish again"
+    )]
+    Unreadable {
+        /// The entry.
+        sequence: u64,
+        /// The version that it announces.
+        version: u64,
+        /// Why it cannot be read.
+        source: Box<Error>,
+    },
+    /// Changes to a record type whose stored records cannot be read.
+    #[error(
+        "record type {record_type} of version {version} cannot be read: {reason}; publish all of its records by a full \
+         cycle (kapok publish without --upsert), or restore the blob (kapok repair)"
+    )]
+    Damaged {
+        /// The record type.
+        record_type: String,
+        /// The version that the cycle builds on.
+        version: u64,
+        /// Why, with the blob's name.
+        reason: String,
+    },
     /// A thread of the cycle died.
     #[error("a task of the cycle ended early: {source}; nothing was published")]
     Task {
@@ -69,9 +152,11 @@ pub enum ErrorKind {
     Corrupt,
     /// Upgrade this program, or republish the record type.
     Incompatible,
-    /// Run the cycle again on top of the winner.
+    /// Somebody else was faster. After [`Error::Conflict`] run the cycle again on top of the winner; after
+    /// [`Error::Committed`] look at why consumers were sent back.
     Conflict,
-    /// Try again later.
+    /// Try again later; after [`Error::Committed`] and [`Error::MaybeCommitted`] an incremental cycle only if it
+    /// [applies its changes once](crate::IncrementalCycle::once).
     Unavailable,
     /// Correct the input.
     Invalid,
@@ -95,9 +180,13 @@ impl Error {
                 kapok_blobstore::ErrorKind::Unavailable => ErrorKind::Unavailable,
                 _ => ErrorKind::Invalid,
             },
-            Self::Populate { .. } | Self::Refused { .. } | Self::RolledBack { .. } => ErrorKind::Invalid,
-            Self::Conflict { .. } => ErrorKind::Conflict,
-            Self::Task { .. } => ErrorKind::Unavailable,
+            Self::Populate { .. } | Self::Refused { .. } | Self::RolledBack { .. } | Self::HeldBack { .. } => {
+                ErrorKind::Invalid
+            }
+            Self::Conflict { .. } | Self::RolledBackMeanwhile { .. } => ErrorKind::Conflict,
+            Self::Committed { source, .. } | Self::Unreadable { source, .. } => source.kind(),
+            Self::MaybeCommitted { .. } | Self::Task { .. } => ErrorKind::Unavailable,
+            Self::Damaged { .. } => ErrorKind::Corrupt,
         }
     }
 

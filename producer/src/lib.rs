@@ -55,6 +55,8 @@
 
 #![forbid(unsafe_code)]
 
+mod announcing;
+mod base;
 mod change_writer;
 mod changes;
 mod cycle;

@@ -6,16 +6,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use kapok_core::manifest::{Ingredient, Manifest, SegmentEntry, encode_rows};
+use kapok_core::manifest::{Ingredient, SegmentEntry, encode_rows};
 use kapok_core::segment::{Encoding, MergeInput, Sharing};
 use kapok_core::view::Table;
 use tracing::{Instrument, info_span};
 
+use crate::base::Base;
 use crate::draft::Draft;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::merge_policy::{self, SegmentStat};
 use crate::metrics;
-use crate::producer::{Base, Producer};
+use crate::producer::Producer;
 use crate::report::MergeReport;
 
 /// Merges after one cycle; what is left is done after the next.
@@ -29,15 +30,16 @@ impl Producer {
     /// # Errors
     /// `Unavailable` where the store fails. The version before stays announced.
     pub async fn merge(&self) -> Result<Option<MergeReport>> {
-        self.merge_once().instrument(info_span!("merge", store = self.store.url())).await
+        self.merge_once(&mut Vec::new()).instrument(info_span!("merge", store = self.store.url())).await
     }
 
-    async fn merge_once(&self) -> Result<Option<MergeReport>> {
+    /// `damaged`: segments that it was time to merge and that cannot be read, in words.
+    async fn merge_once(&self, damaged: &mut Vec<String>) -> Result<Option<MergeReport>> {
         let started = Instant::now();
         let Some(base) = self.base_to_merge().await? else { return Ok(None) };
         let mut draft = Draft::new(&base.view, &[])?;
         let mut report = MergeReport {
-            version: base.head + 1,
+            version: base.head,
             inputs: 0,
             outputs: 0,
             segment_bytes: 0,
@@ -45,11 +47,20 @@ impl Producer {
             duration: started.elapsed(),
         };
         for entry in &base.view.manifest().record_types {
-            let table = base.view.table(&entry.name)?;
+            // What cannot be read stays as it is; the cycle has told.
+            let Ok(table) = base.view.table(&entry.name) else { continue };
             let stats: Vec<SegmentStat> = entry.segments.iter().map(SegmentStat::of).collect();
             let mut merged = Vec::new();
             for places in merge_policy::plan_all(&stats, &self.settings.merge) {
-                let (segment, written) = self.merge_segments(&base, &entry.name, table, &places).await?;
+                let (segment, written) = match self.merge_segments(&base, &entry.name, table, &places).await {
+                    Err(error) if error.kind() == ErrorKind::Corrupt => {
+                        let reason = error.to_string();
+                        tracing::warn!(record_type = entry.name, reason, "segments that cannot be read are not merged");
+                        damaged.push(format!("segments of record type {} are not merged: {reason}", entry.name));
+                        continue;
+                    }
+                    merged => merged?,
+                };
                 report.inputs += places.len();
                 report.outputs += 1;
                 report.segment_bytes += segment.bytes;
@@ -62,15 +73,17 @@ impl Producer {
             return Ok(None);
         }
         let tags = base.view.manifest().tags.clone();
-        let manifest: Arc<Manifest> = Arc::new(draft.into_manifest(tags, self.origin(&base))?);
+        let stored = self.encode(draft, tags, &base)?;
+        let manifest = Arc::clone(&stored.manifest);
+        report.version = manifest.version;
         let (view, blobs) = self.verify(&manifest, &base).await?;
-        match self.commit(&manifest, &base).await {
+        match self.commit(&stored, &base).await {
             Ok(()) => {}
             Err(Error::Conflict { .. }) => return Ok(None),
             Err(error) => return Err(error),
         }
         self.hold(Arc::new(view), blobs);
-        self.announce(manifest.version, "merged").await?;
+        self.announce(manifest.version, &base, "merged").await?;
         report.duration = started.elapsed();
         metrics::merged(&report, &manifest);
         tracing::info!(version = report.version, inputs = report.inputs, bytes = report.segment_bytes, "merged");
@@ -78,11 +91,15 @@ impl Producer {
     }
 
     /// Merges until there is nothing left to do, and why it did not get there.
-    pub(crate) async fn merge_all(&self) -> (Option<MergeReport>, Option<Error>) {
+    pub(crate) async fn merge_all(&self, warnings: &mut Vec<String>) -> (Option<MergeReport>, Option<Error>) {
         let mut all: Option<MergeReport> = None;
         // Once as a rule: a segment may come out larger than was to be expected.
         for _ in 0..ROUNDS_MAX {
-            match self.merge().await {
+            let mut damaged = Vec::new();
+            let merged = self.merge_once(&mut damaged).instrument(info_span!("merge", store = self.store.url())).await;
+            damaged.retain(|warning| !warnings.contains(warning));
+            warnings.extend(damaged);
+            match merged {
                 Ok(None) => break,
                 Ok(Some(next)) => {
                     all = Some(match all {
@@ -110,6 +127,8 @@ impl Producer {
             let (Some(source), Some(segment)) = (table.segments().get(*place), entry.segments.get(*place)) else {
                 continue;
             };
+            // Wrong bytes would be right ones under the name of what they are merged into.
+            source.segment().verify_hash(&segment.id)?;
             inputs.push(MergeInput { segment: source.segment(), dropped: source.dead() });
             recipe.push(Ingredient {
                 segment: segment.id,

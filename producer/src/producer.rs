@@ -6,16 +6,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use kapok_blobstore::{Announcement, AnnouncementDraft, Store};
+use kapok_blobstore::Store;
+use kapok_core::ErrorKind;
 use kapok_core::blobs::Blobs;
 use kapok_core::manifest::Manifest;
 use kapok_core::segment::{Difference, SealSettings};
+use kapok_core::view::Table;
 use kapok_index::View;
 use tracing::{Instrument, info_span};
 
+use crate::base::{BuildOn, Held};
 use crate::changes::{Change, ChangeSet, Changed, IncrementalCycle};
 use crate::cycle::{Cycle, Populated, StagedSchema};
-use crate::declared::lock;
 use crate::draft::{TypePlan, rows_of};
 use crate::error::{BoxError, Error, Result};
 use crate::merge_policy::MergeSettings;
@@ -93,38 +95,7 @@ impl Default for Settings {
 pub struct Producer {
     pub(crate) store: Store,
     pub(crate) settings: Settings,
-    held: Arc<Mutex<Held>>,
-}
-
-/// The version that was built on or made last, so that the next cycle need not map it again.
-#[derive(Clone, Debug)]
-struct Held {
-    view: Arc<View>,
-    blobs: Blobs,
-}
-
-/// The version that a cycle builds on, mapped.
-pub(crate) struct Base {
-    pub view: Arc<View>,
-    pub blobs: Blobs,
-    /// The newest committed version, which may be another after a rollback; 0 for none.
-    pub head: u64,
-    /// The version that a full cycle builds on: the head or, after a rollback, the version that consumers were sent back to.
-    pub current: u64,
-    /// The last entry of the log when that was chosen; 0 for an empty log.
-    pub log_sequence: u64,
-    pub started: Instant,
-}
-
-/// Which version a cycle builds on.
-#[derive(Clone, Copy)]
-enum BuildOn {
-    /// The head or, after a rollback, the version that consumers were sent back to.
-    Current,
-    /// The head; refused after a rollback.
-    Head,
-    /// This one.
-    Version(u64),
+    pub(crate) held: Arc<Mutex<Held>>,
 }
 
 impl Producer {
@@ -172,7 +143,8 @@ impl Producer {
     ///
     /// # Errors
     /// `Invalid` for records that cannot be published, naming type, key and positions, and where validators refuse;
-    /// `Conflict` where another producer committed the same version first; `Unavailable` where the store fails.
+    /// `Conflict` where another producer committed the same version first; `Unavailable` where the store fails. Behind the
+    /// commit all errors are [`Error::Committed`], or [`Error::MaybeCommitted`] where its outcome is not known.
     pub async fn run_cycle(
         &self,
         populate: impl FnOnce(&Cycle) -> std::result::Result<(), BoxError>,
@@ -187,9 +159,10 @@ impl Producer {
             steps.populate = started.elapsed();
 
             let started = Instant::now();
-            let plans = compare(&populated, &base.view)?;
+            let mut warnings = Vec::new();
+            let plans = compare(&populated, &base.view, &mut warnings)?;
             steps.compare = started.elapsed();
-            self.publish(&base, plans, populated.tags, steps).await
+            self.publish(&base, plans, populated.tags, steps, warnings).await
         };
         let span = info_span!("cycle", store = self.store.url(), kind = "full");
         metrics::counted(cycle.instrument(span).await, &self.settings.writer)
@@ -199,8 +172,38 @@ impl Producer {
     ///
     /// Its cost grows with the changes, not with the dataset. The steps are those of [`run_cycle`](Self::run_cycle).
     ///
+    /// # Running it again
+    /// A cycle whose future was dropped, whose process was killed or that ended in [`Error::Committed`] or
+    /// [`Error::MaybeCommitted`] may have made its version. To run it again is right all the same where the closure asks
+    /// [`IncrementalCycle::once`] first. Then the rule is one: until a cycle returns `Ok`, run it again with the same feed
+    /// and batch; begin the next batch of the feed only then. After [`Error::RolledBack`], [`Error::HeldBack`] and
+    /// [`Error::RolledBackMeanwhile`] look at the store first.
+    ///
+    /// ```
+    /// # use kapok_producer::{IncrementalCycle, Producer, Result};
+    /// # use kapok_schemas::movies_capnp::movie;
+    /// # async fn publish(producer: &Producer) -> Result<()> {
+    /// producer
+    ///     .run_incremental_cycle(|cycle| {
+    ///         if !cycle.once("views", "2026-11-21") {
+    ///             return Ok(()); // The version that this one builds on has these changes.
+    ///         }
+    ///         let mut movies = cycle.records::<movie::Owned>()?;
+    ///         movies.update(&1_u32, |mut film| {
+    ///             let year = film.reborrow().get_year();
+    ///             film.set_year(year + 1);
+    ///         })?;
+    ///         Ok(())
+    ///     })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// As [`run_cycle`](Self::run_cycle), and [`Error::RolledBack`] where consumers were sent back to an older version.
+    /// As [`run_cycle`](Self::run_cycle), [`Error::RolledBack`] where consumers were sent back to an older version,
+    /// [`Error::HeldBack`] where the newest version is unannounced since they were, and [`Error::Damaged`] for changes to a
+    /// record type that cannot be read.
     pub async fn run_incremental_cycle(
         &self,
         populate: impl FnOnce(&IncrementalCycle) -> std::result::Result<(), BoxError>,
@@ -241,7 +244,7 @@ impl Producer {
                 plans.push(plan_changes(schema, changes, &base.view)?);
             }
             steps.compare = started.elapsed();
-            self.publish(&base, plans, tags, steps).await
+            self.publish(&base, plans, tags, steps, Vec::new()).await
         };
         let span = info_span!("cycle", store = self.store.url(), kind = "incremental");
         metrics::counted(cycle.instrument(span).await, &self.settings.writer)
@@ -266,95 +269,38 @@ impl Producer {
     pub async fn restore(&self) -> Result<u64> {
         Ok(self.base(BuildOn::Current).await?.view.version())
     }
-
-    /// Announces the newest version, where it was to be announced but its producer died before it could; its number.
-    ///
-    /// # Errors
-    /// `Unavailable` where the store fails.
-    pub async fn announce_left_over(&self) -> Result<Option<u64>> {
-        let Some(head) = self.store.head().await? else { return Ok(None) };
-        let highest = self.store.latest_announcement(None).await?.map_or(0, |latest| latest.highest);
-        if head <= highest {
-            return Ok(None);
-        }
-        let manifest = match self.store.read_manifest(head).await {
-            Ok(manifest) => manifest,
-            Err(kapok_blobstore::Error::Retired { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        if !manifest.announce_itself {
-            return Ok(None);
-        }
-        let writer = self.settings.writer.as_str();
-        let reason = "committed earlier, and left unannounced";
-        let entry = self.store.announce(|latest| AnnouncementDraft::announce(latest, head, writer, reason)).await?;
-        Ok(entry.map(|entry| entry.announced))
-    }
-
-    /// The version to build on or to merge, mapped.
-    async fn base(&self, on: BuildOn) -> Result<Base> {
-        let started = Instant::now();
-        let head = self.store.head().await?.unwrap_or(0);
-        let latest = self.store.latest_announcement(None).await?;
-        let log_sequence = latest.as_ref().map_or(0, |latest| latest.sequence);
-        let rolled_back = latest.filter(Announcement::is_rolled_back);
-        let current = rolled_back.as_ref().map_or(head, |latest| latest.announced);
-        let version = match (on, rolled_back) {
-            (BuildOn::Version(version), _) => version,
-            (BuildOn::Head, Some(latest)) => {
-                return Err(Error::RolledBack { announced: latest.announced, highest: latest.highest });
-            }
-            _ => current,
-        };
-        let held = lock(&self.held).clone();
-        // A version that somebody names may have been retired since it was held; the current one never is.
-        if version == current && version == held.view.version() {
-            return Ok(Base { view: held.view, blobs: held.blobs, head, current, log_sequence, started });
-        }
-        if version == 0 && head == 0 {
-            return Ok(Base {
-                view: Arc::new(View::empty()),
-                blobs: Blobs::new(),
-                head,
-                current,
-                log_sequence,
-                started,
-            });
-        }
-        let manifest = self.store.read_manifest(version).await?;
-        let blobs = self.store.load(&manifest, &held.blobs).await?;
-        let view = Arc::new(View::open(Arc::new(manifest), &blobs)?);
-        self.hold(Arc::clone(&view), blobs.clone());
-        Ok(Base { view, blobs, head, current, log_sequence, started })
-    }
-
-    /// The version to merge: none while consumers are kept on an older one.
-    pub(crate) async fn base_to_merge(&self) -> Result<Option<Base>> {
-        match self.base(BuildOn::Head).await {
-            Ok(base) => Ok(Some(base)),
-            Err(Error::RolledBack { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Keeps a version mapped for the next cycle.
-    pub(crate) fn hold(&self, view: Arc<View>, blobs: Blobs) {
-        *lock(&self.held) = Held { view, blobs };
-    }
 }
 
 /// What a full cycle does to the record types that it touched.
-fn compare(populated: &Populated, prior: &View) -> Result<Vec<TypePlan>> {
+fn compare(populated: &Populated, prior: &View, warnings: &mut Vec<String>) -> Result<Vec<TypePlan>> {
     let mut plans = Vec::new();
     for (name, staged) in &populated.types {
         let mut rows = staged.join()?.sort()?;
         let live = rows.len() as u64;
         let table = prior.table(name).ok().filter(|_| !staged.schema.is_new);
-        let difference = match table {
-            Some(table) => rows.compare(table)?,
-            None => Difference { added: live, removed: rows_of(prior.table(name).ok()), ..Difference::default() },
+        let compared = table.map(|table| rows.compare(table)).transpose();
+        let unreadable = match &compared {
+            Err(error) if error.kind() == ErrorKind::Corrupt => Some(error.to_string()),
+            _ => prior.left_out().get(name).cloned(),
         };
-        plans.push(TypePlan { schema: staged.schema.clone(), rows, difference, live });
+        let difference = match (unreadable, compared) {
+            (None, compared) => compared?,
+            (Some(reason), _) => {
+                let version = prior.version();
+                warnings.push(format!(
+                    "record type {name} of version {version} could not be read, so all of its records were written \
+                     and none compared: {reason}"
+                ));
+                None
+            }
+        };
+        let is_anew = difference.is_none();
+        let difference = difference.unwrap_or_else(|| Difference {
+            added: live,
+            removed: rows_of(prior, name),
+            ..Default::default()
+        });
+        plans.push(TypePlan { schema: staged.schema.clone(), rows, difference, live, is_anew });
     }
     Ok(plans)
 }
@@ -396,15 +342,16 @@ fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &View) -> Resul
             difference.dead[segment].insert(row);
         }
     }
-    let live = rows_of(table) + difference.added - difference.removed;
+    let live = table.map_or(0, Table::len) + difference.added - difference.removed;
     if table.is_none() {
         // What is published anew leaves behind all that was there.
-        difference.removed = rows_of(prior.table(name).ok());
+        difference.removed = rows_of(prior, name);
     }
+    let is_anew = table.is_none();
     // Staged rows count up: the order of the hash map does not matter.
     written.sort_unstable();
     let rows = stage.sort_rows(written)?;
-    Ok(TypePlan { schema, rows, difference, live })
+    Ok(TypePlan { schema, rows, difference, live, is_anew })
 }
 
 /// Tags of a version.

@@ -5,19 +5,26 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use kapok_blobstore::{AnnouncementDraft, BlobId, BlobKind, CommitOutcome, PutOutcome, fresh_token};
+use kapok_blobstore::{BlobId, BlobKind, CommitOutcome, PutOutcome, fresh_token};
 use kapok_core::blobs::{Blob, Blobs};
 use kapok_core::manifest::{Artifact, Id, Ingredient, Manifest, SegmentEntry, Tombstones};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, WRITER_REVISION};
 use kapok_index::{View, unique};
 use tracing::{Instrument, info_span};
 
+use crate::base::{Base, without};
 use crate::draft::{Draft, Origin, TypePlan};
 use crate::error::{Error, Result};
 use crate::metrics;
-use crate::producer::{Announcing, Base, Merging, Producer, Tags, Verification};
+use crate::producer::{Announcing, Merging, Producer, Tags, Verification};
 use crate::report::{CycleReport, Outcome, Steps, TypeReport};
 use crate::validate::{Counts, Proposal, Validator};
+
+/// A version's manifest, and the bytes of it that are committed.
+pub(crate) struct Stored {
+    pub manifest: Arc<Manifest>,
+    payload: Bytes,
+}
 
 impl Producer {
     /// From plans to an announced version.
@@ -27,6 +34,7 @@ impl Producer {
         plans: Vec<TypePlan>,
         tags: Tags,
         mut steps: Steps,
+        mut warnings: Vec<String>,
     ) -> Result<CycleReport> {
         let prior = base.view.manifest();
         let schemas: Vec<_> = plans.iter().map(|plan| &plan.schema).collect();
@@ -37,14 +45,15 @@ impl Producer {
         let is_current = prior.version > 0 && prior.version == base.current;
         if is_current && idle && prior.tags == tags && *prior.schema == draft.closed_schema()? {
             let started = Instant::now();
-            self.announce_left_over().await?;
+            warnings.extend(self.announce_unchanged(base).await?);
             steps.announce = started.elapsed();
             let outcome = Outcome::Unchanged { version: prior.version };
-            return Ok(CycleReport { outcome, types, steps, bytes_written: 0, merged: None, merge_error: None });
+            let (merged, merge_error) = (None, None);
+            return Ok(CycleReport { outcome, types, steps, bytes_written: 0, merged, merge_error, warnings });
         }
 
         let started = Instant::now();
-        self.validate_counts(&Counts { before: prior, types: &types }, base.head + 1)?;
+        self.validate_counts(&Counts { before: prior, types: &types }, base.next_version()?)?;
         steps.validate = started.elapsed();
 
         let started = Instant::now();
@@ -58,9 +67,16 @@ impl Producer {
         steps.write = started.elapsed();
 
         let started = Instant::now();
-        let origin = self.origin(base);
-        let manifest = Arc::new(draft.into_manifest(tags, origin)?);
+        let stored = self.encode(draft, tags, base)?;
+        let manifest = Arc::clone(&stored.manifest);
         let (view, blobs) = self.verify(&manifest, base).instrument(info_span!("verify")).await?;
+        for (record_type, reason) in view.left_out() {
+            warnings.push(format!(
+                "record type {record_type} of version {} cannot be read, and is carried over as it is: {reason}; publish \
+                 all of its records, or restore the blob (kapok repair)",
+                prior.version
+            ));
+        }
         steps.verify = started.elapsed();
 
         let started = Instant::now();
@@ -75,21 +91,22 @@ impl Producer {
         steps.validate += started.elapsed();
 
         let started = Instant::now();
-        self.commit(&manifest, base).await?;
+        self.commit(&stored, base).await?;
         steps.commit = started.elapsed();
         self.hold(Arc::new(view), blobs);
 
         let started = Instant::now();
-        self.announce(manifest.version, "published").await?;
+        warnings.extend(self.announce(manifest.version, base, "published").await?);
         steps.announce = started.elapsed();
         let version = manifest.version;
         tracing::info!(version, bytes_written, total_ms = steps.total().as_millis(), "published");
         let outcome = Outcome::Published { version };
-        let mut report = CycleReport { outcome, types, steps, bytes_written, merged: None, merge_error: None };
+        let (merged, merge_error) = (None, None);
+        let mut report = CycleReport { outcome, types, steps, bytes_written, merged, merge_error, warnings };
         metrics::published(report.bytes_written, &manifest);
         if self.settings.merging == Merging::AfterCycles {
             // The version is out: what fails from here on does not take that back.
-            let (merged, error) = self.merge_all().await;
+            let (merged, error) = self.merge_all(&mut report.warnings).await;
             report.merged = merged;
             report.merge_error = error.map(|error| {
                 tracing::warn!(%error, "not all was merged");
@@ -112,15 +129,30 @@ impl Producer {
         if findings.is_empty() { Ok(()) } else { Err(Error::Refused { version, findings }) }
     }
 
-    pub(crate) fn origin(&self, base: &Base) -> Origin {
-        Origin {
-            version: base.head + 1,
+    /// The manifest as it will be stored, read back as every reader reads it.
+    ///
+    /// # Errors
+    /// `Invalid` where no reader could.
+    pub(crate) fn encode(&self, draft: Draft, tags: Tags, base: &Base) -> Result<Stored> {
+        let version = base.next_version()?;
+        let origin = Origin {
+            version,
             parent: Some(base.view.version()).filter(|version| *version > 0),
             writer: self.settings.writer.clone(),
             announce_itself: self.settings.announcing == Announcing::Always,
-            log_sequence: base.log_sequence,
+            log_sequence: base.log_sequence(),
             token: fresh_token(),
+        };
+        let manifest = draft.into_manifest(tags, origin)?;
+        let unreadable = |detail: String| {
+            let detail = format!("no reader could read it, so it is not committed: {detail}");
+            Error::from(kapok_core::Error::invalid(format!("manifest of version {version}"), detail))
+        };
+        let (payload, read) = self.store.encode_manifest(&manifest).map_err(|error| unreadable(error.to_string()))?;
+        if read != manifest {
+            return Err(unreadable("it is read as another one".to_owned()));
         }
+        Ok(Stored { manifest: Arc::new(read), payload })
     }
 
     /// Seals and stores the new records of one type; the bytes that the store did not have.
@@ -147,25 +179,21 @@ impl Producer {
     ) -> Result<(SegmentEntry, u64)> {
         let id = BlobId::from(sealed.id);
         let bytes = Bytes::from(sealed.bytes);
-        let store = self.store.clone();
-        let put = tokio::spawn({
-            let bytes = bytes.clone();
-            async move { store.put(BlobKind::Segment, id, bytes).await }
+        // On a thread of its own: on this one it would keep the upload from its first step.
+        let making = tokio::task::spawn_blocking({
+            let segment = Segment::open(&self.store.blob_name(BlobKind::Segment, id), bytes.clone(), sealed.rows)?;
+            let key = encoding.key().clone();
+            move || unique::build(&key, &segment)
         });
-        let segment = Segment::open(&self.store.blob_name(BlobKind::Segment, id), bytes.clone(), sealed.rows)?;
-        let index = Bytes::from(unique::build(encoding.key(), &segment)?);
-        let index_id = BlobId::of(&index);
-        let index_bytes = index.len() as u64;
-        let index_put = self.store.put(BlobKind::Index, index_id, index).await;
+        let index = async {
+            let index = Bytes::from(making.await.map_err(|source| Error::Task { source })??);
+            let (index_id, index_bytes) = (BlobId::of(&index), index.len() as u64);
+            Result::Ok((index_id, index_bytes, self.put(BlobKind::Index, index_id, index).await?))
+        };
+        let (put, index) = tokio::join!(self.put(BlobKind::Segment, id, bytes.clone()), index);
         // Also where the index failed: nothing writes on once this has returned.
-        let put = put.await.map_err(|source| Error::Task { source })?;
-        let mut written = 0;
-        if index_put? == PutOutcome::Written {
-            written += index_bytes;
-        }
-        if put? == PutOutcome::Written {
-            written += bytes.len() as u64;
-        }
+        let ((index_id, index_bytes, index_written), written) = (index?, put?);
+        let written = written + index_written;
         let artifact = Artifact {
             kind: unique::KIND.to_owned(),
             name: encoding.key().names().collect::<Vec<_>>().join(","),
@@ -189,26 +217,52 @@ impl Producer {
         Ok((entry, written))
     }
 
+    /// Puts a blob; the bytes that the store did not have. One that is there already is read, and put again where it is
+    /// damaged.
+    async fn put(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<u64> {
+        let len = bytes.len() as u64;
+        match self.store.put(kind, id, bytes.clone()).await? {
+            PutOutcome::Written => Ok(len),
+            PutOutcome::AlreadyThere if self.is_sound(kind, id, &bytes).await? => Ok(0),
+            PutOutcome::AlreadyThere => {
+                self.store.put_again(kind, id, bytes).await?;
+                Ok(len)
+            }
+        }
+    }
+
+    async fn is_sound(&self, kind: BlobKind, id: BlobId, bytes: &Bytes) -> Result<bool> {
+        use kapok_blobstore::ErrorKind::{Corrupt, NotFound};
+        match self.store.get(kind, id, bytes.len() as u64).await {
+            Ok(found) => Ok(found == bytes),
+            Err(error) if matches!(error.kind(), Corrupt | NotFound) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     async fn write_tombstones(&self, draft: &mut Draft) -> Result<u64> {
         let mut written = 0;
         for bytes in std::mem::take(&mut draft.tombstones) {
-            let (id, len) = (BlobId::of(&bytes), bytes.len() as u64);
-            if self.store.put(BlobKind::Tombstones, id, Bytes::from(bytes)).await? == PutOutcome::Written {
-                written += len;
-            }
+            let id = BlobId::of(&bytes);
+            written += self.put(BlobKind::Tombstones, id, Bytes::from(bytes)).await?;
         }
         Ok(written)
     }
 
     /// Opens the version from the store, and checks what it does not share with the version that it builds on.
     pub(crate) async fn verify(&self, manifest: &Arc<Manifest>, base: &Base) -> Result<(View, Blobs)> {
-        let blobs = self.store.load(manifest, &base.blobs).await?;
-        let view = View::open(Arc::clone(manifest), &blobs)?;
+        // What could not be read, and is as it was, is not read now.
+        let mut left_out = base.view.left_out().clone();
+        left_out.retain(|name, _| {
+            let before = base.view.manifest().record_type(name).map(|ty| &ty.segments);
+            before.is_some() && manifest.record_type(name).map(|ty| &ty.segments) == before
+        });
+        let (view, blobs) = self.open_without(Arc::clone(manifest), &base.blobs, left_out).await?;
         if self.settings.verification == Verification::Open {
             return Ok((view, blobs));
         }
         for entry in &manifest.record_types {
-            let table = view.table(&entry.name)?;
+            let Ok(table) = view.table(&entry.name) else { continue };
             let before = base.view.manifest().record_type(&entry.name);
             let known: HashSet<Id> =
                 before.iter().flat_map(|before| &before.segments).map(|segment| segment.id).collect();
@@ -230,17 +284,24 @@ impl Producer {
         Ok((view, blobs))
     }
 
-    pub(crate) async fn commit(&self, manifest: &Manifest, base: &Base) -> Result<()> {
+    pub(crate) async fn commit(&self, stored: &Stored, base: &Base) -> Result<()> {
+        let manifest = &*stored.manifest;
         let is_slow = base.started.elapsed() > self.store.settings().grace / 2;
         if is_slow || base.view.version() != base.current {
             // Blobs that were there when the cycle wanted to write them, or are those of a version that may be retired at
             // any time, may have been collected since.
-            if let Some(lacking) = self.store.is_whole(manifest).await?.first() {
+            let readable = without(manifest, base.view.left_out());
+            if let Some(lacking) = self.store.is_whole(&readable).await?.first() {
                 let name = self.store.blob_name(lacking.role.into(), BlobId::from(lacking.id));
                 return Err(kapok_blobstore::Error::NotFound { name }.into());
             }
         }
-        match self.store.commit_manifest(manifest).await? {
+        let outcome = match self.store.commit(manifest.version, &stored.payload, manifest.writer_token).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.kind() == kapok_blobstore::ErrorKind::Unavailable => self.settle(stored, error).await?,
+            Err(error) => return Err(error.into()),
+        };
+        match outcome {
             CommitOutcome::Committed => Ok(()),
             CommitOutcome::Lost => {
                 let winner = self.store.read_manifest(manifest.version).await;
@@ -250,11 +311,18 @@ impl Producer {
         }
     }
 
-    pub(crate) async fn announce(&self, version: u64, reason: &str) -> Result<()> {
-        if self.settings.announcing == Announcing::Always {
-            let writer = self.settings.writer.as_str();
-            self.store.announce(|latest| AnnouncementDraft::announce(latest, version, writer, reason)).await?;
+    /// What a commit came to that failed, or was not answered, as far as the store tells now.
+    async fn settle(&self, stored: &Stored, error: kapok_blobstore::Error) -> Result<CommitOutcome> {
+        use kapok_blobstore::Error::{NotFound, Retired, TimedOut};
+        let version = stored.manifest.version;
+        match self.store.manifest(version).await {
+            Ok(found) if found == stored.payload => Ok(CommitOutcome::Committed),
+            Ok(_) | Err(Retired { .. }) => Ok(CommitOutcome::Lost),
+            // A folder has done what it does once it answers; a request may still be on its way elsewhere.
+            Err(NotFound { .. }) if self.store.local_path().is_some() && !matches!(error, TimedOut { .. }) => {
+                Err(error.into())
+            }
+            Err(_) => Err(Error::MaybeCommitted { version, source: error }),
         }
-        Ok(())
     }
 }

@@ -18,6 +18,9 @@ pub struct CycleReport {
     pub merged: Option<MergeReport>,
     /// Why nothing was merged although it was time to; the cycle itself is done. The next cycle tries again.
     pub merge_error: Option<String>,
+    /// What somebody should look at although the cycle is done: an entry of the log that names a version which is not
+    /// there, a record type that cannot be read and was carried over as it is.
+    pub warnings: Vec<String>,
 }
 
 /// What merges did.

@@ -284,7 +284,10 @@ fn exceeded(what: &str, changed: u64, before: u64, percent: f64) -> Vec<String> 
 fn dangling(view: &View, path: &str, target: &str) -> kapok_core::Result<Vec<String>> {
     const NAMED: usize = 5;
     let (record_type, field) = path.split_once('.').unwrap_or((path, ""));
-    let Ok(table) = view.table(record_type) else { return Ok(Vec::new()) };
+    if view.manifest().record_type(record_type).is_none() {
+        return Ok(Vec::new());
+    }
+    let table = view.table(record_type)?;
     let lookup = match view.lookup(target) {
         Ok(lookup) => lookup,
         Err(_) if table.is_empty() => return Ok(Vec::new()),

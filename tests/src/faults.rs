@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -55,6 +56,29 @@ struct State {
     armed: Option<(usize, Fault)>,
     struck: Option<String>,
     bodies: Vec<String>,
+    interlude: Option<Interlude>,
+}
+
+/// What somebody else does while a request is held.
+struct Interlude {
+    number: usize,
+    when: Held,
+    act: BoxFuture<'static, ()>,
+}
+
+/// When a request is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// On its way to the store.
+    Before,
+    /// On its way back: it is done.
+    After,
+}
+
+impl fmt::Debug for Interlude {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Interlude({:?} {})", self.when, self.number)
+    }
 }
 
 impl Faults {
@@ -68,10 +92,21 @@ impl Faults {
         *self.state() = State { armed: Some((number, fault)), ..State::default() };
     }
 
+    /// The `number`-th request from now on, counted from 1, is held until somebody else has acted; none is spoilt.
+    pub fn hold(&self, number: usize, when: Held, act: impl Future<Output = ()> + Send + 'static) {
+        *self.state() = State { interlude: Some(Interlude { number, when, act: act.boxed() }), ..State::default() };
+    }
+
+    /// How many requests there were since this was last armed or told to hold one.
+    pub fn requests(&self) -> usize {
+        self.state().requests
+    }
+
     /// No request is spoilt from now on. Returns the one that was spoilt first, in words, if there was one.
     pub fn disarm(&self) -> Option<String> {
         let mut state = self.state();
         state.armed = None;
+        state.interlude = None;
         state.struck.take()
     }
 
@@ -98,8 +133,27 @@ impl Faults {
         now.then_some(fault)
     }
 
+    /// What is to be done while the request that was counted last is held.
+    fn interlude(&self, operation: &str, path: &str) -> Option<(Held, BoxFuture<'static, ()>)> {
+        let mut state = self.state();
+        let number = state.requests;
+        let Interlude { when, act, .. } = state.interlude.take_if(|interlude| interlude.number == number)?;
+        state.struck = Some(format!("{operation} {path} ({when:?})"));
+        Some((when, act))
+    }
+
     async fn run<T>(&self, operation: &str, path: &Path, request: impl Future<Output = Result<T>>) -> Result<T> {
-        match self.next(operation, path.as_ref()) {
+        let fault = self.next(operation, path.as_ref());
+        match self.interlude(operation, path.as_ref()) {
+            None => {}
+            Some((Held::Before, act)) => act.await,
+            Some((Held::After, act)) => {
+                let done = request.await;
+                act.await;
+                return done;
+            }
+        }
+        match fault {
             None => request.await,
             Some(Fault::Refused | Fault::CutOff | Fault::Torn) => Err(refused()),
             Some(Fault::Silent) => std::future::pending().await,
@@ -123,6 +177,9 @@ impl Faults {
         let mut parts: Vec<Bytes> = body.try_collect().await?;
         let whole = parts.concat();
         let fault = self.next("body", path.as_ref());
+        if let Some((_, act)) = self.interlude("body", path.as_ref()) {
+            act.await;
+        }
         if fault.is_some() {
             parts = vec![Bytes::copy_from_slice(&whole[..whole.len() / 2])];
         }
@@ -210,8 +267,28 @@ impl ObjectStore for Faults {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let label = prefix.map_or("", AsRef::as_ref);
+        let fault = self.next("list", label);
+        if let Some((when, act)) = self.interlude("list", label) {
+            let (backend, prefix) = (Arc::clone(&self.backend), prefix.cloned());
+            let held = async move {
+                let list = || backend.list(prefix.as_ref()).collect::<Vec<_>>();
+                match when {
+                    Held::Before => {
+                        act.await;
+                        list().await
+                    }
+                    Held::After => {
+                        let all = list().await;
+                        act.await;
+                        all
+                    }
+                }
+            };
+            return held.map(stream::iter).flatten_stream().boxed();
+        }
         let listing = self.backend.list(prefix);
-        match self.next("list", prefix.map_or("", AsRef::as_ref)) {
+        match fault {
             None => listing,
             Some(Fault::Silent | Fault::DoneSilent) => stream::pending().boxed(),
             Some(Fault::ReplyLost | Fault::DoneCutOff) => {

@@ -2,4 +2,5 @@
 
 pub mod faults;
 pub mod model;
+pub mod scale;
 pub mod slow;

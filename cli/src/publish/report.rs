@@ -34,6 +34,8 @@ pub struct Published<'r> {
     bytes_written: u64,
     /// The version that holds merged segments, made after this one was announced.
     merged_version: Option<u64>,
+    /// What somebody should look at although the cycle is done.
+    warnings: &'r [String],
     duration_ms: u128,
     /// The first keys of each kind, of a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +46,7 @@ pub struct Published<'r> {
 
 impl<'r> Published<'r> {
     /// What a report says of a record type.
-    pub fn of(report: &CycleReport, record_type: &'r str, keys_absent: u64, trial: Option<&'r Sample>) -> Self {
+    pub fn of(report: &'r CycleReport, record_type: &'r str, keys_absent: u64, trial: Option<&'r Sample>) -> Self {
         let ty = report.types.iter().find(|ty| ty.name == record_type).or_else(|| report.types.first());
         let duration = report.steps.total();
         Self {
@@ -66,6 +68,7 @@ impl<'r> Published<'r> {
             index_bytes: ty.map_or(0, |ty| ty.index_bytes),
             bytes_written: report.bytes_written,
             merged_version: report.merged.as_ref().map(|merged| merged.version),
+            warnings: &report.warnings,
             duration_ms: duration.as_millis(),
             sample: trial,
             duration,

@@ -1,0 +1,118 @@
+//! When does a version announce itself? If no rollback was made since the version that it builds on was chosen.
+
+use kapok_blobstore::{Announcement, SelfAnnounced};
+
+use crate::base::{Base, unreadable};
+use crate::error::{Error, Result};
+use crate::producer::{Announcing, Producer};
+
+const LEFT_OVER: &str = "committed earlier, and left unannounced";
+
+impl Producer {
+    /// Announces the newest version, where it was to be announced but its producer died before it could; its number. A
+    /// version that was held back by a rollback stays so.
+    ///
+    /// # Errors
+    /// `Unavailable` where the store fails.
+    pub async fn announce_left_over(&self) -> Result<Option<u64>> {
+        let latest = self.store.latest_announcement(None).await?;
+        let Some(head) = self.store.head().await? else { return Ok(None) };
+        // Above the head it was never committed; a cycle says so, and comes back from it.
+        if head <= latest.map_or(0, |latest| latest.highest) {
+            return Ok(None);
+        }
+        let manifest = match self.store.read_manifest(head).await {
+            Ok(manifest) => manifest,
+            Err(kapok_blobstore::Error::Retired { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if !manifest.announce_itself {
+            return Ok(None);
+        }
+        let writer = self.settings.writer.as_str();
+        match self.store.announce_itself(head, manifest.log_sequence, writer, LEFT_OVER).await? {
+            SelfAnnounced::Made(entry) => Ok(Some(entry.announced)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Announces a version that this producer has committed.
+    ///
+    /// # Errors
+    /// [`Error::Committed`] for all that goes wrong, and where consumers were sent back meanwhile.
+    pub(crate) async fn announce(&self, version: u64, base: &Base, reason: &str) -> Result<Vec<String>> {
+        if self.settings.announcing == Announcing::Never {
+            return Ok(base
+                .is_astray
+                .then(|| astray(base, "nothing is announced by this producer"))
+                .into_iter()
+                .collect());
+        }
+        let announced = self.announce_current(version, base, reason).await;
+        announced.map_err(|source| Error::Committed { version, source: Box::new(source) })
+    }
+
+    /// In a cycle that made no version: brings consumers to the current one if they are not, or cannot get there.
+    pub(crate) async fn announce_unchanged(&self, base: &Base) -> Result<Vec<String>> {
+        if base.is_astray {
+            if self.settings.announcing == Announcing::Never {
+                return Ok(vec![astray(base, "nothing is announced by this producer")]);
+            }
+            return self.announce_current(base.current, base, "the version announced before it is not there").await;
+        }
+        let latest = base.latest.as_ref();
+        if let Some(latest) = latest.filter(|latest| base.is_held && latest.announced == base.current) {
+            // It was mapped long ago. Who comes now has to read it.
+            let read = self.store.read_manifest(latest.announced).await;
+            read.map_err(|error| unreadable(latest, error.into()))?;
+        }
+        self.announce_left_over().await?;
+        Ok(self.warn_of_pin(latest).await)
+    }
+
+    async fn announce_current(&self, version: u64, base: &Base, reason: &str) -> Result<Vec<String>> {
+        let writer = self.settings.writer.as_str();
+        let (mut warnings, entry) =
+            match self.store.announce_itself(version, base.log_sequence(), writer, reason).await? {
+                SelfAnnounced::HeldBack(rollback) => {
+                    let Announcement { announced, sequence, by, .. } = rollback;
+                    return Err(Error::RolledBackMeanwhile { version, announced, sequence, by });
+                }
+                SelfAnnounced::Made(entry) => {
+                    let outcome = format!("version {version} is announced in its place");
+                    (base.is_astray.then(|| astray(base, &outcome)).into_iter().collect(), entry)
+                }
+                SelfAnnounced::Already(entry) => (Vec::new(), entry),
+                _ => return Ok(Vec::new()),
+            };
+        if entry.announced > version
+            && let Err(error) = self.store.read_manifest(entry.announced).await
+        {
+            let Announcement { sequence, announced, .. } = entry;
+            warnings.push(format!(
+                "entry {sequence} of the log announces version {announced}, which cannot be read, so consumers stay \
+                 where they are: {error}; to bring them to this one: kapok rollback {version}"
+            ));
+        }
+        warnings.extend(self.warn_of_pin(Some(&entry)).await);
+        Ok(warnings)
+    }
+
+    /// A pin is somebody's decision, but a version that cannot be read holds consumers nowhere.
+    async fn warn_of_pin(&self, latest: Option<&Announcement>) -> Vec<String> {
+        let Some((latest, pinned)) = latest.and_then(|latest| Some((latest, latest.pinned?))) else {
+            return Vec::new();
+        };
+        let Err(error) = self.store.read_manifest(pinned).await else { return Vec::new() };
+        vec![format!(
+            "entry {} of the log pins version {pinned}, which cannot be read, so consumers stay where they are: {error}; \
+             to let them follow: kapok unpin",
+            latest.sequence
+        )]
+    }
+}
+
+fn astray(base: &Base, outcome: &str) -> String {
+    let (sequence, announced) = base.latest.as_ref().map_or((0, 0), |latest| (latest.sequence, latest.announced));
+    format!("entry {sequence} of the log announces version {announced}, which was never committed here; {outcome}")
+}

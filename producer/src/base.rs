@@ -1,0 +1,221 @@
+//! Which version does a cycle build on, and what of it can be read?
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use kapok_blobstore::Announcement;
+use kapok_core::ErrorKind as DataErrorKind;
+use kapok_core::blobs::Blobs;
+use kapok_core::manifest::Manifest;
+use kapok_index::View;
+
+use crate::declared::lock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::producer::Producer;
+
+/// The version that was built on or made last, so that the next cycle need not map it again.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub view: Arc<View>,
+    pub blobs: Blobs,
+}
+
+/// The version that a cycle builds on, mapped.
+pub(crate) struct Base {
+    pub view: Arc<View>,
+    pub blobs: Blobs,
+    /// The newest committed version, which may be another after a rollback; 0 for none.
+    pub head: u64,
+    /// The version that a full cycle builds on: the head or, where that is not what consumers are to be on, the announced one.
+    pub current: u64,
+    /// The last entry of the log when that was chosen.
+    pub latest: Option<Announcement>,
+    /// Whether that entry announces a version that was never committed.
+    pub is_astray: bool,
+    /// Whether the version was mapped before, so that its manifest was not read now.
+    pub is_held: bool,
+    pub started: Instant,
+}
+
+/// Which version a cycle builds on.
+#[derive(Clone, Copy)]
+pub(crate) enum BuildOn {
+    /// The head or, after a rollback, the version that consumers were sent back to.
+    Current,
+    /// The head; refused after a rollback.
+    Head,
+    /// This one.
+    Version(u64),
+}
+
+impl Base {
+    /// The last entry of the log when the version was chosen; 0 for an empty log.
+    pub(crate) fn log_sequence(&self) -> u64 {
+        self.latest.as_ref().map_or(0, |latest| latest.sequence)
+    }
+
+    /// The number of the version to be.
+    ///
+    /// # Errors
+    /// `Corrupt` where the last of all numbers is taken.
+    pub(crate) fn next_version(&self) -> Result<u64> {
+        let next = self.head.checked_add(1);
+        next.ok_or_else(|| kapok_blobstore::Error::LastNumber { name: format!("manifests/{}", self.head) }.into())
+    }
+}
+
+impl Producer {
+    /// The version to build on or to merge, mapped.
+    pub(crate) async fn base(&self, on: BuildOn) -> Result<Base> {
+        let started = Instant::now();
+        // The log first: what is announced was committed before, and a rollback made from here on is behind this entry.
+        let latest = self.store.latest_announcement(None).await?;
+        let head = self.store.head().await?.unwrap_or(0);
+        let announced = latest.as_ref().map_or(0, |latest| latest.announced);
+        let is_astray = announced > head;
+        let held = lock(&self.held).clone();
+        let current = match &latest {
+            Some(latest) if !is_astray => self.current(on, latest, head, &held).await?,
+            _ => head,
+        };
+        let version = if let BuildOn::Version(version) = on { version } else { current };
+        let base = |view, blobs, is_held| Base {
+            view,
+            blobs,
+            head,
+            current,
+            latest: latest.clone(),
+            is_astray,
+            is_held,
+            started,
+        };
+        // A version that somebody names may have been retired since it was held; the current one never is. Of a view that
+        // lacks a type the blobs may be there again.
+        if version == current && version == held.view.version() && held.view.left_out().is_empty() {
+            return Ok(base(held.view, held.blobs, true));
+        }
+        if version == 0 && head == 0 {
+            return Ok(base(Arc::new(View::empty()), Blobs::new(), false));
+        }
+        let opened = match self.store.read_manifest(version).await {
+            Ok(manifest) => self.open_readable(Arc::new(manifest), &held.blobs).await,
+            Err(error) => Err(error.into()),
+        };
+        let (view, blobs) = opened.map_err(|error| match &latest {
+            Some(latest) if latest.announced == version => unreadable(latest, error),
+            _ => error,
+        })?;
+        let view = Arc::new(view);
+        self.hold(Arc::clone(&view), blobs.clone());
+        Ok(base(view, blobs, false))
+    }
+
+    /// The head, or the announced version: after a rollback, and where the head was held back by one or is retired.
+    async fn current(&self, on: BuildOn, latest: &Announcement, head: u64, held: &Held) -> Result<u64> {
+        let Announcement { announced, highest, .. } = *latest;
+        // What lies above the head was never committed, whoever announced it.
+        if announced < highest.min(head) {
+            if let BuildOn::Head = on {
+                return Err(Error::RolledBack { announced, highest });
+            }
+            return Ok(announced);
+        }
+        if head == announced || announced == 0 {
+            return Ok(head);
+        }
+        let log_sequence = if held.view.version() == head {
+            held.view.manifest().log_sequence
+        } else {
+            match self.store.read_manifest(head).await {
+                Ok(manifest) => manifest.log_sequence,
+                Err(kapok_blobstore::Error::Retired { .. }) => return Ok(announced),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        match self.store.rollback_since(log_sequence, latest).await? {
+            None => Ok(head),
+            Some(rollback) if matches!(on, BuildOn::Head) => {
+                Err(Error::HeldBack { version: head, announced, sequence: rollback.sequence })
+            }
+            Some(_) => Ok(announced),
+        }
+    }
+
+    /// Opens a version without the record types of which a blob is lost or damaged.
+    async fn open_readable(&self, manifest: Arc<Manifest>, have: &Blobs) -> Result<(View, Blobs)> {
+        let error = match self.open_without(Arc::clone(&manifest), have, BTreeMap::new()).await {
+            Err(error) if is_damage(&error) => error,
+            opened => return opened,
+        };
+        let mut left_out = BTreeMap::new();
+        for ty in &manifest.record_types {
+            let mut alone = Manifest::clone(&manifest);
+            alone.record_types = vec![ty.clone()];
+            match self.open_without(Arc::new(alone), have, BTreeMap::new()).await {
+                Ok(_) => {}
+                Err(error) if is_damage(&error) => drop(left_out.insert(ty.name.clone(), error.to_string())),
+                Err(error) => return Err(error),
+            }
+        }
+        tracing::warn!(version = manifest.version, %error, "some of the version cannot be read");
+        self.open_without(manifest, have, left_out).await
+    }
+
+    /// Opens a version but for some record types, whose blobs are not asked for.
+    pub(crate) async fn open_without(
+        &self,
+        manifest: Arc<Manifest>,
+        have: &Blobs,
+        left_out: BTreeMap<String, String>,
+    ) -> Result<(View, Blobs)> {
+        let blobs = if left_out.is_empty() {
+            self.store.load(&manifest, have).await?
+        } else {
+            self.store.load(&without(&manifest, &left_out), have).await?
+        };
+        Ok((View::open_without(manifest, &blobs, left_out)?, blobs))
+    }
+
+    /// The version to merge: none while consumers are kept on an older one, and while the log names one that is not there.
+    pub(crate) async fn base_to_merge(&self) -> Result<Option<Base>> {
+        match self.base(BuildOn::Head).await {
+            Ok(base) => Ok(Some(base).filter(|base| !base.is_astray)),
+            Err(Error::RolledBack { .. } | Error::HeldBack { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps a version mapped for the next cycle.
+    pub(crate) fn hold(&self, view: Arc<View>, blobs: Blobs) {
+        *lock(&self.held) = Held { view, blobs };
+    }
+}
+
+/// A manifest less some record types, to find the blobs of the others.
+pub(crate) fn without(manifest: &Manifest, left_out: &BTreeMap<String, String>) -> Manifest {
+    let mut rest = manifest.clone();
+    rest.record_types.retain(|ty| !left_out.contains_key(&ty.name));
+    rest
+}
+
+pub(crate) fn unreadable(latest: &Announcement, source: Error) -> Error {
+    match source.kind() {
+        ErrorKind::NotFound | ErrorKind::Corrupt => {
+            Error::Unreadable { sequence: latest.sequence, version: latest.announced, source: Box::new(source) }
+        }
+        _ => source,
+    }
+}
+
+/// Whether stored bytes are lost or wrong, so that to try again does not help.
+fn is_damage(error: &Error) -> bool {
+    match error {
+        Error::Data(error) => matches!(error.kind(), DataErrorKind::Corrupt | DataErrorKind::NotFound),
+        Error::Store(error) => {
+            use kapok_blobstore::ErrorKind::{Corrupt, NotFound};
+            matches!(error.kind(), Corrupt | NotFound)
+        }
+        _ => false,
+    }
+}
