@@ -313,7 +313,8 @@ pub async fn open(store: &Store, mut manifest: Manifest, only: Option<&str>, blo
 }
 
 impl VersionDiff {
-    fn print(&self, out: &mut impl Write) -> Result<()> {
+    /// Prints the counts, then the records that are described.
+    pub fn print(&self, out: &mut impl Write) -> Result<()> {
         writeln!(out, "version {} -> {}", self.from, self.to)?;
         for ty in &self.types {
             let Counts { added, changed, removed } = ty.counts;

@@ -10,25 +10,18 @@ use kapok_consumer::Consumer;
 use kapok_index::View;
 use serde::Serialize;
 
-use super::{MARK, RECORD_TYPE};
+use super::RECORD_TYPE;
 use crate::failure::{Failure, Result};
 
 /// Lookups that are made on one view before the next is taken.
 const BATCH: usize = 100;
 
-/// A key, and what the second version must have for it.
+/// A key, and the package version to be found in the first and in the second version of the dataset.
 #[derive(Debug)]
 pub struct Probe {
     pub key: String,
-    pub expected: Expected,
-}
-
-/// What became of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
-    Same,
-    Changed,
-    Removed,
+    pub before: Option<String>,
+    pub after: Option<String>,
 }
 
 /// What a reader read.
@@ -93,14 +86,10 @@ fn read_batch<'p>(view: &View, is_first: bool, probes: impl Iterator<Item = &'p 
     let lookup = view.lookup(RECORD_TYPE)?;
     let versions = view.field::<&str>("Package.version")?;
     let mut count = 0;
-    for Probe { key, expected } in probes {
+    for Probe { key, before, after } in probes {
         let found = lookup.find(key.as_str())?.map(|ordinal| versions.get(ordinal)).transpose()?;
-        let is_right = match (is_first, expected) {
-            (true, _) | (false, Expected::Same) => found.is_some_and(|version| !version.ends_with(MARK)),
-            (false, Expected::Changed) => found.is_some_and(|version| version.ends_with(MARK)),
-            (false, Expected::Removed) => found.is_none(),
-        };
-        if !is_right {
+        let expected = if is_first { before } else { after };
+        if found != expected.as_deref() {
             let expected = format!("version {}: {expected:?}", view.version());
             return Err(kapok_core::Error::corrupt(format!("{RECORD_TYPE} {key}"), 0, expected, format!("{found:?}")));
         }

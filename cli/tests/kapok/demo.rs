@@ -42,10 +42,12 @@ fn the_demo_runs_twice_and_leaves_one_store_that_it_names() {
     let second = left(&scene);
     assert_eq!(second.len(), 2, "{second:?}");
     assert!(!second.contains(&first[0]));
-    let commands: Vec<_> = text.lines().filter(|line| line.contains(" --store ")).collect();
-    assert!(commands.len() >= 4, "{text}");
-    for command in commands {
-        let ran = Command::new("sh").args(["-c", command]).output().unwrap();
+    // Each of them, pasted on its own or after the others.
+    let (_, commands) = text.split_once("Try next:\n").unwrap();
+    let (export, commands) = commands.split_once('\n').unwrap();
+    assert!(export.contains("export KAPOK_STORE=") && commands.lines().count() >= 6, "{text}");
+    for command in commands.lines() {
+        let ran = Command::new("sh").args(["-e", "-c", &format!("{export}\n{command}")]).output().unwrap();
         assert!(ran.status.success() && !ran.stdout.is_empty(), "{command}");
     }
 }
@@ -65,10 +67,52 @@ fn the_demo_goes_on_in_a_store_of_its_own() {
         let story: Value =
             serde_json::from_str(&demo(&scene, &["--json", "--store", store.to_str().unwrap()])).unwrap();
         assert_eq!(story["versions"], serde_json::json!(versions));
-        assert_eq!(story["rows"], serde_json::json!([3032, 3001]));
+        assert_eq!(story["rows"], serde_json::json!([3032, 3053]));
         let reads = &story["reads"]["by_version"];
         assert!(versions.iter().all(|version| reads[version.to_string()].as_u64().unwrap() > 0), "{reads}");
     }
     assert!(Path::new(&store).join("dataset").is_file());
     scene.run(&["verify"]).ok();
+}
+
+#[test]
+fn the_demo_fits_a_terminal_and_shows_a_record_a_diff_and_a_rollback() {
+    let scene = Scene::new();
+    let text = demo(&scene, &[]);
+    let folder = scene.path("tmp").display().to_string();
+    for line in text.lines().filter(|line| !line.contains(&folder) && !line.contains(env!("CARGO_BIN_EXE_kapok"))) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    for part in [
+        "emacs, version 1:\n  {\"package\":\"emacs\"",
+        "emacs, version 2:\n",
+        "  version: \"1:28.2+1-15+deb12u4\" -> \"1:30.1+1-6~bpo12+1\"\n",
+        "+31 ~72 -10 packages",
+        "Package: 31 added, 72 changed, 10 removed\n",
+        "  + 7zip-standalone\n",
+        "  - dovecot-lucene\n",
+        "roll back: the consumer is on version 1 again",
+        "announce version 2 once more",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+}
+
+#[test]
+fn the_demo_refuses_a_store_that_is_not_its_own() {
+    let scene = Scene::new();
+    scene.publish("{\"id\":1}\n").ok();
+    let before = (scene.versions(), scene.run(&["log"]).ok());
+    let store = scene.store();
+    let refused = scene.run(&["demo", "--store", store.to_str().unwrap()]).refused(2);
+    assert!(refused.contains("is not the demo's: version=1 writer="), "{refused}");
+    assert_eq!((scene.versions(), scene.run(&["log"]).ok()), before);
+    // A demo's store in which somebody published since is not the demo's any more.
+    let other = Scene::new();
+    demo(&other, &["--store", other.store().to_str().unwrap()]);
+    other.publish("{\"id\":1}\n").ok();
+    other.run(&["demo", "--store", other.store().to_str().unwrap()]).refused(2);
+    // Nor is a folder of other files.
+    scene.file("notes.txt", "mine");
+    scene.run(&["demo", "--store", scene.path(".").to_str().unwrap()]).refused(2);
 }
