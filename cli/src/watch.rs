@@ -147,7 +147,7 @@ impl Swap {
     async fn of(done: Refreshed, consumer: &Consumer, before: Option<&Arc<View>>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let view = consumer.view_arc();
-        let changes = match before {
+        let changes = match before.filter(|before| before.version() > 0) {
             Some(before) => consumer.changes_between(before, &view).await.ok(),
             None => None,
         };

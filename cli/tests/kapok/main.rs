@@ -13,6 +13,7 @@ mod guards;
 mod history;
 mod program;
 mod reading;
+mod readme;
 mod refusals;
 mod round_trip;
 mod verifying;
