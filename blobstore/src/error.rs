@@ -168,6 +168,24 @@ pub enum Error {
         /// What it could not read.
         source: Box<Error>,
     },
+    /// The numbers of versions have a gap, or end below a version that was announced. Retention has deleted nothing.
+    #[error(
+        "gc stopped before it changed anything: the manifest of a version is not there: version={version} name={name}; let a copy of the store that is under way finish, or restore the file; where it is lost for good, tell gc to retire that version"
+    )]
+    ManifestMissing {
+        /// The version.
+        version: u64,
+        /// The file that should be there.
+        name: String,
+    },
+    /// Retention was told to retire a version that consumers are sent to. It has deleted nothing.
+    #[error(
+        "gc stopped before it changed anything: the log sends consumers to the version: version={version}; roll back to, announce or pin another one first"
+    )]
+    StillNamed {
+        /// The version.
+        version: u64,
+    },
     /// The log names a version that is retired: another gc is about to put it back, or somebody has pinned what was
     /// gone. Retention has deleted no blob.
     #[error(
@@ -206,9 +224,12 @@ impl Error {
         use object_store::Error as Backend;
         match self {
             Self::NotFound { .. } | Self::NotAStore { .. } | Self::Retired { .. } => ErrorKind::NotFound,
-            Self::Corrupt { .. } | Self::LastNumber { .. } => ErrorKind::Corrupt,
+            Self::Corrupt { .. } | Self::LastNumber { .. } | Self::ManifestMissing { .. } => ErrorKind::Corrupt,
             Self::Incompatible { .. } => ErrorKind::Incompatible,
-            Self::Outrun { .. } | Self::RetiredMeanwhile { .. } | Self::NamedButRetired { .. } => ErrorKind::Conflict,
+            Self::Outrun { .. }
+            | Self::RetiredMeanwhile { .. }
+            | Self::NamedButRetired { .. }
+            | Self::StillNamed { .. } => ErrorKind::Conflict,
             Self::GcStopped { source } => source.kind(),
             Self::Backend { source, .. } => match source {
                 Backend::NotFound { .. } => ErrorKind::NotFound,

@@ -1,24 +1,33 @@
 //! How does a store get rid of what nobody needs, beside producers and consumers that are at work?
 //!
 //! ```text
-//! 1 read the log and all live manifests     one that cannot be read: stop, nothing has changed
-//! 2 decide which versions to retire         `retention`, pure
-//! 3 overwrite their manifests by stubs      no name under manifests/ is freed; the bytes are kept in memory
-//! 4 read the log again                      it names one of them now: put its manifest back
-//! 5 list the blobs, then the manifests again   new ones may name old blobs
-//! 6 delete the blobs that no live manifest names and that were last written more than the grace period ago
-//! 7 delete the debris of writers that died, by the same grace period
+//! 1 read the log, list the manifests and read the live ones    a gap in their numbers: stop, nothing has changed
+//! 2 list the blobs, and see which versions are whole
+//! 3 decide which versions to retire         `retention`, pure; none that is whole where one that stays is not
+//! 4 overwrite their manifests by stubs      no name under manifests/ is freed; the bytes are kept in memory
+//! 5 read the log again                      it names one of them now: put its manifest back
+//! 6 read the manifests that are new         they may name old blobs
+//! 7 delete the blobs that no live manifest names and that were last written more than the grace period ago
+//! 8 delete the debris of writers that died, by the same grace period
 //! ```
 //!
-//! **Beside a pin or a rollback.** They look for the version, make their entry, and look again; step 4 is the other half
-//! (see [`Store::pin`]). An entry that is made before step 4 is seen by it, and one that is made after it finds the stub.
+//! **Where something is wrong with the store**, gc errs on the side of keeping. A copy that is under way lacks manifests
+//! or blobs: a gap in the numbers, a highest announced version that is not there, and a store without any version stop
+//! it or leave it nothing to delete. While a version that stays is not whole, no whole one is retired and no blob is
+//! deleted, since what is left may be what the store is repaired from, or what consumers are sent back to. While a live
+//! manifest cannot be read, nobody knows which blobs it names, so none is deleted; and where it is the newest, or one that
+//! consumers are sent to, no whole version is retired either. In all cases the report names the version, and
+//! [`GcSettings::retire_unreadable`] is the way on where it is lost for good.
+//!
+//! **Beside a pin or a rollback.** They look for the version, make their entry, and look again; step 5 is the other half
+//! (see [`Store::pin`]). An entry that is made before step 5 is seen by it, and one that is made after it finds the stub.
 //!
 //! **Beside a producer in mid-cycle.** Its blobs come from three places. Those that it wrote are younger than its cycle.
 //! Those that a put found "already there" were then younger than half the grace period, or they were written again; so
 //! both are younger than the grace period for as long as the cycle lasts no longer than half of it, and a longer cycle
 //! asks [`Store::is_whole`] before it commits. Those that it carries over from the version that it builds on are named by
 //! that version's manifest. That version was the head, or the one that consumers were on, when the cycle began, so it
-//! stays until its successor, or what came after it in the log, is as old as the grace period; and step 5 sees the new
+//! stays until its successor, or what came after it in the log, is as old as the grace period; and step 6 sees the new
 //! manifest if it was committed by then. The age of a blob is looked up once more right before its deletion, since a put
 //! may have written it again after the listing. What is left is a put that falls between that look and the deletion,
 //! which are one request apart.
@@ -29,33 +38,37 @@
 //!
 //! **Interrupted** at any point, the next gc does the rest: a stub stays a stub, and a blob that nobody names stays one.
 
-use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 
-use crate::announcement::Announcement;
 use crate::blob::{BlobEntry, BlobId, BlobKind};
 use crate::error::{Error, Result};
 use crate::files::FileEntry;
-use crate::numbered::{MANIFESTS, key};
-use crate::retention::{VersionAge, to_retire};
+use crate::retention::to_retire;
 use crate::store::Store;
 use crate::token::{now_unix_ms, unix_ms_before};
+use crate::version::UnreadableVersion;
 
-/// How many manifests are read, and blobs deleted, at once.
+mod retiring;
+mod stock;
+
+/// How many blobs are looked at and deleted at once.
 const REQUESTS_IN_FLIGHT: usize = 8;
 
 /// What [`Store::gc`] keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GcSettings {
     /// How many of the newest versions to keep. The head, the announced and the pinned one stay in any case.
     pub keep: usize,
     /// How long a version that consumers left, and a blob that no version names, are kept. `None`: as long as the
-    /// store's [`Settings::grace`](crate::Settings::grace). Less than that of the producers is safe only while none of
-    /// them is at work.
+    /// store's [`Settings::grace`](crate::Settings::grace). Less than that asks for `no_writers`.
     pub grace: Option<Duration>,
+    /// No producer is at work, nor will one be before gc is done: a shorter grace period than that of the store is safe.
+    pub no_writers: bool,
+    /// Versions to retire whatever their age, since their manifests cannot be read or are not there, or since blobs of
+    /// theirs are lost.
+    pub retire_unreadable: Vec<u64>,
     /// Say what would be done, and do nothing.
     pub dry_run: bool,
 }
@@ -66,8 +79,18 @@ pub struct GcSettings {
 pub struct GcReport {
     /// The versions that were retired, in order.
     pub retired: Vec<u64>,
-    /// The versions that are live afterwards, in order.
+    /// The versions that are live afterwards, in order, the unreadable ones included.
     pub kept: Vec<u64>,
+    /// Those of them that stay for nothing but the grace period.
+    pub kept_by_grace: Vec<u64>,
+    /// The grace period that was asked for.
+    pub grace: Duration,
+    /// The live versions whose manifests cannot be read. While there is one, no blob is deleted; while it is the newest,
+    /// or one that consumers are sent to, no version is retired that is whole.
+    pub unreadable: Vec<UnreadableVersion>,
+    /// The versions that stay although blobs of theirs are lost. While there is one, no blob is deleted, and no version
+    /// is retired that is whole.
+    pub damaged: Vec<DamagedVersion>,
     /// The blobs that were deleted, with their length in bytes, in the order of kind and id.
     pub deleted: Vec<(BlobKind, BlobId, u64)>,
     /// What writers that died had left behind, and was deleted.
@@ -76,44 +99,58 @@ pub struct GcReport {
     pub bytes_freed: u64,
 }
 
-/// What gc keeps of a live manifest in memory.
-struct LiveVersion {
-    created_unix_ms: i64,
-    blobs: HashSet<(BlobKind, BlobId)>,
+/// A version with blobs that are not there, or not with the length that its manifest says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedVersion {
+    /// Its number.
+    pub version: u64,
+    /// The blobs, in the order of kind and id.
+    pub blobs: Vec<(BlobKind, BlobId)>,
 }
-
-type LiveVersions = BTreeMap<u64, LiveVersion>;
 
 impl Store {
     /// Retires the versions that nobody needs, and deletes the blobs that then no version names.
     ///
-    /// It may run beside producers and consumers, but only one gc at a time.
+    /// It may run beside producers and consumers, but only one gc at a time. Its requests grow with the live and the newly
+    /// retired versions, and with the blobs that go.
     ///
     /// # Errors
-    /// [`Error::GcStopped`] for a manifest that is corrupt or of a newer release and [`Error::NamedButRetired`] where
-    /// the log names a version that is gone: in both cases no blob was deleted. After any other error a part is done;
-    /// the next gc does the rest.
+    /// [`Error::ManifestMissing`] where the numbers of versions have a gap or end below a version that was announced,
+    /// [`Error::StillNamed`] and [`Error::Argument`] for settings that would harm, and [`Error::GcStopped`] for a version of
+    /// a newer release that it was told to retire: nothing was changed. [`Error::NamedButRetired`] where the log names a
+    /// version that is gone: no blob was deleted. After any other error a part is done; the next gc does the rest.
     pub async fn gc(&self, settings: &GcSettings) -> Result<GcReport> {
-        let grace = settings.grace.unwrap_or(self.settings().grace);
+        let grace = self.grace_of(settings)?;
         let oldest_ms = unix_ms_before(grace);
 
         let log = self.announcements_since(oldest_ms).await?;
-        let mut live = LiveVersions::new();
-        self.read_live(&mut live).await?;
-        let ages: Vec<_> = live.iter().map(|(version, found)| found.age(*version)).collect();
-        let mut retired = to_retire(&ages, &log, settings.keep, grace, now_unix_ms());
+        let mut stock = self.stock(log.last()).await?;
+        stock.see_damage(self).await?;
+        let told = stock.told(self, &settings.retire_unreadable, log.last())?;
+        let (ages, now_ms) = (stock.ages(), now_unix_ms());
+        let mut old = to_retire(&ages, &log, settings.keep, grace, now_ms);
+        let mut graced = to_retire(&ages, &log[log.len().saturating_sub(1)..], settings.keep, Duration::ZERO, now_ms);
+        graced.retain(|version| !old.contains(version) && !told.contains(version));
+        let stays = |version| !old.contains(&version) && !told.contains(&version);
+        let damaged: Vec<_> = stock.damaged().into_iter().filter(|it| stays(it.version)).collect();
+        if !damaged.is_empty() || stock.has_unreadable_end(log.last(), &told) {
+            old.retain(|version| stock.is_damaged(*version));
+        }
 
+        let mut retired = told;
         if settings.dry_run {
+            retired.extend(old);
             self.check_named(log.last()).await?;
         } else {
-            retired = self.retire_unless_named(retired, log.last()).await?;
+            self.retire_told(&retired).await?;
+            retired.extend(self.retire_unless_named(old, log.last()).await?);
         }
-        let mut unnamed = self.list_blobs().await?;
-        self.read_live(&mut live).await?;
-        live.retain(|version, _| !retired.contains(version));
+        retired.sort_unstable();
+        retired.dedup();
+        stock.read_new(self).await?;
+        stock.remove(&retired);
 
-        let named: HashSet<_> = live.values().flat_map(|version| &version.blobs).collect();
-        unnamed.retain(|(kind, blob)| blob.modified_unix_ms <= oldest_ms && !named.contains(&(*kind, blob.id)));
+        let mut unnamed = if damaged.is_empty() { stock.unnamed(oldest_ms) } else { Vec::new() };
         let mut debris = self.debris(oldest_ms).await?;
         if !settings.dry_run {
             unnamed = self.delete_unless_younger(unnamed, oldest_ms).await?;
@@ -123,101 +160,33 @@ impl Store {
         let deleted: Vec<_> = unnamed.into_iter().map(|(kind, blob)| (kind, blob.id, blob.bytes)).collect();
         let blob_bytes: u64 = deleted.iter().map(|(_, _, bytes)| bytes).sum();
         let debris_bytes: u64 = debris.iter().map(|file| file.bytes).sum();
-        let kept = live.into_keys().collect();
-        Ok(GcReport { retired, kept, deleted, debris, bytes_freed: blob_bytes + debris_bytes })
+        let (kept, unreadable) = stock.into_kept();
+        Ok(GcReport {
+            retired,
+            kept,
+            kept_by_grace: graced,
+            grace,
+            unreadable,
+            damaged,
+            deleted,
+            debris,
+            bytes_freed: blob_bytes + debris_bytes,
+        })
     }
 
-    /// Reads the live manifests that are not in `live` yet.
-    async fn read_live(&self, live: &mut LiveVersions) -> Result<()> {
-        let stopped = |error| match error {
-            error @ (Error::Corrupt { .. } | Error::Incompatible { .. } | Error::Manifest(_)) => {
-                Error::GcStopped { source: Box::new(error) }
-            }
-            other => other,
-        };
-        let listed = self.live_versions().await.map_err(stopped)?;
-        let new: Vec<u64> = listed.into_iter().filter(|version| !live.contains_key(version)).collect();
-        let mut read = futures::stream::iter(new)
-            .map(async |version| (version, self.read_manifest(version).await))
-            .buffer_unordered(REQUESTS_IN_FLIGHT);
-        while let Some((version, manifest)) = read.next().await {
-            let manifest = match manifest {
-                Err(Error::Retired { .. }) => continue,
-                other => other.map_err(stopped)?,
-            };
-            let blobs = manifest.blobs().map(|blob| (BlobKind::from(blob.role), BlobId::from(blob.id))).collect();
-            live.insert(version, LiveVersion { created_unix_ms: manifest.created_unix_ms, blobs });
+    /// The grace period that is asked for, where that is safe.
+    fn grace_of(&self, settings: &GcSettings) -> Result<Duration> {
+        let own = self.settings().grace;
+        let grace = settings.grace.unwrap_or(own);
+        if grace < own && !settings.no_writers {
+            return Err(Error::Argument {
+                argument: "grace",
+                found: format!("{}s", grace.as_secs()),
+                expected: "at least the store's own (an hour by default), or to be told that no writers are at work (no_writers, --no-writers): a \
+                           producer's blobs are named by no version until it commits",
+            });
         }
-        Ok(())
-    }
-
-    /// Retires the versions, but for those that the log names by the end of it. Returns the others.
-    async fn retire_unless_named(&self, versions: Vec<u64>, latest: Option<&Announcement>) -> Result<Vec<u64>> {
-        let mut overwritten = Vec::new();
-        let mut outcome = self.retire_all(versions, latest, &mut overwritten).await;
-        // Read even where that failed half way, and never before the last stub is written.
-        let latest = self.latest_announcement(latest.map(|entry| entry.sequence)).await?;
-        let mut retired = Vec::new();
-        for (version, manifest) in overwritten {
-            if latest.as_ref().is_some_and(|entry| entry.names(version)) {
-                outcome = outcome.and(self.objects.put(&key(MANIFESTS, version), manifest).await);
-            } else {
-                retired.push(version);
-            }
-        }
-        outcome?;
-        self.check_named(latest.as_ref()).await?;
-        Ok(retired)
-    }
-
-    /// Stops where the log names a version that is retired: nobody knows which blobs that needs.
-    async fn check_named(&self, latest: Option<&Announcement>) -> Result<()> {
-        let named = latest.map_or([0, 0], |entry| [entry.announced, entry.pinned.unwrap_or(0)]);
-        for version in named {
-            match self.is_retired(version).await {
-                Ok(true) => return Err(Error::NamedButRetired { version }),
-                // None, or one of an entry made by hand.
-                Ok(false) | Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Overwrites the manifests of the versions by stubs, and hands over what stood there before each is overwritten.
-    async fn retire_all(
-        &self,
-        versions: Vec<u64>,
-        latest: Option<&Announcement>,
-        overwritten: &mut Vec<(u64, Bytes)>,
-    ) -> Result<()> {
-        let mut next = latest.map_or(1, |entry| entry.sequence.saturating_add(1));
-        let mut new = Vec::new();
-        for version in versions {
-            let key = key(MANIFESTS, version);
-            let Some(manifest) = self.objects.read(&key).await? else {
-                return Err(Error::NotFound { name: self.objects.name(&key) });
-            };
-            // Should gc be killed before it reads the log again, nobody puts the manifest back: so it looks here too.
-            while let Some(entry) = self.announcement(next).await? {
-                next += 1;
-                new.push(entry);
-            }
-            if new.iter().any(|entry| entry.names(version)) {
-                continue;
-            }
-            overwritten.push((version, manifest));
-            self.retire(version).await?;
-        }
-        Ok(())
-    }
-
-    async fn list_blobs(&self) -> Result<Vec<(BlobKind, BlobEntry)>> {
-        let mut found = Vec::new();
-        for kind in BlobKind::ALL {
-            found.extend(self.list(kind).await?.into_iter().map(|blob| (kind, blob)));
-        }
-        Ok(found)
+        Ok(grace)
     }
 
     /// Deletes the blobs, but for those that were written again since they were listed. Returns what it deleted.
@@ -239,11 +208,5 @@ impl Store {
             .try_filter_map(|deleted| async move { Ok(deleted) })
             .try_collect()
             .await
-    }
-}
-
-impl LiveVersion {
-    fn age(&self, version: u64) -> VersionAge {
-        VersionAge { version, created_unix_ms: self.created_unix_ms, live: true }
     }
 }

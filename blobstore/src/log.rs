@@ -1,7 +1,6 @@
 //! What does the announcement log say, and how does it grow?
 
-use std::pin::pin;
-
+use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::announcement::{Announcement, AnnouncementDraft};
@@ -76,18 +75,21 @@ impl Store {
             token: fresh_token(),
         };
         Ok(match self.objects.create(&key(ANNOUNCEMENTS, sequence), entry.encode()).await? {
-            Created::Won => Appended::Made(entry),
+            Created::Won => {
+                self.objects.hints.keep(ANNOUNCEMENTS, sequence);
+                Appended::Made(entry)
+            }
             Created::Lost => Appended::Lost(sequence),
         })
     }
 
     /// The latest entry, or `None` where nothing was announced yet.
     ///
-    /// It is looked for from `hint` on, the sequence of an entry seen earlier, with no listing: three requests where
-    /// nothing is new, and about twice the logarithm of the number of new entries otherwise. A wrong hint costs time
-    /// only. To poll, ask for the next [`announcement`](Self::announcement) instead: one request.
+    /// It is looked for from `hint` on, the sequence of an entry seen earlier, or else from the last one that this store
+    /// has seen, with no listing: three requests where nothing is new, and about twice the logarithm of the number of
+    /// new entries otherwise. A wrong hint costs time only. To poll, ask for the next [`announcement`](Self::announcement) instead: one request.
     pub async fn latest_announcement(&self, hint: Option<u64>) -> Result<Option<Announcement>> {
-        match tail(&self.objects, ANNOUNCEMENTS, hint.unwrap_or(0)).await? {
+        match self.log_end(hint).await? {
             0 => Ok(None),
             last => self.announcement(last).await,
         }
@@ -111,16 +113,22 @@ impl Store {
 
     /// The entries that were the latest at some time since then, in order: those made since, and the one before.
     pub(crate) async fn announcements_since(&self, unix_ms: i64) -> Result<Vec<Announcement>> {
-        let last = tail(&self.objects, ANNOUNCEMENTS, 0).await?;
+        let mut unread = self.log_end(None).await?;
         let mut entries = Vec::new();
-        let backwards = futures::stream::iter((1..=last).rev());
-        let mut backwards = pin!(backwards.map(|sequence| self.entry(sequence)).buffered(READS_IN_FLIGHT));
-        while let Some(entry) = backwards.try_next().await? {
-            let is_before = entry.created_unix_ms <= unix_ms;
-            entries.push(entry);
-            if is_before {
-                break;
+        // One at first: mostly it is the one before.
+        let mut wanted = 1;
+        while unread > 0 {
+            let first = unread.saturating_sub(wanted) + 1;
+            let reads = (first..=unread).rev().map(|sequence| self.entry(sequence));
+            for entry in try_join_all(reads).await? {
+                let is_before = entry.created_unix_ms <= unix_ms;
+                entries.push(entry);
+                if is_before {
+                    entries.reverse();
+                    return Ok(entries);
+                }
             }
+            (unread, wanted) = (first - 1, READS_IN_FLIGHT as u64);
         }
         entries.reverse();
         Ok(entries)
@@ -128,9 +136,15 @@ impl Store {
 
     /// The whole log, in order.
     pub async fn announcements(&self) -> Result<Vec<Announcement>> {
-        let last = tail(&self.objects, ANNOUNCEMENTS, 0).await?;
+        let last = self.log_end(None).await?;
         let entries = futures::stream::iter(1..=last).map(|sequence| self.entry(sequence));
         entries.buffered(READS_IN_FLIGHT).try_collect().await
+    }
+
+    /// The sequence of the last entry, 0 where there is none.
+    async fn log_end(&self, hint: Option<u64>) -> Result<u64> {
+        let hint = hint.unwrap_or_else(|| self.objects.hints.of(ANNOUNCEMENTS));
+        tail(&self.objects, ANNOUNCEMENTS, hint).await
     }
 
     /// An entry that there must be.

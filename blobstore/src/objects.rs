@@ -17,6 +17,7 @@ use crate::alignment::aligned;
 use crate::error::{Error, Result};
 use crate::founding::Founding;
 use crate::mapping;
+use crate::numbered::Hints;
 use crate::settings::Settings;
 
 /// From this length on, a remote blob is put in parts.
@@ -38,6 +39,7 @@ pub(crate) struct Objects {
     pub(crate) settings: Settings,
     /// Whether it is a store yet.
     pub(crate) founding: Founding,
+    pub(crate) hints: Hints,
 }
 
 /// What a create came to.

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::founding::Founding;
 use crate::location::{Location, create_folder};
 use crate::marker::{MARKER, Marker};
-use crate::numbered::ANNOUNCEMENTS;
+use crate::numbered::{ANNOUNCEMENTS, Hints};
 use crate::objects::{Created, Objects};
 use crate::probe::{is_leftover, probe};
 use crate::settings::Settings;
@@ -118,14 +118,21 @@ impl Store {
 
     pub(crate) fn founded(url: &str, settings: Settings, founding: Founding) -> Result<Self> {
         let (backend, root) = Location::parse(url)?.backend(url)?;
-        let objects =
-            Objects { backend, prefix: Prefix::default(), location: url.to_owned(), root, settings, founding };
+        let (prefix, location) = (Prefix::default(), url.to_owned());
+        let objects = Objects { backend, prefix, location, root, settings, founding, hints: Hints::default() };
         Ok(Self { objects: Arc::new(objects) })
     }
 
     fn over(backend: Arc<dyn ObjectStore>, prefix: Prefix, url: &str, settings: Settings) -> Self {
-        let objects =
-            Objects { backend, prefix, location: url.to_owned(), root: None, settings, founding: Founding::made() };
+        let objects = Objects {
+            backend,
+            prefix,
+            location: url.to_owned(),
+            root: None,
+            settings,
+            founding: Founding::made(),
+            hints: Hints::default(),
+        };
         Self { objects: Arc::new(objects) }
     }
 

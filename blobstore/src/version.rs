@@ -4,15 +4,16 @@
 //! back are the same call.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use kapok_core::blobs::{Blob, BlobRef, BlobRole, Blobs};
 use kapok_core::manifest::{Id, Manifest};
 
 use crate::blob::{BlobId, BlobKind};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::numbered::{MANIFESTS, key};
 use crate::sealed::{HEADER_BYTES, SealedKind, open_sealed, seal};
 use crate::store::Store;
@@ -20,6 +21,17 @@ use crate::versions::CommitOutcome;
 
 /// How many blobs are on their way at once.
 const FETCHES_IN_FLIGHT: usize = 8;
+
+/// A version whose manifest cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableVersion {
+    /// Its number.
+    pub version: u64,
+    /// [`ErrorKind::Incompatible`] where a newer release can read it.
+    pub kind: ErrorKind,
+    /// What is wrong with its manifest, with the file's name.
+    pub reason: String,
+}
 
 impl From<BlobRole> for BlobKind {
     fn from(role: BlobRole) -> Self {
@@ -46,6 +58,44 @@ impl Store {
             return Err(Error::corrupt(&name, HEADER_BYTES as u64, expected, found));
         }
         Ok(manifest)
+    }
+
+    /// The manifests of these versions, in order, and which of them cannot be read. Those that are retired are left out.
+    ///
+    /// # Errors
+    /// Where the store fails: then it is not known whether they can be read.
+    pub async fn read_manifests(&self, versions: &[u64]) -> Result<(Vec<Manifest>, Vec<UnreadableVersion>)> {
+        let mut read = pin!(self.each_manifest(versions));
+        let (mut manifests, mut unreadable) = (Vec::new(), Vec::new());
+        while let Some((_, manifest)) = read.try_next().await? {
+            match manifest {
+                Ok(manifest) => manifests.push(manifest),
+                Err(it) => unreadable.push(it),
+            }
+        }
+        Ok((manifests, unreadable))
+    }
+
+    /// The same one after the other, several requests at a time.
+    pub(crate) fn each_manifest(
+        &self,
+        versions: &[u64],
+    ) -> impl Stream<Item = Result<(u64, Result<Manifest, UnreadableVersion>)>> {
+        let reads: Vec<_> = versions.iter().map(|&version| self.try_manifest(version)).collect();
+        futures::stream::iter(reads).buffered(FETCHES_IN_FLIGHT).try_filter_map(|found| async move { Ok(found) })
+    }
+
+    async fn try_manifest(&self, version: u64) -> Result<Option<(u64, Result<Manifest, UnreadableVersion>)>> {
+        match self.read_manifest(version).await {
+            Ok(manifest) => Ok(Some((version, Ok(manifest)))),
+            Err(Error::Retired { .. }) => Ok(None),
+            Err(error) => match error.kind() {
+                kind @ (ErrorKind::Corrupt | ErrorKind::Incompatible | ErrorKind::Invalid | ErrorKind::NotFound) => {
+                    Ok(Some((version, Err(UnreadableVersion { version, kind, reason: error.to_string() }))))
+                }
+                _ => Err(error),
+            },
+        }
     }
 
     /// Commits a version by its manifest; see [`commit`](Self::commit).
@@ -140,7 +190,7 @@ mod tests {
     use kapok_core::view::View;
 
     use super::*;
-    use crate::{ErrorKind, fresh_token};
+    use crate::fresh_token;
 
     fn entry(rows: &'static str, dead: Option<&'static str>) -> SegmentEntry {
         SegmentEntry {

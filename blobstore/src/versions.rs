@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::numbered::{MANIFESTS, key, number, tail};
 use crate::objects::{Created, Listed};
 use crate::sealed::{HEADER_BYTES, SealedKind, open_sealed, seal};
@@ -37,7 +37,10 @@ impl Store {
         }
         let file = seal(SealedKind::Manifest, payload, &[]);
         match self.objects.create(&key(MANIFESTS, version), file).await? {
-            Created::Won => Ok(CommitOutcome::Committed),
+            Created::Won => {
+                self.objects.hints.keep(MANIFESTS, version);
+                Ok(CommitOutcome::Committed)
+            }
             Created::Lost => Ok(CommitOutcome::Lost),
         }
     }
@@ -64,16 +67,10 @@ impl Store {
         Ok(self.manifests().await?.into_iter().map(|(version, _)| version).collect())
     }
 
-    /// The versions that were not retired, in order.
+    /// The versions that were not retired, in order: one listing. A file of a stub's length is taken for a stub.
     pub async fn live_versions(&self) -> Result<Vec<u64>> {
-        let mut live = Vec::new();
-        for (version, file) in self.manifests().await? {
-            // Only a file of a stub's length can be a stub.
-            if file.bytes != HEADER_BYTES as u64 || !self.is_retired(version).await? {
-                live.push(version);
-            }
-        }
-        Ok(live)
+        let listed = self.manifests().await?.into_iter();
+        Ok(listed.filter(|(_, file)| !is_stub(file)).map(|(version, _)| version).collect())
     }
 
     /// Whether the version was retired.
@@ -85,7 +82,7 @@ impl Store {
         let name = self.objects.name(&key);
         match self.objects.look(&key).await? {
             None => Err(Error::NotFound { name }),
-            Some(file) if file.bytes != HEADER_BYTES as u64 => Ok(false),
+            Some(file) if !is_stub(&file) => Ok(false),
             Some(_) => match self.manifest(version).await {
                 Ok(_) => Ok(false),
                 Err(Error::Retired { .. }) => Ok(true),
@@ -96,17 +93,20 @@ impl Store {
 
     /// The newest version that was committed, announced or not; `None` where there is none.
     ///
-    /// It is found by a listing, or where the backend has none, from 1 by doubling and bisection.
+    /// It is looked for from the last one that this store has seen on, at first from the highest that was announced, with
+    /// no listing: two requests where nothing is new.
     pub async fn head(&self) -> Result<Option<u64>> {
-        use object_store::Error::{NotImplemented, NotSupported};
-        match self.versions().await {
-            Ok(versions) => Ok(versions.last().copied()),
-            Err(Error::Backend { source: NotImplemented { .. } | NotSupported { .. }, .. }) => {
-                let last = tail(&self.objects, MANIFESTS, 0).await?;
-                Ok(Some(last).filter(|version| *version != 0))
-            }
-            Err(error) => Err(error),
+        let mut hint = self.objects.hints.of(MANIFESTS);
+        if hint == 0 {
+            hint = match self.latest_announcement(None).await {
+                Ok(latest) => latest.map_or(0, |entry| entry.highest),
+                // It is a hint only.
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible) => 0,
+                Err(error) => return Err(error),
+            };
         }
+        let last = tail(&self.objects, MANIFESTS, hint).await?;
+        Ok(Some(last).filter(|version| *version != 0))
     }
 
     /// Retires a version: overwrites its manifest by a small stub, so that the number stays taken.
@@ -119,12 +119,22 @@ impl Store {
         if self.is_retired(version).await? {
             return Ok(());
         }
-        let stub = seal(SealedKind::RetiredManifest, &[], &[]);
-        self.objects.put(&key(MANIFESTS, version), stub).await
+        self.objects.put(&key(MANIFESTS, version), stub()).await
     }
 
-    async fn manifests(&self) -> Result<Vec<(u64, Listed)>> {
+    /// The files of versions, live and retired, in order.
+    pub(crate) async fn manifests(&self) -> Result<Vec<(u64, Listed)>> {
         let listed = self.objects.list(Some(MANIFESTS)).await?;
         Ok(listed.into_iter().filter_map(|file| Some((number(MANIFESTS, &file.key)?, file))).collect())
     }
+}
+
+/// What is left of the manifest of a retired version.
+pub(crate) fn stub() -> Bytes {
+    seal(SealedKind::RetiredManifest, &[], &[])
+}
+
+/// Whether a listed manifest is a stub: a manifest has a payload behind its header, and a stub has none.
+pub(crate) fn is_stub(file: &Listed) -> bool {
+    file.bytes == HEADER_BYTES as u64
 }

@@ -1,11 +1,11 @@
 //! `kapok diff`: what is different between two versions?
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use clap::Args;
 use indicatif::HumanCount;
-use kapok_blobstore::{ErrorKind, Store};
+use kapok_blobstore::{ErrorKind, Store, UnreadableVersion};
 use kapok_core::blobs::Blobs;
 use kapok_core::manifest::Manifest;
 use kapok_core::view::{Ordinal, Table};
@@ -201,6 +201,13 @@ impl VersionDiff {
                          {version} is retired"
                     )));
                 }
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible) => {
+                    let (kind, reason) = (error.kind(), error.to_string());
+                    tell_unreadable(&[UnreadableVersion { version, kind, reason }]);
+                    // Nobody knows its parent.
+                    before = store.live_versions().await?.into_iter().rfind(|it| *it < version);
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             };
             before = manifest.parent;
@@ -245,18 +252,12 @@ impl VersionDiff {
 /// Manifests between two versions, which list what changed.
 async fn trail(store: &Store, from: u64, to: u64) -> Result<Vec<Arc<Manifest>>> {
     let between = from.min(to)..=from.max(to);
-    let mut trail = Vec::new();
-    for version in store.live_versions().await? {
-        if between.contains(&version) {
-            match store.read_manifest(version).await {
-                Ok(manifest) => trail.push(Arc::new(manifest)),
-                // Retired since it was listed; without it segments are compared.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-    Ok(trail)
+    let mut versions = store.live_versions().await?;
+    versions.retain(|version| between.contains(version));
+    // Without a manifest on the way segments are compared.
+    let (manifests, unreadable) = store.read_manifests(&versions).await?;
+    tell_unreadable(&unreadable);
+    Ok(manifests.into_iter().map(Arc::new).collect())
 }
 
 impl Counts {
@@ -301,6 +302,14 @@ impl Key {
         let fields = key_of(table, at)?;
         let text = key_text(table, &fields);
         Ok(Self { fields, text })
+    }
+}
+
+/// Says on standard error which versions are left out, and why.
+pub fn tell_unreadable(versions: &[UnreadableVersion]) {
+    for it in versions {
+        let reason = it.reason.replace('\n', " | ");
+        _ = writeln!(io::stderr(), "kapok: warning: version {} is left out, it cannot be read: {reason}", it.version);
     }
 }
 

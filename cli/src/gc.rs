@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount};
-use kapok_blobstore::{GcReport, GcSettings, Store};
+use kapok_blobstore::{BlobId, BlobKind, GcReport, GcSettings, Store};
 use serde::Serialize;
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::store_argument::StoreArgument;
 
 /// Retire old versions, and delete the blobs that no version names
@@ -17,10 +17,14 @@ use crate::store_argument::StoreArgument;
   kapok gc --store data/debian --keep 10 --dry-run
   kapok gc --store data/debian --keep 10
   kapok gc --store data/debian --keep 1 --grace 7d --json
+  kapok gc --store data/debian --keep 1 --grace 0s --no-writers
 
 The newest version, the announced and the pinned one, and whatever consumers were on within the grace period always stay.
 Producers and consumers may be at work meanwhile, but no second gc; with a grace period shorter than an hour, which is
-that of the producers, no producer either.")]
+that of the producers, no producer either: what one has stored for a version that it has not committed yet would go.
+
+A version that cannot be read or that lacks blobs is named, and as long as it stays no blob is deleted: exit code 1. Repair
+the store, or give the version up by --retire-unreadable N.")]
 pub struct Gc {
     #[command(flatten)]
     store: StoreArgument,
@@ -30,6 +34,12 @@ pub struct Gc {
     /// How long versions that consumers left, and blobs that no version names, stay: 30s, 10m, 1h, 7d [default: 1h]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     grace: Option<Duration>,
+    /// No producer is at work until this is done: asked for by a grace period shorter than an hour
+    #[arg(long)]
+    no_writers: bool,
+    /// Retire version N though it cannot be read, is not there, or lacks blobs; may be repeated
+    #[arg(long, value_name = "N")]
+    retire_unreadable: Vec<u64>,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -40,10 +50,28 @@ struct Collected {
     dry_run: bool,
     retired: Vec<u64>,
     kept: Vec<u64>,
+    /// Those that stay for the grace period alone.
+    kept_by_grace: Vec<u64>,
+    grace_seconds: u64,
+    unreadable: Vec<Unreadable>,
+    damaged: Vec<Damaged>,
     deleted: Vec<Deleted>,
     /// What writers that died had left behind.
     debris: Vec<Debris>,
     bytes_freed: u64,
+}
+
+#[derive(Serialize)]
+struct Unreadable {
+    version: u64,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct Damaged {
+    version: u64,
+    /// The blobs that are lost, as `segments/<id>`.
+    lost: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -63,16 +91,32 @@ impl Gc {
     /// Collects, and tells what went.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = Store::open(&self.store.store).await?;
-        let settings = GcSettings { keep: self.keep, grace: self.grace, dry_run: self.dry_run };
+        let settings = GcSettings {
+            keep: self.keep,
+            grace: self.grace,
+            no_writers: self.no_writers,
+            retire_unreadable: self.retire_unreadable.clone(),
+            dry_run: self.dry_run,
+        };
         let report = store.gc(&settings).await?;
+        let trouble = trouble(&report);
         if json {
             serde_json::to_writer_pretty(&mut *out, &Collected::of(report, self.dry_run))?;
             writeln!(out)?;
-            return Ok(());
+        } else {
+            self.print(&report, out)?;
         }
+        trouble.map_or(Ok(()), |text| Err(Failure::no(text)))
+    }
+
+    fn print(&self, report: &GcReport, out: &mut impl Write) -> Result<()> {
         let verb = |did, would| if self.dry_run { would } else { did };
         writeln!(out, "{} {}", verb("retired", "would retire"), versions(&report.retired))?;
         writeln!(out, "{} {}", verb("kept", "would keep"), versions(&report.kept))?;
+        if !report.kept_by_grace.is_empty() {
+            let (kept, grace) = (versions(&report.kept_by_grace), grace_text(report.grace));
+            writeln!(out, "of these for nothing but the grace period of {grace}: {kept}")?;
+        }
         writeln!(
             out,
             "{} {} blob(s) and {} leftover(s), {}",
@@ -93,12 +137,54 @@ impl Collected {
             dry_run,
             retired: report.retired,
             kept: report.kept,
+            kept_by_grace: report.kept_by_grace,
+            grace_seconds: report.grace.as_secs(),
+            unreadable: report
+                .unreadable
+                .into_iter()
+                .map(|it| Unreadable { version: it.version, reason: it.reason })
+                .collect(),
+            damaged: report
+                .damaged
+                .into_iter()
+                .map(|it| Damaged { version: it.version, lost: it.blobs.iter().map(blob_text).collect() })
+                .collect(),
             deleted: deleted
                 .map(|(kind, id, bytes)| Deleted { kind: kind.folder(), id: id.to_string(), bytes })
                 .collect(),
             debris: debris.map(|file| Debris { name: file.name, bytes: file.bytes }).collect(),
             bytes_freed: report.bytes_freed,
         }
+    }
+}
+
+/// What keeps blobs from being deleted, and what to do about it.
+fn trouble(report: &GcReport) -> Option<String> {
+    let unreadable = report.unreadable.iter().map(|it| format!("version {} cannot be read: {}", it.version, it.reason));
+    let damaged = report.damaged.iter().map(|it| {
+        let first = it.blobs.first().map(blob_text).unwrap_or_default();
+        format!("version {} lacks {} blob(s), the first {first}", it.version, HumanCount(it.blobs.len() as u64))
+    });
+    let found: Vec<_> = unreadable.chain(damaged).collect();
+    let first =
+        report.unreadable.iter().map(|it| it.version).chain(report.damaged.iter().map(|it| it.version)).next()?;
+    Some(format!(
+        "no blob is deleted as long as it stays so: {}; repair the store, or give a version up by `kapok gc --retire-unreadable {first}`",
+        found.join("; ")
+    ))
+}
+
+fn blob_text((kind, id): &(BlobKind, BlobId)) -> String {
+    format!("{}/{id}", kind.folder())
+}
+
+/// A grace period as one gives it.
+fn grace_text(grace: Duration) -> String {
+    let seconds = grace.as_secs();
+    let units = [(24 * 60 * 60, 'd'), (60 * 60, 'h'), (60, 'm')];
+    match units.into_iter().find(|(unit, _)| seconds >= *unit && seconds % unit == 0) {
+        Some((unit, letter)) => format!("{}{letter}", seconds / unit),
+        None => format!("{seconds}s"),
     }
 }
 

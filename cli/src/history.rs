@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::Args;
-use kapok_blobstore::{ErrorKind, Store};
+use kapok_blobstore::Store;
 use kapok_core::blobs::Blobs;
 use kapok_core::key::KeyParts;
 use kapok_core::manifest::{Manifest, SegmentEntry};
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::dataset::rfc3339;
 use crate::diff::fields::{Comparison, FieldChange, json, record_at};
-use crate::diff::open;
+use crate::diff::{open, tell_unreadable};
 use crate::failure::{Failure, Result};
 use crate::key_argument::KeyArgument;
 use crate::store_argument::StoreArgument;
@@ -83,17 +83,11 @@ impl History {
     /// Looks the record up in one version after another.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = Store::open(&self.store.store).await?;
-        let mut manifests = Vec::new();
-        for version in store.live_versions().await? {
-            match store.read_manifest(version).await {
-                Ok(manifest) => manifests.push(manifest),
-                // Retired since it was listed.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let (manifests, unreadable) = store.read_manifests(&store.live_versions().await?).await?;
+        tell_unreadable(&unreadable);
         // Numbers count from 1, and none is ever freed.
-        let begins = manifests.first().map(|oldest| oldest.version).filter(|oldest| *oldest > 1);
+        let oldest = manifests.iter().map(|it| it.version).chain(unreadable.iter().map(|it| it.version)).min();
+        let begins = oldest.filter(|oldest| *oldest > 1);
         let mut entries = self.entries(&store, manifests).await?;
         if let (Some(_), Some(first @ Entry { what: What::Added, .. })) = (begins, entries.first_mut()) {
             first.what = What::Present;

@@ -26,16 +26,33 @@ pub struct Versions {
 #[derive(Serialize)]
 struct VersionEntry {
     version: u64,
+    /// It is the version that was announced last.
+    announced: bool,
+    /// It holds every consumer.
+    pinned: bool,
+    #[serde(flatten)]
+    content: Content,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content {
+    Read(Described),
+    /// Why its manifest cannot be read.
+    Unreadable {
+        unreadable: String,
+    },
+}
+
+/// What the manifest says.
+#[derive(Serialize)]
+struct Described {
     created: String,
     parent: Option<u64>,
     rows: u64,
     /// Live records of each record type.
     types: BTreeMap<String, u64>,
     tags: BTreeMap<String, String>,
-    /// It is the version that was announced last.
-    announced: bool,
-    /// It holds every consumer.
-    pinned: bool,
 }
 
 impl Versions {
@@ -43,20 +60,29 @@ impl Versions {
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = Store::open(&self.store.store).await?;
         let latest = store.latest_announcement(None).await?;
-        let mut entries = Vec::new();
-        for version in store.live_versions().await? {
-            let manifest = store.read_manifest(version).await?;
-            entries.push(VersionEntry {
-                version,
-                created: rfc3339(manifest.created_unix_ms),
-                parent: manifest.parent,
-                rows: manifest.record_types.iter().map(|ty| ty.rows).sum(),
-                types: manifest.record_types.into_iter().map(|ty| (ty.name, ty.rows)).collect(),
-                tags: manifest.tags,
-                announced: latest.as_ref().is_some_and(|entry| entry.announced == version),
-                pinned: latest.as_ref().is_some_and(|entry| entry.pinned == Some(version)),
-            });
-        }
+        let (manifests, unreadable) = store.read_manifests(&store.live_versions().await?).await?;
+        let entry = |version, content| VersionEntry {
+            version,
+            announced: latest.as_ref().is_some_and(|entry| entry.announced == version),
+            pinned: latest.as_ref().is_some_and(|entry| entry.pinned == Some(version)),
+            content,
+        };
+        let unreadable =
+            unreadable.into_iter().map(|it| entry(it.version, Content::Unreadable { unreadable: it.reason }));
+        let read = manifests.into_iter().map(|manifest| {
+            entry(
+                manifest.version,
+                Content::Read(Described {
+                    created: rfc3339(manifest.created_unix_ms),
+                    parent: manifest.parent,
+                    rows: manifest.record_types.iter().map(|ty| ty.rows).sum(),
+                    types: manifest.record_types.into_iter().map(|ty| (ty.name, ty.rows)).collect(),
+                    tags: manifest.tags,
+                }),
+            )
+        });
+        let mut entries: Vec<_> = read.chain(unreadable).collect();
+        entries.sort_by_key(|entry| entry.version);
         if json {
             serde_json::to_writer_pretty(&mut *out, &entries)?;
             writeln!(out)?;
@@ -64,23 +90,37 @@ impl Versions {
         }
         let mut table = Table::new(&[">version", "created", ">parent", ">rows", "types", "state", "tags"]);
         for entry in &entries {
-            let types: Vec<&str> = entry.types.keys().map(String::as_str).collect();
-            let tags: Vec<_> = entry.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
             let state = match (entry.announced, entry.pinned) {
                 (true, true) => "announced, pinned",
                 (true, false) => "announced",
                 (false, true) => "pinned",
                 (false, false) => "",
             };
-            table.push([
-                entry.version.to_string(),
-                entry.created.clone(),
-                entry.parent.map_or_else(|| "-".to_owned(), |parent| parent.to_string()),
-                HumanCount(entry.rows).to_string(),
-                types.join(","),
-                state.to_owned(),
-                tags.join(" "),
-            ]);
+            let dash = || "-".to_owned();
+            match &entry.content {
+                Content::Read(it) => {
+                    let types: Vec<&str> = it.types.keys().map(String::as_str).collect();
+                    let tags: Vec<_> = it.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                    table.push([
+                        entry.version.to_string(),
+                        it.created.clone(),
+                        it.parent.map_or_else(dash, |parent| parent.to_string()),
+                        HumanCount(it.rows).to_string(),
+                        types.join(","),
+                        state.to_owned(),
+                        tags.join(" "),
+                    ]);
+                }
+                Content::Unreadable { unreadable } => table.push([
+                    entry.version.to_string(),
+                    dash(),
+                    dash(),
+                    dash(),
+                    dash(),
+                    state.to_owned(),
+                    format!("cannot be read: {unreadable}"),
+                ]),
+            }
         }
         Ok(table.print(out)?)
     }

@@ -61,7 +61,8 @@ async fn work(work: Work, store: &Store, producer: &Producer) -> Result<(), Stri
         }
         Work::Merge => producer.merge().await.map(drop),
         Work::Gc => {
-            let settings = GcSettings { keep: 1, grace: Some(Duration::ZERO), dry_run: false };
+            let settings =
+                GcSettings { keep: 1, grace: Some(Duration::ZERO), no_writers: true, ..GcSettings::default() };
             store.gc(&settings).await.map(drop).map_err(kapok_producer::Error::from)
         }
     };

@@ -272,7 +272,8 @@ impl History {
 
     async fn gc(&mut self) {
         let keep = 1 + self.random.below(8) as usize;
-        let settings = GcSettings { keep, grace: Some(std::time::Duration::ZERO), dry_run: false };
+        let settings =
+            GcSettings { keep, grace: Some(std::time::Duration::ZERO), no_writers: true, ..GcSettings::default() };
         let report = self.producer.store().gc(&settings).await.unwrap();
         self.retained = report.kept.into_iter().collect();
         if !report.retired.is_empty() {

@@ -16,9 +16,21 @@ use kapok_schemas::movies_capnp::rating;
 use object_store::ObjectStore;
 
 /// Nothing is too young to go.
-pub const NOW: GcSettings = GcSettings { keep: 0, grace: Some(Duration::ZERO), dry_run: false };
+pub const NOW: GcSettings = GcSettings {
+    keep: 0,
+    grace: Some(Duration::ZERO),
+    no_writers: true,
+    retire_unreadable: Vec::new(),
+    dry_run: false,
+};
 /// What was made a moment ago is too young to go.
-pub const LATER: GcSettings = GcSettings { keep: 0, grace: Some(Duration::from_hours(1)), dry_run: false };
+pub const LATER: GcSettings = GcSettings {
+    keep: 0,
+    grace: Some(Duration::from_hours(1)),
+    no_writers: false,
+    retire_unreadable: Vec::new(),
+    dry_run: false,
+};
 
 /// Opens the prefix that every test uses.
 pub async fn open(backend: &Arc<dyn ObjectStore>) -> Store {

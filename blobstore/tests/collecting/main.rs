@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod damaged;
 mod dataset;
 mod hooked;
 mod meanwhile;

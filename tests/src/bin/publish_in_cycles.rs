@@ -54,7 +54,8 @@ async fn history(folder: &str, seed: u64, cycles: u64) -> Outcome {
         }
         println!("{step}");
         if step.is_multiple_of(5) {
-            let settings = GcSettings { keep: 2, grace: Some(Duration::ZERO), dry_run: false };
+            let settings =
+                GcSettings { keep: 2, grace: Some(Duration::ZERO), no_writers: true, ..GcSettings::default() };
             producer.store().gc(&settings).await?;
         }
     }

@@ -65,7 +65,7 @@ pub async fn assert_files(store: &Store, when: &str) {
 /// # Panics
 /// Where that is not so, saying `when`.
 pub async fn assert_swept(store: &Store, when: &str) -> GcReport {
-    let settings = GcSettings { keep: 1, grace: Some(Duration::ZERO), dry_run: false };
+    let settings = GcSettings { keep: 1, grace: Some(Duration::ZERO), no_writers: true, ..GcSettings::default() };
     let report = store.gc(&settings).await.unwrap_or_else(|error| panic!("gc: {error}: {when}"));
     let mut named = HashSet::new();
     for version in store.live_versions().await.expect("versions") {
