@@ -86,10 +86,25 @@ impl Store {
     /// The latest entry, or `None` where nothing was announced yet.
     ///
     /// It is looked for from `hint` on, the sequence of an entry seen earlier, or else from the last one that this store
-    /// has seen, with no listing: three requests where nothing is new, and about twice the logarithm of the number of
+    /// has seen, with no listing: two requests where nothing is new, and about twice the logarithm of the number of
     /// new entries otherwise. A wrong hint costs time only. To poll, ask for the next [`announcement`](Self::announcement) instead: one request.
     pub async fn latest_announcement(&self, hint: Option<u64>) -> Result<Option<Announcement>> {
-        match self.log_end(hint).await? {
+        let hint = self.log_hint(hint);
+        // Mostly the hint is the last: then its entry and a look at the next one are all that is asked.
+        if hint > 0
+            && let Ok(Some(entry)) = self.announcement(hint).await
+        {
+            let next = hint.checked_add(1);
+            let is_last = match next {
+                Some(next) => self.objects.look(&key(ANNOUNCEMENTS, next)).await?.is_none(),
+                None => true,
+            };
+            if is_last {
+                self.objects.hints.keep(ANNOUNCEMENTS, hint);
+                return Ok(Some(entry));
+            }
+        }
+        match tail(&self.objects, ANNOUNCEMENTS, hint).await? {
             0 => Ok(None),
             last => self.announcement(last).await,
         }
@@ -113,7 +128,7 @@ impl Store {
 
     /// The entries that were the latest at some time since then, in order: those made since, and the one before.
     pub(crate) async fn announcements_since(&self, unix_ms: i64) -> Result<Vec<Announcement>> {
-        let mut unread = self.log_end(None).await?;
+        let mut unread = self.log_end().await?;
         let mut entries = Vec::new();
         // One at first: mostly it is the one before.
         let mut wanted = 1;
@@ -136,15 +151,19 @@ impl Store {
 
     /// The whole log, in order.
     pub async fn announcements(&self) -> Result<Vec<Announcement>> {
-        let last = self.log_end(None).await?;
+        let last = self.log_end().await?;
         let entries = futures::stream::iter(1..=last).map(|sequence| self.entry(sequence));
         entries.buffered(READS_IN_FLIGHT).try_collect().await
     }
 
     /// The sequence of the last entry, 0 where there is none.
-    async fn log_end(&self, hint: Option<u64>) -> Result<u64> {
-        let hint = hint.unwrap_or_else(|| self.objects.hints.of(ANNOUNCEMENTS));
-        tail(&self.objects, ANNOUNCEMENTS, hint).await
+    async fn log_end(&self) -> Result<u64> {
+        tail(&self.objects, ANNOUNCEMENTS, self.log_hint(None)).await
+    }
+
+    /// Where to look for the end of the log.
+    fn log_hint(&self, hint: Option<u64>) -> u64 {
+        hint.unwrap_or_else(|| self.objects.hints.of(ANNOUNCEMENTS))
     }
 
     /// An entry that there must be.

@@ -104,7 +104,7 @@ impl Numbers<'_> {
                 break;
             }
             low = Some(next);
-            next = if next == 0 { 4 } else { next * 2 };
+            next = if next == 0 { 8 } else { next * 2 };
         }
         let Some(mut low) = low else { return Ok((0, 1)) };
         while high - low > 1 {

@@ -1,5 +1,6 @@
 //! What do the tests of this folder share? Datasets, models of them, and stores that fail on purpose.
 
+pub mod counting;
 pub mod faults;
 pub mod model;
 pub mod scale;
