@@ -15,6 +15,7 @@ use object_store::{
 };
 
 use crate::founding::Founding;
+use crate::numbered::Hints;
 use crate::objects::Objects;
 use crate::store::Store;
 
@@ -33,6 +34,7 @@ impl Store {
             root: None,
             settings: below.settings.clone(),
             founding: Founding::made(),
+            hints: Hints::default(),
         };
         Self { objects: Arc::new(objects) }
     }

@@ -1,6 +1,6 @@
 //! `kapok diff`: what is different between two versions?
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 
 use clap::Args;
@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::dataset::read_manifest;
 use crate::failure::{Failure, Result};
+use crate::notice;
 use crate::store_argument::StoreArgument;
 
 pub mod fields;
@@ -57,6 +58,8 @@ pub struct VersionDiff {
     to: u64,
     /// Record types that both or one of them have.
     pub types: Vec<TypeDiff>,
+    /// Versions on the way that cannot be read.
+    left_out: Vec<UnreadableVersion>,
 }
 
 /// What is different in a record type.
@@ -158,6 +161,7 @@ impl Diff {
             }
             None => VersionDiff::last(&store, only, limit).await?,
         };
+        tell_unreadable(json, &diff.left_out);
         if json {
             serde_json::to_writer_pretty(&mut *out, &Output::of(&diff))?;
             return Ok(writeln!(out)?);
@@ -192,6 +196,7 @@ impl VersionDiff {
         let to = announced(store).await?;
         let after = read_manifest(store, to).await?;
         let mut before = after.parent;
+        let mut left_out = Vec::new();
         while let Some(version) = before {
             let manifest = match store.read_manifest(version).await {
                 Ok(manifest) => manifest,
@@ -203,7 +208,7 @@ impl VersionDiff {
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible) => {
                     let (kind, reason) = (error.kind(), error.to_string());
-                    tell_unreadable(&[UnreadableVersion { version, kind, reason }]);
+                    left_out.push(UnreadableVersion { version, kind, reason });
                     // Nobody knows its parent.
                     before = store.live_versions().await?.into_iter().rfind(|it| *it < version);
                     continue;
@@ -212,8 +217,10 @@ impl VersionDiff {
             };
             before = manifest.parent;
             check_type(only, &manifest, &after)?;
-            let diff = Self::between(store, Some(manifest), after.clone(), only, limit).await?;
+            let mut diff = Self::between(store, Some(manifest), after.clone(), only, limit).await?;
             if diff.types.iter().any(|ty| !ty.counts.is_none()) {
+                left_out.retain(|it| !diff.left_out.contains(it));
+                diff.left_out.extend(left_out);
                 return Ok(diff);
             }
         }
@@ -230,7 +237,7 @@ impl VersionDiff {
         limit: usize,
     ) -> Result<Self> {
         let (from, to) = (before.as_ref().map_or(0, |before| before.version), after.version);
-        let trail = trail(store, from, to).await?;
+        let (trail, left_out) = trail(store, from, to).await?;
         let mut blobs = Blobs::new();
         let old = match before {
             Some(before) => open(store, before, only, &mut blobs).await?,
@@ -245,19 +252,18 @@ impl VersionDiff {
         }
         let changes = new.changes_since_with(&old, &trail, &segments)?;
         let types = changes.types.iter().map(|ty| TypeDiff::of(&old, &new, ty, limit));
-        Ok(Self { from, to, types: types.collect::<Result<_>>()? })
+        Ok(Self { from, to, types: types.collect::<Result<_>>()?, left_out })
     }
 }
 
-/// Manifests between two versions, which list what changed.
-async fn trail(store: &Store, from: u64, to: u64) -> Result<Vec<Arc<Manifest>>> {
+/// Manifests between two versions, which list what changed, and the versions of which they cannot be read.
+async fn trail(store: &Store, from: u64, to: u64) -> Result<(Vec<Arc<Manifest>>, Vec<UnreadableVersion>)> {
     let between = from.min(to)..=from.max(to);
     let mut versions = store.live_versions().await?;
     versions.retain(|version| between.contains(version));
     // Without a manifest on the way segments are compared.
     let (manifests, unreadable) = store.read_manifests(&versions).await?;
-    tell_unreadable(&unreadable);
-    Ok(manifests.into_iter().map(Arc::new).collect())
+    Ok((manifests.into_iter().map(Arc::new).collect(), unreadable))
 }
 
 impl Counts {
@@ -305,11 +311,10 @@ impl Key {
     }
 }
 
-/// Says on standard error which versions are left out, and why.
-pub fn tell_unreadable(versions: &[UnreadableVersion]) {
+/// Says which versions are left out, and why.
+pub fn tell_unreadable(json: bool, versions: &[UnreadableVersion]) {
     for it in versions {
-        let reason = it.reason.replace('\n', " | ");
-        _ = writeln!(io::stderr(), "kapok: warning: version {} is left out, it cannot be read: {reason}", it.version);
+        notice::warn(json, &format!("version {} is left out, it cannot be read: {}", it.version, it.reason));
     }
 }
 

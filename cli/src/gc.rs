@@ -182,7 +182,7 @@ fn blob_text((kind, id): &(BlobKind, BlobId)) -> String {
 fn grace_text(grace: Duration) -> String {
     let seconds = grace.as_secs();
     let units = [(24 * 60 * 60, 'd'), (60 * 60, 'h'), (60, 'm')];
-    match units.into_iter().find(|(unit, _)| seconds >= *unit && seconds % unit == 0) {
+    match units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit)) {
         Some((unit, letter)) => format!("{}{letter}", seconds / unit),
         None => format!("{seconds}s"),
     }

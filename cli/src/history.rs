@@ -84,7 +84,7 @@ impl History {
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = Store::open(&self.store.store).await?;
         let (manifests, unreadable) = store.read_manifests(&store.live_versions().await?).await?;
-        tell_unreadable(&unreadable);
+        tell_unreadable(json, &unreadable);
         // Numbers count from 1, and none is ever freed.
         let oldest = manifests.iter().map(|it| it.version).chain(unreadable.iter().map(|it| it.version)).min();
         let begins = oldest.filter(|oldest| *oldest > 1);
