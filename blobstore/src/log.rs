@@ -163,7 +163,7 @@ impl Store {
 
     /// Where to look for the end of the log.
     fn log_hint(&self, hint: Option<u64>) -> u64 {
-        hint.unwrap_or_else(|| self.objects.hints.of(ANNOUNCEMENTS))
+        hint.filter(|hint| *hint > 0).unwrap_or_else(|| self.objects.hints.of(ANNOUNCEMENTS))
     }
 
     /// An entry that there must be.
