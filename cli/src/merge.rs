@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::HumanBytes;
-use kapok_producer::Producer;
+use kapok_producer::{Producer, Store};
 use serde::Serialize;
 
 use crate::duration;
@@ -37,6 +37,8 @@ struct Merged {
 impl Merge {
     /// Merges until there is nothing left to do.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
+        // Where there is no store there is nothing to merge, and none is to be made.
+        Store::open(&self.store.store).await?;
         let producer = Producer::open(&self.store.store).await?;
         let mut merged =
             Merged { versions: Vec::new(), inputs: 0, outputs: 0, segment_bytes: 0, bytes_written: 0, duration_ms: 0 };

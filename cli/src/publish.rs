@@ -55,7 +55,7 @@ records that are not spoken of stay. Other record types of the store are carried
 line fits, and no store is made before they do.
 
 A publish that would leave the type without records is refused, and so is a file that would remove more than half of them
-(and at least 10): the counts are told, exit code 2. See the guards below.")]
+(and at least 10): the counts are told, exit code 2. The guards let it through, or set other bounds.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Publish {
     /// JSON lines, plain or compressed by zstd or gzip; - for standard input
@@ -169,6 +169,12 @@ impl Publish {
         };
         for warning in &report.warnings {
             notice::warn(json, warning);
+        }
+        if let Some(error) = &report.merge_error {
+            notice::warn(
+                json,
+                &format!("published, but not all was merged that should be: {error}; kapok merge tries again"),
+            );
         }
         let published = Published::of(&report, &self.record_type, keys_absent, sample.as_ref());
         if json {

@@ -224,3 +224,23 @@ fn upserts_that_race_are_all_applied() {
     });
     assert_eq!(scene.export("Thing").len(), 3 + (writers * rounds) as usize);
 }
+
+#[test]
+fn a_merge_makes_no_store() {
+    let scene = Scene::new();
+    assert!(scene.run(&["merge"]).refused(1).contains("not a store"));
+    assert!(!scene.store().exists());
+}
+
+#[test]
+fn a_damaged_type_is_published_anew_without_a_switch_unless_there_are_fewer_rows() {
+    let scene = scene();
+    let segment = scene.only_file("segments");
+    std::fs::write(&segment, "cut").unwrap();
+    let message = scene.publish_with(things(0..40), &[]).refused(2);
+    assert!(message.contains("removed=60 before=100 after=40"), "{message}");
+    let ran = scene.publish_with(things(0..100), &[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("could not be read"), "{}", ran.err);
+    assert_eq!(scene.export("Thing").len(), 100);
+}
