@@ -112,7 +112,7 @@ impl Store {
         self.objects.name(&kind.key(id))
     }
 
-    fn at(url: &str, settings: Settings) -> Result<Self> {
+    pub(crate) fn at(url: &str, settings: Settings) -> Result<Self> {
         Self::founded(url, settings, Founding::made())
     }
 

@@ -189,7 +189,7 @@ fn grace_text(grace: Duration) -> String {
 }
 
 /// How many versions, and which: `3 version(s): 1, 4-5`.
-fn versions(numbers: &[u64]) -> String {
+pub fn versions(numbers: &[u64]) -> String {
     if numbers.is_empty() {
         return "no version".to_owned();
     }

@@ -9,8 +9,8 @@
 //! log, announce, pin, unpin, rollback                 which version consumers are on
 //! gc        what nobody needs, away
 //! diff, history    what changed                       watch               each swap, live, with its cost
-//! verify    is every byte what it should be           demo               all of it on a bundled sample
-//! completions, man                                    for shells and for people
+//! verify    is every byte what it should be           repair             what is lost, and put back what can be
+//! demo      all of it on a bundled sample              completions, man   for shells and for people
 //! ```
 //!
 //! Exit codes: 0 done, 1 the answer is no or the operation failed, 2 usage or input that cannot be used.
@@ -34,6 +34,7 @@ mod merge;
 mod notice;
 mod progress;
 mod publish;
+mod repair;
 mod schema;
 mod segments;
 mod stat;
@@ -92,6 +93,7 @@ enum Verb {
     Schema(schema::PrintSchema),
     Segments(segments::Segments),
     Verify(verify::Verify),
+    Repair(repair::Repair),
     Log(log::Log),
     Announce(announce::Announce),
     Pin(announce::Pin),
@@ -140,6 +142,7 @@ fn run(cli: &Cli, out: &mut impl Write) -> Result<()> {
             Verb::Schema(verb) => verb.run(cli.json, out).await,
             Verb::Segments(verb) => verb.run(cli.json, out).await,
             Verb::Verify(verb) => verb.run(cli.json, out).await,
+            Verb::Repair(verb) => verb.run(cli.json, out).await,
             Verb::Log(verb) => verb.run(cli.json, out).await,
             Verb::Announce(verb) => verb.run(cli.json, out).await,
             Verb::Pin(verb) => verb.run(cli.json, out).await,

@@ -69,6 +69,7 @@ mod merging;
 pub mod metrics;
 mod producer;
 mod publish;
+pub mod repair;
 mod report;
 mod validate;
 mod writer;

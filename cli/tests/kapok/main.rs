@@ -15,5 +15,6 @@ mod program;
 mod reading;
 mod readme;
 mod refusals;
+mod repairing;
 mod round_trip;
 mod verifying;

@@ -1,0 +1,151 @@
+//! What does a store lack that its versions need, and what of it can be made again?
+//!
+//! [`repair`] checks every file that a live version needs, and the log. What is missing, cut or damaged is looked for, in
+//! this order: elsewhere in the store, in a second store, and in what it was made of.
+//!
+//! | lost | is made again from |
+//! |---|---|
+//! | a blob | a copy of it under another name; a second store |
+//! | a merged segment | its recipe, where the segments of that are there |
+//! | an index | its segment |
+//! | tombstones | those of the parent or a child, and the changes in between |
+//! | a manifest, an announcement | a second store of the same dataset |
+//! | a retired manifest, the marker | nothing: what they say is known |
+//!
+//! Nothing is put that is not what its name says, and nothing that is sound is touched, so it may run beside producers and
+//! consumers.
+
+mod kinship;
+mod loss;
+mod report;
+mod sealed;
+mod sources;
+mod tombstones;
+
+use std::collections::{BTreeMap, HashMap};
+
+use kapok_blobstore::{BlobId, BlobKind, FileKind, Soundness, Store};
+use kapok_core::manifest::Manifest;
+
+use crate::error::Result;
+use loss::losses;
+pub use report::{Loss, Lost, Remedy, RepairReport};
+use sealed::mend_sealed;
+use sources::Sources;
+
+/// Whether anything is put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// What can be made again is put back.
+    #[default]
+    Mend,
+    /// What can be made again is told.
+    DryRun,
+}
+
+/// A blob that a version names.
+pub(crate) type BlobName = (BlobKind, BlobId);
+
+/// Says what a store has lost, and puts back what can be made again; see [the module](self).
+///
+/// A second store, `from`, may be any: its blobs are checked by their hash. Manifests and announcements are taken only where
+/// both stores are seen to be of one dataset, and only those that this store has lost by its own evidence.
+///
+/// # Errors
+/// `Unavailable` where one of the stores fails. What is lost is no error: see [`RepairReport::is_whole`].
+pub async fn repair(store: &Store, from: Option<&Store>, mode: Mode) -> Result<RepairReport> {
+    let files = store.files().await?;
+    let mut report = RepairReport { dry_run: mode == Mode::DryRun, ..RepairReport::default() };
+    let manifests = mend_sealed(store, from, &files, mode, &mut report).await?;
+    report.versions = manifests.len();
+
+    let named = named_blobs(&manifests);
+    let mut lost = HashMap::new();
+    for (name, versions) in &named {
+        report.blobs += 1;
+        let trouble = match store.soundness(FileKind::Blob(name.0, name.1)).await? {
+            Soundness::Sound => continue,
+            Soundness::Missing => Lost::MISSING.to_owned(),
+            Soundness::Damaged(error) | Soundness::Newer(error) => error.to_string(),
+        };
+        // Retired and collected since its manifest was read, perhaps.
+        let mut still_named = Vec::new();
+        for version in versions {
+            if report.is_new(*version) || !store.is_retired(*version).await.unwrap_or(false) {
+                still_named.push(*version);
+            }
+        }
+        if !still_named.is_empty() {
+            lost.insert(*name, (trouble, still_named));
+        }
+    }
+    report.losses = losses(&manifests, &lost.keys().copied().collect());
+
+    let mut sources = Sources::new(store, from, &files, &manifests);
+    let mut names: Vec<_> = lost.into_iter().collect();
+    // Segments first: indexes are made of them.
+    names.sort_by_key(|((kind, id), _)| (*kind != BlobKind::Segment, *id));
+    for (name, (trouble, versions)) in names {
+        let (kind, id) = name;
+        let mut file =
+            Lost { name: name_of(kind, id), what: FileKind::Blob(kind, id), trouble, versions, remedy: None };
+        if let Some((bytes, remedy)) = sources.find(name).await? {
+            if mode == Mode::Mend {
+                store.put_back(file.what, bytes).await?;
+            }
+            file.remedy = Some(remedy);
+            report.mark_mended(name);
+        }
+        report.lost.push(file);
+    }
+    mend_unnamed(store, &mut sources, &named, mode, &mut report).await?;
+    report.announced = store.latest_announcement(None).await.ok().flatten().map_or(0, |latest| latest.current());
+    report.find_newest_whole(&manifests);
+    Ok(report)
+}
+
+/// Relative to the store, as all names of a report.
+fn name_of(kind: BlobKind, id: BlobId) -> String {
+    FileKind::Blob(kind, id).name().unwrap_or_default()
+}
+
+/// Blobs that no version names, but are not what their own name says: nothing is lost with them.
+async fn mend_unnamed(
+    store: &Store,
+    sources: &mut Sources<'_>,
+    named: &BTreeMap<BlobName, Vec<u64>>,
+    mode: Mode,
+    report: &mut RepairReport,
+) -> Result<()> {
+    for file in sources.files() {
+        let FileKind::Blob(kind, id) = file.what else { continue };
+        if named.contains_key(&(kind, id)) {
+            continue;
+        }
+        let Soundness::Damaged(error) = store.soundness(file.what).await? else { continue };
+        let Some((bytes, remedy)) = sources.find((kind, id)).await? else {
+            report.notes.push(format!("{error}; no version needs it, and gc deletes it"));
+            continue;
+        };
+        if mode == Mode::Mend {
+            store.put_back(file.what, bytes).await?;
+        }
+        let (name, trouble) = (name_of(kind, id), error.to_string());
+        report.lost.push(Lost { name, what: file.what, trouble, versions: Vec::new(), remedy: Some(remedy) });
+    }
+    Ok(())
+}
+
+/// The blobs that versions name, each with these versions.
+fn named_blobs(manifests: &[Manifest]) -> BTreeMap<BlobName, Vec<u64>> {
+    let mut named: BTreeMap<BlobName, Vec<u64>> = BTreeMap::new();
+    for manifest in manifests {
+        for blob in manifest.blobs() {
+            let versions = named.entry((blob.role.into(), blob.id.into())).or_default();
+            if versions.last() != Some(&manifest.version) {
+                versions.push(manifest.version);
+            }
+        }
+    }
+    named
+}

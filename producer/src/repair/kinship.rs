@@ -1,0 +1,43 @@
+//! Is a second store one of the same dataset?
+//!
+//! Every manifest and announcement holds a token of its writer, so equal files under the same number tell a common past.
+//! Two files that differ tell that the stores went on each by itself: then neither's log says anything about the other's.
+
+use std::collections::HashSet;
+
+use kapok_blobstore::{FileEntry, FileKind, SealedKind, Store, open_sealed};
+
+use crate::error::Result;
+
+/// What two stores have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kinship {
+    /// One past.
+    Same,
+    /// Nothing that could tell.
+    Strangers,
+    /// They differ in this file.
+    Parted(String),
+}
+
+/// Compares the manifests, announcements and markers that both have and that are sound.
+pub(super) async fn kinship(store: &Store, files: &[FileEntry], from: &Store) -> Result<Kinship> {
+    let theirs: HashSet<String> = from.files().await?.into_iter().map(|file| file.name).collect();
+    let mut common = 0_usize;
+    for file in files.iter().filter(|file| theirs.contains(&file.name)) {
+        if !matches!(file.what, FileKind::Marker | FileKind::Manifest(_) | FileKind::Announcement(_)) {
+            continue;
+        }
+        let (Some(a), Some(b)) = (store.raw_file(&file.name).await?, from.raw_file(&file.name).await?) else {
+            continue;
+        };
+        let (Ok(ours), Ok(other)) = (open_sealed(&file.name, &a), open_sealed(&file.name, &b)) else { continue };
+        let is_stub = |kind| kind == SealedKind::RetiredManifest;
+        if a == b && !is_stub(ours.kind) {
+            common += 1;
+        } else if a != b && file.what != FileKind::Marker && !is_stub(ours.kind) && !is_stub(other.kind) {
+            return Ok(Kinship::Parted(file.name.clone()));
+        }
+    }
+    Ok(if common > 0 { Kinship::Same } else { Kinship::Strangers })
+}

@@ -1,0 +1,179 @@
+//! Which manifests and announcements are lost, and which of a second store's may stand in for them?
+
+use kapok_blobstore::{Action, FileEntry, FileKind, Soundness, Store};
+use kapok_core::manifest::Manifest;
+
+use super::Mode;
+use super::kinship::{Kinship, kinship};
+use super::report::{Lost, Remedy, RepairReport};
+use crate::error::Result;
+
+/// Mends the marker, the log and the manifests. Returns the live manifests, in order; in a dry run also those that would be
+/// put back.
+pub(super) async fn mend_sealed(
+    store: &Store,
+    from: Option<&Store>,
+    files: &[FileEntry],
+    mode: Mode,
+    report: &mut RepairReport,
+) -> Result<Vec<Manifest>> {
+    let from = match from {
+        None => None,
+        Some(from) => match kinship(store, files, from).await? {
+            Kinship::Same => Some(from),
+            Kinship::Strangers => {
+                report.notes.push(format!(
+                    "{} has no manifest, announcement or marker in common with this store, so only its blobs are used",
+                    from.url()
+                ));
+                None
+            }
+            Kinship::Parted(name) => {
+                let url = from.url();
+                report.notes.push(format!("{url} differs from this store in {name}, so only its blobs are used"));
+                None
+            }
+        },
+    };
+    let mut mending = Mending { store, from, mode, report };
+    mending.marker().await?;
+    let last_entry = files.iter().filter_map(|file| number_of_entry(file.what)).max().unwrap_or(0);
+    for sequence in 1..=last_entry {
+        mending.file(FileKind::Announcement(sequence)).await?;
+    }
+    let latest = store.latest_announcement(None).await.ok().flatten();
+    let highest = latest.map_or(0, |entry| entry.highest.max(entry.pinned.unwrap_or(0)));
+    // Numbers far beyond what is there are the log's trouble, not lost files.
+    let last_version = files.iter().filter_map(|file| number_of_version(file.what)).max().unwrap_or(0);
+    let last_version = last_version.max(highest.min(last_version.saturating_add(GAP_MAX)));
+    let mut manifests = Vec::new();
+    for version in 1..=last_version {
+        manifests.extend(mending.manifest(version).await?);
+    }
+    mending.end_of_log(last_entry).await?;
+    Ok(manifests)
+}
+
+/// So many versions may be missing behind the last one that is there.
+const GAP_MAX: u64 = 1_000;
+
+fn number_of_entry(what: FileKind) -> Option<u64> {
+    match what {
+        FileKind::Announcement(sequence) => Some(sequence),
+        _ => None,
+    }
+}
+
+fn number_of_version(what: FileKind) -> Option<u64> {
+    match what {
+        FileKind::Manifest(version) => Some(version),
+        _ => None,
+    }
+}
+
+struct Mending<'r> {
+    store: &'r Store,
+    /// Of the same dataset.
+    from: Option<&'r Store>,
+    mode: Mode,
+    report: &'r mut RepairReport,
+}
+
+impl Mending<'_> {
+    /// What is wrong with a file; `None` where nothing is.
+    async fn trouble(&self, what: FileKind) -> Result<Option<String>> {
+        Ok(match self.store.soundness(what).await? {
+            Soundness::Sound => None,
+            Soundness::Missing => Some(Lost::MISSING.to_owned()),
+            Soundness::Damaged(error) | Soundness::Newer(error) => Some(error.to_string()),
+        })
+    }
+
+    fn tell(&mut self, what: FileKind, trouble: String, remedy: Option<Remedy>) {
+        let versions = number_of_version(what).into_iter().collect();
+        let name = what.name().unwrap_or_default();
+        self.report.lost.push(Lost { name, what, trouble, versions, remedy });
+    }
+
+    async fn marker(&mut self) -> Result<()> {
+        if let Some(trouble) = self.trouble(FileKind::Marker).await? {
+            if self.mode == Mode::Mend {
+                self.store.remake_marker().await?;
+            }
+            self.tell(FileKind::Marker, trouble, Some(Remedy::Known));
+        }
+        Ok(())
+    }
+
+    /// A file of the second store, which must be sound there.
+    async fn file(&mut self, what: FileKind) -> Result<()> {
+        let Some(trouble) = self.trouble(what).await? else { return Ok(()) };
+        let remedy = self.take(what).await?;
+        self.tell(what, trouble, remedy);
+        Ok(())
+    }
+
+    async fn take(&self, what: FileKind) -> Result<Option<Remedy>> {
+        let (Some(from), Some(name)) = (self.from, what.name()) else { return Ok(None) };
+        if !matches!(from.soundness(what).await?, Soundness::Sound) {
+            return Ok(None);
+        }
+        let Some(bytes) = from.raw_file(&name).await? else { return Ok(None) };
+        if self.mode == Mode::Mend {
+            self.store.put_back(what, bytes).await?;
+        }
+        Ok(Some(Remedy::SecondStore))
+    }
+
+    /// The manifest of a live version, mended where that can be.
+    async fn manifest(&mut self, version: u64) -> Result<Option<Manifest>> {
+        let what = FileKind::Manifest(version);
+        let live = |read: kapok_blobstore::Result<Manifest>| read.ok();
+        let Some(trouble) = self.trouble(what).await? else {
+            return Ok(live(self.store.read_manifest(version).await));
+        };
+        let file = self.store.raw_file(&what.name().unwrap_or_default()).await.ok().flatten();
+        if file.as_ref().is_some_and(Store::was_retired) {
+            if self.mode == Mode::Mend {
+                self.store.put_back(what, Store::retired_manifest()).await?;
+            }
+            self.tell(what, trouble, Some(Remedy::Known));
+            return Ok(None);
+        }
+        let remedy = self.take(what).await?;
+        let is_back = remedy.is_some();
+        self.tell(what, trouble, remedy);
+        Ok(match self.from {
+            Some(from) if is_back => live(from.read_manifest(version).await),
+            _ => None,
+        })
+    }
+
+    /// An announcement behind the last that is there is taken only where the version that it announces is here, and waits to
+    /// be announced: the second store may have gone on by itself since it was copied.
+    async fn end_of_log(&mut self, last: u64) -> Result<()> {
+        let Some(from) = self.from else { return Ok(()) };
+        let mut latest = self.store.announcement(last).await.ok().flatten();
+        for sequence in last + 1.. {
+            let what = FileKind::Announcement(sequence);
+            let Some(entry) = from.announcement(sequence).await.ok().flatten() else { break };
+            let pinned = latest.as_ref().and_then(|latest| latest.pinned);
+            let manifest = FileKind::Manifest(entry.announced).name().unwrap_or_default();
+            let (here, there) = (self.store.raw_file(&manifest).await?, from.raw_file(&manifest).await?);
+            if entry.action != Action::Announce || entry.pinned != pinned || here.is_none() || here != there {
+                self.report.notes.push(format!(
+                    "the log of {} goes on with entry {sequence}, {} version {}: it is not taken, since this store may \
+                     never have had it; if it was lost here, make it again",
+                    from.url(),
+                    entry.action,
+                    entry.current()
+                ));
+                break;
+            }
+            let remedy = self.take(what).await?;
+            self.tell(what, "missing behind the last entry, although its version is here".to_owned(), remedy);
+            latest = Some(entry);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! From where can a lost blob be had again?
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kapok_blobstore::{BlobId, BlobKind, FileEntry, FileKind, Store};
+use kapok_core::manifest::{Manifest, RecordType, SegmentEntry, decode_rows};
+use kapok_core::segment::{Encoding, MergeInput, Segment, WRITER_REVISION};
+use kapok_index::unique;
+use tracing::debug;
+
+use super::BlobName;
+use super::report::Remedy;
+use super::tombstones;
+use crate::error::Result;
+
+/// All that blobs can be had from.
+pub(super) struct Sources<'r> {
+    store: &'r Store,
+    from: Option<&'r Store>,
+    files: &'r [FileEntry],
+    manifests: &'r [Manifest],
+    /// On the way: so that a recipe that names itself ends.
+    asked: HashSet<BlobName>,
+}
+
+impl<'r> Sources<'r> {
+    pub(super) fn new(
+        store: &'r Store,
+        from: Option<&'r Store>,
+        files: &'r [FileEntry],
+        manifests: &'r [Manifest],
+    ) -> Self {
+        Self { store, from, files, manifests, asked: HashSet::new() }
+    }
+
+    /// The files of the store.
+    pub(super) fn files(&self) -> &'r [FileEntry] {
+        self.files
+    }
+
+    /// The bytes of a blob that the store lacks, and where they come from. They have the hash.
+    pub(super) async fn find(&mut self, name: BlobName) -> Result<Option<(Bytes, Remedy)>> {
+        if !self.asked.insert(name) {
+            return Ok(None);
+        }
+        let found = self.find_once(name).await;
+        self.asked.remove(&name);
+        found
+    }
+
+    async fn find_once(&mut self, (kind, id): BlobName) -> Result<Option<(Bytes, Remedy)>> {
+        if let Some(found) = self.misplaced(kind, id).await? {
+            return Ok(Some(found));
+        }
+        if let Some(from) = self.from
+            && let Some(bytes) = from.sound_blob(kind, id).await?
+        {
+            return Ok(Some((bytes, Remedy::SecondStore)));
+        }
+        let made = match kind {
+            BlobKind::Segment => self.merged(id).await?.map(|bytes| (bytes, Remedy::Recipe)),
+            BlobKind::Index => self.index(id).await?.map(|bytes| (bytes, Remedy::Segment)),
+            BlobKind::Tombstones => {
+                let rows = tombstones::derive(self.store, self.manifests, id).await?;
+                rows.map(|bytes| (Bytes::from(bytes), Remedy::OtherVersions))
+            }
+        };
+        Ok(made.filter(|(bytes, _)| BlobId::of(bytes) == id))
+    }
+
+    /// A copy under another name: in a wrong folder, or as a write that was never finished.
+    async fn misplaced(&self, kind: BlobKind, id: BlobId) -> Result<Option<(Bytes, Remedy)>> {
+        let text = id.to_string();
+        let own = FileKind::Blob(kind, id).name();
+        let candidates = self.files.iter().filter(|file| file.name.contains(&text) && Some(&file.name) != own.as_ref());
+        for file in candidates {
+            if let Ok(Some(bytes)) = self.store.raw_file(&file.name).await
+                && BlobId::of(&bytes) == id
+            {
+                return Ok(Some((bytes, Remedy::Copy(file.name.clone()))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A blob of the store, or else one that can be had again.
+    async fn obtain(&mut self, name: BlobName) -> Result<Option<Bytes>> {
+        if let Some(bytes) = self.store.sound_blob(name.0, name.1).await? {
+            return Ok(Some(bytes));
+        }
+        Ok(Box::pin(self.find(name)).await?.map(|(bytes, _)| bytes))
+    }
+
+    /// The index with this id, built of its segment.
+    async fn index(&mut self, id: BlobId) -> Result<Option<Bytes>> {
+        let manifests = self.manifests;
+        for (manifest, ty, entry) in entries(manifests) {
+            let is_it =
+                |index: &kapok_core::manifest::Artifact| BlobId::from(index.id) == id && index.kind == unique::KIND;
+            if !entry.artifacts.iter().any(is_it) {
+                continue;
+            }
+            let Some(rows) = self.obtain((BlobKind::Segment, BlobId::from(entry.id))).await? else { continue };
+            match build_index(manifest, ty, entry, rows) {
+                Ok(index) if BlobId::of(&index) == id => return Ok(Some(index)),
+                Ok(_) => {}
+                Err(error) => debug!(%error, "an index cannot be built again"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The merged segment with this id, by its recipe in any version: the schema may have grown since.
+    async fn merged(&mut self, id: BlobId) -> Result<Option<Bytes>> {
+        let manifests = self.manifests;
+        for (manifest, ty, entry) in entries(manifests) {
+            if BlobId::from(entry.id) != id || entry.recipe.is_empty() || entry.writer_revision != WRITER_REVISION {
+                continue;
+            }
+            let mut inputs = Vec::new();
+            for one in &entry.recipe {
+                let Some(rows) = self.obtain((BlobKind::Segment, BlobId::from(one.segment))).await? else { break };
+                inputs.push(rows);
+            }
+            if inputs.len() < entry.recipe.len() {
+                continue;
+            }
+            match merge(manifest, ty, entry, inputs) {
+                Ok(bytes) if BlobId::of(&bytes) == id => return Ok(Some(bytes)),
+                Ok(_) => {}
+                Err(error) => debug!(%error, "a segment cannot be merged again"),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Every segment of every version.
+fn entries(manifests: &[Manifest]) -> impl Iterator<Item = (&Manifest, &RecordType, &SegmentEntry)> {
+    let types = manifests.iter().flat_map(|manifest| manifest.record_types.iter().map(move |ty| (manifest, ty)));
+    types.flat_map(|(manifest, ty)| ty.segments.iter().map(move |entry| (manifest, ty, entry)))
+}
+
+fn encoding(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry) -> kapok_core::Result<Encoding> {
+    Encoding::new(Arc::clone(&manifest.schema), ty.type_id, &ty.key, entry.sharing)
+}
+
+fn build_index(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry, rows: Bytes) -> kapok_core::Result<Bytes> {
+    let segment = Segment::open("segment", rows, entry.rows)?;
+    Ok(Bytes::from(unique::build(encoding(manifest, ty, entry)?.key(), &segment)?))
+}
+
+fn merge(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry, inputs: Vec<Bytes>) -> kapok_core::Result<Bytes> {
+    let (mut segments, mut dropped) = (Vec::new(), Vec::new());
+    for (one, bytes) in entry.recipe.iter().zip(inputs) {
+        segments.push(Segment::open("ingredient", bytes, one.rows)?);
+        dropped.push(if one.dropped.is_empty() { None } else { Some(decode_rows("recipe", &one.dropped)?) });
+    }
+    let inputs =
+        segments.iter().zip(&dropped).map(|(segment, dropped)| MergeInput { segment, dropped: dropped.as_ref() });
+    let merged = encoding(manifest, ty, entry)?.merge(&inputs.collect::<Vec<_>>())?;
+    Ok(Bytes::from(merged.bytes))
+}
