@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,6 +22,7 @@ pub struct Slow {
     folder: &'static str,
     time: Duration,
     flights: Arc<Flights>,
+    puts: Arc<Mutex<Vec<(String, Instant)>>>,
 }
 
 #[derive(Debug, Default)]
@@ -31,9 +32,14 @@ struct Flights {
 }
 
 impl Slow {
-    /// Each get of a file of this folder takes so long.
+    /// Each get and each put of a file of this folder takes so long.
     pub fn over(backend: Arc<dyn ObjectStore>, folder: &'static str, time: Duration) -> Self {
-        Self { backend, folder, time, flights: Arc::default() }
+        Self { backend, folder, time, flights: Arc::default(), puts: Arc::default() }
+    }
+
+    /// Names of the files that were put, in order, and when that began. A put takes as long as a get.
+    pub fn puts(&self) -> Vec<(String, Instant)> {
+        self.puts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The most gets that were under way at once, since this was last asked.
@@ -65,6 +71,10 @@ impl ObjectStore for Slow {
     }
 
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.puts.lock().unwrap_or_else(PoisonError::into_inner).push((path.to_string(), Instant::now()));
+        if path.as_ref().contains(self.folder) {
+            tokio::time::sleep(self.time).await;
+        }
         self.backend.put_opts(path, payload, options).await
     }
 

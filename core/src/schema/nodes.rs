@@ -167,15 +167,18 @@ fn decode_field(owner: &str, field: field::Reader<'_>) -> Result<FieldType> {
     Ok(out)
 }
 
+/// Lists within lists that every reader takes.
+pub(super) const LIST_DEPTH_MAX: u32 = 32;
+
 fn decode_type(path: &str, ty: type_::Reader<'_>) -> Result<Type> {
     let mut ty = ty;
-    let mut depth = 0;
+    let mut depth = 0_u32;
     let mut out = loop {
         let leaf = match ty.which().map_err(|e| unreadable(path, &e))? {
             type_::List(list) => {
                 depth += 1;
-                if depth > 32 {
-                    return Err(Error::invalid(path, "lists nested deeper than 32"));
+                if depth > LIST_DEPTH_MAX {
+                    return Err(Error::invalid(path, format!("lists nested deeper than {LIST_DEPTH_MAX}")));
                 }
                 ty = readable(path, list.get_element_type())?;
                 continue;

@@ -8,6 +8,7 @@ use super::misfit::{Fit, Misfit, describe, describe_type, found};
 use super::number::{Numbers, fits};
 use super::shape::{Appended, Node, NodeId, Object, ObjectId, Shape, Vector};
 use crate::record::DEPTH_MAX;
+use crate::schema::nodes::LIST_DEPTH_MAX;
 use crate::schema::{Schema, Type};
 use crate::value::Value;
 
@@ -32,18 +33,28 @@ pub(super) struct Shapes {
 pub(super) struct Position {
     pub(super) line: u64,
     depth: u32,
+    /// Lists around it, within each other and nothing else.
+    lists: u32,
 }
 
 impl Position {
     pub(super) fn at(line: u64) -> Self {
-        Self { line, depth: 0 }
+        Self { line, depth: 0, lists: 0 }
     }
 
     fn deeper(self) -> Fit<Self> {
         if self.depth == DEPTH_MAX {
             return Err(Misfit::new(format!("nested too deep: allowed={DEPTH_MAX}")));
         }
-        Ok(Self { depth: self.depth + 1, ..self })
+        Ok(Self { depth: self.depth + 1, lists: 0, ..self })
+    }
+
+    /// Within a list: no reader takes a type of more lists within lists.
+    fn in_list(self) -> Fit<Self> {
+        if self.lists == LIST_DEPTH_MAX {
+            return Err(Misfit::new(format!("lists nested too deep: allowed={LIST_DEPTH_MAX}")));
+        }
+        Ok(Self { lists: self.lists + 1, ..self.deeper()? })
     }
 }
 
@@ -64,6 +75,7 @@ impl Shapes {
             return numbers.join(value, position.line);
         }
         if let (Shape::Vector(vector), Value::List(items)) = (&mut self.nodes[at].shape, value) {
+            position.in_list()?;
             return vector.join(items, position.line);
         }
         let node = &self.nodes[at];
@@ -81,7 +93,7 @@ impl Shapes {
             }
             (Shape::List(elements), Value::List(items)) => {
                 let elements = *elements;
-                self.observe_elements(elements, items, position.deeper()?)
+                self.observe_elements(elements, items, position.in_list()?)
             }
             (Shape::Object(object), Value::Struct(_) | Value::Map(_)) => {
                 let object = *object;
