@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 
 mod evolve;
+mod growth;
 mod idl;
 mod infer;
 mod layout;

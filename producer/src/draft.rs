@@ -51,7 +51,7 @@ pub(crate) struct Origin {
 
 impl TypePlan {
     /// What is known before anything is written.
-    pub(crate) fn report(&self) -> TypeReport {
+    pub(crate) fn report(&self, prior: &Manifest) -> TypeReport {
         let Difference { added, updated, removed, .. } = self.difference;
         TypeReport {
             name: self.schema.encoding.record_type().to_owned(),
@@ -60,10 +60,21 @@ impl TypePlan {
             updated,
             removed,
             replaced: self.is_anew && removed > 0,
+            grown: self.growth(prior),
             segments: 0,
             segment_bytes: 0,
             index_bytes: 0,
         }
+    }
+
+    /// What the schema grew by; nothing for a type that is new, or published anew.
+    fn growth(&self, prior: &Manifest) -> Vec<String> {
+        if self.schema.is_new {
+            return Vec::new();
+        }
+        let encoding = &self.schema.encoding;
+        let grown = encoding.schema().growth(&prior.schema, encoding.type_id());
+        grown.into_iter().map(|field| format!("{}.{field}", encoding.record_type())).collect()
     }
 
     /// Whether it leaves the record type's rows as they are.

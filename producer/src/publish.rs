@@ -39,7 +39,7 @@ impl Producer {
         let prior = base.view.manifest();
         let schemas: Vec<_> = plans.iter().map(|plan| &plan.schema).collect();
         let mut draft = Draft::new(&base.view, &schemas)?;
-        let mut types: Vec<TypeReport> = plans.iter().map(TypePlan::report).collect();
+        let mut types: Vec<TypeReport> = plans.iter().map(|plan| plan.report(prior)).collect();
         let idle = plans.iter().all(TypePlan::is_idle);
         // What another version than the current one holds is not where consumers are, so it is published.
         let is_current = prior.version > 0 && prior.version == base.current;

@@ -96,6 +96,8 @@ pub struct TypeReport {
     /// The type was published anew, and records were not compared by key: all of before count as removed, all of now as
     /// added.
     pub replaced: bool,
+    /// What the type's schema grew by, where the version before has the type: `Package.verison Text`.
+    pub grown: Vec<String>,
     /// Segments written.
     pub segments: usize,
     /// Bytes of these segments.

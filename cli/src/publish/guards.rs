@@ -13,6 +13,7 @@ const REMOVED_MIN: u64 = 10;
 /// What a version must be like.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Guards")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Guards {
     /// Publish although the type is left without records
     #[arg(long)]
@@ -26,6 +27,12 @@ pub struct Guards {
     /// Refuse to change more records than this: 20% of those before, or 500
     #[arg(long, value_name = "N|N%", value_parser = bound)]
     max_changed: Option<Bound>,
+    /// Refuse fields that the type does not have yet
+    #[arg(long)]
+    no_new_fields: bool,
+    /// Refuse a record type that the dataset does not have yet
+    #[arg(long)]
+    no_new_types: bool,
     /// Refuse to leave fewer records than this
     #[arg(long, value_name = "N")]
     min_rows: Option<u64>,
@@ -44,6 +51,12 @@ impl Guards {
             validators.push(most_stay(record_type));
         }
         validators.extend(self.max_changed.map(|bound| Validator::changed(record_type, bound)));
+        if self.no_new_fields {
+            validators.push(no_new_fields(record_type));
+        }
+        if self.no_new_types {
+            validators.push(no_new_types(record_type));
+        }
         validators.extend(self.min_rows.map(|rows| Validator::minimum_count(record_type, rows)));
         validators
     }
@@ -79,6 +92,8 @@ impl Guards {
             "removed" if self.max_removed.is_some() => ", as --max-removed says",
             "removed" => ", use --allow-removed if they are to go, or set another bound: --max-removed 80%",
             "changed" => ", as --max-changed says",
+            "no_new_fields" => ", as --no-new-fields says",
+            "no_new_types" => ", as --no-new-types says",
             "minimum_count" => ", as --min-rows says",
             _ => "",
         }
@@ -95,6 +110,23 @@ fn most_stay(record_type: &str) -> Validator {
             return Vec::new();
         }
         vec![format!("removed={removed} before={before} after={after} allowed={bound}")]
+    })
+}
+
+/// The schema stays as it is, but for what a new record type brings.
+fn no_new_fields(record_type: &str) -> Validator {
+    let ty = record_type.to_owned();
+    Validator::of_counts(format!("no_new_fields({ty})"), move |counts: &Counts<'_>| {
+        let grown = counts.report(&ty).map_or_else(Vec::new, |report| report.grown.clone());
+        if grown.is_empty() { Vec::new() } else { vec![format!("grown={}", grown.join(", "))] }
+    })
+}
+
+fn no_new_types(record_type: &str) -> Validator {
+    let ty = record_type.to_owned();
+    Validator::of_counts(format!("no_new_types({ty})"), move |counts: &Counts<'_>| {
+        let known: Vec<_> = counts.before.record_types.iter().map(|known| known.name.as_str()).collect();
+        if known.contains(&ty.as_str()) { Vec::new() } else { vec![format!("there={}", known.join(","))] }
     })
 }
 

@@ -24,6 +24,8 @@ pub struct Published<'r> {
     added: u64,
     changed: u64,
     removed: u64,
+    /// What the schema grew by.
+    grown: &'r [String],
     /// Keys that were to be deleted and that no record had.
     keys_absent: u64,
     /// Written by this cycle.
@@ -62,6 +64,7 @@ impl<'r> Published<'r> {
             added: ty.map_or(0, |ty| ty.added),
             changed: ty.map_or(0, |ty| ty.updated),
             removed: ty.map_or(0, |ty| ty.removed),
+            grown: ty.map_or(&[], |ty| &ty.grown),
             keys_absent,
             segments: ty.map_or(0, |ty| ty.segments),
             bytes: ty.map_or(0, |ty| ty.segment_bytes),
@@ -95,6 +98,9 @@ impl<'r> Published<'r> {
                 HumanBytes(self.bytes),
                 HumanBytes(self.index_bytes),
             )?;
+        }
+        for grown in self.grown {
+            writeln!(out, "schema {}: {grown}", if self.dry_run { "would grow" } else { "grew" })?;
         }
         if self.keys_absent > 0 {
             writeln!(out, "{} key(s) to delete were not there", HumanCount(self.keys_absent))?;

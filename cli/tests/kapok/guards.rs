@@ -226,6 +226,29 @@ fn upserts_that_race_are_all_applied() {
 }
 
 #[test]
+fn what_the_schema_grows_by_is_told_and_refused_where_that_is_asked_for() {
+    let scene = Scene::new();
+    scene.publish("{\"id\":1,\"rooms\":[{\"beds\":1}]}\n").ok();
+    let wider = "{\"id\":1,\"rooms\":[{\"beds\":1,\"view\":\"sea\"}],\"verison\":\"2\",\"tags\":[\"a\"]}\n";
+    let grown = "Thing.rooms.view Text, Thing.tags List(Text), Thing.verison Text";
+    refused(&scene, wider, &["--no-new-fields"], &["no_new_fields(Thing)", grown]);
+    let text = scene.publish_with(wider, &["--dry-run"]).ok();
+    assert!(text.contains("\nschema would grow: Thing.rooms.view Text\n"), "{text}");
+    let text = scene.publish_with(wider, &[]).ok();
+    for field in grown.split(", ") {
+        assert!(text.contains(&format!("\nschema grew: {field}\n")), "{text}");
+    }
+    let text = scene.publish_with("{\"id\":2}\n", &["--no-new-fields", "--no-new-types"]).ok();
+    assert!(!text.contains("schema"), "{text}");
+    scene.file("others.jsonl", "{\"id\":1}\n");
+    let publish = ["publish", "others.jsonl", "--type", "Thnig", "--key", "id"];
+    let message = scene.run(&[&publish[..], &["--no-new-types"]].concat()).refused(2);
+    assert!(message.contains("no_new_types(Thnig)") && message.contains("there=Thing"), "{message}");
+    let text = scene.run(&publish).ok();
+    assert!(!text.contains("schema grew"), "{text}");
+}
+
+#[test]
 fn a_merge_makes_no_store() {
     let scene = Scene::new();
     assert!(scene.run(&["merge"]).refused(1).contains("not a store"));
