@@ -9,7 +9,10 @@ use kapok_consumer::{Consumer, FollowSettings};
 use kapok_core::record::Record;
 use kapok_core::value::Value;
 use kapok_index::View;
-use kapok_producer::{CycleReport, Evolution, IncrementalCycle, Merging, Producer, Settings, Sharing, TypeReport};
+use kapok_producer::{
+    AbsentFields, CycleReport, Evolution, IncrementalCycle, Merging, OlderSchema, Producer, Settings, Sharing,
+    TypeReport,
+};
 
 use crate::diff::VersionDiff;
 use crate::diff::fields::{Comparison, FieldChange};
@@ -113,6 +116,8 @@ async fn play(store: &Store, is_kept: bool) -> Result<Story> {
         schema: SchemaSource::Inferred { vectors: Vec::new(), maps: Vec::new() },
         sharing: Sharing::Shared,
         evolution: Evolution::Append,
+        absent_fields: AbsentFields::default(),
+        older: OlderSchema::default(),
         tags: vec![("source".to_owned(), "kapok demo".to_owned())],
     };
     let started = Instant::now();

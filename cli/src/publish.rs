@@ -10,7 +10,10 @@ use std::time::Duration;
 use clap::Args;
 use kapok_blobstore::Store;
 use kapok_core::Fault;
-use kapok_producer::{CycleReport, Error, Evolution, IncrementalCycle, Merging, Outcome, Producer, Settings, Sharing};
+use kapok_producer::{
+    AbsentFields, CycleReport, Error, Evolution, IncrementalCycle, Merging, OlderSchema, Outcome, Producer, Settings,
+    Sharing,
+};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::notice;
@@ -21,7 +24,6 @@ mod deletion;
 mod foreign;
 mod guards;
 mod input;
-mod key_check;
 mod lines;
 mod population;
 mod report;
@@ -84,6 +86,13 @@ pub struct Publish {
     /// Write equal values as often as they occur, for readers that ask for strict trees
     #[arg(long)]
     strict_tree: bool,
+    /// Refuse lines that lack a number, Bool or enum which the schema cannot call null [default: take its default, and warn]
+    #[arg(long)]
+    no_absent: bool,
+    /// Keep fields that the dataset has and the file of --schema does not know yet, with their values where --upsert leaves
+    /// records as they are [default: refuse the older schema]
+    #[arg(long, requires = "schema")]
+    keep_newer_fields: bool,
     /// Accept any change of the schema or the key; consumers with generated code of the old kind will refuse it
     #[arg(long)]
     republish: bool,
@@ -175,6 +184,9 @@ impl Publish {
                 json,
                 &format!("published, but not all was merged that should be: {error}; kapok merge tries again"),
             );
+        }
+        if let Some(warning) = absent_warning(&report) {
+            notice::warn(json, &warning);
         }
         let published = Published::of(&report, &self.record_type, keys_absent, sample.as_ref());
         if json {
@@ -268,9 +280,24 @@ impl Publish {
             schema,
             sharing: if self.strict_tree { Sharing::StrictTree } else { Sharing::Shared },
             evolution: if self.republish { Evolution::Republish } else { Evolution::Append },
+            absent_fields: if self.no_absent { AbsentFields::Refused } else { AbsentFields::Default },
+            older: if self.keep_newer_fields { OlderSchema::KeepNewer } else { OlderSchema::default() },
             tags: self.tag.clone(),
         })
     }
+}
+
+/// What is to be known of fields that lines did not give.
+fn absent_warning(report: &CycleReport) -> Option<String> {
+    let fields: Vec<String> =
+        report.types.iter().flat_map(|ty| &ty.absent).map(|(field, count)| format!("{field}={count}")).collect();
+    (!fields.is_empty()).then(|| {
+        format!(
+            "absent and taken for their defaults, which cannot be told from given values: {}; give them, annotate the \
+             schema with $nullOf, or refuse such lines with --no-absent",
+            fields.join(", ")
+        )
+    })
 }
 
 fn threads() -> usize {

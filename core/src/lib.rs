@@ -12,7 +12,7 @@
 //!
 //! let (schema, id) = Schema::of::<movie::Owned>()?;
 //! let encoding = Encoding::new(Arc::new(schema), id, &["id".to_owned()], Sharing::Shared)?;
-//! let mut writer = MessageWriter::new(Arc::clone(encoding.schema()), id)?;
+//! let mut writer = MessageWriter::of_records(&encoding)?;
 //! let mut stage = Stage::new(&encoding);
 //! let message = writer.write(&Value::from_json(br#"{"id": 7, "title": "Metropolis", "year": 1927}"#)?)?;
 //! stage.add_struct(Words::new(message).struct_of(0).unwrap().unwrap())?;

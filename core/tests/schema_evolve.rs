@@ -5,7 +5,7 @@
 mod compile;
 
 use kapok_core::ErrorKind;
-use kapok_core::schema::{OlderSchema, Schema};
+use kapok_core::schema::{FieldKind, FieldType, OlderSchema, Schema, StructType, Type};
 
 /// Ids of the types that the tables use.
 const HEAD: &str = "@0xd1a3c5e7f9b80000;
@@ -161,4 +161,49 @@ fn a_known_dimension_stays_and_untouched_types_stay() {
     let wider = four.evolve(&schema(&wider).unwrap(), &[MOVIE], OlderSchema::Refuse).unwrap();
     let field = wider.struct_type(MOVIE).unwrap().field("w").unwrap().vector.unwrap();
     assert_eq!(field.dimension, 4);
+}
+
+/// A record of `id @0` and two groups, one in the other, with `number @1` in the inner one, which is the key. Names end in
+/// `suffix`.
+fn nested(suffix: &str) -> Schema {
+    let name = |name: &str| format!("{name}{suffix}");
+    let ty = |id: u64, scope: u64, fields: Vec<FieldType>| StructType {
+        id,
+        name: name("Nested"),
+        scope,
+        data_words: 1,
+        pointer_words: 0,
+        is_group: scope != 0,
+        discriminant_count: 0,
+        discriminant_offset: 0,
+        key: if scope == 0 {
+            vec![name("id"), [name("outer"), name("inner"), name("number")].join(".")]
+        } else {
+            vec![]
+        },
+        fields,
+    };
+    let group = |of: &str, id: u64| FieldType {
+        kind: FieldKind::Group(id),
+        ordinal: None,
+        ..FieldType::slot(&name(of), 0, 0, Type::Void)
+    };
+    let mut schema = Schema::default();
+    schema.insert_struct(ty(1, 0, vec![FieldType::slot(&name("id"), 0, 0, Type::UInt32), group("outer", 2)]));
+    schema.insert_struct(ty(2, 1, vec![group("inner", 3)]));
+    schema.insert_struct(ty(3, 2, vec![FieldType::slot(&name("number"), 1, 1, Type::UInt32)]));
+    schema
+}
+
+#[test]
+fn a_key_field_in_nested_groups_is_found_under_the_new_names_of_all_of_them() {
+    let (old, new) = (nested(""), nested("New"));
+    let key = |schema: &Schema| schema.struct_type(1).unwrap().key.clone();
+    assert_eq!(old.translate_key(1, &key(&old), &new).unwrap(), ["idNew", "outerNew.innerNew.numberNew"]);
+    assert_eq!(new.translate_key(1, &key(&new), &old).unwrap(), key(&old));
+    // Where both revisions are annotated, and where only the older one is.
+    assert_eq!(old.evolve(&new, &[1], OlderSchema::Refuse).unwrap(), new);
+    let mut plain = new.clone();
+    plain.insert_struct(StructType { key: Vec::new(), ..(**new.struct_type(1).unwrap()).clone() });
+    assert_eq!(old.evolve(&plain, &[1], OlderSchema::Refuse).unwrap(), new);
 }

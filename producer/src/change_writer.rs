@@ -118,8 +118,7 @@ pub struct ValueChanges<'c> {
 
 impl<'c> ValueChanges<'c> {
     pub(crate) fn new(prior: &'c View, ty: Arc<ChangedType>) -> Result<Self> {
-        let encoding = &ty.schema.encoding;
-        let message = MessageWriter::new(Arc::clone(encoding.schema()), encoding.type_id())?;
+        let message = ty.schema.message_writer()?;
         Ok(Self { prior, ty, message })
     }
 
@@ -183,5 +182,11 @@ impl<'c> ValueChanges<'c> {
             Some(encoded) => self.ty.delete(self.prior, encoded),
             None => Ok(false),
         }
+    }
+}
+
+impl Drop for ValueChanges<'_> {
+    fn drop(&mut self) {
+        self.ty.schema.note_absent(&mut self.message);
     }
 }

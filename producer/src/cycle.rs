@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kapok_core::manifest::RecordType;
+use kapok_core::message::{AbsentFields, MessageWriter};
 use kapok_core::schema::{OlderSchema, RecordStruct, Schema};
 use kapok_core::segment::{Encoding, Stage};
 use kapok_index::View;
@@ -12,7 +13,6 @@ use kapok_index::View;
 use crate::changes::ONCE;
 use crate::declaration::{Declaration, Evolution};
 use crate::declared::{Declared, OfType, lock};
-use crate::draft::translate_key;
 use crate::error::{Error, Result};
 use crate::writer::{RecordWriter, ValueWriter};
 
@@ -24,6 +24,9 @@ pub struct Cycle {
     tags: Mutex<BTreeMap<String, String>>,
 }
 
+/// How often fields were not given and took their defaults, told by all writers of a type.
+pub(crate) type Absent = Arc<Mutex<BTreeMap<String, u64>>>;
+
 /// How records of one type are staged.
 #[derive(Clone, Debug)]
 pub(crate) struct StagedSchema {
@@ -33,6 +36,9 @@ pub(crate) struct StagedSchema {
     pub declared: Schema,
     pub key: Vec<String>,
     pub older: OlderSchema,
+    pub absent_fields: AbsentFields,
+    /// Fields that records were not given, by name.
+    pub absent: Absent,
     /// The dataset has no such type, or has it in a way that nothing can be kept of.
     pub is_new: bool,
 }
@@ -66,7 +72,7 @@ impl StagedSchema {
             }
             let schema = before.evolve(&declared, &[declaration.type_id], declaration.older)?;
             if let Some(known) = known {
-                check_key(&known.name, &translate_key(&known.key, known.type_id, before, &schema)?, &key)?;
+                check_key(&known.name, &before.translate_key(known.type_id, &known.key, &schema)?, &key)?;
             }
             Ok(schema)
         };
@@ -79,7 +85,22 @@ impl StagedSchema {
         };
         let schema = Arc::new(schema.closure([declaration.type_id])?);
         let encoding = Encoding::new(schema, declaration.type_id, &key, declaration.sharing)?;
-        Ok(Self { encoding, declared, key, older: declaration.older, is_new })
+        let (older, absent_fields) = (declaration.older, declaration.absent_fields);
+        Ok(Self { encoding, declared, key, older, absent_fields, absent: Absent::default(), is_new })
+    }
+
+    /// A writer of values, and where it tells what they lacked.
+    pub(crate) fn message_writer(&self) -> Result<MessageWriter> {
+        let mut message = MessageWriter::of_records(&self.encoding)?;
+        message.set_absent_fields(self.absent_fields);
+        Ok(message)
+    }
+
+    /// Takes over what a writer of values has counted.
+    pub(crate) fn note_absent(&self, message: &mut MessageWriter) {
+        for (field, count) in message.take_absent() {
+            *lock(&self.absent).entry(field).or_default() += count;
+        }
     }
 
     /// Sees that records of another declaration of the type lose nothing when they are staged by this one.
@@ -99,6 +120,7 @@ impl StagedSchema {
             && self.key == key
             && self.encoding.sharing() == declaration.sharing
             && self.older == declaration.older
+            && self.absent_fields == declaration.absent_fields
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use kapok_core::schema::{OlderSchema, RecordStruct, Schema, StructType};
+use kapok_core::message::AbsentFields;
+use kapok_core::schema::{FieldKind, OlderSchema, RecordStruct, Schema, StructType};
 use kapok_core::segment::Sharing;
 
 use crate::error::Result;
@@ -17,6 +18,7 @@ pub struct Declaration {
     pub(crate) sharing: Sharing,
     pub(crate) evolution: Evolution,
     pub(crate) older: OlderSchema,
+    pub(crate) absent_fields: AbsentFields,
 }
 
 /// How a record type's schema may differ from the one that the dataset has.
@@ -55,6 +57,7 @@ impl Declaration {
             sharing: Sharing::default(),
             evolution: Evolution::default(),
             older: OlderSchema::default(),
+            absent_fields: AbsentFields::default(),
         })
     }
 
@@ -95,6 +98,14 @@ impl Declaration {
         self
     }
 
+    /// Chooses what becomes of numbers, Bools and enums that a value does not give and that the schema cannot call null:
+    /// by default they take their defaults, and [`TypeReport::absent`](crate::TypeReport::absent) counts them.
+    #[must_use]
+    pub fn absent_fields(mut self, absent_fields: AbsentFields) -> Self {
+        self.absent_fields = absent_fields;
+        self
+    }
+
     /// Name of the record type.
     pub fn name(&self) -> &str {
         &self.name
@@ -116,8 +127,8 @@ impl Declaration {
     /// `Invalid` where declaration and annotation differ.
     pub(crate) fn key_fields(&self) -> Result<Vec<String>> {
         let ty: &Arc<StructType> = self.schema.struct_type(self.type_id)?;
-        let declared: Vec<String> = self.key.iter().map(|name| capnp_name(ty, name)).collect();
-        let annotated: Vec<String> = ty.key.iter().map(|name| capnp_name(ty, name)).collect();
+        let declared: Vec<String> = self.key.iter().map(|name| capnp_name(&self.schema, ty, name)).collect();
+        let annotated: Vec<String> = ty.key.iter().map(|name| capnp_name(&self.schema, ty, name)).collect();
         if !declared.is_empty() && !annotated.is_empty() && declared != annotated {
             return Err(kapok_core::Error::invalid(
                 format!("{} key", self.name),
@@ -129,6 +140,16 @@ impl Declaration {
     }
 }
 
-fn capnp_name(ty: &StructType, name: &str) -> String {
-    ty.field_by_any_name(name).map_or_else(|| name.to_owned(), |field| field.name.clone())
+/// The path of a key field by Cap'n Proto names; as it is where it leads nowhere, for the encoding to refuse.
+fn capnp_name(schema: &Schema, ty: &StructType, path: &str) -> String {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    let Some(field) = ty.field_by_any_name(name) else { return path.to_owned() };
+    match (rest, &field.kind) {
+        (None, _) => field.name.clone(),
+        (Some(rest), FieldKind::Group(id)) => {
+            let inner = schema.get_struct(*id).map_or_else(|| rest.to_owned(), |ty| capnp_name(schema, ty, rest));
+            format!("{}.{inner}", field.name)
+        }
+        (Some(_), FieldKind::Slot { .. }) => path.to_owned(),
+    }
 }

@@ -12,6 +12,7 @@ use kapok_index::View;
 use roaring::RoaringBitmap;
 
 use crate::cycle::StagedSchema;
+use crate::declared::lock;
 use crate::error::Result;
 use crate::report::TypeReport;
 
@@ -64,6 +65,7 @@ impl TypePlan {
             segments: 0,
             segment_bytes: 0,
             index_bytes: 0,
+            absent: lock(&self.schema.absent).clone(),
         }
     }
 
@@ -239,7 +241,7 @@ fn rename_extents(ty: &mut RecordType, old: &Arc<Schema>, new: &Schema) -> Resul
         return Ok(());
     }
     // The key's fields may have other names too.
-    let key = translate_key(&ty.key, ty.type_id, old, new)?;
+    let key = old.translate_key(ty.type_id, &ty.key, new)?;
     if let Some(sharing) = ty.segments.first().map(|segment| segment.sharing) {
         let before = Encoding::new(Arc::clone(old), ty.type_id, &ty.key, sharing)?;
         let after = Encoding::new(Arc::new(new.clone()), ty.type_id, &key, sharing)?;
@@ -249,17 +251,6 @@ fn rename_extents(ty: &mut RecordType, old: &Arc<Schema>, new: &Schema) -> Resul
     }
     ty.key = key;
     Ok(())
-}
-
-/// Names of the key's fields as the new schema has them.
-pub(crate) fn translate_key(key: &[String], type_id: u64, old: &Schema, new: &Schema) -> Result<Vec<String>> {
-    let (before, after) = (old.struct_type(type_id)?, new.struct_type(type_id)?);
-    let translate = |name: &String| {
-        let ordinal = before.fields.iter().find(|field| field.name == *name).and_then(|field| field.ordinal);
-        let field = ordinal.and_then(|ordinal| after.fields.iter().find(|field| field.ordinal == Some(ordinal)));
-        field.map_or_else(|| name.clone(), |field| field.name.clone())
-    };
-    Ok(key.iter().map(translate).collect())
 }
 
 /// Live records that a version has of a type, whether they can be read or not.

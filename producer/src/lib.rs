@@ -80,6 +80,7 @@ pub use cycle::Cycle;
 pub use declaration::{Declaration, Evolution};
 pub use error::{BoxError, Error, ErrorKind, Result};
 pub use kapok_blobstore::Store;
+pub use kapok_core::message::AbsentFields;
 pub use kapok_core::schema::OlderSchema;
 pub use kapok_core::segment::{SealSettings, Sharing};
 pub use kapok_core::value::Value;

@@ -1,5 +1,6 @@
 //! What did a cycle do, and how long did each step take?
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Outcome of a cycle.
@@ -104,6 +105,9 @@ pub struct TypeReport {
     pub segment_bytes: u64,
     /// Bytes of their indexes.
     pub index_bytes: u64,
+    /// Numbers, Bools and enums that values did not give and that took their defaults, since the schema cannot call them
+    /// null: how often, by type and field. Records of generated types always have all fields.
+    pub absent: BTreeMap<String, u64>,
 }
 
 /// Durations of the steps of a cycle.

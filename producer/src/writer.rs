@@ -141,7 +141,7 @@ pub(crate) fn unreadable(error: &capnp::Error) -> kapok_core::Error {
 
 impl ValueWriter<'_> {
     pub(crate) fn new(ty: Arc<StagedType>) -> Result<Self> {
-        let message = MessageWriter::new(Arc::clone(ty.schema.encoding.schema()), ty.schema.encoding.type_id())?;
+        let message = ty.schema.message_writer()?;
         Ok(Self { staging: Staging::new(ty), message })
     }
 
@@ -173,5 +173,11 @@ impl ValueWriter<'_> {
     /// `Invalid`, naming the field or the Rust type, for what does not fit the schema.
     pub fn add_serde<T: Serialize>(&mut self, record: &T) -> Result<()> {
         self.add(&Value::from_serde(record)?)
+    }
+}
+
+impl Drop for ValueWriter<'_> {
+    fn drop(&mut self) {
+        self.staging.ty.schema.note_absent(&mut self.message);
     }
 }

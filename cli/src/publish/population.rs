@@ -7,10 +7,11 @@ use kapok_core::manifest::RecordType;
 use kapok_core::schema::{Inference, InferenceSettings, Schema};
 use kapok_core::value::Value;
 use kapok_index::View;
-use kapok_producer::{BoxError, Cycle, Declaration, Evolution, IncrementalCycle, Sharing, ValueWriter};
+use kapok_producer::{
+    AbsentFields, BoxError, Cycle, Declaration, Evolution, IncrementalCycle, OlderSchema, Sharing, ValueWriter,
+};
 
 use super::input::Input;
-use super::key_check::KeyCheck;
 use super::lines::{Lines, at};
 use crate::failure::{Failure, Result};
 
@@ -27,6 +28,10 @@ pub struct Population {
     pub sharing: Sharing,
     /// How the schema may differ from the dataset's.
     pub evolution: Evolution,
+    /// What becomes of numbers, Bools and enums that a line does not give.
+    pub absent_fields: AbsentFields,
+    /// What becomes of fields of the dataset that a declared schema does not know.
+    pub older: OlderSchema,
     /// Tags of the version.
     pub tags: Vec<(String, String)>,
 }
@@ -75,7 +80,7 @@ impl Population {
         for (key, value) in &self.tags {
             cycle.tag(key, value);
         }
-        self.write(cycle, &declaration, input, threads)?;
+        Self::write(cycle, &declaration, input, threads)?;
         Ok(())
     }
 
@@ -83,13 +88,11 @@ impl Population {
     pub fn upsert(&self, cycle: &IncrementalCycle, input: &Input, threads: usize) -> std::result::Result<(), BoxError> {
         let declaration = self.declaration(cycle.prior(), input, threads)?;
         cycle.declare(&declaration)?;
-        let key = self.key_check(cycle.prior(), &declaration)?;
         let mut changes = cycle.values(declaration.name())?;
         let mut failed = None;
         let lines = Lines { input, threads, what: "staging" };
         let outcome = lines.in_order(|line, record| {
             let mut add = || -> Result<()> {
-                key.check(record).map_err(|error| at(input.name(), line, &error))?;
                 changes.upsert(record).map_err(|error| match &error {
                     kapok_producer::Error::Data(data) => at(input.name(), line, data),
                     _ => error.into(),
@@ -116,6 +119,7 @@ impl Population {
             }
         };
         let mut declaration = Declaration::new(schema, type_id)?.sharing(self.sharing).evolution(self.evolution);
+        declaration = declaration.absent_fields(self.absent_fields).older_schema(self.older);
         let is_annotated = !declaration.schema().struct_type(type_id)?.key.is_empty();
         if !self.key.is_empty() || !is_annotated {
             declaration = declaration.key(self.key(known));
@@ -150,20 +154,11 @@ impl Population {
         inference.finish().map_err(|error| Failure::from(error).about(input.name()))
     }
 
-    fn key_check(&self, prior: &View, declaration: &Declaration) -> Result<KeyCheck> {
-        let annotated = &declaration.schema().struct_type(declaration.type_id())?.key;
-        let known = prior.manifest().record_type(&self.record_type);
-        let key = if annotated.is_empty() { self.key(known) } else { annotated.clone() };
-        Ok(KeyCheck::new(declaration.schema(), declaration.type_id(), &key)?)
-    }
-
-    fn write(&self, cycle: &Cycle, declaration: &Declaration, input: &Input, threads: usize) -> Result<()> {
-        let key = self.key_check(cycle.prior(), declaration)?;
+    fn write(cycle: &Cycle, declaration: &Declaration, input: &Input, threads: usize) -> Result<()> {
         let unit = Arc::from("line");
         Lines { input, threads, what: "staging" }.spread(
             || Ok(cycle.values(declaration.name())?),
             |writer: &mut ValueWriter<'_>, line, record: &Value| {
-                key.check(record).map_err(|error| at(input.name(), line, &error))?;
                 writer.set_position(&unit, line);
                 writer.add(record).map_err(|error| match &error {
                     kapok_producer::Error::Data(data) => at(input.name(), line, data),

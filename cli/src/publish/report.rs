@@ -1,5 +1,6 @@
 //! What is told of a cycle, to people and to scripts?
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct Published<'r> {
     grown: &'r [String],
     /// Keys that were to be deleted and that no record had.
     keys_absent: u64,
+    /// Numbers, Bools and enums that lines did not give and that took their defaults: how often, by field.
+    absent: BTreeMap<String, u64>,
     /// Written by this cycle.
     segments: usize,
     bytes: u64,
@@ -66,6 +69,7 @@ impl<'r> Published<'r> {
             removed: ty.map_or(0, |ty| ty.removed),
             grown: ty.map_or(&[], |ty| &ty.grown),
             keys_absent,
+            absent: ty.map_or_else(BTreeMap::new, |ty| ty.absent.clone()),
             segments: ty.map_or(0, |ty| ty.segments),
             bytes: ty.map_or(0, |ty| ty.segment_bytes),
             index_bytes: ty.map_or(0, |ty| ty.index_bytes),

@@ -169,7 +169,7 @@ fn a_declared_schema_is_used_as_it_is() {
         eprintln!("skipped: {request} is absent");
         return;
     }
-    let lines = "{\"id\":7,\"title\":\"Metropolis\"}\n";
+    let lines = "{\"id\":7,\"title\":\"Metropolis\",\"year\":1927,\"runtimeMin\":153}\n";
     scene.file("movies.jsonl", lines);
     scene.run(&["publish", "movies.jsonl", "--type", "Movie", "--schema", request]).ok();
     let found: Value = serde_json::from_str(&scene.run(&["get", "Movie", "7"]).ok()).unwrap();
@@ -178,6 +178,27 @@ fn a_declared_schema_is_used_as_it_is() {
     scene.file("movies.jsonl", "{\"id\":7,\"title\":\"a\"}\n{\"title\":\"b\"}\n");
     let refused = scene.run(&["publish", "movies.jsonl", "--type", "Movie", "--schema", request]).refused(2);
     assert!(refused.contains("line 2: Movie.id: missing key"), "{refused}");
+}
+
+#[test]
+fn numbers_that_lines_do_not_give_are_told_or_refused() {
+    let scene = Scene::new();
+    let request = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/schemas.cgr");
+    if !Path::new(request).is_file() {
+        eprintln!("skipped: {request} is absent");
+        return;
+    }
+    scene.file("movies.jsonl", "{\"id\":7,\"title\":\"a\",\"year\":1927}\n{\"id\":8,\"title\":\"b\"}\n");
+    let publish = ["publish", "movies.jsonl", "--type", "Movie", "--schema", request];
+    let refused = scene.run(&[&publish[..], &["--no-absent"]].concat()).refused(2);
+    assert!(refused.contains("line 1: Movie.runtimeMin: absent"), "{refused}");
+    let ran = scene.run(&[&publish[..], &["--json"]].concat());
+    let warning: Value = serde_json::from_str(ran.err.trim()).unwrap();
+    let message = warning["warning"]["message"].as_str().unwrap();
+    assert!(message.contains("Movie.runtimeMin=2, Movie.year=1") && message.contains("--no-absent"), "{message}");
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, &report["outcome"]), (0, &serde_json::json!("published")));
+    assert_eq!(report["absent"], serde_json::json!({"Movie.runtimeMin": 2, "Movie.year": 1}));
 }
 
 #[test]

@@ -19,6 +19,23 @@ pub(super) struct Draft<'p> {
     pub image: &'p mut Image,
     /// Of each struct being written: which member is which field's, counted from 1.
     pub given: &'p mut Vec<usize>,
+    /// Numbers of the fields that were not given and took their defaults.
+    pub absent: &'p mut Vec<usize>,
+}
+
+/// Where a struct or group lies.
+#[derive(Clone, Copy)]
+struct Level {
+    depth: u32,
+    /// It is the record, or a group of its: it has the record's key.
+    is_record: bool,
+}
+
+impl Level {
+    /// The inside of an object at this level.
+    fn inside(depth: u32) -> Self {
+        Self { depth, is_record: false }
+    }
 }
 
 /// The member of a union that is to be the active one.
@@ -38,15 +55,15 @@ impl<'p> Draft<'p> {
                 .image
                 .allocate(1)
                 .and_then(|root| self.image.allocate_struct(root, ty.size))
-                .and_then(|frame| self.members(ty, frame, members, 0)),
+                .and_then(|frame| self.members(ty, frame, members, Level { depth: 0, is_record: true })),
             _ => Err(mismatch("a struct", value)),
         };
         result.map_err(|e| below_type(&ty.name, e))
     }
 
-    /// The members of a struct or group that lies within something at `depth`.
-    fn members(&mut self, ty: &'p StructPlan, frame: Frame, members: Members<'_>, depth: u32) -> Result<()> {
-        let depth = deeper(depth)?;
+    /// The members of a struct or group that lies within something at `level`.
+    fn members(&mut self, ty: &'p StructPlan, frame: Frame, members: Members<'_>, level: Level) -> Result<()> {
+        let level = Level { depth: deeper(level.depth)?, ..level };
         let base = self.given.len();
         self.given.resize(base + ty.fields.len(), 0);
         self.assign(ty, base, members)?;
@@ -70,7 +87,7 @@ impl<'p> Draft<'p> {
                 value = value.filter(|_| !active.is_default);
             }
             if field.null_of.is_none() {
-                self.field(field, frame, value, depth).map_err(|e| below_field(&field.name, e))?;
+                self.field(field, frame, value, level).map_err(|e| below_field(&field.name, e))?;
             }
         }
         self.given.truncate(base);
@@ -129,21 +146,30 @@ impl<'p> Draft<'p> {
     }
 
     /// A field, which may be absent.
-    fn field(&mut self, field: &'p FieldPlan, frame: Frame, value: Option<&Value>, depth: u32) -> Result<()> {
+    fn field(&mut self, field: &'p FieldPlan, frame: Frame, value: Option<&Value>, level: Level) -> Result<()> {
+        if field.is_key && level.is_record && matches!(value, None | Some(Value::Null)) {
+            return Err(Error::invalid("", "missing key: the record lacks this key field"));
+        }
         match (&field.place, value) {
             (Place::Group(group), None | Some(Value::Null)) => {
-                self.members(&self.plan.structs[*group], frame, Members::None, depth)
+                self.members(&self.plan.structs[*group], frame, Members::None, level)
             }
             (Place::Group(group), Some(value)) => {
                 let ty = &self.plan.structs[*group];
                 let members = ty.members_of(value)?;
-                self.members(ty, frame, members, depth)
+                self.members(ty, frame, members, level)
             }
             (Place::Data { scalar, null_flag, .. }, None | Some(Value::Null)) => {
                 if let Some(flag) = null_flag {
                     self.image.put_field(frame, flag.bit, 1, u64::from(!flag.default));
-                } else if value.is_some() && !matches!(scalar, Scalar::Void) {
-                    return Err(not_nullable(&scalar.type_name(&self.plan.enums)));
+                } else if !matches!(scalar, Scalar::Void) {
+                    if value.is_some() {
+                        return Err(not_nullable(&scalar.type_name(&self.plan.enums)));
+                    }
+                    // A union of which nothing is given says so by its first member.
+                    if field.discriminant.is_none() {
+                        self.absent.push(field.number);
+                    }
                 }
                 Ok(())
             }
@@ -156,7 +182,9 @@ impl<'p> Draft<'p> {
                 Ok(())
             }
             (Place::Pointer { .. }, None) => Ok(()),
-            (Place::Pointer { slot, object }, Some(value)) => self.object(object, frame.pointer(*slot), value, depth),
+            (Place::Pointer { slot, object }, Some(value)) => {
+                self.object(object, frame.pointer(*slot), value, level.depth)
+            }
         }
     }
 
@@ -189,7 +217,7 @@ impl<'p> Draft<'p> {
                 for (index, item) in items.iter().enumerate() {
                     let frame = ty.size.frame(at + index * ty.size.words() * WORD);
                     ty.members_of(item)
-                        .and_then(|members| self.members(ty, frame, members, depth))
+                        .and_then(|members| self.members(ty, frame, members, Level::inside(depth)))
                         .map_err(|e| below_item(index, e))?;
                 }
                 Ok(())
@@ -206,7 +234,7 @@ impl<'p> Draft<'p> {
                 let ty = &self.plan.structs[*ty];
                 let members = ty.members_of(value)?;
                 let frame = self.image.allocate_struct(pointer, ty.size)?;
-                self.members(ty, frame, members, depth)
+                self.members(ty, frame, members, Level::inside(depth))
             }
             (object, value) => Err(mismatch(object.describe(self.plan), value)),
         }
@@ -271,7 +299,7 @@ impl<'p> Draft<'p> {
             if index == key_index {
                 self.key(field, frame, key, depth).map_err(|e| below_field(&field.name, e))?;
             } else {
-                self.field(field, frame, (index == value_index).then_some(value), depth)?;
+                self.field(field, frame, (index == value_index).then_some(value), Level::inside(depth))?;
             }
         }
         Ok(())
@@ -281,7 +309,7 @@ impl<'p> Draft<'p> {
         let name = match key {
             Key::Name(name) => name,
             Key::Value(Value::Null) => return Err(mismatch("a map's key", &Value::Null)),
-            Key::Value(value) => return self.field(field, frame, Some(value), depth),
+            Key::Value(value) => return self.field(field, frame, Some(value), Level::inside(depth)),
         };
         match &field.place {
             Place::Pointer { slot, object: Object::Text } => self.image.put_text(frame.pointer(*slot), name),

@@ -26,6 +26,8 @@ pub(super) struct StructPlan {
     pub fields: Vec<FieldPlan>,
     /// Fields by JSON name and, where that is no other's JSON name, by Cap'n Proto name.
     names: HashMap<String, usize>,
+    /// By index of the field.
+    capnp_names: Vec<String>,
     /// Bit of the data section at which the union's discriminant lies.
     pub discriminant_bit: Option<usize>,
 }
@@ -39,6 +41,10 @@ pub(super) struct FieldPlan {
     pub place: Place,
     /// The field, by JSON name, that this one says is null.
     pub null_of: Option<String>,
+    /// Whether the record's key has it. Structs of the same type within the record need none.
+    pub is_key: bool,
+    /// Counts the fields of all structs.
+    pub number: usize,
 }
 
 #[derive(Debug)]
@@ -99,7 +105,50 @@ impl Plan {
         }
         let mut plan = Self { structs, enums: compiler.enum_plans };
         plan.find_map_fields()?;
+        for (number, field) in plan.structs.iter_mut().flat_map(|ty| &mut ty.fields).enumerate() {
+            field.number = number;
+        }
         Ok(plan)
+    }
+
+    /// Marks the fields of the record's key, whose paths lead through groups.
+    ///
+    /// # Errors
+    /// `Invalid` for a path that leads to no field.
+    pub(super) fn set_key<'n>(&mut self, paths: impl Iterator<Item = &'n str>) -> Result<()> {
+        for path in paths {
+            let record = self.structs[0].name.clone();
+            let unknown = || invalid(&record, path, "is no field that a key can have");
+            let (mut ty, mut steps) = (0, path.split('.').peekable());
+            while let Some(step) = steps.next() {
+                let index = self.structs[ty].find_exact(step).ok_or_else(unknown)?;
+                match self.structs[ty].fields[index].place {
+                    Place::Group(group) if steps.peek().is_some() => ty = group,
+                    Place::Data { .. } | Place::Pointer { .. } if steps.peek().is_none() => {
+                        self.structs[ty].fields[index].is_key = true;
+                    }
+                    _ => return Err(unknown()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of all fields by their numbers: type and field, with the groups in between.
+    pub(super) fn field_names(&self) -> Vec<String> {
+        let mut owners: Vec<String> = self.structs.iter().map(|ty| ty.name.clone()).collect();
+        let mut names = Vec::new();
+        for (index, ty) in self.structs.iter().enumerate() {
+            for field in &ty.fields {
+                let name = format!("{}.{}", owners[index], field.name);
+                // Compiled after the struct that it is part of.
+                if let Place::Group(group) = field.place {
+                    owners[group].clone_from(&name);
+                }
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// Maps need the fields of their entries, which may be compiled later than the map.
@@ -124,6 +173,11 @@ impl StructPlan {
     #[inline]
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.names.get(name).copied()
+    }
+
+    /// The index of the field of a Cap'n Proto name.
+    fn find_exact(&self, name: &str) -> Option<usize> {
+        self.capnp_names.iter().position(|it| it == name)
     }
 
     /// Indices of the fields `key` and `value` of a map's entries; where they have other names, the first two.
@@ -215,7 +269,8 @@ impl<'s> Compiler<'s> {
                 Error::invalid(ty.name.as_str(), "the union's discriminant lies beyond the data section")
             })?),
         };
-        Ok(StructPlan { name: ty.name.clone(), size: open.size, fields, names, discriminant_bit })
+        let capnp_names = ty.fields.iter().map(|field| field.name.clone()).collect();
+        Ok(StructPlan { name: ty.name.clone(), size: open.size, fields, names, capnp_names, discriminant_bit })
     }
 
     fn field_plan(&mut self, owner: &StructType, field: &FieldType, size: StructSize) -> Result<FieldPlan> {
@@ -255,7 +310,8 @@ impl<'s> Compiler<'s> {
             }
             None => None,
         };
-        Ok(FieldPlan { name: field.json_name().to_owned(), discriminant: field.discriminant, place, null_of })
+        let name = field.json_name().to_owned();
+        Ok(FieldPlan { name, discriminant: field.discriminant, place, null_of, is_key: false, number: 0 })
     }
 
     fn object(&mut self, ty: &Type) -> Result<Object> {

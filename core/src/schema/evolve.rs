@@ -77,7 +77,7 @@ impl Evolution<'_> {
         };
         let old_places = Places::of(self.dataset, old)?;
         self.compare_fields(path, &old_places, &new_places)?;
-        compare_keys(path, old, new)?;
+        compare_keys(path, (old, &old_places), (new, &new_places))?;
         let is_older = old_places.last_ordinal() > new_places.last_ordinal();
         if is_older && self.older == OlderSchema::Refuse {
             return Err(too_old(path, &old_places, &new_places));
@@ -96,7 +96,11 @@ impl Evolution<'_> {
                 }
             }
             if *id == new.id && ty.key.is_empty() {
-                ty.key = translate_key(if is_older { (new, old) } else { (old, new) });
+                ty.key = if is_older {
+                    translate_key(&new.key, &new_places, &old_places)
+                } else {
+                    translate_key(&old.key, &old_places, &new_places)
+                };
             }
             self.merged.insert_struct(ty);
         }
@@ -195,11 +199,15 @@ fn compare_meaning(
 }
 
 /// Key fields by ordinal, where both schemas declare a key.
-fn compare_keys(path: &str, old: &StructType, new: &StructType) -> Result<()> {
+fn compare_keys(
+    path: &str,
+    (old, old_places): (&StructType, &Places<'_>),
+    (new, new_places): (&StructType, &Places<'_>),
+) -> Result<()> {
     if old.key.is_empty() || new.key.is_empty() {
         return Ok(());
     }
-    if key_ordinals(old) != key_ordinals(new) {
+    if key_ordinals(old_places, &old.key) != key_ordinals(new_places, &new.key) {
         return Err(refused(path, "key", &old.key.join(","), &new.key.join(",")));
     }
     Ok(())
@@ -231,24 +239,27 @@ fn known_dimension((old, new): (VectorSpace, VectorSpace)) -> VectorSpace {
 }
 
 /// Key fields by ordinal, or by name where there is no such field.
-fn key_ordinals(ty: &StructType) -> Vec<std::result::Result<u16, &str>> {
-    ty.key
-        .iter()
-        .map(|name| ty.field(name).and_then(|field| field.ordinal).ok_or(name))
-        .map(|key| key.map_err(String::as_str))
-        .collect()
+/// Ordinals of the key's fields, which may lie in groups; the name of one that is not there.
+fn key_ordinals<'k>(places: &Places<'_>, key: &'k [String]) -> Vec<std::result::Result<u16, &'k str>> {
+    key.iter().map(|path| places.ordinal(path).ok_or(path.as_str())).collect()
 }
 
-/// The key of one revision in the names of another.
-fn translate_key((from, to): (&StructType, &StructType)) -> Vec<String> {
-    from.key
-        .iter()
-        .map(|name| {
-            let ordinal = from.field(name).and_then(|field| field.ordinal);
-            let field = to.fields.iter().find(|field| ordinal.is_some() && field.ordinal == ordinal);
-            field.map_or_else(|| name.clone(), |field| field.name.clone())
-        })
-        .collect()
+/// The key of one revision in the names of another: of fields, and of the groups around them.
+fn translate_key(key: &[String], from: &Places<'_>, to: &Places<'_>) -> Vec<String> {
+    let translated = |path: &String| Some(to.by_ordinal.get(&from.ordinal(path)?)?.path.clone());
+    key.iter().map(|path| translated(path).unwrap_or_else(|| path.clone())).collect()
+}
+
+impl Schema {
+    /// The paths of a record type's key in the names that another revision of the schema has for the fields, and for the
+    /// groups around them.
+    ///
+    /// # Errors
+    /// `Invalid` where one of the schemas is broken.
+    pub fn translate_key(&self, type_id: u64, key: &[String], other: &Self) -> Result<Vec<String>> {
+        let from = Places::of(self, self.struct_type(type_id)?)?;
+        Ok(translate_key(key, &from, &Places::of(other, other.struct_type(type_id)?)?))
+    }
 }
 
 fn refused(path: &str, what: &str, old: &str, new: &str) -> Error {

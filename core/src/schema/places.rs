@@ -103,6 +103,11 @@ impl<'s> Places<'s> {
         Ok(())
     }
 
+    /// The ordinal of the field at the end of a path.
+    pub fn ordinal(&self, path: &str) -> Option<u16> {
+        self.by_ordinal.iter().find(|(_, placed)| placed.path == path).map(|(ordinal, _)| *ordinal)
+    }
+
     /// Highest ordinal.
     pub fn last_ordinal(&self) -> Option<u16> {
         self.by_ordinal.last_key_value().map(|(ordinal, _)| *ordinal)
