@@ -27,7 +27,12 @@ impl Store {
     pub async fn put(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<PutOutcome> {
         debug_assert_eq!(id, BlobId::of(&bytes), "a blob is named by its hash");
         let key = kind.key(id);
-        if let Some(found) = self.objects.look(&key).await? {
+        let found = match self.objects.look(&key).await {
+            // To whom has no right to list, that may mean that it is not there. To put it once more does no harm.
+            Err(Error::Denied { .. }) => None,
+            found => found?,
+        };
+        if let Some(found) = found {
             let age_ms = now_unix_ms().saturating_sub(found.modified_unix_ms);
             let half_grace_ms = i64::try_from((self.settings().grace / 2).as_millis()).unwrap_or(i64::MAX);
             if found.bytes == bytes.len() as u64 && age_ms < half_grace_ms {
@@ -56,12 +61,19 @@ impl Store {
     /// [`Error::NotFound`], or [`Error::Corrupt`] for another length or content.
     pub async fn get(&self, kind: BlobKind, id: BlobId, bytes: u64) -> Result<Bytes> {
         let key = kind.key(id);
-        let fetched =
-            self.objects.fetch(&key, bytes).await?.ok_or_else(|| Error::NotFound { name: self.objects.name(&key) })?;
-        if !fetched.mapped {
-            check_hash(&self.objects.name(&key), id, fetched.bytes.clone()).await?;
+        loop {
+            let fetched = self.objects.fetch(&key, bytes).await?;
+            let fetched = fetched.ok_or_else(|| Error::NotFound { name: self.objects.name(&key) })?;
+            if fetched.mapped {
+                return Ok(fetched.bytes);
+            }
+            match check_hash(&self.objects.name(&key), id, fetched.bytes.clone()).await {
+                Ok(()) => return Ok(fetched.bytes),
+                // What arrived earlier may be what is wrong: once more, from the beginning.
+                Err(_) if fetched.resumed => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(fetched.bytes)
     }
 
     /// The length of a blob, or `None` where there is none.

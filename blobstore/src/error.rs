@@ -74,6 +74,20 @@ pub enum Error {
         /// The file of the last number.
         name: String,
     },
+    /// The store was reached, and a right is missing.
+    #[error(
+        "access denied: operation={operation} name={name} missing_right={right:?} cause={source}; grant the right, or check the credentials"
+    )]
+    Denied {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        name: String,
+        /// The right that it needs.
+        right: &'static str,
+        /// The backend's own error.
+        source: Box<object_store::Error>,
+    },
     /// The store's backend refused or failed.
     #[error(
         "store failed: operation={operation} name={name} cause={source}; check that the store can be reached, has room and may be written to"
@@ -214,6 +228,8 @@ pub enum ErrorKind {
     Conflict,
     /// The store cannot do it now: keep what you have, try again later, look at the cause.
     Unavailable,
+    /// A right is missing: grant it, or check the credentials; trying again does not help.
+    Denied,
     /// The request itself is wrong: correct it.
     Invalid,
 }
@@ -239,6 +255,8 @@ impl Error {
                 | Backend::UnknownConfigurationKey { .. } => ErrorKind::Invalid,
                 _ => ErrorKind::Unavailable,
             },
+            Self::Denied { .. } => ErrorKind::Denied,
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => ErrorKind::Denied,
             Self::TimedOut { .. } | Self::Io { .. } | Self::Watch { .. } => ErrorKind::Unavailable,
             Self::Location { .. }
             | Self::NotEmpty { .. }

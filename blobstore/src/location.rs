@@ -10,6 +10,7 @@ use object_store::memory::InMemory;
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::folder::Folder;
 
 /// A location, understood but not yet looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +70,7 @@ impl Location {
                 let files = LocalFileSystem::new_with_prefix(&root)
                     .map_err(|source| Error::Backend { operation: "open", name: location.to_owned(), source })?
                     .with_fsync(true);
-                Ok((Arc::new(files), Some(root)))
+                Ok((Arc::new(Folder::over(files)), Some(root)))
             }
         }
     }

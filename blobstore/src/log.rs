@@ -76,7 +76,7 @@ impl Store {
         };
         Ok(match self.objects.create(&key(ANNOUNCEMENTS, sequence), entry.encode()).await? {
             Created::Won => {
-                self.objects.hints.keep(ANNOUNCEMENTS, sequence);
+                self.objects.run.hints.keep(ANNOUNCEMENTS, sequence);
                 Appended::Made(entry)
             }
             Created::Lost => Appended::Lost(sequence),
@@ -96,11 +96,11 @@ impl Store {
         {
             let next = hint.checked_add(1);
             let is_last = match next {
-                Some(next) => self.objects.look(&key(ANNOUNCEMENTS, next)).await?.is_none(),
+                Some(next) => self.is_absent(next).await?,
                 None => true,
             };
             if is_last {
-                self.objects.hints.keep(ANNOUNCEMENTS, hint);
+                self.objects.run.hints.keep(ANNOUNCEMENTS, hint);
                 return Ok(Some(entry));
             }
         }
@@ -113,8 +113,19 @@ impl Store {
     /// The entry of a sequence, or `None` where there is none yet. A consumer polls for the one after its last.
     pub async fn announcement(&self, sequence: u64) -> Result<Option<Announcement>> {
         let key = key(ANNOUNCEMENTS, sequence);
-        let Some(file) = self.objects.read(&key).await? else {
-            return Ok(None);
+        let file = match self.objects.read(&key).await {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(None),
+            // As a missing name is answered to whom may not list: then the entry before can still be read.
+            Err(error @ Error::Denied { .. }) => {
+                let before = crate::numbered::key(ANNOUNCEMENTS, sequence.saturating_sub(1));
+                if sequence > 1 && matches!(self.objects.look(&before).await, Ok(Some(_))) {
+                    self.objects.saw_missing_hidden();
+                    return Ok(None);
+                }
+                return Err(error);
+            }
+            Err(error) => return Err(error),
         };
         Announcement::open(&self.objects.name(&key), sequence, &file).map(Some)
     }
@@ -161,9 +172,21 @@ impl Store {
         tail(&self.objects, ANNOUNCEMENTS, self.log_hint(None)).await
     }
 
+    /// Whether the entry behind one that was just read is not there.
+    async fn is_absent(&self, sequence: u64) -> Result<bool> {
+        match self.objects.look(&key(ANNOUNCEMENTS, sequence)).await {
+            Ok(found) => Ok(found.is_none()),
+            Err(Error::Denied { .. }) => {
+                self.objects.saw_missing_hidden();
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Where to look for the end of the log.
     fn log_hint(&self, hint: Option<u64>) -> u64 {
-        hint.filter(|hint| *hint > 0).unwrap_or_else(|| self.objects.hints.of(ANNOUNCEMENTS))
+        hint.filter(|hint| *hint > 0).unwrap_or_else(|| self.objects.run.hints.of(ANNOUNCEMENTS))
     }
 
     /// An entry that there must be.

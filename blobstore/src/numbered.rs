@@ -4,8 +4,9 @@
 //! single names, with no listing, which some backends lack.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::objects::Objects;
 
 /// Where versions live.
@@ -55,7 +56,7 @@ impl Hints {
 /// From a hint that is there it goes up, by doubling steps and then by bisection: two requests where it is the last.
 /// Without one it bisects the number of binary digits first: about six requests and the logarithm of the answer.
 pub(crate) async fn tail(objects: &Objects, folder: &str, hint: u64) -> Result<u64> {
-    let numbers = Numbers { objects, folder };
+    let numbers = Numbers { objects, folder, denied: Mutex::default() };
     let (mut low, mut high) =
         if hint > 0 && numbers.has(hint).await? { numbers.above(hint).await? } else { numbers.octave(hint).await? };
     while high - low > 1 {
@@ -66,19 +67,36 @@ pub(crate) async fn tail(objects: &Objects, folder: &str, hint: u64) -> Result<u
             high = middle;
         }
     }
-    objects.hints.keep(folder, low);
+    if let Some(error) = numbers.denied.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if low == 0 {
+            return Err(error);
+        }
+        objects.saw_missing_hidden();
+    }
+    objects.run.hints.keep(folder, low);
     Ok(low)
 }
 
 /// The numbers of a folder that are taken.
+///
+/// A store may answer "denied" for names that are not there, to whom has no right to list. So a name that is denied counts
+/// as not there; but where none is there at all, it may well be the right to read that lacks.
 struct Numbers<'a> {
     objects: &'a Objects,
     folder: &'a str,
+    denied: Mutex<Option<Error>>,
 }
 
 impl Numbers<'_> {
     async fn has(&self, number: u64) -> Result<bool> {
-        Ok(self.objects.look(&key(self.folder, number)).await?.is_some())
+        match self.objects.look(&key(self.folder, number)).await {
+            Ok(found) => Ok(found.is_some()),
+            Err(error @ Error::Denied { .. }) => {
+                *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A number that is there and one above it that is not, or the same twice at the end of all numbers.

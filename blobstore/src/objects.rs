@@ -6,26 +6,23 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
-use object_store::path::{Path, PathPart};
-use object_store::{
-    Error as BackendError, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::alignment::aligned;
+use bytes::Bytes;
+use futures::StreamExt;
+use object_store::path::{Path, PathPart};
+use object_store::{Error as BackendError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+
 use crate::error::{Error, Result};
+use crate::folder::NotAFile;
 use crate::founding::Founding;
-use crate::mapping;
 use crate::numbered::Hints;
+use crate::partial::Partials;
+use crate::progress::Progress;
 use crate::settings::Settings;
 
 /// From this length on, a remote blob is put in parts.
 const MULTIPART_BYTES: usize = 32 << 20;
-/// Length of a part.
-const PART_BYTES: usize = 16 << 20;
-/// How many parts are on their way at once.
-const PARTS_IN_FLIGHT: usize = 4;
 
 /// A prefix of a backend.
 #[derive(Debug)]
@@ -39,7 +36,17 @@ pub(crate) struct Objects {
     pub(crate) settings: Settings,
     /// Whether it is a store yet.
     pub(crate) founding: Founding,
+    pub(crate) run: Run,
+}
+
+/// What a process learns of a store while it uses it.
+#[derive(Debug, Default)]
+pub(crate) struct Run {
     pub(crate) hints: Hints,
+    pub(crate) progress: Progress,
+    pub(crate) partials: Partials,
+    /// It answers "denied" for names that are not there.
+    pub(crate) hides_missing: AtomicBool,
 }
 
 /// What a create came to.
@@ -60,12 +67,6 @@ pub(crate) struct Listed {
     pub(crate) modified_unix_ms: i64,
 }
 
-/// A file's bytes, and whether they are a map of a file of this host.
-pub(crate) struct Fetched {
-    pub(crate) bytes: Bytes,
-    pub(crate) mapped: bool,
-}
-
 impl Objects {
     /// How messages and people call a file: its path where there is one.
     pub(crate) fn name(&self, key: &str) -> String {
@@ -75,41 +76,10 @@ impl Objects {
         }
     }
 
-    /// The whole file in memory, or `None` where there is none.
-    pub(crate) async fn read(&self, key: &str) -> Result<Option<Bytes>> {
-        let path = self.path(key);
-        let read = async { self.backend.get(&path).await?.bytes().await };
-        match self.bounded("read", key, 0, read).await {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) => absent(error),
-        }
-    }
-
-    /// The whole file, which must have this length; mapped where it is a file of this host. Aligned to words.
-    pub(crate) async fn fetch(&self, key: &str, bytes: u64) -> Result<Option<Fetched>> {
-        let path = self.path(key);
-        let found = match self.bounded("read", key, 0, self.backend.get(&path)).await {
-            Ok(found) => found,
-            Err(error) => return absent(error),
-        };
-        self.check_bytes(key, bytes, found.meta.size)?;
-        let fetched = match found.payload {
-            GetResultPayload::File(file, path) => Fetched {
-                bytes: mapping::map(&file).map_err(|source| Error::Io { operation: "map", path, source })?,
-                mapped: true,
-            },
-            GetResultPayload::Stream(_) => {
-                Fetched { bytes: aligned(self.bounded("read", key, bytes, found.bytes()).await?), mapped: false }
-            }
-        };
-        self.check_bytes(key, bytes, fetched.bytes.len() as u64)?;
-        Ok(Some(fetched))
-    }
-
     /// The file's length and age, or `None` where there is none.
     pub(crate) async fn look(&self, key: &str) -> Result<Option<Listed>> {
         let path = self.path(key);
-        match self.bounded("look up", key, 0, self.backend.head(&path)).await {
+        match self.bounded("look up", key, self.backend.head(&path)).await {
             Ok(meta) => Ok(Some(listed(key.to_owned(), &meta))),
             Err(error) => absent(error),
         }
@@ -123,29 +93,7 @@ impl Objects {
         let path = self.path(key);
         let len = bytes.len() as u64;
         let put = self.backend.put(&path, PutPayload::from_bytes(bytes));
-        self.bounded("write", key, len, put).await.map(drop)
-    }
-
-    async fn put_parts(&self, key: &str, bytes: Bytes) -> Result<()> {
-        let path = self.path(key);
-        let mut upload = self.bounded("write", key, 0, self.backend.put_multipart(&path)).await?;
-        let sent: Result<()> = {
-            let starts = (0..bytes.len()).step_by(PART_BYTES);
-            let parts = starts.map(|start| {
-                let part = bytes.slice(start..bytes.len().min(start + PART_BYTES));
-                let len = part.len() as u64 * PARTS_IN_FLIGHT as u64;
-                self.bounded("write", key, len, upload.put_part(part.into()))
-            });
-            futures::stream::iter(parts).buffer_unordered(PARTS_IN_FLIGHT).try_collect().await
-        };
-        match sent {
-            Ok(()) => self.bounded("write", key, 0, upload.complete()).await.map(drop),
-            Err(error) => {
-                // The first error is the one to tell; a failed abort leaves parts that the backend expires.
-                let _ = self.bounded("abort", key, 0, upload.abort()).await;
-                Err(error)
-            }
-        }
+        self.moving("write", key, len, put).await.map(drop)
     }
 
     /// Creates the file unless there is one. A create whose reply was lost is settled by reading back: the bytes hold
@@ -154,7 +102,7 @@ impl Objects {
         let path = self.path(key);
         let len = bytes.len() as u64;
         let put = self.backend.put_opts(&path, PutPayload::from_bytes(bytes.clone()), PutMode::Create.into());
-        let Err(failure) = self.bounded("create", key, len, put).await else {
+        let Err(failure) = self.moving("create", key, len, put).await else {
             return Ok(Created::Won);
         };
         // A backend that tries again by itself reports its own first success as "already exists", and one that lost
@@ -169,7 +117,7 @@ impl Objects {
     /// Deletes the file; one that is not there is deleted already.
     pub(crate) async fn delete(&self, key: &str) -> Result<()> {
         let path = self.path(key);
-        match self.bounded("delete", key, 0, self.backend.delete(&path)).await {
+        match self.bounded("delete", key, self.backend.delete(&path)).await {
             Err(error) => absent::<()>(error).map(drop),
             Ok(()) => Ok(()),
         }
@@ -182,7 +130,7 @@ impl Objects {
         let mut found = Vec::new();
         loop {
             let next = async { listing.next().await.transpose() };
-            let Some(meta) = self.bounded("list", label, 0, next).await? else {
+            let Some(meta) = self.bounded("list", label, next).await? else {
                 break;
             };
             if let Some(parts) = meta.location.prefix_match(&self.prefix) {
@@ -194,11 +142,11 @@ impl Objects {
         Ok(found)
     }
 
-    fn path(&self, key: &str) -> Path {
+    pub(crate) fn path(&self, key: &str) -> Path {
         self.prefix.parts().chain(key.split('/').map(PathPart::from)).collect()
     }
 
-    fn check_bytes(&self, key: &str, expected: u64, found: u64) -> Result<()> {
+    pub(crate) fn check_bytes(&self, key: &str, expected: u64, found: u64) -> Result<()> {
         if expected == found {
             return Ok(());
         }
@@ -207,25 +155,85 @@ impl Objects {
         Err(Error::corrupt(&name, offset, format!("{expected} bytes"), format!("{found} bytes")))
     }
 
-    /// Waits for a reply, but not for ever.
-    async fn bounded<T>(
+    /// Waits for a short reply, but not for ever.
+    pub(crate) async fn bounded<T>(
         &self,
         operation: &'static str,
         key: &str,
-        bytes: u64,
         reply: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T> {
-        let patience = self.settings.patience(bytes);
+        let patience = self.settings.timeout;
         match tokio::time::timeout(patience, reply).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(BackendError::NotFound { .. })) => Err(Error::NotFound { name: self.name(key) }),
-            Ok(Err(source)) => Err(Error::Backend { operation, name: self.name(key), source }),
+            Ok(reply) => reply.map_err(|source| self.failed(operation, key, source)),
             Err(_) => Err(Error::TimedOut { operation, name: self.name(key), waited: patience }),
+        }
+    }
+
+    /// Waits for a transfer or a part of one, as long as anything moves. `uploaded` are the bytes that it sends.
+    pub(crate) async fn moving<T>(
+        &self,
+        operation: &'static str,
+        key: &str,
+        uploaded: u64,
+        reply: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T> {
+        let progress = &self.run.progress;
+        let _sent = progress.uploading(uploaded);
+        match progress.wait(&self.settings, reply).await {
+            Ok(reply) => reply.map_err(|source| self.failed(operation, key, source)),
+            Err(waited) => Err(Error::TimedOut { operation, name: self.name(key), waited }),
+        }
+    }
+
+    /// Takes note that the store answers "denied" for names that are not there.
+    pub(crate) fn saw_missing_hidden(&self) {
+        self.run.hides_missing.store(true, Ordering::Relaxed);
+    }
+
+    fn failed(&self, operation: &'static str, key: &str, source: BackendError) -> Error {
+        let name = self.name(key);
+        if let BackendError::Generic { source, .. } = &source
+            && let Some(NotAFile { found }) = source.downcast_ref()
+        {
+            return Error::corrupt(&name, 0, "a regular file", *found);
+        }
+        match source {
+            BackendError::NotFound { .. } => Error::NotFound { name },
+            source if is_denial(&source) => {
+                Error::Denied { operation, name, right: right(operation), source: Box::new(source) }
+            }
+            source => Error::Backend { operation, name, source },
         }
     }
 }
 
-fn absent<T>(error: Error) -> Result<Option<T>> {
+/// Whether a right is missing, be it told by the backend or by the system below it.
+fn is_denial(error: &BackendError) -> bool {
+    if matches!(error, BackendError::PermissionDenied { .. } | BackendError::Unauthenticated { .. }) {
+        return true;
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|it| it.kind() == std::io::ErrorKind::PermissionDenied) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The right that an operation needs, as people grant it.
+fn right(operation: &str) -> &'static str {
+    match operation {
+        "list" => "to list names (s3:ListBucket; r and x on the folder)",
+        "write" | "create" => "to write (s3:PutObject; w and x on the folder)",
+        "delete" => "to delete (s3:DeleteObject; w and x on the folder)",
+        "abort" => "to abort uploads (s3:AbortMultipartUpload)",
+        _ => "to read (s3:GetObject; r on the file), or, where the name is not there, to list names (s3:ListBucket)",
+    }
+}
+
+pub(crate) fn absent<T>(error: Error) -> Result<Option<T>> {
     match error {
         Error::NotFound { .. } => Ok(None),
         error => Err(error),

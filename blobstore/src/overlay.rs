@@ -15,8 +15,7 @@ use object_store::{
 };
 
 use crate::founding::Founding;
-use crate::numbered::Hints;
-use crate::objects::Objects;
+use crate::objects::{Objects, Run};
 use crate::store::Store;
 
 impl Store {
@@ -34,7 +33,7 @@ impl Store {
             root: None,
             settings: below.settings.clone(),
             founding: Founding::made(),
-            hints: Hints::default(),
+            run: Run::default(),
         };
         Self { objects: Arc::new(objects) }
     }

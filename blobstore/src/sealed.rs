@@ -29,6 +29,8 @@ use crate::error::{Error, Result};
 const MAGIC: [u8; 8] = *b"KAPOKSF1";
 /// Length of the header in front of the payload.
 pub(crate) const HEADER_BYTES: usize = 64;
+/// A sealed file is at most this long: 1 GiB. Nobody reads a longer one, and none is written.
+pub const SEALED_BYTES_MAX: u64 = 1 << 30;
 /// The part of the header that the checksum covers; the checksum itself follows.
 const COVERED_BYTES: usize = 32;
 
@@ -98,6 +100,32 @@ pub fn open_sealed(name: &str, file: &Bytes) -> Result<Sealed> {
     let Some((header, body)) = file.split_first_chunk::<HEADER_BYTES>() else {
         return Err(Error::corrupt(name, found, "at least 64 bytes", format!("{found} bytes")));
     };
+    let Lengths { kind, payload_bytes } = check_header(name, header, found)?;
+    // Not past the end of `body`: the three lengths were just seen to add up to the file's.
+    let split = usize::try_from(payload_bytes).unwrap_or(usize::MAX).min(body.len());
+    let (payload, signature) = body.split_at(split);
+    let checksum = checksum(&header[..COVERED_BYTES], payload, signature);
+    let stored = &header[COVERED_BYTES..];
+    if checksum.as_bytes() != stored {
+        let stored = blake3::Hash::from_slice(stored).map_or_else(|_| String::new(), |hash| hash.to_string());
+        return Err(Error::corrupt(
+            name,
+            COVERED_BYTES as u64,
+            format!("checksum {}", checksum.to_hex()),
+            format!("checksum {stored}"),
+        ));
+    }
+    Ok(Sealed { kind, payload: aligned(file.slice_ref(payload)), signature: file.slice_ref(signature) })
+}
+
+/// What a header says.
+pub(crate) struct Lengths {
+    kind: SealedKind,
+    payload_bytes: u64,
+}
+
+/// Checks a header against the length of its file, before the rest is read.
+pub(crate) fn check_header(name: &str, header: &[u8; HEADER_BYTES], found: u64) -> Result<Lengths> {
     if header[0..8] != MAGIC {
         return Err(Error::corrupt(name, 0, MAGIC.escape_ascii().to_string(), header[0..8].escape_ascii().to_string()));
     }
@@ -117,21 +145,7 @@ pub fn open_sealed(name: &str, file: &Bytes) -> Result<Sealed> {
     if found != expected {
         return Err(Error::corrupt(name, found.min(expected), format!("{expected} bytes"), format!("{found} bytes")));
     }
-    // Not past the end of `body`: the three lengths were just seen to add up to the file's.
-    let split = usize::try_from(payload_bytes).unwrap_or(usize::MAX).min(body.len());
-    let (payload, signature) = body.split_at(split);
-    let checksum = checksum(&header[..COVERED_BYTES], payload, signature);
-    let stored = &header[COVERED_BYTES..];
-    if checksum.as_bytes() != stored {
-        let stored = blake3::Hash::from_slice(stored).map_or_else(|_| String::new(), |hash| hash.to_string());
-        return Err(Error::corrupt(
-            name,
-            COVERED_BYTES as u64,
-            format!("checksum {}", checksum.to_hex()),
-            format!("checksum {stored}"),
-        ));
-    }
-    Ok(Sealed { kind, payload: aligned(file.slice_ref(payload)), signature: file.slice_ref(signature) })
+    Ok(Lengths { kind, payload_bytes })
 }
 
 impl Sealed {

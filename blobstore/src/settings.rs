@@ -10,17 +10,17 @@ pub struct Settings {
     /// [`gc`](crate::Store::gc). A blob found already present but
     /// older than half of it is put again. Default: one hour.
     pub grace: Duration,
-    /// How long any one wait on the store may last, not counting the time that its bytes need.
-    /// Default: 60 seconds.
+    /// How long the store may be silent: any one reply, or the next piece of a transfer while no other transfer moves
+    /// either. A transfer that moves may last as long as it needs. Default: 60 seconds.
     pub timeout: Duration,
-    /// The slowest acceptable transfer: each byte of a request adds to its timeout at this rate.
-    /// Default: 4 MiB per second.
+    /// The slowest acceptable upload: of a request that sends bytes only the end is seen, so each byte that is on its way
+    /// to the store adds to the timeout at this rate. Default: 256 KiB per second.
     pub bytes_per_second_min: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { grace: Duration::from_hours(1), timeout: Duration::from_mins(1), bytes_per_second_min: 4 << 20 }
+        Self { grace: Duration::from_hours(1), timeout: Duration::from_mins(1), bytes_per_second_min: 256 << 10 }
     }
 }
 
@@ -39,7 +39,7 @@ impl Settings {
         self
     }
 
-    /// How long a request that moves `bytes` may take.
+    /// How long nothing may move while so many bytes are being sent.
     pub(crate) fn patience(&self, bytes: u64) -> Duration {
         self.timeout + Duration::from_secs(bytes / self.bytes_per_second_min.max(1))
     }

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::founding::Founding;
 use crate::location::{Location, create_folder};
 use crate::marker::{MARKER, Marker};
-use crate::numbered::{ANNOUNCEMENTS, Hints};
-use crate::objects::{Created, Objects};
+use crate::numbered::ANNOUNCEMENTS;
+use crate::objects::{Created, Objects, Run};
 use crate::probe::{is_leftover, probe};
 use crate::settings::Settings;
 
@@ -102,6 +102,12 @@ impl Store {
         self.objects.root.as_deref()
     }
 
+    /// Whether the store was seen to answer "denied" for names that are not there, as S3 does to whom has no right to list
+    /// (`s3:ListBucket`). It can be followed all the same; but "not there yet" cannot be told from "not allowed".
+    pub fn hides_missing(&self) -> bool {
+        self.objects.run.hides_missing.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// How the store behaves.
     pub fn settings(&self) -> &Settings {
         &self.objects.settings
@@ -119,7 +125,7 @@ impl Store {
     pub(crate) fn founded(url: &str, settings: Settings, founding: Founding) -> Result<Self> {
         let (backend, root) = Location::parse(url)?.backend(url)?;
         let (prefix, location) = (Prefix::default(), url.to_owned());
-        let objects = Objects { backend, prefix, location, root, settings, founding, hints: Hints::default() };
+        let objects = Objects { backend, prefix, location, root, settings, founding, run: Run::default() };
         Ok(Self { objects: Arc::new(objects) })
     }
 
@@ -131,7 +137,7 @@ impl Store {
             root: None,
             settings,
             founding: Founding::made(),
-            hints: Hints::default(),
+            run: Run::default(),
         };
         Self { objects: Arc::new(objects) }
     }

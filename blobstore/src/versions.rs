@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::numbered::{MANIFESTS, key, number, tail};
 use crate::objects::{Created, Listed};
-use crate::sealed::{HEADER_BYTES, SealedKind, open_sealed, seal};
+use crate::sealed::{HEADER_BYTES, SEALED_BYTES_MAX, SealedKind, open_sealed, seal};
 use crate::store::Store;
 use crate::token::Token;
 
@@ -35,10 +35,13 @@ impl Store {
         if !payload.windows(token.len()).any(|window| window == token) {
             return Err(invalid("payload", format!("{} bytes", payload.len()), "a manifest that holds the token"));
         }
+        if payload.len() as u64 > SEALED_BYTES_MAX - HEADER_BYTES as u64 {
+            return Err(invalid("payload", format!("{} bytes", payload.len()), "a manifest of at most 1 GiB"));
+        }
         let file = seal(SealedKind::Manifest, payload, &[]);
         match self.objects.create(&key(MANIFESTS, version), file).await? {
             Created::Won => {
-                self.objects.hints.keep(MANIFESTS, version);
+                self.objects.run.hints.keep(MANIFESTS, version);
                 Ok(CommitOutcome::Committed)
             }
             Created::Lost => Ok(CommitOutcome::Lost),
@@ -96,7 +99,7 @@ impl Store {
     /// It is looked for from the last one that this store has seen on, at first from the highest that was announced, with
     /// no listing: two requests where nothing is new.
     pub async fn head(&self) -> Result<Option<u64>> {
-        let mut hint = self.objects.hints.of(MANIFESTS);
+        let mut hint = self.objects.run.hints.of(MANIFESTS);
         if hint == 0 {
             hint = match self.latest_announcement(None).await {
                 Ok(latest) => latest.map_or(0, |entry| entry.highest),

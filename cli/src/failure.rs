@@ -63,6 +63,8 @@ pub enum Kind {
     Conflict,
     /// The store does not answer.
     Unavailable,
+    /// A right is missing.
+    Denied,
     /// Standard output cannot be written to.
     Output,
 }
@@ -211,6 +213,7 @@ macro_rules! kind_of {
             $kinds::ErrorKind::Invalid => Kind::Invalid,
             $kinds::ErrorKind::Conflict => Kind::Conflict,
             $kinds::ErrorKind::Unavailable => Kind::Unavailable,
+            $kinds::ErrorKind::Denied => Kind::Denied,
             _ => Kind::No,
         }
     };

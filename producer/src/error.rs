@@ -158,6 +158,8 @@ pub enum ErrorKind {
     /// Try again later; after [`Error::Committed`] and [`Error::MaybeCommitted`] an incremental cycle only if it
     /// [applies its changes once](crate::IncrementalCycle::once).
     Unavailable,
+    /// Grant the right that is missing.
+    Denied,
     /// Correct the input.
     Invalid,
 }
@@ -178,6 +180,7 @@ impl Error {
                 kapok_blobstore::ErrorKind::Incompatible => ErrorKind::Incompatible,
                 kapok_blobstore::ErrorKind::Conflict => ErrorKind::Conflict,
                 kapok_blobstore::ErrorKind::Unavailable => ErrorKind::Unavailable,
+                kapok_blobstore::ErrorKind::Denied => ErrorKind::Denied,
                 _ => ErrorKind::Invalid,
             },
             Self::Populate { .. } | Self::Refused { .. } | Self::RolledBack { .. } | Self::HeldBack { .. } => {

@@ -89,7 +89,11 @@ impl Stock {
                 }
                 // A listing may leave out a file that is being written again, so each loss is looked at, once.
                 if !lost.contains_key(name) {
-                    let found = store.contains(name.0, name.1).await?;
+                    let found = match store.contains(name.0, name.1).await {
+                        // Something that is no file.
+                        Err(error) if error.kind() == ErrorKind::Corrupt => None,
+                        found => found?,
+                    };
                     lost.insert(*name, !found.is_some_and(|found| fits(bytes, found)));
                 }
                 if lost.get(name) == Some(&true) {

@@ -1,0 +1,54 @@
+//! What has arrived of blobs whose transfer broke off? The next try goes on from there.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// More than this is not kept in memory for later.
+const KEPT_BYTES_MAX: usize = 1 << 30;
+
+/// The beginnings of blobs, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Partials {
+    kept: Mutex<Vec<(String, Vec<u8>)>>,
+}
+
+/// What has arrived of a blob by now. Dropped before it is complete, it is kept.
+pub(crate) struct Arriving<'p> {
+    partials: &'p Partials,
+    key: &'p str,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Partials {
+    /// Goes on with a blob, where a part of it is there.
+    pub(crate) fn arriving<'p>(&'p self, key: &'p str) -> Arriving<'p> {
+        let mut kept = self.kept();
+        let at = kept.iter().position(|(found, _)| found == key);
+        let bytes = at.map_or_else(Vec::new, |at| kept.remove(at).1);
+        Arriving { partials: self, key, bytes }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<(String, Vec<u8>)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Arriving<'_> {
+    /// The whole blob.
+    pub(crate) fn complete(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        if self.bytes.is_empty() {
+            return;
+        }
+        let mut kept = self.partials.kept();
+        kept.push((self.key.to_owned(), std::mem::take(&mut self.bytes)));
+        // What is reserved counts, not what has arrived.
+        while kept.iter().map(|(_, bytes)| bytes.capacity()).sum::<usize>() > KEPT_BYTES_MAX {
+            kept.remove(0);
+        }
+    }
+}

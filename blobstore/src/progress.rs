@@ -1,0 +1,66 @@
+//! How long is a transfer waited for? As long as anything moves.
+//!
+//! Transfers share a link, so that one of them may have to wait for the others: what counts as silence is that none of the
+//! store's transfers has moved.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::settings::Settings;
+
+/// What is on its way, and when something last arrived.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    moved: Mutex<Option<Instant>>,
+    uploading_bytes: AtomicU64,
+}
+
+/// Bytes that are counted as on their way until this is dropped.
+pub(crate) struct Uploading<'p> {
+    progress: &'p Progress,
+    bytes: u64,
+}
+
+impl Progress {
+    /// Something arrived.
+    pub(crate) fn moved(&self) {
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// An upload begins. Only its end is seen, so the others are given the time that its bytes need, too.
+    pub(crate) fn uploading(&self, bytes: u64) -> Uploading<'_> {
+        self.uploading_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Uploading { progress: self, bytes }
+    }
+
+    /// Waits for a part of a transfer; `None` where nothing has moved for too long, and how long that was.
+    pub(crate) async fn wait<T>(&self, settings: &Settings, part: impl Future<Output = T>) -> Result<T, Duration> {
+        let mut part = std::pin::pin!(part);
+        let started = Instant::now();
+        loop {
+            let since = self.last().map_or(started, |moved| moved.max(started));
+            let patience = settings.patience(self.uploading_bytes.load(Ordering::Relaxed));
+            match tokio::time::timeout_at(since + patience, &mut part).await {
+                Ok(done) => {
+                    self.moved();
+                    return Ok(done);
+                }
+                Err(_) if self.last().is_some_and(|moved| moved > since) => {}
+                Err(_) => return Err(patience),
+            }
+        }
+    }
+
+    fn last(&self) -> Option<Instant> {
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Uploading<'_> {
+    fn drop(&mut self) {
+        self.progress.uploading_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
