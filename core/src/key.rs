@@ -14,6 +14,9 @@ mod part;
 pub use integer::IntegerKey;
 pub use part::{AsKeyPart, Key, KeyPart, KeyParts};
 
+/// Fields of a key, at most.
+const PARTS_MAX: usize = 64;
+
 /// The primary key of a record type: which fields, where they lie, how they compare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySpec {
@@ -62,6 +65,10 @@ impl KeySpec {
     pub fn new(schema: &Schema, ty: &StructType, names: &[String]) -> Result<Self> {
         if names.is_empty() {
             return Err(Error::invalid(&ty.name, "no primary key; name its fields, or annotate the struct with $key"));
+        }
+        if names.len() > PARTS_MAX {
+            let detail = format!("a key of {} fields; at most {PARTS_MAX} are allowed", names.len());
+            return Err(Error::invalid(&ty.name, detail));
         }
         let mut parts = Vec::new();
         for name in names {

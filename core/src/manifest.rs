@@ -255,7 +255,7 @@ impl Manifest {
             return Err(wire.wrong("record types sorted by name, each once", "another order".into()));
         }
         // Later code looks types up without asking again.
-        schema.closure(record_types.iter().map(|ty: &RecordType| ty.type_id))?;
+        schema.check(record_types.iter().map(|ty: &RecordType| ty.type_id))?;
         let mut tags = BTreeMap::new();
         for tag in wire.read(root.get_tags())? {
             tags.insert(wire.text(tag.get_key())?, wire.text(tag.get_value())?);

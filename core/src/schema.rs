@@ -20,6 +20,8 @@ mod nodes;
 mod places;
 mod request;
 mod rust_type;
+mod soundness;
+mod steps;
 mod typed;
 
 pub use evolve::OlderSchema;

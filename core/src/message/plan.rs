@@ -201,6 +201,27 @@ struct Open {
     size: StructSize,
 }
 
+/// A struct whose fields are looked up by name.
+struct Owner<'s> {
+    ty: &'s StructType,
+    /// Null flags, by the name of the field that they are of.
+    flags: HashMap<&'s str, Vec<&'s FieldType>>,
+    by_name: HashMap<&'s str, &'s FieldType>,
+}
+
+impl<'s> Owner<'s> {
+    fn new(ty: &'s StructType) -> Self {
+        let (mut flags, mut by_name) = (HashMap::<_, Vec<_>>::new(), HashMap::new());
+        for field in &ty.fields {
+            by_name.entry(field.name.as_str()).or_insert(field);
+            if let Some(of) = &field.null_of {
+                flags.entry(of.as_str()).or_default().push(field);
+            }
+        }
+        Self { ty, flags, by_name }
+    }
+}
+
 struct Compiler<'s> {
     schema: &'s Schema,
     /// By index in [`Plan::structs`].
@@ -252,9 +273,10 @@ impl<'s> Compiler<'s> {
     fn struct_plan(&mut self, open: Open) -> Result<StructPlan> {
         let schema = self.schema;
         let ty = schema.struct_type(open.id)?;
+        let owner = Owner::new(ty);
         let mut fields = Vec::with_capacity(ty.fields.len());
         for field in &ty.fields {
-            fields.push(self.field_plan(ty, field, open.size)?);
+            fields.push(self.field_plan(&owner, field, open.size)?);
         }
         let mut names = HashMap::new();
         for (index, field) in ty.fields.iter().enumerate() {
@@ -273,12 +295,14 @@ impl<'s> Compiler<'s> {
         Ok(StructPlan { name: ty.name.clone(), size: open.size, fields, names, capnp_names, discriminant_bit })
     }
 
-    fn field_plan(&mut self, owner: &StructType, field: &FieldType, size: StructSize) -> Result<FieldPlan> {
+    fn field_plan(&mut self, owner: &Owner<'_>, field: &FieldType, size: StructSize) -> Result<FieldPlan> {
+        let Owner { ty: owner, flags, by_name } = owner;
         let refused = |what| invalid(&owner.name, field.json_name(), what);
         if field.discriminant.is_some_and(|value| value >= owner.discriminant_count) {
             return Err(refused("has a discriminant beyond the union's members"));
         }
-        let null_flag = null_flag(owner, field, size)?;
+        let flags = flags.get(field.name.as_str()).map_or(&[][..], Vec::as_slice);
+        let null_flag = null_flag(owner, flags, size)?;
         let place = match &field.kind {
             FieldKind::Group(id) => Place::Group(self.group_index(*id, size)?),
             FieldKind::Slot { offset, ty, default } => match Scalar::new(ty, |id| self.enum_index(id))? {
@@ -305,7 +329,8 @@ impl<'s> Compiler<'s> {
         }
         let null_of = match &field.null_of {
             Some(name) => {
-                let of = owner.field(name).ok_or_else(|| refused("is the null flag of a field that does not exist"))?;
+                let of = by_name.get(name.as_str());
+                let of = of.ok_or_else(|| refused("is the null flag of a field that does not exist"))?;
                 Some(of.json_name().to_owned())
             }
             None => None,
@@ -330,12 +355,11 @@ impl<'s> Compiler<'s> {
     }
 }
 
-/// The flag that says whether a field is null.
-fn null_flag(owner: &StructType, field: &FieldType, size: StructSize) -> Result<Option<NullFlag>> {
-    let mut flags = owner.fields.iter().filter(|flag| flag.null_of.as_ref() == Some(&field.name));
-    let Some(flag) = flags.next() else { return Ok(None) };
+/// The flag that says whether a field is null, of those that do.
+fn null_flag(owner: &StructType, flags: &[&FieldType], size: StructSize) -> Result<Option<NullFlag>> {
+    let Some((flag, others)) = flags.split_first() else { return Ok(None) };
     let refused = |what| invalid(&owner.name, flag.json_name(), what);
-    if flags.next().is_some() {
+    if !others.is_empty() {
         return Err(refused("is not the only null flag of its field"));
     }
     match &flag.kind {

@@ -6,6 +6,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::places::{PlacedField, Places, describe_type, difference};
+use super::steps::{Step, Steps};
 use super::{FieldKind, Schema, StructType, Type, VectorSpace};
 use crate::error::{Error, Result};
 
@@ -25,7 +26,8 @@ struct Evolution<'s> {
     next: &'s Schema,
     older: OlderSchema,
     merged: Schema,
-    open: VecDeque<(String, Type)>,
+    steps: Steps,
+    open: VecDeque<(Step, Type)>,
     seen: HashSet<u64>,
 }
 
@@ -40,15 +42,23 @@ impl Schema {
     /// `Incompatible` for a change that is not accepted, naming the field by its path, the old and the new; `Invalid`
     /// where one of the schemas is broken.
     pub fn evolve(&self, next: &Self, record_types: &[u64], older: OlderSchema) -> Result<Self> {
-        let mut evolution =
-            Evolution { dataset: self, next, older, merged: self.clone(), open: VecDeque::new(), seen: HashSet::new() };
+        let mut evolution = Evolution {
+            dataset: self,
+            next,
+            older,
+            merged: self.clone(),
+            steps: Steps::default(),
+            open: VecDeque::new(),
+            seen: HashSet::new(),
+        };
         for id in record_types {
-            evolution.open.push_back((next.struct_type(*id)?.name.clone(), Type::Struct(*id)));
+            let at = evolution.steps.begin(&next.struct_type(*id)?.name);
+            evolution.open.push_back((at, Type::Struct(*id)));
         }
-        while let Some((path, ty)) = evolution.open.pop_front() {
+        while let Some((at, ty)) = evolution.open.pop_front() {
             match ty {
-                Type::Struct(id) if evolution.seen.insert(id) => evolution.merge_struct(&path, id)?,
-                Type::Enum(id) if evolution.seen.insert(id) => evolution.merge_enum(&path, id)?,
+                Type::Struct(id) if evolution.seen.insert(id) => evolution.merge_struct(at, id)?,
+                Type::Enum(id) if evolution.seen.insert(id) => evolution.merge_enum(at, id)?,
                 _ => {}
             }
         }
@@ -57,15 +67,20 @@ impl Schema {
 }
 
 impl Evolution<'_> {
-    fn merge_struct(&mut self, path: &str, id: u64) -> Result<()> {
+    fn merge_struct(&mut self, at: Step, id: u64) -> Result<()> {
+        let path = &*self.steps.path(at);
         let new = self.next.struct_type(id)?;
         if self.dataset.get_enum(id).is_some() {
             return Err(refused(path, "type", "an enum", "a struct"));
         }
         let new_places = Places::of(self.next, new)?;
         for field in new_places.by_ordinal.values() {
-            if let FieldKind::Slot { ty, .. } = &field.field.kind {
-                self.open.push_back((format!("{path}.{}", field.path), ty.innermost().clone()));
+            if let FieldKind::Slot { ty, .. } = &field.field.kind
+                && let ty @ (Type::Struct(id) | Type::Enum(id)) = ty.innermost()
+                && !self.seen.contains(id)
+            {
+                let step = self.steps.go(at, &field.path);
+                self.open.push_back((step, ty.clone()));
             }
         }
         let Some(old) = self.dataset.get_struct(id) else {
@@ -107,7 +122,8 @@ impl Evolution<'_> {
         Ok(())
     }
 
-    fn merge_enum(&mut self, path: &str, id: u64) -> Result<()> {
+    fn merge_enum(&mut self, at: Step, id: u64) -> Result<()> {
+        let path = &*self.steps.path(at);
         let new = self.next.enum_type(id)?;
         if self.dataset.get_struct(id).is_some() {
             return Err(refused(path, "type", "a struct", "an enum"));
@@ -188,8 +204,7 @@ fn compare_meaning(
     }
     let target = |placed: &PlacedField<'_>, places: &Places<'_>| {
         let name = placed.field.null_of.as_ref()?;
-        let sibling = |other: &&PlacedField<'_>| other.groups == placed.groups && other.field.name == *name;
-        Some(places.by_ordinal.values().find(sibling).and_then(|field| field.field.ordinal).ok_or(name.clone()))
+        Some(places.beside(placed, name).ok_or(name.clone()))
     };
     if target(old, old_places) != target(new, new_places) {
         let describe = |placed: &PlacedField<'_>| placed.field.null_of.clone().unwrap_or_else(|| "no field".to_owned());

@@ -8,7 +8,7 @@
 //! The language has no word for some things, and printing them is an error: NaN defaults of other than the usual bits,
 //! nulls within the default value of a list or union, names that the compiler refuses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use capnp::traits::HasTypeId as _;
@@ -52,19 +52,28 @@ impl Schema {
         }
         let (schema, support) = self.with_annotated_types()?;
         let scopes = Scopes::new(&schema, record_types, &support)?;
-        let (used, out) = (BTreeSet::new(), String::new());
-        let mut printer = Printer { schema: &schema, record_types, scopes: &scopes, used, out };
+        let places = record_types.iter().enumerate().map(|(index, record_type)| (record_type.type_id, index));
+        let mut printer = Printer {
+            schema: &schema,
+            record_types,
+            places: places.collect(),
+            scopes: &scopes,
+            used: BTreeSet::new(),
+            literal_steps: 0,
+            out: String::new(),
+        };
+        let mut nested: BTreeMap<u64, usize> = printer.places.clone();
         for id in scopes.children(None) {
             printer.declaration(*id, 0)?;
-            if let Some(index) = record_types.iter().position(|record_type| record_type.type_id == *id) {
+            if let Some(index) = nested.remove(id) {
                 printer.segment(index)?;
             }
         }
-        // A record type that is nested in another type.
-        for (index, record_type) in record_types.iter().enumerate() {
-            if !scopes.children(None).contains(&record_type.type_id) {
-                printer.segment(index)?;
-            }
+        // Record types that are nested in other types.
+        let mut nested: Vec<usize> = nested.into_values().collect();
+        nested.sort_unstable();
+        for index in nested {
+            printer.segment(index)?;
         }
         printer.file()
     }
@@ -90,9 +99,13 @@ impl Schema {
 struct Printer<'s> {
     schema: &'s Schema,
     record_types: &'s [RecordDeclaration<'s>],
+    /// Index of each record type, by type id.
+    places: BTreeMap<u64, usize>,
     scopes: &'s Scopes,
     /// Ids of the annotations that something carries.
     used: BTreeSet<u64>,
+    /// Steps that default values took so far.
+    literal_steps: u64,
     out: String,
 }
 
@@ -166,7 +179,7 @@ impl Printer<'_> {
         let ty = self.schema.struct_type(id)?;
         check_layout(self.schema, ty)?;
         let name = self.scopes.name(id)?;
-        let record_type = self.record_types.iter().find(|record_type| record_type.type_id == id);
+        let record_type = self.places.get(&id).and_then(|index| self.record_types.get(*index));
         let key = record_type.map(|record_type| record_type.key).filter(|key| !key.is_empty()).unwrap_or(&ty.key);
         let mut head = format!("struct {name} @{:#018x}", checked_id(name, id)?);
         if !key.is_empty() {
@@ -246,7 +259,7 @@ impl Printer<'_> {
                 line.push(' ');
                 line.push_str(&annotated_type(&self.type_name(scope, ty)?));
                 if *default != DefaultValue::Zero {
-                    _ = write!(line, " = {}", Literals::new(self.schema, &path).default(ty, default)?);
+                    _ = write!(line, " = {}", Literals::new(self.schema, &path, &mut self.literal_steps).default(ty, default)?);
                 }
                 line.push_str(&self.json_name(field.json_name.as_deref()));
                 line.push_str(&self.notes(field));

@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 
 use super::places::{Places, difference};
+use super::steps::Steps;
 use super::{FieldKind, Schema, Type};
 use crate::error::{Error, Result};
 
@@ -20,17 +21,17 @@ impl Schema {
     /// `Incompatible`, naming the field by its path (`Movie.address.zip`), what the dataset has there and what the
     /// program expects; `Invalid` where one of the schemas is broken.
     pub fn check_readable_as(&self, id: u64, other: &Self, other_id: u64) -> Result<()> {
-        let mut open = vec![(self.struct_type(id)?.name.clone(), id, other_id)];
+        let mut steps = Steps::default();
+        let mut open = vec![(steps.begin(&self.struct_type(id)?.name), id, other_id)];
         let mut seen = HashSet::from([(id, other_id)]);
-        while let Some((path, id, other_id)) = open.pop() {
+        while let Some((at, id, other_id)) = open.pop() {
             let ours = Places::of(self, self.struct_type(id)?)?;
             let theirs = Places::of(other, other.struct_type(other_id)?)?;
             for (ordinal, field) in &ours.by_ordinal {
                 let Some(expected) = theirs.by_ordinal.get(ordinal) else { continue };
-                let path = format!("{path}.{}", field.path);
                 if let Some(found) = difference((self, field), (other, expected)) {
                     return Err(Error::incompatible(
-                        path,
+                        format!("{}.{}", steps.path(at), field.path),
                         format!(
                             "{} differs: dataset={} program={} ordinal=@{ordinal}; {WAY_OUT}",
                             found.what, found.old, found.new
@@ -41,12 +42,12 @@ impl Schema {
                 let (FieldKind::Slot { ty, .. }, FieldKind::Slot { ty: expected, .. }) = pair else { continue };
                 let (Type::Struct(a), Type::Struct(b)) = (ty.innermost(), expected.innermost()) else { continue };
                 if seen.insert((*a, *b)) {
-                    open.push((path, *a, *b));
+                    open.push((steps.go(at, &field.path), *a, *b));
                 }
             }
             if let Some((new, taken)) = theirs.collision(&ours) {
                 return Err(Error::incompatible(
-                    format!("{path}.{new}"),
+                    format!("{}.{new}", steps.path(at)),
                     format!("place differs: dataset={taken} program={new}; {WAY_OUT}"),
                 ));
             }

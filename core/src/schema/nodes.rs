@@ -7,13 +7,18 @@ use capnp::schema_capnp::{annotation, field, node, type_, value};
 use kapok_schemas::kapok_capnp as annotations;
 
 use super::{DefaultValue, EnumType, Enumerant, FieldKind, FieldType, Metric, Schema, StructType, Type, VectorSpace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 
 /// Id of json.capnp's `name`, which the stock tool honours.
 pub(super) const JSON_NAME: u64 = 0xfa5b_1fd6_1c2e_7c3d;
 
 /// What a field says when its discriminant does not matter.
 const NO_DISCRIMINANT: u16 = 0xffff;
+
+/// Bytes of a name, at most: errors and paths repeat names.
+const NAME_BYTES_MAX: usize = 1024;
+/// Bytes of all names of a key together, at most.
+const KEY_BYTES_MAX: usize = 1 << 16;
 
 impl Schema {
     /// Adds the struct or enum type of a node; other nodes (files, constants, annotations, interfaces) are passed over.
@@ -420,14 +425,24 @@ fn set_text_annotation(mut note: annotation::Builder<'_>, id: u64, text: &str) {
 }
 
 fn annotation_text(path: &str, note: annotation::Reader<'_>) -> Result<String> {
+    let bytes_max = if note.get_id() == annotations::key::ID { KEY_BYTES_MAX } else { NAME_BYTES_MAX };
     match readable(path, note.get_value())?.which() {
-        Ok(value::Text(value)) => text(path, value),
+        Ok(value::Text(value)) => text_within(path, value, bytes_max),
         _ => Err(Error::invalid(path, format!("annotation {:#018x} needs a text", note.get_id()))),
     }
 }
 
 fn text(path: &str, text: capnp::Result<capnp::text::Reader<'_>>) -> Result<String> {
-    readable(path, text)?.to_string().map_err(|_| Error::invalid(path, "schema holds a name that is not UTF-8"))
+    text_within(path, text, NAME_BYTES_MAX)
+}
+
+fn text_within(path: &str, text: capnp::Result<capnp::text::Reader<'_>>, bytes_max: usize) -> Result<String> {
+    let text = readable(path, text)?;
+    if text.len() > bytes_max {
+        let (subject, allowed, needed) = (path.to_owned(), bytes_max as u64, text.len() as u64);
+        return Err(Fault::Limit { subject, limit: "bytes of a name", allowed, needed }.into());
+    }
+    text.to_string().map_err(|_| Error::invalid(path, "schema holds a name that is not UTF-8"))
 }
 
 fn readable<T>(path: &str, result: capnp::Result<T>) -> Result<T> {

@@ -3,7 +3,7 @@
 //! Ordinals count through a struct and all of its groups, so two revisions of a struct are compared as two flat lists
 //! of fields by ordinal, each with the groups and unions that it stands in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{DefaultValue, FieldKind, FieldType, Schema, StructType, Type};
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 const DEPTH_MAX: usize = 64;
 
 /// A union that a field stands in, and the value of its discriminant while the field's branch is the active one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Branch {
     /// In 16-bit units.
     discriminant_offset: u32,
@@ -38,12 +38,14 @@ pub(super) struct Places<'s> {
     pub by_ordinal: BTreeMap<u16, PlacedField<'s>>,
     /// Groups and named unions.
     pub groups: BTreeMap<u64, PlacedField<'s>>,
+    /// Ordinals by the innermost group, 0 for none, and the name in it.
+    named: HashMap<(u64, &'s str), u16>,
     /// Discriminants: the branches that they stand in themselves, their offset, the name of the union.
     discriminants: Vec<(Vec<Branch>, u32, String)>,
 }
 
 /// What a field or discriminant takes of a struct.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Extent {
     Bits { start: u64, end: u64 },
     Pointer(u32),
@@ -84,6 +86,7 @@ impl<'s> Places<'s> {
             let placed =
                 || PlacedField { path: path.clone(), field, groups: groups.clone(), branches: branches.clone() };
             if let Some(ordinal) = field.ordinal {
+                self.named.entry((groups.last().copied().unwrap_or(0), &field.name)).or_insert(ordinal);
                 if self.by_ordinal.insert(ordinal, placed()).is_some() {
                     return Err(Error::invalid(format!("{struct_name}.{path}"), format!("ordinal taken: @{ordinal}")));
                 }
@@ -108,6 +111,11 @@ impl<'s> Places<'s> {
         self.by_ordinal.iter().find(|(_, placed)| placed.path == path).map(|(ordinal, _)| *ordinal)
     }
 
+    /// Ordinal of the field of a name beside another field.
+    pub fn beside(&self, field: &PlacedField<'_>, name: &str) -> Option<u16> {
+        self.named.get(&(field.groups.last().copied().unwrap_or(0), name)).copied()
+    }
+
     /// Highest ordinal.
     pub fn last_ordinal(&self) -> Option<u16> {
         self.by_ordinal.last_key_value().map(|(ordinal, _)| *ordinal)
@@ -121,16 +129,24 @@ impl<'s> Places<'s> {
     /// A field or union of `self` that `other` lacks although its bits or pointer mean something else there: its path
     /// here and what the place is there. None between two revisions of one declaration, whatever was appended.
     pub fn collision(&self, other: &Self) -> Option<(String, String)> {
-        let theirs: Vec<_> = other.taken().collect();
+        let mut theirs: HashMap<(bool, u64), Vec<_>> = HashMap::new();
+        let mut discriminants = HashSet::new();
+        for place in other.taken() {
+            theirs.entry(place.1.area()).or_default().push(place);
+            if place.0.is_none() {
+                discriminants.insert((place.1, place.2));
+            }
+        }
         for (ordinal, extent, branches, name) in self.taken() {
             let known = match ordinal {
                 Some(ordinal) => other.by_ordinal.contains_key(&ordinal),
-                None => theirs.iter().any(|place| place.0.is_none() && place.1 == extent && place.2 == branches),
+                None => discriminants.contains(&(extent, branches)),
             };
             if known {
                 continue;
             }
-            if let Some(hit) = theirs.iter().find(|place| place.1.overlaps(extent) && !exclusive(place.2, branches)) {
+            let near = theirs.get(&extent.area()).map_or(&[][..], Vec::as_slice);
+            if let Some(hit) = near.iter().find(|place| place.1.overlaps(extent) && !exclusive(place.2, branches)) {
                 return Some((name.to_owned(), hit.3.to_owned()));
             }
         }
@@ -161,6 +177,14 @@ impl Extent {
                 let start = u64::from(*offset) * u64::from(bits);
                 Some(Self::Bits { start, end: start + u64::from(bits) })
             }
+        }
+    }
+
+    /// The pointer, or the word of the data section: only what has the same one can overlap.
+    fn area(self) -> (bool, u64) {
+        match self {
+            Self::Pointer(at) => (true, at.into()),
+            Self::Bits { start, .. } => (false, start / 64),
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) const DEPTH_MAX: u32 = 64;
 pub(super) struct Copied {
     /// By what it was taken for, where it lies, and its size as the pointer gives it.
     objects: HashMap<(usize, u32, u32), ObjectId>,
+    /// Default values, by where they lie: a long one is not copied for each record.
+    defaults: HashMap<usize, ObjectId>,
 }
 
 /// Texts and data up to this many bytes are copied again rather than looked up.
@@ -88,10 +90,19 @@ impl Copier<'_> {
     ) -> std::result::Result<ObjectId, Refusal> {
         let id = self.copy(&field.target, words, at, depth)?;
         if let (Some(default), true) = (&field.default, id != NULL) {
-            // Places in the default's own message are others.
-            let Self { plan, column, scratch, .. } = self;
-            let mut copier = Copier { plan, column, scratch, copied: None };
-            let default = copier.copy(&field.target, Words::new(default), 0, depth)?;
+            let place = default.as_ptr().addr();
+            let known = self.copied.as_ref().and_then(|copied| copied.defaults.get(&place));
+            let default = if let Some(known) = known {
+                *known
+            } else {
+                // Places in the default's own message are others.
+                let Self { plan, column, scratch, .. } = self;
+                let mut copier = Copier { plan, column, scratch, copied: None };
+                copier.copy(&field.target, Words::new(default), 0, depth)?
+            };
+            if let Some(copied) = &mut self.copied {
+                copied.defaults.insert(place, default);
+            }
             if self.column.same(id, default) {
                 return Ok(NULL);
             }
@@ -209,13 +220,17 @@ impl Copier<'_> {
             // All are empty, and a hostile list may claim 2^30 of them in no bytes.
             return self.take_structs(base, list.len(), 0, 0);
         }
+        // As large as they are, not as their type may be by now: the memory grows with the message.
+        let (data_words, pointer_words) = list.struct_sizes();
+        let (data_words, pointer_words) = (data_words.min(ty.data_words), pointer_words.min(ty.pointer_words));
+        let bytes = (data_words as usize + pointer_words as usize) * WORD;
         for element in 0..list.len() {
             let Some(from) = list.get_struct(element) else { break };
             let at = self.scratch.len();
-            self.scratch.resize(at + ty.words() * WORD, 0);
-            self.copy_scope(&ty.scope, from, at, ty.data_words, depth)?;
+            self.scratch.resize(at + bytes, 0);
+            self.copy_scope(&ty.scope, from, at, data_words, depth)?;
         }
-        self.take_structs(base, list.len(), ty.data_words, ty.pointer_words)
+        self.take_structs(base, list.len(), data_words, pointer_words)
     }
 
     fn take_structs(
@@ -234,9 +249,11 @@ impl Copier<'_> {
         let plan = self.plan;
         let ty = &plan.structs[index];
         let base = self.scratch.len();
-        self.scratch.resize(base + ty.words() * WORD, 0);
-        self.copy_scope(&ty.scope, from, base, ty.data_words, depth)?;
-        let shape = compact_struct(self.scratch, base, ty.data_words, ty.pointer_words);
+        let data_words = ty.data_words.min(u16::try_from(from.data().len() / WORD).unwrap_or(u16::MAX));
+        let pointer_words = ty.pointer_words.min(from.pointer_count());
+        self.scratch.resize(base + (data_words as usize + pointer_words as usize) * WORD, 0);
+        self.copy_scope(&ty.scope, from, base, data_words, depth)?;
+        let shape = compact_struct(self.scratch, base, data_words, pointer_words);
         self.take(shape, base)
     }
 
@@ -249,9 +266,10 @@ impl Copier<'_> {
         data_words: u16,
         depth: u32,
     ) -> std::result::Result<(), Refusal> {
-        copy_bits(scope, from, &mut self.scratch[at..]);
+        copy_bits(scope, from, data_words, &mut self.scratch[at..]);
         for pointer in &scope.pointers {
-            let Some(word) = from.pointer_at(u32::from(pointer.slot)) else { continue };
+            // In the order of their slots.
+            let Some(word) = from.pointer_at(u32::from(pointer.slot)) else { break };
             let id = self.copy_field(pointer, from.words(), word, depth)?;
             let place = at + (data_words as usize + pointer.slot as usize) * WORD;
             self.scratch[place..place + 4].copy_from_slice(&id.to_le_bytes());
@@ -272,10 +290,10 @@ impl Copier<'_> {
     }
 }
 
-/// Copies the bits that fields own.
+/// Copies the bits that fields own, of so many words.
 #[inline]
-pub(super) fn copy_bits(scope: &Scope, from: StructRef<'_>, to: &mut [u8]) {
-    for (word, mask) in &scope.masks {
+pub(super) fn copy_bits(scope: &Scope, from: StructRef<'_>, data_words: u16, to: &mut [u8]) {
+    for (word, mask) in scope.masks.iter().take_while(|(word, _)| *word < data_words) {
         let at = *word as usize * WORD;
         let bits = from.data_word(*word as usize) & mask;
         // Words that two scopes share: a union's members and what stands beside them.

@@ -10,10 +10,14 @@ use super::parallel::in_parallel;
 use super::seal::{SealSettings, SealedSegment};
 use super::stage::{Encoding, Stage};
 use super::{Segment, WORD};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 
 /// Rows that one thread stages before it takes the next.
 const ROWS_AT_ONCE: u32 = 1 << 17;
+/// Rows of a schema that has grown may take this many times the bytes of what is merged, or [`ROW_BYTES_SMALL`].
+const GROWTH_MAX: u64 = 16;
+/// Rows that take no more than this may have grown by any factor.
+const ROW_BYTES_SMALL: u64 = 64 << 20;
 
 /// A segment that is to be merged with others.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,7 @@ impl Encoding {
     /// `DuplicateKey` where two rows have the same key, `Limit` where one segment cannot hold all, `Invalid` where an
     /// input cannot be read or no rows are left.
     pub fn merge(&self, inputs: &[MergeInput<'_>]) -> Result<SealedSegment> {
+        self.check_growth(inputs)?;
         let mut tasks = Vec::new();
         for input in inputs {
             let rows = input.segment.rows();
@@ -56,6 +61,22 @@ impl Encoding {
             None => Ok(merged),
             Some(_) => Err(Error::invalid("merge", "more than one segment can hold")),
         }
+    }
+
+    /// Refuses rows whose schema makes far more of them than the segments hold.
+    fn check_growth(&self, inputs: &[MergeInput<'_>]) -> Result<()> {
+        let live = |input: &MergeInput<'_>| {
+            u64::from(input.segment.rows()).saturating_sub(input.dropped.map_or(0, roaring::RoaringBitmap::len))
+        };
+        let rows: u64 = inputs.iter().map(live).sum();
+        let bytes: u64 = inputs.iter().map(|input| input.segment.bytes().len() as u64).sum();
+        let needed = rows.saturating_mul((self.plan.record.words() * WORD) as u64);
+        let allowed = bytes.saturating_mul(GROWTH_MAX).max(ROW_BYTES_SMALL);
+        if needed <= allowed {
+            return Ok(());
+        }
+        let subject = self.record_type.to_string();
+        Err(Fault::Limit { subject, limit: "bytes of the rows of a merge", allowed, needed }.into())
     }
 
     fn stage_rows(&self, input: &MergeInput<'_>, rows: std::ops::Range<u32>) -> Result<Stage> {

@@ -23,7 +23,9 @@ pub(super) fn in_parallel<T: Send, R: Send>(tasks: Vec<T>, f: impl Fn(T) -> R + 
     let mut results: Vec<Option<R>> = Vec::new();
     results.resize_with(count, || None);
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        // Where the system gives no more threads, those that there are do all of it.
+        let start = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
+        let others: Vec<_> = (1..threads).filter_map(start).collect();
         let mut done = work();
         for thread in others {
             match thread.join() {

@@ -55,8 +55,9 @@ pub(super) struct StructPlan {
 /// Fields that are there together: those of a struct, or of a union's member.
 #[derive(Debug, Default)]
 pub(super) struct Scope {
-    /// Bits of the data section, by word.
+    /// Bits of the data section, by word, in order.
     pub masks: Vec<(u16, u64)>,
+    /// In the order of their slots.
     pub pointers: Vec<PointerPlan>,
     pub unions: Vec<UnionPlan>,
 }
@@ -144,10 +145,18 @@ impl Scope {
     fn own_bits(&mut self, bit: u64, width: u32) {
         let Ok(word) = u16::try_from(bit / 64) else { return };
         let mask = if width == 64 { u64::MAX } else { ((1 << width) - 1) << (bit % 64) };
-        match self.masks.iter_mut().find(|(at, _)| *at == word) {
-            Some((_, bits)) => *bits |= mask,
-            None => self.masks.push((word, mask)),
-        }
+        self.masks.push((word, mask));
+    }
+
+    /// Brings masks and pointers into the order of their places, each word once.
+    fn settle(&mut self) {
+        self.masks.sort_unstable();
+        self.masks.dedup_by(|next, kept| {
+            let is_same = next.0 == kept.0;
+            kept.1 |= if is_same { next.1 } else { 0 };
+            is_same
+        });
+        self.pointers.sort_by_key(|pointer| pointer.slot);
     }
 }
 
@@ -187,7 +196,7 @@ impl Builder<'_> {
     ) -> Result<Scope> {
         let mut out = Scope::default();
         self.add_fields(&mut out, ty, prefix, &mut columns, depth)?;
-        out.masks.sort_by_key(|(word, _)| *word);
+        out.settle();
         Ok(out)
     }
 
@@ -206,8 +215,10 @@ impl Builder<'_> {
             self.add_field(out, ty, field, prefix, columns, depth)?;
         }
         if ty.discriminant_count > 0 {
+            // A union has as many members as there are, whatever it claims.
+            let count = ty.fields.iter().filter(|field| field.discriminant.is_some()).count();
             let mut members: Vec<Option<Scope>> = Vec::new();
-            members.resize_with(ty.discriminant_count as usize, || None);
+            members.resize_with(count.min(ty.discriminant_count as usize), || None);
             for field in &ty.fields {
                 let Some(value) = field.discriminant else { continue };
                 let place = members.get_mut(value as usize).ok_or_else(|| {
@@ -218,7 +229,7 @@ impl Builder<'_> {
                 })?;
                 let mut member = Scope::default();
                 self.add_field(&mut member, ty, field, prefix, columns, depth)?;
-                member.masks.sort_by_key(|(word, _)| *word);
+                member.settle();
                 *place = Some(member);
             }
             out.own_bits(u64::from(ty.discriminant_offset) * 16, 16);

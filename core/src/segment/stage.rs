@@ -279,9 +279,10 @@ impl Stage {
         at: usize,
         copied: &mut [Copied],
     ) -> Result<()> {
-        copy_bits(scope, from, &mut self.data[at..]);
+        copy_bits(scope, from, plan.record.data_words, &mut self.data[at..]);
         for pointer in &scope.pointers {
-            let Some(word) = from.pointer_at(u32::from(pointer.slot)) else { continue };
+            // In the order of their slots.
+            let Some(word) = from.pointer_at(u32::from(pointer.slot)) else { break };
             let column = &mut self.columns[pointer.column as usize];
             let name = || format!("{}.{}", self.encoding.record_type, plan.columns[pointer.column as usize].name);
             let root = match &mut column.body {

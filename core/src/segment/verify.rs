@@ -24,6 +24,7 @@ mod objects;
 mod structs;
 mod vectors;
 
+use depth::Depths;
 use objects::Objects;
 use structs::{Active, StructCheck};
 
@@ -52,6 +53,7 @@ impl Encoding {
         self.verify_head(blob, segment, entry)?;
         let extents = self.verify_extents(blob, segment, entry)?;
         let structs: Vec<_> = self.plan.structs.iter().map(StructCheck::new).collect();
+        let depths = Depths::new(&self.plan.structs);
         let mut routes: Vec<Option<Route<'_>>> = Vec::new();
         routes.resize_with(self.plan.columns.len(), || None);
         find_routes(&self.plan.record.scope, &mut Vec::new(), &mut routes);
@@ -62,7 +64,7 @@ impl Encoding {
         in_parallel(tasks, |task| match task {
             Task::Rows => self.verify_rows(blob, segment, entry),
             Task::Column(column) if column.plan.vector.is_some() => column.verify_vectors(),
-            Task::Column(column) => Objects::new(&column, &self.plan.structs, &structs, entry.sharing).verify(),
+            Task::Column(column) => Objects::new(&column, &depths, &structs, entry.sharing).verify(),
         })
         .into_iter()
         .collect()

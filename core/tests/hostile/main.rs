@@ -25,6 +25,9 @@ mod mutation;
 #[path = "../random/kinds.rs"]
 mod random;
 mod reading;
+#[path = "../random/shapes.rs"]
+mod random_shapes;
+mod shapes;
 mod refusals;
 mod segments;
 

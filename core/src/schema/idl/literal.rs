@@ -9,20 +9,20 @@ use crate::words::{ElementSize, ListRef, Malformed, StructRef, Words};
 /// Values nested deeper than this are refused.
 const DEPTH_MAX: u32 = 64;
 
-/// Steps that printing one default value may take: bytes printed and fields looked at.
-const STEPS_MAX: u64 = 1 << 20;
+/// Steps that printing all default values of a schema may take: bytes printed and fields looked at.
+const STEPS_MAX: u64 = 1 << 22;
 
 /// Printer of one field's default value.
 pub(super) struct Literals<'s> {
     schema: &'s Schema,
     path: &'s str,
-    steps: u64,
+    steps: &'s mut u64,
 }
 
 impl<'s> Literals<'s> {
-    /// `path`: the field, for errors.
-    pub fn new(schema: &'s Schema, path: &'s str) -> Self {
-        Self { schema, path, steps: 0 }
+    /// `path`: the field, for errors. `steps`: those taken for earlier fields.
+    pub fn new(schema: &'s Schema, path: &'s str, steps: &'s mut u64) -> Self {
+        Self { schema, path, steps }
     }
 
     /// The literal of a field's default value.
@@ -167,12 +167,12 @@ impl<'s> Literals<'s> {
     }
 
     fn spend(&mut self, steps: usize) -> Result<()> {
-        self.steps += steps as u64;
-        if self.steps <= STEPS_MAX {
+        *self.steps += steps as u64;
+        if *self.steps <= STEPS_MAX {
             return Ok(());
         }
-        let (subject, limit) = (self.path.to_owned(), "steps to print a default value");
-        Err(Fault::Limit { subject, limit, allowed: STEPS_MAX, needed: self.steps }.into())
+        let (subject, limit) = (self.path.to_owned(), "steps to print the default values");
+        Err(Fault::Limit { subject, limit, allowed: STEPS_MAX, needed: *self.steps }.into())
     }
 
     fn read<T>(&self, result: std::result::Result<T, Malformed>) -> Result<T> {

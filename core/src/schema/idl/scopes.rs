@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Schema;
-use super::super::names::{BUILT_IN, is_type_name, unique_name};
+use super::super::names::{BUILT_IN, is_type_name};
 use super::RecordDeclaration;
 use crate::error::{Error, Result};
 
@@ -19,6 +19,8 @@ pub(super) struct Scopes {
     parents: BTreeMap<u64, Scope>,
     children: BTreeMap<Scope, Vec<u64>>,
     by_name: BTreeMap<(Scope, String), u64>,
+    /// The last number behind a name of which there are several in a scope.
+    numbers: BTreeMap<(Scope, String), u64>,
     segments: Vec<String>,
 }
 
@@ -32,6 +34,7 @@ impl Scopes {
             parents: BTreeMap::new(),
             children: BTreeMap::new(),
             by_name: BTreeMap::new(),
+            numbers: BTreeMap::new(),
             segments: Vec::new(),
         };
         let structs = schema.structs().filter(|ty| !ty.is_group).map(|ty| (ty.name.as_str(), ty.id));
@@ -73,11 +76,21 @@ impl Scopes {
         Ok(())
     }
 
-    fn free_name(&self, scope: Scope, wanted: &str) -> String {
-        let in_scope = self.by_name.range((scope, String::new())..).take_while(|((found, _), _)| *found == scope);
-        let mut taken: BTreeSet<_> = in_scope.map(|((_, name), _)| name.clone()).collect();
-        taken.extend(BUILT_IN.map(str::to_owned));
-        unique_name(&taken, wanted)
+    /// The wanted name, or else the first with a number behind it that is not taken.
+    fn free_name(&mut self, scope: Scope, wanted: &str) -> String {
+        let is_free = |name: &String| !BUILT_IN.contains(&name.as_str());
+        let mut key = (scope, wanted.to_owned());
+        if is_free(&key.1) && !self.by_name.contains_key(&key) {
+            return key.1;
+        }
+        let last = self.numbers.entry(key.clone()).or_insert(1);
+        loop {
+            *last += 1;
+            key.1 = format!("{wanted}{last}");
+            if is_free(&key.1) && !self.by_name.contains_key(&key) {
+                return key.1;
+            }
+        }
     }
 
     /// Types declared directly in a scope, in the order of printing.

@@ -1,5 +1,6 @@
 //! What does a known schema say about the records to come?
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -7,31 +8,47 @@ use hashbrown::{HashMap, HashSet};
 use super::growth::{is_closed, type_id};
 use super::shape::{NodeId, Object, ObjectId, Shape, Vector};
 use super::walk::{Shapes, join, node};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::schema::{FieldKind, FieldType, StructType, Type};
 
-/// Struct types that are loaded already, and those that are being loaded.
+/// Bytes of the paths of all fields together, at most: types may stand in long chains.
+const PATH_BYTES_MAX: usize = 64 << 20;
+
+/// Struct types that are loaded already, and those that are yet to be.
 #[derive(Default)]
 struct Loaded {
     objects: HashMap<u64, ObjectId>,
-    open: Vec<u64>,
-    recursive: HashSet<u64>,
+    /// In the order in which they were met: each is loaded at the shortest way to it.
+    open: VecDeque<(ObjectId, Arc<StructType>)>,
     entries: HashSet<u64>,
+    /// Maps, and the structs of their entries.
+    maps: Vec<(NodeId, ObjectId)>,
+    /// Which object has a member of which.
+    holds: Vec<(ObjectId, ObjectId)>,
+    path_bytes: usize,
 }
 
 impl Shapes {
     /// The record of a known type.
     pub(super) fn load_record(&mut self, id: u64) -> Result<()> {
         let mut loaded = Loaded::default();
-        self.load_struct(id, "", &mut loaded)?;
+        self.meet(id, "", &mut loaded)?;
+        while let Some((at, ty)) = loaded.open.pop_front() {
+            self.load_struct(at, &ty, &mut loaded)?;
+        }
+        for (node, entry) in std::mem::take(&mut loaded.maps) {
+            self.nodes[node].shape = self.map_shape(entry)?;
+        }
+        for at in on_cycles(self.objects.len(), &loaded.holds) {
+            // A visit of such an object can begin while another one of it goes on: no telling what is absent.
+            self.objects[at].members.iter_mut().for_each(|member| member.null_is_settled = true);
+        }
         Ok(())
     }
 
-    fn load_struct(&mut self, id: u64, path: &str, loaded: &mut Loaded) -> Result<ObjectId> {
+    /// The object of a struct type, to be loaded where it is new.
+    fn meet(&mut self, id: u64, path: &str, loaded: &mut Loaded) -> Result<ObjectId> {
         if let Some(&object) = loaded.objects.get(&id) {
-            if let Some(first) = loaded.open.iter().position(|open| *open == id) {
-                loaded.recursive.extend(&loaded.open[first..]);
-            }
             return Ok(object);
         }
         let ty = Arc::clone(self.known.struct_type(id)?);
@@ -49,13 +66,16 @@ impl Shapes {
             appended: Vec::new(),
         });
         loaded.objects.insert(id, at);
-        loaded.open.push(id);
+        loaded.open.push_back((at, ty));
+        Ok(at)
+    }
+
+    fn load_struct(&mut self, at: ObjectId, ty: &StructType, loaded: &mut Loaded) -> Result<()> {
         // In a type that somebody declared, what is absent is the default; only data says "null" by leaving out.
-        let is_declared = id != type_id(&join(&self.record_type, path));
-        for field in &ty.fields {
-            if field.null_of.is_none() {
-                self.load_field(at, &ty, field, is_declared, loaded)?;
-            }
+        let is_declared = ty.id != type_id(&join(&self.record_type, &self.objects[at].path));
+        let flagged: HashSet<&str> = ty.fields.iter().filter_map(|flag| flag.null_of.as_deref()).collect();
+        for field in ty.fields.iter().filter(|field| field.null_of.is_none()) {
+            self.load_field(at, field, is_declared || flagged.contains(field.name.as_str()), loaded)?;
         }
         if is_declared {
             // Who declares a type may write data by the names of the declaration.
@@ -63,51 +83,59 @@ impl Shapes {
                 self.objects[at].by_name.entry_ref(field.name.as_str()).or_insert(index);
             }
         }
-        loaded.open.pop();
-        if loaded.recursive.contains(&id) {
-            // A visit of such an object can begin while another one of it goes on: no telling what is absent.
-            self.objects[at].members.iter_mut().for_each(|member| member.null_is_settled = true);
-        }
-        Ok(at)
+        Ok(())
     }
 
     fn load_field(
         &mut self,
         at: ObjectId,
-        ty: &StructType,
         field: &FieldType,
-        is_declared: bool,
+        null_is_settled: bool,
         loaded: &mut Loaded,
     ) -> Result<()> {
         let is_entry = loaded.entries.contains(&self.objects[at].id);
         let step = if is_entry && field.name == "value" { "*" } else { field.json_name() };
         let path = join(&self.objects[at].path, step);
+        loaded.path_bytes += path.len();
+        if loaded.path_bytes > PATH_BYTES_MAX {
+            let (allowed, needed) = (PATH_BYTES_MAX as u64, loaded.path_bytes as u64);
+            let (subject, limit) = (self.record_type.clone(), "bytes of the paths of all fields");
+            return Err(Fault::Limit { subject, limit, allowed, needed }.into());
+        }
         self.check_settings(&path, field)?;
-        // The member comes first, so that a type that reaches itself meets it.
         let at_node = self.push_node(node(path.clone(), at, field.json_name().to_owned()));
         let object = &mut self.objects[at];
         let index = object.push(field.json_name(), at_node);
         let member = &mut object.members[index];
         member.known_name = Some(field.name.clone());
-        member.null_is_settled =
-            is_declared || ty.fields.iter().any(|flag| flag.null_of.as_deref() == Some(field.name.as_str()));
+        member.null_is_settled = null_is_settled;
         self.nodes[at_node].shape = match &field.kind {
             FieldKind::Group(_) => Shape::Loose,
-            FieldKind::Slot { ty, .. } => self.load_slot(field, ty, &path, loaded)?,
+            FieldKind::Slot { ty, .. } => {
+                if let Type::Struct(id) = ty.innermost() {
+                    let held = self.meet(*id, &path, loaded)?;
+                    loaded.holds.push((at, held));
+                }
+                self.load_slot(field, ty, at_node, loaded)?
+            }
         };
         Ok(())
     }
 
-    fn load_slot(&mut self, field: &FieldType, ty: &Type, path: &str, loaded: &mut Loaded) -> Result<Shape> {
+    fn load_slot(&mut self, field: &FieldType, ty: &Type, at: NodeId, loaded: &mut Loaded) -> Result<Shape> {
         if let (Some(space), Type::List(element)) = (field.vector, ty) {
             return Ok(Shape::Vector(Vector { element: (**element).clone(), dimension: space.dimension, line: 0 }));
         }
         if let (true, Type::List(element)) = (field.is_map, ty)
             && let Type::Struct(entry) = **element
         {
-            return self.load_map(entry, path, loaded);
+            loaded.entries.insert(entry);
+            let entry = self.meet(entry, "", loaded)?;
+            loaded.maps.push((at, entry));
+            return Ok(Shape::Loose);
         }
-        self.load_type(ty, path, loaded)
+        let path = self.nodes[at].path.clone();
+        self.load_type(ty, &path, loaded)
     }
 
     fn load_type(&mut self, ty: &Type, path: &str, loaded: &mut Loaded) -> Result<Shape> {
@@ -116,23 +144,18 @@ impl Shapes {
                 let shape = self.load_type(element, path, loaded)?;
                 Shape::List(self.push_known(path, shape))
             }
-            Type::Struct(id) => Shape::Object(self.load_struct(*id, path, loaded)?),
+            Type::Struct(id) => Shape::Object(self.meet(*id, path, loaded)?),
             scalar => Shape::Fixed(scalar.clone()),
         })
     }
 
     /// Entries are read by position, `key` before `value`, whatever their declaration says.
-    fn load_map(&mut self, entry: u64, path: &str, loaded: &mut Loaded) -> Result<Shape> {
-        loaded.entries.insert(entry);
-        let at = self.load_struct(entry, path, loaded)?;
-        let object = &self.objects[at];
+    fn map_shape(&self, entry: ObjectId) -> Result<Shape> {
+        let object = &self.objects[entry];
         let (Some(&key), Some(&value)) = (object.by_name.get("key"), object.by_name.get("value")) else {
             return Err(Error::invalid(&*object.name, "the entries of a map must have two fields, key and value"));
         };
-        if (key, value) != (0, 1) {
-            return Ok(Shape::Loose);
-        }
-        Ok(Shape::Map(at))
+        Ok(if (key, value) == (0, 1) { Shape::Map(entry) } else { Shape::Loose })
     }
 
     fn push_known(&mut self, path: &str, shape: Shape) -> NodeId {
@@ -152,4 +175,32 @@ impl Shapes {
         }
         Ok(())
     }
+}
+
+/// Those that hold themselves, however far down, and those between two such. `holds`: which of so many holds which.
+fn on_cycles(count: usize, holds: &[(usize, usize)]) -> impl Iterator<Item = usize> {
+    let reversed: Vec<_> = holds.iter().map(|(holder, held)| (*held, *holder)).collect();
+    let (ended, begun) = (untied(count, holds), untied(count, &reversed));
+    (0..count).filter(move |at| !ended[*at] && !begun[*at])
+}
+
+/// Those that are reached from no cycle.
+fn untied(count: usize, edges: &[(usize, usize)]) -> Vec<bool> {
+    let (mut next, mut open) = (vec![Vec::new(); count], vec![0_usize; count]);
+    for (from, to) in edges {
+        next[*from].push(*to);
+        open[*to] += 1;
+    }
+    let mut out = vec![false; count];
+    let mut ready: Vec<usize> = (0..count).filter(|at| open[*at] == 0).collect();
+    while let Some(at) = ready.pop() {
+        out[at] = true;
+        for to in &next[at] {
+            open[*to] -= 1;
+            if open[*to] == 0 {
+                ready.push(*to);
+            }
+        }
+    }
+    out
 }

@@ -2,14 +2,7 @@
 //!
 //! As readers count: a list is a level, each struct is one, texts and data are none.
 
-use std::collections::HashMap;
-
 use crate::segment::plan::{Scope, StructPlan, Target};
-
-/// Levels on the longest path from an object of a kind, itself included; `None` where a type contains itself.
-pub(super) fn depth_of(target: &Target, structs: &[StructPlan]) -> Option<u32> {
-    Depths { structs, known: HashMap::new() }.target(target)
-}
 
 /// Levels that one object adds.
 pub(super) fn levels(target: &Target) -> u32 {
@@ -20,38 +13,74 @@ pub(super) fn levels(target: &Target) -> u32 {
     }
 }
 
-struct Depths<'p> {
-    structs: &'p [StructPlan],
-    /// Levels below a struct type; `None`: being computed, or endless.
-    known: HashMap<usize, Option<u32>>,
+/// Levels below each struct type; `None` where it contains itself, or one that does.
+pub(super) struct Depths {
+    below: Vec<Option<u32>>,
 }
 
-impl Depths<'_> {
-    fn target(&mut self, target: &Target) -> Option<u32> {
-        match target {
-            Target::Text | Target::Data | Target::Scalars(_) => Some(levels(target)),
-            Target::Pointers(element) => Some(levels(target) + self.target(element)?),
-            Target::Structs(index) | Target::Struct(index) => {
-                if let Some(known) = self.known.get(index) {
-                    return known.map(|below| levels(target) + below);
+impl Depths {
+    /// Those of all struct types, from the ones that hold no others on.
+    pub(super) fn new(structs: &[StructPlan]) -> Self {
+        let mut deepest = vec![0_u32; structs.len()];
+        // Who holds a type, and with how many levels in between; how many types of each are not known yet.
+        let mut holders: Vec<Vec<(usize, u32)>> = vec![Vec::new(); structs.len()];
+        let mut unknown = vec![0_u32; structs.len()];
+        for (index, ty) in structs.iter().enumerate() {
+            for_each_target(&ty.scope, &mut |target| {
+                let (above, held) = reach(target);
+                match held {
+                    None => deepest[index] = deepest[index].max(above),
+                    Some(held) => {
+                        holders[held].push((index, above));
+                        unknown[index] += 1;
+                    }
                 }
-                self.known.insert(*index, None);
-                let below = self.scope(&self.structs.get(*index)?.scope)?;
-                self.known.insert(*index, Some(below));
-                Some(levels(target) + below)
+            });
+        }
+        let mut below = vec![None; structs.len()];
+        let mut ready: Vec<usize> = (0..structs.len()).filter(|index| unknown[*index] == 0).collect();
+        while let Some(index) = ready.pop() {
+            below[index] = Some(deepest[index]);
+            for (holder, above) in &holders[index] {
+                deepest[*holder] = deepest[*holder].max(deepest[index].saturating_add(*above));
+                unknown[*holder] -= 1;
+                if unknown[*holder] == 0 {
+                    ready.push(*holder);
+                }
             }
         }
+        Self { below }
     }
 
-    fn scope(&mut self, scope: &Scope) -> Option<u32> {
-        let mut deepest = 0;
-        for pointer in &scope.pointers {
-            deepest = deepest.max(self.target(&pointer.target)?);
+    /// Levels on the longest path from an object of a kind, itself included; `None` where a type contains itself.
+    pub(super) fn of(&self, target: &Target) -> Option<u32> {
+        match reach(target) {
+            (above, None) => Some(above),
+            (above, Some(held)) => Some(above.saturating_add((*self.below.get(held)?)?)),
         }
-        for member in scope.unions.iter().flat_map(|union| &union.members) {
-            deepest = deepest.max(self.scope(member)?);
+    }
+}
+
+/// The levels of an object and of the lists in it, and the struct type that these end in.
+fn reach(target: &Target) -> (u32, Option<usize>) {
+    match target {
+        Target::Text | Target::Data | Target::Scalars(_) => (levels(target), None),
+        // Lists nest 32 deep at most.
+        Target::Pointers(element) => {
+            let (above, held) = reach(element);
+            (levels(target) + above, held)
         }
-        Some(deepest)
+        Target::Structs(index) | Target::Struct(index) => (levels(target), Some(*index)),
+    }
+}
+
+fn for_each_target(scope: &Scope, see: &mut impl FnMut(&Target)) {
+    for pointer in &scope.pointers {
+        see(&pointer.target);
+    }
+    // Groups nest 64 deep at most.
+    for member in scope.unions.iter().flat_map(|union| &union.members) {
+        for_each_target(member, see);
     }
 }
 

@@ -3,12 +3,12 @@
 //! The walk is the writer's: what rows point at, in row order, then what these point at, and so on. So each pointer aims
 //! at an object that was met before, or at the one that begins where the last new one ended.
 
-use super::depth::{depth_of, levels, too_deep};
+use super::depth::{Depths, levels, too_deep};
 use super::structs::{Active, StructCheck};
 use super::{Blob, Column};
 use crate::error::Result;
 use crate::segment::copy::DEPTH_MAX;
-use crate::segment::plan::{StructPlan, Target};
+use crate::segment::plan::Target;
 use crate::segment::stage::Sharing;
 use crate::words::{ElementSize, StructRef};
 
@@ -48,12 +48,12 @@ struct Aim {
 impl<'c, 'p: 'c> Objects<'c, 'p> {
     pub(super) fn new(
         column: &'c Column<'c>,
-        plans: &[StructPlan],
+        depths: &Depths,
         structs: &'c [StructCheck<'p>],
         sharing: Sharing,
     ) -> Self {
         let words = column.words();
-        let bounded = depth_of(&column.route.pointer.target, plans).is_some_and(|depth| depth < DEPTH_MAX);
+        let bounded = depths.of(&column.route.pointer.target).is_some_and(|depth| depth < DEPTH_MAX);
         Self {
             column,
             structs,
@@ -287,9 +287,9 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
     ) -> Result<()> {
         let Some(check) = self.structs.get(ty) else { return Ok(()) };
         for pointer in check.check(self.blob(), at, from, active)? {
-            if let Some(word) = from.pointer_at(u32::from(pointer.slot)) {
-                self.step(index, &pointer.target, word)?;
-            }
+            // In the order of their slots: what comes behind lies beyond an older struct's end too.
+            let Some(word) = from.pointer_at(u32::from(pointer.slot)) else { break };
+            self.step(index, &pointer.target, word)?;
         }
         Ok(())
     }

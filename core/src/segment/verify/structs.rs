@@ -15,8 +15,8 @@ pub(super) struct StructCheck<'p> {
 /// What the active fields of a struct own.
 #[derive(Default)]
 pub(super) struct Active<'p> {
-    /// Bits of each word of the data section.
-    bits: Vec<u64>,
+    /// Bits of the data section, by word, in order.
+    masks: Vec<(u16, u64)>,
     /// By slot.
     pointers: Vec<&'p PointerPlan>,
 }
@@ -25,9 +25,8 @@ impl<'p> StructCheck<'p> {
     pub(super) fn new(plan: &'p StructPlan) -> Self {
         let fixed = plan.scope.unions.is_empty().then(|| {
             let mut active = Active::default();
-            active.restart(plan);
             active.add(&plan.scope);
-            active.pointers.sort_by_key(|pointer| pointer.slot);
+            active.settle();
             active
         });
         Self { plan, fixed }
@@ -51,15 +50,22 @@ impl<'p> StructCheck<'p> {
         let active = if let Some(fixed) = &self.fixed {
             fixed
         } else {
-            scratch.restart(self.plan);
+            scratch.restart();
             self.choose(blob, at, &self.plan.scope, from, scratch)?;
-            scratch.pointers.sort_by_key(|pointer| pointer.slot);
+            scratch.settle();
             scratch
         };
-        for (index, (word, owned)) in (0..).zip(from.data().chunks_exact(8).zip(&active.bits)) {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(word);
-            if u64::from_le_bytes(bytes) & !owned != 0 {
+        let mut masks = active.masks.iter();
+        let mut next = masks.next();
+        for (index, word) in (0..).zip(from.data().as_chunks().0) {
+            let owned = match next {
+                Some((place, mask)) if u32::from(*place) == index => {
+                    next = masks.next();
+                    *mask
+                }
+                _ => 0,
+            };
+            if u64::from_le_bytes(*word) & !owned != 0 {
                 return Err(blob.unexpected(at + index, format!("zeros outside the mask {owned:#018x}")));
             }
         }
@@ -100,18 +106,24 @@ impl<'p> StructCheck<'p> {
 }
 
 impl<'p> Active<'p> {
-    fn restart(&mut self, plan: &StructPlan) {
-        self.bits.clear();
-        self.bits.resize(plan.data_words as usize, 0);
+    fn restart(&mut self) {
+        self.masks.clear();
         self.pointers.clear();
     }
 
     fn add(&mut self, scope: &'p Scope) {
-        for (word, mask) in &scope.masks {
-            if let Some(bits) = self.bits.get_mut(*word as usize) {
-                *bits |= mask;
-            }
-        }
+        self.masks.extend_from_slice(&scope.masks);
         self.pointers.extend(&scope.pointers);
+    }
+
+    /// Joins what several scopes own.
+    fn settle(&mut self) {
+        self.masks.sort_unstable_by_key(|(word, _)| *word);
+        self.masks.dedup_by(|next, kept| {
+            let is_same = next.0 == kept.0;
+            kept.1 |= if is_same { next.1 } else { 0 };
+            is_same
+        });
+        self.pointers.sort_by_key(|pointer| pointer.slot);
     }
 }
