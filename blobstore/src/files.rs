@@ -44,6 +44,14 @@ pub enum FileKind {
     Foreign,
 }
 
+impl FileEntry {
+    /// Whether a writer at work or one that died made it, beside the place of a file of the store: a later
+    /// [`gc`](crate::Store::gc) deletes it.
+    pub fn is_left_over(&self) -> bool {
+        self.what == FileKind::Foreign && is_debris(&self.name)
+    }
+}
+
 impl FileKind {
     fn of(key: &str) -> Self {
         if key == MARKER {

@@ -8,7 +8,7 @@ use kapok_blobstore::BlobId;
 use kapok_core::blobs::{Blob, Blobs};
 use kapok_core::manifest::{Id, Manifest};
 use kapok_core::segment::Encoding;
-use kapok_index::View;
+use kapok_index::{View, verify_indexes, verify_segment};
 
 use crate::error::{Error, Result};
 use crate::listener::message;
@@ -28,7 +28,7 @@ pub(crate) async fn prepare(
     let preparing = move || {
         let view = View::open(Arc::new(manifest), &blobs)?;
         if settings.verify {
-            verify(&view, &fresh)?;
+            verify(&view, &blobs, &fresh)?;
         }
         if settings.prefault {
             for blob in fresh.values() {
@@ -58,8 +58,8 @@ pub(crate) async fn on_a_thread<T: Send + 'static>(
     }
 }
 
-/// Hashes new blobs and walks new segments.
-fn verify(view: &View, fresh: &HashMap<Id, Blob>) -> kapok_core::Result<()> {
+/// Hashes new blobs, walks new segments, and holds new indexes against their segments.
+fn verify(view: &View, blobs: &Blobs, fresh: &HashMap<Id, Blob>) -> kapok_core::Result<()> {
     for (id, blob) in fresh {
         let (expected, found) = (BlobId::from(*id), BlobId::of(&blob.bytes));
         if expected != found {
@@ -70,9 +70,14 @@ fn verify(view: &View, fresh: &HashMap<Id, Blob>) -> kapok_core::Result<()> {
     for table in view.tables() {
         let ty = view.manifest().expect_record_type(table.name())?;
         for (entry, source) in ty.segments.iter().zip(table.segments()) {
-            if fresh.contains_key(&entry.id) {
+            let is_new = fresh.contains_key(&entry.id);
+            if is_new || entry.artifacts.iter().any(|index| fresh.contains_key(&index.id)) {
                 let encoding = Encoding::new(Arc::clone(table.schema()), ty.type_id, &ty.key, entry.sharing)?;
-                encoding.verify(source.segment(), entry)?;
+                if is_new {
+                    verify_segment(&encoding, source.segment(), entry, blobs)?;
+                } else {
+                    verify_indexes(&encoding, source.segment(), entry, blobs)?;
+                }
             }
         }
     }

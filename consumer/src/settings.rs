@@ -22,7 +22,7 @@ pub struct ConsumerSettings {
     /// Whether each page of new blobs is touched before the swap, so that readers of the new view wait for no disk as long
     /// as memory lasts. Default: no.
     pub prefault: bool,
-    /// Whether new blobs are hashed and new segments are walked before the swap, in time that grows with their bytes. A
+    /// Whether new blobs are hashed, new segments walked and new indexes held against them before the swap, in time that grows with their bytes. A
     /// damaged version is then refused as `Corrupt`; without it, damage is told when it is read. Default: no.
     pub verify: bool,
     /// How to come by segments that the producer merged from others. Default: [`Merges::Auto`].

@@ -11,6 +11,8 @@
 
 use std::fmt;
 
+use hashbrown::HashSet;
+
 use crate::error::{Error, Result};
 use crate::schema::{DefaultValue, FieldKind, FieldType, Schema, StructType, Type};
 use crate::words::{StructRef, Words};
@@ -97,6 +99,15 @@ impl<'v> Record<'v> {
     /// # Errors
     /// `Corrupt` where the words do not hold what the type says.
     pub fn value(&self, field: &'v FieldType) -> Result<ValueRef<'v>> {
+        self.value_unless(field, || self.is_flagged_null(field))
+    }
+
+    /// [`Record::value`], where who reads all fields has collected the [`nulls`](Self::nulls).
+    fn value_beside(&self, field: &'v FieldType, nulls: &HashSet<&'v str>) -> Result<ValueRef<'v>> {
+        self.value_unless(field, || nulls.contains(field.name.as_str()))
+    }
+
+    fn value_unless(&self, field: &'v FieldType, is_flagged_null: impl FnOnce() -> bool) -> Result<ValueRef<'v>> {
         if !self.is_active(field) {
             return Ok(ValueRef::Null);
         }
@@ -118,7 +129,7 @@ impl<'v> Record<'v> {
                 }
             }
             FieldKind::Slot { offset, ty, default } => {
-                if self.is_flagged_null(field) {
+                if is_flagged_null() {
                     return Ok(ValueRef::Null);
                 }
                 self.origin.scalar(ty, self.bits(*offset, ty) ^ default.bits())
@@ -155,6 +166,12 @@ impl<'v> Record<'v> {
     /// Whether a set flag says that a number is null.
     fn is_flagged_null(&self, field: &FieldType) -> bool {
         self.ty.fields.iter().any(|flag| flag.null_of.as_ref() == Some(&field.name) && self.is_set(flag))
+    }
+
+    /// Names of the fields whose flags say that they are null, in one pass: a type may have as many flags as fields.
+    fn nulls(&self) -> HashSet<&'v str> {
+        let flags = self.ty.fields.iter().filter_map(|flag| Some((flag, flag.null_of.as_deref()?)));
+        flags.filter(|(flag, _)| self.is_set(flag)).map(|(_, name)| name).collect()
     }
 
     /// Whether a flag is stored as true.

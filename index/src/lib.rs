@@ -41,10 +41,12 @@ mod lookup;
 mod records;
 mod row;
 pub mod unique;
+mod verify;
 mod view;
 
 pub use changes::{Changes, Evidence, TypeChanges};
 pub use lookup::Lookup;
 pub use records::Records;
 pub use unique::UniqueIndex;
+pub use verify::{verify_indexes, verify_segment};
 pub use view::View;

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use kapok_blobstore::{BlobId, BlobKind, CommitOutcome, PutOutcome, fresh_token};
-use kapok_core::blobs::{Blob, Blobs};
+use kapok_core::blobs::Blobs;
 use kapok_core::manifest::{Artifact, Id, Ingredient, Manifest, SegmentEntry, Tombstones};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, WRITER_REVISION};
-use kapok_index::{View, unique};
+use kapok_index::{View, unique, verify_segment};
 use tracing::{Instrument, info_span};
 
 use crate::base::{Base, without};
@@ -272,13 +272,8 @@ impl Producer {
                 }
                 let schema = Arc::clone(&manifest.schema);
                 let encoding = Encoding::new(schema, entry.type_id, &entry.key, segment.sharing)?;
-                encoding.verify(source.segment(), segment)?;
                 source.segment().verify_hash(&segment.id)?;
-                for index in &segment.artifacts {
-                    let Blob { name, bytes } = blobs.expect(&index.id)?;
-                    let index = unique::UniqueIndex::open(name, bytes.clone(), segment.rows)?;
-                    index.verify(encoding.key(), source.segment())?;
-                }
+                verify_segment(&encoding, source.segment(), segment, &blobs)?;
             }
         }
         Ok((view, blobs))

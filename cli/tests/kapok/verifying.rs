@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use kapok_blobstore::{CommitOutcome, Store, fresh_token};
-use kapok_core::manifest::Manifest;
+use kapok_blobstore::{BlobId, CommitOutcome, Store, fresh_token};
+use kapok_core::manifest::{Changes, Ingredient, Manifest, encode_rows};
 
 use crate::program::Scene;
 
@@ -85,7 +85,9 @@ fn a_foreign_file_is_named() {
     let scene = scene();
     for name in ["notes.txt", "segments/stranger"] {
         std::fs::write(scene.store().join(name), "x").unwrap();
-        assert!(scene.run(&["verify"]).refused(1).contains(&format!("{name}: foreign file")));
+        // Somebody else's, and no fault of the store: told, and a failure where that is asked.
+        assert!(scene.run(&["verify"]).ok().contains(&format!("{name}: foreign file")));
+        assert!(scene.run(&["verify", "--strict"]).refused(1).contains("foreign_files=1"));
         // The version itself is whole.
         scene.run(&["verify", "--version", "1"]).ok();
         std::fs::remove_file(scene.store().join(name)).unwrap();
@@ -94,10 +96,29 @@ fn a_foreign_file_is_named() {
 }
 
 #[test]
+fn what_writers_leave_behind_is_counted() {
+    let scene = scene();
+    let segment = scene.only_file("segments");
+    std::fs::write(segment.with_file_name(format!("{}#1", segment.file_name().unwrap().to_str().unwrap())), "x")
+        .unwrap();
+    std::fs::write(scene.store().join("dataset.probe-0"), "x").unwrap();
+    let bytes = b"nobody names this";
+    std::fs::write(scene.store().join(format!("indexes/{}", BlobId::of(bytes))), bytes).unwrap();
+    let ran = scene.run(&["verify"]).ok();
+    assert!(ran.contains("1 blob(s) that no version names, 2 file(s) that writers left behind"), "{ran}");
+    scene.run(&["verify", "--version", "1", "--strict"]).ok();
+    let refused = scene.run(&["verify", "--strict"]).refused(1);
+    assert!(refused.contains("unreferenced_blobs=1 left_over_files=2 foreign_files=0"), "{refused}");
+    // A blob that is not what its name says would be taken for the one that it is not.
+    std::fs::write(scene.store().join(format!("indexes/{}", BlobId::of(b"other"))), bytes).unwrap();
+    assert!(scene.run(&["verify"]).refused(1).contains("hash"));
+}
+
+#[test]
 fn every_problem_is_told_in_json_too() {
     let scene = scene();
     let segment = scene.only_file("segments");
-    std::fs::write(scene.store().join("stranger"), "x").unwrap();
+    std::fs::remove_file(scene.only_file("indexes")).unwrap();
     found(&scene, &segment, |bytes| bytes[40] ^= 1, true);
     let ran = scene.run(&["verify", "--json"]);
     let findings: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
@@ -150,4 +171,130 @@ fn a_version_that_is_announced_but_gone_is_found() {
     let scene = scene();
     std::fs::remove_file(scene.only_file("manifests")).unwrap();
     assert!(scene.run(&["verify"]).refused(1).contains("says version 1, which is not there"));
+}
+
+/// Another scene, with a copy of the store.
+fn copy_of(scene: &Scene) -> Scene {
+    let copy = Scene::new();
+    for folder in ["manifests", "announcements", "segments", "indexes", "tombstones"] {
+        std::fs::create_dir_all(copy.store().join(folder)).unwrap();
+        let Ok(files) = std::fs::read_dir(scene.store().join(folder)) else { continue };
+        for file in files.map(Result::unwrap) {
+            std::fs::copy(file.path(), copy.store().join(folder).join(file.file_name())).unwrap();
+        }
+    }
+    std::fs::copy(scene.store().join("dataset"), copy.store().join("dataset")).unwrap();
+    copy
+}
+
+/// Puts another manifest in the place of one, with a checksum that is right.
+fn change_manifest(scene: &Scene, version: u64, change: impl FnOnce(&mut Manifest)) {
+    let forge = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Store::open(scene.store().to_str().unwrap()).await.unwrap();
+        let mut manifest = store.read_manifest(version).await.unwrap();
+        change(&mut manifest);
+        let forge = Store::open_for_writing(forge.path().to_str().unwrap()).await.unwrap();
+        assert_eq!(forge.commit_manifest(&manifest).await.unwrap(), CommitOutcome::Committed);
+    });
+    let name = format!("manifests/{version:020}");
+    let target = scene.store().join(&name);
+    std::fs::remove_file(&target).unwrap();
+    std::fs::copy(forge.path().join(&name), target).unwrap();
+}
+
+/// A store whose last version merged all segments before; of the first, one row was dead.
+fn merged() -> Scene {
+    let scene = scene();
+    for id in 1..10 {
+        let line = format!("{{\"id\":{},\"name\":\"later\"}}\n", if id == 1 { 1 } else { id + 10 });
+        scene.publish_with(line, &["--upsert"]).ok();
+    }
+    scene
+}
+
+fn last_version(scene: &Scene) -> u64 {
+    let versions: serde_json::Value = serde_json::from_str(&scene.versions()).unwrap();
+    versions.as_array().unwrap().iter().map(|version| version["version"].as_u64().unwrap()).max().unwrap()
+}
+
+fn manifest_of(scene: &Scene, version: u64) -> Manifest {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Store::open(scene.store().to_str().unwrap()).await.unwrap();
+        store.read_manifest(version).await.unwrap()
+    })
+}
+
+#[test]
+fn changes_that_are_not_listed_are_found() {
+    let scene = scene();
+    scene.publish("{\"id\":1,\"name\":\"uno\"}\n{\"id\":3,\"name\":\"three\"}\n").ok();
+    scene.run(&["verify", "--strict"]).ok();
+    for damage in [
+        |manifest: &mut Manifest| manifest.record_types[0].changes = Some(Changes::default()),
+        |manifest: &mut Manifest| manifest.record_types[0].changes.as_mut().unwrap().removed.clear(),
+        |manifest: &mut Manifest| {
+            manifest.record_types[0].changes.as_mut().unwrap().added[0].1 = encode_rows(&[0].into())
+        },
+        |manifest: &mut Manifest| {
+            manifest.record_types[0].changes.as_mut().unwrap().added[0].1 = encode_rows(&[9].into())
+        },
+        |manifest: &mut Manifest| manifest.record_types[0].changes.as_mut().unwrap().added[0].0 = [7; 32],
+    ] {
+        let copy = copy_of(&scene);
+        // As if the second version had been committed so: the numbers stay.
+        change_manifest(&copy, 2, damage);
+        for arguments in [&["verify"][..], &["verify", "--version", "2"]] {
+            let refused = copy.run(arguments).refused(1);
+            assert!(refused.contains("changes in the manifest"), "{refused}");
+        }
+    }
+    // Not listed, and said so: nothing to be held against the rows.
+    change_manifest(&scene, 2, |manifest| manifest.record_types[0].changes = None);
+    scene.run(&["verify"]).ok();
+}
+
+#[test]
+fn a_first_version_lists_all_its_rows() {
+    let scene = scene();
+    change_manifest(&scene, 1, |manifest| manifest.record_types[0].changes = Some(Changes::default()));
+    assert!(scene.run(&["verify"]).refused(1).contains("2 rows added"));
+}
+
+#[test]
+fn a_recipe_that_is_false_is_found() {
+    let scene = merged();
+    scene.run(&["verify", "--strict"]).ok();
+    let version = last_version(&scene);
+    let recipe = manifest_of(&scene, version).record_types[0].segments[0].recipe.clone();
+    assert!(recipe.len() > 2 && !recipe[0].dropped.is_empty(), "{recipe:?}");
+    for damage in [
+        // The same number of rows left behind, and others; then of another segment; then too few.
+        |recipe: &mut Vec<Ingredient>| recipe[0].dropped = encode_rows(&[1].into()),
+        |recipe: &mut Vec<Ingredient>| recipe[0] = recipe[1].clone(),
+        |recipe: &mut Vec<Ingredient>| drop(recipe.pop()),
+    ] {
+        let copy = copy_of(&scene);
+        change_manifest(&copy, version, |manifest| damage(&mut manifest.record_types[0].segments[0].recipe));
+        let refused = copy.run(&["verify"]).refused(1);
+        assert!(refused.contains("recipe of segment"), "{refused}");
+    }
+    // Its segments are collected: said, and no fault.
+    for one in recipe {
+        std::fs::remove_file(scene.store().join(format!("segments/{}", BlobId::from(one.segment)))).unwrap();
+    }
+    let ran = scene.run(&["verify", "--version", &version.to_string()]).ok();
+    assert!(ran.contains("1 recipe(s) whose segments are gone"), "{ran}");
+}
+
+#[test]
+fn an_index_of_another_segment_with_as_many_rows_is_found() {
+    let scene = scene();
+    scene.publish("{\"id\":7,\"name\":\"one\"}\n{\"id\":8,\"name\":\"two\"}\n").ok();
+    let other = manifest_of(&scene, 1).record_types[0].segments[0].artifacts.clone();
+    change_manifest(&scene, 2, |manifest| manifest.record_types[0].segments[0].artifacts = other);
+    let refused = scene.run(&["verify"]).refused(1);
+    assert!(refused.contains("indexes/"), "{refused}");
 }

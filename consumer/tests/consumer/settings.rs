@@ -92,6 +92,37 @@ async fn a_segment_that_is_not_what_its_manifest_says_is_refused_although_its_ha
     assert!(matches!(error, Error::Open { version: 1, .. }), "{error}");
 }
 
+#[tokio::test]
+async fn an_index_of_another_segment_with_as_many_rows_is_refused_although_its_hash_is_right() {
+    let store = memory().await;
+    let (version, other) = (Version::stamped(1), Version { movies: vec![movies(20..30, 1)], ratings: Vec::new() });
+    let mut manifest = version.manifest(1);
+    let ours = std::mem::replace(
+        &mut manifest.record_types[0].segments[0].artifacts,
+        other.manifest(1).record_types[0].segments[0].artifacts.clone(),
+    );
+    other.put(&store).await;
+    version.commit_as(&store, &manifest).await;
+    announce(&store, 1).await;
+    let mut settings = ConsumerSettings::default();
+    assert!(Consumer::with_store_and(store.clone(), settings.clone()).await.is_ok());
+    settings.verify = true;
+    let error = Consumer::with_store_and(store.clone(), settings.clone()).await.unwrap_err();
+    assert!(matches!(error, Error::Open { version: 1, .. }) && error.to_string().contains("indexes/"), "{error}");
+    // A consumer that has the segment already looks at an index that is new to it.
+    let foreign = std::mem::replace(&mut manifest.record_types[0].segments[0].artifacts, ours);
+    manifest.version = 2;
+    version.commit_as(&store, &manifest).await;
+    announce(&store, 2).await;
+    let consumer = Consumer::with_store_and(store.clone(), settings).await.unwrap();
+    manifest.record_types[0].segments[0].artifacts = foreign;
+    manifest.version = 3;
+    version.commit_as(&store, &manifest).await;
+    announce(&store, 3).await;
+    assert!(consumer.refresh().await.unwrap_err().to_string().contains("indexes/"));
+    assert_eq!(consumer.view().version(), 2);
+}
+
 /// Resident bytes of the maps of a file.
 #[cfg(target_os = "linux")]
 fn resident_bytes(file: &str) -> u64 {

@@ -39,8 +39,10 @@ impl Comparison<'_> {
         if left.discriminant() != right.discriminant() {
             return Ok(false);
         }
+        let nulls = (left.nulls(), right.nulls());
         for field in ty.fields.iter().filter(|field| left.is_active(field)) {
-            if !self.values(left.value(field)?, right.value(field)?, depth)? {
+            let values = (left.value_beside(field, &nulls.0)?, right.value_beside(field, &nulls.1)?);
+            if !self.values(values.0, values.1, depth)? {
                 return Ok(false);
             }
         }

@@ -1,5 +1,7 @@
 //! Which fields does a record have, in the order in which people declared them?
 
+use hashbrown::HashSet;
+
 use super::{Record, ValueRef};
 use crate::error::Result;
 use crate::schema::FieldType;
@@ -11,15 +13,16 @@ pub struct Fields<'v> {
     /// Fields that already stand in order: the usual case, which needs no allocation.
     in_order: std::slice::Iter<'v, FieldType>,
     sorted: std::vec::IntoIter<&'v FieldType>,
+    nulls: HashSet<&'v str>,
 }
 
 impl<'v> Fields<'v> {
     pub(super) fn new(record: Record<'v>) -> Self {
-        let ty = record.struct_type();
+        let (ty, nulls) = (record.struct_type(), record.nulls());
         if ty.fields.is_sorted_by_key(|field| field.code_order) {
-            return Self { record, in_order: ty.fields.iter(), sorted: Vec::new().into_iter() };
+            return Self { record, in_order: ty.fields.iter(), sorted: Vec::new().into_iter(), nulls };
         }
-        Self { record, in_order: [].iter(), sorted: ty.fields_in_code_order().into_iter() }
+        Self { record, in_order: [].iter(), sorted: ty.fields_in_code_order().into_iter(), nulls }
     }
 }
 
@@ -30,7 +33,7 @@ impl<'v> Iterator for Fields<'v> {
         loop {
             let field = self.in_order.next().or_else(|| self.sorted.next())?;
             if field.null_of.is_none() && self.record.is_active(field) {
-                return Some(self.record.value(field).map(|value| (field, value)));
+                return Some(self.record.value_beside(field, &self.nulls).map(|value| (field, value)));
             }
         }
     }

@@ -259,7 +259,11 @@ impl Printer<'_> {
                 line.push(' ');
                 line.push_str(&annotated_type(&self.type_name(scope, ty)?));
                 if *default != DefaultValue::Zero {
-                    _ = write!(line, " = {}", Literals::new(self.schema, &path, &mut self.literal_steps).default(ty, default)?);
+                    _ = write!(
+                        line,
+                        " = {}",
+                        Literals::new(self.schema, &path, &mut self.literal_steps).default(ty, default)?
+                    );
                 }
                 line.push_str(&self.json_name(field.json_name.as_deref()));
                 line.push_str(&self.notes(field));

@@ -71,9 +71,10 @@ impl Schema {
         let claims =
             [("data words", ty.data_words, held.data_fields), ("pointers", ty.pointer_words, held.pointer_fields)];
         match claims.into_iter().find(|(_, claimed, held)| u32::from(*claimed) > *held) {
-            Some((what, claimed, held)) => {
-                Err(Error::invalid(&*ty.name, format!("{claimed} {what} for {held} fields; each field fills one at most")))
-            }
+            Some((what, claimed, held)) => Err(Error::invalid(
+                &*ty.name,
+                format!("{claimed} {what} for {held} fields; each field fills one at most"),
+            )),
             None => Ok(()),
         }
     }

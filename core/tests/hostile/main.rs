@@ -24,12 +24,12 @@ mod manifests;
 mod mutation;
 #[path = "../random/kinds.rs"]
 mod random;
-mod reading;
 #[path = "../random/shapes.rs"]
 mod random_shapes;
-mod shapes;
+mod reading;
 mod refusals;
 mod segments;
+mod shapes;
 
 use random::Random;
 

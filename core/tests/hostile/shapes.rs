@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kapok_core::manifest::{Manifest, RecordType};
+use kapok_core::record::{Budget, Record};
 use kapok_core::schema::{Inference, InferenceSettings, OlderSchema, RecordDeclaration, Schema};
 use kapok_core::segment::{Encoding, MergeInput, Segment, Sharing, Stage};
 use kapok_core::value::Value;
@@ -52,7 +53,12 @@ fn with_records(encoding: &Encoding) -> kapok_core::Result<()> {
     let sealed = seal(stage, None).remove(0);
     let segment = Segment::open("segment", Bytes::from(sealed.bytes.clone()), sealed.rows)?;
     encoding.verify(&segment, &entry(&sealed, Sharing::Shared))?;
-    encoding.merge(&[MergeInput { segment: &segment, dropped: None }])?;
+    let merged = encoding.merge(&[MergeInput { segment: &segment, dropped: None }])?;
+    let (row, bytes) = (merged.rows, Bytes::from(merged.bytes));
+    let segment = Segment::open("merged", bytes, row)?;
+    let record = Record::new(encoding.schema(), RECORD, segment.row(1).expect("two rows"))?;
+    record.write_json(&mut Vec::new(), &mut Budget::default()).expect("JSON");
+    assert!(record.value_eq(&record, &mut Budget::default())?);
     Ok(())
 }
 

@@ -5,8 +5,11 @@ use kapok_core::schema::{DefaultValue, EnumType, Enumerant, FieldKind, FieldType
 /// The record type's id; its name is `T1`, its key `id`.
 pub const RECORD: u64 = 1 << 63 | 1;
 
+/// Makes a schema of about so many types or fields.
+pub type Shape = fn(u32) -> Schema;
+
 /// Every shape, by name, of about so many types or fields.
-pub const SHAPES: [(&str, fn(u32) -> Schema); 17] = [
+pub const SHAPES: [(&str, Shape); 17] = [
     ("unions that claim 65,535 members", unions_without_members),
     ("sections of 65,535 words without fields", sections_without_fields),
     ("a chain of types", chain),
@@ -97,7 +100,9 @@ fn ring(count: u32) -> Schema {
 
 fn clique(count: u32) -> Schema {
     let count = f64::from(count).sqrt() as u32 + 1;
-    star(count, |index| ty(index, (0, count as u16), (0..count).map(|place| to(place, place + 2, 0)).collect::<Vec<_>>()))
+    star(count, |index| {
+        ty(index, (0, count as u16), (0..count).map(|place| to(place, place + 2, 0)).collect::<Vec<_>>())
+    })
 }
 
 fn group(name: &str, index: u32) -> FieldType {
@@ -178,11 +183,8 @@ fn namesakes(count: u32) -> Schema {
 }
 
 fn long_enum(count: u32) -> Schema {
-    let enumerants = (0..count.min(65_000)).map(|n| Enumerant {
-        name: format!("e{n}"),
-        json_name: None,
-        code_order: n as u16,
-    });
+    let enumerants =
+        (0..count.min(65_000)).map(|n| Enumerant { name: format!("e{n}"), json_name: None, code_order: n as u16 });
     let mut schema = schema([record(vec![FieldType::slot("list", 1, 0, Type::List(Box::new(Type::Enum(id(2)))))])]);
     schema.insert_enum(EnumType { id: id(2), name: "E".to_owned(), scope: 0, enumerants: enumerants.collect() });
     schema

@@ -1,0 +1,28 @@
+//! Is every byte of a store what it should be?
+//!
+//! [`verify_store`] looks at every file and every live version, [`verify_version`] at one version. Neither changes
+//! anything, and both may run beside producers, consumers and gc.
+//!
+//! ```no_run
+//! # async fn check() -> kapok_blobstore::Result<()> {
+//! let store = kapok_blobstore::Store::open("data/movies").await?;
+//! let report = kapok_verify::verify_store(&store, &|_| {}).await?;
+//! assert!(report.is_ok(), "{:?}", report.problems);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Limitations
+//! It cannot tell an honest publisher from another one: a store whose files all fit together passes.
+
+#![forbid(unsafe_code)]
+
+mod changes;
+mod fingerprint;
+mod recipe;
+mod report;
+mod store;
+mod version;
+
+pub use report::{Progress, Report};
+pub use store::{verify_store, verify_version};

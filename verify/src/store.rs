@@ -1,0 +1,279 @@
+//! In which order is a store looked at, so that those who are at work on it give no false alarm?
+//!
+//! ```text
+//! 1 the log, then the manifests        what is named now was written before
+//! 2 the list of files                  so it holds every blob that these name, unless gc has retired the version since
+//! 3 each file                          one that is gone by now: was its version retired meanwhile?
+//! 4 each version, newest first         the same question where a blob is gone
+//! ```
+//!
+//! What producers write meanwhile is named by no manifest that was read: it is counted. What gc deletes meanwhile belonged
+//! to versions that it had retired before: whoever misses a blob reads the manifest again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use kapok_blobstore::{BlobId, BlobKind, Error, FileEntry, FileKind, Result, Store};
+use kapok_core::manifest::{Id, Manifest};
+
+use crate::report::{Progress, Report};
+use crate::version::Walk;
+
+/// No blob is longer: a segment has at most 2^29 words, and an index or a bitmap of its rows takes less.
+const BLOB_BYTES_MAX: u64 = (1 << 32) + 8;
+
+/// Checks every file of a store against its hash or checksum; then every live version: its manifest against its blobs,
+/// each segment walked through every pointer, each index against its rows, no key twice, the changes that it lists against
+/// its parent, recipes against what they name. `progress` is told how far it is.
+///
+/// # Errors
+/// Where the store cannot be listed or does not answer. What is wrong with its files is in the report.
+pub async fn verify_store(store: &Store, progress: &dyn Fn(Progress)) -> Result<Report> {
+    let mut check = Check { store, progress, report: Report::default(), live: BTreeMap::new(), lost: HashSet::new() };
+    let announced = check.announced().await;
+    let numbers = store.versions().await?;
+    for version in &numbers {
+        check.read(*version).await?;
+    }
+    let files = store.files().await?;
+    check.gaps("manifests", &numbers).await?;
+    check.files(&files).await?;
+    if let Some((sequence, version)) = announced
+        && version != 0
+        && !check.live.contains_key(&version)
+    {
+        check.missing_announced(sequence, version).await;
+    }
+    check.walk().await?;
+    Ok(check.report)
+}
+
+/// Checks one version and its blobs.
+///
+/// # Errors
+/// Where its manifest cannot be read, and as [`verify_store`].
+pub async fn verify_version(store: &Store, version: u64, progress: &dyn Fn(Progress)) -> Result<Report> {
+    let manifest = store.read_manifest(version).await?;
+    let mut check = Check { store, progress, report: Report::default(), live: BTreeMap::new(), lost: HashSet::new() };
+    check.blobs(&manifest).await;
+    let mut walk = Walk::new(store, &check.lost);
+    (check.progress)(Progress::Walking { version });
+    walk.version(&manifest, None, &mut check.report).await?;
+    if let Some(parent) = manifest.parent {
+        let parent = store.read_manifest(parent).await.ok();
+        walk.changes(&manifest, parent.as_ref(), &mut check.report).await?;
+    }
+    Ok(check.report)
+}
+
+/// A check under way.
+struct Check<'s> {
+    store: &'s Store,
+    progress: &'s dyn Fn(Progress),
+    report: Report,
+    live: BTreeMap<u64, Manifest>,
+    /// Blobs that are wrong or missing, and are not looked into any further.
+    lost: HashSet<Id>,
+}
+
+impl Check<'_> {
+    /// The version that the log says now, and by which entry.
+    async fn announced(&mut self) -> Option<(u64, u64)> {
+        match self.store.latest_announcement(None).await {
+            Ok(latest) => latest.map(|latest| (latest.sequence, latest.current())),
+            Err(error) => {
+                self.report.problem(error.to_string());
+                None
+            }
+        }
+    }
+
+    async fn read(&mut self, version: u64) -> Result<()> {
+        match self.store.read_manifest(version).await {
+            Ok(manifest) => {
+                self.live.insert(version, manifest);
+            }
+            Err(Error::Retired { .. }) => {}
+            Err(error) if is_about_files(&error) => self.report.problem(error.to_string()),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Numbers count from 1 and none is ever freed.
+    async fn gaps(&mut self, folder: &str, numbers: &[u64]) -> Result<()> {
+        let mut expected = 1;
+        for number in numbers {
+            // One of two that were made during the listing may be in it without the other.
+            if *number > expected && !self.is_there(folder, expected).await? {
+                self.report.problem(format!("{folder}: {expected:020} is missing, although there is {number:020}"));
+            }
+            expected = number.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    async fn is_there(&self, folder: &str, number: u64) -> Result<bool> {
+        let found = match folder {
+            "manifests" => self.store.manifest(number).await.map(|_| true),
+            _ => self.store.announcement(number).await.map(|found| found.is_some()),
+        };
+        match found {
+            Err(Error::NotFound { .. }) => Ok(false),
+            // Told where the file itself is looked at.
+            Err(error) if is_about_files(&error) => Ok(true),
+            other => other,
+        }
+    }
+
+    /// Every file that was listed, and every blob that should have been.
+    async fn files(&mut self, files: &[FileEntry]) -> Result<()> {
+        (self.progress)(Progress::Hashing { bytes: files.iter().map(|file| file.bytes).sum() });
+        let lengths = self.named();
+        let (mut announcements, mut listed) = (Vec::new(), HashSet::new());
+        for file in files {
+            match file.what {
+                FileKind::Announcement(sequence) => announcements.push(sequence),
+                FileKind::Foreign if file.is_left_over() => self.report.left_over_files += 1,
+                FileKind::Foreign => self.report.foreign_files.push(file.name.clone()),
+                FileKind::Blob(kind, id) => {
+                    listed.insert((kind, id));
+                    self.report.unreferenced_blobs += usize::from(!lengths.contains_key(&(kind, id)));
+                }
+                _ => {}
+            }
+            self.file(file, &lengths).await?;
+            (self.progress)(Progress::Hashed { bytes: file.bytes });
+        }
+        self.gaps("announcements", &announcements).await?;
+        let missing: Vec<_> = lengths.keys().filter(|blob| !listed.contains(*blob)).copied().collect();
+        for (kind, id) in missing {
+            if self.is_needed(kind, id).await? && self.store.contains(kind, id).await?.is_none() {
+                self.lose(id, format!("{}: blob is missing", self.store.blob_name(kind, id)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The blobs that live versions name, with their lengths where a manifest tells.
+    fn named(&self) -> HashMap<(BlobKind, BlobId), Option<u64>> {
+        let blobs = self.live.values().flat_map(Manifest::blobs);
+        blobs.map(|blob| ((BlobKind::from(blob.role), BlobId::from(blob.id)), blob.bytes)).collect()
+    }
+
+    async fn file(&mut self, file: &FileEntry, lengths: &HashMap<(BlobKind, BlobId), Option<u64>>) -> Result<()> {
+        if file.what == FileKind::Foreign {
+            return Ok(());
+        }
+        self.report.files += 1;
+        self.report.bytes += file.bytes;
+        if let FileKind::Blob(kind, id) = file.what {
+            let expected = lengths.get(&(kind, id)).copied().flatten();
+            let is_wrong = expected.is_some_and(|expected| expected != file.bytes) || file.bytes > BLOB_BYTES_MAX;
+            if is_wrong {
+                // Not hashed: it may be far longer than anything that belongs here.
+                let expected = expected.unwrap_or(BLOB_BYTES_MAX);
+                let name = self.store.blob_name(kind, id);
+                self.lose(id, format!("{name}: expected {expected} bytes, found {} bytes", file.bytes));
+                return Ok(());
+            }
+        }
+        match (self.store.check_file(file).await, file.what) {
+            (Ok(()), _) => {}
+            // Deleted since the list was made.
+            (Err(Error::NotFound { .. }), FileKind::Blob(kind, id)) if !self.is_needed(kind, id).await? => {}
+            (Err(error), FileKind::Blob(_, id)) if is_about_files(&error) => self.lose(id, error.to_string()),
+            (Err(error), _) if is_about_files(&error) => self.report.problem(error.to_string()),
+            (Err(error), _) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self, id: BlobId, problem: String) {
+        self.lost.insert(*id.as_bytes());
+        self.report.problem(problem);
+    }
+
+    /// Whether a version that names a blob is still live; those that are not are looked at no further.
+    async fn is_needed(&mut self, kind: BlobKind, id: BlobId) -> Result<bool> {
+        let names = |manifest: &Manifest| {
+            manifest.blobs().any(|blob| BlobKind::from(blob.role) == kind && BlobId::from(blob.id) == id)
+        };
+        let versions: Vec<u64> =
+            self.live.iter().filter(|(_, manifest)| names(manifest)).map(|(version, _)| *version).collect();
+        let mut is_needed = false;
+        for version in versions {
+            if is_retired(self.store, version).await? {
+                self.live.remove(&version);
+            } else {
+                is_needed = true;
+            }
+        }
+        Ok(is_needed)
+    }
+
+    /// The log said a version that no manifest was read of: unless it says another one by now, that is wrong.
+    async fn missing_announced(&mut self, sequence: u64, version: u64) {
+        match self.announced().await {
+            Some((_, now)) if now != version => {}
+            _ => {
+                let problem = format!("announcements: entry {sequence} says version {version}, which is not there");
+                self.report.problem(problem);
+            }
+        }
+    }
+
+    /// Each blob of one version against its length and hash.
+    async fn blobs(&mut self, manifest: &Manifest) {
+        let blobs: Vec<_> = manifest.blobs().collect();
+        (self.progress)(Progress::Hashing { bytes: blobs.iter().filter_map(|blob| blob.bytes).sum() });
+        let mut seen = HashSet::new();
+        for blob in blobs {
+            if !seen.insert(blob.id) {
+                continue;
+            }
+            self.report.files += 1;
+            let id = BlobId::from(blob.id);
+            match self.store.fetch([blob]).await {
+                Err(error) => self.lose(id, error.to_string()),
+                Ok(fetched) => {
+                    for (_, found) in fetched {
+                        let bytes = found.bytes.len() as u64;
+                        self.report.bytes += bytes;
+                        (self.progress)(Progress::Hashed { bytes });
+                        let hash = BlobId::of(&found.bytes);
+                        if hash != id {
+                            self.lose(id, format!("{}: expected hash {id}, found {hash}", found.name));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Every live version, newest first: its schema reads the segments of older ones too.
+    async fn walk(&mut self) -> Result<()> {
+        let live = std::mem::take(&mut self.live);
+        let mut walk = Walk::new(self.store, &self.lost);
+        for (version, manifest) in live.iter().rev() {
+            (self.progress)(Progress::Walking { version: *version });
+            walk.version(manifest, Some(&live), &mut self.report).await?;
+            walk.changes(manifest, manifest.parent.and_then(|parent| live.get(&parent)), &mut self.report).await?;
+        }
+        self.report.versions = walk.versions();
+        Ok(())
+    }
+}
+
+/// Whether a version was retired since its manifest was read.
+pub(crate) async fn is_retired(store: &Store, version: u64) -> Result<bool> {
+    match store.is_retired(version).await {
+        Err(error) if is_about_files(&error) => Ok(false),
+        other => other,
+    }
+}
+
+/// Whether an error tells of a file, not of a store that does not answer.
+fn is_about_files(error: &Error) -> bool {
+    use kapok_blobstore::ErrorKind::{Conflict, Unavailable};
+    !matches!(error.kind(), Conflict | Unavailable)
+}

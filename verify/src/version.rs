@@ -1,0 +1,194 @@
+//! Is a version what its manifest says, down to the last pointer? Each segment and each table is walked once, however many
+//! versions share it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use kapok_blobstore::{Error, Result, Store};
+use kapok_core::blobs::Blobs;
+use kapok_core::manifest::{Id, Manifest, RecordType};
+use kapok_core::segment::{Encoding, Segment, Sharing};
+use kapok_index::{View, verify_segment};
+
+use crate::report::Report;
+use crate::store::is_retired;
+use crate::{changes, fingerprint, recipe};
+
+/// A walk over versions.
+pub(crate) struct Walk<'s> {
+    store: &'s Store,
+    /// Blobs that are told already.
+    lost: &'s HashSet<Id>,
+    segments: HashSet<blake3::Hash>,
+    tables: HashSet<blake3::Hash>,
+    versions: usize,
+}
+
+/// How a look at a part of a version ended.
+enum Looked<T> {
+    At(T),
+    /// Some of its blobs are lost, which is told, or went with the version.
+    Not,
+}
+
+impl<'s> Walk<'s> {
+    pub(crate) fn new(store: &'s Store, lost: &'s HashSet<Id>) -> Self {
+        Self { store, lost, segments: HashSet::new(), tables: HashSet::new(), versions: 0 }
+    }
+
+    /// Versions that were walked.
+    pub(crate) fn versions(&self) -> usize {
+        self.versions
+    }
+
+    /// The record types of a version. `live`: all versions, where the store is checked as a whole.
+    pub(crate) async fn version(
+        &mut self,
+        manifest: &Manifest,
+        live: Option<&BTreeMap<u64, Manifest>>,
+        report: &mut Report,
+    ) -> Result<()> {
+        let version = manifest.version;
+        self.versions += 1;
+        report.versions = self.versions;
+        if manifest.parent.is_some_and(|parent| parent >= version) {
+            report.problem(format!("version {version}: its parent {:?} is not older", manifest.parent));
+        }
+        for ty in &manifest.record_types {
+            if self.tables.insert(fingerprint::of_table(ty)) {
+                let Looked::At(blobs) = self.load(manifest, ty, report).await? else { continue };
+                if let Err(error) = self.record_type(manifest, ty, &blobs, report) {
+                    report.problem(format!("version {version}: {}: {error}", ty.name));
+                }
+            }
+            for entry in ty.segments.iter().filter(|entry| !entry.recipe.is_empty()) {
+                // The first version that names it says by which schema it was made.
+                let is_first =
+                    live.is_none_or(|live| !live.range(..version).any(|(_, older)| recipe::names(older, entry)));
+                if is_first && !self.lost.contains(&entry.id) {
+                    self.recipe(manifest, ty, entry, report).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The lists of changes of a version against its parent.
+    pub(crate) async fn changes(
+        &mut self,
+        manifest: &Manifest,
+        parent: Option<&Manifest>,
+        report: &mut Report,
+    ) -> Result<()> {
+        for ty in manifest.record_types.iter().filter(|ty| ty.changes.is_some()) {
+            let before = match (manifest.parent, parent) {
+                (None, _) => None,
+                (Some(_), None) => {
+                    report.unchecked_changes += 1;
+                    continue;
+                }
+                (Some(_), Some(parent)) => parent.record_type(&ty.name).map(|before| (parent, before)),
+            };
+            let Looked::At(after) = self.load(manifest, ty, report).await? else { continue };
+            let old = match before {
+                None => None,
+                Some((parent, before)) => match self.load(parent, before, report).await? {
+                    Looked::At(blobs) => Some((alone(parent, before), blobs)),
+                    Looked::Not => {
+                        report.unchecked_changes += 1;
+                        continue;
+                    }
+                },
+            };
+            report.changes += 1;
+            if let Err(error) = changes::check(&alone(manifest, ty), &after, old.as_ref()) {
+                report.problem(format!("version {}: {}: {error}", manifest.version, ty.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// The blobs of a record type.
+    async fn load(&self, manifest: &Manifest, ty: &RecordType, report: &mut Report) -> Result<Looked<Blobs>> {
+        let alone = alone(manifest, ty);
+        if alone.blobs().any(|blob| self.lost.contains(&blob.id)) {
+            return Ok(Looked::Not);
+        }
+        match self.store.load(&alone, &Blobs::new()).await {
+            Ok(blobs) => Ok(Looked::At(blobs)),
+            Err(Error::NotFound { .. }) if is_retired(self.store, manifest.version).await? => Ok(Looked::Not),
+            Err(error @ (Error::NotFound { .. } | Error::Corrupt { .. })) => {
+                report.problem(format!("version {}: {}: {error}", manifest.version, ty.name));
+                Ok(Looked::Not)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The segments of a record type, then its keys and indexes over all of them.
+    fn record_type(
+        &mut self,
+        manifest: &Manifest,
+        ty: &RecordType,
+        blobs: &Blobs,
+        report: &mut Report,
+    ) -> kapok_core::Result<()> {
+        let mut encodings: Vec<(Sharing, Encoding)> = Vec::new();
+        for entry in &ty.segments {
+            if !self.segments.insert(fingerprint::of_segment(ty.type_id, entry)) {
+                continue;
+            }
+            let blob = blobs.expect(&entry.id)?;
+            let segment = Segment::open(&blob.name, blob.bytes.clone(), entry.rows)?;
+            let known = encodings.iter().position(|(sharing, _)| *sharing == entry.sharing);
+            let known = if let Some(known) = known {
+                known
+            } else {
+                let encoding = Encoding::new(Arc::clone(&manifest.schema), ty.type_id, &ty.key, entry.sharing)?;
+                encodings.push((entry.sharing, encoding));
+                encodings.len() - 1
+            };
+            verify_segment(&encodings[known].1, &segment, entry, blobs)?;
+            report.segments += 1;
+        }
+        View::open(Arc::new(alone(manifest, ty)), blobs)?.verify_keys()
+    }
+
+    async fn recipe(
+        &self,
+        manifest: &Manifest,
+        ty: &RecordType,
+        entry: &kapok_core::manifest::SegmentEntry,
+        report: &mut Report,
+    ) -> Result<()> {
+        let only = RecordType { segments: vec![entry.clone()], ..ty.clone() };
+        let Looked::At(mut blobs) = self.load(manifest, &only, report).await? else { return Ok(()) };
+        let mut all_there = true;
+        for source in recipe::sources(entry) {
+            match self.store.fetch([source]).await {
+                Ok(fetched) if !self.lost.contains(&source.id) => {
+                    fetched.into_iter().for_each(|(id, blob)| blobs.insert(id, blob));
+                }
+                // Collected, as a rule: nothing needs it any more. A damaged one is told where files are looked at.
+                Ok(_) | Err(Error::NotFound { .. } | Error::Corrupt { .. }) => all_there = false,
+                Err(error) => return Err(error),
+            }
+        }
+        if all_there {
+            report.recipes += 1;
+        } else {
+            report.unchecked_recipes += 1;
+        }
+        let checked = recipe::check_rows(entry)
+            .and_then(|()| if all_there { recipe::check(manifest, ty, entry, &blobs) } else { Ok(()) });
+        if let Err(error) = checked {
+            report.problem(format!("version {}: {}: {error}", manifest.version, ty.name));
+        }
+        Ok(())
+    }
+}
+
+/// A version of one record type.
+fn alone(manifest: &Manifest, ty: &RecordType) -> Manifest {
+    Manifest { record_types: vec![ty.clone()], ..Manifest::clone(manifest) }
+}
