@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use kapok_producer::Finding;
 use serde::Serialize;
 
+use crate::terminal::{one_line, visible};
+
 /// Shorthand for results of this program.
 pub type Result<T> = std::result::Result<T, Failure>;
 
@@ -137,7 +139,7 @@ impl Failure {
         let text = self.to_string();
         if !json {
             // One line, whatever a file's name or another tool's message holds.
-            return Some(format!("kapok: error: {}", text.trim_end().replace('\n', " | ")));
+            return Some(format!("kapok: error: {}", one_line(&text)));
         }
         let findings = match self {
             Self::Refused { findings, .. } => findings.as_slice(),
@@ -179,7 +181,7 @@ impl Failure {
 pub fn usage_line(text: &str, json: bool) -> String {
     let text = text.strip_prefix("error: ").unwrap_or(text).trim_end();
     if !json {
-        return format!("kapok: error: {text}");
+        return format!("kapok: error: {}", visible(text));
     }
     let (message, usage) = text.split_once("\n\n").map_or((text, None), |(message, rest)| (message, Some(rest)));
     json_line(Error { kind: Kind::Usage, message, exit_code: 2, findings: Vec::new(), usage })

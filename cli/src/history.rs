@@ -19,6 +19,7 @@ use crate::diff::{open, tell_unreadable};
 use crate::failure::{Failure, Result};
 use crate::key_argument::KeyArgument;
 use crate::store_argument::StoreArgument;
+use crate::terminal::one_line;
 use crate::type_argument::RecordArgument;
 
 /// Show what became of a record, through all versions that the store still has
@@ -206,7 +207,7 @@ impl Entry {
         }
         write!(out, ", {}: ", self.created)?;
         let tags: Vec<_> = self.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let tags = if tags.is_empty() { String::new() } else { format!(" ({})", tags.join(" ")) };
+        let tags = if tags.is_empty() { String::new() } else { format!(" ({})", one_line(&tags.join(" "))) };
         match self.what {
             What::Absent => writeln!(out, "not there{tags}")?,
             What::Removed => writeln!(out, "removed{tags}")?,

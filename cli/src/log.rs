@@ -74,18 +74,13 @@ impl Log {
             table.push([
                 entry.sequence.to_string(),
                 entry.created,
-                one_line(&entry.action),
+                entry.action.clone(),
                 number(entry.announced),
                 number(entry.pinned),
-                one_line(&entry.by),
-                one_line(&entry.reason),
+                entry.by.clone(),
+                entry.reason.clone(),
             ]);
         }
         Ok(table.print(out)?)
     }
-}
-
-/// Free text, which must not break the table or steer a terminal.
-pub fn one_line(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }

@@ -40,6 +40,7 @@ mod segments;
 mod stat;
 mod store_argument;
 mod table;
+mod terminal;
 mod type_argument;
 mod verify;
 mod versions;
@@ -52,6 +53,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failure::{Failure, Result};
+use crate::terminal::Terminal;
 
 /// Bytes that wait for standard output.
 const OUTPUT_BUFFER_BYTES: usize = 1 << 16;
@@ -109,12 +111,20 @@ enum Verb {
     Man(manual::Man),
 }
 
+impl Cli {
+    /// Whether what it prints is read by programs, and to stay as it is: JSON, or what other tools take.
+    fn is_for_programs(&self) -> bool {
+        self.json || matches!(self.verb, Verb::Get(_) | Verb::Export(_) | Verb::Completions(_) | Verb::Man(_))
+    }
+}
+
 fn main() -> ExitCode {
     let cli = match parse() {
         Ok(cli) => cli,
         Err(usage) => return refuse(&usage),
     };
-    let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, io::stdout().lock());
+    let out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, io::stdout().lock());
+    let mut out = Terminal::new(out, cli.is_for_programs());
     let result = run(&cli, &mut out);
     // What was printed before a failure is printed before its line.
     let result = result.and(out.flush().map_err(Failure::Output));

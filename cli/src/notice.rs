@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 
+use crate::terminal::one_line;
+
 /// Tells it.
 pub fn warn(json: bool, message: &str) {
     let line = if json {
         serde_json::json!({"warning": {"message": message}}).to_string()
     } else {
-        format!("kapok: warning: {}", message.trim_end().replace('\n', " | "))
+        format!("kapok: warning: {}", one_line(message))
     };
     // Where nobody listens there is nobody to tell.
     _ = writeln!(io::stderr(), "{line}");

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::terminal::one_line;
+
 /// Spaces between columns.
 const GAP: &str = "  ";
 
@@ -21,7 +23,8 @@ impl Table {
 
     /// Adds a row.
     pub fn push(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        // A cell of several lines would look like other rows.
+        self.rows.push(cells.into_iter().map(|cell| one_line(&cell)).collect());
     }
 
     /// Prints all of it.

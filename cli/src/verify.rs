@@ -15,6 +15,7 @@ use crate::dataset::read_manifest;
 use crate::failure::{Failure, Result};
 use crate::progress;
 use crate::store_argument::StoreArgument;
+use crate::terminal::one_line;
 
 /// Check every byte of a store, or of one version
 ///
@@ -111,10 +112,10 @@ impl Findings {
     fn print(&self, out: &mut impl Write) -> Result<()> {
         let report = &self.report;
         for problem in &report.problems {
-            writeln!(out, "{problem}")?;
+            writeln!(out, "{}", one_line(problem))?;
         }
         for name in &report.foreign_files {
-            writeln!(out, "{name}: foreign file, none of a store's")?;
+            writeln!(out, "{}: foreign file, none of a store's", one_line(name))?;
         }
         if !report.is_ok() {
             return Ok(());

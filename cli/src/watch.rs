@@ -15,9 +15,9 @@ use serde::Serialize;
 use crate::dataset::rfc3339;
 use crate::duration;
 use crate::failure::{Failure, Result};
-use crate::log::one_line;
 use crate::notice;
 use crate::store_argument::StoreArgument;
+use crate::terminal::one_line;
 
 /// Follow a store as a consumer does, and print each swap with its cost
 #[derive(Debug, Args)]

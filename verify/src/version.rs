@@ -167,7 +167,9 @@ impl<'s> Walk<'s> {
         for source in recipe::sources(entry) {
             match self.store.fetch([source]).await {
                 Ok(fetched) if !self.lost.contains(&source.id) => {
-                    fetched.into_iter().for_each(|(id, blob)| blobs.insert(id, blob));
+                    for (id, blob) in fetched {
+                        blobs.insert(id, blob);
+                    }
                 }
                 // Collected, as a rule: nothing needs it any more. A damaged one is told where files are looked at.
                 Ok(_) | Err(Error::NotFound { .. } | Error::Corrupt { .. }) => all_there = false,

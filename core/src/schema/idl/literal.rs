@@ -253,7 +253,12 @@ pub(super) fn text_literal(text: &str) -> String {
             '\n' => literal.push_str("\\n"),
             '\r' => literal.push_str("\\r"),
             '\t' => literal.push_str("\\t"),
-            c if c.is_ascii_control() => _ = write!(literal, "\\x{:02x}", u32::from(c)),
+            // Bytes of what nobody would see.
+            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    _ = write!(literal, "\\x{byte:02x}");
+                }
+            }
             c => literal.push(c),
         }
     }

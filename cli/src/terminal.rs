@@ -1,0 +1,109 @@
+//! How does text from a store come to a terminal without commanding it?
+//!
+//! Names, writers, reasons, tags and values are whatever their publisher made them: with escape sequences in them, they could
+//! hide lines, rewrite what stands above, or set a window's title. All that the program prints for people goes through
+//! [`Terminal`] or, on standard error, [`visible`]. What it prints for programs (JSON, generated scripts) stays as it is.
+
+use std::io::{self, Write};
+
+/// Whether a character commands a terminal or turns the direction of text instead of being seen.
+fn is_hidden(c: char) -> bool {
+    (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text, with what cannot be seen escaped. Line ends stay.
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    push_visible(text, &mut out);
+    out
+}
+
+/// The text as one line.
+pub fn one_line(text: &str) -> String {
+    visible(text.trim_end()).replace('\n', " | ")
+}
+
+fn push_visible(text: &str, out: &mut String) {
+    for c in text.chars() {
+        if is_hidden(c) { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+}
+
+/// An output for people.
+pub struct Terminal<W> {
+    out: W,
+    /// What is printed is for programs.
+    is_exact: bool,
+    /// The beginning of a character whose end is yet to come.
+    begun: Vec<u8>,
+}
+
+impl<W: Write> Terminal<W> {
+    /// Escapes what is written, unless it is to stay as it is.
+    pub fn new(out: W, is_exact: bool) -> Self {
+        Self { out, is_exact, begun: Vec::new() }
+    }
+}
+
+impl<W: Write> Write for Terminal<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_exact {
+            return self.out.write(bytes);
+        }
+        self.begun.extend_from_slice(bytes);
+        let mut text = String::with_capacity(self.begun.len());
+        let chunks = self.begun.utf8_chunks();
+        let mut left = Vec::new();
+        for chunk in chunks {
+            push_visible(chunk.valid(), &mut text);
+            let broken = chunk.invalid();
+            // The end of it may come with the next write.
+            if std::str::from_utf8(broken).is_err_and(|error| error.error_len().is_none()) {
+                left = broken.to_vec();
+            } else if !broken.is_empty() {
+                text.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        self.begun = left;
+        self.out.write_all(text.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn what_commands_a_terminal_is_seen_instead() {
+        for (text, seen) in [
+            ("plain, größe, 漢字\n", "plain, größe, 漢字\n"),
+            ("\u{1b}[2J\u{7}", "\\u{1b}[2J\\u{7}"),
+            ("a\rb\tc\u{7f}", "a\\rb\\tc\\u{7f}"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("abc\u{202e}fed", "abc\\u{202e}fed"),
+        ] {
+            assert_eq!(visible(text), seen);
+            // Whatever pieces it comes in.
+            for size in 1..4 {
+                let mut terminal = Terminal::new(Vec::new(), false);
+                text.as_bytes().chunks(size).for_each(|piece| terminal.write_all(piece).unwrap());
+                assert_eq!(String::from_utf8(terminal.out).unwrap(), seen);
+            }
+        }
+        assert_eq!(one_line("a\nb\u{1b}\n"), "a | b\\u{1b}");
+    }
+
+    #[test]
+    fn what_programs_read_stays_as_it_is() {
+        let mut terminal = Terminal::new(Vec::new(), true);
+        terminal.write_all(b"\x1b\xff\xc2").unwrap();
+        assert_eq!(terminal.out, b"\x1b\xff\xc2");
+    }
+}
