@@ -236,10 +236,10 @@ fn changes_that_are_not_listed_are_found() {
         |manifest: &mut Manifest| manifest.record_types[0].changes = Some(Changes::default()),
         |manifest: &mut Manifest| manifest.record_types[0].changes.as_mut().unwrap().removed.clear(),
         |manifest: &mut Manifest| {
-            manifest.record_types[0].changes.as_mut().unwrap().added[0].1 = encode_rows(&[0].into())
+            manifest.record_types[0].changes.as_mut().unwrap().added[0].1 = encode_rows(&[0].into());
         },
         |manifest: &mut Manifest| {
-            manifest.record_types[0].changes.as_mut().unwrap().added[0].1 = encode_rows(&[9].into())
+            manifest.record_types[0].changes.as_mut().unwrap().added[0].1 = encode_rows(&[9].into());
         },
         |manifest: &mut Manifest| manifest.record_types[0].changes.as_mut().unwrap().added[0].0 = [7; 32],
     ] {
