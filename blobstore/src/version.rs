@@ -22,6 +22,9 @@ use crate::versions::CommitOutcome;
 /// How many blobs are on their way at once.
 const FETCHES_IN_FLIGHT: usize = 8;
 
+/// No bitmap of the 2^29 rows that a segment has at most is longer: 8 KiB and some for each 65,536 rows.
+const TOMBSTONES_BYTES_MAX: u64 = 68 << 20;
+
 /// A version whose manifest cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableVersion {
@@ -174,7 +177,15 @@ impl Store {
         let name = self.blob_name(kind, id);
         let bytes = match wanted.bytes {
             Some(bytes) => bytes,
-            None => self.contains(kind, id).await?.ok_or_else(|| Error::NotFound { name: name.clone() })?,
+            None => {
+                let found = self.contains(kind, id).await?.ok_or_else(|| Error::NotFound { name: name.clone() })?;
+                // Looked at before it is read: a sparse file may claim far more than memory.
+                if found > TOMBSTONES_BYTES_MAX {
+                    let expected = format!("at most {TOMBSTONES_BYTES_MAX} bytes of a bitmap");
+                    return Err(Error::corrupt(&name, TOMBSTONES_BYTES_MAX, expected, format!("{found} bytes")));
+                }
+                found
+            }
         };
         let bytes = self.get(kind, id, bytes).await?;
         Ok((wanted.id, Blob { name: Arc::from(name), bytes }))

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use kapok_producer::Finding;
 use serde::Serialize;
 
-use crate::terminal::{one_line, visible};
+use crate::terminal::{joined_lines, visible};
 
 /// Shorthand for results of this program.
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -139,7 +139,7 @@ impl Failure {
         let text = self.to_string();
         if !json {
             // One line, whatever a file's name or another tool's message holds.
-            return Some(format!("kapok: error: {}", one_line(&text)));
+            return Some(format!("kapok: error: {}", joined_lines(&text)));
         }
         let findings = match self {
             Self::Refused { findings, .. } => findings.as_slice(),

@@ -2,14 +2,14 @@
 
 use std::io::{self, Write};
 
-use crate::terminal::one_line;
+use crate::terminal::joined_lines;
 
 /// Tells it.
 pub fn warn(json: bool, message: &str) {
     let line = if json {
         serde_json::json!({"warning": {"message": message}}).to_string()
     } else {
-        format!("kapok: warning: {}", one_line(message))
+        format!("kapok: warning: {}", joined_lines(message))
     };
     // Where nobody listens there is nobody to tell.
     _ = writeln!(io::stderr(), "{line}");

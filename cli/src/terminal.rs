@@ -20,6 +20,11 @@ pub fn visible(text: &str) -> String {
 
 /// The text as one line.
 pub fn one_line(text: &str) -> String {
+    visible(&text.replace(['\n', '\r', '\t'], " "))
+}
+
+/// The lines of a text in one, told apart.
+pub fn joined_lines(text: &str) -> String {
     visible(text.trim_end()).replace('\n', " | ")
 }
 
@@ -97,7 +102,8 @@ mod tests {
                 assert_eq!(String::from_utf8(terminal.out).unwrap(), seen);
             }
         }
-        assert_eq!(one_line("a\nb\u{1b}\n"), "a | b\\u{1b}");
+        assert_eq!(one_line("a\nb\u{1b}\tc"), "a b\\u{1b} c");
+        assert_eq!(joined_lines("a\nb\u{1b}\n"), "a | b\\u{1b}");
     }
 
     #[test]

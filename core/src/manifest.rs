@@ -22,6 +22,9 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Features that this code knows; a manifest that requires another is refused.
 const KNOWN_FEATURES: [&str; 0] = [];
 
+/// Of 2^29 words, and the header in front of them.
+const SEGMENT_BYTES_MAX: u64 = (1 << 32) + 8;
+
 /// BLAKE3 hash of a blob: its name.
 pub type Id = [u8; 32];
 
@@ -420,6 +423,10 @@ impl Wire<'_> {
     }
 
     fn segment(&self, segment: wire::segment::Reader<'_>) -> Result<SegmentEntry> {
+        if segment.get_bytes() > SEGMENT_BYTES_MAX {
+            let expected = format!("a segment of at most {SEGMENT_BYTES_MAX} bytes");
+            return Err(self.wrong(&expected, format!("{} bytes", segment.get_bytes())));
+        }
         let mut extents = Vec::new();
         for extent in self.read(segment.get_extents())? {
             let end = extent.get_offset().checked_add(extent.get_bytes());

@@ -2,6 +2,7 @@
 
 pub mod counting;
 pub mod faults;
+pub mod forge;
 pub mod model;
 pub mod scale;
 pub mod slow;

@@ -40,7 +40,7 @@ fn what_is_printed_for_people_has_no_control_characters() {
         assert_seen(&arguments.join(" "), &ran.err);
     }
     let log = scene.run(&["log"]).ok();
-    assert!(log.contains("a\\u{1b}[2J\\u{7}") && log.contains("r | a"), "{log}");
+    assert!(log.contains("a\\u{1b}[2J\\u{7}") && log.contains("r a"), "{log}");
     assert_eq!(log.lines().count(), 4, "an entry is a line: {log}");
     for arguments in [&["get", "Thing", COMMANDS][..], &["stat", COMMANDS], &["get", COMMANDS, "1"], &[COMMANDS]] {
         let ran = scene.run(arguments);

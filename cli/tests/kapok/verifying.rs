@@ -298,3 +298,27 @@ fn an_index_of_another_segment_with_as_many_rows_is_found() {
     let refused = scene.run(&["verify"]).refused(1);
     assert!(refused.contains("indexes/"), "{refused}");
 }
+
+#[test]
+fn a_blob_of_a_terabyte_that_holds_nothing_is_refused_by_its_length() {
+    let scene = scene();
+    let started = std::time::Instant::now();
+    let sparse = |path: &Path| std::fs::File::create(path).unwrap().set_len(1 << 40).unwrap();
+    std::fs::create_dir_all(scene.store().join("tombstones")).unwrap();
+    sparse(&scene.store().join(format!("tombstones/{}", BlobId::of(b"x"))));
+    assert!(scene.run(&["verify"]).refused(1).contains("found 1099511627776 bytes"));
+    // Where the manifest names it, no reader takes it for a bitmap.
+    change_manifest(&scene, 1, |manifest| {
+        let segment = &mut manifest.record_types[0].segments[0];
+        (segment.dead, segment.tombstones) = (1, kapok_core::manifest::Tombstones::Blob(*BlobId::of(b"x").as_bytes()));
+        manifest.record_types[0].rows = 1;
+    });
+    assert!(scene.run(&["export", "Thing"]).refused(1).contains("of a bitmap"));
+    for folder in ["segments", "indexes"] {
+        let scene = self::scene();
+        sparse(&scene.only_file(folder));
+        assert!(scene.run(&["verify"]).refused(1).contains("found 1099511627776 bytes"));
+        assert!(scene.run(&["export", "Thing"]).refused(1).contains("found=1099511627776 bytes"));
+    }
+    assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
+}
