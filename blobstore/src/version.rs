@@ -175,17 +175,16 @@ impl Store {
     async fn fetch_one(&self, wanted: BlobRef) -> Result<(Id, Blob)> {
         let (kind, id) = (BlobKind::from(wanted.role), BlobId::from(wanted.id));
         let name = self.blob_name(kind, id);
-        let bytes = match wanted.bytes {
-            Some(bytes) => bytes,
-            None => {
-                let found = self.contains(kind, id).await?.ok_or_else(|| Error::NotFound { name: name.clone() })?;
-                // Looked at before it is read: a sparse file may claim far more than memory.
-                if found > TOMBSTONES_BYTES_MAX {
-                    let expected = format!("at most {TOMBSTONES_BYTES_MAX} bytes of a bitmap");
-                    return Err(Error::corrupt(&name, TOMBSTONES_BYTES_MAX, expected, format!("{found} bytes")));
-                }
-                found
+        let bytes = if let Some(bytes) = wanted.bytes {
+            bytes
+        } else {
+            let found = self.contains(kind, id).await?.ok_or_else(|| Error::NotFound { name: name.clone() })?;
+            // Looked at before it is read: a sparse file may claim far more than memory.
+            if found > TOMBSTONES_BYTES_MAX {
+                let expected = format!("at most {TOMBSTONES_BYTES_MAX} bytes of a bitmap");
+                return Err(Error::corrupt(&name, TOMBSTONES_BYTES_MAX, expected, format!("{found} bytes")));
             }
+            found
         };
         let bytes = self.get(kind, id, bytes).await?;
         Ok((wanted.id, Blob { name: Arc::from(name), bytes }))

@@ -99,7 +99,7 @@ fn ring(count: u32) -> Schema {
 }
 
 fn clique(count: u32) -> Schema {
-    let count = f64::from(count).sqrt() as u32 + 1;
+    let count = count.isqrt() + 1;
     star(count, |index| {
         ty(index, (0, count as u16), (0..count).map(|place| to(place, place + 2, 0)).collect::<Vec<_>>())
     })

@@ -83,13 +83,9 @@ async fn use_all(files: &Files) -> Tally {
     drop(views);
     consume(&store, &mut tally).await;
     publish(backend, &mut tally).await;
-    let settings = GcSettings { keep: 1, grace: Some(Duration::ZERO), ..gc_settings() };
+    let settings = GcSettings { keep: 1, grace: Some(Duration::ZERO), no_writers: true, ..GcSettings::default() };
     tally.errors += u64::from(store.gc(&settings).await.is_err());
     tally
-}
-
-fn gc_settings() -> GcSettings {
-    GcSettings { keep: 1, grace: None, dry_run: false }
 }
 
 /// A version, and all that is done with its schema.
