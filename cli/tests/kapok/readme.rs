@@ -55,6 +55,8 @@ fn lasting(line: &str) -> String {
         let is_time = word.len() > 20 && word.starts_with("20") && word.contains('T');
         match (is_time, unit) {
             (true, _) => "TIME".to_owned(),
+            // README has the first digits of an id.
+            _ if word.starts_with("segments/") => "segments/ID:".to_owned(),
             (false, "ns" | "µs" | "ms" | "s" | "KiB") if is_number(word.trim_start_matches('(')) => "N".to_owned(),
             (false, _) if ["ns", "µs", "ms", "s"].contains(&word.trim_end_matches([')', ',', ';'])) => {
                 "UNIT".to_owned()
