@@ -7,7 +7,7 @@
 //! publish   JSON lines in, a new version out          export, get        records out, as JSON
 //! versions, stat, segments, schema                    what a store holds
 //! log, announce, pin, unpin, rollback                 which version consumers are on
-//! gc        what nobody needs, away
+//! gc        what nobody needs, away                   drop-type, drop-field    what should not be there, out
 //! diff, history    what changed                       watch               each swap, live, with its cost
 //! verify    is every byte what it should be           repair             what is lost, and put back what can be
 //! demo      all of it on a bundled sample              completions, man   for shells and for people
@@ -21,6 +21,7 @@ mod announce;
 mod dataset;
 mod demo;
 mod diff;
+mod drop;
 mod duration;
 mod export;
 mod failure;
@@ -106,6 +107,8 @@ enum Verb {
     History(history::History),
     Watch(watch::Watch),
     Merge(merge::Merge),
+    DropType(drop::DropType),
+    DropField(drop::DropField),
     Demo(demo::Demo),
     Completions(manual::Completions),
     Man(manual::Man),
@@ -163,6 +166,8 @@ fn run(cli: &Cli, out: &mut impl Write) -> Result<()> {
             Verb::History(verb) => verb.run(cli.json, out).await,
             Verb::Watch(verb) => verb.run(cli.json, out).await,
             Verb::Merge(verb) => verb.run(cli.json, out).await,
+            Verb::DropType(verb) => verb.run(cli.json, out).await,
+            Verb::DropField(verb) => verb.run(cli.json, out).await,
             Verb::Demo(verb) => verb.run(cli.json, out).await,
             Verb::Completions(verb) => verb.run(Cli::command(), out),
             Verb::Man(verb) => verb.run(Cli::command(), out),

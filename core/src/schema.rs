@@ -23,6 +23,7 @@ mod rust_type;
 mod soundness;
 mod steps;
 mod typed;
+mod without;
 
 pub use evolve::OlderSchema;
 pub use idl::RecordDeclaration;
@@ -31,6 +32,7 @@ pub use layout::lay_out;
 pub use names::{to_camel_case, to_type_name, unique_name};
 pub use request::LoadedRequest;
 pub use typed::RecordStruct;
+pub use without::Without;
 
 /// Struct and enum types by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

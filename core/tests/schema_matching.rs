@@ -116,3 +116,15 @@ fn generated_types_read_what_their_own_schema_describes() {
     let text = kinds.check_readable_as(kinds_id, &movie, movie_id).unwrap_err().to_string();
     assert!(text.contains("Kinds.id") && text.contains("Int64") && text.contains("UInt32"), "{text}");
 }
+
+#[test]
+fn a_program_that_knows_a_dropped_field_does_not_read_what_came_in_its_place() {
+    let (program, id) = Schema::of::<movie::Owned>().unwrap();
+    let without = program.without_field(id, &["id".to_owned()], "title").unwrap();
+    assert_eq!(without.json_path, ["title"]);
+    let error = without.schema.check_readable_as(id, &program, id).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Incompatible);
+    assert!(error.to_string().contains("title"), "{error}");
+    let grown = without.schema.evolve(&program, &[id], kapok_core::schema::OlderSchema::KeepNewer);
+    assert!(grown.is_err(), "the place of a dropped field is not given to another one");
+}

@@ -181,7 +181,7 @@ impl IncrementalCycle {
 }
 
 /// As the newest segment was written.
-fn sharing_of(known: &RecordType) -> Sharing {
+pub(crate) fn sharing_of(known: &RecordType) -> Sharing {
     known.segments.last().map_or_else(Sharing::default, |segment| segment.sharing)
 }
 

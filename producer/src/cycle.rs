@@ -1,6 +1,6 @@
 //! What does a populate closure write to?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +21,7 @@ use crate::writer::{RecordWriter, ValueWriter};
 pub struct Cycle {
     prior: Arc<View>,
     types: Declared<StagedType>,
+    dropped: Mutex<BTreeSet<String>>,
     tags: Mutex<BTreeMap<String, String>>,
 }
 
@@ -54,6 +55,8 @@ pub(crate) struct StagedType {
 /// What a populate closure left behind.
 pub(crate) struct Populated {
     pub types: BTreeMap<String, Arc<StagedType>>,
+    /// Record types that are to go.
+    pub dropped: BTreeSet<String>,
     pub tags: BTreeMap<String, String>,
 }
 
@@ -129,6 +132,11 @@ pub(crate) fn declared_twice(record_type: &str) -> Error {
     kapok_core::Error::invalid(format!("record type {record_type}"), detail).into()
 }
 
+fn declared_and_dropped(record_type: &str) -> Error {
+    let detail = "declared and dropped in one cycle; do one of the two";
+    kapok_core::Error::invalid(format!("record type {record_type}"), detail).into()
+}
+
 /// A primary key stays what it is, unless the record type is published anew.
 fn check_key(name: &str, known: &[String], key: &[String]) -> Result<()> {
     if known == key {
@@ -158,7 +166,7 @@ impl Cycle {
         // Batches of changes stay applied where their records are carried over.
         let tags = prior.manifest().tags.iter().filter(|(key, _)| key.starts_with(ONCE));
         let tags = Mutex::new(tags.map(|(key, value)| (key.clone(), value.clone())).collect());
-        Self { prior, types: Declared::default(), tags }
+        Self { prior, types: Declared::default(), dropped: Mutex::default(), tags }
     }
 
     /// The version that this one will follow, to be read while populating; empty, of version 0, for the first.
@@ -199,12 +207,28 @@ impl Cycle {
         ValueWriter::new(ty)
     }
 
+    /// Takes a record type out of the dataset: the version has neither its records nor its schema.
+    ///
+    /// # Errors
+    /// `NotFound`, listing the types that there are; `Invalid` where this cycle declares it.
+    pub fn drop_type(&self, record_type: &str) -> Result<()> {
+        self.prior.manifest().expect_record_type(record_type)?;
+        if self.types.get(record_type).is_some() {
+            return Err(declared_and_dropped(record_type));
+        }
+        lock(&self.dropped).insert(record_type.to_owned());
+        Ok(())
+    }
+
     /// Sets a tag of the version: free text for people and tools.
     pub fn tag(&self, key: impl Into<String>, value: impl Into<String>) {
         lock(&self.tags).insert(key.into(), value.into());
     }
 
     fn staged(&self, declaration: &Declaration) -> Result<Arc<StagedType>> {
+        if lock(&self.dropped).contains(declaration.name()) {
+            return Err(declared_and_dropped(declaration.name()));
+        }
         let staged = |schema| StagedType { schema, stages: Mutex::default(), writers: AtomicU64::new(0) };
         self.types.declare(declaration, &self.prior, staged)
     }
@@ -212,6 +236,7 @@ impl Cycle {
     pub(crate) fn finish(self) -> Populated {
         Populated {
             types: self.types.into_inner(),
+            dropped: self.dropped.into_inner().unwrap_or_else(PoisonError::into_inner),
             tags: self.tags.into_inner().unwrap_or_else(PoisonError::into_inner),
         }
     }

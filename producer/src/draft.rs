@@ -1,6 +1,6 @@
 //! What does the next version's manifest say? What the version before says, less what died, plus what is new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -86,14 +86,21 @@ impl TypePlan {
     }
 }
 
+impl TypeReport {
+    /// Of a record type that goes.
+    pub(crate) fn dropped(prior: &View, record_type: &str) -> Self {
+        Self { name: record_type.to_owned(), removed: rows_of(prior, record_type), ..Self::default() }
+    }
+}
+
 impl Draft {
-    /// All record types of the version before as they are, under the schema of all.
-    pub(crate) fn new(prior: &View, schemas: &[&StagedSchema]) -> Result<Self> {
+    /// All record types of the version before as they are, but for those that are dropped, under the schema of all.
+    pub(crate) fn new(prior: &View, schemas: &[&StagedSchema], dropped: &BTreeSet<String>) -> Result<Self> {
         let manifest = prior.manifest();
         // A record type that is published anew leaves its old schema behind.
-        let left =
-            |ty: &&RecordType| !schemas.iter().any(|staged| staged.is_new && staged.encoding.record_type() == ty.name);
-        let kept = || manifest.record_types.iter().filter(left);
+        let is_anew =
+            |ty: &RecordType| schemas.iter().any(|staged| staged.is_new && staged.encoding.record_type() == ty.name);
+        let kept = || manifest.record_types.iter().filter(|ty| !is_anew(ty) && !dropped.contains(&ty.name));
         let mut schema = manifest.schema.closure(kept().map(|ty| ty.type_id))?;
         for staged in schemas {
             schema = schema.evolve(&staged.declared, &[staged.encoding.type_id()], staged.older)?;

@@ -51,7 +51,7 @@
 //! * A full cycle stages all records of the types that it touches; an incremental cycle only what it changes.
 //! * Merges take place within the call of the cycle, after its announcement, unless they are [`Merging::Manual`].
 //! * Nothing is removed from the store: that is [`Store::gc`].
-//! * A record type stays in the dataset once it was published.
+//! * A record type stays in the dataset until [`Producer::drop_type`] takes it out.
 
 #![forbid(unsafe_code)]
 
@@ -63,6 +63,7 @@ mod cycle;
 mod declaration;
 mod declared;
 mod draft;
+mod dropping;
 mod error;
 pub mod merge_policy;
 mod merging;

@@ -3,6 +3,7 @@
 //! As a version of its own in which no record changes: consumers move to it as to any other, or make the merged segments
 //! themselves from what they have.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,7 +38,7 @@ impl Producer {
     async fn merge_once(&self, damaged: &mut Vec<String>) -> Result<Option<MergeReport>> {
         let started = Instant::now();
         let Some(base) = self.base_to_merge().await? else { return Ok(None) };
-        let mut draft = Draft::new(&base.view, &[])?;
+        let mut draft = Draft::new(&base.view, &[], &BTreeSet::new())?;
         let mut report = MergeReport {
             version: base.head,
             inputs: 0,

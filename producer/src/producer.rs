@@ -2,7 +2,7 @@
 //!
 //! populate → compare → write → verify → validate → commit → announce → merge: see [`Producer::run_cycle`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -162,7 +162,7 @@ impl Producer {
             let mut warnings = Vec::new();
             let plans = compare(&populated, &base.view, &mut warnings)?;
             steps.compare = started.elapsed();
-            self.publish(&base, plans, populated.tags, steps, warnings).await
+            self.publish(&base, plans, &populated.dropped, populated.tags, steps, warnings).await
         };
         let span = info_span!("cycle", store = self.store.url(), kind = "full");
         metrics::counted(cycle.instrument(span).await, &self.settings.writer)
@@ -244,7 +244,7 @@ impl Producer {
                 plans.push(plan_changes(schema, changes, &base.view)?);
             }
             steps.compare = started.elapsed();
-            self.publish(&base, plans, tags, steps, Vec::new()).await
+            self.publish(&base, plans, &BTreeSet::new(), tags, steps, Vec::new()).await
         };
         let span = info_span!("cycle", store = self.store.url(), kind = "incremental");
         metrics::counted(cycle.instrument(span).await, &self.settings.writer)

@@ -1,6 +1,6 @@
 //! How are the records of a cycle stored, checked and committed?
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,15 +32,17 @@ impl Producer {
         &self,
         base: &Base,
         plans: Vec<TypePlan>,
+        dropped: &BTreeSet<String>,
         tags: Tags,
         mut steps: Steps,
         mut warnings: Vec<String>,
     ) -> Result<CycleReport> {
         let prior = base.view.manifest();
         let schemas: Vec<_> = plans.iter().map(|plan| &plan.schema).collect();
-        let mut draft = Draft::new(&base.view, &schemas)?;
-        let mut types: Vec<TypeReport> = plans.iter().map(|plan| plan.report(prior)).collect();
-        let idle = plans.iter().all(TypePlan::is_idle);
+        let mut draft = Draft::new(&base.view, &schemas, dropped)?;
+        let gone = dropped.iter().map(|name| TypeReport::dropped(&base.view, name));
+        let mut types: Vec<TypeReport> = plans.iter().map(|plan| plan.report(prior)).chain(gone).collect();
+        let idle = dropped.is_empty() && plans.iter().all(TypePlan::is_idle);
         // What another version than the current one holds is not where consumers are, so it is published.
         let is_current = prior.version > 0 && prior.version == base.current;
         if is_current && idle && prior.tags == tags && *prior.schema == draft.closed_schema()? {

@@ -81,7 +81,7 @@ impl Outcome {
 }
 
 /// A record type of a cycle.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TypeReport {
     /// Its name.

@@ -9,6 +9,7 @@ mod collecting;
 mod debian;
 mod demo;
 mod diffing;
+mod dropping;
 mod escaping;
 mod guards;
 mod history;

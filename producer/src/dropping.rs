@@ -1,0 +1,84 @@
+//! Takes what nobody should have added out of a dataset: a record type, or a field of one.
+
+use kapok_core::Error as DataError;
+use kapok_core::value::Value;
+
+use crate::changes::sharing_of;
+use crate::cycle::Cycle;
+use crate::declaration::{Declaration, Evolution};
+use crate::error::{BoxError, Result};
+use crate::producer::Producer;
+use crate::report::CycleReport;
+
+impl Producer {
+    /// Publishes a version without a record type: neither its records nor its schema. Versions before keep it, so a
+    /// rollback brings it back. It need not be readable.
+    ///
+    /// # Errors
+    /// `NotFound`, listing the types that there are, and as [`run_cycle`](Self::run_cycle).
+    pub async fn drop_type(&self, record_type: &str) -> Result<CycleReport> {
+        self.run_cycle(|cycle| {
+            keep_tags(cycle);
+            Ok(cycle.drop_type(record_type)?)
+        })
+        .await
+    }
+
+    /// Publishes a version in which the records of a type have no field `path` any more: its name, or names joined by dots,
+    /// through structs and lists of structs. All records of the type are written anew, since what lies behind the field
+    /// moves. Programs compiled for the old schema that know the field find the new one incompatible.
+    ///
+    /// # Errors
+    /// `NotFound` for a type or field that there is not; `Invalid` for a field that cannot be dropped
+    /// ([`Schema::without_field`](kapok_core::schema::Schema::without_field)); `Corrupt` where the records cannot be read;
+    /// and as [`run_cycle`](Self::run_cycle).
+    pub async fn drop_field(&self, record_type: &str, path: &str) -> Result<CycleReport> {
+        self.run_cycle(|cycle| {
+            keep_tags(cycle);
+            without_field(cycle, record_type, path)
+        })
+        .await
+    }
+}
+
+/// What is not spoken of stays.
+fn keep_tags(cycle: &Cycle) {
+    for (key, value) in &cycle.prior().manifest().tags {
+        cycle.tag(key, value);
+    }
+}
+
+fn without_field(cycle: &Cycle, record_type: &str, path: &str) -> std::result::Result<(), BoxError> {
+    let manifest = cycle.prior().manifest();
+    let entry = manifest.expect_record_type(record_type)?;
+    let without = manifest.schema.without_field(entry.type_id, &entry.key, path)?;
+    let declaration = Declaration::new(without.schema, entry.type_id)?
+        .key(entry.key.iter().cloned())
+        .sharing(sharing_of(entry))
+        .evolution(Evolution::Republish);
+    cycle.declare(&declaration)?;
+    let table = cycle.prior().table(record_type)?;
+    let mut records = cycle.values(record_type)?;
+    for row in table.ordinals() {
+        let mut record = Value::from_json(table.record(row)?.to_json_string()?.as_bytes())?;
+        take(&mut record, &without.json_path)?;
+        records.add(&record)?;
+    }
+    Ok(())
+}
+
+/// Takes a member out of a value, or of each of a list.
+fn take(value: &mut Value, path: &[String]) -> std::result::Result<(), DataError> {
+    match (value, path) {
+        (Value::List(items), path) => items.iter_mut().try_for_each(|item| take(item, path)),
+        (Value::Struct(members), [last]) => {
+            members.retain(|(name, _)| name != last);
+            Ok(())
+        }
+        (Value::Struct(members), [first, rest @ ..]) => {
+            members.iter_mut().filter(|(name, _)| name == first).try_for_each(|(_, member)| take(member, rest))
+        }
+        (Value::Null, _) => Ok(()),
+        (other, _) => Err(DataError::invalid(path.join("."), format!("expected an object, found {other:?}"))),
+    }
+}
