@@ -72,7 +72,7 @@ impl DropType {
 impl DropField {
     /// Runs one cycle.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let (Some(record_type), [field]) | (None, [record_type, field]) = (&self.named, self.words.as_slice()) else {
+        let ((Some(record_type), [field]) | (None, [record_type, field])) = (&self.named, self.words.as_slice()) else {
             return Err(Failure::usage("give TYPE and FIELD, as in: kapok drop-field Package verison"));
         };
         let report = open(&self.store).await?.drop_field(record_type, field).await?;
