@@ -31,7 +31,9 @@ fn two_segments() -> Version {
 
 /// What lookups answer.
 fn at(view: &View, place: usize, row: u32) -> Option<Ordinal> {
-    Some(view.table("Kinds").unwrap().ordinal(place, row).unwrap())
+    let ordinal = view.table("Kinds").unwrap().ordinal(place, row);
+    assert!(ordinal.is_some(), "place={place} row={row}");
+    ordinal
 }
 
 #[test]
