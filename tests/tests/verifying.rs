@@ -48,21 +48,35 @@ async fn verified(store: &Store, when: &str) -> Report {
     report
 }
 
+/// Checks of one publisher's store: with each version it takes longer.
+const RUNS_EACH: u32 = 10;
+
 #[tokio::test]
 async fn beside_a_publisher_that_merges_and_collects_there_is_no_alarm() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let publisher = Publisher::start(folder.path());
-    let store = open(folder.path()).await;
-    let (mut versions, mut unreferenced, mut left_over) = (0, 0, 0);
+    let (mut versions, mut unreferenced, mut left_over, mut published) = (0, 0, 0, 0);
     let runs = scaled(10);
-    for run in 0..runs {
-        let report = verified(&store, &format!("run {run}")).await;
-        versions += report.versions;
-        unreferenced += report.unreferenced_blobs;
-        left_over += report.left_over_files;
+    for first in (0..runs).step_by(RUNS_EACH as usize) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let publisher = Publisher::start(folder.path());
+        let store = open(folder.path()).await;
+        while store.latest_announcement(None).await.expect("the log").is_none_or(|latest| latest.announced < 6) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let before = store.head().await.expect("a head").unwrap_or(0);
+        for run in first..runs.min(first + RUNS_EACH) {
+            let report = verified(&store, &format!("run {run}")).await;
+            versions += report.versions;
+            unreferenced += report.unreferenced_blobs;
+            left_over += report.left_over_files;
+        }
+        publisher.kill();
+        published += store.head().await.expect("a head").unwrap_or(0) - before;
     }
-    publisher.kill();
-    println!("runs={runs} alarms=0 versions={versions} unreferenced_blobs={unreferenced} left_over_files={left_over}");
+    println!(
+        "runs={runs} alarms=0 published={published} versions={versions} unreferenced_blobs={unreferenced} \
+         left_over_files={left_over}"
+    );
+    assert!(versions >= runs as usize && published > 3, "versions={versions} published={published}");
 }
 
 #[tokio::test]
@@ -77,7 +91,7 @@ async fn after_a_publisher_was_killed_there_is_no_alarm() {
         }
         let publisher = Publisher::start(folder.path());
         let store = open(folder.path()).await;
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..150))).await;
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..300))).await;
         publisher.kill();
         let report = verified(&store, &format!("kill {kill}")).await;
         unreferenced += report.unreferenced_blobs;
