@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kapok_core::blobs::Blobs;
 use kapok_core::manifest::Manifest;
-use kapok_core::schema::RecordDeclaration;
+use kapok_core::schema::{Inference, InferenceSettings, OlderSchema, RecordDeclaration};
 use kapok_core::segment::{Encoding, Sharing};
 use kapok_core::view::View;
 use libfuzzer_sys::fuzz_target;
@@ -22,6 +22,8 @@ fuzz_target!(|data: &[u8]| {
     for ty in &manifest.record_types {
         let _ = Encoding::new(Arc::clone(&manifest.schema), ty.type_id, &ty.key, Sharing::Shared);
         let _ = manifest.schema.check_readable_as(ty.type_id, &manifest.schema, ty.type_id);
+        let _ = manifest.schema.evolve(&manifest.schema, &[ty.type_id], OlderSchema::Refuse);
+        let _ = Inference::extending(&manifest.schema, ty.type_id, InferenceSettings::default());
     }
     let _ = View::open(Arc::new(manifest), &Blobs::new());
 });

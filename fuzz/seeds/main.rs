@@ -2,8 +2,12 @@
 #![allow(dead_code, reason = "shared with the tests of core")]
 
 use std::path::Path;
+use std::sync::Arc;
 
+use kapok_core::manifest::{Manifest, RecordType};
+use kapok_core::schema::Schema;
 use kapok_core::segment::{Sharing, Stage};
+use kapok_core::view::View;
 use kapok_schemas::kinds_capnp::kinds;
 use kapok_schemas::movies_capnp::movie;
 
@@ -12,6 +16,8 @@ mod dataset;
 mod framing;
 #[path = "../../core/tests/random/kinds.rs"]
 mod random;
+#[path = "../../core/tests/random/shapes.rs"]
+mod shapes;
 
 fn main() -> std::io::Result<()> {
     let folder = std::env::args().nth(1).expect("a folder");
@@ -39,7 +45,28 @@ fn main() -> std::io::Result<()> {
         }
         write(folder, &format!("kinds-{seed}"), 1, stage)?;
     }
+    for (number, (_, shape)) in shapes::SHAPES.iter().enumerate() {
+        for count in [3, 40] {
+            write_shape(folder, &format!("shape-{number}-{count}"), shape(count))?;
+        }
+    }
     Ok(())
+}
+
+/// A manifest of no segments whose schema has a hostile shape.
+fn write_shape(folder: &Path, name: &str, schema: Schema) -> std::io::Result<()> {
+    let mut manifest = Manifest::clone(View::empty().manifest());
+    (manifest.version, manifest.schema) = (1, Arc::new(schema));
+    manifest.record_types = vec![RecordType {
+        name: "T1".to_owned(),
+        type_id: shapes::RECORD,
+        key: vec!["id".to_owned()],
+        rows: 0,
+        segments: Vec::new(),
+        changes: None,
+        declared: false,
+    }];
+    std::fs::write(folder.join("manifest").join(name), manifest.encode().expect("a manifest"))
 }
 
 fn write(folder: &Path, name: &str, choice: u8, stage: Stage) -> std::io::Result<()> {
