@@ -66,7 +66,8 @@ fn write_shape(folder: &Path, name: &str, schema: Schema) -> std::io::Result<()>
         changes: None,
         declared: false,
     }];
-    std::fs::write(folder.join("manifest").join(name), manifest.encode().expect("a manifest"))
+    // A default value that claims more than it holds cannot even be written.
+    manifest.encode().map_or(Ok(()), |bytes| std::fs::write(folder.join("manifest").join(name), bytes))
 }
 
 fn write(folder: &Path, name: &str, choice: u8, stage: Stage) -> std::io::Result<()> {
