@@ -372,12 +372,16 @@ fn the_record_type_needs_a_name_that_a_type_can_have() {
 
 #[test]
 fn values_nested_too_deep_are_refused() {
-    let nested = |depth: usize| {
-        let held = (1..depth).fold(Value::List(vec![]), |held, _| Value::List(vec![held]));
-        Value::Struct(vec![(Cow::Borrowed("a"), held)])
-    };
-    let mut inference = Inference::new("Package", InferenceSettings::default()).unwrap();
-    inference.observe(&nested(64), 1).unwrap();
-    let error = inference.observe(&nested(65), 2).unwrap_err();
-    assert!(error.to_string().ends_with("line=2: nested too deep: allowed=64"), "{error}");
+    let record = |held| Value::Struct(vec![(Cow::Borrowed("a"), held)]);
+    let lists = |depth: usize| record((1..depth).fold(Value::List(vec![]), |held, _| Value::List(vec![held])));
+    let objects = |depth: usize| record((1..depth).fold(Value::Struct(vec![]), |held, _| record(held)));
+    for (depth, nested, expected) in [
+        (32, &lists as &dyn Fn(usize) -> Value, "line=2: lists nested too deep: allowed=32"),
+        (64, &objects, "line=2: nested too deep: allowed=64"),
+    ] {
+        let mut inference = Inference::new("Package", InferenceSettings::default()).unwrap();
+        inference.observe(&nested(depth), 1).unwrap();
+        let error = inference.observe(&nested(depth + 1), 2).unwrap_err();
+        assert!(error.to_string().ends_with(expected), "{error}");
+    }
 }
