@@ -81,7 +81,7 @@ fn infer(mut inference: Inference, lines: &[&str]) -> Result<Declaration> {
         inference.observe(&Value::from_json(text.as_bytes())?, line)?;
     }
     let (schema, type_id) = inference.finish()?;
-    Ok(Declaration::new(schema, type_id)?)
+    Ok(Declaration::new(schema, type_id)?.inferred())
 }
 
 /// Adds the whole record type to a cycle.

@@ -116,6 +116,7 @@ async fn play(store: &Store, is_kept: bool) -> Result<Story> {
         schema: SchemaSource::Inferred { vectors: Vec::new(), maps: Vec::new() },
         sharing: Sharing::Shared,
         evolution: Evolution::Append,
+        may_grow: false,
         absent_fields: AbsentFields::default(),
         older: OlderSchema::default(),
         tags: vec![("source".to_owned(), "kapok demo".to_owned())],

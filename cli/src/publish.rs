@@ -49,6 +49,7 @@ const ATTEMPTS_MAX: u32 = 10;
   kapok publish corrected.jsonl --store data/films --type Movie --upsert
   kapok publish --store data/films --type Movie --delete-keys gone.txt
   kapok publish films.jsonl --store data/films --type Movie --dry-run
+  kapok publish ratings.jsonl --store data/films --type Rating --upsert --widen
   xz -dc films.jsonl.xz | kapok publish - --store data/films --type Movie --max-removed 5%
 
 The file holds all records of the type, one JSON object a line; .zst and .gz are read as they are. Only records that differ
@@ -96,6 +97,14 @@ pub struct Publish {
     /// Accept any change of the schema or the key; consumers with generated code of the old kind will refuse it
     #[arg(long)]
     republish: bool,
+    /// Make Float64 fields of integer fields where the file has floats, and write all records of the type anew; refused
+    /// where a stored integer is not equal to any Float64. Fields of the key stay. Consumers with generated code of the old
+    /// kind will refuse it
+    #[arg(long, conflicts_with = "republish")]
+    widen: bool,
+    /// Let the file's records add fields to a type that was published with --schema or by generated code
+    #[arg(long, conflicts_with = "schema")]
+    grow: bool,
     /// Add the file's records, or replace those of the same keys; all others stay
     #[arg(long, conflicts_with = "republish")]
     upsert: bool,
@@ -279,7 +288,12 @@ impl Publish {
             key: self.key.clone(),
             schema,
             sharing: if self.strict_tree { Sharing::StrictTree } else { Sharing::Shared },
-            evolution: if self.republish { Evolution::Republish } else { Evolution::Append },
+            evolution: match (self.republish, self.widen) {
+                (true, _) => Evolution::Republish,
+                (_, true) => Evolution::Widen,
+                _ => Evolution::Append,
+            },
+            may_grow: self.grow,
             absent_fields: if self.no_absent { AbsentFields::Refused } else { AbsentFields::Default },
             older: if self.keep_newer_fields { OlderSchema::KeepNewer } else { OlderSchema::default() },
             tags: self.tag.clone(),

@@ -23,6 +23,7 @@ mod rust_type;
 mod soundness;
 mod steps;
 mod typed;
+mod widen;
 mod without;
 
 pub use evolve::OlderSchema;

@@ -117,7 +117,8 @@ impl IncrementalCycle {
         } else {
             let manifest = self.prior.manifest();
             let entry = manifest.expect_record_type(record_type)?;
-            let declaration = Declaration::new(Schema::clone(&manifest.schema), entry.type_id)?;
+            let declaration =
+                Declaration::new(Schema::clone(&manifest.schema), entry.type_id)?.declared(entry.declared);
             self.changed(&declaration.key(entry.key.iter().cloned()).sharing(sharing_of(entry)))?
         };
         ValueChanges::new(&self.prior, ty)
@@ -232,12 +233,20 @@ impl ChangedType {
                 Ok(Some(Current::Staged(Segment::open("changed record", Bytes::from(sealed.bytes), sealed.rows)?)))
             }
             Some(Change::Delete) => Ok(None),
-            None => self.find_in(prior, key),
+            None => {
+                let found = self.find_in(prior, key)?;
+                if found.is_some() && self.schema.is_widened {
+                    let name = self.schema.encoding.record_type();
+                    let detail = "its integers become floats in this cycle; change records in place in the next one";
+                    return Err(kapok_core::Error::invalid(format!("record type {name}"), detail).into());
+                }
+                Ok(found)
+            }
         }
     }
 
     fn find_in<'v>(&self, prior: &'v View, key: &[u8]) -> Result<Option<Current<'v>>> {
-        if self.schema.is_new {
+        if self.schema.is_new && !self.schema.is_widened {
             return Ok(None);
         }
         let lookup = prior.lookup(self.schema.encoding.record_type())?;
@@ -259,7 +268,7 @@ impl ChangeSet {
         u32::try_from(self.stage.len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
-    fn put(&mut self, record: StructRef<'_>) -> Result<()> {
+    pub(crate) fn put(&mut self, record: StructRef<'_>) -> Result<()> {
         self.stage.add_struct(record)?;
         let row = self.last_row();
         self.latest.insert(self.stage.encoded_key(row), Change::Put(row));

@@ -42,6 +42,21 @@ pub(crate) struct StagedSchema {
     pub absent: Absent,
     /// The dataset has no such type, or has it in a way that nothing can be kept of.
     pub is_new: bool,
+    /// It is new in that integers of the dataset's type are floats now: its records are kept, and written anew.
+    pub is_widened: bool,
+    /// Somebody wrote the type's schema down.
+    pub is_declared: bool,
+}
+
+/// What a declaration is to the dataset's type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// It is continued.
+    Grown,
+    /// It is continued, but for integers that are floats now.
+    Widened,
+    /// There is no such type, or it is published anew.
+    New,
 }
 
 /// Records of one type that the writers have handed over.
@@ -68,8 +83,8 @@ impl StagedSchema {
     pub(crate) fn new(declaration: &Declaration, prior: &View) -> Result<Self> {
         let (declared, key) = (declaration.schema.clone(), declaration.key_fields()?);
         let known = prior.manifest().record_type(&declaration.name);
-        let of_dataset = || -> Result<Schema> {
-            let before = &prior.manifest().schema;
+        let before = &prior.manifest().schema;
+        let joined_with = |before: &Schema| -> Result<Schema> {
             if let Some(known) = known {
                 check_type_id(known, declaration)?;
             }
@@ -79,17 +94,28 @@ impl StagedSchema {
             }
             Ok(schema)
         };
-        let of_dataset = of_dataset();
-        let (schema, is_new) = match of_dataset {
-            Ok(schema) => (schema, known.is_none()),
+        let (schema, change) = match (joined_with(before), declaration.evolution) {
+            (Ok(schema), _) => (schema, if known.is_none() { Change::New } else { Change::Grown }),
             // What cannot be continued is published anew.
-            Err(_) if declaration.evolution == Evolution::Republish => (declared.clone(), true),
-            Err(error) => return Err(error),
+            (Err(_), Evolution::Republish) => (declared.clone(), Change::New),
+            (Err(error), Evolution::Widen) => {
+                let wider = known.map(|known| before.widened(&declared, known.type_id, &known.key)).transpose()?;
+                let Some(wider) = wider.flatten() else { return Err(error) };
+                (joined_with(&wider)?, Change::Widened)
+            }
+            (Err(error), Evolution::Append) => return Err(error),
         };
         let schema = Arc::new(schema.closure([declaration.type_id])?);
+        let known = known.filter(|known| known.declared && declaration.evolution != Evolution::Republish);
+        if known.is_some() && !declaration.is_declared && !declaration.may_grow {
+            check_growth(&schema, before, declaration)?;
+        }
         let encoding = Encoding::new(schema, declaration.type_id, &key, declaration.sharing)?;
         let (older, absent_fields) = (declaration.older, declaration.absent_fields);
-        Ok(Self { encoding, declared, key, older, absent_fields, absent: Absent::default(), is_new })
+        let (is_new, is_widened) = (change != Change::Grown, change == Change::Widened);
+        let is_declared = declaration.is_declared || known.is_some();
+        let absent = Absent::default();
+        Ok(Self { encoding, declared, key, older, absent_fields, absent, is_new, is_widened, is_declared })
     }
 
     /// A writer of values, and where it tells what they lacked.
@@ -124,6 +150,7 @@ impl StagedSchema {
             && self.encoding.sharing() == declaration.sharing
             && self.older == declaration.older
             && self.absent_fields == declaration.absent_fields
+            && (self.is_declared || !declaration.is_declared)
     }
 }
 
@@ -143,11 +170,28 @@ fn check_key(name: &str, known: &[String], key: &[String]) -> Result<()> {
         return Ok(());
     }
     let detail = format!(
-        "the dataset's is {}, this one is {}; to change it, republish the record type",
+        "the dataset's is {}, this one is {}; to change it, republish the record type (--republish)",
         known.join(","),
         key.join(",")
     );
     Err(kapok_core::Error::incompatible(format!("{name} key"), detail).into())
+}
+
+/// Data adds nothing to a type that somebody declared.
+fn check_growth(schema: &Schema, before: &Schema, declaration: &Declaration) -> Result<()> {
+    let name = &declaration.name;
+    let mut grown: Vec<String> =
+        schema.growth(before, declaration.type_id).into_iter().map(|field| format!("{name}.{field}")).collect();
+    grown.extend(schema.grown_flags(before, declaration.type_id)?);
+    if grown.is_empty() {
+        return Ok(());
+    }
+    let detail = format!(
+        "its schema was declared, and these records would add to it: grown={}; take that out, declare it, or let the type \
+         grow (--grow)",
+        grown.join(", ")
+    );
+    Err(kapok_core::Error::invalid(format!("record type {name}"), detail).into())
 }
 
 fn check_type_id(known: &RecordType, declaration: &Declaration) -> Result<()> {
@@ -155,7 +199,7 @@ fn check_type_id(known: &RecordType, declaration: &Declaration) -> Result<()> {
         return Ok(());
     }
     let detail = format!(
-        "the dataset's type id is {:#018x}, this one's is {:#018x}; keep it, or republish the record type",
+        "the dataset's type id is {:#018x}, this one's is {:#018x}; keep it, or republish the record type (--republish)",
         known.type_id, declaration.type_id
     );
     Err(kapok_core::Error::incompatible(format!("record type {}", known.name), detail).into())

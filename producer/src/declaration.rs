@@ -19,6 +19,9 @@ pub struct Declaration {
     pub(crate) evolution: Evolution,
     pub(crate) older: OlderSchema,
     pub(crate) absent_fields: AbsentFields,
+    /// Somebody wrote the schema down: it was not inferred from data.
+    pub(crate) is_declared: bool,
+    pub(crate) may_grow: bool,
 }
 
 /// How a record type's schema may differ from the one that the dataset has.
@@ -27,6 +30,10 @@ pub enum Evolution {
     /// By what it adds. Anything else is refused.
     #[default]
     Append,
+    /// By what it adds, and by integer fields that are Float64 now, those of the key excepted. Where there are such, all
+    /// records of the type are written anew, in a cycle of changes those too that it does not speak of; a stored integer
+    /// that no Float64 is equal to is refused. Consumers with generated code of the old kind will refuse the version.
+    Widen,
     /// In any way: the record type is published anew. Consumers with generated code of the old kind will refuse it.
     Republish,
 }
@@ -41,7 +48,7 @@ impl Declaration {
         Self::new(schema, type_id)
     }
 
-    /// A struct of any schema: read from a request or a file, or inferred.
+    /// A struct of any schema: read from a request or a file or, with [`inferred`](Self::inferred), from data.
     ///
     /// # Errors
     /// `Invalid` where the schema has no such struct.
@@ -58,6 +65,8 @@ impl Declaration {
             evolution: Evolution::default(),
             older: OlderSchema::default(),
             absent_fields: AbsentFields::default(),
+            is_declared: true,
+            may_grow: false,
         })
     }
 
@@ -95,6 +104,25 @@ impl Declaration {
     #[must_use]
     pub fn older_schema(mut self, older: OlderSchema) -> Self {
         self.older = older;
+        self
+    }
+
+    /// Says that the schema was inferred from data. The dataset remembers which record types were declared: to those,
+    /// data adds nothing unless it [may](Self::grow). Published anew by an inferred schema, a type is no longer declared.
+    #[must_use]
+    pub fn inferred(self) -> Self {
+        self.declared(false)
+    }
+
+    /// Lets an inferred schema add fields to a record type that was declared.
+    #[must_use]
+    pub fn grow(mut self) -> Self {
+        self.may_grow = true;
+        self
+    }
+
+    pub(crate) fn declared(mut self, is_declared: bool) -> Self {
+        self.is_declared = is_declared;
         self
     }
 

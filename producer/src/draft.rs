@@ -71,12 +71,18 @@ impl TypePlan {
 
     /// What the schema grew by; nothing for a type that is new, or published anew.
     fn growth(&self, prior: &Manifest) -> Vec<String> {
-        if self.schema.is_new {
+        if self.schema.is_new && !self.schema.is_widened {
             return Vec::new();
         }
         let encoding = &self.schema.encoding;
         let grown = encoding.schema().growth(&prior.schema, encoding.type_id());
         grown.into_iter().map(|field| format!("{}.{field}", encoding.record_type())).collect()
+    }
+
+    /// Whether the version before says as this one who made the schema.
+    pub(crate) fn is_declared_as(&self, prior: &Manifest) -> bool {
+        let before = prior.record_type(self.schema.encoding.record_type());
+        before.is_none_or(|before| before.declared == self.schema.is_declared)
     }
 
     /// Whether it leaves the record type's rows as they are.
@@ -103,7 +109,9 @@ impl Draft {
         let kept = || manifest.record_types.iter().filter(|ty| !is_anew(ty) && !dropped.contains(&ty.name));
         let mut schema = manifest.schema.closure(kept().map(|ty| ty.type_id))?;
         for staged in schemas {
-            schema = schema.evolve(&staged.declared, &[staged.encoding.type_id()], staged.older)?;
+            // What was widened keeps the fields that its declaration does not know.
+            let next = if staged.is_widened { &**staged.encoding.schema() } else { &staged.declared };
+            schema = schema.evolve(next, &[staged.encoding.type_id()], staged.older)?;
         }
         let mut record_types = BTreeMap::new();
         for ty in kept() {
@@ -132,7 +140,7 @@ impl Draft {
             rows: plan.live,
             segments: Vec::new(),
             changes: None,
-            declared: self.record_types.get(name).is_some_and(|before| before.declared),
+            declared: staged.is_declared,
         };
         if let Some(before) = self.record_types.remove(name).filter(|_| !plan.is_anew) {
             let table = prior.table(name)?;

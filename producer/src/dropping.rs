@@ -55,6 +55,7 @@ fn without_field(cycle: &Cycle, record_type: &str, path: &str) -> std::result::R
     let declaration = Declaration::new(without.schema, entry.type_id)?
         .key(entry.key.iter().cloned())
         .sharing(sharing_of(entry))
+        .declared(entry.declared)
         .evolution(Evolution::Republish);
     cycle.declare(&declaration)?;
     let table = cycle.prior().table(record_type)?;

@@ -73,6 +73,7 @@ mod publish;
 pub mod repair;
 mod report;
 mod validate;
+mod widening;
 mod writer;
 
 pub use change_writer::{RecordChanges, ValueChanges};

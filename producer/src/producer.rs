@@ -24,6 +24,7 @@ use crate::merge_policy::MergeSettings;
 use crate::metrics;
 use crate::report::{CycleReport, Steps};
 use crate::validate::Validator;
+use crate::widening::keep_others;
 
 /// How a producer works.
 #[derive(Clone, Debug)]
@@ -240,7 +241,10 @@ impl Producer {
 
             let started = Instant::now();
             let mut plans = Vec::new();
-            for (schema, changes) in types {
+            for (schema, mut changes) in types {
+                if schema.is_widened {
+                    keep_others(&schema, &mut changes, &base.view)?;
+                }
                 plans.push(plan_changes(schema, changes, &base.view)?);
             }
             steps.compare = started.elapsed();

@@ -42,7 +42,7 @@ impl Producer {
         let mut draft = Draft::new(&base.view, &schemas, dropped)?;
         let gone = dropped.iter().map(|name| TypeReport::dropped(&base.view, name));
         let mut types: Vec<TypeReport> = plans.iter().map(|plan| plan.report(prior)).chain(gone).collect();
-        let idle = dropped.is_empty() && plans.iter().all(TypePlan::is_idle);
+        let idle = dropped.is_empty() && plans.iter().all(|plan| plan.is_idle() && plan.is_declared_as(prior));
         // What another version than the current one holds is not where consumers are, so it is published.
         let is_current = prior.version > 0 && prior.version == base.current;
         if is_current && idle && prior.tags == tags && *prior.schema == draft.closed_schema()? {

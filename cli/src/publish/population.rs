@@ -28,6 +28,8 @@ pub struct Population {
     pub sharing: Sharing,
     /// How the schema may differ from the dataset's.
     pub evolution: Evolution,
+    /// Whether data may add fields to a type that was declared.
+    pub may_grow: bool,
     /// What becomes of numbers, Bools and enums that a line does not give.
     pub absent_fields: AbsentFields,
     /// What becomes of fields of the dataset that a declared schema does not know.
@@ -120,6 +122,12 @@ impl Population {
         };
         let mut declaration = Declaration::new(schema, type_id)?.sharing(self.sharing).evolution(self.evolution);
         declaration = declaration.absent_fields(self.absent_fields).older_schema(self.older);
+        if matches!(self.schema, SchemaSource::Inferred { .. }) {
+            declaration = declaration.inferred();
+        }
+        if self.may_grow {
+            declaration = declaration.grow();
+        }
         let is_annotated = !declaration.schema().struct_type(type_id)?.key.is_empty();
         if !self.key.is_empty() || !is_annotated {
             declaration = declaration.key(self.key(known));
@@ -145,11 +153,14 @@ impl Population {
             return Err(Failure::input(format!("record type {name} has no key yet; name its fields with --key")));
         }
         let mut inference = match (known, self.evolution) {
-            (Some(known), Evolution::Append) => {
+            (Some(known), Evolution::Append | Evolution::Widen) => {
                 Inference::extending(&prior.manifest().schema, known.type_id, settings)?
             }
             _ => Inference::new(&self.record_type, settings)?,
         };
+        if self.evolution == Evolution::Widen {
+            inference.widen_integers();
+        }
         Lines { input, threads, what: "inferring" }.in_order(|line, record| inference.observe(record, line))?;
         inference.finish().map_err(|error| Failure::from(error).about(input.name()))
     }

@@ -278,7 +278,10 @@ impl Schema {
 }
 
 fn refused(path: &str, what: &str, old: &str, new: &str) -> Error {
-    Error::incompatible(path, format!("{what} changed: old={old} new={new}; undo it, or publish the record type anew"))
+    Error::incompatible(
+        path,
+        format!("{what} changed: old={old} new={new}; undo it, or publish the record type anew (--republish)"),
+    )
 }
 
 fn older(path: &str, what: &str, missing: &str) -> Error {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{FieldKind, Schema, Type};
+use super::{FieldKind, FieldType, Schema, Type};
+use crate::error::Result;
 
 impl Schema {
     /// Fields and enumerants that a record type reaches here and that `before`, an older schema of it, does not have:
@@ -40,6 +41,22 @@ impl Schema {
         }
         grown.sort();
         grown
+    }
+
+    /// Flags for null that a record type reaches here and that `before` does not have: `Hut.heightIsNull Bool`.
+    ///
+    /// # Errors
+    /// `Invalid` where there is no such type.
+    pub fn grown_flags(&self, before: &Self, type_id: u64) -> Result<Vec<String>> {
+        let mut grown = Vec::new();
+        for ty in self.closure([type_id])?.structs() {
+            let Some(known) = before.get_struct(ty.id) else { continue };
+            let is_new = |flag: &&FieldType| known.fields.iter().all(|field| field.ordinal != flag.ordinal);
+            let flags = ty.fields.iter().filter(|field| field.null_of.is_some());
+            grown.extend(flags.filter(is_new).map(|flag| format!("{}.{} Bool", ty.name, flag.name)));
+        }
+        grown.sort();
+        Ok(grown)
     }
 
     /// Ordinals of all fields of a struct, those of its groups included.

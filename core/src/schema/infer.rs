@@ -22,7 +22,7 @@
 use std::collections::BTreeSet;
 
 use super::names::is_type_name;
-use super::{Metric, Schema, Type, VectorSpace, to_type_name, unique_name};
+use super::{Metric, Schema, StructType, Type, VectorSpace, to_type_name, unique_name};
 use crate::error::{Error, Result};
 use crate::value::Value;
 
@@ -101,6 +101,12 @@ impl Inference {
         let mut shapes = Shapes::new(&ty.name, settings, known.clone());
         shapes.load_record(record_type_id)?;
         Ok(Self { shapes, records: 0 })
+    }
+
+    /// Lets integer fields of the known type become Float64 where a record has a float; those of the key stay, and those
+    /// of structs with groups or unions. Records that there are must then be written anew.
+    pub fn widen_integers(&mut self) {
+        self.shapes.widens = true;
     }
 
     /// Takes one record; `line` is where it comes from, for errors.
@@ -208,9 +214,9 @@ impl Shapes {
         names
     }
 
-    fn build(&self, object: &Object, name: String) -> Result<super::StructType> {
+    fn build(&self, object: &Object, name: String) -> Result<StructType> {
         let mut growth = match &object.known {
-            Some(ty) => Growth::of((**ty).clone()),
+            Some(ty) => Growth::of(self.widened(object, ty)?),
             None => Growth::new(object.id, name, object.scope),
         };
         let names: Vec<String> =
@@ -225,6 +231,25 @@ impl Shapes {
             growth.set_key(&self.settings.key)?;
         }
         growth.finish()
+    }
+
+    /// A known type, with Float64 where integers were widened.
+    fn widened(&self, object: &Object, ty: &StructType) -> Result<StructType> {
+        let mut ty = ty.clone();
+        if !self.widens || object.is_closed {
+            return Ok(ty);
+        }
+        let mut is_wider = false;
+        for member in &object.members {
+            let known = member.known_name.as_deref();
+            if let Some(field) = ty.fields.iter_mut().find(|field| Some(field.name.as_str()) == known) {
+                is_wider |= field.widen(&self.type_of(member.node));
+            }
+        }
+        if is_wider {
+            ty.lay_out()?;
+        }
+        Ok(ty)
     }
 
     fn append(&self, growth: &mut Growth, member: &Member, name: &str) -> Result<()> {

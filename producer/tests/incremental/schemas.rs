@@ -242,3 +242,39 @@ async fn a_type_is_not_declared_in_two_ways_in_one_cycle() {
     let of = |id: u32| minutes.get(view.find("Movie", &id).unwrap().unwrap()).unwrap();
     assert_eq!((of(1), of(3), of(4)), (0, 153, 90));
 }
+
+#[tokio::test]
+async fn where_integers_become_floats_the_records_that_stay_are_written_anew_and_none_is_changed_in_place() {
+    let producer = films("widened").await;
+    let wider = || {
+        let wider = films_with(|ty| {
+            for field in ty.fields.iter_mut().filter(|field| field.name == "year") {
+                field.kind = FieldType::slot("year", 2, 0, Type::Float64).kind;
+            }
+            ty.lay_out().unwrap();
+        });
+        wider.evolution(Evolution::Widen)
+    };
+    let in_place = producer.run_incremental_cycle(|cycle| {
+        cycle.declare(&wider())?;
+        cycle.values("Movie")?.update(&1_u32, |_| {})?;
+        Ok(())
+    });
+    let error = in_place.await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("in place"), "{error}");
+    let (_, view) = change(&producer, |cycle| {
+        cycle.declare(&wider())?;
+        let mut films = cycle.values("Movie")?;
+        films.upsert_json(br#"{"id": 99, "title": "Half", "year": 1927.5}"#)?;
+        assert!(films.delete(&1_u32)?);
+        assert!(!films.delete(&98_u32)?);
+        Ok(())
+    })
+    .await;
+    let table = view.table("Movie").unwrap();
+    assert_eq!(table.len(), 3);
+    let text = |ordinal| table.record(ordinal).unwrap().to_json_string().unwrap();
+    let records: Vec<String> = table.ordinals_in_key_order().unwrap().into_iter().map(text).collect();
+    assert!(records[0].contains("\"id\":2") && records.last().unwrap().contains("1927.5"), "{records:?}");
+    assert!(view.manifest().record_type("Movie").unwrap().declared);
+}

@@ -135,14 +135,14 @@ impl Shapes {
             return Ok(Shape::Loose);
         }
         let path = self.nodes[at].path.clone();
-        self.load_type(ty, &path, loaded)
+        self.load_type(ty, at, &path, loaded)
     }
 
-    fn load_type(&mut self, ty: &Type, path: &str, loaded: &mut Loaded) -> Result<Shape> {
+    fn load_type(&mut self, ty: &Type, of: NodeId, path: &str, loaded: &mut Loaded) -> Result<Shape> {
         Ok(match ty {
             Type::List(element) => {
-                let shape = self.load_type(element, path, loaded)?;
-                Shape::List(self.push_known(path, shape))
+                let shape = self.load_type(element, of, path, loaded)?;
+                Shape::List(self.push_known(of, path, shape))
             }
             Type::Struct(id) => Shape::Object(self.meet(*id, path, loaded)?),
             scalar => Shape::Fixed(scalar.clone()),
@@ -158,8 +158,8 @@ impl Shapes {
         Ok(if (key, value) == (0, 1) { Shape::Map(entry) } else { Shape::Loose })
     }
 
-    fn push_known(&mut self, path: &str, shape: Shape) -> NodeId {
-        let mut node = node(path.to_owned(), 0, String::new());
+    fn push_known(&mut self, of: NodeId, path: &str, shape: Shape) -> NodeId {
+        let mut node = node(path.to_owned(), self.nodes[of].owner, String::new());
         node.shape = shape;
         self.push_node(node)
     }

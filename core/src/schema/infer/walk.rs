@@ -16,6 +16,10 @@ use crate::value::Value;
 const OBJECT_KEYS_MAX: usize = 256;
 /// Distinct keys that a record may have: there is no way to say that it is a map.
 const RECORD_KEYS_MAX: usize = 4096;
+/// What to do about a value of another type than the known one.
+const REPUBLISH: &str = "to change the type, publish all records anew (--republish)";
+/// What to do about a float in a field of integers.
+const WIDEN: &str = "to make the field a Float64, publish with --widen";
 
 /// Everything that is known so far; the record is object 0.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub(super) struct Shapes {
     pub(super) known: Schema,
     pub(super) nodes: Vec<Node>,
     pub(super) objects: Vec<Object>,
+    /// Known integers may become Float64.
+    pub(super) widens: bool,
     visits: u64,
 }
 
@@ -60,7 +66,8 @@ impl Position {
 
 impl Shapes {
     pub(super) fn new(record_type: &str, settings: InferenceSettings, known: Schema) -> Self {
-        Self { record_type: record_type.to_owned(), settings, known, nodes: Vec::new(), objects: Vec::new(), visits: 0 }
+        let record_type = record_type.to_owned();
+        Self { record_type, settings, known, nodes: Vec::new(), objects: Vec::new(), widens: false, visits: 0 }
     }
 
     /// Takes a value that is not null.
@@ -89,7 +96,14 @@ impl Shapes {
                 if fits(ty, value) {
                     return Ok(());
                 }
-                Err(Misfit::new(format!("known type={}, found={}", describe_type(ty), found(value))))
+                let is_float = matches!(value, Value::Float32(_) | Value::Float64(_));
+                let can_be_widened = ty.is_integer() && is_float && !self.objects[node.owner].is_closed;
+                if can_be_widened && self.widens {
+                    self.nodes[at].shape = Shape::Fixed(Type::Float64);
+                    return Ok(());
+                }
+                let way_out = if can_be_widened { WIDEN } else { REPUBLISH };
+                Err(Misfit::new(format!("known type={}, found={}; {way_out}", describe_type(ty), found(value))))
             }
             (Shape::List(elements), Value::List(items)) => {
                 let elements = *elements;
@@ -107,7 +121,11 @@ impl Shapes {
                 self.observe_entries(entry, value, position.deeper()?)
             }
             (shape, _) if node.line == 0 => {
-                Err(Misfit::new(format!("known as {}, found={}", shape.describe(), found(value))))
+                // What the settings said is to be mended there.
+                let InferenceSettings { vectors, maps, .. } = &self.settings;
+                let is_set = vectors.contains(&node.path) || maps.contains(&node.path);
+                let way_out = if is_set { String::new() } else { format!("; {REPUBLISH}") };
+                Err(Misfit::new(format!("known as {}, found={}{way_out}", shape.describe(), found(value))))
             }
             (shape, _) => {
                 Err(Misfit::new(format!("mixed types: {} here, {} line={}", found(value), shape.describe(), node.line)))

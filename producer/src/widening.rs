@@ -1,0 +1,44 @@
+//! What becomes of the records that changes do not speak of, where integers become floats? They are written anew.
+
+use kapok_core::Fault;
+use kapok_core::message::MessageWriter;
+use kapok_core::value::Value;
+use kapok_index::View;
+
+use crate::changes::ChangeSet;
+use crate::cycle::StagedSchema;
+use crate::error::Result;
+use crate::writer::add_root;
+
+/// Puts every record of the version before that the changes leave alone.
+///
+/// # Errors
+/// `Invalid`, naming key and field, for an integer that no float is equal to; `Corrupt` where records cannot be read.
+pub(crate) fn keep_others(schema: &StagedSchema, changes: &mut ChangeSet, prior: &View) -> Result<()> {
+    let name = schema.encoding.record_type();
+    let table = prior.table(name)?;
+    let mut message = MessageWriter::of_records(&schema.encoding)?;
+    let mut key = Vec::new();
+    for ordinal in table.ordinals() {
+        key.clear();
+        let row = table.row(ordinal)?;
+        table.key().encode_row(row, &mut key).map_err(|malformed| malformed.into_error(name))?;
+        if changes.latest.contains_key(&key) {
+            continue;
+        }
+        let record = Value::from_json(table.record(ordinal)?.to_json_string()?.as_bytes())?;
+        let words = message.write(&record).map_err(|error| of_record(&table.key().describe(&key), error))?;
+        add_root(words, |record| changes.put(record))?;
+    }
+    Ok(())
+}
+
+fn of_record(key: &str, error: kapok_core::Error) -> kapok_core::Error {
+    match error.fault() {
+        Fault::Invalid { subject, detail } => {
+            let advice = "change or remove this record first, or publish all records anew (--republish)";
+            kapok_core::Error::invalid(subject.as_str(), format!("key={key}: stored value: {detail}; {advice}"))
+        }
+        _ => error,
+    }
+}
