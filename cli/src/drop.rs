@@ -34,7 +34,7 @@ pub struct DropType {
   kapok drop-field --store data/huts Hut rooms.beds
 
 All records of the type are written anew. The versions before keep the field. Programs that were compiled for a schema with
-it find the new version incompatible, by the field's name.")]
+it find the new version incompatible.")]
 pub struct DropField {
     #[command(flatten)]
     store: StoreArgument,

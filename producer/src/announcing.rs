@@ -72,19 +72,27 @@ impl Producer {
 
     async fn announce_current(&self, version: u64, base: &Base, reason: &str) -> Result<Vec<String>> {
         let writer = self.settings.writer.as_str();
-        let (mut warnings, entry) =
-            match self.store.announce_itself(version, base.log_sequence(), writer, reason).await? {
-                SelfAnnounced::HeldBack(rollback) => {
-                    let Announcement { announced, sequence, by, .. } = rollback;
-                    return Err(Error::RolledBackMeanwhile { version, announced, sequence, by });
-                }
-                SelfAnnounced::Made(entry) => {
-                    let outcome = format!("version {version} is announced in its place");
-                    (base.is_astray.then(|| astray(base, &outcome)).into_iter().collect(), entry)
-                }
-                SelfAnnounced::Already(entry) => (Vec::new(), entry),
-                _ => return Ok(Vec::new()),
-            };
+        let (mut warnings, entry) = match self
+            .store
+            .announce_itself(version, base.log_sequence(), writer, reason)
+            .await?
+        {
+            SelfAnnounced::HeldBack(rollback) => {
+                let Announcement { announced, sequence, by, .. } = rollback;
+                return Err(Error::RolledBackMeanwhile { version, announced, sequence, by });
+            }
+            SelfAnnounced::Made(entry) => {
+                let outcome = format!("version {version} is announced in its place");
+                (base.is_astray.then(|| astray(base, &outcome)).into_iter().collect(), entry)
+            }
+            SelfAnnounced::Already(entry) => {
+                let outcome = format!(
+                    "version {version} made now has that number, so start consumers anew that are on the one that is lost"
+                );
+                (base.is_astray.then(|| astray(base, &outcome)).into_iter().collect(), entry)
+            }
+            _ => return Ok(Vec::new()),
+        };
         if entry.announced > version
             && let Err(error) = self.store.read_manifest(entry.announced).await
         {
@@ -114,5 +122,5 @@ impl Producer {
 
 fn astray(base: &Base, outcome: &str) -> String {
     let (sequence, announced) = base.latest.as_ref().map_or((0, 0), |latest| (latest.sequence, latest.announced));
-    format!("entry {sequence} of the log announces version {announced}, which was never committed here; {outcome}")
+    format!("entry {sequence} of the log announces version {announced}, which is not there; {outcome}")
 }
