@@ -16,6 +16,9 @@ annotation nullOf @0xdf34b6c854d9fcf2 (field) :Text;
 annotation map @0xfb88118952f87590 (field) :Void;
 # On a list of structs of two fields, key and value: a JSON object with one member per entry.
 
+annotation json @0xa31e1ce466686a85 (field) :Void;
+# On a Text field: the text is JSON, and stands in a record's JSON as the value that it is.
+
 enum Metric @0x99773155b6c746d6 {
   unspecified @0;
   l2 @1;

@@ -84,6 +84,9 @@ pub struct Publish {
     /// An object whose keys are data
     #[arg(long, value_name = "PATH", conflicts_with = "schema")]
     map: Vec<String>,
+    /// A member that is kept as JSON text and given back as JSON, such as a list whose elements are not of one type
+    #[arg(long, value_name = "PATH", conflicts_with = "schema")]
+    as_json: Vec<String>,
     /// Write equal values as often as they occur, for readers that ask for strict trees
     #[arg(long)]
     strict_tree: bool,
@@ -280,7 +283,11 @@ impl Publish {
 
     fn population(&self) -> Result<Population> {
         let schema = match &self.schema {
-            None => SchemaSource::Inferred { vectors: self.vector.clone(), maps: self.map.clone() },
+            None => SchemaSource::Inferred {
+                vectors: self.vector.clone(),
+                maps: self.map.clone(),
+                json: self.as_json.clone(),
+            },
             Some(path) => SchemaSource::load(path, &self.import_path, &self.record_type)?,
         };
         Ok(Population {

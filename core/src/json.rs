@@ -8,6 +8,7 @@
 //! | integers of any width | number |
 //! | `Float32`, `Float64` | the shortest number that reads back the same; `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | `Data` | text in base64, standard alphabet, padded |
+//! | `Text` annotated as JSON | the value that it holds, without white space; where it is no JSON, or nests too deep here, text |
 //! | list annotated as a map, with texts for keys | object: one member per entry, in the list's order |
 //!
 //! `nullOf` flags are not printed. The text has no line breaks: one record, one line.
@@ -21,8 +22,12 @@ use crate::error::{Error, Result};
 use crate::record::{Budget, ListValue, Record, ValueRef, deeper};
 use crate::schema::{FieldKind, FieldType, Type};
 
+mod embedded;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use embedded::is_json;
+use embedded::pieces;
 
 impl Record<'_> {
     /// Writes this record as JSON, in many small pieces: give a buffer, or a writer that has one.
@@ -106,6 +111,13 @@ impl<W: Write> Writer<'_, W> {
             ValueRef::Text(text) => {
                 self.budget.spend_bytes(text.len(), self.root).map_err(data)?;
                 self.plain(text)
+            }
+            ValueRef::Json(text) => {
+                self.budget.spend_bytes(text.len(), self.root).map_err(data)?;
+                if !is_json(text, depth) {
+                    return self.plain(text);
+                }
+                pieces(text).try_for_each(|piece| self.out.write_all(piece.as_bytes()))
             }
             ValueRef::Data(bytes) => {
                 self.budget.spend_bytes(bytes.len(), self.root).map_err(data)?;

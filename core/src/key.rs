@@ -385,6 +385,7 @@ fn resolve(schema: &Schema, ty: &StructType, path: &str) -> Result<KeyField> {
             (FieldKind::Slot { offset, ty, default }, None) => {
                 let kind = match ty {
                     Type::Bool => KeyKind::Bool,
+                    Type::Text if field.is_json => return refuse("a text that is JSON cannot be part of a key"),
                     Type::Text => KeyKind::Text,
                     Type::Data if field.vector.is_none() => KeyKind::Data,
                     other => match integer_bytes(other) {

@@ -13,6 +13,7 @@
 //! | integers | `Int` and `UInt` in range |
 //! | Float32, Float64 | floats (finite stays finite), integers that are exact, the texts `NaN`, `Infinity` and `-Infinity` |
 //! | Text | `Text` |
+//! | Text annotated as JSON | anything, as its JSON; what JSON has no kind for as [`json`](crate::json) prints it |
 //! | Data | `Data`; `Text` in base64, standard alphabet, padded; `List` of integers up to 255 |
 //! | enum | `Text` or `Variant` of an enumerant's JSON name, or else its Cap'n Proto name; its ordinal |
 //! | list | `List`; of 8-bit integers also `Data`; annotated as a map also `Struct` and `Map`, whose order it keeps |
@@ -33,6 +34,7 @@ use crate::value::Value;
 
 mod draft;
 mod image;
+mod json;
 mod members;
 mod mismatch;
 mod plan;

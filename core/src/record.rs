@@ -119,11 +119,11 @@ impl<'v> Record<'v> {
                     None => None,
                 };
                 match (stored, default) {
-                    (Some(value), _) => Ok(value),
+                    (Some(value), _) => Ok(annotated(value, field)),
                     (None, DefaultValue::Pointer(words)) => {
                         let origin = Origin { blob: "schema", ..self.origin };
                         let value = origin.pointer(Words::new(words), 0, ty, field.is_map)?;
-                        Ok(value.unwrap_or(ValueRef::Null))
+                        Ok(annotated(value.unwrap_or(ValueRef::Null), field))
                     }
                     (None, _) => Ok(ValueRef::Null),
                 }
@@ -202,6 +202,14 @@ impl<'v> Record<'v> {
     fn no_field(&self, name: &str) -> Error {
         let known: Vec<&str> = self.ty.fields.iter().map(FieldType::json_name).collect();
         Error::not_found(format!("{}.{name}", self.ty.name), format!("no such field; fields={}", known.join(",")))
+    }
+}
+
+/// A text, as the annotations of its field say.
+fn annotated<'v>(value: ValueRef<'v>, field: &FieldType) -> ValueRef<'v> {
+    match value {
+        ValueRef::Text(text) if field.is_json => ValueRef::Json(text),
+        value => value,
     }
 }
 

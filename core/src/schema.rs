@@ -88,6 +88,8 @@ pub struct FieldType {
     pub null_of: Option<String>,
     /// This list of (key, value) structs is a JSON object.
     pub is_map: bool,
+    /// This Text is JSON, and stands in a record's JSON as the value that it is.
+    pub is_json: bool,
 }
 
 /// Where a field lies, or which group it is.
@@ -322,6 +324,7 @@ impl FieldType {
             vector: None,
             null_of: None,
             is_map: false,
+            is_json: false,
         }
     }
 

@@ -21,7 +21,12 @@ fn feed(mut inference: Inference, records: &[impl AsRef<str>]) -> Result<(Schema
 }
 
 fn settings() -> InferenceSettings {
-    InferenceSettings { key: vec!["id".into()], maps: vec!["map".into()], vectors: vec!["vector".into()] }
+    InferenceSettings {
+        key: vec!["id".into()],
+        maps: vec!["map".into()],
+        vectors: vec!["vector".into()],
+        json: Vec::new(),
+    }
 }
 
 fn infer(records: &[impl AsRef<str>]) -> Result<(Schema, u64)> {
@@ -138,7 +143,8 @@ fn a_value_that_does_not_fit_the_known_type_is_refused() {
         (r#"{"id":2,"list":["x"]}"#, "Package.list[0]: line=1: known type=Int64, found=a text"),
         (
             r#"{"id":2,"list":[1,null]}"#,
-            "Package.list[1]: line=1: a list of numbers or bools cannot hold null: null line=1",
+            "Package.list[1]: line=1: a list of numbers or bools cannot hold null: null line=1; to keep it as JSON text, \
+             publish all records with --republish --as-json list",
         ),
         (r#"{"id":2,"o":"x"}"#, "Package.o: line=1: known as an object, found=a text"),
         (r#"{"id":2,"o":{"p":true}}"#, "Package.o.p: line=1: known type=Text, found=a bool true"),
@@ -177,8 +183,12 @@ fn settings_cannot_contradict_the_known_type() {
         ("id", "vector", "y", "incompatible: Package.vector: the known schema does not have this field as a vector"),
         ("id", "x", "map", "incompatible: Package.map: the known schema does not have this field as a map"),
     ] {
-        let settings =
-            InferenceSettings { key: vec![key.into()], vectors: vec![vector.into()], maps: vec![map.into()] };
+        let settings = InferenceSettings {
+            key: vec![key.into()],
+            vectors: vec![vector.into()],
+            maps: vec![map.into()],
+            json: Vec::new(),
+        };
         let error = Inference::extending(&known, id, settings).unwrap_err();
         assert_eq!((error.to_string().as_str(), error.kind()), (expected, ErrorKind::Incompatible));
     }

@@ -39,7 +39,13 @@ fn print(schema: &Schema, id: u64) -> String {
         .iter()
         .map(|field| {
             let flag = field.null_of.as_ref().map_or(String::new(), |of| format!(" nullOf {of}"));
-            let map = if field.is_map { " map" } else { "" };
+            let map = if field.is_map {
+                " map"
+            } else if field.is_json {
+                " json"
+            } else {
+                ""
+            };
             let vector = field.vector.map_or(String::new(), |space| format!(" vector {}", space.dimension));
             format!("{} :{}{flag}{map}{vector}", field.name, print_type(schema, ty(field)))
         })
@@ -93,17 +99,23 @@ fn values_of_different_kinds_are_refused_with_both_lines_and_the_field() {
     for (records, expected) in [
         (
             vec![r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":"x"}"#],
-            "Package.a: line=3: mixed types: a text here, an integer line=1",
+            "Package.a: line=3: mixed types: a text here, an integer line=1; to keep it as JSON text, use --as-json a",
         ),
-        (vec![r#"{"a":"x"}"#, r#"{"a":true}"#], "Package.a: line=2: mixed types: a bool true here, a text line=1"),
+        (
+            vec![r#"{"a":"x"}"#, r#"{"a":true}"#],
+            "Package.a: line=2: mixed types: a bool true here, a text line=1; to keep it as JSON text, use --as-json a",
+        ),
         (
             vec![r#"{"a":{"b":[0]}}"#, r#"{"a":{"b":[1,2,"x"]}}"#],
-            "Package.a.b[2]: line=2: mixed types: a text here, an integer line=1",
+            "Package.a.b[2]: line=2: mixed types: a text here, an integer line=1; to keep it as JSON text, use --as-json a.b",
         ),
-        (vec![r#"{"a":{}}"#, r#"{"a":[]}"#], "Package.a: line=2: mixed types: a list here, an object line=1"),
+        (
+            vec![r#"{"a":{}}"#, r#"{"a":[]}"#],
+            "Package.a: line=2: mixed types: a list here, an object line=1; to keep it as JSON text, use --as-json a",
+        ),
         (
             vec![r#"{"a":[{"b":1}]}"#, r#"{"a":[{"b":2},{"b":[]}]}"#],
-            "Package.a[1].b: line=2: mixed types: a list here, an integer line=1",
+            "Package.a[1].b: line=2: mixed types: a list here, an integer line=1; to keep it as JSON text, use --as-json a.b",
         ),
         (
             vec![r#"{"a":9007199254740993}"#, r#"{"a":1}"#, r#"{"a":0.5}"#],
@@ -122,13 +134,16 @@ fn values_of_different_kinds_are_refused_with_both_lines_and_the_field() {
         ),
         (
             vec![r#"{"a":[1,2]}"#, r#"{"a":[3,null]}"#],
-            "Package.a[1]: line=2: a list of numbers or bools cannot hold null: null line=2",
+            "Package.a[1]: line=2: a list of numbers or bools cannot hold null: null line=2; to keep it as JSON text, use --as-json a",
         ),
         (
             vec![r#"{"a":[null]}"#, r#"{"a":[true]}"#],
-            "Package.a[0]: line=2: a list of numbers or bools cannot hold null: null line=1",
+            "Package.a[0]: line=2: a list of numbers or bools cannot hold null: null line=1; to keep it as JSON text, use --as-json a",
         ),
-        (vec![r#"{"a":[{},null]}"#], "Package.a[1]: line=1: a list of objects cannot hold null: null line=1"),
+        (
+            vec![r#"{"a":[{},null]}"#],
+            "Package.a[1]: line=1: a list of objects cannot hold null: null line=1; to keep it as JSON text, use --as-json a",
+        ),
         (vec!["[]"], "Package: line=1: found=a list, expected=an object"),
         (vec![], "Package: no record to infer a schema from"),
     ] {
@@ -261,7 +276,7 @@ fn maps_become_lists_of_entries() {
         (
             vec!["a"],
             vec![r#"{"a":{"x":1}}"#, r#"{"a":{"y":"s"}}"#],
-            "Package.a.*: line=2: mixed types: a text here, an integer line=1",
+            "Package.a.*: line=2: mixed types: a text here, an integer line=1; to keep it as JSON text, use --as-json a.*",
         ),
         (vec!["b"], vec![r#"{"a":{}}"#], "Package.b: the settings name a field that no record has"),
     ] {
@@ -353,7 +368,7 @@ fn settings_that_contradict_each_other_are_refused() {
         (vec![], vec!["a"], vec!["a"], "Package.a: named both as a vector and as a map"),
     ] {
         let own = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
-        let settings = InferenceSettings { key: own(key), vectors: own(vectors), maps: own(maps) };
+        let settings = InferenceSettings { key: own(key), vectors: own(vectors), maps: own(maps), json: Vec::new() };
         assert_eq!(Inference::new("Package", settings).unwrap_err().to_string(), expected);
     }
 }
@@ -384,4 +399,27 @@ fn values_nested_too_deep_are_refused() {
         let error = inference.observe(&nested(depth + 1), 2).unwrap_err();
         assert!(error.to_string().ends_with(expected), "{error}");
     }
+}
+
+#[test]
+fn what_is_kept_as_json_may_be_anything_and_says_so() {
+    let json = |paths: &[&str]| InferenceSettings {
+        json: paths.iter().map(|path| (*path).to_owned()).collect(),
+        maps: vec!["m".into()],
+        ..InferenceSettings::default()
+    };
+    let records = [r#"{"a":[1,null,"x"],"o":{"b":1},"m":{"k":1}}"#, r#"{"a":7,"o":{"b":[{}]},"m":{"k":{}}}"#, "{}"];
+    let (schema, id) = infer_with(json(&["a", "o.b", "m.*"]), &records).unwrap();
+    let expected = "a :Text json, o :O{b :Text json}, m :List(MEntry{key :Text, value :Text json}) map";
+    assert_eq!(print(&schema, id), expected);
+    // The schema remembers it.
+    let mut again = Inference::extending(&schema, id, InferenceSettings::default()).unwrap();
+    for record in [r#"{"a":{},"o":{"b":true},"m":{"k":[]}}"#, records[0]] {
+        again.observe(&Value::from_json(record.as_bytes()).unwrap(), 1).unwrap();
+    }
+    assert_eq!(again.finish().unwrap(), (schema, id));
+    let (known, id) = infer(&[r#"{"a":[1]}"#]).unwrap();
+    let settings = InferenceSettings { json: vec!["a".into()], ..InferenceSettings::default() };
+    let refused = Inference::extending(&known, id, settings).unwrap_err();
+    assert_eq!(refused.kind(), kapok_core::ErrorKind::Incompatible, "{refused}");
 }

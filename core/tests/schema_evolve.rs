@@ -13,6 +13,7 @@ annotation key @0xf7291de39313eea8 (struct) :Text;
 annotation vector @0xccebdc6615962e09 (field) :VectorSpace;
 annotation nullOf @0xdf34b6c854d9fcf2 (field) :Text;
 annotation map @0xfb88118952f87590 (field) :Void;
+annotation json @0xa31e1ce466686a85 (field) :Void;
 annotation name @0xfa5b1fd61c2e7c3d (field, enumerant, group, union) :Text;
 enum Metric @0x99773155b6c746d6 { unspecified @0; l2 @1; cosine @2; innerProduct @3; }
 struct VectorSpace @0xec355c8530cf18e2 { dimension @0 :UInt32; metric @1 :Metric; }
@@ -100,6 +101,8 @@ fn other_changes_are_refused_with_field_old_and_new() {
             movie("m @1 :List(A) $map; struct A $A { key @0 :Text; value @1 :Int8; }"),
             ["Movie.m", "kind", "old=a list", "new=a map"],
         ),
+        (movie("a @1 :Text;"), movie("a @1 :Text $json;"), ["Movie.a", "kind", "old=a text", "new=JSON"]),
+        (movie("a @1 :Text $json;"), movie("a @1 :Text;"), ["Movie.a", "kind", "old=JSON", "new=a text"]),
         (
             movie("a @1 :Int8; b @2 :Int8; n @3 :Bool $nullOf(\"a\");"),
             movie("a @1 :Int8; b @2 :Int8; n @3 :Bool $nullOf(\"b\");"),

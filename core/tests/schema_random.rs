@@ -129,6 +129,7 @@ fn random_schema(structs: &[(Vec<Draw>, prop::sample::Index)], enumerants: &[usi
                 .filter(|_| ty == Type::Data)
                 .map(|metric| VectorSpace { dimension: u32::from(draw.order % 5), metric: *metric });
             field.null_of = (ty == Type::Bool && draw.metric == 0).then(|| draw.json_name.clone());
+            field.is_json = ty == Type::Text && draw.metric == 1;
             field.is_map =
                 matches!(&ty, Type::List(element) if matches!(**element, Type::Struct(_))) && draw.metric == 1;
             field.kind = FieldKind::Slot { offset: 0, default: default_of(&ty, draw, enumerants), ty };

@@ -8,7 +8,7 @@ use kapok_producer::{Declaration, Error, ErrorKind, OlderSchema, Outcome, Produc
 /// A schema of one record type, as JSON that it is inferred from. Ids derive from names, so these are revisions of one.
 fn declaration(json: &str, extending: Option<&Declaration>) -> Declaration {
     use kapok_core::schema::{Inference, InferenceSettings};
-    let settings = InferenceSettings { key: vec!["id".into()], vectors: Vec::new(), maps: Vec::new() };
+    let settings = InferenceSettings { key: vec!["id".into()], ..InferenceSettings::default() };
     let mut inference = match extending {
         Some(older) => Inference::extending(older.schema(), older.type_id(), settings).unwrap(),
         None => Inference::new("Thing", settings).unwrap(),

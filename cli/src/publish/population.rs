@@ -47,6 +47,8 @@ pub enum SchemaSource {
         vectors: Vec<String>,
         /// Paths of objects whose keys are data.
         maps: Vec<String>,
+        /// Paths of members that are kept as JSON.
+        json: Vec<String>,
     },
     /// From a file.
     Declared {
@@ -115,8 +117,9 @@ impl Population {
         let known = prior.manifest().record_type(&self.record_type);
         let (schema, type_id) = match &self.schema {
             SchemaSource::Declared { schema, type_id } => (schema.clone(), *type_id),
-            SchemaSource::Inferred { vectors, maps } => {
-                let settings = InferenceSettings { key: self.key(known), vectors: vectors.clone(), maps: maps.clone() };
+            SchemaSource::Inferred { vectors, maps, json } => {
+                let (vectors, maps, json) = (vectors.clone(), maps.clone(), json.clone());
+                let settings = InferenceSettings { key: self.key(known), vectors, maps, json };
                 self.infer(prior, known, settings, input, threads)?
             }
         };

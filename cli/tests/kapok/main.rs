@@ -4,6 +4,7 @@
 
 mod announcing;
 mod arguments;
+mod as_json;
 mod changing;
 mod collecting;
 mod debian;

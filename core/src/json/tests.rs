@@ -166,3 +166,46 @@ fn json_reads_back_as_a_value() {
     let crate::value::Value::Struct(members) = value else { panic!("not an object") };
     assert_eq!(members.len(), 36);
 }
+
+/// The JSON of a record whose only field says that it is JSON.
+fn kept(text: &str) -> String {
+    let mut fixture = Fixture::kinds(|mut kinds| kinds.set_text(text));
+    let mut ty = fixture.schema.get_struct(fixture.id).unwrap().as_ref().clone();
+    ty.fields.retain(|field| field.name == "text");
+    ty.fields[0].is_json = true;
+    fixture.schema.insert_struct(ty);
+    fixture.json()
+}
+
+#[test]
+fn kept_json_prints_as_the_value_that_it_is_on_one_line() {
+    for (text, expected) in [
+        ("null", "null"),
+        (" [1, -0.0 ,\n \"a b\\\" \\\\\",\t{ \"\" : { } } ]\r\n", r#"[1,-0.0,"a b\" \\",{"":{}}]"#),
+        ("\"\\u2028 \\n\"", r#""\u2028 \n""#),
+    ] {
+        assert_eq!(kept(text), format!("{{\"text\":{expected}}}"), "{text}");
+    }
+}
+
+#[test]
+fn text_that_is_no_json_prints_as_a_text() {
+    let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    assert_eq!(kept(&deep(63)), format!("{{\"text\":{}}}", deep(63)));
+    for text in [
+        "x",
+        "1 2",
+        "[1,]",
+        "{\"a\"}",
+        "\"\n\"",
+        "\"\\ud800\"",
+        "1e999",
+        "},\"id\":7,{",
+        "\"",
+        &deep(64),
+        &"[".repeat(1 << 16),
+    ] {
+        let json: serde_json::Value = serde_json::from_str(&kept(text)).unwrap();
+        assert_eq!(json["text"], *text);
+    }
+}

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::image::{Frame, Image};
+use super::json::json_text;
 use super::members::Members;
 use super::mismatch::{below_field, below_item, below_type, excerpt, listed, mismatch, text_mismatch};
 use super::plan::{FieldPlan, Object, Place, Plan, StructPlan};
@@ -193,6 +194,10 @@ impl<'p> Draft<'p> {
         match (object, value) {
             (_, Value::Null) => Ok(()),
             (Object::Text, Value::Text(text)) => self.image.put_text(pointer, text),
+            (Object::Json, value) => {
+                let text = json_text(value, depth)?;
+                self.image.put_text(pointer, &text)
+            }
             (Object::Data | Object::Scalars(Scalar::Signed(8) | Scalar::Unsigned(8)), Value::Data(data)) => {
                 self.image.put_data(pointer, data)
             }
@@ -377,6 +382,7 @@ impl Object {
     fn type_name(&self, plan: &Plan) -> String {
         match self {
             Self::Text => "Text".to_owned(),
+            Self::Json => "JSON".to_owned(),
             Self::Data => "Data".to_owned(),
             Self::Scalars(scalar) => format!("List({})", scalar.type_name(&plan.enums)),
             Self::Objects(element) => format!("List({})", element.type_name(plan)),
@@ -388,7 +394,7 @@ impl Object {
 
 /// The depth of what lies within something at `depth`; the record itself lies at 1.
 #[inline]
-fn deeper(depth: u32) -> Result<u32> {
+pub(super) fn deeper(depth: u32) -> Result<u32> {
     if depth < DEPTH_MAX { Ok(depth + 1) } else { Err(too_deep()) }
 }
 

@@ -75,6 +75,8 @@ pub(super) struct NullFlag {
 #[derive(Debug)]
 pub(super) enum Object {
     Text,
+    /// A text that is JSON.
+    Json,
     Data,
     /// A list of numbers, Bool, enums or Void.
     Scalars(Scalar),
@@ -153,14 +155,18 @@ impl Plan {
 
     /// Maps need the fields of their entries, which may be compiled later than the map.
     fn find_map_fields(&mut self) -> Result<()> {
-        let entries: Vec<_> = self.structs.iter().map(StructPlan::map_fields).collect();
+        let entries: Vec<_> = self.structs.iter().map(|ty| ty.map_fields().filter(|_| !ty.has_json_key())).collect();
         for ty in &mut self.structs {
             for field in &mut ty.fields {
                 let Place::Pointer { object: Object::Map { entry, key, value }, .. } = &mut field.place else {
                     continue;
                 };
                 (*key, *value) = entries[*entry].ok_or_else(|| {
-                    invalid(&ty.name, &field.name, "is annotated as a map, but its structs have no key and value")
+                    invalid(
+                        &ty.name,
+                        &field.name,
+                        "is annotated as a map, but its structs have no key and value, or JSON for a key",
+                    )
                 })?;
             }
         }
@@ -191,6 +197,12 @@ impl StructPlan {
         }
         let mut plain = (0..self.fields.len()).filter(is_plain);
         Some((plain.next()?, plain.next()?))
+    }
+
+    /// Whether the key of a map's entries is JSON, which no key can be.
+    fn has_json_key(&self) -> bool {
+        let key = self.map_fields().map(|(key, _)| &self.fields[key].place);
+        matches!(key, Some(Place::Pointer { object: Object::Json, .. }))
     }
 }
 
@@ -323,6 +335,11 @@ impl<'s> Compiler<'s> {
                 Place::Pointer { slot, object: Object::Map { entry, key: 0, value: 0 } }
             }
             _ => return Err(refused("is annotated as a map, but is no list of structs")),
+        };
+        let place = match place {
+            place if !field.is_json => place,
+            Place::Pointer { slot, object: Object::Text } => Place::Pointer { slot, object: Object::Json },
+            _ => return Err(refused("is annotated as JSON, but is no Text")),
         };
         if null_flag.is_some() && !matches!(place, Place::Data { .. }) {
             return Err(refused("has a null flag, but is no number or Bool"));

@@ -4,7 +4,8 @@
 //! Texts and data are borrowed where the type borrows. An enum is a unit variant of its JSON name. A union is a Rust
 //! enum whose variants are the members: a struct or group with a union, asked to be an enum, gives the active member;
 //! a struct that has fields beside its unnamed union takes the latter by `#[serde(flatten)]`. Lists annotated as maps
-//! become maps, or sequences of entries where the type asks for a sequence. Numbers are checked to fit.
+//! become maps, or sequences of entries where the type asks for a sequence. A Text annotated as JSON is the value that it
+//! holds, or where it holds none, a text. Numbers are checked to fit.
 
 use std::cell::Cell;
 
@@ -15,6 +16,7 @@ use serde::forward_to_deserialize_any;
 use super::path_error::{PathError, PathResult};
 use super::{Budget, ListValue, Record, ValueRef, deeper};
 use crate::error::{Error, Result};
+use crate::json::is_json;
 
 mod access;
 #[cfg(test)]
@@ -103,6 +105,15 @@ impl<'de> Walk<'de, '_> {
         }
     }
 
+    /// The value that a text holds.
+    fn json<V: Visitor<'de>>(self, text: &'de str, visitor: V) -> PathResult<V::Value> {
+        self.spend_bytes(text.len())?;
+        if !is_json(text, self.depth) {
+            return visitor.visit_borrowed_str(text);
+        }
+        serde_json::Deserializer::from_str(text).deserialize_any(visitor).map_err(PathError::custom)
+    }
+
     /// A list as a map, where it is annotated as one.
     fn map_or_list<V: Visitor<'de>>(self, list: ListValue<'de>, visitor: V) -> PathResult<V::Value> {
         let Some(fields) = list.map_fields() else { return self.list(list, visitor) };
@@ -127,6 +138,7 @@ impl<'de> Deserializer<'de> for Walk<'de, '_> {
                 self.spend_bytes(text.len())?;
                 visitor.visit_borrowed_str(text)
             }
+            ValueRef::Json(text) => self.json(text, visitor),
             ValueRef::Data(bytes) => {
                 self.spend_bytes(bytes.len())?;
                 visitor.visit_borrowed_bytes(bytes)
@@ -186,12 +198,17 @@ impl<'de> Deserializer<'de> for Walk<'de, '_> {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        _name: &'static str,
-        _variants: &'static [&'static str],
+        name: &'static str,
+        variants: &'static [&'static str],
         visitor: V,
     ) -> PathResult<V::Value> {
         match self.value {
             ValueRef::Text(name) => visitor.visit_enum(BorrowedStrDeserializer::new(name)),
+            ValueRef::Json(text) if is_json(text, self.depth) => {
+                self.spend_bytes(text.len())?;
+                let mut json = serde_json::Deserializer::from_str(text);
+                json.deserialize_enum(name, variants, visitor).map_err(PathError::custom)
+            }
             ValueRef::Enum { value, .. } => match self.value.as_str() {
                 Some(name) => visitor.visit_enum(BorrowedStrDeserializer::new(name)),
                 None => Err(PathError::message(format!("enumerant that the schema does not know: value={value}"))),

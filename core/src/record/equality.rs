@@ -58,7 +58,9 @@ impl Comparison<'_> {
             (ValueRef::Float32(left), ValueRef::Float32(right)) => left.to_bits() == right.to_bits(),
             (ValueRef::Float64(left), ValueRef::Float64(right)) => left.to_bits() == right.to_bits(),
             (ValueRef::Enum { value: left, .. }, ValueRef::Enum { value: right, .. }) => left == right,
-            (ValueRef::Text(left), ValueRef::Text(right)) => self.bytes(left.as_bytes(), right.as_bytes())?,
+            (ValueRef::Text(left), ValueRef::Text(right)) | (ValueRef::Json(left), ValueRef::Json(right)) => {
+                self.bytes(left.as_bytes(), right.as_bytes())?
+            }
             (ValueRef::Data(left), ValueRef::Data(right)) => self.bytes(left, right)?,
             (ValueRef::List(left), ValueRef::List(right)) => self.lists(left, right, depth)?,
             (ValueRef::Struct(left), ValueRef::Struct(right)) => self.records(left, right, depth)?,

@@ -22,6 +22,8 @@ pub enum ValueRef<'v> {
     Float64(f64),
     /// Text.
     Text(&'v str),
+    /// JSON, of a Text that is annotated so: as it is stored, which nobody has checked.
+    Json(&'v str),
     /// Bytes.
     Data(&'v [u8]),
     /// An enumerant, which a newer writer may know and `ty` may not.
@@ -75,10 +77,10 @@ impl<'v> ValueRef<'v> {
         }
     }
 
-    /// The text, or the JSON name of the enumerant where the schema knows it.
+    /// The text, that of JSON too, or the JSON name of the enumerant where the schema knows it.
     pub fn as_str(&self) -> Option<&'v str> {
         match self {
-            Self::Text(text) => Some(text),
+            Self::Text(text) | Self::Json(text) => Some(text),
             Self::Enum { .. } => self.enumerant().map(Enumerant::json_name),
             _ => None,
         }
@@ -115,6 +117,7 @@ impl<'v> ValueRef<'v> {
             Self::Float32(_) => "Float32",
             Self::Float64(_) => "Float64",
             Self::Text(_) => "Text",
+            Self::Json(_) => "JSON",
             Self::Data(_) => "Data",
             Self::Enum { .. } => "an enum",
             Self::List(_) => "a list",

@@ -202,6 +202,10 @@ fn compare_meaning(
         let describe = |is_map| if is_map { "a map" } else { "a list" };
         return Err(refused(path, "kind", describe(old.field.is_map), describe(new.field.is_map)));
     }
+    if old.field.is_json != new.field.is_json {
+        let describe = |is_json| if is_json { "JSON" } else { "a text" };
+        return Err(refused(path, "kind", describe(old.field.is_json), describe(new.field.is_json)));
+    }
     let target = |placed: &PlacedField<'_>, places: &Places<'_>| {
         let name = placed.field.null_of.as_ref()?;
         Some(places.beside(placed, name).ok_or(name.clone()))

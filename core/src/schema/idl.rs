@@ -146,6 +146,7 @@ impl Printer<'_> {
         }
         declare("nullOf", annotations::null_of::ID, "(field) :Text");
         declare("map", annotations::map::ID, "(field) :Void");
+        declare("json", annotations::json::ID, "(field) :Void");
         head.push_str(&self.out);
         Ok(head)
     }
@@ -294,6 +295,10 @@ impl Printer<'_> {
         if field.is_map {
             self.used.insert(annotations::map::ID);
             notes.push_str(" $map");
+        }
+        if field.is_json {
+            self.used.insert(annotations::json::ID);
+            notes.push_str(" $json");
         }
         notes
     }

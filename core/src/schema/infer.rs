@@ -10,6 +10,7 @@
 //! * An object becomes a struct type named after its field, declared within the struct that has the field; fields stand
 //!   in the order of their first appearance. An object of more than 256 distinct keys is taken for a map that nobody
 //!   declared and refused.
+//! * A member that the settings keep as JSON is Text, annotated as JSON, whatever it holds; null stays null.
 //! * What is always null is Text, what is always an empty list is `List(Text)`.
 //! * A known schema is extended by appending only, never by guessing again: a value that does not fit is an error. What
 //!   was observed in two runs gives the schema of one run over both, but for guesses that the second would have made
@@ -47,6 +48,9 @@ pub struct InferenceSettings {
     pub vectors: Vec<String>,
     /// Paths of objects that are maps, whose keys are data; `*` stands for the values of a map.
     pub maps: Vec<String>,
+    /// Paths of members that are kept as JSON text, such as lists whose elements are not of one type; `*` stands for the
+    /// values of a map.
+    pub json: Vec<String>,
 }
 
 /// A schema in the making.
@@ -134,7 +138,8 @@ impl Inference {
             if records == 0 {
                 return Err(Error::invalid(&*root.name, "no record to infer a schema from"));
             }
-            for path in shapes.settings.vectors.iter().chain(&shapes.settings.maps) {
+            let InferenceSettings { vectors, maps, json, .. } = &shapes.settings;
+            for path in vectors.iter().chain(maps).chain(json) {
                 if !shapes.nodes.iter().any(|node| node.path == *path) {
                     return Err(Error::invalid(
                         format!("{}.{path}", root.name),
@@ -181,7 +186,7 @@ impl Inference {
 
 /// Settings that no data could follow.
 fn check(record_type: &str, settings: &InferenceSettings) -> Result<()> {
-    let InferenceSettings { key, vectors, maps } = settings;
+    let InferenceSettings { key, vectors, maps, json } = settings;
     for (index, part) in key.iter().enumerate() {
         if key[..index].contains(part) {
             return Err(Error::invalid(format!("{record_type}.{part}"), "named twice in the key"));
@@ -189,9 +194,17 @@ fn check(record_type: &str, settings: &InferenceSettings) -> Result<()> {
         if vectors.contains(part) || maps.contains(part) {
             return Err(Error::invalid(format!("{record_type}.{part}"), "a key field cannot be a vector or a map"));
         }
+        if json.contains(part) {
+            return Err(Error::invalid(format!("{record_type}.{part}"), "a key field cannot be kept as JSON"));
+        }
     }
-    match vectors.iter().find(|path| maps.contains(path)) {
-        Some(path) => Err(Error::invalid(format!("{record_type}.{path}"), "named both as a vector and as a map")),
+    let twice =
+        |path: &str, what: &str| Err(Error::invalid(format!("{record_type}.{path}"), format!("named both {what}")));
+    if let Some(path) = vectors.iter().find(|path| maps.contains(path)) {
+        return twice(path, "as a vector and as a map");
+    }
+    match json.iter().find(|path| vectors.contains(path) || maps.contains(path)) {
+        Some(path) => twice(path, "as JSON and as a vector or a map"),
         None => Ok(()),
     }
 }
@@ -256,6 +269,7 @@ impl Shapes {
         let shape = &self.nodes[member.node].shape;
         growth.add(name, &member.json_name, self.type_of(member.node), |field| {
             field.is_map = matches!(shape, Shape::Map(_));
+            field.is_json = matches!(shape, Shape::Json);
             if let Shape::Vector(vector) = shape {
                 field.vector = Some(VectorSpace { dimension: vector.dimension, metric: Metric::Unspecified });
             }
@@ -264,7 +278,7 @@ impl Shapes {
 
     fn type_of(&self, at: NodeId) -> Type {
         match &self.nodes[at].shape {
-            Shape::Unknown | Shape::Loose | Shape::Text => Type::Text,
+            Shape::Unknown | Shape::Loose | Shape::Text | Shape::Json => Type::Text,
             Shape::Fixed(ty) => ty.clone(),
             Shape::Bool => Type::Bool,
             Shape::Data => Type::Data,

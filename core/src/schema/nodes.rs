@@ -143,12 +143,14 @@ fn decode_field(owner: &str, field: field::Reader<'_>) -> Result<FieldType> {
         vector: None,
         null_of: None,
         is_map: false,
+        is_json: false,
     };
     for note in readable(&path, field.get_annotations())? {
         match note.get_id() {
             JSON_NAME => out.json_name = Some(annotation_text(&path, note)?),
             annotations::null_of::ID => out.null_of = Some(annotation_text(&path, note)?),
             annotations::map::ID => out.is_map = true,
+            annotations::json::ID => out.is_json = true,
             annotations::vector::ID => {
                 let value = readable(&path, note.get_value())?;
                 let Ok(value::Struct(value)) = value.which() else {
@@ -298,6 +300,7 @@ fn encode_field(field: &FieldType, mut out: field::Builder<'_>) -> capnp::Result
     let count = u32::from(field.json_name.is_some())
         + u32::from(field.null_of.is_some())
         + u32::from(field.is_map)
+        + u32::from(field.is_json)
         + u32::from(field.vector.is_some());
     if count > 0 {
         let mut notes = out.reborrow().init_annotations(count);
@@ -310,9 +313,11 @@ fn encode_field(field: &FieldType, mut out: field::Builder<'_>) -> capnp::Result
             set_text_annotation(notes.reborrow().get(index), annotations::null_of::ID, name);
             index += 1;
         }
-        if field.is_map {
+        for (_, id) in
+            [(field.is_map, annotations::map::ID), (field.is_json, annotations::json::ID)].iter().filter(|note| note.0)
+        {
             let mut note = notes.reborrow().get(index);
-            note.set_id(annotations::map::ID);
+            note.set_id(*id);
             note.init_value().set_void(());
             index += 1;
         }

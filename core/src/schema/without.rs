@@ -90,7 +90,8 @@ impl FieldType {
     fn empty(&mut self, taken: &BTreeSet<String>) {
         self.name = unique_name(taken, &format!("dropped{}", self.ordinal.unwrap_or(self.code_order)));
         self.kind = FieldKind::Slot { offset: 0, ty: Type::Void, default: DefaultValue::Zero };
-        (self.json_name, self.vector, self.null_of, self.is_map) = (None, None, None, false);
+        (self.json_name, self.vector, self.null_of) = (None, None, None);
+        (self.is_map, self.is_json) = (false, false);
     }
 }
 

@@ -20,6 +20,10 @@ pub mod map {
     pub const ID: u64 = 0xfb88118952f87590;
     pub fn get_type() -> ::capnp::introspect::Type { <() as ::capnp::introspect::Introspect>::introspect() }
 }
+pub mod json {
+    pub const ID: u64 = 0xa31e1ce466686a85;
+    pub fn get_type() -> ::capnp::introspect::Type { <() as ::capnp::introspect::Introspect>::introspect() }
+}
 
 #[repr(u16)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -280,7 +280,7 @@ fn a_schema_that_contradicts_itself_is_refused() {
         MessageWriter::new(Arc::new(schema(package)), PACKAGE)
     };
     compile(&|_| ()).unwrap();
-    let refused: [(&str, &Change); 11] = [
+    let refused: [(&str, &Change); 12] = [
         ("id: lies beyond the data section", &|ty| ty.fields[0].kind = slot_at(u32::MAX, Type::UInt64)),
         ("id: lies beyond the pointer section", &|ty| ty.fields[0].kind = slot_at(5, Type::Text)),
         ("struct type missing", &|ty| ty.fields[0].kind = slot_at(0, Type::Struct(99))),
@@ -289,6 +289,7 @@ fn a_schema_that_contradicts_itself_is_refused() {
         ("id: has a discriminant beyond the union's members", &|ty| ty.fields[0].discriminant = Some(0)),
         ("the union's discriminant lies beyond", &|ty| (ty.discriminant_count, ty.discriminant_offset) = (2, 8)),
         ("id: is annotated as a map, but is no list of structs", &|ty| ty.fields[0].is_map = true),
+        ("id: is annotated as JSON, but is no Text", &|ty| ty.fields[0].is_json = true),
         ("installedSizeIsNull: is the null flag of a field that does not exist", &|ty| {
             ty.fields[2].null_of = Some("no".to_owned());
         }),
@@ -301,4 +302,71 @@ fn a_schema_that_contradicts_itself_is_refused() {
         let error = compile(change).unwrap_err().to_string();
         assert!(error.contains(message), "expected={message:?} found={error:?}");
     }
+}
+
+/// A record whose only field keeps JSON.
+fn note(value: Value, check: impl FnOnce(Record<'_>)) {
+    let field = FieldType { is_json: true, ..FieldType::slot("note", 0, 0, Type::Text) };
+    let mut schema = Schema::new();
+    schema.insert_struct(struct_type(1, "Note", vec![field]));
+    let schema = Arc::new(schema);
+    let mut writer = MessageWriter::new(Arc::clone(&schema), 1).unwrap();
+    let words = Words::new(writer.write(&members([("note", value)])).unwrap());
+    check(Record::new(&schema, 1, words.struct_of(0).unwrap().unwrap()).unwrap());
+}
+
+#[test]
+fn any_value_is_kept_as_its_json() {
+    for (value, stored) in [
+        (list([Value::Int(1), Value::Null, text("x\n")]), r#"[1,null,"x\n"]"#),
+        (members([("b", Value::Float64(1.0)), ("a", Value::Float32(0.1))]), r#"{"b":1.0,"a":0.1}"#),
+        (Value::UInt(u64::MAX), "18446744073709551615"),
+        (text(""), r#""""#),
+        (Value::Bool(false), "false"),
+        (Value::Float64(f64::NEG_INFINITY), r#""-Infinity""#),
+        (Value::Data(vec![0, 1, 254, 255]), r#""AAH+/w==""#),
+        (map([(text("k"), Value::Null)]), r#"{"k":null}"#),
+        (map([(Value::Int(1), Value::Null)]), r#"[{"key":1,"value":null}]"#),
+        (variant("unit", Value::Null), r#""unit""#),
+        (variant("held", list([])), r#"{"held":[]}"#),
+    ] {
+        note(value, |note| {
+            assert_eq!(note.get("note").unwrap().as_str(), Some(stored));
+            assert_eq!(note.to_json_string().unwrap(), format!("{{\"note\":{stored}}}"));
+            assert_eq!(note.get("note").unwrap().to_json_string().unwrap(), stored);
+        });
+    }
+    note(Value::Null, |note| assert_eq!(note.to_json_string().unwrap(), "{}"));
+}
+
+#[test]
+fn json_is_read_as_the_value_that_it_is() {
+    #[derive(serde::Deserialize, PartialEq, Debug)]
+    struct Note<T> {
+        note: Option<T>,
+    }
+    note(list([Value::Int(1), Value::Null]), |note| {
+        assert_eq!(note.deserialize::<Note<Vec<Option<u8>>>>().unwrap().note, Some(vec![Some(1), None]));
+        assert!(note.deserialize::<Note<bool>>().unwrap_err().to_string().starts_with("Note.note: "));
+    });
+    note(text("x"), |note| assert_eq!(note.deserialize::<Note<String>>().unwrap().note.as_deref(), Some("x")));
+    note(Value::Null, |note| assert_eq!(note.deserialize::<Note<String>>().unwrap().note, None));
+}
+
+#[test]
+fn json_nests_no_deeper_than_records_do() {
+    let nested = |depth: u32| (0..depth).fold(Value::Int(0), |inner, _| list([inner]));
+    note(nested(63), |note| {
+        let json = note.to_json_string().unwrap();
+        assert_eq!(
+            Value::from_json(json.as_bytes()).unwrap(),
+            members([("note", Value::from_json(&json.as_bytes()[8..json.len() - 1]).unwrap())])
+        );
+    });
+    let field = FieldType { is_json: true, ..FieldType::slot("note", 0, 0, Type::Text) };
+    let mut schema = Schema::new();
+    schema.insert_struct(struct_type(1, "Note", vec![field]));
+    let mut writer = MessageWriter::new(Arc::new(schema), 1).unwrap();
+    let error = writer.write(&members([("note", nested(64))])).unwrap_err().to_string();
+    assert!(error.contains("Note.note") && error.contains("nesting depth"), "{error}");
 }

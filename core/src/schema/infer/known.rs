@@ -134,6 +134,9 @@ impl Shapes {
             loaded.maps.push((at, entry));
             return Ok(Shape::Loose);
         }
+        if field.is_json && *ty == Type::Text {
+            return Ok(Shape::Json);
+        }
         let path = self.nodes[at].path.clone();
         self.load_type(ty, at, &path, loaded)
     }
@@ -172,6 +175,11 @@ impl Shapes {
         }
         if !field.is_map && self.settings.maps.iter().any(|map| map == path) {
             return Err(Error::incompatible(subject, "the known schema does not have this field as a map"));
+        }
+        if !field.is_json && self.settings.json.iter().any(|json| json == path) {
+            let detail = "the known schema does not have this field as JSON; publish all records anew to change that \
+                          (--republish)";
+            return Err(Error::incompatible(subject, detail));
         }
         Ok(())
     }

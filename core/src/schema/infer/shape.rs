@@ -29,6 +29,17 @@ pub(super) struct Node {
     pub(super) stem: String,
 }
 
+impl Node {
+    /// What to do where values of one place do not go together.
+    pub(super) fn json_hint(&self) -> String {
+        let path = &self.path;
+        match self.line {
+            0 => format!("; to keep it as JSON text, publish all records with --republish --as-json {path}"),
+            _ => format!("; to keep it as JSON text, use --as-json {path}"),
+        }
+    }
+}
+
 /// What kind of values a place has.
 #[derive(Clone, Debug)]
 pub(super) enum Shape {
@@ -36,6 +47,8 @@ pub(super) enum Shape {
     Unknown,
     /// Declared in a way that only the encoder can judge.
     Loose,
+    /// Anything, kept as JSON text.
+    Json,
     /// As the known schema says: anything but lists and structs.
     Fixed(Type),
     Bool,
@@ -63,6 +76,7 @@ impl Shape {
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Unknown | Self::Loose => "anything".to_owned(),
+            Self::Json => "JSON".to_owned(),
             Self::Fixed(ty) => describe_type(ty),
             Self::Bool => "a bool".to_owned(),
             Self::Text => "a text".to_owned(),

@@ -87,7 +87,7 @@ impl Shapes {
         }
         let node = &self.nodes[at];
         match (&node.shape, value) {
-            (Shape::Loose, _)
+            (Shape::Loose | Shape::Json, _)
             | (Shape::Bool, Value::Bool(_))
             | (Shape::Text, Value::Text(_))
             // Bytes also stand for small integers.
@@ -128,7 +128,10 @@ impl Shapes {
                 Err(Misfit::new(format!("known as {}, found={}{way_out}", shape.describe(), found(value))))
             }
             (shape, _) => {
-                Err(Misfit::new(format!("mixed types: {} here, {} line={}", found(value), shape.describe(), node.line)))
+                // What the settings made a map or a vector was not meant to be anything else.
+                let hint = if matches!(shape, Shape::Map(_) | Shape::Vector(_)) { String::new() } else { node.json_hint() };
+                let (found, known) = (found(value), shape.describe());
+                Err(Misfit::new(format!("mixed types: {found} here, {known} line={}{hint}", node.line)))
             }
         }
     }
@@ -248,11 +251,12 @@ impl Shapes {
                 && !node.shape.may_be_null_in_list()
             {
                 return Err(Misfit::new(format!(
-                    "a list of {} cannot hold null: null line={null_line}",
+                    "a list of {} cannot hold null: null line={null_line}{}",
                     match node.shape {
                         Shape::Object(_) => "objects",
                         _ => "numbers or bools",
-                    }
+                    },
+                    node.json_hint()
                 ))
                 .at(index));
             }
@@ -305,11 +309,14 @@ impl Shapes {
         // Whoever came before, in this or an earlier run, lacked it.
         let is_null_somewhere = object.was_seen;
         let (is_map, is_vector) = (self.settings.maps.contains(&path), self.settings.vectors.contains(&path));
+        let is_json = self.settings.json.contains(&path);
         let node = self.push_node(node(path, at, name.to_owned()));
         if is_map {
             self.nodes[node].shape = Shape::Map(self.push_entry(node));
         } else if is_vector {
             self.nodes[node].shape = Shape::Vector(Vector { element: Type::Float32, dimension: 0, line: 0 });
+        } else if is_json {
+            self.nodes[node].shape = Shape::Json;
         }
         let object = &mut self.objects[at];
         let index = object.push(name, node);
@@ -326,7 +333,11 @@ impl Shapes {
         for (name, path, stem) in
             [("key", join(&path, "key"), format!("{stem}_key")), ("value", join(&path, "*"), format!("{stem}_value"))]
         {
+            let is_json = name == "value" && self.settings.json.contains(&path);
             let node = self.push_node(node(path, entry, stem));
+            if is_json {
+                self.nodes[node].shape = Shape::Json;
+            }
             let object = &mut self.objects[entry];
             let index = object.push(name, node);
             object.appended.push(Appended::Member(index));
