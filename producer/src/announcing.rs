@@ -72,27 +72,21 @@ impl Producer {
 
     async fn announce_current(&self, version: u64, base: &Base, reason: &str) -> Result<Vec<String>> {
         let writer = self.settings.writer.as_str();
-        let (mut warnings, entry) = match self
-            .store
-            .announce_itself(version, base.log_sequence(), writer, reason)
-            .await?
-        {
+        let (outcome, entry) = match self.store.announce_itself(version, base.log_sequence(), writer, reason).await? {
             SelfAnnounced::HeldBack(rollback) => {
                 let Announcement { announced, sequence, by, .. } = rollback;
                 return Err(Error::RolledBackMeanwhile { version, announced, sequence, by });
             }
-            SelfAnnounced::Made(entry) => {
-                let outcome = format!("version {version} is announced in its place");
-                (base.is_astray.then(|| astray(base, &outcome)).into_iter().collect(), entry)
-            }
+            SelfAnnounced::Made(entry) => (format!("version {version} is announced in its place"), entry),
             SelfAnnounced::Already(entry) => {
                 let outcome = format!(
                     "version {version} made now has that number, so start consumers anew that are on the one that is lost"
                 );
-                (base.is_astray.then(|| astray(base, &outcome)).into_iter().collect(), entry)
+                (outcome, entry)
             }
             _ => return Ok(Vec::new()),
         };
+        let mut warnings: Vec<String> = base.is_astray.then(|| astray(base, &outcome)).into_iter().collect();
         if entry.announced > version
             && let Err(error) = self.store.read_manifest(entry.announced).await
         {
