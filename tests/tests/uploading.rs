@@ -44,12 +44,22 @@ async fn segment_and_index_begin() -> Duration {
     index - segment
 }
 
+/// A busy machine may start the upload late. A producer that made the index first would never be early.
+async fn assert_early_once_in(attempts: u32) {
+    for _ in 0..attempts {
+        if segment_and_index_begin().await > Duration::from_millis(1) {
+            return;
+        }
+    }
+    panic!("in none of {attempts} cycles was the segment on its way while its index was made");
+}
+
 #[tokio::test]
 async fn a_segment_is_uploaded_while_its_index_is_made_on_one_thread() {
-    assert!(segment_and_index_begin().await > Duration::from_millis(1));
+    assert_early_once_in(10).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_segment_is_uploaded_while_its_index_is_made_on_several_threads() {
-    assert!(segment_and_index_begin().await > Duration::from_millis(1));
+    assert_early_once_in(10).await;
 }
