@@ -17,7 +17,7 @@
 //! share, of those where it matters, with the segments that are small beside it, which makes room for later cycles at
 //! little cost.
 //!
-//! **What was measured** (`tests/merge_policy.rs`: 100,000 records in one segment, then 1,000 cycles, the defaults;
+//! **What was measured** (`tests/producer/merge_policy.rs`: 100,000 records in one segment, then 1,000 cycles, the defaults;
 //! bytes written by cycles and merges over bytes of records added, changed and removed; "by recipe" is a consumer that
 //! makes merged segments itself and downloads the fresh ones only):
 //!

@@ -1,0 +1,110 @@
+//! A slow link is no failure; one that breaks is gone on with.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use kapok_blobstore::{BlobId, BlobKind, ErrorKind, Settings, Store};
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use tokio::time::Instant;
+
+use super::link::{Link, Manner};
+
+/// Blobs of 40 pieces each, and a store behind a link.
+async fn scene(manner: Manner) -> (Link, Store, Vec<(BlobId, Bytes)>) {
+    let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let open = async |backend| {
+        Store::with_object_store_for_writing(backend, "data".into(), "test://data", Settings::default()).await.unwrap()
+    };
+    let plain = open(Arc::clone(&backend)).await;
+    let mut blobs = Vec::new();
+    for seed in 0..8_u8 {
+        let bytes = Bytes::from((0..40_u32 << 16).map(|at| (at % 251).to_le_bytes()[0] ^ seed).collect::<Vec<_>>());
+        let id = BlobId::of(&bytes);
+        plain.put(BlobKind::Segment, id, bytes.clone()).await.unwrap();
+        blobs.push((id, bytes));
+    }
+    let link = Link::over(backend, manner);
+    let store = open(Arc::new(link.clone())).await;
+    (link, store, blobs)
+}
+
+#[tokio::test(start_paused = true)]
+async fn eight_fetches_that_share_a_slow_link_finish() {
+    let (_, store, blobs) = scene(Manner { piece: Duration::from_secs(5), ..Manner::default() }).await;
+    let begun = Instant::now();
+    let fetches = blobs.iter().map(|(id, bytes)| store.get(BlobKind::Segment, *id, bytes.len() as u64));
+    for (got, (_, bytes)) in join_all(fetches).await.into_iter().zip(&blobs) {
+        assert!(got.unwrap() == *bytes);
+    }
+    assert!(begun.elapsed() >= Duration::from_secs(8 * 40 * 5), "{:?}: 26 minutes", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_breaks_off_goes_on_where_it_stopped() {
+    let (link, store, blobs) = scene(Manner::default()).await;
+    link.manner.breaks_after.store(3, Ordering::SeqCst);
+    let (id, bytes) = &blobs[0];
+    let got = store.get(BlobKind::Segment, *id, bytes.len() as u64).await.unwrap();
+    assert!(got == *bytes);
+    assert_eq!(link.manner.arrived.load(Ordering::SeqCst), bytes.len(), "no byte twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_falls_silent_is_given_up_and_what_arrived_is_kept() {
+    let (link, store, blobs) = scene(Manner { piece: Duration::from_secs(1), ..Manner::default() }).await;
+    let (id, bytes) = &blobs[0];
+    let get = || store.get(BlobKind::Segment, *id, bytes.len() as u64);
+    // Dropped half way.
+    tokio::time::timeout(Duration::from_millis(10_500), get()).await.unwrap_err();
+    assert_eq!(link.manner.arrived.load(Ordering::SeqCst), 10 << 16);
+    let falls = async {
+        tokio::time::sleep(Duration::from_millis(5_500)).await;
+        link.manner.silent.store(true, Ordering::SeqCst);
+    };
+    let begun = Instant::now();
+    let (failed, ()) = tokio::join!(get(), falls);
+    let error = failed.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    // One piece was on its way; then it was tried once more.
+    assert!(begun.elapsed() < Duration::from_secs(5 + 2 * 61), "{:?}", begun.elapsed());
+    link.manner.silent.store(false, Ordering::SeqCst);
+    assert!(get().await.unwrap() == *bytes);
+    assert_eq!(link.manner.arrived.load(Ordering::SeqCst), bytes.len(), "no byte twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_beginning_that_was_kept_is_fetched_anew() {
+    let (link, store, blobs) = scene(Manner { piece: Duration::from_secs(1), ..Manner::default() }).await;
+    let (id, bytes) = &blobs[0];
+    let key = object_store::path::Path::from(format!("data/segments/{id}"));
+    let put =
+        async |bytes: Bytes| link.put_opts(&key, bytes.into(), object_store::PutOptions::default()).await.unwrap();
+    let mut wrong = bytes.to_vec();
+    wrong[0] ^= 1;
+    put(Bytes::from(wrong)).await;
+    let get = || store.get(BlobKind::Segment, *id, bytes.len() as u64);
+    tokio::time::timeout(Duration::from_millis(5_500), get()).await.unwrap_err();
+    put(bytes.clone()).await;
+    assert!(get().await.unwrap() == *bytes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_in_parts_that_is_dropped_half_way_or_hangs_is_aborted() {
+    let (link, store, _) = scene(Manner::default()).await;
+    let large = Bytes::from(vec![7; 40 << 20]);
+    let id = BlobId::of(&large);
+    link.manner.silent.store(true, Ordering::SeqCst);
+    tokio::time::timeout(Duration::from_secs(1), store.put(BlobKind::Segment, id, large.clone())).await.unwrap_err();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(link.manner.aborted.load(Ordering::SeqCst), 1, "dropped");
+    let error = store.put(BlobKind::Segment, id, large.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert_eq!(link.manner.aborted.load(Ordering::SeqCst), 2, "given up");
+    link.manner.silent.store(false, Ordering::SeqCst);
+    store.put(BlobKind::Segment, id, large).await.unwrap();
+    assert_eq!(link.manner.aborted.load(Ordering::SeqCst), 2);
+}

@@ -1,0 +1,17 @@
+//! Tests of segments as they are written, compared and merged.
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "random values"
+)]
+#![allow(clippy::cast_possible_wrap, clippy::needless_for_each, dead_code, reason = "shared with other tests")]
+
+#[path = "../random/dataset.rs"]
+mod dataset;
+mod differences;
+#[path = "../random/kinds.rs"]
+mod random;
+mod segment;
+mod writer_properties;

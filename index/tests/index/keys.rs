@@ -1,0 +1,7 @@
+//! Are records found by their keys, all of them and no others, whatever the bytes?
+
+mod fixture;
+mod hostile;
+mod model;
+mod unique;
+mod view;

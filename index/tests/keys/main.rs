@@ -1,8 +1,0 @@
-//! Are records found by their keys, all of them and no others, whatever the bytes?
-#![expect(clippy::unwrap_used, reason = "tests")]
-
-mod fixture;
-mod hostile;
-mod model;
-mod unique;
-mod view;

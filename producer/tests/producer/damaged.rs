@@ -1,0 +1,268 @@
+//! Does a lost or damaged blob stop more than what it holds?
+
+use std::fs;
+use std::path::PathBuf;
+
+use kapok_blobstore::{BlobId, BlobKind, Store};
+use kapok_core::blobs::Blobs;
+use kapok_index::View;
+use kapok_producer::{
+    CycleReport, Declaration, Error, ErrorKind, Evolution, MergeSettings, Merging, Producer, Settings, Validator,
+};
+use kapok_schemas::movies_capnp::{movie, rating};
+use tempfile::TempDir;
+
+/// What befalls a file.
+#[derive(Debug, Clone, Copy)]
+enum Harm {
+    Lost,
+    Cut,
+    Header,
+    /// In the middle, at the same length: to be found by its hash only.
+    Flipped,
+}
+
+const HARMS: [Harm; 4] = [Harm::Lost, Harm::Cut, Harm::Header, Harm::Flipped];
+
+struct Place {
+    folder: TempDir,
+    store: Store,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_for_writing(&folder.path().to_string_lossy()).await.unwrap();
+        Self { folder, store }
+    }
+
+    fn producer(&self) -> Producer {
+        let mut settings = Settings::default();
+        settings.merging = Merging::Manual;
+        settings.merge = MergeSettings { segments_max: 1, live_min: 1.0, small_bytes: 0, segment_bytes_max: 1 << 20 };
+        Producer::with_store(self.store.clone(), settings)
+    }
+
+    /// The file of a type's first segment, or of its index, in the newest version.
+    async fn file(&self, record_type: &str, kind: BlobKind) -> PathBuf {
+        let head = self.store.head().await.unwrap().unwrap();
+        let manifest = self.store.read_manifest(head).await.unwrap();
+        let segment = &manifest.record_type(record_type).unwrap().segments[0];
+        let id = if kind == BlobKind::Segment { segment.id } else { segment.artifacts[0].id };
+        self.folder.path().join(format!("{}/{}", kind.folder(), BlobId::from(id)))
+    }
+
+    async fn view(&self) -> View {
+        let latest = self.store.latest_announcement(None).await.unwrap().unwrap();
+        let manifest = self.store.read_manifest(latest.announced).await.unwrap();
+        let blobs = self.store.load(&manifest, &Blobs::new()).await.unwrap();
+        View::open(std::sync::Arc::new(manifest), &blobs).unwrap()
+    }
+}
+
+fn harm(file: &PathBuf, harm: Harm) {
+    let mut bytes = fs::read(file).unwrap();
+    fs::remove_file(file).unwrap();
+    match harm {
+        Harm::Lost => return,
+        Harm::Cut => bytes.truncate(bytes.len() / 2),
+        Harm::Header => bytes[0] ^= 0xff,
+        Harm::Flipped => {
+            let middle = bytes.len() - 9;
+            bytes[middle] ^= 1;
+        }
+    }
+    fs::write(file, bytes).unwrap();
+}
+
+async fn publish_movies(producer: &Producer, ids: std::ops::Range<u32>, year: u16) -> Result<CycleReport, Error> {
+    let report = producer.run_cycle(|cycle| {
+        let mut movies = cycle.records::<movie::Owned>()?;
+        for id in ids {
+            movies.add(|mut movie| {
+                movie.set_id(id);
+                movie.set_year(year);
+                movie.set_title(format!("film {id}"));
+            })?;
+        }
+        Ok(())
+    });
+    report.await
+}
+
+async fn publish_ratings(producer: &Producer, votes: u32) -> Result<CycleReport, Error> {
+    let report = producer.run_cycle(|cycle| {
+        let mut ratings = cycle.records::<rating::Owned>()?;
+        for id in 0..20 {
+            ratings.add(|mut rating| {
+                rating.set_movie_id(id);
+                rating.set_votes(votes + id);
+            })?;
+        }
+        Ok(())
+    });
+    report.await
+}
+
+async fn upsert_movie(producer: &Producer, id: u32) -> Result<CycleReport, Error> {
+    let report = producer.run_incremental_cycle(|cycle| {
+        let mut movies = cycle.records::<movie::Owned>()?;
+        movies.upsert(|mut movie| movie.set_id(id))?;
+        Ok(())
+    });
+    report.await
+}
+
+async fn upsert_rating(producer: &Producer, id: u32) -> Result<CycleReport, Error> {
+    let report = producer.run_incremental_cycle(|cycle| {
+        let mut ratings = cycle.records::<rating::Owned>()?;
+        ratings.upsert(|mut rating| rating.set_movie_id(id))?;
+        Ok(())
+    });
+    report.await
+}
+
+#[tokio::test]
+async fn a_damaged_record_type_is_carried_over_and_stops_no_other_one() {
+    for kind in [BlobKind::Segment, BlobKind::Index] {
+        for how in HARMS {
+            let place = Place::new().await;
+            publish_movies(&place.producer(), 0..20, 1990).await.unwrap();
+            publish_ratings(&place.producer(), 7).await.unwrap();
+            let file = place.file("Rating", kind).await;
+            let sound = fs::read(&file).unwrap();
+            harm(&file, how);
+            let when = format!("{kind:?} {how:?}");
+            let report = upsert_movie(&place.producer(), 100).await.unwrap_or_else(|error| panic!("{error}: {when}"));
+            let report_of_full = publish_movies(&place.producer(), 0..30, 1991).await.unwrap();
+            if !matches!(how, Harm::Flipped) {
+                for report in [&report, &report_of_full] {
+                    assert_eq!(report.warnings.len(), 1, "{when}");
+                    assert!(report.warnings[0].contains("Rating"), "{}", report.warnings[0]);
+                    assert!(report.warnings[0].contains(&*file.to_string_lossy()), "{}", report.warnings[0]);
+                }
+                let error = upsert_rating(&place.producer(), 3).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                let text = error.to_string();
+                assert!(text.contains("full cycle") && text.contains(&*file.to_string_lossy()), "{text}");
+            }
+            // Put back, it is as if nothing had been.
+            fs::write(&file, &sound).unwrap();
+            let report = upsert_movie(&place.producer(), 101).await.unwrap();
+            assert_eq!(report.warnings, [""; 0], "{when}");
+            let view = place.view().await;
+            assert_eq!((view.table("Movie").unwrap().len(), view.table("Rating").unwrap().len()), (31, 20), "{when}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_cycle_of_a_damaged_type_makes_it_whole_and_puts_a_blob_of_the_same_bytes_again() {
+    for kind in [BlobKind::Segment, BlobKind::Index] {
+        for how in [Harm::Lost, Harm::Cut, Harm::Header] {
+            for same in [true, false] {
+                let place = Place::new().await;
+                publish_movies(&place.producer(), 0..20, 1990).await.unwrap();
+                publish_ratings(&place.producer(), 7).await.unwrap();
+                let file = place.file("Rating", kind).await;
+                let sound = fs::read(&file).unwrap();
+                harm(&file, how);
+                let when = format!("{kind:?} {how:?} same={same}");
+                let report = publish_ratings(&place.producer(), if same { 7 } else { 8 }).await;
+                let report = report.unwrap_or_else(|error| panic!("{error}: {when}"));
+                assert_eq!(
+                    (report.types[0].added, report.types[0].removed, report.types[0].rows),
+                    (20, 20, 20),
+                    "{when}"
+                );
+                assert!(report.warnings[0].contains("none compared"), "{:?}", report.warnings);
+                if same {
+                    assert_eq!(fs::read(&file).unwrap(), sound, "put again: {when}");
+                }
+                let view = place.view().await;
+                let changes = &view.manifest().record_type("Rating").unwrap().changes;
+                assert!(changes.is_none(), "not listed: {changes:?} {when}");
+                view.verify_keys().unwrap();
+                let ratings = view.records::<rating::Owned>().unwrap();
+                let rating = ratings.by_key(&(3_u32, 0_u16)).unwrap().unwrap();
+                assert_eq!(rating.get_votes(), if same { 10 } else { 11 }, "{when}");
+                upsert_rating(&place.producer(), 3).await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_blob_that_is_there_and_damaged_is_put_again_where_a_cycle_makes_the_same_bytes() {
+    for kind in [BlobKind::Segment, BlobKind::Index] {
+        for how in [Harm::Cut, Harm::Header, Harm::Flipped] {
+            let place = Place::new().await;
+            let mut producer = place.producer();
+            producer.settings_mut().validators = vec![Validator::new("no", |_| Ok(vec!["not today".to_owned()]))];
+            publish_ratings(&producer, 7).await.unwrap_err();
+            let folder = place.folder.path().join(kind.folder());
+            let file = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+            let sound = fs::read(&file).unwrap();
+            harm(&file, how);
+            let when = format!("{kind:?} {how:?}");
+            publish_ratings(&place.producer(), 7).await.unwrap_or_else(|error| panic!("{error}: {when}"));
+            assert_eq!(fs::read(&file).unwrap(), sound, "{when}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_type_is_published_anew_where_it_is_republished() {
+    let place = Place::new().await;
+    publish_movies(&place.producer(), 0..20, 1990).await.unwrap();
+    publish_ratings(&place.producer(), 7).await.unwrap();
+    harm(&place.file("Rating", BlobKind::Segment).await, Harm::Cut);
+    let producer = place.producer();
+    let report = producer.run_cycle(|cycle| {
+        let declaration = Declaration::of::<rating::Owned>()?.evolution(Evolution::Republish);
+        cycle.declare(&declaration)?;
+        let mut ratings = cycle.values("Rating")?;
+        ratings.add_json(br#"{"movieId": 1, "source": "critics", "votes": 4}"#)?;
+        Ok(())
+    });
+    let report = report.await.unwrap();
+    assert_eq!((report.types[0].rows, report.types[0].removed), (1, 20));
+    assert_eq!(place.view().await.table("Rating").unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_merge_leaves_damaged_segments_alone_and_merges_others() {
+    for how in HARMS {
+        let place = Place::new().await;
+        publish_movies(&place.producer(), 0..20, 1990).await.unwrap();
+        publish_ratings(&place.producer(), 7).await.unwrap();
+        upsert_movie(&place.producer(), 100).await.unwrap();
+        upsert_rating(&place.producer(), 100).await.unwrap();
+        harm(&place.file("Rating", BlobKind::Segment).await, how);
+        let merged = place.producer().merge().await.unwrap_or_else(|error| panic!("{error}: {how:?}")).unwrap();
+        assert_eq!((merged.inputs, merged.outputs), (2, 1), "{how:?}");
+        let manifest = place.store.read_manifest(merged.version).await.unwrap();
+        let segments = |name| manifest.record_type(name).unwrap().segments.len();
+        assert_eq!((segments("Movie"), segments("Rating")), (1, 2), "{how:?}");
+        assert_eq!(place.producer().merge().await.unwrap(), None, "{how:?}");
+        // A cycle that merges tells.
+        let mut producer = place.producer();
+        producer.settings_mut().merging = Merging::AfterCycles;
+        let report = upsert_movie(&producer, 101).await.unwrap();
+        assert_eq!((report.merge_error, report.warnings.len()), (None, 1), "{how:?} {:?}", report.warnings);
+        assert!(report.warnings[0].contains("Rating"), "{:?}", report.warnings);
+    }
+}
+
+#[tokio::test]
+async fn a_validator_that_reads_what_cannot_be_read_says_why() {
+    let place = Place::new().await;
+    publish_movies(&place.producer(), 0..20, 1990).await.unwrap();
+    publish_ratings(&place.producer(), 7).await.unwrap();
+    let file = place.file("Rating", BlobKind::Segment).await;
+    harm(&file, Harm::Cut);
+    let mut producer = place.producer();
+    producer.settings_mut().validators = vec![Validator::reference("Rating.movieId", "Movie")];
+    let error = upsert_movie(&producer, 100).await.unwrap_err();
+    assert!(error.to_string().contains(&*file.to_string_lossy()), "{error}");
+}

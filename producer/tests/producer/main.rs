@@ -1,0 +1,13 @@
+//! Tests of the producer against stores in memory and in folders, one module for each question.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod astray;
+mod cycle;
+mod damaged;
+mod incremental;
+mod keys;
+mod merge_policy;
+mod metrics;
+mod nested;
+mod ordinals;
+mod validating;

@@ -1,0 +1,58 @@
+//! Is what a consumer lacks fetched side by side, wherever it is asked for?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kapok_blobstore::{Settings as StoreSettings, Store};
+use kapok_consumer::{Consumer, Evidence};
+use kapok_producer::{MergeSettings, Merging, Producer, Settings};
+use kapok_schemas::movies_capnp::movie;
+use kapok_tests::slow::Slow;
+use object_store::memory::InMemory;
+
+async fn change(producer: &Producer, ids: std::ops::Range<u32>, year: u16) {
+    let cycle = producer.run_incremental_cycle(|cycle| {
+        let mut films = cycle.records::<movie::Owned>()?;
+        ids.into_iter().try_for_each(|id| {
+            films.upsert(|mut film| {
+                film.set_id(id);
+                film.set_year(year);
+                film.set_title(format!("film {id}, shown in {year}"));
+            })
+        })?;
+        Ok(())
+    });
+    cycle.await.unwrap();
+}
+
+#[tokio::test]
+async fn ingredients_of_a_merge_and_segments_that_tell_changes_are_fetched_side_by_side() {
+    let memory = Arc::new(InMemory::new());
+    let slow = Slow::over(memory.clone(), "segments/", Duration::from_millis(20));
+    let store_settings = StoreSettings::default;
+    let writing = Store::with_object_store_for_writing(memory, "".into(), "test://beside", store_settings());
+    let mut settings = Settings::default();
+    settings.merging = Merging::Manual;
+    settings.merge = MergeSettings { segments_max: 1, ..MergeSettings::default() };
+    let producer = Producer::with_store(writing.await.unwrap(), settings);
+    change(&producer, 0..1000, 1).await;
+    let reading = Store::with_object_store(Arc::new(slow.clone()), "".into(), "test://beside", store_settings());
+    let consumer = Consumer::with_store(reading.await.unwrap()).await.unwrap();
+    let old = consumer.view_arc();
+    for year in 2..7 {
+        change(&producer, u32::from(year) * 10..u32::from(year) * 10 + 5, year).await;
+    }
+    let merged = producer.merge().await.unwrap().unwrap();
+    assert_eq!(merged.inputs, 6);
+
+    slow.most_at_once();
+    let refreshed = consumer.refresh().await.unwrap();
+    assert_eq!((refreshed.to, refreshed.not_made), (merged.version, 0));
+    assert!(refreshed.made_bytes >= merged.segment_bytes, "{refreshed:?}");
+    assert_eq!(slow.most_at_once(), 5, "what it lacked to make the merged segment");
+
+    let changes = consumer.changes_between(&old, &consumer.view_arc()).await.unwrap();
+    let films = changes.of("Movie").unwrap();
+    assert_eq!((films.updated.len(), films.evidence), (25, Evidence::Trail));
+    assert_eq!(slow.most_at_once(), 5, "what came and went in between");
+}

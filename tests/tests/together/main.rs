@@ -1,0 +1,19 @@
+//! Tests of producer, store and consumer together, one module for each question.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod beside;
+mod damage;
+mod evolution;
+mod faults;
+mod forged;
+mod full_disk;
+mod histories;
+mod killed;
+mod merging;
+mod races;
+mod requests;
+mod retries;
+mod rollbacks;
+mod torn;
+mod uploading;
+mod verifying;

@@ -1,0 +1,121 @@
+//! What does it cost that a store has a long history?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kapok_blobstore::{AnnouncementDraft, CommitOutcome, GcSettings, Settings, Store, fresh_token};
+use kapok_producer::{Merging, Producer, Settings as ProducerSettings};
+use kapok_schemas::movies_capnp::movie;
+use kapok_tests::counting::Counting;
+use object_store::memory::InMemory;
+
+/// A store, and a count of what is asked of it.
+struct Scene {
+    counting: Counting,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self { counting: Counting::over(Arc::new(InMemory::new())) }
+    }
+
+    async fn store(&self) -> Store {
+        let backend = Arc::new(self.counting.clone());
+        let opened = Store::with_object_store_for_writing(backend, "data".into(), "test://data", Settings::default());
+        opened.await.unwrap()
+    }
+
+    async fn producer(&self) -> Producer {
+        let mut settings = ProducerSettings::default();
+        settings.merging = Merging::Manual;
+        Producer::with_store(self.store().await, settings)
+    }
+
+    /// Makes the history so many versions long, all with the content of the newest and each announced.
+    async fn lengthen(&self, until: u64) {
+        let store = self.store().await;
+        let mut manifest = store.read_manifest(store.head().await.unwrap().unwrap()).await.unwrap();
+        while manifest.version < until {
+            manifest.parent = Some(manifest.version);
+            (manifest.version, manifest.writer_token) = (manifest.version + 1, fresh_token());
+            assert_eq!(store.commit_manifest(&manifest).await.unwrap(), CommitOutcome::Committed);
+            let version = manifest.version;
+            store.announce(|latest| AnnouncementDraft::announce(latest, version, "test", "")).await.unwrap().unwrap();
+        }
+    }
+}
+
+/// Publishes films of a year.
+async fn publish(producer: &Producer, year: u16) {
+    let cycle = producer.run_cycle(|cycle| {
+        let mut movies = cycle.records::<movie::Owned>()?;
+        for id in 0..10 {
+            movies.add(|mut film| {
+                film.set_id(id);
+                film.set_year(year);
+            })?;
+        }
+        Ok(())
+    });
+    cycle.await.unwrap();
+}
+
+/// The requests of a cycle of an open producer and of a fresh process, after so many versions.
+async fn cycles_after(versions: u64) -> (usize, usize) {
+    let scene = Scene::new();
+    let producer = scene.producer().await;
+    publish(&producer, 1900).await;
+    scene.lengthen(versions - 3).await;
+    publish(&producer, 1901).await;
+    scene.counting.take();
+    publish(&producer, 1902).await;
+    let open = scene.counting.take();
+    publish(&scene.producer().await, 1903).await;
+    let fresh = scene.counting.take();
+    assert_eq!(scene.store().await.head().await.unwrap(), Some(versions));
+    (open, fresh)
+}
+
+#[tokio::test]
+async fn a_cycle_costs_the_same_after_ten_versions_and_after_a_thousand() {
+    let (open_early, fresh_early) = cycles_after(10).await;
+    let (open_late, fresh_late) = cycles_after(1_000).await;
+    println!("open: {open_early} and {open_late} requests; fresh: {fresh_early} and {fresh_late}");
+    assert!(open_early.abs_diff(open_late) <= 4, "{open_early} and {open_late}");
+    assert!(fresh_late <= open_late + 20, "{open_late} and {fresh_late}");
+    assert!(fresh_late <= fresh_early + 20, "{fresh_early} and {fresh_late}");
+}
+
+#[tokio::test]
+async fn a_gc_that_finds_nothing_to_do_costs_the_same_after_a_thousand_retired_versions() {
+    let scene = Scene::new();
+    publish(&scene.producer().await, 1900).await;
+    scene.lengthen(1_005).await;
+    let now = GcSettings { keep: 5, grace: Some(Duration::ZERO), no_writers: true, ..GcSettings::default() };
+    let report = scene.store().await.gc(&now).await.unwrap();
+    assert_eq!((report.retired.len(), report.kept.len()), (1_000, 5));
+    scene.counting.take();
+    let report = scene.store().await.gc(&now).await.unwrap();
+    let requests = scene.counting.take();
+    assert_eq!((report.retired, report.kept.len()), (vec![], 5));
+    println!("gc: {requests} requests");
+    assert!(requests <= 40, "{requests}");
+    let store = scene.store().await;
+    scene.counting.take();
+    assert_eq!(store.live_versions().await.unwrap().len(), 5);
+    assert_eq!(scene.counting.take(), 1, "a listing");
+}
+
+#[tokio::test]
+async fn a_follower_asks_for_two_entries_where_nothing_is_new() {
+    let scene = Scene::new();
+    publish(&scene.producer().await, 1900).await;
+    scene.lengthen(300).await;
+    let store = scene.store().await;
+    let latest = store.latest_announcement(None).await.unwrap().unwrap();
+    scene.counting.take();
+    for hint in [None, Some(latest.sequence)] {
+        assert_eq!(store.latest_announcement(hint).await.unwrap().unwrap(), latest);
+        assert_eq!(scene.counting.take(), 2);
+    }
+}
