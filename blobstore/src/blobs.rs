@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use crate::blob::{BlobEntry, BlobId, BlobKind};
+use crate::clock::now_unix_ms;
 use crate::error::{Error, Result};
 use crate::store::Store;
-use crate::token::now_unix_ms;
 
 /// Hashing less than this is not worth a thread.
 const HASH_HERE_BYTES: usize = 1 << 20;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::announcement::Announcement;
 use crate::blob::{BlobId, BlobKind};
 use crate::blobs::{blob_of, check_hash};
+use crate::clock::{unix_ms, unix_ms_before};
 use crate::error::{Error, Result};
 use crate::marker::{MARKER, Marker};
 use crate::numbered::{ANNOUNCEMENTS, MANIFESTS, number};
@@ -12,7 +13,6 @@ use crate::objects::Listed;
 use crate::probe::is_leftover;
 use crate::sealed::{SealedKind, open_sealed};
 use crate::store::Store;
-use crate::token::{unix_ms, unix_ms_before};
 
 /// A file of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]

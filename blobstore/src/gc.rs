@@ -43,11 +43,11 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::blob::{BlobEntry, BlobId, BlobKind};
+use crate::clock::{now_unix_ms, unix_ms_before};
 use crate::error::{Error, Result};
 use crate::files::FileEntry;
 use crate::retention::to_retire;
 use crate::store::Store;
-use crate::token::{now_unix_ms, unix_ms_before};
 use crate::version::UnreadableVersion;
 
 mod retiring;

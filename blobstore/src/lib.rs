@@ -47,6 +47,7 @@ mod alignment;
 mod announcement;
 mod blob;
 mod blobs;
+pub mod clock;
 mod download;
 mod envelope;
 mod error;

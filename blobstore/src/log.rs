@@ -4,11 +4,12 @@ use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::announcement::{Announcement, AnnouncementDraft};
+use crate::clock::now_unix_ms;
 use crate::error::{Error, Result};
 use crate::numbered::{ANNOUNCEMENTS, key, tail};
 use crate::objects::Created;
 use crate::store::Store;
-use crate::token::{fresh_token, now_unix_ms};
+use crate::token::fresh_token;
 
 /// What came of one try to append an entry.
 pub(crate) enum Appended {

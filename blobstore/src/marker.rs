@@ -5,10 +5,11 @@ use capnp::message;
 use capnp::serialize;
 use kapok_schemas::announcement_capnp::marker;
 
+use crate::clock::now_unix_ms;
 use crate::envelope;
 use crate::error::Result;
 use crate::sealed::SealedKind;
-use crate::token::{fresh_token, now_unix_ms};
+use crate::token::fresh_token;
 
 /// The marker's name.
 pub(crate) const MARKER: &str = "dataset";

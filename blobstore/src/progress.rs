@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::clock::timer_instant;
 use crate::settings::Settings;
 
 /// What is on its way, and when something last arrived.
@@ -27,7 +28,7 @@ pub(crate) struct Uploading<'p> {
 impl Progress {
     /// Something arrived.
     pub(crate) fn moved(&self) {
-        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(timer_instant());
     }
 
     /// An upload begins. Only its end is seen, so the others are given the time that its bytes need, too.
@@ -39,7 +40,7 @@ impl Progress {
     /// Waits for a part of a transfer; `None` where nothing has moved for too long, and how long that was.
     pub(crate) async fn wait<T>(&self, settings: &Settings, part: impl Future<Output = T>) -> Result<T, Duration> {
         let mut part = std::pin::pin!(part);
-        let started = Instant::now();
+        let started = timer_instant();
         loop {
             let since = self.last().map_or(started, |moved| moved.max(started));
             let patience = settings.patience(self.uploading_bytes.load(Ordering::Relaxed));

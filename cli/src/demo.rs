@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use kapok_blobstore::Store;
+use kapok_blobstore::{Store, clock};
 use kapok_consumer::{Consumer, FollowSettings};
 use kapok_core::record::Record;
 use kapok_core::value::Value;
@@ -121,12 +121,12 @@ async fn play(store: &Store, is_kept: bool) -> Result<Story> {
         older: OlderSchema::default(),
         tags: vec![("source".to_owned(), "kapok demo".to_owned())],
     };
-    let started = Instant::now();
+    let started = clock::instant();
     let first = publish::run_cycle(&producer, &population, &sample::first()).await?;
     let first_ms = ms(started);
 
     // 2. A consumer that maps it.
-    let started = Instant::now();
+    let started = clock::instant();
     let consumer = Consumer::open(store.url()).await?;
     let open_ms = ms(started);
     let version = first.outcome.version();
@@ -138,10 +138,10 @@ async fn play(store: &Store, is_kept: bool) -> Result<Story> {
     // 3. Lookups and a scan.
     let before = consumer.view_arc();
     let changes = Changes::read()?;
-    let started = Instant::now();
+    let started = clock::instant();
     let lookups = look_up(&before, &changes.probes)?;
     let lookup_ns = ms(started) * 1e6 / f64::from(lookups.max(1));
-    let started = Instant::now();
+    let started = clock::instant();
     let mut installed_size_kib = 0;
     for size in &before.field::<i64>("Package.installed_size_kib")? {
         installed_size_kib += size?;
@@ -153,7 +153,7 @@ async fn play(store: &Store, is_kept: bool) -> Result<Story> {
     let reader = Reader::start(&consumer, version, probes);
     let _follower = consumer.follow(FollowSettings::default());
     tokio::time::sleep(PAUSE).await;
-    let started = Instant::now();
+    let started = clock::instant();
     let second = producer.run_incremental_cycle(|cycle| Ok(change(cycle, &upserts, &gone)?)).await?;
     let second_ms = ms(started);
     let latest = second.outcome.version();
@@ -163,12 +163,12 @@ async fn play(store: &Store, is_kept: bool) -> Result<Story> {
     tokio::time::sleep(PAUSE).await;
 
     // 5. Back, and forward again.
-    let started = Instant::now();
+    let started = clock::instant();
     store.rollback(version, WRITER, "to show it").await?;
     wait_for(&consumer, version).await?;
     let back_ms = ms(started);
     tokio::time::sleep(PAUSE).await;
-    let started = Instant::now();
+    let started = clock::instant();
     store.announce_version(latest, WRITER, "it was right after all").await?;
     wait_for(&consumer, latest).await?;
     let forward_ms = ms(started);

@@ -33,6 +33,7 @@ mod log;
 mod manual;
 mod merge;
 mod notice;
+mod output;
 mod progress;
 mod publish;
 mod repair;
@@ -47,7 +48,7 @@ mod verify;
 mod versions;
 mod watch;
 
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -55,9 +56,6 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failure::{Failure, Result};
 use crate::terminal::Terminal;
-
-/// Bytes that wait for standard output.
-const OUTPUT_BUFFER_BYTES: usize = 1 << 16;
 
 /// Publishes, reads and verifies Kapok datasets.
 #[derive(Debug, Parser)]
@@ -126,8 +124,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(usage) => return refuse(&usage),
     };
-    let out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, io::stdout().lock());
-    let mut out = Terminal::new(out, cli.is_for_programs());
+    let mut out = Terminal::new(output::standard(), cli.is_for_programs());
     let result = run(&cli, &mut out);
     // What was printed before a failure is printed before its line.
     let result = result.and(out.flush().map_err(Failure::Output));
@@ -135,7 +132,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(line) = failure.line(cli.json) {
-                _ = writeln!(io::stderr(), "{line}");
+                output::error_line(line);
             }
             failure.exit_code()
         }
@@ -192,12 +189,12 @@ fn refuse(usage: &clap::Error) -> ExitCode {
     }
     let text = usage.render().to_string();
     if usage.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        _ = write!(io::stderr(), "{text}");
+        output::error_text(text);
     } else {
         // Nothing was parsed that could tell.
         let words = std::env::args_os().take_while(|word| word != "--");
         let json = words.into_iter().any(|word| word == "--json");
-        _ = writeln!(io::stderr(), "{}", failure::usage_line(&text, json));
+        output::error_line(failure::usage_line(&text, json));
     }
     ExitCode::from(2)
 }

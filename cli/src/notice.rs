@@ -1,7 +1,6 @@
 //! What should be known although it is no failure? A line on standard error, as failures are.
 
-use std::io::{self, Write};
-
+use crate::output;
 use crate::terminal::joined_lines;
 
 /// Tells it.
@@ -11,6 +10,5 @@ pub fn warn(json: bool, message: &str) {
     } else {
         format!("kapok: warning: {}", joined_lines(message))
     };
-    // Where nobody listens there is nobody to tell.
-    _ = writeln!(io::stderr(), "{line}");
+    output::error_line(line);
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount};
-use kapok_blobstore::{Error as StoreError, Hints, Store};
+use kapok_blobstore::{Error as StoreError, Hints, Store, clock};
 use kapok_consumer::{Consumer, Refreshed, View};
 use kapok_index::TypeChanges;
 use serde::Serialize;
@@ -145,7 +145,6 @@ fn tell(json: bool, message: String, told: &mut Option<String>) {
 impl Swap {
     /// A refresh; from the view `before`, unless it is the first load.
     async fn of(done: Refreshed, consumer: &Consumer, before: Option<&Arc<View>>) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let view = consumer.view_arc();
         let changes = match before.filter(|before| before.version() > 0) {
             Some(before) => consumer.changes_between(before, &view).await.ok(),
@@ -161,7 +160,7 @@ impl Swap {
         let latest = consumer.store().latest_announcement(Some(consumer.status().sequence)).await.ok().flatten();
         let latest = latest.filter(|latest| latest.current() == done.to);
         Self {
-            at: rfc3339(i64::try_from(now.as_millis()).unwrap_or(i64::MAX)),
+            at: rfc3339(clock::now_unix_ms()),
             from: done.from,
             to: done.to,
             fetched_blobs: done.fetched_blobs,

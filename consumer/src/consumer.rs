@@ -3,10 +3,10 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use kapok_blobstore::Store;
+use kapok_blobstore::{Store, clock};
 use kapok_index::{Changes, View};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -205,7 +205,7 @@ impl Inner {
     /// The log answered just now.
     pub(crate) fn heard_log(&self) {
         self.heard.now();
-        self.status().looked_at = Some(SystemTime::now());
+        self.status().looked_at = Some(clock::now());
     }
 
     /// The one place where the view changes: all of it, at once (I3).

@@ -4,9 +4,9 @@
 //! doubled or a late one costs time, never correctness. A store that is gone has no next entry either, so "no news" counts
 //! only where the last known entry was seen a moment ago.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use kapok_blobstore::Hints;
+use kapok_blobstore::{Hints, clock};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
@@ -159,7 +159,7 @@ impl Follow {
     /// Whether there may be something to do.
     fn is_due(&mut self, polled: (u64, Polled)) -> bool {
         if let Some(at) = self.retry_at {
-            return at <= Instant::now() || (polled.1 != Polled::NoNews && self.attempted != Some(polled));
+            return at <= clock::instant() || (polled.1 != Polled::NoNews && self.attempted != Some(polled));
         }
         // A refresh by hand may have read the log to its end and then failed, or was dropped. While one is under way, it
         // is asked after that.
@@ -178,7 +178,7 @@ impl Follow {
             Ok(_) => {
                 let was_gone = self.failures > 0 && self.failing.is_none();
                 (self.failures, self.failing, self.retry_at) = (0, None, None);
-                self.seen_at = Some(Instant::now());
+                self.seen_at = Some(clock::instant());
                 if was_gone || self.hints.is_none() {
                     // The folder that was watched may be another one by now.
                     self.watch();
@@ -189,17 +189,17 @@ impl Follow {
                 self.failures = if failing == self.failing { self.failures.saturating_add(1) } else { 1 };
                 self.failing = failing;
                 // It was found in the log just now.
-                self.seen_at = failing.map(|_| Instant::now());
+                self.seen_at = failing.map(|_| clock::instant());
                 let wait = self.settings.backoff(self.failures, &error);
-                self.retry_at = Instant::now().checked_add(wait);
-                self.consumer.inner().status().retry_at = SystemTime::now().checked_add(wait);
+                self.retry_at = clock::instant().checked_add(wait);
+                self.consumer.inner().status().retry_at = clock::now().checked_add(wait);
             }
         }
     }
 
     /// How long to wait for the next poll.
     fn wait(&self, polled: Polled) -> Duration {
-        let retry_in = self.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let retry_in = self.retry_at.map(|at| at.saturating_duration_since(clock::instant()));
         match (polled, retry_in) {
             (Polled::Failed, Some(retry)) => retry.min(self.settings.backoff_max.max(self.settings.poll)),
             (_, Some(retry)) => retry.min(self.settings.poll),
@@ -236,7 +236,7 @@ impl Follow {
             0 => store.check_marker().await.is_ok(),
             last => matches!(store.announcement(last).await, Ok(Some(_))),
         };
-        self.seen_at = is_there.then(Instant::now);
+        self.seen_at = is_there.then(clock::instant);
         is_there
     }
 }

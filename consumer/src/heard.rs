@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use kapok_blobstore::clock;
+
 const NEVER: u64 = u64::MAX;
 
 /// When the log last answered.
@@ -15,7 +17,7 @@ pub(crate) struct Heard {
 
 impl Heard {
     pub(crate) fn never() -> Self {
-        Self { since: Instant::now(), after_us: AtomicU64::new(NEVER) }
+        Self { since: clock::instant(), after_us: AtomicU64::new(NEVER) }
     }
 
     /// The log answered just now.

@@ -4,9 +4,9 @@
 //! view, swap. Only the swap is seen by readers, and only if all before it succeeded.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use kapok_blobstore::ErrorKind;
+use kapok_blobstore::{ErrorKind, clock};
 use kapok_core::blobs::Blobs;
 use kapok_index::View;
 use tracing::{Instrument, info, info_span, warn};
@@ -131,7 +131,7 @@ impl Consumer {
 
     /// Takes a version, step by step. Only the last one is seen by readers.
     async fn advance(&self, held: &mut Held, version: u64, missing: Missing) -> Result<Refreshed> {
-        let started = Instant::now();
+        let started = clock::instant();
         let current = self.view_arc();
         let from = current.version();
         let mut done = Refreshed {

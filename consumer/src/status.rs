@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use kapok_blobstore::Announcement;
+use kapok_blobstore::{Announcement, clock};
 use kapok_index::View;
 
 use crate::error::{Error, Result};
@@ -62,7 +62,7 @@ impl Status {
         self.lag = self.current.abs_diff(self.wanted);
         self.staleness = staleness;
         // A clock that is behind the producer's makes it 0.
-        let age = u64::try_from(now_unix_ms().saturating_sub(view.manifest().created_unix_ms)).unwrap_or(0);
+        let age = u64::try_from(clock::now_unix_ms().saturating_sub(view.manifest().created_unix_ms)).unwrap_or(0);
         self.age = (self.current != 0).then(|| Duration::from_millis(age));
         self
     }
@@ -94,11 +94,6 @@ impl Status {
         (self.left_out, self.unknown_types) = (narrowed.left_out, narrowed.unknown);
         self.attempted(&Ok(refreshed));
         self.last_refresh = Some(refreshed);
-        self.refreshed_at = Some(SystemTime::now());
+        self.refreshed_at = Some(clock::now());
     }
-}
-
-fn now_unix_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kapok_blobstore::Announcement;
+use kapok_blobstore::{Announcement, clock};
 use kapok_core::ErrorKind as DataErrorKind;
 use kapok_core::blobs::Blobs;
 use kapok_core::manifest::Manifest;
@@ -68,7 +68,7 @@ impl Base {
 impl Producer {
     /// The version to build on or to merge, mapped.
     pub(crate) async fn base(&self, on: BuildOn) -> Result<Base> {
-        let started = Instant::now();
+        let started = clock::instant();
         // The log first: what is announced was committed before, and a rollback made from here on is behind this entry.
         let latest = self.store.latest_announcement(None).await?;
         let head = self.store.head().await?.unwrap_or(0);

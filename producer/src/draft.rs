@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use kapok_blobstore::{BlobId, Token};
+use kapok_blobstore::{BlobId, Token, clock};
 use kapok_core::manifest::{Changes, Manifest, RecordType, SegmentEntry, Tombstones, encode_rows};
 use kapok_core::schema::{FieldKind, Schema, StructType, VectorSpace};
 use kapok_core::segment::{Difference, Encoding, SortedStage};
@@ -234,11 +233,10 @@ impl Draft {
     }
 
     pub(crate) fn into_manifest(self, tags: BTreeMap<String, String>, origin: Origin) -> Result<Manifest> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Manifest {
             version: origin.version,
             parent: origin.parent,
-            created_unix_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+            created_unix_ms: clock::now_unix_ms(),
             writer: origin.writer,
             writer_token: origin.token,
             announce_itself: origin.announce_itself,

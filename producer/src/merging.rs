@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
 
+use kapok_blobstore::clock;
 use kapok_core::manifest::{Ingredient, SegmentEntry, encode_rows};
 use kapok_core::segment::{Encoding, MergeInput, Sharing};
 use kapok_core::view::Table;
@@ -36,7 +36,7 @@ impl Producer {
 
     /// `damaged`: segments that it was time to merge and that cannot be read, in words.
     async fn merge_once(&self, damaged: &mut Vec<String>) -> Result<Option<MergeReport>> {
-        let started = Instant::now();
+        let started = clock::instant();
         let Some(base) = self.base_to_merge().await? else { return Ok(None) };
         let mut draft = Draft::new(&base.view, &[], &BTreeSet::new())?;
         let mut report = MergeReport {

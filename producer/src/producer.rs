@@ -4,9 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
-use kapok_blobstore::Store;
+use kapok_blobstore::{Store, clock};
 use kapok_core::ErrorKind;
 use kapok_core::blobs::Blobs;
 use kapok_core::manifest::Manifest;
@@ -153,13 +152,13 @@ impl Producer {
         let cycle = async {
             let mut steps = Steps::default();
             let base = self.base(BuildOn::Current).await?;
-            let started = Instant::now();
+            let started = clock::instant();
             let cycle = Cycle::new(Arc::clone(&base.view));
             populate(&cycle).map_err(Error::from_populate)?;
             let populated = cycle.finish();
             steps.populate = started.elapsed();
 
-            let started = Instant::now();
+            let started = clock::instant();
             let mut warnings = Vec::new();
             let plans = compare(&populated, &base.view, &mut warnings)?;
             steps.compare = started.elapsed();
@@ -233,13 +232,13 @@ impl Producer {
         let cycle = async {
             let mut steps = Steps::default();
             let base = self.base(on).await?;
-            let started = Instant::now();
+            let started = clock::instant();
             let cycle = IncrementalCycle::new(Arc::clone(&base.view));
             populate(&cycle).map_err(Error::from_populate)?;
             let Changed { types, tags } = cycle.finish()?;
             steps.populate = started.elapsed();
 
-            let started = Instant::now();
+            let started = clock::instant();
             let mut plans = Vec::new();
             for (schema, mut changes) in types {
                 if schema.is_widened {

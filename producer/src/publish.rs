@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
-use kapok_blobstore::{BlobId, BlobKind, CommitOutcome, PutOutcome, fresh_token};
+use kapok_blobstore::{BlobId, BlobKind, CommitOutcome, PutOutcome, clock, fresh_token};
 use kapok_core::blobs::Blobs;
 use kapok_core::manifest::{Artifact, Id, Ingredient, Manifest, SegmentEntry, Tombstones};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, WRITER_REVISION};
@@ -46,7 +45,7 @@ impl Producer {
         // What another version than the current one holds is not where consumers are, so it is published.
         let is_current = prior.version > 0 && prior.version == base.current;
         if is_current && idle && prior.tags == tags && *prior.schema == draft.closed_schema()? {
-            let started = Instant::now();
+            let started = clock::instant();
             warnings.extend(self.announce_unchanged(base).await?);
             steps.announce = started.elapsed();
             let outcome = Outcome::Unchanged { version: prior.version };
@@ -54,11 +53,11 @@ impl Producer {
             return Ok(CycleReport { outcome, types, steps, bytes_written: 0, merged, merge_error, warnings });
         }
 
-        let started = Instant::now();
+        let started = clock::instant();
         self.validate_counts(&Counts { before: prior, types: &types }, base.next_version()?)?;
         steps.validate = started.elapsed();
 
-        let started = Instant::now();
+        let started = clock::instant();
         self.store.make().await?;
         let mut bytes_written = 0;
         for (plan, report) in plans.into_iter().zip(&mut types) {
@@ -68,7 +67,7 @@ impl Producer {
         bytes_written += self.write_tombstones(&mut draft).await?;
         steps.write = started.elapsed();
 
-        let started = Instant::now();
+        let started = clock::instant();
         let stored = self.encode(draft, tags, base)?;
         let manifest = Arc::clone(&stored.manifest);
         let (view, blobs) = self.verify(&manifest, base).instrument(info_span!("verify")).await?;
@@ -81,7 +80,7 @@ impl Producer {
         }
         steps.verify = started.elapsed();
 
-        let started = Instant::now();
+        let started = clock::instant();
         let mut findings = Vec::new();
         let proposal = Proposal { before: &base.view, after: &view, types: &types };
         for validator in &self.settings.validators {
@@ -92,12 +91,12 @@ impl Producer {
         }
         steps.validate += started.elapsed();
 
-        let started = Instant::now();
+        let started = clock::instant();
         self.commit(&stored, base).await?;
         steps.commit = started.elapsed();
         self.hold(Arc::new(view), blobs);
 
-        let started = Instant::now();
+        let started = clock::instant();
         warnings.extend(self.announce(manifest.version, base, "published").await?);
         steps.announce = started.elapsed();
         let version = manifest.version;

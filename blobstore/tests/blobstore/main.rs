@@ -1,5 +1,6 @@
 //! Tests of the store from outside, one module for each question.
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::disallowed_methods, reason = "tests may measure and print")]
 
 mod collecting;
 mod conformance;

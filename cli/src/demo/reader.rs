@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use kapok_blobstore::clock;
 use kapok_consumer::Consumer;
 use kapok_index::View;
 use serde::Serialize;
@@ -63,9 +64,9 @@ impl Reader {
 
 fn read(consumer: &Consumer, first: u64, probes: &[Probe], is_over: &AtomicBool) -> kapok_core::Result<Reads> {
     let mut reads = Reads::default();
-    let (mut longest, started, mut at) = (Duration::ZERO, Instant::now(), 0);
+    let (mut longest, started, mut at) = (Duration::ZERO, clock::instant(), 0);
     while !is_over.load(Ordering::Relaxed) {
-        let began = Instant::now();
+        let began = clock::instant();
         let view = consumer.view();
         let batch = probes.iter().cycle().skip(at).take(BATCH);
         let count = read_batch(&view, view.version() == first, batch)?;

@@ -1,6 +1,7 @@
 //! Does the program do what its help says? Each test runs the binary, as a shell would.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "tests may measure and print")]
 
 mod announcing;
 mod arguments;

@@ -3,6 +3,7 @@
 //! Segments and manifests are mutated, by bits, words and pointers, and then read through every door. Each case is made
 //! from its number alone: a failure names it. `KAPOK_FUZZ_ITERATIONS` sets how many there are, `KAPOK_FUZZ_CASE` runs one.
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "tests may measure and print")]
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

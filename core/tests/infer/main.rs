@@ -1,5 +1,6 @@
 //! Tests of the schemas that values and Rust types give.
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "tests may measure and print")]
 
 mod debian;
 mod extending;

@@ -1,5 +1,6 @@
 //! Tests of the indexes and of the view that looks records up.
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::disallowed_macros, reason = "tests may measure and print")]
 
 mod changes;
 mod keys;

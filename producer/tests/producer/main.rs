@@ -1,5 +1,6 @@
 //! Tests of the producer against stores in memory and in folders, one module for each question.
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::disallowed_macros, reason = "tests may measure and print")]
 
 mod astray;
 mod cycle;
