@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use kapok_consumer::{Consumer, FollowSettings};
 use kapok_producer::{CycleReport, Producer};
-use kapok_schemas::movies_capnp::rating::Source;
-use kapok_schemas::movies_capnp::{movie, rating};
+use kapok_samples::movies_capnp::rating::Source;
+use kapok_samples::movies_capnp::{movie, rating};
 use tokio::sync::mpsc;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -4,7 +4,7 @@
 
 use kapok_consumer::Consumer;
 use kapok_producer::{CycleReport, Producer};
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 

@@ -11,7 +11,7 @@ use capnp::message;
 use kapok_benches::Movies;
 use kapok_consumer::Consumer;
 use kapok_producer::{CycleReport, Producer};
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 use tokio::runtime::Runtime;
 
 const SEED: u64 = 42;

@@ -13,7 +13,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use kapok_benches::{Movie, Movies, shuffled};
 use kapok_consumer::Consumer;
 use kapok_producer::Producer;
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 use tokio::runtime::Runtime;
 
 const SEED: u64 = 42;

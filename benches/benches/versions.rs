@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use kapok_benches::{Movie, Movies, shuffled};
 use kapok_consumer::{Consumer, ConsumerSettings, Merges};
 use kapok_producer::{CycleReport, Merging, Producer};
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 use tokio::runtime::Runtime;
 
 const SEED: u64 = 42;

@@ -1,6 +1,6 @@
 //! Data that the benchmarks share: films, made from a seed.
 
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -8,7 +8,7 @@
 //! use kapok_core::message::MessageWriter;
 //! use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage};
 //! use kapok_core::{record::Record, schema::Schema, value::Value, words::Words};
-//! use kapok_schemas::movies_capnp::movie;
+//! use kapok_samples::movies_capnp::movie;
 //!
 //! let (schema, id) = Schema::of::<movie::Owned>()?;
 //! let encoding = Encoding::new(Arc::new(schema), id, &["id".to_owned()], Sharing::Shared)?;

@@ -21,7 +21,7 @@ use crate::words::WORD;
 ///
 /// ```compile_fail
 /// fn shared<T: Sync>() {}
-/// shared::<kapok_core::records::Records<'static, kapok_schemas::movies_capnp::movie::Owned>>();
+/// shared::<kapok_core::records::Records<'static, kapok_samples::movies_capnp::movie::Owned>>();
 /// ```
 pub struct Records<'v, T> {
     table: &'v Table,

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use kapok_core::blobs::{Blob, Blobs};
 use kapok_core::segment::{Segment, Sharing};
 use kapok_core::view::View;
-use kapok_schemas::kinds_capnp::kinds;
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::kinds_capnp::kinds;
+use kapok_samples::movies_capnp::movie;
 use libfuzzer_sys::fuzz_target;
 
 #[path = "../../core/tests/random/dataset.rs"]

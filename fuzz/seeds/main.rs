@@ -8,8 +8,8 @@ use kapok_core::manifest::{Manifest, RecordType};
 use kapok_core::schema::Schema;
 use kapok_core::segment::{Sharing, Stage};
 use kapok_core::view::View;
-use kapok_schemas::kinds_capnp::kinds;
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::kinds_capnp::kinds;
+use kapok_samples::movies_capnp::movie;
 
 #[path = "../../core/tests/random/dataset.rs"]
 mod dataset;

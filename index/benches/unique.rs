@@ -17,7 +17,7 @@ use kapok_core::schema::Schema;
 use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage, WRITER_REVISION};
 use kapok_core::words::Words;
 use kapok_index::{UniqueIndex, View, unique};
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 
 const MOVIES: u32 = 1_000_000;
 const LOOKUPS: usize = 1 << 20;

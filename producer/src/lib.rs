@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use kapok_producer::Producer;
-//! use kapok_schemas::movies_capnp::movie;
+//! use kapok_samples::movies_capnp::movie;
 //!
 //! # async fn publish() -> Result<(), kapok_producer::Error> {
 //! let producer = Producer::open("memory://films").await?;

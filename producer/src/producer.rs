@@ -181,7 +181,7 @@ impl Producer {
     ///
     /// ```
     /// # use kapok_producer::{IncrementalCycle, Producer, Result};
-    /// # use kapok_schemas::movies_capnp::movie;
+    /// # use kapok_samples::movies_capnp::movie;
     /// # async fn publish(producer: &Producer) -> Result<()> {
     /// producer
     ///     .run_incremental_cycle(|cycle| {

@@ -1,7 +1,7 @@
-//! The Cap'n Proto schemas of Kapok's stored files and of its example datasets, with their generated code.
+//! The Cap'n Proto schemas of Kapok's stored files and its annotations, with their generated code.
 //!
-//! Nothing here is written by hand: the `.capnp` files at the root of this crate are the source, and
-//! the package in `generate/` makes this code from them.
+//! Nothing in [`announcement_capnp`], [`kapok_capnp`] and [`manifest_capnp`] is written by hand: the `.capnp` files at the
+//! root of this crate are the source, and the package in `generate/` makes this code from them.
 
 mod generated {
     #![allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic, clippy::unwrap_used)]
@@ -10,11 +10,12 @@ mod generated {
     #[rustfmt::skip]
     pub mod kapok_capnp;
     #[rustfmt::skip]
-    pub mod kinds_capnp;
-    #[rustfmt::skip]
     pub mod manifest_capnp;
-    #[rustfmt::skip]
-    pub mod movies_capnp;
 }
 
-pub use generated::{announcement_capnp, kapok_capnp, kinds_capnp, manifest_capnp, movies_capnp};
+/// The version of the crate `capnp` that the generated code needs.
+pub use capnp;
+pub use generated::{announcement_capnp, kapok_capnp, manifest_capnp};
+
+/// The text of `kapok.capnp`, which schemas of record types import for its annotations.
+pub const KAPOK_CAPNP: &str = include_str!("../kapok.capnp");

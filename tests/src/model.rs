@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kapok_index::{TypeChanges, View};
-use kapok_schemas::movies_capnp::{movie, rating};
+use kapok_samples::movies_capnp::{movie, rating};
 
 pub mod changes;
 

@@ -128,7 +128,7 @@ fn bounds_are_percentages_and_numbers() {
 #[test]
 fn a_type_without_records_is_refused_from_the_first_version_on() {
     let scene = Scene::new();
-    let request = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/schemas.cgr");
+    let request = concat!(env!("CARGO_MANIFEST_DIR"), "/../samples/samples.cgr");
     scene.file("movies.jsonl", "");
     let publish = ["publish", "movies.jsonl", "--type", "Movie", "--schema", request];
     assert!(scene.run(&publish).refused(2).contains("--allow-empty"));

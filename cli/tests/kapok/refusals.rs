@@ -97,7 +97,7 @@ fn of_several_wrong_lines_the_lowest_is_named() {
 #[test]
 fn of_several_wrong_lines_the_lowest_is_named_with_a_declared_schema_too() {
     use std::fmt::Write as _;
-    let request = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/schemas.cgr");
+    let request = concat!(env!("CARGO_MANIFEST_DIR"), "/../samples/samples.cgr");
     let mut lines = String::new();
     for id in 1..60_000 {
         // From line 20,001 on the chunks fail at once, and the lower of them later than the higher.

@@ -164,7 +164,7 @@ fn other_record_types_are_carried_over_and_schemas_grow_by_appending() {
 #[test]
 fn a_declared_schema_is_used_as_it_is() {
     let scene = Scene::new();
-    let request = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/schemas.cgr");
+    let request = concat!(env!("CARGO_MANIFEST_DIR"), "/../samples/samples.cgr");
     if !Path::new(request).is_file() {
         eprintln!("skipped: {request} is absent");
         return;
@@ -183,7 +183,7 @@ fn a_declared_schema_is_used_as_it_is() {
 #[test]
 fn numbers_that_lines_do_not_give_are_told_or_refused() {
     let scene = Scene::new();
-    let request = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/schemas.cgr");
+    let request = concat!(env!("CARGO_MANIFEST_DIR"), "/../samples/samples.cgr");
     if !Path::new(request).is_file() {
         eprintln!("skipped: {request} is absent");
         return;

@@ -12,7 +12,7 @@ use kapok_core::manifest::{Artifact, Manifest, RecordType, SegmentEntry, Tombsto
 use kapok_core::schema::Schema;
 use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Segment, Sharing, Stage, WRITER_REVISION};
 use kapok_core::words::Words;
-use kapok_schemas::movies_capnp::{movie, rating};
+use kapok_samples::movies_capnp::{movie, rating};
 use roaring::RoaringBitmap;
 
 /// Rows of one type, and which of them are dead.

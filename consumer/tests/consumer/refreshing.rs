@@ -2,7 +2,7 @@
 
 use kapok_blobstore::AnnouncementDraft;
 use kapok_consumer::{Consumer, ErrorKind};
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 
 use crate::publisher::{Version, folder, memory, movies, ratings, stamp};
 

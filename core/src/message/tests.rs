@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use capnp::message::{Reader, ReaderOptions, SegmentArray};
-use kapok_schemas::kinds_capnp::{Colour, kinds};
+use kapok_samples::kinds_capnp::{Colour, kinds};
 
 use super::MessageWriter;
 use crate::schema::Schema;

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use capnp::message::{Builder, HeapAllocator};
-use kapok_schemas::kinds_capnp::{Colour, kinds, tree};
+use kapok_samples::kinds_capnp::{Colour, kinds, tree};
 
 use super::Record;
 use crate::schema::{DefaultValue, EnumType, Enumerant, FieldKind, FieldType, Schema, StructType, Type};

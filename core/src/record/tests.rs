@@ -2,7 +2,7 @@
 
 use std::io;
 
-use kapok_schemas::kinds_capnp::kinds;
+use kapok_samples::kinds_capnp::kinds;
 use proptest::prelude::any;
 use proptest::proptest;
 
@@ -173,7 +173,7 @@ fn any_difference_in_value_makes_records_unequal() {
     let changes: [(&str, Change); 12] = [
         ("number", |mut root| root.set_u16(1)),
         ("bool", |mut root| root.set_flag(false)),
-        ("enum", |mut root| root.set_colour(kapok_schemas::kinds_capnp::Colour::Red)),
+        ("enum", |mut root| root.set_colour(kapok_samples::kinds_capnp::Colour::Red)),
         ("text", |mut root| root.set_code("β")),
         ("data", |mut root| root.set_data(b"\x00\x01\xfe")),
         ("null list", |mut root| _ = root.reborrow().init_voids(0)),

@@ -64,9 +64,9 @@ fn visit(schema: &mut Schema, open: &mut Vec<StructSchema>, ty: Introspected) ->
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
-    use kapok_schemas::kinds_capnp::kinds;
+    use kapok_samples::kinds_capnp::kinds;
+    use kapok_samples::movies_capnp::movie;
     use kapok_schemas::manifest_capnp::manifest;
-    use kapok_schemas::movies_capnp::movie;
 
     use super::Schema;
 

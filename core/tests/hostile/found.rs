@@ -11,7 +11,7 @@ use kapok_core::schema::{FieldKind, FieldType, Schema, StructType, Type};
 use kapok_core::segment::{Encoding, MergeInput, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::view::View;
 use kapok_core::{Fault, Result};
-use kapok_schemas::kinds_capnp::kinds;
+use kapok_samples::kinds_capnp::kinds;
 
 use crate::dataset::{add, encoding, entry, manifest, seal};
 use crate::random::{Kinds, Tree};

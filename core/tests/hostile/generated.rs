@@ -1,8 +1,8 @@
 //! The walk through generated readers, with a budget.
 
 use capnp::Result;
-use kapok_schemas::kinds_capnp::{address, kinds, tree};
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::kinds_capnp::{address, kinds, tree};
+use kapok_samples::movies_capnp::movie;
 
 /// Elements left to look at; what was found along the way.
 pub struct Walk {

@@ -1,8 +1,8 @@
 //! Every door at once.
 
 use kapok_core::view::View;
-use kapok_schemas::kinds_capnp::kinds;
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::kinds_capnp::kinds;
+use kapok_samples::movies_capnp::movie;
 
 use crate::doors::Doors;
 use crate::generated::Walk;

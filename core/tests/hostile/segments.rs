@@ -7,8 +7,8 @@ use kapok_core::blobs::{Blob, Blobs};
 use kapok_core::manifest::SegmentEntry;
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::view::View;
-use kapok_schemas::kinds_capnp::kinds;
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::kinds_capnp::kinds;
+use kapok_samples::movies_capnp::movie;
 
 use crate::dataset::{add, encoding, entry, manifest, seal};
 

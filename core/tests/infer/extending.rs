@@ -8,8 +8,8 @@ use kapok_core::schema::{FieldKind, Inference, InferenceSettings, OlderSchema, S
 use kapok_core::value::Value;
 use kapok_core::words::{Pointer, Words};
 use kapok_core::{ErrorKind, Result};
-use kapok_schemas::kinds_capnp::kinds;
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::kinds_capnp::kinds;
+use kapok_samples::movies_capnp::movie;
 use proptest::prelude::*;
 
 fn feed(mut inference: Inference, records: &[impl AsRef<str>]) -> Result<(Schema, u64)> {

@@ -1,7 +1,7 @@
 //! Random records of the type that uses every kind of value, and two ways to build the same one.
 
 use capnp::message::{Builder, HeapAllocator};
-use kapok_schemas::kinds_capnp::{Colour, address, kinds, tree};
+use kapok_samples::kinds_capnp::{Colour, address, kinds, tree};
 
 /// Numbers that depend on the seed alone.
 #[derive(Clone, Debug)]

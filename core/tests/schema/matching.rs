@@ -3,8 +3,8 @@
 use crate::compile;
 use kapok_core::ErrorKind;
 use kapok_core::schema::Schema;
-use kapok_schemas::kinds_capnp::kinds;
-use kapok_schemas::movies_capnp::{movie, rating};
+use kapok_samples::kinds_capnp::kinds;
+use kapok_samples::movies_capnp::{movie, rating};
 
 /// Two revisions of `Movie`, with type ids of their own, and names of their own in the second.
 fn revisions(test: &str, old: &str, new: &str) -> Option<[(Schema, u64); 2]> {

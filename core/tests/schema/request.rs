@@ -4,7 +4,9 @@ use crate::compile;
 use kapok_core::ErrorKind;
 use kapok_core::schema::Schema;
 
-const REQUEST: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/schemas.cgr"));
+const REQUEST: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../samples/samples.cgr"));
+
+const STORED_FILES: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/schemas.cgr"));
 
 #[test]
 fn an_unknown_name_is_answered_with_those_that_there_are() {
@@ -24,7 +26,7 @@ fn the_closure_of_a_record_type_holds_nothing_else() {
 
 #[test]
 fn any_pointer_is_refused_only_where_a_record_type_reaches_it() {
-    let request = Schema::from_request(REQUEST).unwrap();
+    let request = Schema::from_request(STORED_FILES).unwrap();
     request.record_type("Segment").unwrap();
     let text = request.record_type("Manifest").unwrap_err().to_string();
     assert!(text.contains("AnyPointer"), "{text}");

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kapok_core::record::Record;
 use kapok_core::segment::{Encoding, MergeInput, SealedSegment, Segment, Sharing, Stage};
-use kapok_schemas::kinds_capnp::kinds;
+use kapok_samples::kinds_capnp::kinds;
 use roaring::RoaringBitmap;
 
 use crate::dataset::{add, encoding, seal, view};

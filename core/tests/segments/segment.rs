@@ -7,8 +7,8 @@ use capnp::message::{self, HeapAllocator, ReaderOptions, SegmentArray};
 use kapok_core::schema::Schema;
 use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::words::Words;
-use kapok_schemas::kinds_capnp::kinds;
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::kinds_capnp::kinds;
+use kapok_samples::movies_capnp::movie;
 
 const GENRES: [&str; 4] = ["drama", "comedy", "war", "film noir"];
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kapok_core::record::{Budget, Record};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::words::Words;
-use kapok_schemas::kinds_capnp::kinds;
+use kapok_samples::kinds_capnp::kinds;
 
 use crate::dataset::{add, encoding, entry, seal, view};
 use crate::random::{Kinds, Random, Tree, one_segment};

@@ -2,7 +2,7 @@
 
 use kapok_blobstore::{Action, AnnouncementDraft, Store, fresh_token};
 use kapok_producer::{CycleReport, Error, ErrorKind, Outcome, Producer, Settings};
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 
 async fn store(name: &str) -> Store {
     let store = Store::open_for_writing(&format!("memory://{name}")).await.unwrap();

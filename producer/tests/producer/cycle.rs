@@ -4,7 +4,7 @@ use kapok_blobstore::Store;
 use kapok_core::record::Record;
 use kapok_index::View;
 use kapok_producer::{CycleReport, Declaration, Error, ErrorKind, Evolution, Outcome, Producer, Value};
-use kapok_schemas::movies_capnp::{movie, rating};
+use kapok_samples::movies_capnp::{movie, rating};
 use serde::{Deserialize, Serialize};
 
 async fn view(store: &Store, version: u64) -> View {

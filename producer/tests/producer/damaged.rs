@@ -9,7 +9,7 @@ use kapok_index::View;
 use kapok_producer::{
     CycleReport, Declaration, Error, ErrorKind, Evolution, MergeSettings, Merging, Producer, Settings, Validator,
 };
-use kapok_schemas::movies_capnp::{movie, rating};
+use kapok_samples::movies_capnp::{movie, rating};
 use tempfile::TempDir;
 
 /// What befalls a file.

@@ -6,7 +6,7 @@ use kapok_blobstore::Store;
 use kapok_core::blobs::Blobs;
 use kapok_index::View;
 use kapok_producer::{BoxError, CycleReport, Error, ErrorKind, IncrementalCycle, Outcome, Producer, Value};
-use kapok_schemas::movies_capnp::{movie, rating};
+use kapok_samples::movies_capnp::{movie, rating};
 use serde::Serialize;
 
 mod schemas;

@@ -4,7 +4,7 @@ use kapok_core::message::AbsentFields;
 use kapok_core::schema::{FieldKind, Inference, InferenceSettings, Schema, StructType};
 use kapok_core::value::Value;
 use kapok_producer::{BoxError, Declaration, ErrorKind, Outcome, Producer};
-use kapok_schemas::kinds_capnp::kinds;
+use kapok_samples::kinds_capnp::kinds;
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize, Serialize)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kapok_producer::{Producer, Validator, metrics as figures};
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
 fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {

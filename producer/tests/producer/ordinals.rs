@@ -10,7 +10,7 @@ use kapok_core::view::{Ordinal, Table};
 use kapok_core::{Error, ErrorKind};
 use kapok_index::View;
 use kapok_producer::{Declaration, Merging, Producer};
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 
 async fn view(store: &Store, version: u64) -> View {
     let manifest = store.read_manifest(version).await.unwrap();

@@ -5,7 +5,7 @@ use std::ops::Range;
 use kapok_producer::{
     Bound, CycleReport, Declaration, Error, ErrorKind, Evolution, Outcome, Producer, Settings, Validator,
 };
-use kapok_schemas::movies_capnp::{movie, rating};
+use kapok_samples::movies_capnp::{movie, rating};
 
 async fn producer(name: &str) -> Producer {
     Producer::open(&format!("memory://validating-{name}")).await.unwrap()

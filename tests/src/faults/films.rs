@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kapok_consumer::View;
 use kapok_producer::{CycleReport, Error, IncrementalCycle, Producer};
-use kapok_schemas::movies_capnp::{movie, rating};
+use kapok_samples::movies_capnp::{movie, rating};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 

@@ -2,7 +2,7 @@
 
 use kapok_core::schema::Schema;
 use kapok_producer::{Declaration, Error, Evolution, IncrementalCycle, RecordChanges, Value};
-use kapok_schemas::movies_capnp::{movie, rating};
+use kapok_samples::movies_capnp::{movie, rating};
 
 use super::{Film, IDS, Model, Random, item_title, source, year};
 

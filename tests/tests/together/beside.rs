@@ -6,7 +6,7 @@ use std::time::Duration;
 use kapok_blobstore::{Settings as StoreSettings, Store};
 use kapok_consumer::{Consumer, Evidence};
 use kapok_producer::{MergeSettings, Merging, Producer, Settings};
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 use kapok_tests::slow::Slow;
 use object_store::memory::InMemory;
 

@@ -11,7 +11,7 @@ use kapok_core::blobs::Blobs;
 use kapok_core::manifest::{Manifest, Tombstones};
 use kapok_producer::repair::{Mode, Remedy, RepairReport, repair};
 use kapok_producer::{MergeSettings, Merging, Producer, Settings};
-use kapok_schemas::movies_capnp::{movie, rating};
+use kapok_samples::movies_capnp::{movie, rating};
 use kapok_tests::scale::scaled;
 use tempfile::TempDir;
 

@@ -10,7 +10,7 @@ use kapok_core::manifest::Manifest;
 use kapok_producer::{
     CycleReport, Error, ErrorKind, IncrementalCycle, MergeSettings, Merging, Outcome, Producer, Settings,
 };
-use kapok_schemas::movies_capnp::{movie, rating};
+use kapok_samples::movies_capnp::{movie, rating};
 use kapok_tests::model::changes::{change_item, change_movie, change_rating, fill_rating, item, item_value};
 use kapok_tests::model::{Film, IDS, Model, Net, Random, year};
 

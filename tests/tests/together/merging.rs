@@ -7,7 +7,7 @@ use kapok_consumer::{Consumer, ConsumerSettings, Merges, View};
 use kapok_core::blobs::BlobRole;
 use kapok_core::manifest::{Manifest, decode_rows, encode_rows};
 use kapok_producer::{CycleReport, MergeSettings, Producer, Settings};
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 use kapok_tests::model::Random;
 
 const FILMS: u32 = 2000;

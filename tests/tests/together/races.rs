@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use kapok_blobstore::Store;
 use kapok_consumer::Consumer;
 use kapok_producer::{Error, ErrorKind, MergeSettings, Merging, Outcome, Producer, Settings};
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 use kapok_tests::faults::checks;
 
 /// Cycles of all producers together.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kapok_blobstore::{AnnouncementDraft, CommitOutcome, GcSettings, Settings, Store, fresh_token};
 use kapok_producer::{Merging, Producer, Settings as ProducerSettings};
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 use kapok_tests::counting::Counting;
 use object_store::memory::InMemory;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kapok_blobstore::{Settings as StoreSettings, Store};
 use kapok_producer::{Error, MergeSettings, Merging, Outcome, Producer, Settings};
-use kapok_schemas::movies_capnp::{movie, rating};
+use kapok_samples::movies_capnp::{movie, rating};
 use kapok_tests::faults::place::Place;
 use kapok_tests::faults::{Fault, Faults, Held, checks};
 use kapok_tests::scale::scaled;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use kapok_blobstore::Store;
 use kapok_consumer::{Consumer, View};
 use kapok_producer::{MergeSettings, Producer, Settings};
-use kapok_schemas::movies_capnp::{movie, rating};
+use kapok_samples::movies_capnp::{movie, rating};
 use kapok_tests::model::{Random, source};
 
 /// Films; each has two ratings.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kapok_blobstore::{Settings as StoreSettings, Store};
 use kapok_producer::{Producer, SealSettings, Settings, Verification};
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::movies_capnp::movie;
 use kapok_tests::slow::Slow;
 use object_store::memory::InMemory;
 

@@ -12,7 +12,7 @@ use kapok_core::blobs::Blobs;
 use kapok_core::manifest::{Artifact, Manifest, RecordType, SegmentEntry, Tombstones};
 use kapok_core::schema::Schema;
 use kapok_core::segment::Sharing;
-use kapok_schemas::movies_capnp::rating;
+use kapok_samples::movies_capnp::rating;
 use object_store::ObjectStore;
 
 /// Nothing is too young to go.

@@ -12,7 +12,7 @@ use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage, WRITE
 use kapok_core::view::Ordinal;
 use kapok_core::words::Words;
 use kapok_index::{Evidence, TypeChanges, View, unique};
-use kapok_schemas::kinds_capnp::kinds;
+use kapok_samples::kinds_capnp::kinds;
 use roaring::RoaringBitmap;
 
 /// Key → payload.

@@ -12,7 +12,7 @@ use kapok_core::schema::Schema;
 use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Segment, Sharing, Stage, WRITER_REVISION};
 use kapok_core::words::Words;
 use kapok_index::{View, unique};
-use kapok_schemas::kinds_capnp::{Colour, kinds};
+use kapok_samples::kinds_capnp::{Colour, kinds};
 use roaring::RoaringBitmap;
 
 /// Values of all fields that keys are made of here, and one that is none.

@@ -6,7 +6,7 @@ use kapok_core::ErrorKind;
 use kapok_core::record::ValueRef;
 use kapok_core::view::Ordinal;
 use kapok_index::{Lookup, View};
-use kapok_schemas::kinds_capnp::kinds;
+use kapok_samples::kinds_capnp::kinds;
 use roaring::RoaringBitmap;
 
 use super::fixture::{Values, Version, seal};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use kapok_core::schema::{FieldKind, FieldType, Schema, StructType, Type};
 use kapok_producer::{Declaration, ErrorKind, Evolution, OlderSchema, Outcome, Producer};
-use kapok_schemas::kinds_capnp::kinds;
-use kapok_schemas::movies_capnp::movie;
+use kapok_samples::kinds_capnp::kinds;
+use kapok_samples::movies_capnp::movie;
 
 use super::{all, change, counts, films, set_year};
 

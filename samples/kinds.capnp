@@ -1,7 +1,7 @@
 @0x8a9bacbdcedfe0f1;
 # Example dataset that uses every kind of value that a record can hold.
 
-using Kapok = import "kapok.capnp";
+using Kapok = import "/kapok.capnp";
 
 enum Colour @0x9bacbdcedfe0f102 {
   red @0;

@@ -1,7 +1,7 @@
 @0xab12cd34ef56a789;
 # Example dataset: films and what people thought of them.
 
-using Kapok = import "kapok.capnp";
+using Kapok = import "/kapok.capnp";
 
 struct Movie @0xd0c1b2a394857667 $Kapok.key("id") {
   id @0 :UInt32;
