@@ -1,6 +1,6 @@
 //! Runs the steps from files to generated code.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,8 @@ pub fn compile(file: impl AsRef<Path>) -> Result<()> {
 /// ```sh
 /// capnp compile -o- -I. --src-prefix=schemas schemas/hut.capnp > schemas/hut.cgr
 /// ```
+///
+/// Make it anew after each change of a `.capnp` file: the two are not compared.
 ///
 /// # Errors
 /// See [`Compiler::run`].
@@ -118,7 +120,15 @@ impl Compiler {
     /// * [`Error::MissingFile`] if a file or request is not there, [`Error::MissingTool`] if `capnp` is not installed.
     /// * [`Error::Compile`] with the text of the `capnp` tool if a file does not compile.
     /// * [`Error::Request`] if a request is not what `capnp compile -o-` writes.
+    /// * [`Error::DuplicateModule`] if two files have one name, in whatever folders.
     pub fn run(&self) -> Result<()> {
+        let first = self.crate_root.split("::").next().unwrap_or_default();
+        if matches!(first, "" | "crate" | "self" | "super") {
+            return Err(Error::CrateRoot { root: self.crate_root.clone() });
+        }
+        if self.files.is_empty() && self.requests.is_empty() {
+            return Err(Error::NoFiles);
+        }
         let out_dir = match &self.out_dir {
             Some(folder) => folder.clone(),
             None => std::env::var_os("OUT_DIR").map(PathBuf::from).ok_or(Error::NoOutDir)?,
@@ -141,8 +151,15 @@ impl Compiler {
             let bytes = fs::read(path).map_err(|source| Error::Io { path: path.clone(), source })?;
             requests.push(bytes);
         }
+        let mut modules = BTreeSet::new();
         for bytes in requests {
-            self.generate(&request::flatten(&bytes)?, &out_dir)?;
+            let request = request::flatten(&bytes)?;
+            for module in request.modules {
+                if let Some(module) = modules.replace(module) {
+                    return Err(Error::DuplicateModule { module });
+                }
+            }
+            self.generate(&request.bytes, &out_dir)?;
         }
         Ok(())
     }

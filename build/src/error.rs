@@ -35,14 +35,26 @@ pub enum Error {
         hint: &'static str,
     },
     /// A request is not what `capnp compile -o-` writes.
-    #[error("not a CodeGeneratorRequest, as `capnp compile -o-` writes it: {0}")]
-    Request(capnp::Error),
-    /// Two files would be generated into one module.
-    #[error("two files are named {name}; generated modules are named by files, so rename one of them")]
-    DuplicateName {
-        /// The file name that appears twice.
-        name: String,
+    #[error("not a CodeGeneratorRequest, as `capnp compile -o-` writes it: {detail}")]
+    Request {
+        /// What is wrong with it.
+        detail: String,
     },
+    /// Two files would be generated into one module.
+    #[error("two files would both become the module {module}; rename one of them")]
+    DuplicateModule {
+        /// The module, which is named by the file.
+        module: String,
+    },
+    /// The path of [`Compiler::crate_root`](crate::Compiler::crate_root) does not begin with a crate.
+    #[error("crate_root={root}: give a crate, or a module of another crate, such as ::kapok")]
+    CrateRoot {
+        /// The path as it was given.
+        root: String,
+    },
+    /// [`Compiler::run`](crate::Compiler::run) was called without files and requests.
+    #[error("nothing to compile: add a .capnp file by Compiler::file, or a request by Compiler::request")]
+    NoFiles,
     /// Code for a valid request cannot be generated or written.
     #[error("generating code failed: {0}")]
     Generate(capnp::Error),

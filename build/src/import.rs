@@ -46,3 +46,39 @@ fn names(text: &str) -> Vec<&str> {
     }
     names
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn names_stand_behind_import_and_embed_outside_of_comments() {
+        let text = r#"
+            using A = import "a.capnp";  # import "not-a.capnp"
+            # import "not-b.capnp"
+            struct S $import "/b.capnp".key("not-c.capnp") { f @0 :import"c.capnp".T; d @1 :Data = embed "d.bin"; }
+            const text :Text = "import"; const more :Text = "not-d.capnp";
+        "#;
+        assert_eq!(names(text), ["a.capnp", "/b.capnp", "c.capnp", "d.bin"]);
+    }
+
+    #[test]
+    fn imports_of_imports_are_reached_and_circles_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let hut = write("hut.capnp", r#"import "/kapok.capnp"; import "parts/place.capnp"; import "gone.capnp""#);
+        let place = write("parts/place.capnp", r#"import "/people/warden.capnp"; import "../hut.capnp""#);
+        let warden = write("shared/people/warden.capnp", r#"import "/people/warden.capnp""#);
+        let found = reached(std::slice::from_ref(&hut), &[folder.path().join("shared")]);
+        let found: BTreeSet<_> = found.iter().map(|path| path.canonicalize().unwrap()).collect();
+        let expected = [&hut, &place, &warden].map(|path| path.canonicalize().unwrap());
+        assert_eq!(found, BTreeSet::from(expected));
+    }
+}

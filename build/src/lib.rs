@@ -51,6 +51,8 @@
 //! }
 //! ```
 //!
+//! For a dataset of somebody else, compile the file that `kapok schema --store STORE` prints: it declares the annotations itself.
+//!
 //! [`Compiler`] compiles several files at once, finds imports in other folders, and takes another crate for `kapok`.
 
 #![forbid(unsafe_code)]
