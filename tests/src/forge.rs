@@ -20,6 +20,7 @@ use rand::{RngExt, SeedableRng};
 use crate::faults::films::{Films, publish, publish_some};
 
 mod manifests;
+mod newer;
 #[path = "../../core/tests/random/shapes.rs"]
 #[allow(
     missing_docs,
@@ -28,6 +29,8 @@ mod manifests;
     reason = "shared with the tests of core"
 )]
 pub mod shapes;
+
+pub use newer::{Newer, newer};
 
 /// The files of a store, by name.
 pub type Files = BTreeMap<String, Bytes>;

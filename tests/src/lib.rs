@@ -3,6 +3,7 @@
 pub mod counting;
 pub mod faults;
 pub mod forge;
+pub mod golden;
 pub mod model;
 pub mod scale;
 pub mod slow;

@@ -7,6 +7,7 @@ mod evolution;
 mod faults;
 mod forged;
 mod full_disk;
+mod golden;
 mod histories;
 mod killed;
 mod merging;

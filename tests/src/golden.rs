@@ -1,0 +1,94 @@
+//! The golden stores: how they were made, and what is in them. See `tests/golden/README.md`.
+//!
+//! Two tests stand on this: today's code reads the stores that were written at the time, and today's code, given the
+//! same records, writes the same segments and indexes.
+
+use std::path::{Path, PathBuf};
+
+mod description;
+mod grown;
+mod history;
+mod keys;
+mod kinds;
+mod rows;
+
+pub use description::{Description, describe, pinned, records};
+pub use history::{Change, Part};
+pub use keys::KEYS;
+
+/// The format version of the stores.
+const VERSION: &str = "v1";
+
+/// A golden store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Golden {
+    /// Every kind of field, with and without sharing, a full cycle, changes and a merge.
+    Kinds,
+    /// Every kind of primary key; versions that are retired, and a merged segment whose sources are gone.
+    Keys,
+    /// Dead rows in every form, a rollback, a pin, an abandoned version and one that is not announced.
+    Rows,
+    /// Schemas that were declared, inferred and derived, and that grew, lost fields and types, and were replaced.
+    Grown,
+}
+
+impl Golden {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Kinds, Self::Keys, Self::Rows, Self::Grown];
+
+    /// Name of its folder.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kinds => "kinds",
+            Self::Keys => "keys",
+            Self::Rows => "rows",
+            Self::Grown => "grown",
+        }
+    }
+
+    /// The committed store.
+    pub fn store(self) -> PathBuf {
+        self.folder().join("store")
+    }
+
+    /// The folder of the committed description.
+    pub fn expected(self) -> PathBuf {
+        self.folder().join("expected")
+    }
+
+    fn folder(self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(VERSION).join(self.name())
+    }
+
+    /// Writes the store anew, to an empty folder.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub async fn write(self, folder: &Path) {
+        match self {
+            Self::Kinds => kinds::write(folder).await,
+            Self::Keys => keys::write(folder).await,
+            Self::Rows => rows::write(folder).await,
+            Self::Grown => grown::write(folder).await,
+        }
+    }
+
+    /// Changes to the newest version, for whoever continues the store.
+    pub fn next_changes(self) -> Vec<Change> {
+        match self {
+            Self::Kinds => kinds::next_changes(),
+            Self::Keys => keys::next_changes(),
+            Self::Rows => rows::next_changes(),
+            Self::Grown => grown::next_changes(),
+        }
+    }
+
+    /// Continues a copy of the store: makes a version of [`next_changes`](Self::next_changes), and merges each record
+    /// type into one segment.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn go_on(self, folder: &Path) {
+        history::go_on(folder, &self.next_changes()).await;
+    }
+}

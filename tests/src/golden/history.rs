@@ -1,0 +1,172 @@
+//! Steps that the histories of the golden stores are made of.
+
+use std::path::Path;
+use std::time::Duration;
+
+use kapok_blobstore::{GcSettings, Store};
+use kapok_core::key::{KeyPart, KeyParts};
+use kapok_core::schema::Schema;
+use kapok_producer::{Announcing, BoxError, Cycle, Declaration, IncrementalCycle, Merging, Producer, Settings};
+
+/// A part of a primary key.
+#[derive(Clone, Copy, Debug)]
+pub enum Part {
+    /// Of an integer field.
+    Int(i128),
+    /// Of a Bool field.
+    Bool(bool),
+    /// Of an enum field: its number and its name.
+    Enum(u16, &'static str),
+    /// Of a Text field.
+    Text(&'static str),
+    /// Of a Data field: its bytes, and these in base64.
+    Data(&'static [u8], &'static str),
+}
+
+impl Part {
+    /// As a lookup takes it.
+    pub fn key_part(&self) -> KeyPart<'static> {
+        match *self {
+            Self::Int(value) => KeyPart::Int(value),
+            Self::Bool(value) => KeyPart::Bool(value),
+            Self::Enum(value, _) => KeyPart::Int(value.into()),
+            Self::Text(value) => KeyPart::Text(value),
+            Self::Data(value, _) => KeyPart::Data(value),
+        }
+    }
+
+    /// As JSON has it.
+    pub fn json(&self) -> serde_json::Value {
+        match *self {
+            Self::Int(value) => i64::try_from(value).map_or_else(|_| unsigned(value), Into::into),
+            Self::Bool(value) => value.into(),
+            Self::Enum(_, name) => name.into(),
+            Self::Text(value) => value.into(),
+            Self::Data(_, base64) => base64.into(),
+        }
+    }
+}
+
+fn unsigned(value: i128) -> serde_json::Value {
+    u64::try_from(value).expect("a key of 64 bits").into()
+}
+
+/// A change of the newest version of a store.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Of which type.
+    pub record_type: &'static str,
+    /// A record to put.
+    pub put: String,
+    /// How it is printed.
+    pub printed: String,
+    /// How the record of that key was printed before, if there was one.
+    pub replaced: Option<String>,
+    /// The key of a record to delete.
+    pub delete: Vec<Part>,
+    /// How that record was printed.
+    pub deleted: String,
+}
+
+/// A producer whose versions do not depend on who makes them, and who merges when told to.
+pub(super) async fn producer(folder: &Path) -> Producer {
+    let url = folder.to_str().expect("a name in UTF-8");
+    let store = Store::open_for_writing(url).await.expect("a store");
+    let mut settings = Settings::default();
+    "golden".clone_into(&mut settings.writer);
+    settings.merging = Merging::Manual;
+    (settings.merge.segments_max, settings.merge.live_min, settings.merge.small_bytes) = (1, 1.0, 0);
+    Producer::with_store(store, settings)
+}
+
+/// The record type of a compiled schema.
+pub(super) fn declared(request: &[u8], record_type: &str) -> Declaration {
+    let (schema, type_id) = Schema::from_request(request).expect("a request").record_type(record_type).expect("a type");
+    Declaration::new(schema, type_id).expect("a declaration")
+}
+
+/// Adds all records of a type.
+pub(super) fn add(cycle: &Cycle, declaration: &Declaration, lines: &str) -> Result<(), BoxError> {
+    cycle.declare(declaration)?;
+    let mut records = cycle.values(declaration.name())?;
+    Ok(lines.lines().try_for_each(|line| records.add_json(line.as_bytes()))?)
+}
+
+/// Puts records of a type that the dataset has.
+pub(super) fn put(cycle: &IncrementalCycle, record_type: &str, lines: &str) -> Result<(), BoxError> {
+    let mut records = cycle.values(record_type)?;
+    Ok(lines.lines().try_for_each(|line| records.upsert_json(line.as_bytes()))?)
+}
+
+/// Puts records of a type that is new, or whose schema grows.
+pub(super) fn put_as(cycle: &IncrementalCycle, declaration: &Declaration, lines: &str) -> Result<(), BoxError> {
+    cycle.declare(declaration)?;
+    put(cycle, declaration.name(), lines)
+}
+
+/// Deletes a record that is there.
+pub(super) fn delete(cycle: &IncrementalCycle, record_type: &str, key: &[Part]) -> Result<(), BoxError> {
+    let parts: Vec<_> = key.iter().map(Part::key_part).collect();
+    let was_there = cycle.values(record_type)?.delete(&KeyParts(&parts))?;
+    assert!(was_there, "{record_type} {key:?}");
+    Ok(())
+}
+
+/// Runs a full cycle, which must make this version.
+pub(super) async fn full(producer: &Producer, version: u64, populate: impl FnOnce(&Cycle) -> Result<(), BoxError>) {
+    let report = producer.run_cycle(populate).await.expect("a cycle");
+    assert_eq!(report.outcome.version(), version);
+}
+
+/// Runs an incremental cycle, which must make this version.
+pub(super) async fn changes(
+    producer: &Producer,
+    version: u64,
+    populate: impl FnOnce(&IncrementalCycle) -> Result<(), BoxError>,
+) {
+    let report = producer.run_incremental_cycle(populate).await.expect("a cycle");
+    assert_eq!(report.outcome.version(), version);
+}
+
+/// The same on top of an older version.
+pub(super) async fn changes_on(
+    producer: &Producer,
+    on: u64,
+    version: u64,
+    populate: impl FnOnce(&IncrementalCycle) -> Result<(), BoxError>,
+) {
+    let report = producer.run_incremental_cycle_on(on, populate).await.expect("a cycle");
+    assert_eq!(report.outcome.version(), version);
+}
+
+/// Makes each record type one segment without dead rows, in this version.
+pub(super) async fn merge(producer: &Producer, version: u64) {
+    let merged = producer.merge().await.expect("a merge").expect("something to merge");
+    assert_eq!(merged.version, version);
+}
+
+/// Commits versions that nobody announces.
+pub(super) fn keep_quiet(producer: &mut Producer) {
+    producer.settings_mut().announcing = Announcing::Never;
+}
+
+/// Retires all but so many versions, and those that the log speaks of.
+pub(super) async fn retire(producer: &Producer, keep: usize, retired: &[u64]) {
+    let settings = GcSettings { keep, grace: Some(Duration::ZERO), no_writers: true, ..GcSettings::default() };
+    let report = producer.store().gc(&settings).await.expect("a gc");
+    assert_eq!(report.retired, retired);
+}
+
+pub(super) async fn go_on(folder: &Path, next: &[Change]) {
+    let producer = producer(folder).await;
+    let head = producer.head().await.expect("a head").map_or(0, |head| head.version);
+    let populate = |cycle: &IncrementalCycle| {
+        for change in next {
+            put(cycle, change.record_type, &change.put)?;
+            delete(cycle, change.record_type, &change.delete)?;
+        }
+        Ok(())
+    };
+    changes(&producer, head + 1, populate).await;
+    merge(&producer, head + 2).await;
+}
