@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use kapok_consumer::{Consumer, View};
-use kapok_core::schema::{Inference, InferenceSettings, RecordDeclaration};
-use kapok_core::value::Value;
+use kapok_core::schema::RecordDeclaration;
+use kapok_ingest::Value;
+use kapok_ingest::{Inference, InferenceSettings};
 use kapok_producer::{Cycle, Declaration, Producer};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -121,8 +122,8 @@ fn read(view: &View) -> Result<()> {
 fn export(view: &View) -> Result<Vec<String>> {
     let table = view.table("Hut")?;
     let mut lines = Vec::new();
-    for ordinal in table.ordinals_in_key_order()? {
-        lines.push(table.record(ordinal)?.to_json_string()?);
+    for row_id in table.row_ids_in_key_order()? {
+        lines.push(table.record(row_id)?.to_json_string()?);
     }
     Ok(lines)
 }

@@ -91,8 +91,8 @@ async fn main() -> Result<()> {
     let view = consumer.view();
     let table = view.table("Package")?;
     let mut read = Vec::new();
-    for ordinal in table.ordinals() {
-        read.push(table.record(ordinal)?.deserialize::<Package>()?);
+    for row_id in table.row_ids() {
+        read.push(table.record(row_id)?.deserialize::<Package>()?);
     }
     println!("first package: {:?}", read[0]);
     assert_eq!(read, packages, "they were in key order already");

@@ -146,14 +146,14 @@ fn reading(c: &mut Criterion) {
     );
 
     // Answers first.
-    let rows = view.table("Movie").unwrap().ordinals();
-    for ((film, ordinal), (archived_film, plain_film)) in
+    let rows = view.table("Movie").unwrap().row_ids();
+    for ((film, row_id), (archived_film, plain_film)) in
         movies.iter().zip(rows).zip(archived.movies.iter().zip(plain_list))
     {
-        assert_eq!(lookup.find(&film.id).unwrap(), Some(ordinal));
-        assert_eq!((title.get(ordinal).unwrap(), year.get(ordinal).unwrap()), (film.title.as_str(), film.year));
+        assert_eq!(lookup.find(&film.id).unwrap(), Some(row_id));
+        assert_eq!((title.get(row_id).unwrap(), year.get(row_id).unwrap()), (film.title.as_str(), film.year));
         assert_eq!((archived_film.title.as_str(), archived_film.year.to_native()), (film.title.as_str(), film.year));
-        let record = records.get(ordinal).unwrap();
+        let record = records.get(row_id).unwrap();
         assert_eq!(
             (record.get_title().unwrap().to_str().unwrap(), record.get_year()),
             (film.title.as_str(), film.year)
@@ -164,7 +164,7 @@ fn reading(c: &mut Criterion) {
 
     let order = shuffled(u32::try_from(count).unwrap(), 7);
     let table = view.table("Movie").unwrap();
-    let ordinals: Vec<_> = order.iter().map(|row| table.ordinal(0, *row).unwrap()).collect();
+    let row_ids: Vec<_> = order.iter().map(|row| table.row_id(0, *row).unwrap()).collect();
     let keys: Vec<u32> = order.iter().map(|at| movies[*at as usize].id).collect();
     let mut next = 0;
     let mut batch = |len: usize| {
@@ -233,7 +233,7 @@ fn reading(c: &mut Criterion) {
     });
     group.bench_function("kapok: field handles, bytes", |b| {
         b.iter(|| {
-            for at in &ordinals[batch(BATCH)] {
+            for at in &row_ids[batch(BATCH)] {
                 let text = title_bytes.get(*at).unwrap();
                 black_box((text, text.first(), year.get(*at).unwrap()));
             }
@@ -241,7 +241,7 @@ fn reading(c: &mut Criterion) {
     });
     group.bench_function("kapok: field handles, checked UTF-8", |b| {
         b.iter(|| {
-            for at in &ordinals[batch(BATCH)] {
+            for at in &row_ids[batch(BATCH)] {
                 let text = title.get(*at).unwrap();
                 black_box((text, text.as_bytes().first(), year.get(*at).unwrap()));
             }
@@ -249,7 +249,7 @@ fn reading(c: &mut Criterion) {
     });
     group.bench_function("kapok: generated reader", |b| {
         b.iter(|| {
-            for at in &ordinals[batch(BATCH)] {
+            for at in &row_ids[batch(BATCH)] {
                 let film = records.get(*at).unwrap();
                 let text = film.get_title().unwrap().to_str().unwrap();
                 black_box((text, text.as_bytes().first(), film.get_year()));

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use kapok_benches::{Movie, Movies, shuffled};
-use kapok_consumer::{Consumer, ConsumerSettings, Merges};
-use kapok_producer::{CycleReport, Merging, Producer};
+use kapok_consumer::{Consumer, ConsumerSettings, MergedSegments};
+use kapok_producer::{CycleReport, MergeSchedule, Producer};
 use kapok_samples::movies_capnp::movie;
 use tokio::runtime::Runtime;
 
@@ -150,7 +150,7 @@ fn main() {
 
 fn open(runtime: &Runtime, url: &Path) -> Producer {
     let mut producer = runtime.block_on(Producer::open(url.to_str().unwrap())).unwrap();
-    producer.settings_mut().merging = Merging::Manual;
+    producer.settings_mut().merge_schedule = MergeSchedule::Manual;
     producer
 }
 
@@ -158,7 +158,7 @@ fn cycles_and_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, film
     let url = url.to_str().unwrap();
     let mapping = runtime.block_on(Consumer::open(url)).unwrap();
     let mut settings = ConsumerSettings::default();
-    settings.merges = Merges::Make;
+    settings.merged_segments = MergedSegments::Make;
     let making = runtime.block_on(Consumer::open_with(url, settings)).unwrap();
     let (mut cycles, mut steps, mut refreshes, mut merges) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut across, mut made) = (Vec::new(), Vec::new());
@@ -189,7 +189,7 @@ fn cycles_and_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, film
     print("refresh, announcement seen to swap done", &mut refreshes);
     print("merge, by the producer", &mut merges);
     print("refresh across a merge, mapping the producer's file", &mut across);
-    print("refresh across a merge, making it from the recipe", &mut made);
+    print("refresh across a merge, making it from its sources", &mut made);
     println!(
         "downloaded by the consumer that makes merges: {:.2} x the segments of changed rows, indexes and tombstones included",
         downloaded as f64 / encoded as f64

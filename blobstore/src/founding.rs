@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::numbered::ANNOUNCEMENTS;
-use crate::settings::Settings;
+use crate::settings::StoreSettings;
 use crate::store::Store;
 
 /// Whether a place is a store yet.
@@ -35,7 +35,7 @@ impl Store {
         let folders = location.missing_folders();
         location.create()?;
         let founding = Founding { is_made: AtomicBool::new(false), folders };
-        let store = Self::founded(url, Settings::default(), founding)?;
+        let store = Self::founded(url, StoreSettings::default(), founding)?;
         match store.has_marker().await {
             Ok(true) => store.make().await?,
             Ok(false) => {

@@ -62,7 +62,7 @@ pub struct GcSettings {
     /// How many of the newest versions to keep. The head, the announced and the pinned one stay in any case.
     pub keep: usize,
     /// How long a version that consumers left, and a blob that no version names, are kept. `None`: as long as the
-    /// store's [`Settings::grace`](crate::Settings::grace). Less than that asks for `no_writers`.
+    /// store's [`StoreSettings::grace`](crate::StoreSettings::grace). Less than that asks for `no_writers`.
     pub grace: Option<Duration>,
     /// No producer is at work, nor will one be before gc is done: a shorter grace period than that of the store is safe.
     pub no_writers: bool,

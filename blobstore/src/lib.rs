@@ -86,7 +86,7 @@ pub use gc::{DamagedVersion, GcReport, GcSettings};
 pub use repair::Soundness;
 pub use retention::{VersionAge, to_retire};
 pub use sealed::{Sealed, SealedKind, open_sealed, seal};
-pub use settings::Settings;
+pub use settings::StoreSettings;
 pub use steering::SelfAnnounced;
 pub use store::Store;
 pub use token::{Token, fresh_token};

@@ -19,7 +19,7 @@ use crate::founding::Founding;
 use crate::numbered::Hints;
 use crate::partial::Partials;
 use crate::progress::Progress;
-use crate::settings::Settings;
+use crate::settings::StoreSettings;
 
 /// From this length on, a remote blob is put in parts.
 const MULTIPART_BYTES: usize = 32 << 20;
@@ -33,7 +33,7 @@ pub(crate) struct Objects {
     pub(crate) location: String,
     /// The folder behind the backend, where there is one.
     pub(crate) root: Option<PathBuf>,
-    pub(crate) settings: Settings,
+    pub(crate) settings: StoreSettings,
     /// Whether it is a store yet.
     pub(crate) founding: Founding,
     pub(crate) run: Run,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::timer_instant;
-use crate::settings::Settings;
+use crate::settings::StoreSettings;
 
 /// What is on its way, and when something last arrived.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ impl Progress {
     }
 
     /// Waits for a part of a transfer; `None` where nothing has moved for too long, and how long that was.
-    pub(crate) async fn wait<T>(&self, settings: &Settings, part: impl Future<Output = T>) -> Result<T, Duration> {
+    pub(crate) async fn wait<T>(&self, settings: &StoreSettings, part: impl Future<Output = T>) -> Result<T, Duration> {
         let mut part = std::pin::pin!(part);
         let started = timer_instant();
         loop {

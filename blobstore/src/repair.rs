@@ -14,7 +14,7 @@ use crate::marker::{MARKER, Marker};
 use crate::numbered::{ANNOUNCEMENTS, MANIFESTS, key};
 use crate::objects::Created;
 use crate::sealed::{HEADER_BYTES, SealedKind, open_sealed, seal};
-use crate::settings::Settings;
+use crate::settings::StoreSettings;
 use crate::store::Store;
 
 /// Whether a file is what its name says.
@@ -49,7 +49,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotAStore`] where there is nothing of a store.
     pub async fn open_for_repair(url: &str) -> Result<Self> {
-        let store = Self::at(url, Settings::default())?;
+        let store = Self::at(url, StoreSettings::default())?;
         let files = store.files().await?;
         if files.iter().all(|file| file.what == FileKind::Foreign) {
             let reason = "there is no file of a store".to_owned();

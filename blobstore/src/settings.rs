@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How a [`Store`](crate::Store) behaves. The default suits a local folder and a nearby bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Settings {
+pub struct StoreSettings {
     /// How long a blob that no manifest names, and a version that consumers left, are safe from
     /// [`gc`](crate::Store::gc). A blob found already present but
     /// older than half of it is put again. Default: one hour.
@@ -18,13 +18,13 @@ pub struct Settings {
     pub bytes_per_second_min: u64,
 }
 
-impl Default for Settings {
+impl Default for StoreSettings {
     fn default() -> Self {
         Self { grace: Duration::from_hours(1), timeout: Duration::from_mins(1), bytes_per_second_min: 256 << 10 }
     }
 }
 
-impl Settings {
+impl StoreSettings {
     /// With another grace period.
     #[must_use]
     pub fn with_grace(mut self, grace: Duration) -> Self {

@@ -15,7 +15,7 @@ use crate::marker::{MARKER, Marker};
 use crate::numbered::ANNOUNCEMENTS;
 use crate::objects::{Created, Objects, Run};
 use crate::probe::{is_leftover, probe};
-use crate::settings::Settings;
+use crate::settings::StoreSettings;
 
 /// A store: a prefix of a backend that holds one dataset. Clones are cheap and share everything.
 ///
@@ -38,11 +38,11 @@ impl Store {
     /// # Errors
     /// [`Error::NotAStore`] where there is no marker, [`Error::Corrupt`] or [`Error::Incompatible`] for the marker.
     pub async fn open(url: &str) -> Result<Self> {
-        Self::open_with(url, Settings::default()).await
+        Self::open_with(url, StoreSettings::default()).await
     }
 
     /// As [`open`](Self::open), with settings.
-    pub async fn open_with(url: &str, settings: Settings) -> Result<Self> {
+    pub async fn open_with(url: &str, settings: StoreSettings) -> Result<Self> {
         Self::at(url, settings)?.for_reading().await
     }
 
@@ -54,11 +54,11 @@ impl Store {
     /// [`Error::NotEmpty`] where there are files but no marker, [`Error::NoConditionalWrites`] where the backend does
     /// not do what a store needs, and those of [`open`](Self::open).
     pub async fn open_for_writing(url: &str) -> Result<Self> {
-        Self::open_for_writing_with(url, Settings::default()).await
+        Self::open_for_writing_with(url, StoreSettings::default()).await
     }
 
     /// As [`open_for_writing`](Self::open_for_writing), with settings.
-    pub async fn open_for_writing_with(url: &str, settings: Settings) -> Result<Self> {
+    pub async fn open_for_writing_with(url: &str, settings: StoreSettings) -> Result<Self> {
         Location::parse(url)?.create()?;
         Self::at(url, settings)?.for_writing().await
     }
@@ -68,7 +68,7 @@ impl Store {
         backend: Arc<dyn ObjectStore>,
         prefix: Prefix,
         url: &str,
-        settings: Settings,
+        settings: StoreSettings,
     ) -> Result<Self> {
         Self::over(backend, prefix, url, settings).for_reading().await
     }
@@ -78,7 +78,7 @@ impl Store {
         backend: Arc<dyn ObjectStore>,
         prefix: Prefix,
         url: &str,
-        settings: Settings,
+        settings: StoreSettings,
     ) -> Result<Self> {
         Self::over(backend, prefix, url, settings).for_writing().await
     }
@@ -109,7 +109,7 @@ impl Store {
     }
 
     /// How the store behaves.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &StoreSettings {
         &self.objects.settings
     }
 
@@ -118,18 +118,18 @@ impl Store {
         self.objects.name(&kind.key(id))
     }
 
-    pub(crate) fn at(url: &str, settings: Settings) -> Result<Self> {
+    pub(crate) fn at(url: &str, settings: StoreSettings) -> Result<Self> {
         Self::founded(url, settings, Founding::made())
     }
 
-    pub(crate) fn founded(url: &str, settings: Settings, founding: Founding) -> Result<Self> {
+    pub(crate) fn founded(url: &str, settings: StoreSettings, founding: Founding) -> Result<Self> {
         let (backend, root) = Location::parse(url)?.backend(url)?;
         let (prefix, location) = (Prefix::default(), url.to_owned());
         let objects = Objects { backend, prefix, location, root, settings, founding, run: Run::default() };
         Ok(Self { objects: Arc::new(objects) })
     }
 
-    fn over(backend: Arc<dyn ObjectStore>, prefix: Prefix, url: &str, settings: Settings) -> Self {
+    fn over(backend: Arc<dyn ObjectStore>, prefix: Prefix, url: &str, settings: StoreSettings) -> Self {
         let objects = Objects {
             backend,
             prefix,

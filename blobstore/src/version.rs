@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
-use kapok_core::blobs::{Blob, BlobRef, BlobRole, Blobs};
+use kapok_core::manifest::{Blob, BlobMap, BlobRef, BlobRole};
 use kapok_core::manifest::{Id, Manifest};
 
 use crate::blob::{BlobId, BlobKind};
@@ -128,8 +128,8 @@ impl Store {
     ///
     /// # Errors
     /// Those of [`get`](Self::get), for the first blob that fails.
-    pub async fn load(&self, manifest: &Manifest, have: &Blobs) -> Result<Blobs> {
-        let mut blobs = Blobs::new();
+    pub async fn load(&self, manifest: &Manifest, have: &BlobMap) -> Result<BlobMap> {
+        let mut blobs = BlobMap::new();
         let mut lacking = HashMap::new();
         for blob in manifest.blobs() {
             match have.get(&blob.id).filter(|held| blob.bytes.is_none_or(|bytes| bytes == held.bytes.len() as u64)) {
@@ -197,7 +197,7 @@ mod tests {
 
     use kapok_core::manifest::{RecordType, SegmentEntry, Tombstones};
     use kapok_core::segment::Sharing;
-    use kapok_core::view::View;
+    use kapok_core::view::Tables;
 
     use super::*;
     use crate::fresh_token;
@@ -215,12 +215,12 @@ mod tests {
             artifacts: Vec::new(),
             writer_revision: 1,
             sharing: Sharing::Shared,
-            recipe: Vec::new(),
+            merged_from: Vec::new(),
         }
     }
 
     fn version(number: u64, segments: Vec<SegmentEntry>) -> Manifest {
-        let mut manifest = Manifest::clone(View::empty().manifest());
+        let mut manifest = Manifest::clone(Tables::empty().manifest());
         (manifest.version, manifest.writer_token) = (number, fresh_token());
         let (name, key) = ("Movie".to_owned(), vec!["id".to_owned()]);
         manifest.record_types =
@@ -236,7 +236,7 @@ mod tests {
         store
     }
 
-    fn text(blobs: &Blobs, text: &str) -> Option<Blob> {
+    fn text(blobs: &BlobMap, text: &str) -> Option<Blob> {
         blobs.get(BlobId::of(text.as_bytes()).as_bytes()).filter(|blob| blob.bytes == text).cloned()
     }
 
@@ -246,7 +246,7 @@ mod tests {
         let blobs = [(Segment, "one"), (Segment, "two"), (Segment, "three"), (Tombstones, "dead")];
         let store = store_of("memory://version-load", &blobs).await;
         let first = version(1, vec![entry("one", None), entry("two", None)]);
-        let have = store.load(&first, &Blobs::new()).await.unwrap();
+        let have = store.load(&first, &BlobMap::new()).await.unwrap();
         let second = version(2, vec![entry("two", Some("dead")), entry("three", None)]);
         let loaded = store.load(&second, &have).await.unwrap();
         assert!(text(&loaded, "three").is_some() && text(&loaded, "dead").is_some());
@@ -261,10 +261,10 @@ mod tests {
     async fn a_blob_that_is_missing_or_of_another_length_is_told() {
         let store = store_of("memory://version-missing", &[(BlobKind::Segment, "one")]).await;
         for gone in [entry("gone", None), entry("one", Some("dead"))] {
-            let error = store.load(&version(1, vec![gone]), &Blobs::new()).await.unwrap_err();
+            let error = store.load(&version(1, vec![gone]), &BlobMap::new()).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
         }
-        let have = store.load(&version(1, vec![entry("one", None)]), &Blobs::new()).await.unwrap();
+        let have = store.load(&version(1, vec![entry("one", None)]), &BlobMap::new()).await.unwrap();
         let mut longer = entry("one", None);
         longer.bytes = 4;
         let error = store.load(&version(2, vec![longer]), &have).await.unwrap_err();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat};
 use kapok_blobstore::Store;
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::Manifest;
 use kapok_index::View;
 
@@ -42,7 +42,7 @@ impl Dataset {
     pub async fn view(mut self, record_type: &str) -> Result<View> {
         self.manifest.expect_record_type(record_type)?;
         self.manifest.record_types.retain(|ty| ty.name == record_type);
-        let blobs = self.store.load(&self.manifest, &Blobs::new()).await?;
+        let blobs = self.store.load(&self.manifest, &BlobMap::new()).await?;
         Ok(View::open(Arc::new(self.manifest), &blobs)?)
     }
 }

@@ -7,11 +7,11 @@ use clap::Args;
 use kapok_blobstore::{Store, clock};
 use kapok_consumer::{Consumer, FollowSettings};
 use kapok_core::record::Record;
-use kapok_core::value::Value;
 use kapok_index::View;
+use kapok_ingest::Value;
 use kapok_producer::{
-    AbsentFields, CycleReport, Evolution, IncrementalCycle, Merging, OlderSchema, Producer, Settings, Sharing,
-    TypeReport,
+    AbsentFields, CycleReport, Evolution, IncrementalCycle, MergeSchedule, OlderSchema, Producer, ProducerSettings,
+    Sharing, TypeReport,
 };
 
 use crate::diff::VersionDiff;
@@ -104,9 +104,9 @@ async fn check_is_ours(store: &Store) -> Result<()> {
 
 /// The acts, in order.
 async fn play(store: &Store, is_kept: bool) -> Result<Story> {
-    let mut settings = Settings::default();
+    let mut settings = ProducerSettings::default();
     settings.writer = format!("{WRITER} pid={}", std::process::id());
-    settings.merging = Merging::Manual;
+    settings.merge_schedule = MergeSchedule::Manual;
     let producer = Producer::with_store(store.clone(), settings);
 
     // 1. A first version, from JSON lines whose schema is inferred.

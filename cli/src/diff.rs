@@ -6,10 +6,11 @@ use std::sync::Arc;
 use clap::Args;
 use indicatif::HumanCount;
 use kapok_blobstore::{ErrorKind, Store, UnreadableVersion};
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::Manifest;
-use kapok_core::view::{Ordinal, Table};
-use kapok_index::{Evidence, TypeChanges, View};
+use kapok_core::segment::RowId;
+use kapok_core::view::Table;
+use kapok_index::{ChangeSource, TypeChanges, View};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -238,7 +239,7 @@ impl VersionDiff {
     ) -> Result<Self> {
         let (from, to) = (before.as_ref().map_or(0, |before| before.version), after.version);
         let (trail, left_out) = trail(store, from, to).await?;
-        let mut blobs = Blobs::new();
+        let mut blobs = BlobMap::new();
         let old = match before {
             Some(before) => open(store, before, only, &mut blobs).await?,
             None => View::empty(),
@@ -246,7 +247,7 @@ impl VersionDiff {
         let new = open(store, after, only, &mut blobs).await?;
         // Where one is gone by now the versions are compared.
         let between = store.fetch(new.lacking_for_changes(&old, &trail)?).await.unwrap_or_default();
-        let mut segments = Blobs::new();
+        let mut segments = BlobMap::new();
         for (id, blob) in between {
             segments.insert(id, blob);
         }
@@ -275,8 +276,8 @@ impl Counts {
 impl TypeDiff {
     fn of(old: &View, new: &View, changes: &TypeChanges, limit: usize) -> Result<Self> {
         let name = &changes.record_type;
-        let keys = |view: &View, ordinals: &[Ordinal]| -> Result<Vec<Key>> {
-            ordinals.iter().take(limit).map(|&at| Key::of(view.table(name)?, at)).collect()
+        let keys = |view: &View, row_ids: &[RowId]| -> Result<Vec<Key>> {
+            row_ids.iter().take(limit).map(|&at| Key::of(view.table(name)?, at)).collect()
         };
         let mut changed = Vec::new();
         if let (Ok(before), Ok(after)) = (old.table(name), new.table(name)) {
@@ -293,8 +294,8 @@ impl TypeDiff {
                 removed: changes.removed.len(),
             },
             evidence: match changes.evidence {
-                Evidence::Trail => "manifests",
-                Evidence::Compared => "segments",
+                ChangeSource::Trail => "manifests",
+                ChangeSource::Compared => "segments",
             },
             added: keys(new, &changes.added)?,
             changed,
@@ -304,7 +305,7 @@ impl TypeDiff {
 }
 
 impl Key {
-    fn of(table: &Table, at: Ordinal) -> Result<Self> {
+    fn of(table: &Table, at: RowId) -> Result<Self> {
         let fields = key_of(table, at)?;
         let text = key_text(table, &fields);
         Ok(Self { fields, text })
@@ -320,7 +321,7 @@ pub fn tell_unreadable(json: bool, versions: &[UnreadableVersion]) {
 
 /// A view of a version, or of one record type of it; empty where the version has no such type. `blobs` are those that are
 /// open already, and then those of this view.
-pub async fn open(store: &Store, mut manifest: Manifest, only: Option<&str>, blobs: &mut Blobs) -> Result<View> {
+pub async fn open(store: &Store, mut manifest: Manifest, only: Option<&str>, blobs: &mut BlobMap) -> Result<View> {
     manifest.record_types.retain(|ty| only.is_none_or(|name| ty.name == name));
     *blobs = store.load(&manifest, blobs).await?;
     View::open(Arc::new(manifest), blobs).map_err(|error| Failure::no(error.to_string()))

@@ -29,8 +29,8 @@ impl Export {
     pub async fn run(&self, out: &mut impl Write) -> Result<()> {
         let view = Dataset::open(&self.store, &self.version).await?.view(self.record_type.name()).await?;
         let table = view.table(self.record_type.name())?;
-        for ordinal in table.ordinals_in_key_order()? {
-            print(&table.record(ordinal)?, out)?;
+        for row_id in table.row_ids_in_key_order()? {
+            print(&table.record(row_id)?, out)?;
         }
         Ok(())
     }

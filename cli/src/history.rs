@@ -5,10 +5,10 @@ use std::io::Write;
 
 use clap::Args;
 use kapok_blobstore::Store;
-use kapok_core::blobs::Blobs;
 use kapok_core::key::KeyParts;
+use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::{Manifest, SegmentEntry};
-use kapok_core::view::Ordinal;
+use kapok_core::segment::RowId;
 use kapok_index::View;
 use serde::Serialize;
 use serde_json::Value;
@@ -77,7 +77,7 @@ enum Sought {
 /// A version that was looked at.
 struct Seen {
     view: View,
-    at: Option<Ordinal>,
+    at: Option<RowId>,
 }
 
 impl History {
@@ -112,7 +112,7 @@ impl History {
             newest.expect_record_type(name)?;
         }
         let versions: Vec<_> = manifests.iter().map(|manifest| manifest.version.to_string()).collect();
-        let mut blobs = Blobs::new();
+        let mut blobs = BlobMap::new();
         let mut entries: Vec<Entry> = Vec::new();
         let mut last: Option<Seen> = None;
         let mut sought = Sought::Nowhere;
@@ -152,7 +152,7 @@ impl History {
 }
 
 /// Where the record is. A key that fits in one version need not fit in all, since a type may be published anew.
-fn find(view: &View, name: &str, key: &[String], sought: &mut Sought) -> Result<Option<Ordinal>> {
+fn find(view: &View, name: &str, key: &[String], sought: &mut Sought) -> Result<Option<RowId>> {
     let Ok(table) = view.table(name) else { return Ok(None) };
     match KeyArgument::parse(table, key) {
         Ok(key) => {

@@ -11,8 +11,8 @@ use clap::Args;
 use kapok_blobstore::Store;
 use kapok_core::Fault;
 use kapok_producer::{
-    AbsentFields, CycleReport, Error, Evolution, IncrementalCycle, Merging, OlderSchema, Outcome, Producer, Settings,
-    Sharing,
+    AbsentFields, CycleReport, Error, Evolution, IncrementalCycle, MergeSchedule, OlderSchema, Outcome, Producer,
+    ProducerSettings, Sharing,
 };
 
 use crate::failure::{Failure, Kind, Result};
@@ -164,11 +164,11 @@ impl Publish {
         json: bool,
         out: &mut impl Write,
     ) -> Result<()> {
-        let mut settings = Settings::default();
+        let mut settings = ProducerSettings::default();
         let is_full = keys.is_none() && !self.upsert;
         settings.validators = self.guards.validators(&self.record_type, is_full);
         let producer = if self.dry_run {
-            settings.merging = Merging::Manual;
+            settings.merge_schedule = MergeSchedule::Manual;
             Producer::with_store(store.overlay(), settings)
         } else {
             Producer::with_store(store.clone(), settings)

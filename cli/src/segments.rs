@@ -48,7 +48,7 @@ struct IndexInfo {
 }
 
 impl Segments {
-    /// Lists them in the order in which ordinals count them.
+    /// Lists them in the order in which row ids count them.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let Dataset { store, manifest } = Dataset::open(&self.store, &self.version).await?;
         let ty = manifest.expect_record_type(self.record_type.name())?;

@@ -19,7 +19,7 @@ use crate::terminal::one_line;
 
 /// Check every byte of a store, or of one version
 ///
-/// It may run beside publishes and gc. Blobs that no version names and files that writers left behind are counted; files
+/// It may run beside publishes and gc. BlobMap that no version names and files that writers left behind are counted; files
 /// that are none of a store's are named.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -125,7 +125,7 @@ impl Findings {
         write!(out, "ok: {files} file(s), {bytes}, {versions} version(s), {segments} segment(s) walked")?;
         for (count, what) in [
             (report.unchecked_changes, "list(s) of changes whose parent is gone"),
-            (report.unchecked_recipes, "recipe(s) whose segments are gone"),
+            (report.unchecked_merges, "merged segment(s) whose sources are gone"),
             (report.unreferenced_blobs, "blob(s) that no version names"),
             (report.left_over_files, "file(s) that writers left behind"),
         ] {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount};
 use kapok_blobstore::{Error as StoreError, Hints, Store, clock};
-use kapok_consumer::{Consumer, Refreshed, View};
+use kapok_consumer::{Consumer, RefreshReport, View};
 use kapok_index::TypeChanges;
 use serde::Serialize;
 
@@ -144,7 +144,7 @@ fn tell(json: bool, message: String, told: &mut Option<String>) {
 
 impl Swap {
     /// A refresh; from the view `before`, unless it is the first load.
-    async fn of(done: Refreshed, consumer: &Consumer, before: Option<&Arc<View>>) -> Self {
+    async fn of(done: RefreshReport, consumer: &Consumer, before: Option<&Arc<View>>) -> Self {
         let view = consumer.view_arc();
         let changes = match before.filter(|before| before.version() > 0) {
             Some(before) => consumer.changes_between(before, &view).await.ok(),

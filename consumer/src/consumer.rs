@@ -12,9 +12,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::error::{Error, Result};
-use crate::heard::Heard;
-use crate::held::Held;
 use crate::listener::{self, Listener, Swap};
+use crate::local_blobs::LocalBlobs;
+use crate::log_contact::LogContact;
 use crate::prepare::on_a_thread;
 use crate::settings::ConsumerSettings;
 use crate::status::Status;
@@ -31,9 +31,9 @@ pub(crate) struct Inner {
     pub(crate) settings: ConsumerSettings,
     current: ArcSwap<View>,
     /// The blobs at hand. Whoever holds the lock may swap, so refreshes take turns; readers never take it.
-    pub(crate) held: tokio::sync::Mutex<Held>,
+    pub(crate) held: tokio::sync::Mutex<LocalBlobs>,
     status: Mutex<Status>,
-    heard: Heard,
+    heard: LogContact,
     /// The version of the current view, for those who wait for a swap.
     swaps: watch::Sender<u64>,
     /// Where followers and listeners run.
@@ -78,7 +78,7 @@ impl Consumer {
             current: ArcSwap::from_pointee(View::empty()),
             held: tokio::sync::Mutex::default(),
             status: Mutex::default(),
-            heard: Heard::never(),
+            heard: LogContact::never(),
             swaps: watch::Sender::new(0),
             runtime: Handle::current(),
         };

@@ -39,28 +39,28 @@
 //! ([`describe_metrics`]), and spans and events to that of `tracing`.
 //!
 //! # Limitations
-//! * Blobs of a store that is no local folder are fetched into memory.
-//! * Blobs that nobody reads any more are let go by a thread of their own, a moment after their last reader.
+//! * BlobMap of a store that is no local folder are fetched into memory.
+//! * BlobMap that nobody reads any more are let go by a thread of their own, a moment after their last reader.
 //! * A view that is held keeps its version's blobs mapped. Of two versions, what they share is mapped once; but blobs of a
 //!   version that is only held, not current, are mapped anew where a refresh needs them again.
 //! * A download that was cut off goes on with the blobs that had not come, not in the middle of one.
 //! * What changed is found by comparison where more than 256 manifests lie between, where one of them is retired, and where
-//!   large segments came and were merged away in between: see [`Evidence`].
+//!   large segments came and were merged away in between: see [`ChangeSource`].
 //! * A merged segment is made only of segments of the version that the consumer is on, else it is fetched: see [`Merges`].
 
 #![forbid(unsafe_code)]
 
 mod consumer;
 mod error;
+mod fetch_plan;
 mod follow;
-mod heard;
-mod held;
 mod listener;
+mod local_blobs;
+mod local_merge;
+mod log_contact;
 mod measure;
-mod plan;
 mod prepare;
 mod reaper;
-mod recipe;
 mod refresh;
 mod resident;
 mod settings;
@@ -69,15 +69,15 @@ mod trail;
 
 pub use consumer::{Consumer, ViewGuard};
 pub use error::{Error, ErrorKind, Result};
+pub use fetch_plan::FetchPlan;
 pub use follow::{FollowSettings, Follower, Watch};
 pub use listener::{Listener, Swap};
 pub use measure::describe_metrics;
-pub use plan::Plan;
-pub use refresh::Refreshed;
-pub use settings::{ConsumerSettings, Merges, TypeFilter};
+pub use refresh::RefreshReport;
+pub use settings::{ConsumerSettings, MergedSegments, TypeFilter};
 pub use status::Status;
 
 pub use kapok_core::field::{Field, FieldValue};
 pub use kapok_core::key::Key;
-pub use kapok_core::view::Ordinal;
-pub use kapok_index::{Changes, Evidence, Lookup, Records, TypeChanges, View};
+pub use kapok_core::segment::RowId;
+pub use kapok_index::{ChangeSource, Changes, Lookup, Records, TypeChanges, View};

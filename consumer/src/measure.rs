@@ -4,12 +4,12 @@
 
 use std::collections::HashSet;
 
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_core::view::Table;
 use kapok_index::View;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::refresh::Refreshed;
+use crate::refresh::RefreshReport;
 use crate::status::Status;
 
 const REFRESH_DURATION: &str = "kapok_refresh_duration_seconds";
@@ -37,7 +37,7 @@ pub fn describe_metrics() {
         "Time from reading a manifest to the swap, of refreshes that swapped"
     );
     describe_counter!(FETCHED_BYTES, Unit::Bytes, "Bytes of blobs that were fetched, or mapped on a local store");
-    describe_counter!(FETCHED_BLOBS, Unit::Count, "Blobs that were fetched, or mapped on a local store");
+    describe_counter!(FETCHED_BLOBS, Unit::Count, "BlobMap that were fetched, or mapped on a local store");
     describe_counter!(FAILURES, Unit::Count, "Refreshes that failed");
     describe_gauge!(MAPPED_BYTES, Unit::Bytes, "Bytes of the blobs of the current view");
     describe_gauge!(RESIDENT_BYTES, Unit::Bytes, "Bytes of the store's mapped files in memory, when last asked for");
@@ -61,7 +61,7 @@ pub(crate) fn failed() {
 }
 
 /// The view was swapped.
-pub(crate) fn swapped(done: &Refreshed, old: &View, new: &View, mapped_bytes: u64) {
+pub(crate) fn swapped(done: &RefreshReport, old: &View, new: &View, mapped_bytes: u64) {
     histogram!(REFRESH_DURATION).record(done.duration);
     gauge!(MAPPED_BYTES).set(real(mapped_bytes));
     let gone = old.tables().iter().filter(|table| new.table(table.name()).is_err());
@@ -85,7 +85,7 @@ pub(crate) fn resident(bytes: u64) {
 }
 
 /// Bytes of the blobs of a view, each once.
-pub(crate) fn mapped_bytes(view: &View, blobs: &Blobs) -> u64 {
+pub(crate) fn mapped_bytes(view: &View, blobs: &BlobMap) -> u64 {
     let ids: HashSet<_> = view.manifest().blobs().map(|blob| blob.id).collect();
     ids.iter().filter_map(|id| blobs.get(id)).map(|blob| blob.bytes.len() as u64).sum()
 }

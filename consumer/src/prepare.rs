@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use kapok_blobstore::BlobId;
-use kapok_core::blobs::{Blob, Blobs};
+use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::manifest::{Id, Manifest};
 use kapok_core::segment::Encoding;
 use kapok_index::{View, verify_indexes, verify_segment};
@@ -20,10 +20,10 @@ const PAGE_BYTES: usize = 4096;
 /// Everything that may wait for a disk or takes long, on a thread where that is allowed. `fresh`: the new blobs.
 pub(crate) async fn prepare(
     manifest: Manifest,
-    blobs: Blobs,
+    blobs: BlobMap,
     fresh: HashMap<Id, Blob>,
     settings: ConsumerSettings,
-) -> Result<(View, Blobs)> {
+) -> Result<(View, BlobMap)> {
     let version = manifest.version;
     let preparing = move || {
         let view = View::open(Arc::new(manifest), &blobs)?;
@@ -59,7 +59,7 @@ pub(crate) async fn on_a_thread<T: Send + 'static>(
 }
 
 /// Hashes new blobs, walks new segments, and holds new indexes against their segments.
-fn verify(view: &View, blobs: &Blobs, fresh: &HashMap<Id, Blob>) -> kapok_core::Result<()> {
+fn verify(view: &View, blobs: &BlobMap, fresh: &HashMap<Id, Blob>) -> kapok_core::Result<()> {
     for (id, blob) in fresh {
         let (expected, found) = (BlobId::from(*id), BlobId::of(&blob.bytes));
         if expected != found {

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 
 use bytes::Bytes;
-use kapok_core::blobs::Blob;
+use kapok_core::manifest::Blob;
 
 /// The way to the thread; `None` where the system has none to give, so that blobs are let go where they are.
 static REAPER: LazyLock<Option<Sender<Bytes>>> = LazyLock::new(|| {

@@ -7,28 +7,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kapok_blobstore::{ErrorKind, clock};
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_index::View;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::consumer::{Consumer, Inner};
 use crate::error::{Error, Result};
-use crate::held::{Fetched, Held, Missing};
+use crate::fetch_plan::FetchPlan;
+use crate::local_blobs::{Fetched, LocalBlobs, Missing};
+use crate::local_merge;
 use crate::measure;
-use crate::plan::Plan;
 use crate::prepare::prepare;
-use crate::recipe;
 use crate::settings::Narrowed;
 
 /// What a refresh came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Refreshed {
+pub struct RefreshReport {
     /// The version before.
     pub from: u64,
     /// The version after; the same where there was nothing to do.
     pub to: u64,
-    /// Blobs that were fetched, or mapped on a local store.
+    /// BlobMap that were fetched, or mapped on a local store.
     pub fetched_blobs: usize,
     /// Their length.
     pub fetched_bytes: u64,
@@ -44,13 +44,13 @@ impl Consumer {
     /// Takes the version that consumers should be on by now: one swap of a whole view (I3), or none.
     ///
     /// Whatever fails, the view stays. Refreshes take turns. One that is dropped before it is done has changed nothing.
-    /// Blobs fetched by a refresh that failed or was dropped are used by the next one, so a version that cannot be opened
+    /// BlobMap fetched by a refresh that failed or was dropped are used by the next one, so a version that cannot be opened
     /// is not downloaded anew at each attempt: only a blob whose hash is wrong is asked for again.
     ///
     /// # Errors
     /// [`Error::Store`] and [`Error::LogWentBack`] for the log, [`Error::Load`] and [`Error::Open`] for the version. A
     /// version of a newer release is `Incompatible`. A store that is gone is an error too, also where nothing was announced.
-    pub async fn refresh(&self) -> Result<Refreshed> {
+    pub async fn refresh(&self) -> Result<RefreshReport> {
         let span = info_span!("refresh", store = self.store().url());
         let attempt = async {
             let mut held = self.inner().held.lock().await;
@@ -66,7 +66,7 @@ impl Consumer {
     ///
     /// # Errors
     /// [`Error::Load`] and [`Error::Open`].
-    pub async fn refresh_to(&self, version: u64) -> Result<Refreshed> {
+    pub async fn refresh_to(&self, version: u64) -> Result<RefreshReport> {
         let span = info_span!("refresh", store = self.store().url(), version);
         let attempt = async {
             let mut held = self.inner().held.lock().await;
@@ -77,7 +77,7 @@ impl Consumer {
         attempt.instrument(span).await
     }
 
-    fn noted(&self, outcome: Result<Refreshed>) -> Result<Refreshed> {
+    fn noted(&self, outcome: Result<RefreshReport>) -> Result<RefreshReport> {
         self.inner().status().attempted(&outcome);
         match &outcome {
             Ok(done) if done.from != done.to => info!(
@@ -98,7 +98,7 @@ impl Consumer {
         outcome
     }
 
-    async fn advance_to_announced(&self, held: &mut Held) -> Result<Refreshed> {
+    async fn advance_to_announced(&self, held: &mut LocalBlobs) -> Result<RefreshReport> {
         let target = self.look().await?;
         match self.advance(held, target, Missing::Stop).await {
             // Retired between look and fetch, perhaps: the log knows what holds now.
@@ -130,11 +130,11 @@ impl Consumer {
     }
 
     /// Takes a version, step by step. Only the last one is seen by readers.
-    async fn advance(&self, held: &mut Held, version: u64, missing: Missing) -> Result<Refreshed> {
+    async fn advance(&self, held: &mut LocalBlobs, version: u64, missing: Missing) -> Result<RefreshReport> {
         let started = clock::instant();
         let current = self.view_arc();
         let from = current.version();
-        let mut done = Refreshed {
+        let mut done = RefreshReport {
             from,
             to: version,
             fetched_blobs: 0,
@@ -162,29 +162,35 @@ impl Consumer {
     }
 
     /// Read the manifest, narrow it, plan, obtain the blobs, prepare the view.
-    async fn next(&self, held: &mut Held, current: &View, missing: Missing, done: &mut Refreshed) -> Result<Next> {
+    async fn next(
+        &self,
+        held: &mut LocalBlobs,
+        current: &View,
+        missing: Missing,
+        done: &mut RefreshReport,
+    ) -> Result<Next> {
         let version = done.to;
         let Inner { store, settings, .. } = self.inner();
         let failed = |source| Error::Load { version, source: Arc::new(source) };
         let manifest = store.read_manifest(version).await.map_err(failed)?;
         let (manifest, narrowed) = settings.types.narrow(manifest);
         held.keep_for(&manifest);
-        let mut ingredients = Fetched::default();
-        if settings.merges.makes(store) {
-            let lacking = recipe::lacking(&manifest, &held.inputs(), held.not_makeable());
-            ingredients = held.fetch_ingredients(store, lacking).await;
-            let made = recipe::make(&manifest, &held.inputs(), held.not_makeable()).await;
+        let mut merge_sources = Fetched::default();
+        if settings.merged_segments.makes(store) {
+            let lacking = local_merge::lacking(&manifest, &held.inputs(), held.not_makeable());
+            merge_sources = held.fetch_merge_sources(store, lacking).await;
+            let made = local_merge::make(&manifest, &held.inputs(), held.not_makeable()).await;
             done.made_bytes = made.bytes;
             held.take(made.blobs, made.failed);
             done.not_made = held.not_makeable().len();
         }
         let at_hand = held.at_hand();
-        let plan = Plan::new(current.manifest(), &manifest, &at_hand);
+        let plan = FetchPlan::new(current.manifest(), &manifest, &at_hand);
         let mut blobs = plan.kept(&at_hand);
         let fetched = held.fetch(store, plan.fetch, missing).await;
         let fetched = fetched.map_err(failed)?;
-        done.fetched_blobs = fetched.blobs + ingredients.blobs;
-        done.fetched_bytes = fetched.bytes + ingredients.bytes;
+        done.fetched_blobs = fetched.blobs + merge_sources.blobs;
+        done.fetched_bytes = fetched.bytes + merge_sources.bytes;
         let fresh = held.fresh();
         for (id, blob) in &fresh {
             blobs.insert(*id, blob.clone());
@@ -202,12 +208,12 @@ impl Consumer {
 /// What is about to become the present.
 struct Next {
     view: View,
-    blobs: Blobs,
+    blobs: BlobMap,
     narrowed: Narrowed,
 }
 
 impl Next {
     fn empty() -> Self {
-        Self { view: View::empty(), blobs: Blobs::new(), narrowed: Narrowed::default() }
+        Self { view: View::empty(), blobs: BlobMap::new(), narrowed: Narrowed::default() }
     }
 }

@@ -25,8 +25,8 @@ pub struct ConsumerSettings {
     /// Whether new blobs are hashed, new segments walked and new indexes held against them before the swap, in time that grows with their bytes. A
     /// damaged version is then refused as `Corrupt`; without it, damage is told when it is read. Default: no.
     pub verify: bool,
-    /// How to come by segments that the producer merged from others. Default: [`Merges::Auto`].
-    pub merges: Merges,
+    /// How to come by segments that the producer merged from others. Default: [`MergedSegments::Auto`].
+    pub merged_segments: MergedSegments,
     /// How long the announcement log may have been silent before [`Consumer::fresh_view`](crate::Consumer::fresh_view)
     /// refuses. A follower looks twice in this time whether the store is there at all, so a store that is gone is found out
     /// after one and a half times as long at most, given polls that are shorter. Default: `None`, for as long as it likes.
@@ -36,18 +36,18 @@ pub struct ConsumerSettings {
 /// How a consumer comes by merged segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum Merges {
+pub enum MergedSegments {
     /// Maps them where the store is a folder of this host, and makes them elsewhere.
     #[default]
     Auto,
-    /// Merges the inputs that it has by the recipe in the manifest, and checks the hash; what it cannot make it fetches.
+    /// Merges the inputs that it has by the merge sources in the manifest, and checks the hash; what it cannot make it fetches.
     /// Costs processor time and memory of this process, and saves the download.
     Make,
     /// Fetches them like any other.
     Fetch,
 }
 
-impl Merges {
+impl MergedSegments {
     pub(crate) fn makes(self, store: &Store) -> bool {
         match self {
             Self::Auto => store.local_path().is_none(),
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     fn version() -> Manifest {
-        let mut manifest = Manifest::clone(kapok_core::view::View::empty().manifest());
+        let mut manifest = Manifest::clone(kapok_core::view::Tables::empty().manifest());
         let of = |name: &str| RecordType {
             name: name.to_owned(),
             type_id: 1,

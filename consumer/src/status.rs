@@ -6,7 +6,7 @@ use kapok_blobstore::{Announcement, clock};
 use kapok_index::View;
 
 use crate::error::{Error, Result};
-use crate::refresh::Refreshed;
+use crate::refresh::RefreshReport;
 use crate::settings::Narrowed;
 
 /// How a consumer is doing, as of now. Every field is a plain value; reading them waits for nothing.
@@ -45,7 +45,7 @@ pub struct Status {
     /// Why the last attempt failed; `None` where it succeeded.
     pub last_error: Option<Error>,
     /// The last refresh that swapped the view.
-    pub last_refresh: Option<Refreshed>,
+    pub last_refresh: Option<RefreshReport>,
     /// When it did.
     pub refreshed_at: Option<SystemTime>,
 }
@@ -78,7 +78,7 @@ impl Status {
     }
 
     /// An attempt to get to the wanted version is over.
-    pub(crate) fn attempted(&mut self, outcome: &Result<Refreshed>) {
+    pub(crate) fn attempted(&mut self, outcome: &Result<RefreshReport>) {
         match outcome {
             Ok(_) => (self.failures, self.last_error, self.failing, self.retry_at) = (0, None, None, None),
             Err(error) => {
@@ -90,7 +90,7 @@ impl Status {
     }
 
     /// The view is about to be swapped.
-    pub(crate) fn refreshed(&mut self, refreshed: Refreshed, narrowed: Narrowed) {
+    pub(crate) fn refreshed(&mut self, refreshed: RefreshReport, narrowed: Narrowed) {
         (self.left_out, self.unknown_types) = (narrowed.left_out, narrowed.unknown);
         self.attempted(&Ok(refreshed));
         self.last_refresh = Some(refreshed);

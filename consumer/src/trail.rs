@@ -6,13 +6,13 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::stream;
 use kapok_blobstore::{ErrorKind, Store};
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::{Id, Manifest};
 use kapok_index::{Changes, View};
 use tracing::warn;
 
 use crate::error::{Error, Result};
-use crate::held::FETCHES_IN_FLIGHT;
+use crate::local_blobs::FETCHES_IN_FLIGHT;
 
 /// A way longer than this is not worth as many requests: the views are compared instead.
 const MANIFESTS_MAX: usize = 256;
@@ -59,8 +59,8 @@ pub(crate) async fn read(store: &Store, old: &Manifest, new: &Manifest) -> Vec<A
 
 /// The segments between two views that spare a comparison of them, as far as they are there and are small beside what would
 /// be compared.
-pub(crate) async fn segments(store: &Store, old: &View, new: &View, trail: &[Arc<Manifest>]) -> Blobs {
-    let mut out = Blobs::new();
+pub(crate) async fn segments(store: &Store, old: &View, new: &View, trail: &[Arc<Manifest>]) -> BlobMap {
+    let mut out = BlobMap::new();
     let lacking = new.lacking_for_changes(old, trail).unwrap_or_default();
     let bytes: u64 = lacking.iter().filter_map(|blob| blob.bytes).sum();
     if bytes > unshared_bytes(old.manifest(), new.manifest()) / FETCHED_PART {
@@ -90,7 +90,7 @@ fn unshared_bytes(old: &Manifest, new: &Manifest) -> u64 {
 }
 
 /// The net changes from one view to another. It may wait for a disk.
-pub(crate) fn changes(old: &View, new: &View, trail: &[Arc<Manifest>], between: &Blobs) -> Result<Changes> {
+pub(crate) fn changes(old: &View, new: &View, trail: &[Arc<Manifest>], between: &BlobMap) -> Result<Changes> {
     let failed = |source| Error::Changes { from: old.version(), to: new.version(), source: Arc::new(source) };
     new.changes_since_with(old, trail, between).map_err(failed)
 }

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::schema::{Schema, Type};
-use crate::view::{LiveRanges, Ordinal, SegmentMark, Table, TableSegment, View};
+use crate::segment::{LiveRanges, LiveSegment, RowId, SegmentMark};
+use crate::view::{Table, Tables};
 use crate::words::{Malformed, Read, WORD, Words};
 
 mod list;
@@ -21,7 +22,7 @@ pub use value::{FieldValue, Leaf, Row};
 
 /// A field of a record type, over all segments of a view; `T` is what its values are read as.
 ///
-/// Cheap to share between threads. Made by [`View::field`].
+/// Cheap to share between threads. Made by [`Tables::field`].
 #[derive(Debug)]
 pub struct Field<'v, T> {
     path: Path<'v>,
@@ -40,10 +41,10 @@ struct Rows<'v> {
     data_words: u16,
     pointer_words: u16,
     mark: SegmentMark,
-    source: Option<&'v TableSegment>,
+    source: Option<&'v LiveSegment>,
 }
 
-impl View {
+impl Tables {
     /// Resolves a path: the record type's name, then field names (of Cap'n Proto or of JSON) through structs and groups,
     /// with dots between.
     ///
@@ -63,10 +64,10 @@ impl View {
 }
 
 impl Table {
-    /// Resolves a path within the record, as [`View::field`] does behind the type's name.
+    /// Resolves a path within the record, as [`Tables::field`] does behind the type's name.
     ///
     /// # Errors
-    /// As [`View::field`].
+    /// As [`Tables::field`].
     pub fn field<'v, T: FieldValue<'v>>(&'v self, path: &str) -> Result<Field<'v, T>> {
         let schema: &'v Schema = self.schema();
         let compiled = Path::compile(schema, self.struct_type(), path)?;
@@ -90,7 +91,7 @@ impl<'v> Rows<'v> {
         Self { words: Words::new(&[]), at: 0, count: 0, data_words: 0, pointer_words: 0, mark, source: None }
     }
 
-    fn new(source: &'v TableSegment) -> Self {
+    fn new(source: &'v LiveSegment) -> Self {
         let segment = source.segment();
         let (data_words, pointer_words) = segment.row_sizes();
         #[expect(clippy::cast_possible_truncation, reason = "a segment has at most 2^29 words")]
@@ -148,45 +149,45 @@ impl<'v, T: FieldValue<'v>> Field<'v, T> {
     /// The value of a record, dead or alive.
     ///
     /// # Errors
-    /// `Invalid` for an ordinal of another record type, or of a segment that this view does not have; `Corrupt` where the
+    /// `Invalid` for a row id of another record type, or of a segment that this view does not have; `Corrupt` where the
     /// bytes are not as they must be.
     #[inline]
-    pub fn get(&self, ordinal: Ordinal) -> Result<T> {
-        if let Some(rows) = self.segments.get(ordinal.place())
-            && rows.mark == ordinal.segment()
-            && let Some(row) = rows.row(ordinal.row())
+    pub fn get(&self, row_id: RowId) -> Result<T> {
+        if let Some(rows) = self.segments.get(row_id.place())
+            && rows.mark == row_id.segment()
+            && let Some(row) = rows.row(row_id.row())
         {
             return match self.path.read(row) {
                 Ok(value) => Ok(value),
                 Err(malformed) => Err(rows.corrupt(malformed)),
             };
         }
-        self.get_elsewhere(ordinal)
+        self.get_elsewhere(row_id)
     }
 
-    /// The value where the ordinal is of another view, in which its segment stands at another place.
+    /// The value where the row id is of another view, in which its segment stands at another place.
     #[cold]
     #[inline(never)]
-    fn get_elsewhere(&self, ordinal: Ordinal) -> Result<T> {
-        let rows = ordinal.find(self.segments.iter().map(|rows| rows.mark)).map(|place| &self.segments[place]);
-        let row = rows.and_then(|rows| Some((rows, rows.row(ordinal.row())?)));
-        let (rows, row) = row.ok_or_else(|| ordinal.stale(self.record_type))?;
+    fn get_elsewhere(&self, row_id: RowId) -> Result<T> {
+        let rows = row_id.find(self.segments.iter().map(|rows| rows.mark)).map(|place| &self.segments[place]);
+        let row = rows.and_then(|rows| Some((rows, rows.row(row_id.row())?)));
+        let (rows, row) = row.ok_or_else(|| row_id.stale(self.record_type))?;
         self.path.read(row).map_err(|malformed| rows.corrupt(malformed))
     }
 
-    /// The values of all live records, in the order of their ordinals.
+    /// The values of all live records, in the order of their row ids.
     pub fn iter(&self) -> FieldIter<'_, 'v, T> {
         FieldIter { field: self, segment: 0, rows: Rows::none(), ranges: LiveRanges::none(), at: 0, end: 0 }
     }
 
-    /// Hands the values of all live records to a function, in the order of their ordinals: the fastest scan.
+    /// Hands the values of all live records to a function, in the order of their row ids: the fastest scan.
     ///
     /// # Errors
     /// `Corrupt` where the bytes are not as they must be; the function was given what comes before.
     #[inline]
     pub fn for_each(&self, mut f: impl FnMut(T)) -> Result<()> {
         for rows in &self.segments {
-            for range in rows.source.map_or(LiveRanges::none(), TableSegment::live_ranges) {
+            for range in rows.source.map_or(LiveRanges::none(), LiveSegment::live_ranges) {
                 if let Err(malformed) = rows.for_each(&self.path, range, &mut f) {
                     return Err(rows.corrupt(malformed));
                 }
@@ -230,7 +231,7 @@ impl<'v, T: FieldValue<'v>> FieldIter<'_, 'v, T> {
             }
             let Some(rows) = self.field.segments.get(self.segment) else { return false };
             self.segment += 1;
-            self.ranges = rows.source.map_or(LiveRanges::none(), TableSegment::live_ranges);
+            self.ranges = rows.source.map_or(LiveRanges::none(), LiveSegment::live_ranges);
             self.rows = *rows;
         }
     }

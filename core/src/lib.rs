@@ -28,25 +28,20 @@
 //!
 //! ```text
 //!  typed builder ─┐
-//!  JSON, serde ───┴▶ words ─▶ Stage ─▶ segments ─▶ Manifest ─▶ View ─┬▶ records::<T>()   generated readers
+//!  JSON, serde ───┴▶ words ─▶ Stage ─▶ segments ─▶ Manifest ─▶ Tables ─┬▶ records::<T>()   generated readers
 //!                             by key                 version         ├▶ field::<T>(path) field handles
-//!                                                                    └▶ record(ordinal)  dynamic records, JSON, serde
+//!                                                                    └▶ record(row id)  dynamic records, JSON, serde
 //! ```
 
 #![forbid(unsafe_code)]
 
-pub mod blobs;
-pub mod error;
+mod error;
 pub mod field;
-pub mod json;
 pub mod key;
 pub mod manifest;
-pub mod message;
 pub mod record;
-pub mod records;
 pub mod schema;
 pub mod segment;
-pub mod value;
 pub mod view;
 pub mod words;
 

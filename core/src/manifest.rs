@@ -16,6 +16,10 @@ use crate::error::{Error, Result};
 use crate::schema::Schema;
 use crate::segment::{Extent, Sharing};
 
+mod blob;
+
+pub use blob::{Blob, BlobMap, BlobRef, BlobRole};
+
 /// Version of the stored format as a whole.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -64,10 +68,10 @@ pub struct RecordType {
     pub key: Vec<String>,
     /// Live records.
     pub rows: u64,
-    /// In the order in which ordinals count them.
+    /// In the order in which row ids count them.
     pub segments: Vec<SegmentEntry>,
     /// Against the parent; `None` where they are not listed.
-    pub changes: Option<Changes>,
+    pub changes: Option<RowChanges>,
     /// Whether its schema was declared, not inferred, so that records do not add to it unless they are told to.
     pub declared: bool,
 }
@@ -98,7 +102,7 @@ pub struct SegmentEntry {
     /// Whether equal values stand once.
     pub sharing: Sharing,
     /// What it was merged from; empty for a segment made from records.
-    pub recipe: Vec<Ingredient>,
+    pub merged_from: Vec<MergeSource>,
 }
 
 /// Which rows of a segment are dead.
@@ -128,7 +132,7 @@ pub struct Artifact {
 
 /// A part of what a segment was merged from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ingredient {
+pub struct MergeSource {
     /// The input.
     pub segment: Id,
     /// Its length.
@@ -141,7 +145,7 @@ pub struct Ingredient {
 
 /// Rows that a version has and its parent has not, and the reverse.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub struct RowChanges {
     /// Rows of this version: a serialized roaring bitmap per segment.
     pub added: Vec<(Id, Vec<u8>)>,
     /// Rows of the parent.
@@ -341,13 +345,13 @@ impl SegmentEntry {
         }
         out.set_writer_revision(self.writer_revision);
         out.set_strict_tree(self.sharing == Sharing::StrictTree);
-        let mut recipe = out.init_recipe(count(&self.recipe));
-        for (index, ingredient) in (0..).zip(&self.recipe) {
-            let mut out = recipe.reborrow().get(index);
-            out.set_segment(&ingredient.segment);
-            out.set_dropped(&ingredient.dropped);
-            out.set_bytes(ingredient.bytes);
-            out.set_rows(ingredient.rows);
+        let mut merged_from = out.init_recipe(count(&self.merged_from));
+        for (index, source) in (0..).zip(&self.merged_from) {
+            let mut out = merged_from.reborrow().get(index);
+            out.set_segment(&source.segment);
+            out.set_dropped(&source.dropped);
+            out.set_bytes(source.bytes);
+            out.set_rows(source.rows);
         }
     }
 }
@@ -394,7 +398,7 @@ impl Wire<'_> {
         }
         let changes = if ty.has_changes() { Some(self.read(ty.get_changes())?) } else { None };
         let changes = match changes.filter(|changes| changes.get_complete()) {
-            Some(changes) => Some(Changes {
+            Some(changes) => Some(RowChanges {
                 added: self.row_sets(changes.get_added())?,
                 removed: self.row_sets(changes.get_removed())?,
             }),
@@ -458,13 +462,13 @@ impl Wire<'_> {
                 bytes: artifact.get_bytes(),
             });
         }
-        let mut recipe = Vec::new();
-        for ingredient in self.read(segment.get_recipe())? {
-            recipe.push(Ingredient {
-                segment: self.id(ingredient.get_segment())?,
-                bytes: ingredient.get_bytes(),
-                rows: ingredient.get_rows(),
-                dropped: self.read(ingredient.get_dropped())?.to_vec(),
+        let mut merged_from = Vec::new();
+        for source in self.read(segment.get_recipe())? {
+            merged_from.push(MergeSource {
+                segment: self.id(source.get_segment())?,
+                bytes: source.get_bytes(),
+                rows: source.get_rows(),
+                dropped: self.read(source.get_dropped())?.to_vec(),
             });
         }
         Ok(SegmentEntry {
@@ -479,7 +483,7 @@ impl Wire<'_> {
             artifacts,
             writer_revision: segment.get_writer_revision(),
             sharing: if segment.get_strict_tree() { Sharing::StrictTree } else { Sharing::Shared },
-            recipe,
+            merged_from,
         })
     }
 }

@@ -23,17 +23,18 @@ mod equality;
 mod fields;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod json;
 mod list;
 mod origin;
-pub(crate) mod path_error;
+mod path_error;
 #[cfg(test)]
 mod tests;
 mod value_ref;
 
-pub(crate) use budget::deeper;
-pub use budget::{Budget, DEPTH_MAX};
+pub use budget::{Budget, DEPTH_MAX, deeper};
 pub use fields::Fields;
 pub use list::{Items, ListValue};
+pub use path_error::{PathError, PathResult};
 pub use value_ref::ValueRef;
 
 use origin::Origin;

@@ -1,8 +1,8 @@
 //! What types do a dataset's records have, where do their fields lie, and how do schemas come, go and change?
 //!
 //! A [`Schema`] holds every struct and enum type that some record types reach. It is read from generated code
-//! (`typed`), from a `CodeGeneratorRequest` (`request`), from a manifest (`nodes`) or from data (`infer`); it is written to
-//! manifests (`nodes`) and printed as Cap'n Proto IDL (`idl`). Layouts are those of the `capnp` compiler (`layout`).
+//! (`typed`), or from a manifest (`nodes`), to which it is also written. It is printed as Cap'n Proto IDL (`idl`). Layouts are those of the `capnp` compiler (`layout`). `kapok-ingest` makes schemas
+//! of other sources.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,14 +12,11 @@ use crate::error::{Error, Result};
 mod evolve;
 mod growth;
 mod idl;
-mod infer;
 mod layout;
 mod matching;
 mod names;
 mod nodes;
 mod places;
-mod request;
-mod rust_type;
 mod soundness;
 mod steps;
 mod typed;
@@ -28,12 +25,11 @@ mod without;
 
 pub use evolve::OlderSchema;
 pub use idl::RecordDeclaration;
-pub use infer::{Inference, InferenceSettings};
 pub use layout::lay_out;
-pub use names::{to_camel_case, to_type_name, unique_name};
-pub use request::LoadedRequest;
+pub use names::{is_type_name, to_camel_case, to_type_name, unique_name};
+pub use nodes::LIST_DEPTH_MAX;
 pub use typed::RecordStruct;
-pub use without::Without;
+pub use without::FieldRemoval;
 
 /// Struct and enum types by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

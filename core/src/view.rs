@@ -2,43 +2,24 @@
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use roaring::RoaringBitmap;
-
-use crate::blobs::{Blob, Blobs};
 use crate::error::{Error, Result};
 use crate::key::KeySpec;
-use crate::manifest::{Id, Manifest, RecordType, SegmentEntry, Tombstones, decode_rows};
+use crate::manifest::{Blob, BlobMap};
+use crate::manifest::{Manifest, RecordType, SegmentEntry, Tombstones, decode_rows};
 use crate::record::Record;
 use crate::schema::{Schema, StructType};
-use crate::segment::Segment;
+use crate::segment::{LiveSegment, RowId, Segment};
 use crate::words::StructRef;
 
-/// Place of a record: stable until a merge moves the row.
-///
-/// It names the segment that it is of, by some bits of the segment's id and of the record type's name. So it is good for
-/// every view that shares the segment, wherever the segment stands there. With any other view or record type whoever
-/// takes it answers `Invalid`; that another segment has the same 32 bits is left to chance.
-///
-/// Ordinals of one view are ordered as its segments and rows are. Those of one row in two views are equal where its segment
-/// stands at the same place in both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ordinal {
-    /// Which segment of the record type, then which row of it: in one word, since a word that was stored in two parts is
-    /// slow to load.
-    place_and_row: u64,
-    segment: SegmentMark,
-}
+mod readers;
 
-/// What tells the segment of an [`Ordinal`] from others: bits of its id, mixed with some of its record type's name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SegmentMark(u32);
+pub use readers::Readers;
 
 /// A whole version, immutable.
 #[derive(Debug)]
-pub struct View {
+pub struct Tables {
     manifest: Arc<Manifest>,
     tables: Vec<Table>,
     left_out: BTreeMap<String, String>,
@@ -51,25 +32,17 @@ pub struct Table {
     ty: Arc<StructType>,
     key: KeySpec,
     rows: u64,
-    segments: Vec<TableSegment>,
+    segments: Vec<LiveSegment>,
     /// Generated types that were found to fit.
     readable: RwLock<Vec<TypeId>>,
 }
 
-/// A segment, and which of its rows live.
-#[derive(Clone, Debug)]
-pub struct TableSegment {
-    segment: Segment,
-    mark: SegmentMark,
-    dead: Option<Arc<RoaringBitmap>>,
-}
-
-impl View {
+impl Tables {
     /// Opens a version over its blobs, in time independent of the number of records.
     ///
     /// # Errors
     /// `Corrupt` where a blob is not what the manifest says.
-    pub fn open(manifest: Arc<Manifest>, blobs: &Blobs) -> Result<Self> {
+    pub fn open(manifest: Arc<Manifest>, blobs: &BlobMap) -> Result<Self> {
         Self::open_without(manifest, blobs, BTreeMap::new())
     }
 
@@ -78,7 +51,7 @@ impl View {
     ///
     /// # Errors
     /// `Corrupt` where another type's blob is not what the manifest says.
-    pub fn open_without(manifest: Arc<Manifest>, blobs: &Blobs, left_out: BTreeMap<String, String>) -> Result<Self> {
+    pub fn open_without(manifest: Arc<Manifest>, blobs: &BlobMap, left_out: BTreeMap<String, String>) -> Result<Self> {
         let mut tables = Vec::with_capacity(manifest.record_types.len());
         for entry in manifest.record_types.iter().filter(|entry| !left_out.contains_key(&entry.name)) {
             tables.push(Table::open(&manifest.schema, entry, blobs)?);
@@ -146,7 +119,7 @@ impl View {
 }
 
 impl Table {
-    fn open(schema: &Arc<Schema>, entry: &RecordType, blobs: &Blobs) -> Result<Self> {
+    fn open(schema: &Arc<Schema>, entry: &RecordType, blobs: &BlobMap) -> Result<Self> {
         let ty = Arc::clone(schema.struct_type(entry.type_id)?);
         if ty.name != entry.name {
             return Err(Error::incompatible(&entry.name, format!("its struct is named {}", ty.name)));
@@ -154,7 +127,7 @@ impl Table {
         let key = KeySpec::new(schema, &ty, &entry.key)?;
         let mut segments = Vec::with_capacity(entry.segments.len());
         for segment in &entry.segments {
-            segments.push(TableSegment::open(&entry.name, segment, blobs)?);
+            segments.push(open_segment(&entry.name, segment, blobs)?);
         }
         let readable = RwLock::default();
         Ok(Self { schema: Arc::clone(schema), ty, key, rows: entry.rows, segments, readable })
@@ -198,67 +171,67 @@ impl Table {
         self.rows == 0
     }
 
-    /// In the order in which ordinals count them.
-    pub fn segments(&self) -> &[TableSegment] {
+    /// In the order in which row ids count them.
+    pub fn segments(&self) -> &[LiveSegment] {
         &self.segments
     }
 
-    /// The segment of an ordinal, as its place in [`Self::segments`], and the row.
+    /// The segment of a row id, as its place in [`Self::segments`], and the row.
     ///
     /// # Errors
-    /// `Invalid` for an ordinal of another record type, or of a segment that this view does not have.
+    /// `Invalid` for a row id of another record type, or of a segment that this view does not have.
     #[inline]
-    pub fn place(&self, ordinal: Ordinal) -> Result<(usize, u32)> {
-        let place = ordinal.place();
+    pub fn place(&self, row_id: RowId) -> Result<(usize, u32)> {
+        let place = row_id.place();
         match self.segments.get(place) {
-            Some(source) if source.mark == ordinal.segment => Ok((place, ordinal.row())),
-            _ => match ordinal.find(self.segments.iter().map(|source| source.mark)) {
-                Some(place) => Ok((place, ordinal.row())),
-                None => Err(ordinal.stale(self.name())),
+            Some(source) if source.mark() == row_id.segment() => Ok((place, row_id.row())),
+            _ => match row_id.find(self.segments.iter().map(|source| source.mark())) {
+                Some(place) => Ok((place, row_id.row())),
+                None => Err(row_id.stale(self.name())),
             },
         }
     }
 
-    /// The ordinal of a row, dead or alive; `None` where there is no such segment or row.
-    pub fn ordinal(&self, place: usize, row: u32) -> Option<Ordinal> {
-        let source = self.segments.get(place).filter(|source| row < source.segment.rows())?;
-        Some(source.mark.ordinal(place, row))
+    /// The row id of a row, dead or alive; `None` where there is no such segment or row.
+    pub fn row_id(&self, place: usize, row: u32) -> Option<RowId> {
+        let source = self.segments.get(place).filter(|source| row < source.segment().rows())?;
+        Some(source.mark().row_id(place, row))
     }
 
     /// A row in place, dead or alive.
     ///
     /// # Errors
-    /// `Invalid` for an ordinal of another record type, or of a segment that this view does not have.
+    /// `Invalid` for a row id of another record type, or of a segment that this view does not have.
     #[inline]
-    pub fn row(&self, ordinal: Ordinal) -> Result<StructRef<'_>> {
-        let (place, row) = self.place(ordinal)?;
-        self.segments[place].segment.row(row).ok_or_else(|| ordinal.stale(self.name()))
+    pub fn row(&self, row_id: RowId) -> Result<StructRef<'_>> {
+        let (place, row) = self.place(row_id)?;
+        self.segments[place].segment().row(row).ok_or_else(|| row_id.stale(self.name()))
     }
 
-    /// Ordinals of the live records: in key order within each segment.
-    pub fn ordinals(&self) -> impl Iterator<Item = Ordinal> + '_ {
+    /// Row ids of the live records: in key order within each segment.
+    pub fn row_ids(&self) -> impl Iterator<Item = RowId> + '_ {
         self.segments
             .iter()
             .enumerate()
-            .flat_map(|(place, source)| source.live_rows().map(move |row| source.mark.ordinal(place, row)))
+            .flat_map(|(place, source)| source.live_rows().map(move |row| source.mark().row_id(place, row)))
     }
 
-    /// Ordinals of the live records in key order across all segments, by a merge of the segments.
+    /// Row ids of the live records in key order across all segments, by a merge of the segments.
     ///
     /// # Errors
     /// `Corrupt` where a key cannot be read.
-    pub fn ordinals_in_key_order(&self) -> Result<Vec<Ordinal>> {
-        let mut out: Vec<Ordinal> = self.ordinals().collect();
+    pub fn row_ids_in_key_order(&self) -> Result<Vec<RowId>> {
+        let mut out: Vec<RowId> = self.row_ids().collect();
         if self.segments.len() > 1 {
             let mut keyed = Vec::with_capacity(out.len());
-            for ordinal in out {
+            for row_id in out {
                 let mut key = Vec::new();
-                let name = self.segments[ordinal.place()].segment.name();
-                self.key.encode_row(self.row(ordinal)?, &mut key).map_err(|e| e.into_error(name))?;
-                keyed.push((key, ordinal));
+                let name = self.segments[row_id.place()].segment().name();
+                self.key.encode_row(self.row(row_id)?, &mut key).map_err(|e| e.into_error(name))?;
+                keyed.push((key, row_id));
             }
             keyed.sort();
-            out = keyed.into_iter().map(|(_, ordinal)| ordinal).collect();
+            out = keyed.into_iter().map(|(_, row_id)| row_id).collect();
         }
         Ok(out)
     }
@@ -266,157 +239,35 @@ impl Table {
     /// A record for the dynamic door, dead or alive.
     ///
     /// # Errors
-    /// `Invalid` for an ordinal of another record type, or of a segment that this view does not have, and where the schema
+    /// `Invalid` for a row id of another record type, or of a segment that this view does not have, and where the schema
     /// lacks a type.
-    pub fn record(&self, ordinal: Ordinal) -> Result<Record<'_>> {
-        let (place, _) = self.place(ordinal)?;
-        let blob = self.segments[place].segment.name();
-        Ok(Record::new(&self.schema, self.ty.id, self.row(ordinal)?)?.in_blob(blob))
+    pub fn record(&self, row_id: RowId) -> Result<Record<'_>> {
+        let (place, _) = self.place(row_id)?;
+        let blob = self.segments[place].segment().name();
+        Ok(Record::new(&self.schema, self.ty.id, self.row(row_id)?)?.in_blob(blob))
     }
 }
 
-impl Ordinal {
-    /// The row within its segment.
-    #[inline]
-    pub fn row(self) -> u32 {
-        #[expect(clippy::cast_possible_truncation, reason = "its low half")]
-        let row = self.place_and_row as u32;
-        row
+/// Opens a segment over its blobs.
+fn open_segment(record_type: &str, entry: &SegmentEntry, blobs: &BlobMap) -> Result<LiveSegment> {
+    let Blob { name, bytes } = blobs.expect(&entry.id)?.clone();
+    if bytes.len() as u64 != entry.bytes {
+        return Err(Error::corrupt(&*name, bytes.len() as u64, format!("{} bytes", entry.bytes), "another length"));
     }
-
-    /// Where its segment probably stands; to be believed if the mark there is [`Self::segment`].
-    #[inline]
-    pub(crate) fn place(self) -> usize {
-        (self.place_and_row >> 32) as usize
-    }
-
-    #[inline]
-    pub(crate) fn segment(self) -> SegmentMark {
-        self.segment
-    }
-
-    /// Where its segment stands among others, if it does.
-    #[cold]
-    pub(crate) fn find(self, mut marks: impl Iterator<Item = SegmentMark>) -> Option<usize> {
-        marks.position(|mark| mark == self.segment)
-    }
-
-    #[cold]
-    pub(crate) fn stale(self, record_type: &str) -> Error {
-        let detail = format!(
-            "segment={} row={} is of another record type, or of a segment that this view does not have; take ordinals \
-             from this view, or find the record by its key",
-            self.place(),
-            self.row()
-        );
-        Error::invalid(format!("ordinal of {record_type}"), detail)
-    }
-}
-
-impl SegmentMark {
-    fn new(record_type: &str, segment: &Id) -> Self {
-        // Two record types may have segments of the same bytes.
-        let name = blake3::hash(record_type.as_bytes());
-        let bits = |id: &Id| u32::from_le_bytes([id[0], id[1], id[2], id[3]]);
-        Self(bits(segment) ^ bits(name.as_bytes()))
-    }
-
-    /// The ordinal of a row of this segment, which stands at `place`.
-    #[inline]
-    pub fn ordinal(self, place: usize, row: u32) -> Ordinal {
-        // A manifest's list has less than 2^29 elements.
-        Ordinal { place_and_row: (place as u64) << 32 | u64::from(row), segment: self }
-    }
-}
-
-impl TableSegment {
-    fn open(record_type: &str, entry: &SegmentEntry, blobs: &Blobs) -> Result<Self> {
-        let Blob { name, bytes } = blobs.expect(&entry.id)?.clone();
-        if bytes.len() as u64 != entry.bytes {
-            return Err(Error::corrupt(&*name, bytes.len() as u64, format!("{} bytes", entry.bytes), "another length"));
+    let segment = Segment::open(&name, bytes, entry.rows)?;
+    let dead = match &entry.tombstones {
+        Tombstones::None => None,
+        Tombstones::Inline(bitmap) => Some(decode_rows("tombstones in the manifest", bitmap)?),
+        Tombstones::Blob(id) => {
+            let Blob { name, bytes } = blobs.expect(id)?;
+            Some(decode_rows(name, bytes)?)
         }
-        let segment = Segment::open(&name, bytes, entry.rows)?;
-        let dead = match &entry.tombstones {
-            Tombstones::None => None,
-            Tombstones::Inline(bitmap) => Some(decode_rows("tombstones in the manifest", bitmap)?),
-            Tombstones::Blob(id) => {
-                let Blob { name, bytes } = blobs.expect(id)?;
-                Some(decode_rows(name, bytes)?)
-            }
-        };
-        if let Some(dead) = &dead
-            && (dead.len() != u64::from(entry.dead) || dead.max().is_some_and(|row| row >= entry.rows))
-        {
-            let expected = format!("{} dead rows of {}", entry.dead, entry.rows);
-            return Err(Error::corrupt(&*name, 0, expected, format!("{} dead rows", dead.len())));
-        }
-        Ok(Self { segment, mark: SegmentMark::new(record_type, &entry.id), dead: dead.map(Arc::new) })
+    };
+    if let Some(dead) = &dead
+        && (dead.len() != u64::from(entry.dead) || dead.max().is_some_and(|row| row >= entry.rows))
+    {
+        let expected = format!("{} dead rows of {}", entry.dead, entry.rows);
+        return Err(Error::corrupt(&*name, 0, expected, format!("{} dead rows", dead.len())));
     }
-
-    /// The segment.
-    #[inline]
-    pub fn segment(&self) -> &Segment {
-        &self.segment
-    }
-
-    /// What ordinals of its rows name it by.
-    #[inline]
-    pub fn mark(&self) -> SegmentMark {
-        self.mark
-    }
-
-    /// Its dead rows; `None` where there are none.
-    pub fn dead(&self) -> Option<&RoaringBitmap> {
-        self.dead.as_deref()
-    }
-
-    /// Whether a row lives.
-    #[inline]
-    pub fn is_live(&self, row: u32) -> bool {
-        match &self.dead {
-            None => row < self.segment.rows(),
-            Some(dead) => row < self.segment.rows() && !dead.contains(row),
-        }
-    }
-
-    /// Live rows in order.
-    pub fn live_rows(&self) -> impl Iterator<Item = u32> + '_ {
-        self.live_ranges().flatten()
-    }
-
-    /// Live rows in order, as ranges without a gap.
-    pub fn live_ranges(&self) -> LiveRanges<'_> {
-        LiveRanges { next: 0, rows: self.segment.rows(), dead: self.dead.as_deref().map(RoaringBitmap::iter) }
-    }
-}
-
-/// Ranges of live rows, in order.
-#[derive(Clone)]
-pub struct LiveRanges<'v> {
-    next: u32,
-    rows: u32,
-    dead: Option<roaring::bitmap::Iter<'v>>,
-}
-
-impl LiveRanges<'_> {
-    /// No rows.
-    pub(crate) fn none() -> Self {
-        Self { next: 0, rows: 0, dead: None }
-    }
-}
-
-impl Iterator for LiveRanges<'_> {
-    type Item = Range<u32>;
-
-    fn next(&mut self) -> Option<Range<u32>> {
-        while self.next < self.rows {
-            let start = self.next;
-            let end = self.dead.as_mut().and_then(Iterator::next).unwrap_or(self.rows).min(self.rows);
-            self.next = end.saturating_add(1);
-            if start < end {
-                return Some(start..end);
-            }
-        }
-        None
-    }
+    Ok(LiveSegment::new(record_type, &entry.id, segment, dead))
 }

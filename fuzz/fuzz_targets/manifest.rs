@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::Manifest;
-use kapok_core::schema::{Inference, InferenceSettings, OlderSchema, RecordDeclaration};
+use kapok_core::schema::{OlderSchema, RecordDeclaration};
+use kapok_ingest::{Inference, InferenceSettings};
 use kapok_core::segment::{Encoding, Sharing};
-use kapok_core::view::View;
+use kapok_core::view::Tables;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -25,5 +26,5 @@ fuzz_target!(|data: &[u8]| {
         let _ = manifest.schema.evolve(&manifest.schema, &[ty.type_id], OlderSchema::Refuse);
         let _ = Inference::extending(&manifest.schema, ty.type_id, InferenceSettings::default());
     }
-    let _ = View::open(Arc::new(manifest), &Blobs::new());
+    let _ = Tables::open(Arc::new(manifest), &BlobMap::new());
 });

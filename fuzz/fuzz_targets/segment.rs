@@ -12,9 +12,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kapok_core::blobs::{Blob, Blobs};
+use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::segment::{Segment, Sharing};
-use kapok_core::view::View;
+use kapok_core::view::Tables;
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
 use libfuzzer_sys::fuzz_target;
@@ -46,9 +46,9 @@ fuzz_target!(|data: &[u8]| {
     if rows > 1000 {
         return;
     }
-    let mut blobs = Blobs::new();
+    let mut blobs = BlobMap::new();
     blobs.insert(entry.id, Blob { name: Arc::from("segment"), bytes: segment.bytes().clone() });
-    let view = View::open(Arc::new(dataset::manifest(&encoding, vec![entry])), &blobs).expect("an open segment");
+    let view = Tables::open(Arc::new(dataset::manifest(&encoding, vec![entry])), &blobs).expect("an open segment");
     let errors = reading::read(&view);
     assert!(verified.is_err() || errors == 0, "what verify accepts must be readable: {errors} errors");
 });

@@ -63,6 +63,6 @@ pub fn entry(encoding: &Encoding, segment: &Segment, extents: Vec<Extent>) -> Se
         artifacts: Vec::new(),
         writer_revision: 1,
         sharing: Sharing::Shared,
-        recipe: Vec::new(),
+        merged_from: Vec::new(),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kapok_core::manifest::{Manifest, RecordType};
 use kapok_core::schema::Schema;
 use kapok_core::segment::{Sharing, Stage};
-use kapok_core::view::View;
+use kapok_core::view::Tables;
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
 
@@ -55,7 +55,7 @@ fn main() -> std::io::Result<()> {
 
 /// A manifest of no segments whose schema has a hostile shape.
 fn write_shape(folder: &Path, name: &str, schema: Schema) -> std::io::Result<()> {
-    let mut manifest = Manifest::clone(View::empty().manifest());
+    let mut manifest = Manifest::clone(Tables::empty().manifest());
     (manifest.version, manifest.schema) = (1, Arc::new(schema));
     manifest.record_types = vec![RecordType {
         name: "T1".to_owned(),

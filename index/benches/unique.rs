@@ -11,8 +11,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use capnp::message::{self, HeapAllocator};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use kapok_core::blobs::{Blob, Blobs};
 use kapok_core::manifest::{Artifact, Manifest, RecordType, SegmentEntry, Tombstones};
+use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::schema::Schema;
 use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage, WRITER_REVISION};
 use kapok_core::words::Words;
@@ -55,7 +55,7 @@ fn movies() -> (Encoding, View, Segment, Vec<u8>) {
     }
     let sealed = stage.seal(SealSettings::default()).unwrap().next().unwrap().unwrap();
     assert_eq!(sealed.rows, MOVIES);
-    let mut blobs = Blobs::new();
+    let mut blobs = BlobMap::new();
     let bytes = Bytes::from(sealed.bytes);
     let len = bytes.len() as u64;
     let segment = Segment::open("segment", bytes.clone(), sealed.rows).unwrap();
@@ -80,7 +80,7 @@ fn movies() -> (Encoding, View, Segment, Vec<u8>) {
         }],
         writer_revision: WRITER_REVISION,
         sharing: Sharing::Shared,
-        recipe: Vec::new(),
+        merged_from: Vec::new(),
     };
     let record_type = RecordType {
         name: "Movie".into(),
@@ -149,9 +149,9 @@ fn benchmark(criterion: &mut Criterion) {
     let years = view.field::<u16>("Movie.year").unwrap();
     let records = view.records::<movie::Owned>().unwrap();
     for key in &hits {
-        let ordinal = lookup.find(key).unwrap().unwrap();
+        let row_id = lookup.find(key).unwrap().unwrap();
         let movie = &heap[by_id[key]];
-        assert_eq!((titles.get(ordinal).unwrap(), years.get(ordinal).unwrap()), (movie.title.as_str(), movie.year));
+        assert_eq!((titles.get(row_id).unwrap(), years.get(row_id).unwrap()), (movie.title.as_str(), movie.year));
     }
     assert!(misses.iter().all(|key| lookup.find(key).unwrap().is_none() && !by_id.contains_key(key)));
 
@@ -214,7 +214,7 @@ fn benchmark(criterion: &mut Criterion) {
     });
     group.finish();
 
-    let mut group = criterion.benchmark_group("random key to ordinal");
+    let mut group = criterion.benchmark_group("random key to row_id");
     group.throughput(Throughput::Elements(LOOKUPS as u64));
     group.sample_size(20);
     for (name, keys) in [("hit", &hits), ("miss", &misses)] {

@@ -8,21 +8,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kapok_core::Result;
-use kapok_core::blobs::{Blob, BlobRef, BlobRole, Blobs};
+use kapok_core::manifest::{Blob, BlobMap, BlobRef, BlobRole};
 use kapok_core::manifest::{Id, Manifest, SegmentEntry};
 use kapok_core::record::{Budget, Record};
 use kapok_core::schema::{FieldKind, OlderSchema, Schema, StructType};
+use kapok_core::segment::RowId;
 use kapok_core::segment::Segment;
-use kapok_core::view::{Ordinal, Table};
+use kapok_core::view::Table;
 
 use crate::lookup::Lookup;
 use crate::view::View;
 
 mod touched;
-mod way;
+mod version_path;
 
 use touched::Sources;
-use way::Way;
+use version_path::VersionPath;
 
 /// The net changes from one view to another. Made by [`View::changes_since`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,19 +37,19 @@ pub struct Changes {
 pub struct TypeChanges {
     /// Its unqualified name.
     pub record_type: String,
-    /// Records whose key the old view has not: ordinals of the new view.
-    pub added: Vec<Ordinal>,
-    /// Records of one key whose values differ: ordinals of the old view, then of the new one.
-    pub updated: Vec<(Ordinal, Ordinal)>,
-    /// Records whose key the new view has not: ordinals of the old view.
-    pub removed: Vec<Ordinal>,
+    /// Records whose key the old view has not: row ids of the new view.
+    pub added: Vec<RowId>,
+    /// Records of one key whose values differ: row ids of the old view, then of the new one.
+    pub updated: Vec<(RowId, RowId)>,
+    /// Records whose key the new view has not: row ids of the old view.
+    pub removed: Vec<RowId>,
     /// How this was found out. It is the same result either way.
-    pub evidence: Evidence,
+    pub evidence: ChangeSource,
 }
 
 /// How changes were found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Evidence {
+pub enum ChangeSource {
     /// By what the manifests on the way list: in time that grows with the changes that they list.
     Trail,
     /// By the rows of the segments that the two views do not share: in time that grows with those.
@@ -78,7 +79,7 @@ impl TypeChanges {
         self.added.len() + self.updated.len() + self.removed.len()
     }
 
-    fn none(record_type: &str, evidence: Evidence) -> Self {
+    fn none(record_type: &str, evidence: ChangeSource) -> Self {
         let (added, updated, removed) = (Vec::new(), Vec::new(), Vec::new());
         Self { record_type: record_type.to_owned(), added, updated, removed, evidence }
     }
@@ -101,7 +102,7 @@ impl View {
     /// `Corrupt` where a manifest lists rows that its segment does not have, or a segment or index is not as it must be;
     /// [`Fault::Budget`](kapok_core::Fault::Budget) for a record too large to be compared.
     pub fn changes_since(&self, old: &Self, trail: &[Arc<Manifest>]) -> Result<Changes> {
-        self.changes_since_with(old, trail, &Blobs::new())
+        self.changes_since_with(old, trail, &BlobMap::new())
     }
 
     /// As [`changes_since`](Self::changes_since), where `between` holds segments of versions on the way: those that
@@ -109,14 +110,14 @@ impl View {
     ///
     /// # Errors
     /// As [`changes_since`](Self::changes_since).
-    pub fn changes_since_with(&self, old: &Self, trail: &[Arc<Manifest>], between: &Blobs) -> Result<Changes> {
+    pub fn changes_since_with(&self, old: &Self, trail: &[Arc<Manifest>], between: &BlobMap) -> Result<Changes> {
         let mut segments = HashMap::new();
         for entry in entries(trail) {
             if let Some(Blob { name, bytes }) = between.get(&entry.id) {
                 segments.insert(entry.id, Segment::open(name, bytes.clone(), entry.rows)?);
             }
         }
-        let way = Way::between(old.manifest(), self.manifest(), trail);
+        let way = VersionPath::between(old.manifest(), self.manifest(), trail);
         let mut names: Vec<&str> = old.tables().iter().chain(self.tables()).map(Table::name).collect();
         names.sort_unstable();
         names.dedup();
@@ -130,7 +131,7 @@ impl View {
     /// # Errors
     /// `NotFound` never for views of whole versions.
     pub fn lacking_for_changes(&self, old: &Self, trail: &[Arc<Manifest>]) -> Result<Vec<BlobRef>> {
-        let Some(way) = Way::between(old.manifest(), self.manifest(), trail) else { return Ok(Vec::new()) };
+        let Some(way) = VersionPath::between(old.manifest(), self.manifest(), trail) else { return Ok(Vec::new()) };
         let none = HashMap::new();
         let mut out: Vec<BlobRef> = Vec::new();
         for after in self.tables() {
@@ -155,11 +156,11 @@ fn entries(trail: &[Arc<Manifest>]) -> impl Iterator<Item = &SegmentEntry> {
 fn type_changes(
     old: &View,
     new: &View,
-    way: Option<&Way<'_>>,
+    way: Option<&VersionPath<'_>>,
     between: &HashMap<Id, Segment>,
     name: &str,
 ) -> Result<TypeChanges> {
-    let mut changes = TypeChanges::none(name, Evidence::Compared);
+    let mut changes = TypeChanges::none(name, ChangeSource::Compared);
     let (before, after) = (lookup(old, name)?, lookup(new, name)?);
     let (Some(before), Some(after)) = (before, after) else {
         changes.removed = all(before)?;
@@ -178,7 +179,7 @@ fn type_changes(
     };
     let keys = match listed {
         Some(keys) => {
-            changes.evidence = Evidence::Trail;
+            changes.evidence = ChangeSource::Trail;
             keys
         }
         None => sources.compared()?,
@@ -203,8 +204,8 @@ fn lookup<'v>(view: &'v View, name: &str) -> Result<Option<Lookup<'v>>> {
     if view.tables().iter().any(|table| table.name() == name) { view.lookup(name).map(Some) } else { Ok(None) }
 }
 
-fn all(lookup: Option<Lookup<'_>>) -> Result<Vec<Ordinal>> {
-    lookup.map_or_else(|| Ok(Vec::new()), |lookup| lookup.table().ordinals_in_key_order())
+fn all(lookup: Option<Lookup<'_>>) -> Result<Vec<RowId>> {
+    lookup.map_or_else(|| Ok(Vec::new()), |lookup| lookup.table().row_ids_in_key_order())
 }
 
 /// Whether a key is of the same places and types in both, however its fields are named.
@@ -247,7 +248,7 @@ impl<'v> Comparison<'v> {
         Self { old, new, schema }
     }
 
-    fn is_equal(&self, old: Ordinal, new: Ordinal) -> Result<bool> {
+    fn is_equal(&self, old: RowId, new: RowId) -> Result<bool> {
         let Some(schema) = &self.schema else { return Ok(false) };
         let left = record(schema, self.new, new)?;
         let right = record(schema, self.old, old)?;
@@ -255,7 +256,7 @@ impl<'v> Comparison<'v> {
     }
 }
 
-fn record<'v>(schema: &'v Schema, table: &'v Table, at: Ordinal) -> Result<Record<'v>> {
+fn record<'v>(schema: &'v Schema, table: &'v Table, at: RowId) -> Result<Record<'v>> {
     let (place, _) = table.place(at)?;
     let blob = table.segments()[place].segment().name();
     Ok(Record::new(schema, table.struct_type().id, table.row(at)?)?.in_blob(blob))

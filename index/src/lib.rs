@@ -1,4 +1,4 @@
-//! Key in, ordinals out: index artifacts over segments, and the view that looks records up by them.
+//! Key in, row ids out: index artifacts over segments, and the view that looks records up by them.
 //!
 //! Pure functions on bytes: nothing here does I/O, and no index holds a copy of a record. An artifact is a blob of its own,
 //! computed from one segment's message words ([`unique::build`]), mapped beside it, and read in place
@@ -6,20 +6,20 @@
 //! names:
 //!
 //! ```text
-//! key ──hash──▶ slot of the unique index ──row──▶ the record's words, which confirm the key ──▶ Ordinal
+//! key ──hash──▶ slot of the unique index ──row──▶ the record's words, which confirm the key ──▶ RowId
 //! ```
 //!
 //! ```no_run
 //! use kapok_index::View;
-//! # fn fetch() -> (std::sync::Arc<kapok_core::manifest::Manifest>, kapok_core::blobs::Blobs) { unimplemented!() }
+//! # fn fetch() -> (std::sync::Arc<kapok_core::manifest::Manifest>, kapok_core::manifest::BlobMap) { unimplemented!() }
 //!
 //! # fn main() -> kapok_core::Result<()> {
 //! let (manifest, blobs) = fetch();
 //! let view = View::open(manifest, &blobs)?;
 //! let title = view.field::<&str>("Movie.title")?;
 //! let movies = view.lookup("Movie")?;
-//! if let Some(ordinal) = movies.find(&42_u32)? {
-//!     println!("{}", title.get(ordinal)?);
+//! if let Some(row_id) = movies.find(&42_u32)? {
+//!     println!("{}", title.get(row_id)?);
 //! }
 //! # Ok(())
 //! # }
@@ -44,7 +44,7 @@ pub mod unique;
 mod verify;
 mod view;
 
-pub use changes::{Changes, Evidence, TypeChanges};
+pub use changes::{ChangeSource, Changes, TypeChanges};
 pub use lookup::Lookup;
 pub use records::Records;
 pub use unique::UniqueIndex;

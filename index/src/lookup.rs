@@ -3,11 +3,12 @@
 use std::cmp::Ordering;
 
 use bytes::Bytes;
-use kapok_core::blobs::Blobs;
 use kapok_core::key::{IntegerKey, Key, KeyPart, KeySpec};
+use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::SegmentEntry;
 use kapok_core::segment::{HEADER_BYTES, Segment};
-use kapok_core::view::{Ordinal, SegmentMark, Table, TableSegment};
+use kapok_core::segment::{LiveSegment, RowId, SegmentMark};
+use kapok_core::view::Table;
 use kapok_core::words::WORD;
 use kapok_core::{Error, Result};
 
@@ -40,7 +41,7 @@ pub(crate) struct Access {
     /// `None` where the key is not one integer, these rows are too old to have it, or there is no index.
     integers: Option<IntegerColumn>,
     all_live: bool,
-    /// What ordinals of its rows name the segment by.
+    /// What row ids of its rows name the segment by.
     mark: SegmentMark,
 }
 
@@ -71,7 +72,7 @@ impl<'v> Lookup<'v> {
     /// `Invalid` where the number of parts or their types are not the key's, `Corrupt` where a segment or its index is not
     /// as it must be.
     #[inline]
-    pub fn find<K: Key + ?Sized>(&self, key: &K) -> Result<Option<Ordinal>> {
+    pub fn find<K: Key + ?Sized>(&self, key: &K) -> Result<Option<RowId>> {
         key.with_parts(|parts| match (self.integer, parts) {
             (Some(integer), [KeyPart::Int(value)]) => match integer.encode(*value) {
                 Some(number) => self.find_number(number),
@@ -81,7 +82,7 @@ impl<'v> Lookup<'v> {
         })
     }
 
-    fn find_parts(&self, parts: &[KeyPart<'_>]) -> Result<Option<Ordinal>> {
+    fn find_parts(&self, parts: &[KeyPart<'_>]) -> Result<Option<RowId>> {
         let key = self.table.key();
         match key.fixed_bytes() {
             Some(_) => match key.encode_number(parts)? {
@@ -92,7 +93,7 @@ impl<'v> Lookup<'v> {
         }
     }
 
-    fn find_long(&self, parts: &[KeyPart<'_>]) -> Result<Option<Ordinal>> {
+    fn find_long(&self, parts: &[KeyPart<'_>]) -> Result<Option<RowId>> {
         let key = self.table.key();
         if let Some(encoded) = key.plain_bytes(parts) {
             return self.find_bytes(encoded);
@@ -105,7 +106,7 @@ impl<'v> Lookup<'v> {
     ///
     /// # Errors
     /// `Corrupt` where a segment or its index is not as it must be.
-    pub fn find_encoded(&self, encoded: &[u8]) -> Result<Option<Ordinal>> {
+    pub fn find_encoded(&self, encoded: &[u8]) -> Result<Option<RowId>> {
         let key = self.table.key();
         match key.fixed_bytes() {
             Some(key_bytes) if encoded.len() != key_bytes as usize => Ok(None),
@@ -115,7 +116,7 @@ impl<'v> Lookup<'v> {
     }
 
     #[inline]
-    fn find_number(&self, number: u64) -> Result<Option<Ordinal>> {
+    fn find_number(&self, number: u64) -> Result<Option<RowId>> {
         let hash = unique::hash_number(number, self.key_bytes);
         let mut place = self.accesses.len();
         // Newest first, where what is asked for most may be.
@@ -134,7 +135,7 @@ impl<'v> Lookup<'v> {
                 },
             };
             if access.all_live || self.is_live(place, row) {
-                return Ok(Some(access.mark.ordinal(place, row)));
+                return Ok(Some(access.mark.row_id(place, row)));
             }
         }
         Ok(None)
@@ -158,7 +159,7 @@ impl<'v> Lookup<'v> {
         }
     }
 
-    fn find_bytes(&self, encoded: &[u8]) -> Result<Option<Ordinal>> {
+    fn find_bytes(&self, encoded: &[u8]) -> Result<Option<RowId>> {
         let key = self.table.key();
         let hash = unique::hash(encoded);
         for (place, (source, access)) in self.table.segments().iter().zip(self.accesses).enumerate().rev() {
@@ -178,7 +179,7 @@ impl<'v> Lookup<'v> {
             if let Some(row) = found
                 && source.is_live(row)
             {
-                return Ok(Some(access.mark.ordinal(place, row)));
+                return Ok(Some(access.mark.row_id(place, row)));
             }
         }
         Ok(None)
@@ -193,7 +194,7 @@ impl<'v> Lookup<'v> {
             access.verify(key, segment)?;
             for row in source.live_rows() {
                 row::encode_row(key, segment, row, &mut encoded)?;
-                if self.find_encoded(&encoded)? != Some(access.mark.ordinal(place, row)) {
+                if self.find_encoded(&encoded)? != Some(access.mark.row_id(place, row)) {
                     let expected = format!("the only live row of key {}", key.describe(&encoded));
                     return Err(row::corrupt_row(segment, row, &expected, "another one in a later segment than"));
                 }
@@ -218,7 +219,7 @@ fn bisect(segment: &Segment, mut compare: impl FnMut(u32) -> Result<Ordering>) -
 }
 
 impl Access {
-    pub(crate) fn open(key: &KeySpec, entry: &SegmentEntry, source: &TableSegment, blobs: &Blobs) -> Result<Self> {
+    pub(crate) fn open(key: &KeySpec, entry: &SegmentEntry, source: &LiveSegment, blobs: &BlobMap) -> Result<Self> {
         let segment = source.segment();
         let misfit = |bound: &[u8]| key.fixed_bytes().is_some_and(|len| len as usize != bound.len());
         if entry.rows > 0 && (misfit(&entry.first_key) || misfit(&entry.last_key) || entry.first_key > entry.last_key) {

@@ -1,26 +1,25 @@
 //! How is a record read through generated code, given its key?
 
-use std::ops::Deref;
-
 use capnp::traits::OwnedStruct;
 use kapok_core::Result;
 use kapok_core::key::Key;
-use kapok_core::records;
 use kapok_core::schema::RecordStruct;
+use kapok_core::segment::RowId;
+use kapok_core::view::{Readers, Table};
 
 use crate::lookup::Lookup;
 
-/// Records of one type as generated readers, by ordinal, in order, and by key.
+/// Records of one type as generated readers, by row id, in order, and by key.
 ///
 /// Made by [`View::records`](crate::View::records); cheap to make, one per thread.
 pub struct Records<'v, T> {
-    records: records::Records<'v, T>,
+    readers: Readers<'v, T>,
     lookup: Lookup<'v>,
 }
 
 impl<'v, T: RecordStruct> Records<'v, T> {
-    pub(crate) fn new(records: records::Records<'v, T>, lookup: Lookup<'v>) -> Self {
-        Self { records, lookup }
+    pub(crate) fn new(readers: Readers<'v, T>, lookup: Lookup<'v>) -> Self {
+        Self { readers, lookup }
     }
 
     /// The live record of a key; `None` where there is none.
@@ -30,7 +29,7 @@ impl<'v, T: RecordStruct> Records<'v, T> {
     #[inline]
     pub fn by_key<K: Key + ?Sized>(&self, key: &K) -> Result<Option<<T as OwnedStruct>::Reader<'_>>> {
         match self.lookup.find(key)? {
-            Some(ordinal) => self.records.get(ordinal).map(Some),
+            Some(row_id) => self.readers.get(row_id).map(Some),
             None => Ok(None),
         }
     }
@@ -39,13 +38,27 @@ impl<'v, T: RecordStruct> Records<'v, T> {
     pub fn lookup(&self) -> Lookup<'v> {
         self.lookup
     }
-}
 
-impl<'v, T> Deref for Records<'v, T> {
-    type Target = records::Records<'v, T>;
-
+    /// A record, dead or alive.
+    ///
+    /// # Errors
+    /// As [`Readers::get`].
     #[inline]
-    fn deref(&self) -> &Self::Target {
-        &self.records
+    pub fn get(&self, row_id: RowId) -> Result<<T as OwnedStruct>::Reader<'_>> {
+        self.readers.get(row_id)
+    }
+
+    /// All live records, in the order of their row ids.
+    ///
+    /// # Errors
+    /// As [`Readers::iter`].
+    #[expect(clippy::iter_not_returning_iterator, reason = "an iterator, once the lists are found to be there")]
+    pub fn iter(&self) -> Result<impl Iterator<Item = <T as OwnedStruct>::Reader<'_>>> {
+        self.readers.iter()
+    }
+
+    /// The table that they are read from.
+    pub fn table(&self) -> &'v Table {
+        self.readers.table()
     }
 }

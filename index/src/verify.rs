@@ -1,8 +1,8 @@
 //! Is a segment what its manifest entry says, and are its indexes those of its rows?
 
 use kapok_core::Result;
-use kapok_core::blobs::{Blob, Blobs};
 use kapok_core::manifest::SegmentEntry;
+use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::segment::{Encoding, Segment};
 
 use crate::unique::{self, UniqueIndex};
@@ -12,7 +12,7 @@ use crate::unique::{self, UniqueIndex};
 ///
 /// # Errors
 /// `NotFound` where an index is not among the blobs, `Corrupt` where something is not as it must be.
-pub fn verify_segment(encoding: &Encoding, segment: &Segment, entry: &SegmentEntry, blobs: &Blobs) -> Result<()> {
+pub fn verify_segment(encoding: &Encoding, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
     encoding.verify(segment, entry)?;
     verify_indexes(encoding, segment, entry, blobs)
 }
@@ -21,7 +21,7 @@ pub fn verify_segment(encoding: &Encoding, segment: &Segment, entry: &SegmentEnt
 ///
 /// # Errors
 /// As [`verify_segment`].
-pub fn verify_indexes(encoding: &Encoding, segment: &Segment, entry: &SegmentEntry, blobs: &Blobs) -> Result<()> {
+pub fn verify_indexes(encoding: &Encoding, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
     for artifact in entry.artifacts.iter().filter(|artifact| artifact.kind == unique::KIND) {
         let Blob { name, bytes } = blobs.expect(&artifact.id)?;
         UniqueIndex::open(name, bytes.clone(), entry.rows)?.verify(encoding.key(), segment)?;

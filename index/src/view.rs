@@ -1,24 +1,25 @@
 //! What does a consumer hold? A whole version at once, records and indexes together.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use kapok_core::Result;
-use kapok_core::blobs::Blobs;
+use kapok_core::field::{Field, FieldValue};
 use kapok_core::key::Key;
+use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::Manifest;
 use kapok_core::record::Record;
 use kapok_core::schema::{RecordStruct, Schema};
-use kapok_core::view::{self, Ordinal};
+use kapok_core::segment::RowId;
+use kapok_core::view::{Table, Tables};
 
 use crate::lookup::{Access, Lookup};
 use crate::records::Records;
 
-/// A whole version, immutable, with its indexes: [`kapok_core::view::View`] and lookups by key.
+/// A whole version, immutable, with its indexes: [`kapok_core::view::Tables`] and lookups by key.
 #[derive(Debug)]
 pub struct View {
-    view: view::View,
+    tables: Tables,
     /// For each table, for each segment.
     accesses: Vec<Vec<Access>>,
 }
@@ -28,29 +29,65 @@ impl View {
     ///
     /// # Errors
     /// `NotFound` where a blob is missing, `Corrupt` where one is not what the manifest says.
-    pub fn open(manifest: Arc<Manifest>, blobs: &Blobs) -> Result<Self> {
+    pub fn open(manifest: Arc<Manifest>, blobs: &BlobMap) -> Result<Self> {
         Self::open_without(manifest, blobs, BTreeMap::new())
     }
 
-    /// As [`open`](Self::open), without some record types: see [`kapok_core::view::View::open_without`].
+    /// As [`open`](Self::open), without some record types: see [`Tables::open_without`].
     ///
     /// # Errors
     /// Those of [`open`](Self::open), for the other types.
-    pub fn open_without(manifest: Arc<Manifest>, blobs: &Blobs, left_out: BTreeMap<String, String>) -> Result<Self> {
-        let view = view::View::open_without(manifest, blobs, left_out)?;
-        let mut accesses = Vec::with_capacity(view.tables().len());
-        for table in view.tables() {
-            let entries = &view.manifest().expect_record_type(table.name())?.segments;
+    pub fn open_without(manifest: Arc<Manifest>, blobs: &BlobMap, left_out: BTreeMap<String, String>) -> Result<Self> {
+        let tables = Tables::open_without(manifest, blobs, left_out)?;
+        let mut accesses = Vec::with_capacity(tables.tables().len());
+        for table in tables.tables() {
+            let entries = &tables.manifest().expect_record_type(table.name())?.segments;
             let segments = entries.iter().zip(table.segments());
             let open = segments.map(|(entry, source)| Access::open(table.key(), entry, source, blobs));
             accesses.push(open.collect::<Result<_>>()?);
         }
-        Ok(Self { view, accesses })
+        Ok(Self { tables, accesses })
     }
 
     /// A version without records.
     pub fn empty() -> Self {
-        Self { view: view::View::empty(), accesses: Vec::new() }
+        Self { tables: Tables::empty(), accesses: Vec::new() }
+    }
+
+    /// Number of the version; 0 for the empty view.
+    pub fn version(&self) -> u64 {
+        self.tables.version()
+    }
+
+    /// What the version is made of.
+    pub fn manifest(&self) -> &Arc<Manifest> {
+        self.tables.manifest()
+    }
+
+    /// Its record types.
+    pub fn tables(&self) -> &[Table] {
+        self.tables.tables()
+    }
+
+    /// Record types of the version that the view was opened without, and why.
+    pub fn left_out(&self) -> &BTreeMap<String, String> {
+        self.tables.left_out()
+    }
+
+    /// The records of a type.
+    ///
+    /// # Errors
+    /// `NotFound`, listing the types that there are.
+    pub fn table(&self, record_type: &str) -> Result<&Table> {
+        self.tables.table(record_type)
+    }
+
+    /// A handle to a field of a record type, such as `Movie.title`: see [`Tables::field`].
+    ///
+    /// # Errors
+    /// Those of [`Tables::field`].
+    pub fn field<'v, T: FieldValue<'v>>(&'v self, path: &str) -> Result<Field<'v, T>> {
+        self.tables.field(path)
     }
 
     /// Finds records of a type by key: to be kept where many are to be found.
@@ -58,15 +95,15 @@ impl View {
     /// # Errors
     /// `NotFound`, listing the types that there are.
     pub fn lookup(&self, record_type: &str) -> Result<Lookup<'_>> {
-        let index = self.view.table_index(record_type)?;
-        Ok(Lookup::new(&self.view.tables()[index], &self.accesses[index]))
+        let index = self.tables.table_index(record_type)?;
+        Ok(Lookup::new(&self.tables.tables()[index], &self.accesses[index]))
     }
 
     /// The live record of a key.
     ///
     /// # Errors
     /// `NotFound` for a type that there is not, and as [`Lookup::find`].
-    pub fn find<K: Key + ?Sized>(&self, record_type: &str, key: &K) -> Result<Option<Ordinal>> {
+    pub fn find<K: Key + ?Sized>(&self, record_type: &str, key: &K) -> Result<Option<RowId>> {
         self.lookup(record_type)?.find(key)
     }
 
@@ -87,7 +124,7 @@ impl View {
     pub fn record_by_key<K: Key + ?Sized>(&self, record_type: &str, key: &K) -> Result<Option<Record<'_>>> {
         let lookup = self.lookup(record_type)?;
         match lookup.find(key)? {
-            Some(ordinal) => lookup.table().record(ordinal).map(Some),
+            Some(row_id) => lookup.table().record(row_id).map(Some),
             None => Ok(None),
         }
     }
@@ -98,19 +135,10 @@ impl View {
     /// # Errors
     /// `Corrupt` where that is not so.
     pub fn verify_keys(&self) -> Result<()> {
-        self.view
+        self.tables
             .tables()
             .iter()
             .zip(&self.accesses)
             .try_for_each(|(table, accesses)| Lookup::new(table, accesses).verify())
-    }
-}
-
-impl Deref for View {
-    type Target = view::View;
-
-    #[inline]
-    fn deref(&self) -> &view::View {
-        &self.view
     }
 }

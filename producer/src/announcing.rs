@@ -4,7 +4,7 @@ use kapok_blobstore::{Announcement, SelfAnnounced};
 
 use crate::base::{Base, unreadable};
 use crate::error::{Error, Result};
-use crate::producer::{Announcing, Producer};
+use crate::producer::{AnnounceMode, Producer};
 
 const LEFT_OVER: &str = "committed earlier, and left unannounced";
 
@@ -41,7 +41,7 @@ impl Producer {
     /// # Errors
     /// [`Error::Committed`] for all that goes wrong, and where consumers were sent back meanwhile.
     pub(crate) async fn announce(&self, version: u64, base: &Base, reason: &str) -> Result<Vec<String>> {
-        if self.settings.announcing == Announcing::Never {
+        if self.settings.announce_mode == AnnounceMode::Never {
             return Ok(base
                 .is_astray
                 .then(|| astray(base, "nothing is announced by this producer"))
@@ -55,7 +55,7 @@ impl Producer {
     /// In a cycle that made no version: brings consumers to the current one if they are not, or cannot get there.
     pub(crate) async fn announce_unchanged(&self, base: &Base) -> Result<Vec<String>> {
         if base.is_astray {
-            if self.settings.announcing == Announcing::Never {
+            if self.settings.announce_mode == AnnounceMode::Never {
                 return Ok(vec![astray(base, "nothing is announced by this producer")]);
             }
             return self.announce_current(base.current, base, "the version announced before it is not there").await;

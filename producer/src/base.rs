@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use kapok_blobstore::{Announcement, clock};
 use kapok_core::ErrorKind as DataErrorKind;
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::Manifest;
 use kapok_index::View;
 
@@ -16,15 +16,15 @@ use crate::producer::Producer;
 
 /// The version that was built on or made last, so that the next cycle need not map it again.
 #[derive(Clone, Debug)]
-pub(crate) struct Held {
+pub(crate) struct BaseCache {
     pub view: Arc<View>,
-    pub blobs: Blobs,
+    pub blobs: BlobMap,
 }
 
 /// The version that a cycle builds on, mapped.
 pub(crate) struct Base {
     pub view: Arc<View>,
-    pub blobs: Blobs,
+    pub blobs: BlobMap,
     /// The newest committed version, which may be another after a rollback; 0 for none.
     pub head: u64,
     /// The version that a full cycle builds on: the head or, where that is not what consumers are to be on, the announced one.
@@ -96,7 +96,7 @@ impl Producer {
             return Ok(base(held.view, held.blobs, true));
         }
         if version == 0 && head == 0 {
-            return Ok(base(Arc::new(View::empty()), Blobs::new(), false));
+            return Ok(base(Arc::new(View::empty()), BlobMap::new(), false));
         }
         let opened = match self.store.read_manifest(version).await {
             Ok(manifest) => self.open_readable(Arc::new(manifest), &held.blobs).await,
@@ -112,7 +112,7 @@ impl Producer {
     }
 
     /// The head, or the announced version: after a rollback, and where the head was held back by one or is retired.
-    async fn current(&self, on: BuildOn, latest: &Announcement, head: u64, held: &Held) -> Result<u64> {
+    async fn current(&self, on: BuildOn, latest: &Announcement, head: u64, held: &BaseCache) -> Result<u64> {
         let Announcement { announced, highest, .. } = *latest;
         // What lies above the head was never committed, whoever announced it.
         if announced < highest.min(head) {
@@ -143,7 +143,7 @@ impl Producer {
     }
 
     /// Opens a version without the record types of which a blob is lost or damaged.
-    async fn open_readable(&self, manifest: Arc<Manifest>, have: &Blobs) -> Result<(View, Blobs)> {
+    async fn open_readable(&self, manifest: Arc<Manifest>, have: &BlobMap) -> Result<(View, BlobMap)> {
         let error = match self.open_without(Arc::clone(&manifest), have, BTreeMap::new()).await {
             Err(error) if is_damage(&error) => error,
             opened => return opened,
@@ -166,9 +166,9 @@ impl Producer {
     pub(crate) async fn open_without(
         &self,
         manifest: Arc<Manifest>,
-        have: &Blobs,
+        have: &BlobMap,
         left_out: BTreeMap<String, String>,
-    ) -> Result<(View, Blobs)> {
+    ) -> Result<(View, BlobMap)> {
         let blobs = if left_out.is_empty() {
             self.store.load(&manifest, have).await?
         } else {
@@ -187,8 +187,8 @@ impl Producer {
     }
 
     /// Keeps a version mapped for the next cycle.
-    pub(crate) fn hold(&self, view: Arc<View>, blobs: Blobs) {
-        *lock(&self.held) = Held { view, blobs };
+    pub(crate) fn hold(&self, view: Arc<View>, blobs: BlobMap) {
+        *lock(&self.held) = BaseCache { view, blobs };
     }
 }
 

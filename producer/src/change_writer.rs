@@ -6,12 +6,12 @@ use std::sync::Arc;
 use capnp::message::{self, ScratchSpaceHeapAllocator};
 use capnp::traits::{Owned, SetterInput};
 use kapok_core::key::Key;
-use kapok_core::message::MessageWriter;
 use kapok_core::record::Record;
 use kapok_core::schema::RecordStruct;
-use kapok_core::value::Value;
 use kapok_core::words::StructRef;
 use kapok_index::View;
+use kapok_ingest::MessageWriter;
+use kapok_ingest::Value;
 use serde::Serialize;
 
 use crate::changes::ChangedType;

@@ -250,8 +250,8 @@ impl ChangedType {
             return Ok(None);
         }
         let lookup = prior.lookup(self.schema.encoding.record_type())?;
-        let Some(ordinal) = lookup.find_encoded(key)? else { return Ok(None) };
-        let (place, row) = lookup.table().place(ordinal)?;
+        let Some(row_id) = lookup.find_encoded(key)? else { return Ok(None) };
+        let (place, row) = lookup.table().place(row_id)?;
         Ok(Some(Current::Prior { segment: lookup.table().segments()[place].segment(), row }))
     }
 

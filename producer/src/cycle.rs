@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kapok_core::manifest::RecordType;
-use kapok_core::message::{AbsentFields, MessageWriter};
 use kapok_core::schema::{OlderSchema, RecordStruct, Schema};
 use kapok_core::segment::{Encoding, Stage};
 use kapok_index::View;
+use kapok_ingest::{AbsentFields, MessageWriter};
 
 use crate::changes::ONCE;
 use crate::declaration::{Declaration, Evolution};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use kapok_core::message::AbsentFields;
 use kapok_core::schema::{FieldKind, OlderSchema, RecordStruct, Schema, StructType};
 use kapok_core::segment::Sharing;
+use kapok_ingest::{AbsentFields, schema_of_rust_type};
 
 use crate::error::Result;
 
@@ -75,7 +75,7 @@ impl Declaration {
     /// # Errors
     /// `Invalid` for what has no counterpart, by name.
     pub fn of_rust_type<T: serde::de::DeserializeOwned>(name: &str, key: &[&str]) -> Result<Self> {
-        let (schema, type_id) = Schema::of_rust_type::<T>(name, key)?;
+        let (schema, type_id) = schema_of_rust_type::<T>(name, key)?;
         Ok(Self::new(schema, type_id)?.key(key.iter().copied()))
     }
 

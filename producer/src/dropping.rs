@@ -1,7 +1,7 @@
 //! Takes what nobody should have added out of a dataset: a record type, or a field of one.
 
 use kapok_core::Error as DataError;
-use kapok_core::value::Value;
+use kapok_ingest::Value;
 
 use crate::changes::sharing_of;
 use crate::cycle::Cycle;
@@ -60,7 +60,7 @@ fn without_field(cycle: &Cycle, record_type: &str, path: &str) -> std::result::R
     cycle.declare(&declaration)?;
     let table = cycle.prior().table(record_type)?;
     let mut records = cycle.values(record_type)?;
-    for row in table.ordinals() {
+    for row in table.row_ids() {
         let mut record = Value::from_json(table.record(row)?.to_json_string()?.as_bytes())?;
         take(&mut record, &without.json_path)?;
         records.add(&record)?;

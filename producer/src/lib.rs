@@ -44,12 +44,12 @@
 //!                                  new, dead  manifest                               move        versions
 //! ```
 //!
-//! [`Settings`] say how versions are checked ([`Validator`], [`Verification`]), announced and merged ([`merge_policy`]); a
+//! [`ProducerSettings`] say how versions are checked ([`Validator`], [`Verification`]), announced and merged ([`merge_policy`]); a
 //! [`Declaration`] says how a schema may change. Numbers go to the recorder of the `metrics` crate ([`crate::metrics::describe`]).
 //!
 //! # Limitations
 //! * A full cycle stages all records of the types that it touches; an incremental cycle only what it changes.
-//! * Merges take place within the call of the cycle, after its announcement, unless they are [`Merging::Manual`].
+//! * Merges take place within the call of the cycle, after its announcement, unless they are [`MergeSchedule::Manual`].
 //! * Nothing is removed from the store: that is [`Store::gc`].
 //! * A record type stays in the dataset until [`Producer::drop_type`] takes it out.
 
@@ -62,9 +62,9 @@ mod changes;
 mod cycle;
 mod declaration;
 mod declared;
-mod draft;
 mod dropping;
 mod error;
+mod manifest_draft;
 pub mod merge_policy;
 mod merging;
 pub mod metrics;
@@ -82,12 +82,12 @@ pub use cycle::Cycle;
 pub use declaration::{Declaration, Evolution};
 pub use error::{BoxError, Error, ErrorKind, Result};
 pub use kapok_blobstore::Store;
-pub use kapok_core::message::AbsentFields;
 pub use kapok_core::schema::OlderSchema;
 pub use kapok_core::segment::{SealSettings, Sharing};
-pub use kapok_core::value::Value;
-pub use merge_policy::MergeSettings;
-pub use producer::{Announcing, Merging, Producer, Settings, Verification};
+pub use kapok_ingest::AbsentFields;
+pub use kapok_ingest::Value;
+pub use merge_policy::MergePolicy;
+pub use producer::{AnnounceMode, MergeSchedule, Producer, ProducerSettings, Verification};
 pub use report::{CycleReport, MergeReport, Outcome, Steps, TypeReport};
 pub use validate::{Bound, Counts, Finding, Proposal, Validator};
 pub use writer::{RecordWriter, ValueWriter};

@@ -18,11 +18,11 @@
 //! little cost.
 //!
 //! **What was measured** (`tests/producer/merge_policy.rs`: 100,000 records in one segment, then 1,000 cycles, the defaults;
-//! bytes written by cycles and merges over bytes of records added, changed and removed; "by recipe" is a consumer that
+//! bytes written by cycles and merges over bytes of records added, changed and removed; "local" is a consumer that
 //! makes merged segments itself and downloads the fresh ones only):
 //!
 //! ```text
-//! history of a cycle                      written   downloaded   by recipe   segments   live
+//! history of a cycle                      written   downloaded   local       segments   live
 //! 1 % changed                                4.19         3.96        1.00          8   70 %
 //! 1 % added                                  5.01         4.71        1.00          8  100 %
 //! the same 1 % changed                       1.00         1.00        1.00          2   99 %
@@ -83,7 +83,7 @@ impl SegmentStat {
 
 /// Bounds that merges keep for each record type.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MergeSettings {
+pub struct MergePolicy {
     /// Segments whose live bytes are below half of `segment_bytes_max`; at least 1.
     pub segments_max: usize,
     /// Share of live bytes in all bytes, from 0 (dead rows do not matter) to 1.
@@ -94,7 +94,7 @@ pub struct MergeSettings {
     pub segment_bytes_max: u64,
 }
 
-impl Default for MergeSettings {
+impl Default for MergePolicy {
     fn default() -> Self {
         Self { segments_max: 8, live_min: 0.7, small_bytes: 1 << 20, segment_bytes_max: 256 << 20 }
     }
@@ -102,7 +102,7 @@ impl Default for MergeSettings {
 
 /// The segments to merge into one, by their place in `segments`, rising; `None` where all is well. A single one is to
 /// be rewritten without its dead rows.
-pub fn plan(segments: &[SegmentStat], settings: &MergeSettings) -> Option<Vec<usize>> {
+pub fn plan(segments: &[SegmentStat], settings: &MergePolicy) -> Option<Vec<usize>> {
     let mut by_size: Vec<usize> = (0..segments.len()).collect();
     by_size.sort_by_key(|&at| (segments[at].live_bytes(), at));
     let mut chosen =
@@ -113,7 +113,7 @@ pub fn plan(segments: &[SegmentStat], settings: &MergeSettings) -> Option<Vec<us
 
 /// All that is to be merged by now, as one step: sets of segments by their place in `segments`, each to become one. What
 /// [`plan`] says when it is asked again and again, with each result taken at the size that is to be expected.
-pub fn plan_all(segments: &[SegmentStat], settings: &MergeSettings) -> Vec<Vec<usize>> {
+pub fn plan_all(segments: &[SegmentStat], settings: &MergePolicy) -> Vec<Vec<usize>> {
     let mut sets: Vec<Vec<usize>> = (0..segments.len()).map(|place| vec![place]).collect();
     let mut stats = segments.to_vec();
     let mut is_merged = vec![false; segments.len()];
@@ -145,7 +145,7 @@ pub fn plan_all(segments: &[SegmentStat], settings: &MergeSettings) -> Vec<Vec<u
 }
 
 /// Where too many bytes are dead: the segment that has the greatest share of them, and those that are small beside it.
-fn shed_dead_rows(segments: &[SegmentStat], by_size: &[usize], settings: &MergeSettings) -> Option<Vec<usize>> {
+fn shed_dead_rows(segments: &[SegmentStat], by_size: &[usize], settings: &MergePolicy) -> Option<Vec<usize>> {
     let bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
     let dead: u64 = segments.iter().map(SegmentStat::dead_bytes).sum();
     if dead <= settings.small_bytes || float(bytes - dead) >= settings.live_min * float(bytes) {
@@ -168,7 +168,7 @@ fn shed_dead_rows(segments: &[SegmentStat], by_size: &[usize], settings: &MergeS
 }
 
 /// Where there are too many segments: the run of neighbours in size that frees most places for the bytes it writes.
-fn free_places(segments: &[SegmentStat], by_size: &[usize], settings: &MergeSettings) -> Option<Vec<usize>> {
+fn free_places(segments: &[SegmentStat], by_size: &[usize], settings: &MergePolicy) -> Option<Vec<usize>> {
     let full_min = settings.segment_bytes_max / 2;
     let open = by_size.partition_point(|&at| segments[at].live_bytes() < full_min);
     if open <= settings.segments_max {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     fn plan_by_default(segments: &[SegmentStat]) -> Option<Vec<usize>> {
-        plan(segments, &MergeSettings::default())
+        plan(segments, &MergePolicy::default())
     }
 
     #[test]
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn all_at_once_is_what_one_after_another_comes_to() {
-        let settings = MergeSettings { small_bytes: 0, segments_max: 3, ..MergeSettings::default() };
+        let settings = MergePolicy { small_bytes: 0, segments_max: 3, ..MergePolicy::default() };
         let segments = [
             segment(100, 60),
             segment(90, 55),
@@ -284,10 +284,10 @@ mod tests {
 
     #[test]
     fn settings_at_their_ends_still_come_to_an_end() {
-        let none = MergeSettings { segments_max: 0, live_min: 1.0, small_bytes: 0, segment_bytes_max: 0 };
+        let none = MergePolicy { segments_max: 0, live_min: 1.0, small_bytes: 0, segment_bytes_max: 0 };
         assert_eq!(plan(&[segment(1, 0)], &none), None);
         assert_eq!(plan(&[segment(1, 1), segment(9, 0)], &none), Some(vec![0]));
-        let one = MergeSettings { segments_max: 1, ..MergeSettings::default() };
+        let one = MergePolicy { segments_max: 1, ..MergePolicy::default() };
         assert_eq!(plan(&[segment(1, 0), segment(9, 0)], &one), Some(vec![0, 1]));
         assert_eq!(plan(&[SegmentStat { bytes: 64, rows: 0, dead: 0 }; 2], &one), Some(vec![0, 1]));
         assert_eq!(plan(&[segment(1, 0), segment(9, 0)], &none), None);

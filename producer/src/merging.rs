@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kapok_blobstore::clock;
-use kapok_core::manifest::{Ingredient, SegmentEntry, encode_rows};
+use kapok_core::manifest::{MergeSource, SegmentEntry, encode_rows};
 use kapok_core::segment::{Encoding, MergeInput, Sharing};
 use kapok_core::view::Table;
 use tracing::{Instrument, info_span};
 
 use crate::base::Base;
-use crate::draft::Draft;
 use crate::error::{Error, ErrorKind, Result};
+use crate::manifest_draft::ManifestDraft;
 use crate::merge_policy::{self, SegmentStat};
 use crate::metrics;
 use crate::producer::Producer;
@@ -24,7 +24,7 @@ use crate::report::MergeReport;
 const ROUNDS_MAX: usize = 3;
 
 impl Producer {
-    /// Merges segments of the newest version where it is time to, as [`crate::Settings::merge`] says, and announces the
+    /// Merges segments of the newest version where it is time to, as [`crate::ProducerSettings::merge`] says, and announces the
     /// result. `None` where there is nothing to do, where another producer was faster, and while consumers are kept on an
     /// older version by a rollback.
     ///
@@ -38,7 +38,7 @@ impl Producer {
     async fn merge_once(&self, damaged: &mut Vec<String>) -> Result<Option<MergeReport>> {
         let started = clock::instant();
         let Some(base) = self.base_to_merge().await? else { return Ok(None) };
-        let mut draft = Draft::new(&base.view, &[], &BTreeSet::new())?;
+        let mut draft = ManifestDraft::new(&base.view, &[], &BTreeSet::new())?;
         let mut report = MergeReport {
             version: base.head,
             inputs: 0,
@@ -52,7 +52,7 @@ impl Producer {
             let Ok(table) = base.view.table(&entry.name) else { continue };
             let stats: Vec<SegmentStat> = entry.segments.iter().map(SegmentStat::of).collect();
             let mut merged = Vec::new();
-            for places in merge_policy::plan_all(&stats, &self.settings.merge) {
+            for places in merge_policy::plan_all(&stats, &self.settings.merge_policy) {
                 let (segment, written) = match self.merge_segments(&base, &entry.name, table, &places).await {
                     Err(error) if error.kind() == ErrorKind::Corrupt => {
                         let reason = error.to_string();
@@ -123,7 +123,7 @@ impl Producer {
     ) -> Result<(SegmentEntry, u64)> {
         let manifest = base.view.manifest();
         let entry = manifest.expect_record_type(record_type)?;
-        let (mut inputs, mut recipe, mut sharing) = (Vec::new(), Vec::new(), Sharing::Shared);
+        let (mut inputs, mut merged_from, mut sharing) = (Vec::new(), Vec::new(), Sharing::Shared);
         for place in places {
             let (Some(source), Some(segment)) = (table.segments().get(*place), entry.segments.get(*place)) else {
                 continue;
@@ -131,7 +131,7 @@ impl Producer {
             // Wrong bytes would be right ones under the name of what they are merged into.
             source.segment().verify_hash(&segment.id)?;
             inputs.push(MergeInput { segment: source.segment(), dropped: source.dead() });
-            recipe.push(Ingredient {
+            merged_from.push(MergeSource {
                 segment: segment.id,
                 bytes: segment.bytes,
                 rows: segment.rows,
@@ -143,7 +143,7 @@ impl Producer {
         }
         let encoding = Encoding::new(Arc::clone(&manifest.schema), entry.type_id, &entry.key, sharing)?;
         let merged = encoding.merge(&inputs)?;
-        self.write_segment(merged, &encoding, recipe).await
+        self.write_segment(merged, &encoding, merged_from).await
     }
 }
 

@@ -7,19 +7,19 @@ use std::sync::{Arc, Mutex};
 
 use kapok_blobstore::{Store, clock};
 use kapok_core::ErrorKind;
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::Manifest;
 use kapok_core::segment::{Difference, SealSettings};
 use kapok_core::view::Table;
 use kapok_index::View;
 use tracing::{Instrument, info_span};
 
-use crate::base::{BuildOn, Held};
+use crate::base::{BaseCache, BuildOn};
 use crate::changes::{Change, ChangeSet, Changed, IncrementalCycle};
 use crate::cycle::{Cycle, Populated, StagedSchema};
-use crate::draft::{TypePlan, rows_of};
 use crate::error::{BoxError, Error, Result};
-use crate::merge_policy::MergeSettings;
+use crate::manifest_draft::{TypePlan, rows_of};
+use crate::merge_policy::MergePolicy;
 use crate::metrics;
 use crate::report::{CycleReport, Steps};
 use crate::validate::Validator;
@@ -28,26 +28,26 @@ use crate::widening::keep_others;
 /// How a producer works.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Settings {
+pub struct ProducerSettings {
     /// Who publishes, for people: stands in manifests and announcements.
     pub writer: String,
     /// How segments are cut.
     pub seal: SealSettings,
     /// Whether a version is announced as soon as it is committed.
-    pub announcing: Announcing,
+    pub announce_mode: AnnounceMode,
     /// How stored bytes are checked before the commit.
     pub verification: Verification,
     /// What must hold of a version before it is committed.
     pub validators: Vec<Validator>,
     /// Whether a cycle merges segments once it has announced.
-    pub merging: Merging,
+    pub merge_schedule: MergeSchedule,
     /// When segments are merged.
-    pub merge: MergeSettings,
+    pub merge_policy: MergePolicy,
 }
 
 /// Whether versions are announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Announcing {
+pub enum AnnounceMode {
     /// As soon as they are committed.
     #[default]
     Always,
@@ -57,7 +57,7 @@ pub enum Announcing {
 
 /// Who merges segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Merging {
+pub enum MergeSchedule {
     /// Each cycle, where it is time to, after its announcement.
     #[default]
     AfterCycles,
@@ -75,17 +75,17 @@ pub enum Verification {
     Open,
 }
 
-impl Default for Settings {
+impl Default for ProducerSettings {
     fn default() -> Self {
         let writer = std::env::var("USER").unwrap_or_else(|_| "producer".to_owned());
         Self {
             writer: format!("{writer} pid={}", std::process::id()),
             seal: SealSettings::default(),
-            announcing: Announcing::default(),
+            announce_mode: AnnounceMode::default(),
             verification: Verification::default(),
             validators: Vec::new(),
-            merging: Merging::default(),
-            merge: MergeSettings::default(),
+            merge_schedule: MergeSchedule::default(),
+            merge_policy: MergePolicy::default(),
         }
     }
 }
@@ -94,8 +94,8 @@ impl Default for Settings {
 #[derive(Clone, Debug)]
 pub struct Producer {
     pub(crate) store: Store,
-    pub(crate) settings: Settings,
-    pub(crate) held: Arc<Mutex<Held>>,
+    pub(crate) settings: ProducerSettings,
+    pub(crate) held: Arc<Mutex<BaseCache>>,
 }
 
 impl Producer {
@@ -105,14 +105,14 @@ impl Producer {
     /// # Errors
     /// `Unavailable` or `Invalid` where the store cannot be written to.
     pub async fn open(url: &str) -> Result<Self> {
-        let producer = Self::with_store(Store::open_for_writing(url).await?, Settings::default());
+        let producer = Self::with_store(Store::open_for_writing(url).await?, ProducerSettings::default());
         producer.announce_left_over().await?;
         Ok(producer)
     }
 
     /// Publishes to a store that is open for writing.
-    pub fn with_store(store: Store, settings: Settings) -> Self {
-        let held = Held { view: Arc::new(View::empty()), blobs: Blobs::new() };
+    pub fn with_store(store: Store, settings: ProducerSettings) -> Self {
+        let held = BaseCache { view: Arc::new(View::empty()), blobs: BlobMap::new() };
         Self { store, settings, held: Arc::new(Mutex::new(held)) }
     }
 
@@ -122,7 +122,7 @@ impl Producer {
     }
 
     /// The settings, to be changed between cycles.
-    pub fn settings_mut(&mut self) -> &mut Settings {
+    pub fn settings_mut(&mut self) -> &mut ProducerSettings {
         &mut self.settings
     }
 
@@ -133,7 +133,7 @@ impl Producer {
     /// 2. **Compare** with the version before, by key and content: records that are as they were are not written again.
     /// 3. **Write**: segments of the new and the changed records, and their indexes. Nothing refers to them yet.
     /// 4. **Verify**: what was stored is opened again and checked.
-    /// 5. **Validate**: see [`Settings::validators`]. What numbers alone refuse is refused before anything is written.
+    /// 5. **Validate**: see [`ProducerSettings::validators`]. What numbers alone refuse is refused before anything is written.
     /// 6. **Commit**: the manifest is put where no other producer's is yet.
     /// 7. **Announce**: consumers move.
     /// 8. **Merge**, where it is time to, as a version of its own: see [`Producer::merge`].
@@ -281,7 +281,7 @@ fn compare(populated: &Populated, prior: &View, warnings: &mut Vec<String>) -> R
         let mut rows = staged.join()?.sort()?;
         let live = rows.len() as u64;
         let table = prior.table(name).ok().filter(|_| !staged.schema.is_new);
-        let compared = table.map(|table| rows.compare(table)).transpose();
+        let compared = table.map(|table| rows.compare(table.key(), table.segments())).transpose();
         let unreadable = match &compared {
             Err(error) if error.kind() == ErrorKind::Corrupt => Some(error.to_string()),
             _ => prior.left_out().get(name).cloned(),
@@ -322,8 +322,8 @@ fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &View) -> Resul
             Some(lookup) => lookup.find_encoded(&key)?,
             None => None,
         };
-        let place = before.zip(table).map(|(ordinal, table)| table.place(ordinal)).transpose()?;
-        let record = before.zip(table).map(|(ordinal, table)| table.row(ordinal)).transpose()?;
+        let place = before.zip(table).map(|(row_id, table)| table.place(row_id)).transpose()?;
+        let record = before.zip(table).map(|(row_id, table)| table.row(row_id)).transpose()?;
         match (change, record) {
             (Change::Put(row), Some(record)) => {
                 let same = stage.row_is(row, record).map_err(|malformed| malformed.into_error(name))?;

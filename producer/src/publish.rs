@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kapok_blobstore::{BlobId, BlobKind, CommitOutcome, PutOutcome, clock, fresh_token};
-use kapok_core::blobs::Blobs;
-use kapok_core::manifest::{Artifact, Id, Ingredient, Manifest, SegmentEntry, Tombstones};
+use kapok_core::manifest::BlobMap;
+use kapok_core::manifest::{Artifact, Id, Manifest, MergeSource, SegmentEntry, Tombstones};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, WRITER_REVISION};
 use kapok_index::{View, unique, verify_segment};
 use tracing::{Instrument, info_span};
 
 use crate::base::{Base, without};
-use crate::draft::{Draft, Origin, TypePlan};
 use crate::error::{Error, Result};
+use crate::manifest_draft::{ManifestDraft, Origin, TypePlan};
 use crate::metrics;
-use crate::producer::{Announcing, Merging, Producer, Tags, Verification};
+use crate::producer::{AnnounceMode, MergeSchedule, Producer, Tags, Verification};
 use crate::report::{CycleReport, Outcome, Steps, TypeReport};
 use crate::validate::{Counts, Proposal, Validator};
 
@@ -38,7 +38,7 @@ impl Producer {
     ) -> Result<CycleReport> {
         let prior = base.view.manifest();
         let schemas: Vec<_> = plans.iter().map(|plan| &plan.schema).collect();
-        let mut draft = Draft::new(&base.view, &schemas, dropped)?;
+        let mut draft = ManifestDraft::new(&base.view, &schemas, dropped)?;
         let gone = dropped.iter().map(|name| TypeReport::dropped(&base.view, name));
         let mut types: Vec<TypeReport> = plans.iter().map(|plan| plan.report(prior)).chain(gone).collect();
         let idle = dropped.is_empty() && plans.iter().all(|plan| plan.is_idle() && plan.is_declared_as(prior));
@@ -105,7 +105,7 @@ impl Producer {
         let (merged, merge_error) = (None, None);
         let mut report = CycleReport { outcome, types, steps, bytes_written, merged, merge_error, warnings };
         metrics::published(report.bytes_written, &manifest);
-        if self.settings.merging == Merging::AfterCycles {
+        if self.settings.merge_schedule == MergeSchedule::AfterCycles {
             // The version is out: what fails from here on does not take that back.
             let (merged, error) = self.merge_all(&mut report.warnings).await;
             report.merged = merged;
@@ -134,13 +134,13 @@ impl Producer {
     ///
     /// # Errors
     /// `Invalid` where no reader could.
-    pub(crate) fn encode(&self, draft: Draft, tags: Tags, base: &Base) -> Result<Stored> {
+    pub(crate) fn encode(&self, draft: ManifestDraft, tags: Tags, base: &Base) -> Result<Stored> {
         let version = base.next_version()?;
         let origin = Origin {
             version,
             parent: Some(base.view.version()).filter(|version| *version > 0),
             writer: self.settings.writer.clone(),
-            announce_itself: self.settings.announcing == Announcing::Always,
+            announce_itself: self.settings.announce_mode == AnnounceMode::Always,
             log_sequence: base.log_sequence(),
             token: fresh_token(),
         };
@@ -157,7 +157,7 @@ impl Producer {
     }
 
     /// Seals and stores the new records of one type; the bytes that the store did not have.
-    async fn write_type(&self, plan: TypePlan, draft: &mut Draft, report: &mut TypeReport) -> Result<u64> {
+    async fn write_type(&self, plan: TypePlan, draft: &mut ManifestDraft, report: &mut TypeReport) -> Result<u64> {
         let TypePlan { schema, rows, .. } = plan;
         let mut written = 0;
         for sealed in rows.seal(self.settings.seal) {
@@ -176,7 +176,7 @@ impl Producer {
         &self,
         sealed: SealedSegment,
         encoding: &Encoding,
-        recipe: Vec<Ingredient>,
+        merged_from: Vec<MergeSource>,
     ) -> Result<(SegmentEntry, u64)> {
         let id = BlobId::from(sealed.id);
         let bytes = Bytes::from(sealed.bytes);
@@ -213,7 +213,7 @@ impl Producer {
             artifacts: vec![artifact],
             writer_revision: WRITER_REVISION,
             sharing: encoding.sharing(),
-            recipe,
+            merged_from,
         };
         Ok((entry, written))
     }
@@ -241,7 +241,7 @@ impl Producer {
         }
     }
 
-    async fn write_tombstones(&self, draft: &mut Draft) -> Result<u64> {
+    async fn write_tombstones(&self, draft: &mut ManifestDraft) -> Result<u64> {
         let mut written = 0;
         for bytes in std::mem::take(&mut draft.tombstones) {
             let id = BlobId::of(&bytes);
@@ -251,7 +251,7 @@ impl Producer {
     }
 
     /// Opens the version from the store, and checks what it does not share with the version that it builds on.
-    pub(crate) async fn verify(&self, manifest: &Arc<Manifest>, base: &Base) -> Result<(View, Blobs)> {
+    pub(crate) async fn verify(&self, manifest: &Arc<Manifest>, base: &Base) -> Result<(View, BlobMap)> {
         // What could not be read, and is as it was, is not read now.
         let mut left_out = base.view.left_out().clone();
         left_out.retain(|name, _| {
@@ -284,7 +284,7 @@ impl Producer {
         let manifest = &*stored.manifest;
         let is_slow = base.started.elapsed() > self.store.settings().grace / 2;
         if is_slow || base.view.version() != base.current {
-            // Blobs that were there when the cycle wanted to write them, or are those of a version that may be retired at
+            // BlobMap that were there when the cycle wanted to write them, or are those of a version that may be retired at
             // any time, may have been collected since.
             let readable = without(manifest, base.view.left_out());
             if let Some(lacking) = self.store.is_whole(&readable).await?.first() {

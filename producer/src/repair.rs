@@ -6,7 +6,7 @@
 //! | lost | is made again from |
 //! |---|---|
 //! | a blob | a copy of it under another name; a second store |
-//! | a merged segment | its recipe, where the segments of that are there |
+//! | a merged segment | its merge sources, where the segments of that are there |
 //! | an index | its segment |
 //! | tombstones | those of the parent or a child, and the changes in between |
 //! | a manifest, an announcement | a second store of the same dataset |
@@ -109,7 +109,7 @@ fn name_of(kind: BlobKind, id: BlobId) -> String {
     FileKind::Blob(kind, id).name().unwrap_or_default()
 }
 
-/// Blobs that no version names, but are not what their own name says: nothing is lost with them.
+/// BlobMap that no version names, but are not what their own name says: nothing is lost with them.
 async fn mend_unnamed(
     store: &Store,
     sources: &mut Sources<'_>,

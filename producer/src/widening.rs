@@ -1,9 +1,9 @@
 //! What becomes of the records that changes do not speak of, where integers become floats? They are written anew.
 
 use kapok_core::Fault;
-use kapok_core::message::MessageWriter;
-use kapok_core::value::Value;
 use kapok_index::View;
+use kapok_ingest::MessageWriter;
+use kapok_ingest::Value;
 
 use crate::changes::ChangeSet;
 use crate::cycle::StagedSchema;
@@ -19,14 +19,14 @@ pub(crate) fn keep_others(schema: &StagedSchema, changes: &mut ChangeSet, prior:
     let table = prior.table(name)?;
     let mut message = MessageWriter::of_records(&schema.encoding)?;
     let mut key = Vec::new();
-    for ordinal in table.ordinals() {
+    for row_id in table.row_ids() {
         key.clear();
-        let row = table.row(ordinal)?;
+        let row = table.row(row_id)?;
         table.key().encode_row(row, &mut key).map_err(|malformed| malformed.into_error(name))?;
         if changes.latest.contains_key(&key) {
             continue;
         }
-        let record = Value::from_json(table.record(ordinal)?.to_json_string()?.as_bytes())?;
+        let record = Value::from_json(table.record(row_id)?.to_json_string()?.as_bytes())?;
         let words = message.write(&record).map_err(|error| of_record(&table.key().describe(&key), error))?;
         add_root(words, |record| changes.put(record))?;
     }

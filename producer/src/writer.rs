@@ -9,11 +9,11 @@ use std::sync::Arc;
 use capnp::OutputSegments;
 use capnp::message::{self, Allocator, HeapAllocator, ScratchSpaceHeapAllocator};
 use capnp::traits::Owned;
-use kapok_core::message::MessageWriter;
 use kapok_core::schema::RecordStruct;
 use kapok_core::segment::Stage;
-use kapok_core::value::Value;
 use kapok_core::words::{StructRef, Words};
+use kapok_ingest::MessageWriter;
+use kapok_ingest::Value;
 use serde::Serialize;
 
 use crate::cycle::StagedType;

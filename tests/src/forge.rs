@@ -1,7 +1,7 @@
 //! Stores whose every hash and checksum is right, and which nobody honest would have made.
 //!
 //! A case is made from its number alone: an honest store, in which a few files are changed (the marker, manifests,
-//! announcements, segments, indexes, tombstones; recipes, lists of changes, schemas), and every name that follows from
+//! announcements, segments, indexes, tombstones; merge sources, lists of changes, schemas), and every name that follows from
 //! what they hold is made right again.
 
 use std::collections::BTreeMap;
@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use kapok_blobstore::{BlobId, SealedKind, Settings, Store, open_sealed, seal};
+use kapok_blobstore::{BlobId, SealedKind, Store, StoreSettings, open_sealed, seal};
 use kapok_core::manifest::{Manifest, Tombstones};
-use kapok_producer::{MergeSettings, Producer};
+use kapok_producer::{MergePolicy, Producer};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use rand::rngs::SmallRng;
@@ -48,10 +48,10 @@ pub async fn honest() -> Files {
         Arc::clone(&backend) as Arc<dyn ObjectStore>,
         "".into(),
         "test://honest",
-        Settings::default(),
+        StoreSettings::default(),
     );
-    let mut settings = kapok_producer::Settings::default();
-    settings.merge = MergeSettings { segments_max: 3, live_min: 0.5, small_bytes: 0, segment_bytes_max: 1 << 20 };
+    let mut settings = kapok_producer::ProducerSettings::default();
+    settings.merge_policy = MergePolicy { segments_max: 3, live_min: 0.5, small_bytes: 0, segment_bytes_max: 1 << 20 };
     let producer = Producer::with_store(store.await.expect("a store"), settings);
     for step in 1..6 {
         let (before, after) = (Films::at(7, step - 1), Films::at(7, step));
@@ -167,7 +167,7 @@ fn rename_blob(files: &mut Files, name: &str, bytes: Bytes) {
                         artifact.bytes = len;
                     }
                 }
-                for one in &mut entry.recipe {
+                for one in &mut entry.merged_from {
                     if swap(&mut one.segment) {
                         one.bytes = len;
                     }

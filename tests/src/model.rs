@@ -199,7 +199,7 @@ impl Net {
     pub fn extend(&mut self, old: &View, new: &View, changes: &TypeChanges) {
         let ty = &changes.record_type;
         let name = |view: &View, at| {
-            let record = view.table(ty).expect("a table").record(at).expect("an ordinal of it");
+            let record = view.table(ty).expect("a table").record(at).expect("an row_id of it");
             let field = |name: &str| record.get(name).expect("a field").to_json_string().expect("JSON");
             match ty.as_str() {
                 "Rating" => format!("Rating {},{}", field("movieId"), u16::from(field("source").contains("audience"))),
@@ -231,7 +231,7 @@ impl Net {
 fn read_movies(view: &View) -> BTreeMap<u32, Film> {
     let records = view.records::<movie::Owned>().expect("films");
     let mut found = BTreeMap::new();
-    for at in records.lookup().table().ordinals() {
+    for at in records.lookup().table().row_ids() {
         let film = records.get(at).expect("a film");
         assert_eq!(view.find("Movie", &film.get_id()).expect("a lookup"), Some(at));
         assert!(found.insert(film.get_id(), Film::read(film)).is_none(), "two films of id {}", film.get_id());
@@ -246,7 +246,7 @@ fn read_movies(view: &View) -> BTreeMap<u32, Film> {
 fn read_ratings(view: &View) -> BTreeMap<(u32, u16), u32> {
     let records = view.records::<rating::Owned>().expect("ratings");
     let mut found = BTreeMap::new();
-    for at in records.lookup().table().ordinals() {
+    for at in records.lookup().table().row_ids() {
         let rating = records.get(at).expect("a rating");
         let key = (rating.get_movie_id(), rating.get_source().expect("known") as u16);
         assert!(found.insert(key, rating.get_votes()).is_none(), "two ratings of {key:?}");
@@ -264,7 +264,7 @@ fn read_items(view: &View) -> Items {
     let ids = view.field::<u32>("Item.id").expect("a field");
     let years = view.field::<u16>("Item.year").expect("a field");
     let mut found = BTreeMap::new();
-    for at in table.ordinals() {
+    for at in table.row_ids() {
         let id = ids.get(at).expect("a value");
         assert!(found.insert(id, years.get(at).expect("a value")).is_none(), "two items of id {id}");
     }

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::{Id, Manifest, RecordType, decode_rows};
-use kapok_core::view::Ordinal;
+use kapok_core::segment::RowId;
 use kapok_core::{Error, Result};
 use kapok_index::{TypeChanges, View};
 use roaring::RoaringBitmap;
 
 /// Holds the list of a version of one record type against the rows. `old`: the parent, of the same record type; `None`
 /// where there is no parent, or it has no such type.
-pub(crate) fn check(manifest: &Manifest, blobs: &Blobs, old: Option<&(Manifest, Blobs)>) -> Result<()> {
+pub(crate) fn check(manifest: &Manifest, blobs: &BlobMap, old: Option<&(Manifest, BlobMap)>) -> Result<()> {
     let Some((ty, listed)) = only_type(manifest).and_then(|ty| Some((ty, ty.changes.as_ref()?))) else { return Ok(()) };
     let added = row_sets(&listed.added, "added", Some(ty))?;
     row_sets(&listed.removed, "removed", old.and_then(|(old, _)| only_type(old)))?;
@@ -71,7 +71,7 @@ fn only_type(manifest: &Manifest) -> Option<&RecordType> {
 
 fn describe(changes: &TypeChanges) -> String {
     let TypeChanges { added, updated, removed, .. } = changes;
-    let count = |ordinals: &[Ordinal]| ordinals.len();
+    let count = |row_ids: &[RowId]| row_ids.len();
     format!("added={} updated={} removed={}", count(added), updated.len(), count(removed))
 }
 

@@ -19,7 +19,7 @@
 
 mod changes;
 mod fingerprint;
-mod recipe;
+mod merge_sources;
 mod report;
 mod store;
 mod version;

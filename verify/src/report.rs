@@ -35,7 +35,7 @@ pub struct Report {
     pub segments: usize,
     /// Bytes of the files.
     pub bytes: u64,
-    /// Blobs that no live version names: of a publish that failed or is under way, or of retired versions.
+    /// BlobMap that no live version names: of a publish that failed or is under way, or of retired versions.
     pub unreferenced_blobs: usize,
     /// Files that a writer at work or one that died left beside the place of a file.
     pub left_over_files: usize,
@@ -45,10 +45,10 @@ pub struct Report {
     pub changes: usize,
     /// Those that could not be, as the parent is retired or cannot be read.
     pub unchecked_changes: usize,
-    /// Recipes of merged segments that were held against the segments that they name.
-    pub recipes: usize,
+    /// Merge sources of merged segments that were held against the segments that they name.
+    pub merges: usize,
     /// Those that could not be, as some of these segments are gone.
-    pub unchecked_recipes: usize,
+    pub unchecked_merges: usize,
     /// What is wrong.
     pub problems: Vec<String>,
 }

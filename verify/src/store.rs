@@ -23,7 +23,7 @@ const BLOB_BYTES_MAX: u64 = (1 << 32) + 8;
 
 /// Checks every file of a store against its hash or checksum; then every live version: its manifest against its blobs,
 /// each segment walked through every pointer, each index against its rows, no key twice, the changes that it lists against
-/// its parent, recipes against what they name. `progress` is told how far it is.
+/// its parent, merge sources against what they name. `progress` is told how far it is.
 ///
 /// # Errors
 /// Where the store cannot be listed or does not answer. What is wrong with its files is in the report.
@@ -72,7 +72,7 @@ struct Check<'s> {
     progress: &'s dyn Fn(Progress),
     report: Report,
     live: BTreeMap<u64, Manifest>,
-    /// Blobs that are wrong or missing, and are not looked into any further.
+    /// BlobMap that are wrong or missing, and are not looked into any further.
     lost: HashSet<Id>,
 }
 

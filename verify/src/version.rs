@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use kapok_blobstore::{Error, Result, Store};
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::{Id, Manifest, RecordType};
 use kapok_core::segment::{Encoding, Segment, Sharing};
 use kapok_index::{View, verify_segment};
 
 use crate::report::Report;
 use crate::store::is_retired;
-use crate::{changes, fingerprint, recipe};
+use crate::{changes, fingerprint, merge_sources};
 
 /// A walk over versions.
 pub(crate) struct Walk<'s> {
     store: &'s Store,
-    /// Blobs that are told already.
+    /// BlobMap that are told already.
     lost: &'s HashSet<Id>,
     segments: HashSet<blake3::Hash>,
     tables: HashSet<blake3::Hash>,
@@ -61,12 +61,12 @@ impl<'s> Walk<'s> {
                     report.problem(format!("version {version}: {}: {error}", ty.name));
                 }
             }
-            for entry in ty.segments.iter().filter(|entry| !entry.recipe.is_empty()) {
+            for entry in ty.segments.iter().filter(|entry| !entry.merged_from.is_empty()) {
                 // The first version that names it says by which schema it was made.
                 let is_first =
-                    live.is_none_or(|live| !live.range(..version).any(|(_, older)| recipe::names(older, entry)));
+                    live.is_none_or(|live| !live.range(..version).any(|(_, older)| merge_sources::names(older, entry)));
                 if is_first && !self.lost.contains(&entry.id) {
-                    self.recipe(manifest, ty, entry, report).await?;
+                    self.merged_from(manifest, ty, entry, report).await?;
                 }
             }
         }
@@ -109,12 +109,12 @@ impl<'s> Walk<'s> {
     }
 
     /// The blobs of a record type.
-    async fn load(&self, manifest: &Manifest, ty: &RecordType, report: &mut Report) -> Result<Looked<Blobs>> {
+    async fn load(&self, manifest: &Manifest, ty: &RecordType, report: &mut Report) -> Result<Looked<BlobMap>> {
         let alone = alone(manifest, ty);
         if alone.blobs().any(|blob| self.lost.contains(&blob.id)) {
             return Ok(Looked::Not);
         }
-        match self.store.load(&alone, &Blobs::new()).await {
+        match self.store.load(&alone, &BlobMap::new()).await {
             Ok(blobs) => Ok(Looked::At(blobs)),
             Err(Error::NotFound { .. }) if is_retired(self.store, manifest.version).await? => Ok(Looked::Not),
             Err(error @ (Error::NotFound { .. } | Error::Corrupt { .. })) => {
@@ -130,7 +130,7 @@ impl<'s> Walk<'s> {
         &mut self,
         manifest: &Manifest,
         ty: &RecordType,
-        blobs: &Blobs,
+        blobs: &BlobMap,
         report: &mut Report,
     ) -> kapok_core::Result<()> {
         let mut encodings: Vec<(Sharing, Encoding)> = Vec::new();
@@ -154,7 +154,7 @@ impl<'s> Walk<'s> {
         View::open(Arc::new(alone(manifest, ty)), blobs)?.verify_keys()
     }
 
-    async fn recipe(
+    async fn merged_from(
         &self,
         manifest: &Manifest,
         ty: &RecordType,
@@ -164,7 +164,7 @@ impl<'s> Walk<'s> {
         let only = RecordType { segments: vec![entry.clone()], ..ty.clone() };
         let Looked::At(mut blobs) = self.load(manifest, &only, report).await? else { return Ok(()) };
         let mut all_there = true;
-        for source in recipe::sources(entry) {
+        for source in merge_sources::sources(entry) {
             match self.store.fetch([source]).await {
                 Ok(fetched) if !self.lost.contains(&source.id) => {
                     for (id, blob) in fetched {
@@ -177,12 +177,12 @@ impl<'s> Walk<'s> {
             }
         }
         if all_there {
-            report.recipes += 1;
+            report.merges += 1;
         } else {
-            report.unchecked_recipes += 1;
+            report.unchecked_merges += 1;
         }
-        let checked = recipe::check_rows(entry)
-            .and_then(|()| if all_there { recipe::check(manifest, ty, entry, &blobs) } else { Ok(()) });
+        let checked = merge_sources::check_rows(entry)
+            .and_then(|()| if all_there { merge_sources::check(manifest, ty, entry, &blobs) } else { Ok(()) });
         if let Err(error) = checked {
             report.problem(format!("version {}: {}: {error}", manifest.version, ty.name));
         }

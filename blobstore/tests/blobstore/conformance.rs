@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use kapok_blobstore::{
-    Action, Announcement, AnnouncementDraft, BlobId, BlobKind, CommitOutcome, ErrorKind, FileKind, PutOutcome,
-    Settings, Store, fresh_token,
+    Action, Announcement, AnnouncementDraft, BlobId, BlobKind, CommitOutcome, ErrorKind, FileKind, PutOutcome, Store,
+    StoreSettings, fresh_token,
 };
 
 /// Calls a function of the contract for every backend.
@@ -29,7 +29,7 @@ macro_rules! conformance {
             async fn $name() {
                 let backend = std::sync::Arc::new(object_store::memory::InMemory::new());
                 let store = super::Store::with_object_store_for_writing(
-                    backend, "some/prefix".into(), "test://prefix", super::Settings::default(),
+                    backend, "some/prefix".into(), "test://prefix", super::StoreSettings::default(),
                 );
                 super::$name(store.await.unwrap()).await;
             })*

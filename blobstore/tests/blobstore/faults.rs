@@ -8,13 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use flaky::{Fault, Flaky, Manner};
 use kapok_blobstore::{
-    AnnouncementDraft, BlobId, BlobKind, CommitOutcome, Error, ErrorKind, Settings, Store, fresh_token,
+    AnnouncementDraft, BlobId, BlobKind, CommitOutcome, Error, ErrorKind, Store, StoreSettings, fresh_token,
 };
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, PutOptions};
 
 async fn open(backend: Arc<dyn ObjectStore>) -> Result<Store, Error> {
-    let settings = Settings::default().with_timeout(Duration::from_millis(200));
+    let settings = StoreSettings::default().with_timeout(Duration::from_millis(200));
     Store::with_object_store_for_writing(backend, "data".into(), "test://data", settings).await
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use kapok_blobstore::{
-    AnnouncementDraft, BlobId, BlobKind, ErrorKind, FileKind, PutOutcome, Settings, Store, fresh_token,
+    AnnouncementDraft, BlobId, BlobKind, ErrorKind, FileKind, PutOutcome, Store, StoreSettings, fresh_token,
 };
 
 async fn store_in(folder: &Path) -> Store {
@@ -197,7 +197,7 @@ async fn an_interrupted_making_of_a_store_is_made_good() {
     fs::write(folder.path().join("dataset#1"), "half a mark").unwrap();
     fs::write(folder.path().join("dataset.probe-0123#2"), "half a probe").unwrap();
     fs::create_dir(folder.path().join("announcements")).unwrap();
-    let settings = Settings::default().with_grace(Duration::ZERO);
+    let settings = StoreSettings::default().with_grace(Duration::ZERO);
     let store = Store::open_for_writing_with(folder.path().to_str().unwrap(), settings).await.unwrap();
     store.remove_debris().await.unwrap();
     let files = store.files().await.unwrap();
@@ -242,7 +242,7 @@ async fn debris_is_reported_and_goes_once_it_is_old() {
     };
     assert_eq!(foreign(store.files().await.unwrap()), ["notes#1", debris.as_str()]);
     assert_eq!(store.remove_debris().await.unwrap(), [], "a writer may be at it");
-    let hasty = Settings::default().with_grace(Duration::ZERO);
+    let hasty = StoreSettings::default().with_grace(Duration::ZERO);
     let hasty = Store::open_with(store.url(), hasty).await.unwrap();
     assert_eq!(foreign(hasty.remove_debris().await.unwrap()), [debris]);
     assert_eq!(foreign(store.files().await.unwrap()), ["notes#1"]);

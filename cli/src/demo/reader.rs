@@ -88,7 +88,7 @@ fn read_batch<'p>(view: &View, is_first: bool, probes: impl Iterator<Item = &'p 
     let versions = view.field::<&str>("Package.version")?;
     let mut count = 0;
     for Probe { key, before, after } in probes {
-        let found = lookup.find(key.as_str())?.map(|ordinal| versions.get(ordinal)).transpose()?;
+        let found = lookup.find(key.as_str())?.map(|row_id| versions.get(row_id)).transpose()?;
         let expected = if is_first { before } else { after };
         if found != expected.as_deref() {
             let expected = format!("version {}: {expected:?}", view.version());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kapok_core::value::Value;
+use kapok_ingest::Value;
 
 use super::KEY;
 use super::reader::Probe;

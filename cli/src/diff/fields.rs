@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use kapok_core::record::{Record, ValueRef};
 use kapok_core::schema::{OlderSchema, Schema};
-use kapok_core::view::{Ordinal, Table};
+use kapok_core::segment::RowId;
+use kapok_core::view::Table;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -61,14 +62,14 @@ impl<'v> Comparison<'v> {
     }
 
     /// What changed from a record of the old table to one of the new.
-    pub fn changes(&self, old: Ordinal, new: Ordinal) -> Result<Vec<FieldChange>> {
+    pub fn changes(&self, old: RowId, new: RowId) -> Result<Vec<FieldChange>> {
         let mut changes = Vec::new();
         let (before, after) = (self.json(self.old, old)?, self.json(self.new, new)?);
         compare(String::new(), Some(&before), Some(&after), &mut changes);
         Ok(changes)
     }
 
-    fn json(&self, table: &Table, at: Ordinal) -> Result<Value> {
+    fn json(&self, table: &Table, at: RowId) -> Result<Value> {
         let record = record_at(table, at)?;
         match &self.schema {
             Some(schema) => {
@@ -80,8 +81,8 @@ impl<'v> Comparison<'v> {
     }
 }
 
-/// The record of an ordinal of this table.
-pub fn record_at(table: &Table, at: Ordinal) -> Result<Record<'_>> {
+/// The record of a row id of this table.
+pub fn record_at(table: &Table, at: RowId) -> Result<Record<'_>> {
     Ok(table.record(at)?)
 }
 
@@ -97,7 +98,7 @@ fn value_json(value: ValueRef<'_>, blob: &str) -> Result<Value> {
 }
 
 /// The fields of a record's key and their values.
-pub fn key_of(table: &Table, at: Ordinal) -> Result<Value> {
+pub fn key_of(table: &Table, at: RowId) -> Result<Value> {
     let record = record_at(table, at)?;
     let parts = table.key().names().map(|name| Ok((name.to_owned(), part(record, name)?)));
     parts.collect::<Result<_>>().map(Value::Object)

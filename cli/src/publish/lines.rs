@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kapok_core::Fault;
-use kapok_core::value::Value;
+use kapok_ingest::Value;
 
 use super::foreign;
 use super::input::Input;

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kapok_core::manifest::RecordType;
-use kapok_core::schema::{Inference, InferenceSettings, Schema};
-use kapok_core::value::Value;
+use kapok_core::schema::Schema;
 use kapok_index::View;
+use kapok_ingest::Value;
+use kapok_ingest::{Inference, InferenceSettings, SchemaRequest};
 use kapok_producer::{
     AbsentFields, BoxError, Cycle, Declaration, Evolution, IncrementalCycle, OlderSchema, Sharing, ValueWriter,
 };
@@ -66,10 +67,10 @@ impl SchemaSource {
         let unreadable = |error| Failure::input(format!("{}: cannot be read: {error}", path.display()));
         let request = if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("cgr")) {
             let bytes = std::fs::read(path).map_err(unreadable)?;
-            Schema::from_request(&bytes)
+            SchemaRequest::decode(&bytes)
         } else {
             std::fs::metadata(path).map_err(unreadable)?;
-            Schema::from_capnp_file(path, import_paths)
+            SchemaRequest::compile(path, import_paths)
         };
         let (schema, type_id) = request.and_then(|request| request.record_type(record_type)).map_err(about)?;
         Ok(Self::Declared { schema, type_id })

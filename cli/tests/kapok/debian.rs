@@ -82,7 +82,7 @@ fn roads(scene: &Scene) {
             view.verify_keys().unwrap();
             let table = view.table("Package").unwrap();
             let record = |at| table.record(at).unwrap().to_json_string().unwrap();
-            (view.version(), table.ordinals_in_key_order().unwrap().into_iter().map(record).collect::<Vec<_>>())
+            (view.version(), table.row_ids_in_key_order().unwrap().into_iter().map(record).collect::<Vec<_>>())
         })
     };
     let straight = contents(&[]);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use kapok_blobstore::{BlobId, CommitOutcome, Store, fresh_token};
-use kapok_core::manifest::{Changes, Ingredient, Manifest, encode_rows};
+use kapok_core::manifest::{Manifest, MergeSource, RowChanges, encode_rows};
 
 use crate::program::Scene;
 
@@ -233,7 +233,7 @@ fn changes_that_are_not_listed_are_found() {
     scene.publish("{\"id\":1,\"name\":\"uno\"}\n{\"id\":3,\"name\":\"three\"}\n").ok();
     scene.run(&["verify", "--strict"]).ok();
     for damage in [
-        |manifest: &mut Manifest| manifest.record_types[0].changes = Some(Changes::default()),
+        |manifest: &mut Manifest| manifest.record_types[0].changes = Some(RowChanges::default()),
         |manifest: &mut Manifest| manifest.record_types[0].changes.as_mut().unwrap().removed.clear(),
         |manifest: &mut Manifest| {
             manifest.record_types[0].changes.as_mut().unwrap().added[0].1 = encode_rows(&[0].into());
@@ -259,34 +259,34 @@ fn changes_that_are_not_listed_are_found() {
 #[test]
 fn a_first_version_lists_all_its_rows() {
     let scene = scene();
-    change_manifest(&scene, 1, |manifest| manifest.record_types[0].changes = Some(Changes::default()));
+    change_manifest(&scene, 1, |manifest| manifest.record_types[0].changes = Some(RowChanges::default()));
     assert!(scene.run(&["verify"]).refused(1).contains("2 rows added"));
 }
 
 #[test]
-fn a_recipe_that_is_false_is_found() {
+fn merge_sources_that_are_false_is_found() {
     let scene = merged();
     scene.run(&["verify", "--strict"]).ok();
     let version = last_version(&scene);
-    let recipe = manifest_of(&scene, version).record_types[0].segments[0].recipe.clone();
-    assert!(recipe.len() > 2 && !recipe[0].dropped.is_empty(), "{recipe:?}");
+    let merged_from = manifest_of(&scene, version).record_types[0].segments[0].merged_from.clone();
+    assert!(merged_from.len() > 2 && !merged_from[0].dropped.is_empty(), "{merged_from:?}");
     for damage in [
         // The same number of rows left behind, and others; then of another segment; then too few.
-        |recipe: &mut Vec<Ingredient>| recipe[0].dropped = encode_rows(&[1].into()),
-        |recipe: &mut Vec<Ingredient>| recipe[0] = recipe[1].clone(),
-        |recipe: &mut Vec<Ingredient>| drop(recipe.pop()),
+        |merged_from: &mut Vec<MergeSource>| merged_from[0].dropped = encode_rows(&[1].into()),
+        |merged_from: &mut Vec<MergeSource>| merged_from[0] = merged_from[1].clone(),
+        |merged_from: &mut Vec<MergeSource>| drop(merged_from.pop()),
     ] {
         let copy = copy_of(&scene);
-        change_manifest(&copy, version, |manifest| damage(&mut manifest.record_types[0].segments[0].recipe));
+        change_manifest(&copy, version, |manifest| damage(&mut manifest.record_types[0].segments[0].merged_from));
         let refused = copy.run(&["verify"]).refused(1);
-        assert!(refused.contains("recipe of segment"), "{refused}");
+        assert!(refused.contains("merge sources of segment"), "{refused}");
     }
     // Its segments are collected: said, and no fault.
-    for one in recipe {
+    for one in merged_from {
         std::fs::remove_file(scene.store().join(format!("segments/{}", BlobId::from(one.segment)))).unwrap();
     }
     let ran = scene.run(&["verify", "--version", &version.to_string()]).ok();
-    assert!(ran.contains("1 recipe(s) whose segments are gone"), "{ran}");
+    assert!(ran.contains("1 merged segment(s) whose sources are gone"), "{ran}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use kapok_blobstore::Store;
-use kapok_consumer::{Changes, Consumer, Evidence, View};
+use kapok_consumer::{ChangeSource, Changes, Consumer, View};
 use kapok_core::manifest;
 use roaring::RoaringBitmap;
 
@@ -32,11 +32,11 @@ async fn three_versions() -> Store {
     for (version, (movies, added, removed)) in (1..).zip(steps) {
         let version_of = Version { movies, ratings: vec![ratings(0..2, 1)] };
         let mut manifest = version_of.manifest(version);
-        manifest.record_types[0].changes = Some(manifest::Changes {
+        manifest.record_types[0].changes = Some(manifest::RowChanges {
             added: added.into_iter().map(|(id, rows)| (*id.as_bytes(), bitmap(&rows))).collect(),
             removed: if removed.is_empty() { Vec::new() } else { vec![(*base_id.as_bytes(), bitmap(&removed))] },
         });
-        manifest.record_types[1].changes = Some(manifest::Changes::default());
+        manifest.record_types[1].changes = Some(manifest::RowChanges::default());
         version_of.commit_as(&store, &manifest).await;
         announce(&store, version).await;
     }
@@ -65,7 +65,7 @@ async fn a_listener_that_asks_is_told_what_changed_by_the_manifests_in_between()
         told.send((films(&swap.old, &swap.new, changes), changes.of("Movie").unwrap().evidence)).unwrap();
     });
     consumer.refresh_to(3).await.unwrap();
-    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), ([vec![20], vec![3, 4], vec![5]], Evidence::Trail));
+    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), ([vec![20], vec![3, 4], vec![5]], ChangeSource::Trail));
     drop(listener);
 }
 
@@ -77,7 +77,7 @@ async fn a_retired_version_in_between_makes_it_a_comparison_of_the_same_result()
     consumer.refresh_to(1).await.unwrap();
     let first = consumer.view_arc();
     let expected = [vec![20], vec![3, 4], vec![5]];
-    for evidence in [Evidence::Trail, Evidence::Compared] {
+    for evidence in [ChangeSource::Trail, ChangeSource::Compared] {
         let changes = consumer.changes_between(&first, &third).await.unwrap();
         assert_eq!(films(&first, &third, &changes), expected);
         assert_eq!(changes.of("Movie").unwrap().evidence, evidence);

@@ -124,7 +124,7 @@ impl Rows {
             artifacts: vec![artifact],
             writer_revision: WRITER_REVISION,
             sharing: Sharing::Shared,
-            recipe: Vec::new(),
+            merged_from: Vec::new(),
         };
         (entry, blobs)
     }

@@ -5,7 +5,7 @@ use crate::record::Record;
 use crate::schema::{DefaultValue, FieldType, Schema, StructType, Type};
 use crate::words::{ElementSize, Malformed, Read, StructRef, WORD, Words};
 
-/// A type that fields can be read as: see [`View::field`](crate::view::View::field).
+/// A type that fields can be read as: see [`Tables::field`](crate::view::Tables::field).
 pub trait FieldValue<'v>: Sized {
     /// Name for errors.
     const NAME: &'static str;

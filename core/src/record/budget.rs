@@ -64,7 +64,7 @@ impl Default for Budget {
 ///
 /// # Errors
 /// [`Fault::Limit`] beyond [`DEPTH_MAX`].
-pub(crate) fn deeper(depth: u32, subject: &str) -> Result<u32> {
+pub fn deeper(depth: u32, subject: &str) -> Result<u32> {
     if depth < DEPTH_MAX {
         return Ok(depth + 1);
     }

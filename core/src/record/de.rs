@@ -16,7 +16,7 @@ use serde::forward_to_deserialize_any;
 use super::path_error::{PathError, PathResult};
 use super::{Budget, ListValue, Record, ValueRef, deeper};
 use crate::error::{Error, Result};
-use crate::json::is_json;
+use crate::record::json::is_json;
 
 mod access;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// An error on its way up, with the path from where it passed to where it arose.
 #[derive(Debug)]
-pub(crate) struct PathError {
+pub struct PathError {
     /// `.field`, `[3]` and so on.
     path: String,
     cause: Cause,
@@ -21,9 +21,10 @@ enum Cause {
 }
 
 /// Shorthand for results of this module.
-pub(crate) type PathResult<T> = Result<T, PathError>;
+pub type PathResult<T> = Result<T, PathError>;
 
 impl PathError {
+    /// An error at the place where it arose.
     #[cold]
     pub fn message(message: impl Into<String>) -> Self {
         Self { path: String::new(), cause: Cause::Message(message.into()) }

@@ -62,7 +62,7 @@ pub(super) fn is_field_name(name: &str) -> bool {
 }
 
 /// Whether the compiler takes it as the name of a type.
-pub(super) fn is_type_name(name: &str) -> bool {
+pub fn is_type_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_uppercase()) && name.bytes().all(|c| c.is_ascii_alphanumeric())
 }
 

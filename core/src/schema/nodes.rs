@@ -175,7 +175,7 @@ fn decode_field(owner: &str, field: field::Reader<'_>) -> Result<FieldType> {
 }
 
 /// Lists within lists that every reader takes.
-pub(super) const LIST_DEPTH_MAX: u32 = 32;
+pub const LIST_DEPTH_MAX: u32 = 32;
 
 fn decode_type(path: &str, ty: type_::Reader<'_>) -> Result<Type> {
     let mut ty = ty;

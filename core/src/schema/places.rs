@@ -111,7 +111,7 @@ impl<'s> Places<'s> {
         self.by_ordinal.iter().find(|(_, placed)| placed.path == path).map(|(ordinal, _)| *ordinal)
     }
 
-    /// Ordinal of the field of a name beside another field.
+    /// RowId of the field of a name beside another field.
     pub fn beside(&self, field: &PlacedField<'_>, name: &str) -> Option<u16> {
         self.named.get(&(field.groups.last().copied().unwrap_or(0), name)).copied()
     }

@@ -45,7 +45,7 @@ impl StructType {
 impl FieldType {
     /// Makes it Float64, or lists of it, where it has integers and the type wanted is that; whether it did. Its struct is
     /// to be laid out anew.
-    pub(super) fn widen(&mut self, wanted: &Type) -> bool {
+    pub fn widen(&mut self, wanted: &Type) -> bool {
         let FieldKind::Slot { ty, default, .. } = &mut self.kind else { return false };
         if self.vector.is_some() || !ty.is_narrower(wanted) {
             return false;
@@ -69,7 +69,7 @@ impl FieldType {
 
 impl Type {
     /// Whether it is an integer type.
-    pub(super) fn is_integer(&self) -> bool {
+    pub fn is_integer(&self) -> bool {
         self.is_signed() || matches!(self, Self::UInt8 | Self::UInt16 | Self::UInt32 | Self::UInt64)
     }
 

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// A schema without a field that it had, and how records lose it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Without {
+pub struct FieldRemoval {
     /// The schema.
     pub schema: Schema,
     /// JSON names from the record down to the field.
@@ -25,7 +25,7 @@ impl Schema {
     /// # Errors
     /// `NotFound` for a field that there is not, listing those that there are. `Invalid` for a field of the key, a `nullOf`
     /// flag, a map's entries, and for a field of a struct that has groups or unions, or that other fields have too.
-    pub fn without_field(&self, type_id: u64, key: &[String], path: &str) -> Result<Without> {
+    pub fn without_field(&self, type_id: u64, key: &[String], path: &str) -> Result<FieldRemoval> {
         let root = self.struct_type(type_id)?;
         let subject = format!("{}.{path}", root.name);
         let mut owner = root;
@@ -72,7 +72,7 @@ impl Schema {
         ty.lay_out()?;
         let mut schema = self.clone();
         schema.insert_struct(ty);
-        Ok(Without { schema, json_path })
+        Ok(FieldRemoval { schema, json_path })
     }
 
     /// How many fields of all types hold this struct, or lists of it.

@@ -1,12 +1,12 @@
 //! How does an object of a message become an object of a column?
 //!
-//! Driven by the schema's [`Plan`], so that what stands in a column depends on values alone: active union members only,
+//! Driven by the schema's [`CopyPlan`], so that what stands in a column depends on values alone: active union members only,
 //! bits that fields own, no trailing zeros.
 
 use std::collections::HashMap;
 
 use super::column::{Column, LIST_MAX, NULL, ObjectId, list_shape, struct_shape};
-use super::plan::{Plan, PointerPlan, Scope, Target};
+use super::copy_plan::{CopyPlan, PointerPlan, Scope, Target};
 use crate::error::{Error, Fault, Result};
 use crate::words::{ElementSize, ListRef, Malformed, StructRef, WORD, Words};
 
@@ -30,7 +30,7 @@ const SMALL_BYTES: u64 = 64;
 
 /// Copies objects out of a message into a column.
 pub(super) struct Copier<'c> {
-    pub plan: &'c Plan,
+    pub plan: &'c CopyPlan,
     pub column: &'c mut Column,
     /// Where images are put together; what stands in it belongs to a caller.
     pub scratch: &'c mut Vec<u8>,

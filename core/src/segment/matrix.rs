@@ -1,7 +1,7 @@
 //! Where do the vectors of one field wait?
 
 use super::column::ObjectId;
-use super::plan::VectorPlan;
+use super::copy_plan::VectorPlan;
 use crate::error::{Error, Result};
 use crate::words::WORD;
 

@@ -7,12 +7,13 @@ use std::cmp::Ordering;
 
 use roaring::RoaringBitmap;
 
+use super::live::LiveSegment;
 use super::parallel::in_parallel;
 use super::seal::{SealSettings, SealedSegment, Segments};
 use super::stage::Stage;
 use super::staged_keys::StagedKeys;
 use crate::error::{Fault, Result};
-use crate::view::{Table, TableSegment};
+use crate::key::KeySpec;
 
 /// Rows that one thread compares before it takes the next.
 const ROWS_AT_ONCE: u32 = 1 << 16;
@@ -140,26 +141,26 @@ impl SortedStage {
         Segments::new(self.stage, self.order, settings)
     }
 
-    /// Takes these records as all that the table is to hold, drops those that it has as they are, and says how they
-    /// differ. The table must be of the same record type and key, of the same schema or an older one.
+    /// Takes these records as all that a record type is to hold, drops those that its `segments` hold unchanged, and says how the
+    /// others differ. The segments must be of the same record type, of the same schema or an older one; `key` is their key.
     ///
     /// Compared are the stored words: two records of equal value that revisions of the writer laid out differently count
     /// as different, which costs bytes and is otherwise harmless.
     ///
     /// # Errors
     /// `Corrupt` where a row of the table cannot be read.
-    pub fn compare(&mut self, table: &Table) -> Result<Difference> {
+    pub fn compare(&mut self, key: &KeySpec, segments: &[LiveSegment]) -> Result<Difference> {
         let mut tasks = Vec::new();
-        for (place, source) in table.segments().iter().enumerate() {
+        for (place, source) in segments.iter().enumerate() {
             let rows = source.segment().rows();
             tasks.extend((0..rows).step_by(ROWS_AT_ONCE as usize).map(|first| (place, source, first)));
         }
-        let compared = in_parallel(tasks, |(place, source, first): (usize, &TableSegment, u32)| -> Result<_> {
+        let compared = in_parallel(tasks, |(place, source, first): (usize, &LiveSegment, u32)| -> Result<_> {
             let rows = first..first.saturating_add(ROWS_AT_ONCE).min(source.segment().rows());
-            Ok((place, self.compare_rows(table, source, rows)?))
+            Ok((place, self.compare_rows(key, source, rows)?))
         });
         let mut fates = vec![Fate::Added; self.order.len()];
-        let mut out = Difference { dead: vec![RoaringBitmap::new(); table.segments().len()], ..Difference::default() };
+        let mut out = Difference { dead: vec![RoaringBitmap::new(); segments.len()], ..Difference::default() };
         for chunk in compared {
             let (place, chunk) = chunk?;
             out.removed += chunk.removed;
@@ -181,10 +182,9 @@ impl SortedStage {
     }
 
     /// Merges a range of a segment's live rows with the staged ones, both in key order.
-    fn compare_rows(&self, table: &Table, source: &TableSegment, rows: std::ops::Range<u32>) -> Result<Compared> {
+    fn compare_rows(&self, key: &KeySpec, source: &LiveSegment, rows: std::ops::Range<u32>) -> Result<Compared> {
         let segment = source.segment();
         let unreadable = |malformed: crate::words::Malformed| malformed.into_error(segment.name());
-        let key = table.key();
         let mut out = Compared::default();
         let mut encoded = Vec::new();
         let mut at = 0;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::Extent;
 use super::column::{Column, LIST_MAX, NULL, ObjectId};
 use super::copy::{Copied, Copier, copy_bits, unknown_member, unreadable};
+use super::copy_plan::{ColumnPlan, CopyPlan, Scope, Target};
 use super::matrix::Matrix;
 use super::parallel::in_parallel;
-use super::plan::{ColumnPlan, Plan, Scope, Target};
 use super::staged_keys::StagedKeys;
 use crate::error::{Error, Fault, Result};
 use crate::key::KeySpec;
@@ -20,7 +20,7 @@ use crate::words::{ElementSize, StructRef, WORD};
 /// How records of one type become bytes: compiled once per type and shared by its stages.
 #[derive(Clone, Debug)]
 pub struct Encoding {
-    pub(super) plan: Arc<Plan>,
+    pub(super) plan: Arc<CopyPlan>,
     pub(super) key: KeySpec,
     pub(super) record_type: Arc<str>,
     pub(super) schema: Arc<Schema>,
@@ -82,7 +82,7 @@ impl Encoding {
         let ty = schema.struct_type(type_id)?;
         let key = KeySpec::new(&schema, ty, key)?;
         let record_type = Arc::from(ty.name.as_str());
-        let plan = Arc::new(Plan::new(&schema, type_id)?);
+        let plan = Arc::new(CopyPlan::new(&schema, type_id)?);
         Ok(Self { plan, key, record_type, schema, type_id, sharing })
     }
 
@@ -273,7 +273,7 @@ impl Stage {
 
     fn copy_record_scope(
         &mut self,
-        plan: &Plan,
+        plan: &CopyPlan,
         scope: &Scope,
         from: StructRef<'_>,
         at: usize,

@@ -10,9 +10,9 @@
 use std::ops::Range;
 
 use super::column::{list_shape, struct_shape};
+use super::copy_plan::{ColumnPlan, PointerPlan, Scope};
 use super::layout::ROWS_AT;
 use super::parallel::in_parallel;
-use super::plan::{ColumnPlan, PointerPlan, Scope};
 use super::stage::Encoding;
 use super::{Extent, HEADER_BYTES, Segment};
 use crate::error::{Error, Result};

@@ -2,7 +2,7 @@
 
 use kapok_core::field::{FieldValue, List};
 use kapok_core::record::{Budget, Record};
-use kapok_core::view::{Table, View};
+use kapok_core::view::{Table, Tables};
 use kapok_core::{Fault, Result};
 use serde::de::IgnoredAny;
 
@@ -11,12 +11,12 @@ const ITEMS: usize = 200;
 
 /// Counts values that cannot be read.
 pub struct Doors<'v> {
-    view: &'v View,
+    view: &'v Tables,
     pub errors: u32,
 }
 
 impl<'v> Doors<'v> {
-    pub fn new(view: &'v View) -> Self {
+    pub fn new(view: &'v Tables) -> Self {
         Self { view, errors: 0 }
     }
 
@@ -26,10 +26,10 @@ impl<'v> Doors<'v> {
         let Ok(field) = self.view.field::<T>(path) else { return };
         let mut folded = 0;
         field.iter().for_each(|value| folded += u32::from(value.is_err()));
-        let ordinals = self.view.table(path.split('.').next().unwrap_or_default()).unwrap().ordinals();
+        let row_ids = self.view.table(path.split('.').next().unwrap_or_default()).unwrap().row_ids();
         let mut one_by_one = 0;
-        for (value, ordinal) in field.iter().zip(ordinals) {
-            one_by_one += u32::from(field.get(ordinal).is_err());
+        for (value, row_id) in field.iter().zip(row_ids) {
+            one_by_one += u32::from(field.get(row_id).is_err());
             match value {
                 Ok(value) => self.errors += look(value),
                 Err(_) => self.errors += 1,
@@ -87,8 +87,8 @@ impl<'v> Doors<'v> {
     /// JSON, comparison with itself and with the next record.
     pub fn dynamic(&mut self, table: &'v Table) {
         let mut last: Option<Record<'_>> = None;
-        for ordinal in table.ordinals() {
-            let Ok(record) = table.record(ordinal) else {
+        for row_id in table.row_ids() {
+            let Ok(record) = table.record(row_id) else {
                 self.errors += 1;
                 continue;
             };
@@ -105,7 +105,7 @@ impl<'v> Doors<'v> {
             }
             last = Some(record);
         }
-        std::hint::black_box(table.ordinals_in_key_order().is_ok());
+        std::hint::black_box(table.row_ids_in_key_order().is_ok());
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kapok_core::blobs::{Blob, Blobs};
 use kapok_core::manifest::SegmentEntry;
+use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::record::Budget;
 use kapok_core::schema::{FieldKind, FieldType, Schema, StructType, Type};
 use kapok_core::segment::{Encoding, MergeInput, SealedSegment, Segment, Sharing, Stage};
-use kapok_core::view::View;
+use kapok_core::view::Tables;
 use kapok_core::{Fault, Result};
 use kapok_samples::kinds_capnp::kinds;
 
@@ -61,18 +61,18 @@ impl Subject {
         self.encoding.merge(&[MergeInput { segment: &segment, dropped: None }])
     }
 
-    fn view(&self) -> View {
-        let mut blobs = Blobs::new();
+    fn view(&self) -> Tables {
+        let mut blobs = BlobMap::new();
         let bytes = Bytes::from(self.bytes.clone());
         blobs.insert(self.entry.id, Blob { name: Arc::from("segment"), bytes });
-        View::open(Arc::new(manifest(&self.encoding, vec![self.entry.clone()])), &blobs).unwrap()
+        Tables::open(Arc::new(manifest(&self.encoding, vec![self.entry.clone()])), &blobs).unwrap()
     }
 }
 
 /// What walking the first record ends with.
-fn walk(view: &View) -> Vec<Fault> {
+fn walk(view: &Tables) -> Vec<Fault> {
     let table = view.table("Kinds").unwrap();
-    let record = table.record(table.ordinal(0, 0).unwrap()).unwrap();
+    let record = table.record(table.row_id(0, 0).unwrap()).unwrap();
     let printed = record.write_json(&mut Vec::new(), &mut Budget::new(50_000));
     let compared = record.value_eq(&record, &mut Budget::new(50_000));
     let errors = printed.err().map(|e| e.downcast::<kapok_core::Error>().unwrap()).into_iter().chain(compared.err());

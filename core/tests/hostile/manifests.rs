@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kapok_core::blobs::{Blob, Blobs};
-use kapok_core::manifest::{Artifact, Changes, Ingredient, Manifest, Tombstones};
+use kapok_core::manifest::{Artifact, Manifest, MergeSource, RowChanges, Tombstones};
+use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::schema::RecordDeclaration;
 use kapok_core::segment::{Encoding, Sharing, Stage};
-use kapok_core::view::View;
+use kapok_core::view::Tables;
 use roaring::RoaringBitmap;
 
 use crate::dataset::{entry, manifest};
@@ -23,7 +23,7 @@ fn rows(rows: &[u32]) -> Vec<u8> {
     out
 }
 
-fn source(blobs: &mut Blobs) -> Vec<Vec<u8>> {
+fn source(blobs: &mut BlobMap) -> Vec<Vec<u8>> {
     let mut out = Vec::new();
     for (encoding, sealed) in [movies(), kinds(Sharing::Shared)] {
         blobs.insert(sealed.id, Blob { name: Arc::from("segment"), bytes: Bytes::from(sealed.bytes.clone()) });
@@ -31,10 +31,10 @@ fn source(blobs: &mut Blobs) -> Vec<Vec<u8>> {
         segment.dead = 2;
         segment.tombstones = Tombstones::Inline(rows(&[1, 5]));
         segment.artifacts = vec![Artifact { kind: "unique".into(), name: String::new(), id: [3; 32], bytes: 77 }];
-        segment.recipe = vec![Ingredient { segment: [4; 32], bytes: 80, rows: 10, dropped: rows(&[9]) }];
+        segment.merged_from = vec![MergeSource { segment: [4; 32], bytes: 80, rows: 10, dropped: rows(&[9]) }];
         let mut manifest = manifest(&encoding, vec![segment]);
         let id = sealed.id;
-        manifest.record_types[0].changes = Some(Changes { added: vec![(id, rows(&[0, 2]))], removed: vec![] });
+        manifest.record_types[0].changes = Some(RowChanges { added: vec![(id, rows(&[0, 2]))], removed: vec![] });
         manifest.tags.insert("a".into(), "b".into());
         out.push(manifest.encode().unwrap());
     }
@@ -43,16 +43,16 @@ fn source(blobs: &mut Blobs) -> Vec<Vec<u8>> {
 
 #[test]
 fn mutated_manifests_give_views_or_errors() {
-    let mut blobs = Blobs::new();
+    let mut blobs = BlobMap::new();
     let sources = source(&mut blobs);
     for source in &sources {
         let honest = Manifest::decode("manifest", &Bytes::from(source.clone())).unwrap();
-        assert_eq!(read(&View::open(Arc::new(honest), &blobs).unwrap()), 0);
+        assert_eq!(read(&Tables::open(Arc::new(honest), &blobs).unwrap()), 0);
     }
     run("manifests", |r, tally| case(&sources[r.below(2)], &blobs, r, tally));
 }
 
-fn case(source: &[u8], blobs: &Blobs, r: &mut Random, tally: &mut Tally) {
+fn case(source: &[u8], blobs: &BlobMap, r: &mut Random, tally: &mut Tally) {
     let mut bytes = source.to_vec();
     mutate(&mut bytes, r);
     let manifest = match Manifest::decode("manifest", &Bytes::from(bytes)) {
@@ -71,12 +71,12 @@ fn case(source: &[u8], blobs: &Blobs, r: &mut Random, tally: &mut Tally) {
     for ty in &declared {
         std::hint::black_box(schema.check_readable_as(ty.type_id, schema, ty.type_id).is_ok());
     }
-    let view = View::open(Arc::clone(&manifest), blobs);
+    let view = Tables::open(Arc::clone(&manifest), blobs);
     tally.count_result(&view, "view", "no view");
     let Ok(view) = view else { return };
     tally.count(if read(&view) == 0 { "read" } else { "read with errors" });
     for table in view.tables() {
-        // What a consumer does that merges by recipe.
+        // What a consumer does that merges locally.
         let keys: Vec<String> = table.key().names().map(str::to_owned).collect();
         let encoding = Encoding::new(Arc::clone(table.schema()), table.struct_type().id, &keys, Sharing::Shared);
         tally.count_result(&encoding, "encoding", "no encoding");

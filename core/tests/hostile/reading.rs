@@ -1,6 +1,6 @@
 //! Every door at once.
 
-use kapok_core::view::View;
+use kapok_core::view::Tables;
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
 
@@ -8,7 +8,7 @@ use crate::doors::Doors;
 use crate::generated::Walk;
 
 /// Every door; the number of values that could not be read.
-pub fn read(view: &View) -> u32 {
+pub fn read(view: &Tables) -> u32 {
     let mut walk = Walk::new(20_000);
     if let Ok(records) = view.records::<movie::Owned>() {
         match records.iter() {
@@ -24,8 +24,8 @@ pub fn read(view: &View) -> u32 {
         // As many rows as the manifest says.
         let source = &records.table().segments()[0];
         let rows = source.segment().rows();
-        assert!(records.get(source.mark().ordinal(0, rows)).is_err());
-        assert!(rows == 0 || records.get(source.mark().ordinal(0, rows - 1)).is_ok());
+        assert!(records.get(source.mark().row_id(0, rows)).is_err());
+        assert!(rows == 0 || records.get(source.mark().row_id(0, rows - 1)).is_ok());
     }
     let mut doors = Doors::new(view);
     if view.table("Movie").is_ok() {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kapok_core::blobs::{Blob, Blobs};
 use kapok_core::manifest::SegmentEntry;
+use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Sharing, Stage};
-use kapok_core::view::View;
+use kapok_core::view::Tables;
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
 
@@ -82,9 +82,9 @@ pub fn check(encoding: &Encoding, bytes: Vec<u8>, entry: SegmentEntry, tally: &m
     };
     let verified = encoding.verify(&segment, &entry);
     tally.count_result(&verified, "verified", "refused by verify");
-    let mut blobs = Blobs::new();
+    let mut blobs = BlobMap::new();
     blobs.insert(entry.id, Blob { name: Arc::from("segment"), bytes });
-    let Ok(view) = View::open(Arc::new(manifest(encoding, vec![entry])), &blobs) else {
+    let Ok(view) = Tables::open(Arc::new(manifest(encoding, vec![entry])), &blobs) else {
         assert!(verified.is_err());
         return tally.count("no view");
     };

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use kapok_core::manifest::{Manifest, RecordType};
 use kapok_core::record::{Budget, Record};
-use kapok_core::schema::{Inference, InferenceSettings, OlderSchema, RecordDeclaration, Schema};
+use kapok_core::schema::{OlderSchema, RecordDeclaration, Schema};
 use kapok_core::segment::{Encoding, MergeInput, Segment, Sharing, Stage};
-use kapok_core::value::Value;
-use kapok_core::view::View;
+use kapok_core::view::Tables;
+use kapok_ingest::Value;
+use kapok_ingest::{Inference, InferenceSettings};
 
 use crate::dataset::{entry, seal};
 use crate::random_shapes::{RECORD, SHAPES};
@@ -29,7 +30,7 @@ fn manifest(schema: Schema) -> Manifest {
         changes: None,
         declared: false,
     };
-    let mut manifest = Manifest::clone(View::empty().manifest());
+    let mut manifest = Manifest::clone(Tables::empty().manifest());
     (manifest.version, manifest.schema, manifest.record_types) = (1, Arc::new(schema), vec![record_type]);
     manifest
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kapok_core::blobs::{Blob, Blobs};
+use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::manifest::{Manifest, RecordType, SegmentEntry, Tombstones};
 use kapok_core::schema::{RecordStruct, Schema};
 use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Sharing, Stage};
-use kapok_core::view::View;
+use kapok_core::view::Tables;
 use kapok_core::words::Words;
 
 pub fn encoding<T: RecordStruct>(sharing: Sharing) -> Encoding {
@@ -39,7 +39,7 @@ pub fn entry(sealed: &SealedSegment, sharing: Sharing) -> SegmentEntry {
         artifacts: Vec::new(),
         writer_revision: kapok_core::segment::WRITER_REVISION,
         sharing,
-        recipe: Vec::new(),
+        merged_from: Vec::new(),
     }
 }
 
@@ -67,11 +67,11 @@ pub fn manifest(encoding: &Encoding, segments: Vec<SegmentEntry>) -> Manifest {
     }
 }
 
-pub fn view(encoding: &Encoding, sealed: &[SealedSegment], sharing: Sharing) -> View {
-    let mut blobs = Blobs::new();
+pub fn view(encoding: &Encoding, sealed: &[SealedSegment], sharing: Sharing) -> Tables {
+    let mut blobs = BlobMap::new();
     for segment in sealed {
         blobs.insert(segment.id, Blob { name: Arc::from("segment"), bytes: Bytes::from(segment.bytes.clone()) });
     }
     let entries = sealed.iter().map(|segment| entry(segment, sharing)).collect();
-    View::open(Arc::new(manifest(encoding, entries)), &blobs).unwrap()
+    Tables::open(Arc::new(manifest(encoding, entries)), &blobs).unwrap()
 }

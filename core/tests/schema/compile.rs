@@ -1,10 +1,11 @@
 //! The stock compiler at work for tests; where it is not installed they say so and pass.
 
+use kapok_ingest::SchemaRequest;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use kapok_core::ErrorKind;
-use kapok_core::schema::{FieldType, LoadedRequest, Schema, StructType};
+use kapok_core::schema::{FieldType, Schema, StructType};
 
 /// Writes a file under the name of a test and a number.
 pub fn write_file(test: &str, content: &str) -> PathBuf {
@@ -16,9 +17,9 @@ pub fn write_file(test: &str, content: &str) -> PathBuf {
 }
 
 /// Compiles a schema; `None`, with a message, where there is no `capnp` tool.
-pub fn compile(test: &str, idl: &str) -> Option<LoadedRequest> {
+pub fn compile(test: &str, idl: &str) -> Option<SchemaRequest> {
     let path = write_file(test, idl);
-    let loaded = Schema::from_capnp_file(&path, &[]);
+    let loaded = SchemaRequest::compile(&path, &[]);
     std::fs::remove_file(&path).unwrap();
     match loaded {
         Ok(loaded) => Some(loaded),

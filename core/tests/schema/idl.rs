@@ -4,6 +4,7 @@ use crate::compile::{self, structure, union, without_files};
 use kapok_core::schema::{
     DefaultValue, FieldKind, FieldType, RecordDeclaration, Schema, StructType, Type, to_camel_case, unique_name,
 };
+use kapok_ingest::SchemaRequest;
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::{movie, rating};
 use std::collections::BTreeSet;
@@ -60,7 +61,7 @@ fn example_schemas_survive_printing_and_compiling() {
 
 #[test]
 fn generated_code_and_request_give_equal_schemas() {
-    let request = Schema::from_request(REQUEST).unwrap();
+    let request = SchemaRequest::decode(REQUEST).unwrap();
     assert_eq!(Schema::of::<kinds::Owned>().unwrap(), request.record_type("Kinds").unwrap());
     assert_eq!(Schema::of::<movie::Owned>().unwrap(), request.record_type("Movie").unwrap());
     assert_eq!(Schema::of::<rating::Owned>().unwrap(), request.record_type("Rating").unwrap());

@@ -2,7 +2,7 @@
 
 use crate::compile;
 use kapok_core::ErrorKind;
-use kapok_core::schema::Schema;
+use kapok_ingest::SchemaRequest;
 
 const REQUEST: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../samples/samples.cgr"));
 
@@ -10,7 +10,7 @@ const STORED_FILES: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "
 
 #[test]
 fn an_unknown_name_is_answered_with_those_that_there_are() {
-    let request = Schema::from_request(REQUEST).unwrap();
+    let request = SchemaRequest::decode(REQUEST).unwrap();
     let error = request.record_type("Moive").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains("Movie, ") && error.to_string().contains("Kinds"), "{error}");
@@ -18,7 +18,7 @@ fn an_unknown_name_is_answered_with_those_that_there_are() {
 
 #[test]
 fn the_closure_of_a_record_type_holds_nothing_else() {
-    let (schema, id) = Schema::from_request(REQUEST).unwrap().record_type("Rating").unwrap();
+    let (schema, id) = SchemaRequest::decode(REQUEST).unwrap().record_type("Rating").unwrap();
     assert_eq!(schema.structs().map(|ty| ty.name.as_str()).collect::<Vec<_>>(), ["Rating"]);
     assert_eq!(schema.enums().map(|ty| ty.name.as_str()).collect::<Vec<_>>(), ["Source"]);
     assert_eq!(schema.struct_type(id).unwrap().key, ["movieId", "source"]);
@@ -26,7 +26,7 @@ fn the_closure_of_a_record_type_holds_nothing_else() {
 
 #[test]
 fn any_pointer_is_refused_only_where_a_record_type_reaches_it() {
-    let request = Schema::from_request(STORED_FILES).unwrap();
+    let request = SchemaRequest::decode(STORED_FILES).unwrap();
     request.record_type("Segment").unwrap();
     let text = request.record_type("Manifest").unwrap_err().to_string();
     assert!(text.contains("AnyPointer"), "{text}");
@@ -34,14 +34,14 @@ fn any_pointer_is_refused_only_where_a_record_type_reaches_it() {
 
 #[test]
 fn broken_requests_are_refused() {
-    assert!(Schema::from_request(&[]).is_err());
-    assert!(Schema::from_request(&REQUEST[..REQUEST.len() - 8]).is_err());
-    assert!(Schema::from_request(&[REQUEST, &[0; 8]].concat()).is_err());
-    assert!(Schema::from_request(&[0; 16]).is_err());
+    assert!(SchemaRequest::decode(&[]).is_err());
+    assert!(SchemaRequest::decode(&REQUEST[..REQUEST.len() - 8]).is_err());
+    assert!(SchemaRequest::decode(&[REQUEST, &[0; 8]].concat()).is_err());
+    assert!(SchemaRequest::decode(&[0; 16]).is_err());
     for at in 0..REQUEST.len() / 64 {
         let mut bytes = REQUEST.to_vec();
         bytes[at * 64 + at % 64] ^= 0x55;
-        if let Ok(request) = Schema::from_request(&bytes) {
+        if let Ok(request) = SchemaRequest::decode(&bytes) {
             for name in request.struct_names() {
                 _ = request.record_type(name);
             }
@@ -92,11 +92,11 @@ fn what_the_compiler_says_is_in_the_error() {
         return;
     }
     let path = compile::write_file("says", "@0xd1a3c5e7f9b82641; struct S { a @0 :Nope; }");
-    let error = Schema::from_capnp_file(&path, &[]).err().unwrap();
+    let error = SchemaRequest::compile(&path, &[]).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("Not defined: Nope"), "{error}");
     std::fs::remove_file(path).unwrap();
-    let error = Schema::from_capnp_file("no/such/file.capnp", &[]).err().unwrap();
+    let error = SchemaRequest::compile("no/such/file.capnp", &[]).err().unwrap();
     assert!(error.to_string().contains("no/such/file.capnp"), "{error}");
 }
 
@@ -109,7 +109,7 @@ fn imports_are_found_along_the_import_paths() {
     let import = format!("/{}", part.file_name().unwrap().display());
     let idl = format!("@0xd1a3c5e7f9b82643; using P = import \"{import}\"; struct Movie {{ part @0 :P.Part; }}");
     let path = compile::write_file("whole", &idl);
-    let found = Schema::from_capnp_file(&path, &[part.parent().unwrap().to_owned()]);
+    let found = SchemaRequest::compile(&path, &[part.parent().unwrap().to_owned()]);
     if found.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotFound) {
         return;
     }

@@ -72,7 +72,7 @@ fn a_comparison_finds_what_was_added_changed_and_removed_and_nothing_else() {
             let table = view(&encoding, &before, sharing);
             let table = &table.tables()[0];
             let mut sorted = stage(&encoding, &next.iter().collect::<Vec<_>>(), &mut r).sort().unwrap();
-            let found = sorted.compare(table).unwrap();
+            let found = sorted.compare(table.key(), table.segments()).unwrap();
             let what = format!("seed={seed} {sharing:?}");
             assert_eq!((found.added, found.updated, found.removed), (added, updated, removed), "{what}");
             assert_eq!(found.unchanged, next.len() as u64 - added - updated, "{what}");

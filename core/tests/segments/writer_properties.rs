@@ -123,8 +123,8 @@ fn check_doors(encoding: &Encoding, sealed: &[SealedSegment], sharing: Sharing, 
     let trees = view.field::<Record<'_>>("Kinds.tree").unwrap();
     let ids: Vec<i64> = view.field::<i64>("Kinds.id").unwrap().iter().map(Result::unwrap).collect();
     assert_eq!(ids, expected.iter().map(|record| record.id).collect::<Vec<_>>());
-    for ((reader, text), (record, ordinal)) in
-        readers.iter().unwrap().zip(&texts).zip(expected.iter().zip(view.table("Kinds").unwrap().ordinals()))
+    for ((reader, text), (record, row_id)) in
+        readers.iter().unwrap().zip(&texts).zip(expected.iter().zip(view.table("Kinds").unwrap().row_ids()))
     {
         // The reader's copy in a new message must stage to the same values.
         let mut copy = capnp::message::Builder::new(capnp::message::HeapAllocator::new().first_segment_words(1 << 14));
@@ -134,7 +134,7 @@ fn check_doors(encoding: &Encoding, sealed: &[SealedSegment], sharing: Sharing, 
         assert_eq!(reader.get_code().unwrap(), record.code.as_str());
         assert_eq!(text.unwrap(), record.text.as_deref().unwrap_or("unnamed"));
         let value = record.tree.as_ref().map_or(0, |tree| i64::from(tree.value));
-        assert_eq!(trees.get(ordinal).unwrap().get("value").unwrap().as_i64(), Some(value));
+        assert_eq!(trees.get(row_id).unwrap().get("value").unwrap().as_i64(), Some(value));
     }
 }
 
@@ -177,7 +177,7 @@ fn what_can_be_staged_can_be_read_through_every_door() {
     encoding.verify(&open(&sealed[0]), &entry(&sealed[0], Sharing::Shared)).unwrap();
     let view = view(&encoding, &sealed, Sharing::Shared);
     let table = view.table("Kinds").unwrap();
-    let first = table.ordinal(0, 0).unwrap();
+    let first = table.row_id(0, 0).unwrap();
     let json = table.record(first).unwrap().to_json_string();
     assert!(json.is_ok(), "{deepest} nodes: {}", json.unwrap_err());
     let readers = view.records::<kinds::Owned>().unwrap();

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use kapok_core::key::KeySpec;
 use kapok_core::manifest::{self, Id, Manifest};
 use kapok_core::segment::Segment;
-use kapok_core::view::{Ordinal, Table, TableSegment};
+use kapok_core::segment::{LiveSegment, RowId};
+use kapok_core::view::Table;
 use kapok_core::{Error, Result};
 use roaring::RoaringBitmap;
 
@@ -29,7 +30,7 @@ struct Side<'v> {
     table: &'v Table,
     /// By place.
     ids: Vec<&'v Id>,
-    by_id: HashMap<&'v Id, &'v TableSegment>,
+    by_id: HashMap<&'v Id, &'v LiveSegment>,
 }
 
 impl<'v> Sources<'v> {
@@ -46,8 +47,8 @@ impl<'v> Sources<'v> {
         self.find(id).is_some()
     }
 
-    /// Whether two ordinals, of the old and the new view, are one row of one segment.
-    pub(super) fn is_same_row(&self, old: Ordinal, new: Ordinal) -> bool {
+    /// Whether two row ids, of the old and the new view, are one row of one segment.
+    pub(super) fn is_same_row(&self, old: RowId, new: RowId) -> bool {
         old.row() == new.row() && self.old.id(old).is_some_and(|id| self.new.id(new) == Some(id))
     }
 
@@ -101,8 +102,8 @@ impl<'v> Side<'v> {
         Ok(Self { key: table.key(), table, ids, by_id })
     }
 
-    fn id(&self, ordinal: Ordinal) -> Option<&'v Id> {
-        self.table.place(ordinal).ok().and_then(|(place, _)| self.ids.get(place).copied())
+    fn id(&self, row_id: RowId) -> Option<&'v Id> {
+        self.table.place(row_id).ok().and_then(|(place, _)| self.ids.get(place).copied())
     }
 }
 

@@ -15,7 +15,7 @@ pub struct RepairReport {
     pub dry_run: bool,
     /// Live versions that were looked at, those that were put back included.
     pub versions: usize,
-    /// Blobs that they name.
+    /// BlobMap that they name.
     pub blobs: usize,
     /// Files that were missing or damaged, and what became of each.
     pub lost: Vec<Lost>,
@@ -53,7 +53,7 @@ pub enum Remedy {
     /// The second store.
     SecondStore,
     /// The segments that it was merged from.
-    Recipe,
+    MergedAgain,
     /// Its segment.
     Segment,
     /// What other versions say.
@@ -78,7 +78,7 @@ impl Remedy {
         match self {
             Self::Copy(name) => format!("copied from {name}"),
             Self::SecondStore => "from the second store".to_owned(),
-            Self::Recipe => "merged again from its recipe".to_owned(),
+            Self::MergedAgain => "merged again from its sources".to_owned(),
             Self::Segment => "built again from its segment".to_owned(),
             Self::OtherVersions => "derived from other versions".to_owned(),
             Self::Known => "made anew".to_owned(),

@@ -21,7 +21,7 @@ pub(super) struct Sources<'r> {
     from: Option<&'r Store>,
     files: &'r [FileEntry],
     manifests: &'r [Manifest],
-    /// On the way: so that a recipe that names itself ends.
+    /// On the way: so that a merge's sources that names itself ends.
     asked: HashSet<BlobName>,
 }
 
@@ -60,7 +60,7 @@ impl<'r> Sources<'r> {
             return Ok(Some((bytes, Remedy::SecondStore)));
         }
         let made = match kind {
-            BlobKind::Segment => self.merged(id).await?.map(|bytes| (bytes, Remedy::Recipe)),
+            BlobKind::Segment => self.merged(id).await?.map(|bytes| (bytes, Remedy::MergedAgain)),
             BlobKind::Index => self.index(id).await?.map(|bytes| (bytes, Remedy::Segment)),
             BlobKind::Tombstones => {
                 let rows = tombstones::derive(self.store, self.manifests, id).await?;
@@ -112,19 +112,20 @@ impl<'r> Sources<'r> {
         Ok(None)
     }
 
-    /// The merged segment with this id, by its recipe in any version: the schema may have grown since.
+    /// The merged segment with this id, by its merge sources in any version: the schema may have grown since.
     async fn merged(&mut self, id: BlobId) -> Result<Option<Bytes>> {
         let manifests = self.manifests;
         for (manifest, ty, entry) in entries(manifests) {
-            if BlobId::from(entry.id) != id || entry.recipe.is_empty() || entry.writer_revision != WRITER_REVISION {
+            if BlobId::from(entry.id) != id || entry.merged_from.is_empty() || entry.writer_revision != WRITER_REVISION
+            {
                 continue;
             }
             let mut inputs = Vec::new();
-            for one in &entry.recipe {
+            for one in &entry.merged_from {
                 let Some(rows) = self.obtain((BlobKind::Segment, BlobId::from(one.segment))).await? else { break };
                 inputs.push(rows);
             }
-            if inputs.len() < entry.recipe.len() {
+            if inputs.len() < entry.merged_from.len() {
                 continue;
             }
             match merge(manifest, ty, entry, inputs) {
@@ -154,9 +155,9 @@ fn build_index(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry, rows:
 
 fn merge(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry, inputs: Vec<Bytes>) -> kapok_core::Result<Bytes> {
     let (mut segments, mut dropped) = (Vec::new(), Vec::new());
-    for (one, bytes) in entry.recipe.iter().zip(inputs) {
-        segments.push(Segment::open("ingredient", bytes, one.rows)?);
-        dropped.push(if one.dropped.is_empty() { None } else { Some(decode_rows("recipe", &one.dropped)?) });
+    for (one, bytes) in entry.merged_from.iter().zip(inputs) {
+        segments.push(Segment::open("merge source", bytes, one.rows)?);
+        dropped.push(if one.dropped.is_empty() { None } else { Some(decode_rows("merge sources", &one.dropped)?) });
     }
     let inputs =
         segments.iter().zip(&dropped).map(|(segment, dropped)| MergeInput { segment, dropped: dropped.as_ref() });

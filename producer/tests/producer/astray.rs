@@ -1,7 +1,7 @@
 //! Does a publish tell where the log names a version that consumers cannot get to, and bring them back?
 
 use kapok_blobstore::{Action, AnnouncementDraft, Store, fresh_token};
-use kapok_producer::{CycleReport, Error, ErrorKind, Outcome, Producer, Settings};
+use kapok_producer::{CycleReport, Error, ErrorKind, Outcome, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::movie;
 
 async fn store(name: &str) -> Store {
@@ -13,7 +13,7 @@ async fn store(name: &str) -> Store {
 }
 
 fn producer(store: &Store) -> Producer {
-    Producer::with_store(store.clone(), Settings::default())
+    Producer::with_store(store.clone(), ProducerSettings::default())
 }
 
 async fn publish(producer: &Producer, year: u16) -> Result<CycleReport, Error> {

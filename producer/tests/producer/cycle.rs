@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 async fn view(store: &Store, version: u64) -> View {
     let manifest = store.read_manifest(version).await.unwrap();
-    let blobs = store.load(&manifest, &kapok_core::blobs::Blobs::new()).await.unwrap();
+    let blobs = store.load(&manifest, &kapok_core::manifest::BlobMap::new()).await.unwrap();
     View::open(std::sync::Arc::new(manifest), &blobs).unwrap()
 }
 
@@ -170,8 +170,8 @@ async fn serde_values_come_back_as_they_went_in() {
         .unwrap();
     let view = view(producer.store(), 1).await;
     let table = view.table("Sensor").unwrap();
-    for (sensor, ordinal) in sensors.iter().zip(table.ordinals()) {
-        let record: Record<'_> = table.record(ordinal).unwrap();
+    for (sensor, row_id) in sensors.iter().zip(table.row_ids()) {
+        let record: Record<'_> = table.record(row_id).unwrap();
         // NaN is not equal to itself.
         assert_eq!(format!("{:?}", record.deserialize::<Sensor>().unwrap()), format!("{sensor:?}"));
     }

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use kapok_blobstore::{BlobId, BlobKind, Store};
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_index::View;
 use kapok_producer::{
-    CycleReport, Declaration, Error, ErrorKind, Evolution, MergeSettings, Merging, Producer, Settings, Validator,
+    CycleReport, Declaration, Error, ErrorKind, Evolution, MergePolicy, MergeSchedule, Producer, ProducerSettings,
+    Validator,
 };
 use kapok_samples::movies_capnp::{movie, rating};
 use tempfile::TempDir;
@@ -37,9 +38,10 @@ impl Place {
     }
 
     fn producer(&self) -> Producer {
-        let mut settings = Settings::default();
-        settings.merging = Merging::Manual;
-        settings.merge = MergeSettings { segments_max: 1, live_min: 1.0, small_bytes: 0, segment_bytes_max: 1 << 20 };
+        let mut settings = ProducerSettings::default();
+        settings.merge_schedule = MergeSchedule::Manual;
+        settings.merge_policy =
+            MergePolicy { segments_max: 1, live_min: 1.0, small_bytes: 0, segment_bytes_max: 1 << 20 };
         Producer::with_store(self.store.clone(), settings)
     }
 
@@ -55,7 +57,7 @@ impl Place {
     async fn view(&self) -> View {
         let latest = self.store.latest_announcement(None).await.unwrap().unwrap();
         let manifest = self.store.read_manifest(latest.announced).await.unwrap();
-        let blobs = self.store.load(&manifest, &Blobs::new()).await.unwrap();
+        let blobs = self.store.load(&manifest, &BlobMap::new()).await.unwrap();
         View::open(std::sync::Arc::new(manifest), &blobs).unwrap()
     }
 }
@@ -247,7 +249,7 @@ async fn a_merge_leaves_damaged_segments_alone_and_merges_others() {
         assert_eq!(place.producer().merge().await.unwrap(), None, "{how:?}");
         // A cycle that merges tells.
         let mut producer = place.producer();
-        producer.settings_mut().merging = Merging::AfterCycles;
+        producer.settings_mut().merge_schedule = MergeSchedule::AfterCycles;
         let report = upsert_movie(&producer, 101).await.unwrap();
         assert_eq!((report.merge_error, report.warnings.len()), (None, 1), "{how:?} {:?}", report.warnings);
         assert!(report.warnings[0].contains("Rating"), "{:?}", report.warnings);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kapok_blobstore::Store;
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_index::View;
 use kapok_producer::{BoxError, CycleReport, Error, ErrorKind, IncrementalCycle, Outcome, Producer, Value};
 use kapok_samples::movies_capnp::{movie, rating};
@@ -14,7 +14,7 @@ use schemas::by_title;
 
 async fn view_of(store: &Store, version: u64) -> View {
     let manifest = store.read_manifest(version).await.unwrap();
-    let blobs = store.load(&manifest, &Blobs::new()).await.unwrap();
+    let blobs = store.load(&manifest, &BlobMap::new()).await.unwrap();
     View::open(Arc::new(manifest), &blobs).unwrap()
 }
 

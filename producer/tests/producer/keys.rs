@@ -1,8 +1,9 @@
 //! Does every record have a key of its own, whichever road it came by, and is the key found again?
 
-use kapok_core::message::AbsentFields;
-use kapok_core::schema::{FieldKind, Inference, InferenceSettings, Schema, StructType};
-use kapok_core::value::Value;
+use kapok_core::schema::{FieldKind, Schema, StructType};
+use kapok_ingest::AbsentFields;
+use kapok_ingest::Value;
+use kapok_ingest::{Inference, InferenceSettings};
 use kapok_producer::{BoxError, Declaration, ErrorKind, Outcome, Producer};
 use kapok_samples::kinds_capnp::kinds;
 use serde::{Deserialize, Serialize};

@@ -10,5 +10,5 @@ mod keys;
 mod merge_policy;
 mod metrics;
 mod nested;
-mod ordinals;
+mod row_ids;
 mod validating;

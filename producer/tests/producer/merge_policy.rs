@@ -4,7 +4,7 @@
 //! nothing is copied and a history of a million changes takes milliseconds. `cargo test --test producer merge_policy --
 //! --nocapture` prints the table.
 
-use kapok_producer::merge_policy::{MergeSettings, SegmentStat, plan};
+use kapok_producer::merge_policy::{MergePolicy, SegmentStat, plan};
 
 const RECORDS: usize = 100_000;
 const CYCLES: usize = 1_000;
@@ -27,7 +27,7 @@ struct Outcome {
     /// Each over the bytes of records changed, added and removed.
     written: f64,
     downloaded: f64,
-    downloaded_by_recipe: f64,
+    downloaded_local: f64,
 }
 
 struct Dataset {
@@ -117,7 +117,7 @@ impl Dataset {
     }
 
     /// Merges until there is nothing left to merge; returns the rows written.
-    fn merge(&mut self, settings: &MergeSettings) -> u64 {
+    fn merge(&mut self, settings: &MergePolicy) -> u64 {
         let mut written = 0;
         loop {
             let stats: Vec<SegmentStat> = self.segments.iter().map(|(_, segment)| *segment).collect();
@@ -141,11 +141,11 @@ fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole.max(1) as f64
 }
 
-fn simulate(seed: u64, settings: &MergeSettings, history: impl Fn(usize) -> Churn) -> Outcome {
+fn simulate(seed: u64, settings: &MergePolicy, history: impl Fn(usize) -> Churn) -> Outcome {
     let mut dataset = Dataset::new(seed);
     let (mut changed, mut fresh, mut merged, mut downloaded) = (0, 0, 0, 0);
     let mut outcome =
-        Outcome { live_share_min: 1.0, segments_max: 0, written: 0.0, downloaded: 0.0, downloaded_by_recipe: 0.0 };
+        Outcome { live_share_min: 1.0, segments_max: 0, written: 0.0, downloaded: 0.0, downloaded_local: 0.0 };
     for cycle in 0..CYCLES {
         let churn = history(cycle);
         let first_new = dataset.merged_into.len();
@@ -173,7 +173,7 @@ fn simulate(seed: u64, settings: &MergeSettings, history: impl Fn(usize) -> Chur
     }
     outcome.written = share(fresh + merged, changed);
     outcome.downloaded = share(downloaded, changed);
-    outcome.downloaded_by_recipe = share(fresh, changed);
+    outcome.downloaded_local = share(fresh, changed);
     outcome
 }
 
@@ -204,8 +204,8 @@ const HISTORIES: [(&str, f64, History); 8] = [
 
 #[test]
 fn segments_stay_few_and_alive_at_a_bounded_cost_over_a_thousand_cycles() {
-    let settings = MergeSettings::default();
-    println!("{:<41} written   downloaded   by recipe   segments   live", "history of a cycle");
+    let settings = MergePolicy::default();
+    println!("{:<41} written   downloaded   local       segments   live", "history of a cycle");
     for (name, written_max, history) in HISTORIES {
         for seed in [1, 2] {
             let it = simulate(seed, &settings, history);
@@ -213,13 +213,13 @@ fn segments_stay_few_and_alive_at_a_bounded_cost_over_a_thousand_cycles() {
                 let live = 100.0 * it.live_share_min;
                 println!(
                     "{name:<41} {:>7.2} {:>12.2} {:>11.2} {:>10} {live:>4.0} %",
-                    it.written, it.downloaded, it.downloaded_by_recipe, it.segments_max
+                    it.written, it.downloaded, it.downloaded_local, it.segments_max
                 );
             }
             assert!(it.segments_max <= 8, "{name}: {} segments", it.segments_max);
             assert!(it.live_share_min >= 0.7, "{name}: {} of the bytes are live", it.live_share_min);
             assert!(it.written <= written_max, "{name}: {} times the changed bytes were written", it.written);
-            assert!(it.downloaded <= it.written && it.downloaded_by_recipe <= 1.0, "{name}");
+            assert!(it.downloaded <= it.written && it.downloaded_local <= 1.0, "{name}");
         }
     }
 }
@@ -227,7 +227,7 @@ fn segments_stay_few_and_alive_at_a_bounded_cost_over_a_thousand_cycles() {
 #[test]
 fn under_a_size_cap_no_merge_exceeds_it_and_the_bounds_hold_for_the_segments_below() {
     // The dataset starts as one segment of 30 MB, which is over the cap: it is only rewritten alone.
-    let settings = MergeSettings { segment_bytes_max: 8 << 20, ..MergeSettings::default() };
+    let settings = MergePolicy { segment_bytes_max: 8 << 20, ..MergePolicy::default() };
     for (name, written_max, history) in HISTORIES {
         let it = simulate(3, &settings, history);
         assert!(it.segments_max <= 8, "{name}: {} segments below the cap", it.segments_max);

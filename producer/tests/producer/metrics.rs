@@ -39,7 +39,7 @@ async fn cycles_failures_rows_and_merges_are_counted() {
     let _local = metrics::set_default_local_recorder(&recorder);
     figures::describe();
     let mut producer = Producer::open("memory://producer-metrics").await.unwrap();
-    producer.settings_mut().merge.segments_max = 1;
+    producer.settings_mut().merge_policy.segments_max = 1;
     assert!(publish(&producer, 0..10).await);
     assert!(publish(&producer, 0..10).await);
     assert!(publish(&producer, 2..12).await);

@@ -1,6 +1,7 @@
 //! Is what no reader could read refused before it is committed?
 
-use kapok_core::schema::{FieldKind, Inference, InferenceSettings, Type};
+use kapok_core::schema::{FieldKind, Type};
+use kapok_ingest::{Inference, InferenceSettings};
 use kapok_producer::{Declaration, Error, ErrorKind, Outcome, Producer, Value};
 
 fn lists(depth: u32) -> Value {

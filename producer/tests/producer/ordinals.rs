@@ -1,27 +1,28 @@
-//! Is an ordinal read in the segment that it is of, and nowhere else?
+//! Is a row id read in the segment that it is of, and nowhere else?
 
 use std::sync::Arc;
 
 use kapok_blobstore::Store;
-use kapok_core::blobs::Blobs;
-use kapok_core::schema::{Inference, InferenceSettings};
-use kapok_core::value::Value;
-use kapok_core::view::{Ordinal, Table};
+use kapok_core::manifest::BlobMap;
+use kapok_core::segment::RowId;
+use kapok_core::view::Table;
 use kapok_core::{Error, ErrorKind};
 use kapok_index::View;
-use kapok_producer::{Declaration, Merging, Producer};
+use kapok_ingest::Value;
+use kapok_ingest::{Inference, InferenceSettings};
+use kapok_producer::{Declaration, MergeSchedule, Producer};
 use kapok_samples::movies_capnp::movie;
 
 async fn view(store: &Store, version: u64) -> View {
     let manifest = store.read_manifest(version).await.unwrap();
-    let blobs = store.load(&manifest, &Blobs::new()).await.unwrap();
+    let blobs = store.load(&manifest, &BlobMap::new()).await.unwrap();
     View::open(Arc::new(manifest), &blobs).unwrap()
 }
 
 /// Version 1: films 0 to 4. Version 2: 10 to 12 in a second segment. Version 3: the first segment is gone.
 async fn three_versions(url: &str) -> [View; 3] {
     let mut producer = Producer::open(url).await.unwrap();
-    producer.settings_mut().merging = Merging::Manual;
+    producer.settings_mut().merge_schedule = MergeSchedule::Manual;
     for ids in [0..5, 10..13] {
         let cycle = producer.run_incremental_cycle(|cycle| {
             let mut movies = cycle.records::<movie::Owned>()?;
@@ -47,18 +48,18 @@ async fn three_versions(url: &str) -> [View; 3] {
     [view(store, 1).await, view(store, 2).await, view(store, 3).await]
 }
 
-/// What each door reads as the id; `None` where it says that the ordinal is not of its view.
-fn ids(view: &View, ordinal: Ordinal) -> [Option<u32>; 5] {
+/// What each door reads as the id; `None` where it says that the row id is not of its view.
+fn ids(view: &View, row_id: RowId) -> [Option<u32>; 5] {
     fn answer<T>(read: Result<T, Error>) -> Option<T> {
         read.inspect_err(|error| assert_eq!(error.kind(), ErrorKind::Invalid, "{error}")).ok()
     }
     let table = view.table("Movie").unwrap();
-    let by_field = view.field::<u32>("Movie.id").unwrap().get(ordinal);
-    let through_struct = view.field::<Option<u32>>("Movie.id").unwrap().get(ordinal).map(Option::unwrap);
+    let by_field = view.field::<u32>("Movie.id").unwrap().get(row_id);
+    let through_struct = view.field::<Option<u32>>("Movie.id").unwrap().get(row_id).map(Option::unwrap);
     let records = view.records::<movie::Owned>().unwrap();
-    let by_reader = records.get(ordinal).map(movie::Reader::get_id);
-    let by_record = table.record(ordinal).map(|record| record.get("id").unwrap().as_u64().unwrap());
-    let by_row = table.row(ordinal).map(|row| row.data_word(0));
+    let by_reader = records.get(row_id).map(movie::Reader::get_id);
+    let by_record = table.record(row_id).map(|record| record.get("id").unwrap().as_u64().unwrap());
+    let by_row = table.row(row_id).map(|row| row.data_word(0));
     [
         answer(by_field),
         answer(through_struct),
@@ -70,28 +71,28 @@ fn ids(view: &View, ordinal: Ordinal) -> [Option<u32>; 5] {
 
 #[tokio::test]
 async fn an_ordinal_is_right_wherever_its_segment_is_and_refused_elsewhere() {
-    let [first, second, third] = three_versions("memory://ordinals-of-views").await;
+    let [first, second, third] = three_versions("memory://row_ids-of-views").await;
     for (id, of_first, of_third) in [(3_u32, true, false), (11, false, true)] {
-        let ordinal = second.find("Movie", &id).unwrap().unwrap();
-        assert_eq!(ids(&second, ordinal), [Some(id); 5]);
-        assert_eq!(ids(&first, ordinal), [of_first.then_some(id); 5]);
-        assert_eq!(ids(&third, ordinal), [of_third.then_some(id); 5]);
+        let row_id = second.find("Movie", &id).unwrap().unwrap();
+        assert_eq!(ids(&second, row_id), [Some(id); 5]);
+        assert_eq!(ids(&first, row_id), [of_first.then_some(id); 5]);
+        assert_eq!(ids(&third, row_id), [of_third.then_some(id); 5]);
     }
     // The same the other way round: what stands first in one view stands second in the other.
-    let ordinal = third.find("Movie", &12_u32).unwrap().unwrap();
-    assert_eq!(ids(&second, ordinal), [Some(12); 5]);
-    // Changes name ordinals of both views.
+    let row_id = third.find("Movie", &12_u32).unwrap().unwrap();
+    assert_eq!(ids(&second, row_id), [Some(12); 5]);
+    // Changes name row ids of both views.
     let changes = third.changes_since(&second, &[]).unwrap();
     let removed = &changes.of("Movie").unwrap().removed;
     assert_eq!(removed.iter().map(|at| ids(&second, *at)[0]).collect::<Vec<_>>(), (0..5).map(Some).collect::<Vec<_>>());
     assert!(removed.iter().all(|at| ids(&third, *at) == [None; 5]));
     let error = third.field::<u32>("Movie.id").unwrap().get(removed[0]).unwrap_err();
-    assert!(error.to_string().contains("ordinal of Movie"), "{error}");
+    assert!(error.to_string().contains("row_id of Movie"), "{error}");
 }
 
 #[tokio::test]
 async fn an_ordinal_of_one_record_type_is_refused_by_another_even_of_the_same_bytes() {
-    let producer = Producer::open("memory://ordinals-of-types").await.unwrap();
+    let producer = Producer::open("memory://row_ids-of-types").await.unwrap();
     let records: Vec<Value> = (0..4)
         .map(|id| Value::from_json(format!(r#"{{"id": {id}, "name": "no. {id}"}}"#).as_bytes()).unwrap())
         .collect();
@@ -118,8 +119,8 @@ async fn an_ordinal_of_one_record_type_is_refused_by_another_even_of_the_same_by
     let bytes = |table: &Table| table.segments()[0].segment().bytes().clone();
     let (hut, inn) = (view.table("Hut").unwrap(), view.table("Inn").unwrap());
     assert_eq!(bytes(hut), bytes(inn), "equal records of equal structs");
-    let ordinal = view.find("Hut", &2).unwrap().unwrap();
-    assert_eq!(hut.record(ordinal).unwrap().get("id").unwrap().as_i64(), Some(2));
-    assert_eq!(inn.record(ordinal).unwrap_err().kind(), ErrorKind::Invalid);
-    assert_eq!(view.field::<i64>("Inn.id").unwrap().get(ordinal).unwrap_err().kind(), ErrorKind::Invalid);
+    let row_id = view.find("Hut", &2).unwrap().unwrap();
+    assert_eq!(hut.record(row_id).unwrap().get("id").unwrap().as_i64(), Some(2));
+    assert_eq!(inn.record(row_id).unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(view.field::<i64>("Inn.id").unwrap().get(row_id).unwrap_err().kind(), ErrorKind::Invalid);
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use kapok_producer::{
-    Bound, CycleReport, Declaration, Error, ErrorKind, Evolution, Outcome, Producer, Settings, Validator,
+    Bound, CycleReport, Declaration, Error, ErrorKind, Evolution, Outcome, Producer, ProducerSettings, Validator,
 };
 use kapok_samples::movies_capnp::{movie, rating};
 
@@ -257,7 +257,7 @@ async fn of_a_type_published_anew_as_many_are_removed_as_there_are_fewer() {
     publish(&producer, 0..100, 1).await.unwrap();
     producer.settings_mut().validators = vec![Validator::removed("Movie", Bound::Percent(50.0))];
     let anew = |rows: u32| {
-        let (schema, type_id) = kapok_core::schema::Schema::of_rust_type::<Reel>("Movie", &["reel"]).unwrap();
+        let (schema, type_id) = kapok_ingest::schema_of_rust_type::<Reel>("Movie", &["reel"]).unwrap();
         let declaration = Declaration::new(schema, type_id).unwrap().evolution(Evolution::Republish);
         producer.run_cycle(move |cycle| {
             cycle.declare(&declaration)?;
@@ -283,7 +283,7 @@ async fn a_cycle_over_an_overlay_tells_all_and_leaves_the_store_as_it_is() {
     publish(&producer, 0..100, 1).await.unwrap();
     let store = producer.store();
     let files = store.files().await.unwrap();
-    let trial = Producer::with_store(store.overlay(), Settings::default());
+    let trial = Producer::with_store(store.overlay(), ProducerSettings::default());
     let would = publish(&trial, 1..101, 1).await.unwrap();
     assert_eq!(would.outcome, Outcome::Published { version: 2 });
     assert_eq!(store.files().await.unwrap(), files);

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use kapok_blobstore::{GcSettings, Store};
-use kapok_producer::{MergeSettings, Producer, Settings};
+use kapok_producer::{MergePolicy, Producer, ProducerSettings};
 use kapok_tests::faults::films::{Films, publish, publish_some};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -34,8 +34,8 @@ async fn run() -> Outcome {
 }
 
 async fn open(folder: &str) -> Result<Producer, kapok_producer::Error> {
-    let mut settings = Settings::default();
-    settings.merge = MergeSettings { segments_max: 3, live_min: 0.7, small_bytes: 0, segment_bytes_max: 1 << 20 };
+    let mut settings = ProducerSettings::default();
+    settings.merge_policy = MergePolicy { segments_max: 3, live_min: 0.7, small_bytes: 0, segment_bytes_max: 1 << 20 };
     let producer = Producer::with_store(Store::open_for_writing(folder).await?, settings);
     producer.announce_left_over().await?;
     Ok(producer)

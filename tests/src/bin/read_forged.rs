@@ -9,13 +9,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kapok_blobstore::{GcSettings, Settings, Store};
-use kapok_consumer::{Consumer, ConsumerSettings, Merges};
-use kapok_core::blobs::Blobs;
+use kapok_blobstore::{GcSettings, Store, StoreSettings};
+use kapok_consumer::{Consumer, ConsumerSettings, MergedSegments};
+use kapok_core::manifest::BlobMap;
 use kapok_core::record::Budget;
-use kapok_core::schema::{Inference, InferenceSettings, RecordDeclaration};
+use kapok_core::schema::RecordDeclaration;
 use kapok_core::view::Table;
 use kapok_index::{Lookup, View};
+use kapok_ingest::{Inference, InferenceSettings};
 use kapok_producer::Producer;
 use kapok_tests::faults::films::{Films, publish_some};
 use kapok_tests::forge::{self, Files};
@@ -65,7 +66,7 @@ fn say(line: &str) {
 async fn use_all(files: &Files) -> Tally {
     let mut tally = Tally::default();
     let backend: Arc<dyn ObjectStore> = forge::backend(files).await;
-    let open = Store::with_object_store(Arc::clone(&backend), "".into(), "test://forged", Settings::default());
+    let open = Store::with_object_store(Arc::clone(&backend), "".into(), "test://forged", StoreSettings::default());
     let Ok(store) = open.await else { return tally };
     tally.opened = true;
     let report = verify_store(&store, &|_| {}).await;
@@ -104,7 +105,7 @@ async fn view(store: &Store, version: u64, tally: &mut Tally) -> Option<View> {
         let inference = Inference::extending(&manifest.schema, ty.type_id, InferenceSettings::default());
         tally.errors += u64::from(inference.and_then(Inference::finish).is_err());
     }
-    let Ok(blobs) = store.load(&manifest, &Blobs::new()).await else {
+    let Ok(blobs) = store.load(&manifest, &BlobMap::new()).await else {
         tally.errors += 1;
         return None;
     };
@@ -120,8 +121,8 @@ fn read(view: &View, tally: &mut Tally) {
 }
 
 fn read_table(table: &Table, lookup: Lookup<'_>, tally: &mut Tally) {
-    for ordinal in table.ordinals() {
-        let record = table.record(ordinal).and_then(|record| {
+    for row_id in table.row_ids() {
+        let record = table.record(row_id).and_then(|record| {
             let mut json = Vec::new();
             let printed = record.write_json(&mut json, &mut Budget::new(ELEMENTS));
             printed.map_err(|error| kapok_core::Error::invalid("record", error.to_string()))?;
@@ -132,7 +133,7 @@ fn read_table(table: &Table, lookup: Lookup<'_>, tally: &mut Tally) {
         tally.records += 1;
         tally.errors += u64::from(record.is_err());
         let mut key = Vec::new();
-        let row = table.row(ordinal).expect("an ordinal of this table");
+        let row = table.row(row_id).expect("an row_id of this table");
         if !table.key().encode_row(row, &mut key).unwrap_or(false) {
             continue;
         }
@@ -143,7 +144,7 @@ fn read_table(table: &Table, lookup: Lookup<'_>, tally: &mut Tally) {
             }
             Ok(Some(found)) => {
                 let mut other = Vec::new();
-                let row = table.row(found).expect("an ordinal of this table");
+                let row = table.row(found).expect("an row_id of this table");
                 assert!(table.key().encode_row(row, &mut other).unwrap_or(false) && other == key, "a wrong record");
             }
         }
@@ -151,17 +152,17 @@ fn read_table(table: &Table, lookup: Lookup<'_>, tally: &mut Tally) {
 }
 
 async fn consume(store: &Store, tally: &mut Tally) {
-    for (verify, merges) in [(true, Merges::Make), (false, Merges::Fetch)] {
+    for (verify, merges) in [(true, MergedSegments::Make), (false, MergedSegments::Fetch)] {
         let mut settings = ConsumerSettings::default();
-        (settings.verify, settings.merges) = (verify, merges);
+        (settings.verify, settings.merged_segments) = (verify, merges);
         tally.errors += u64::from(Consumer::with_store_and(store.clone(), settings).await.is_err());
     }
 }
 
 async fn publish(backend: Arc<dyn ObjectStore>, tally: &mut Tally) {
-    let open = Store::with_object_store_for_writing(backend, "".into(), "test://forged", Settings::default());
+    let open = Store::with_object_store_for_writing(backend, "".into(), "test://forged", StoreSettings::default());
     let Ok(store) = open.await else { return };
-    let producer = Producer::with_store(store, kapok_producer::Settings::default());
+    let producer = Producer::with_store(store, kapok_producer::ProducerSettings::default());
     let (before, after) = (Films::at(7, 5), Films::at(7, 6));
     let published = publish_some(&producer, &after, &Films::differing(&[&before, &after]), 6).await;
     tally.published = published.is_ok();

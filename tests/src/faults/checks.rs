@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kapok_blobstore::{BlobId, BlobKind, FileKind, GcReport, GcSettings, Store};
 use kapok_consumer::{Consumer, View};
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_core::segment::Encoding;
 
 /// The version that consumers should be on, read as a consumer reads it.
@@ -73,7 +73,7 @@ pub async fn assert_swept(store: &Store, when: &str) -> GcReport {
         let lacking = store.is_whole(&manifest).await.expect("looks");
         assert!(lacking.is_empty(), "version={version} lacks {lacking:?}: {when}");
         named.extend(manifest.blobs().map(|blob| (BlobKind::from(blob.role), BlobId::from(blob.id))));
-        let blobs = store.load(&manifest, &Blobs::new()).await.expect("blobs");
+        let blobs = store.load(&manifest, &BlobMap::new()).await.expect("blobs");
         assert_sound(&View::open(Arc::new(manifest), &blobs).expect("a view"), when);
     }
     for file in store.files().await.expect("a listing") {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kapok_blobstore::{Settings, Store};
+use kapok_blobstore::{Store, StoreSettings};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -45,7 +45,7 @@ impl Place {
     pub async fn store(&self) -> kapok_blobstore::Result<Store> {
         match &self.folder {
             Some(folder) => Store::open_for_writing(&folder.path().to_string_lossy()).await,
-            None => self.store_over(Arc::clone(&self.backend), Settings::default()).await,
+            None => self.store_over(Arc::clone(&self.backend), StoreSettings::default()).await,
         }
     }
 
@@ -53,11 +53,15 @@ impl Place {
     ///
     /// # Errors
     /// Those of opening it for writing.
-    pub async fn faulty(&self, faults: &Faults, settings: Settings) -> kapok_blobstore::Result<Store> {
+    pub async fn faulty(&self, faults: &Faults, settings: StoreSettings) -> kapok_blobstore::Result<Store> {
         self.store_over(Arc::new(faults.clone()), settings).await
     }
 
-    async fn store_over(&self, backend: Arc<dyn ObjectStore>, settings: Settings) -> kapok_blobstore::Result<Store> {
+    async fn store_over(
+        &self,
+        backend: Arc<dyn ObjectStore>,
+        settings: StoreSettings,
+    ) -> kapok_blobstore::Result<Store> {
         Store::with_object_store_for_writing(backend, "".into(), "test://films", settings).await
     }
 }

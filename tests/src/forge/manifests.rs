@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kapok_core::manifest::{Changes, Manifest, RecordType, Tombstones, encode_rows};
+use kapok_core::manifest::{Manifest, RecordType, RowChanges, Tombstones, encode_rows};
 use kapok_core::schema::Schema;
 use rand::RngExt;
 use rand::rngs::SmallRng;
@@ -34,7 +34,7 @@ pub(super) fn change(manifest: &mut Manifest, random: &mut SmallRng) -> String {
                 8 => ty.name = text(random),
                 9 => ty.type_id = number,
                 10 => ty.key = vec![text(random); random.random_range(0..3)],
-                11 => ty.changes = Some(Changes::default()),
+                11 => ty.changes = Some(RowChanges::default()),
                 12 => {
                     if let Some((_, listed)) = ty.changes.iter_mut().flat_map(|changes| &mut changes.added).next() {
                         *listed = rows;
@@ -65,16 +65,16 @@ fn segment(ty: &mut RecordType, kind: u8, (number, small): (u64, u32), rows: Vec
             _ => entry.dead = small.min(entry.rows),
         },
         15 => {
-            // Of another segment: its bytes, its index, its recipe, its keys.
+            // Of another segment: its bytes, its index, its merge sources, its keys.
             match random.random_range(0..4) {
                 0 => (entry.id, entry.bytes, entry.rows) = (other.id, other.bytes, other.rows),
                 1 => entry.artifacts = other.artifacts,
-                2 => entry.recipe = other.recipe,
+                2 => entry.merged_from = other.merged_from,
                 _ => (entry.first_key, entry.last_key) = (other.first_key, other.last_key),
             }
         }
         16 => {
-            if let Some(one) = entry.recipe.first_mut() {
+            if let Some(one) = entry.merged_from.first_mut() {
                 match random.random_range(0..3) {
                     0 => one.rows = small,
                     1 => one.bytes = number,
@@ -117,7 +117,7 @@ fn shape(manifest: &mut Manifest, random: &mut SmallRng) -> String {
         key: vec!["id".to_owned()],
         rows: 0,
         segments: Vec::new(),
-        changes: Some(Changes::default()),
+        changes: Some(RowChanges::default()),
         declared: false,
     };
     if random.random_bool(0.5)

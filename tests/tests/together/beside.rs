@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kapok_blobstore::{Settings as StoreSettings, Store};
-use kapok_consumer::{Consumer, Evidence};
-use kapok_producer::{MergeSettings, Merging, Producer, Settings};
+use kapok_blobstore::{Store, StoreSettings};
+use kapok_consumer::{ChangeSource, Consumer};
+use kapok_producer::{MergePolicy, MergeSchedule, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::movie;
 use kapok_tests::slow::Slow;
 use object_store::memory::InMemory;
@@ -26,14 +26,14 @@ async fn change(producer: &Producer, ids: std::ops::Range<u32>, year: u16) {
 }
 
 #[tokio::test]
-async fn ingredients_of_a_merge_and_segments_that_tell_changes_are_fetched_side_by_side() {
+async fn sources_of_a_merge_and_segments_that_tell_changes_are_fetched_side_by_side() {
     let memory = Arc::new(InMemory::new());
     let slow = Slow::over(memory.clone(), "segments/", Duration::from_millis(20));
     let store_settings = StoreSettings::default;
     let writing = Store::with_object_store_for_writing(memory, "".into(), "test://beside", store_settings());
-    let mut settings = Settings::default();
-    settings.merging = Merging::Manual;
-    settings.merge = MergeSettings { segments_max: 1, ..MergeSettings::default() };
+    let mut settings = ProducerSettings::default();
+    settings.merge_schedule = MergeSchedule::Manual;
+    settings.merge_policy = MergePolicy { segments_max: 1, ..MergePolicy::default() };
     let producer = Producer::with_store(writing.await.unwrap(), settings);
     change(&producer, 0..1000, 1).await;
     let reading = Store::with_object_store(Arc::new(slow.clone()), "".into(), "test://beside", store_settings());
@@ -53,6 +53,6 @@ async fn ingredients_of_a_merge_and_segments_that_tell_changes_are_fetched_side_
 
     let changes = consumer.changes_between(&old, &consumer.view_arc()).await.unwrap();
     let films = changes.of("Movie").unwrap();
-    assert_eq!((films.updated.len(), films.evidence), (25, Evidence::Trail));
+    assert_eq!((films.updated.len(), films.evidence), (25, ChangeSource::Trail));
     assert_eq!(slow.most_at_once(), 5, "what came and went in between");
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use kapok_blobstore::{BlobId, BlobKind, FileKind, GcSettings, Store};
 use kapok_consumer::{Consumer, ConsumerSettings, TypeFilter, View};
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::{Manifest, Tombstones};
 use kapok_producer::repair::{Mode, Remedy, RepairReport, repair};
-use kapok_producer::{MergeSettings, Merging, Producer, Settings};
+use kapok_producer::{MergePolicy, MergeSchedule, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::{movie, rating};
 use kapok_tests::scale::scaled;
 use tempfile::TempDir;
@@ -32,10 +32,10 @@ fn url(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.merging = Merging::Manual;
-    settings.merge = MergeSettings { segments_max: 1, small_bytes: 0, ..MergeSettings::default() };
+fn settings() -> ProducerSettings {
+    let mut settings = ProducerSettings::default();
+    settings.merge_schedule = MergeSchedule::Manual;
+    settings.merge_policy = MergePolicy { segments_max: 1, small_bytes: 0, ..MergePolicy::default() };
     settings
 }
 
@@ -105,7 +105,7 @@ impl Scene {
         assert_eq!(self.versions.keys().copied().collect::<Vec<_>>(), [2, 3, 4, 5, 6, 7]);
         let segments =
             || self.manifests.values().flat_map(|manifest| &manifest.record_types).flat_map(|ty| &ty.segments);
-        assert!(segments().any(|segment| !segment.recipe.is_empty()), "a merge");
+        assert!(segments().any(|segment| !segment.merged_from.is_empty()), "a merge");
         let blob = |tombstones: &Tombstones| match tombstones {
             Tombstones::Blob(id) => Some(*id),
             _ => None,
@@ -240,7 +240,7 @@ fn names(folder: &Path, prefix: &str, out: &mut HashSet<String>) {
 async fn open(store: &Store, manifest: &Manifest, types: &[&str]) -> Result<View, String> {
     let mut narrowed = manifest.clone();
     narrowed.record_types.retain(|ty| types.contains(&ty.name.as_str()));
-    let blobs = store.load(&narrowed, &Blobs::new()).await.map_err(|error| error.to_string())?;
+    let blobs = store.load(&narrowed, &BlobMap::new()).await.map_err(|error| error.to_string())?;
     for blob in narrowed.blobs() {
         if BlobId::of(&blobs.get(&blob.id).unwrap().bytes) != BlobId::from(blob.id) {
             return Err(format!("{} is damaged", BlobId::from(blob.id)));
@@ -431,7 +431,7 @@ async fn repair_alone_restores_what_can_be_made_and_tells_the_rest() {
                     (FileKind::Blob(BlobKind::Index, _), Some(Remedy::Segment)) => {
                         *remedies.entry("index").or_default() += 1;
                     }
-                    (FileKind::Blob(BlobKind::Segment, _), Some(Remedy::Recipe)) => {
+                    (FileKind::Blob(BlobKind::Segment, _), Some(Remedy::MergedAgain)) => {
                         *remedies.entry("merge").or_default() += 1;
                     }
                     (FileKind::Blob(BlobKind::Tombstones, _), Some(Remedy::OtherVersions)) => {

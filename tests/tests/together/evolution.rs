@@ -6,7 +6,7 @@ use kapok_producer::{Declaration, Error, ErrorKind, OlderSchema, Outcome, Produc
 
 /// A schema of one record type, as JSON that it is inferred from. Ids derive from names, so these are revisions of one.
 fn declaration(json: &str, extending: Option<&Declaration>) -> Declaration {
-    use kapok_core::schema::{Inference, InferenceSettings};
+    use kapok_ingest::{Inference, InferenceSettings};
     let settings = InferenceSettings { key: vec!["id".into()], ..InferenceSettings::default() };
     let mut inference = match extending {
         Some(older) => Inference::extending(older.schema(), older.type_id(), settings).unwrap(),
@@ -99,7 +99,7 @@ async fn a_changed_kind_is_refused_by_field_with_the_way_out() {
 async fn a_merge_writes_old_and_new_records_by_the_schema_of_both() {
     let url = "memory://merged-evolution";
     let mut producer = Producer::open(url).await.unwrap();
-    producer.settings_mut().merge.segments_max = 1;
+    producer.settings_mut().merge_policy.segments_max = 1;
     let first = declaration(r#"{"id":1,"name":"one"}"#, None);
     upsert(&producer, &first, &[r#"{"id":1,"name":"one"}"#]).await.unwrap();
     let second = declaration(r#"{"id":3,"name":"x","note":"new"}"#, Some(&first));

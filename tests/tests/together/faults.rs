@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kapok_blobstore::{BlobId, BlobKind, GcSettings, Settings as StoreSettings, Store};
-use kapok_consumer::{Consumer, ConsumerSettings, Merges};
-use kapok_producer::{MergeSettings, Merging, Outcome, Producer, Settings};
+use kapok_blobstore::{BlobId, BlobKind, GcSettings, Store, StoreSettings};
+use kapok_consumer::{Consumer, ConsumerSettings, MergedSegments};
+use kapok_producer::{MergePolicy, MergeSchedule, Outcome, Producer, ProducerSettings};
 use kapok_tests::faults::films::{Films, assert_films, publish, publish_some};
 use kapok_tests::faults::place::Place;
 use kapok_tests::faults::{Fault, Faults, checks};
@@ -21,15 +21,15 @@ const REQUESTS_MAX: usize = 400;
 enum Work {
     Full,
     Incremental,
-    Merging,
+    Merges,
     Merge,
     Gc,
 }
 
-fn producer(store: Store, merging: Merging) -> Producer {
-    let mut settings = Settings::default();
-    settings.merging = merging;
-    settings.merge = MergeSettings { segments_max: 1, live_min: 1.0, small_bytes: 0, segment_bytes_max: 1 << 20 };
+fn producer(store: Store, schedule: MergeSchedule) -> Producer {
+    let mut settings = ProducerSettings::default();
+    settings.merge_schedule = schedule;
+    settings.merge_policy = MergePolicy { segments_max: 1, live_min: 1.0, small_bytes: 0, segment_bytes_max: 1 << 20 };
     Producer::with_store(store, settings)
 }
 
@@ -41,7 +41,7 @@ fn patience(fault: Fault) -> StoreSettings {
 
 /// Three versions: the films at step 0, 1 and 2.
 async fn history(store: &Store) {
-    let producer = producer(store.clone(), Merging::Manual);
+    let producer = producer(store.clone(), MergeSchedule::Manual);
     publish(&producer, &Films::at(SEED, 0), 0).await.expect("the first cycle");
     for step in 1..=2 {
         let (before, after) = (Films::at(SEED, step - 1), Films::at(SEED, step));
@@ -54,7 +54,7 @@ async fn work(work: Work, store: &Store, producer: &Producer) -> Result<(), Stri
     let (before, after) = (Films::at(SEED, 2), Films::at(SEED, 3));
     let done = match work {
         Work::Full => publish(producer, &after, 3).await.map(drop),
-        Work::Incremental | Work::Merging => {
+        Work::Incremental | Work::Merges => {
             publish_some(producer, &after, &Films::differing(&[&before, &after]), 3).await.map(drop)
         }
         Work::Merge => producer.merge().await.map(drop),
@@ -75,7 +75,7 @@ async fn spoil_each(place: impl Fn() -> Place, fault: Fault, what: Work) -> (usi
         let faults = place.faults();
         let store = place.faulty(&faults, patience(fault)).await.expect("a store");
         history(&store).await;
-        let merging = if what == Work::Merging { Merging::AfterCycles } else { Merging::Manual };
+        let merging = if what == Work::Merges { MergeSchedule::AfterCycles } else { MergeSchedule::Manual };
         let producer = producer(store.clone(), merging);
 
         faults.arm(number, fault);
@@ -115,7 +115,7 @@ async fn aftermath(place: &Place, faulty: &Store, worker: &Producer, when: &str,
     assert!(!done || !works_on_records || expected == &after, "reported as done: {when}");
 
     // The next is the same producer, or a new one, or first one with nothing to say: the last two announce what is left.
-    let fresh = producer(faulty.clone(), Merging::Manual);
+    let fresh = producer(faulty.clone(), MergeSchedule::Manual);
     let producer = if number.is_multiple_of(3) { worker } else { &fresh };
     let head = producer.head().await.expect("a head").expect("a version");
     match number % 3 {
@@ -146,7 +146,7 @@ async fn spoil_all(what: Work, requests_min: usize) {
     for fault in [Refused, Silent, ReplyLost, DoneSilent, CutOff, DoneCutOff] {
         let (requests, failures) = spoil_each(Place::memory, fault, what).await;
         assert!(requests >= requests_min, "{what:?} {fault:?} requests={requests}");
-        assert!(what == Work::Merging || failures > requests / 2, "{what:?} {fault:?} {failures} of {requests}");
+        assert!(what == Work::Merges || failures > requests / 2, "{what:?} {fault:?} {failures} of {requests}");
     }
     // A file of a folder has no body to be cut short, and a wait is a wait.
     for fault in [Refused, ReplyLost, Torn] {
@@ -167,7 +167,7 @@ async fn whichever_request_of_an_incremental_cycle_is_spoilt_nothing_is_lost() {
 
 #[tokio::test]
 async fn whichever_request_of_a_cycle_that_merges_is_spoilt_nothing_is_lost() {
-    spoil_all(Work::Merging, 40).await;
+    spoil_all(Work::Merges, 40).await;
 }
 
 #[tokio::test]
@@ -190,13 +190,13 @@ async fn whichever_request_of_the_first_cycle_is_spoilt_the_next_one_makes_the_s
             faults.arm(number, fault);
             let outcome = async {
                 let store = place.faulty(&faults, patience(fault)).await.map_err(kapok_producer::Error::from)?;
-                publish(&Producer::with_store(store, Settings::default()), &films, 0).await
+                publish(&Producer::with_store(store, ProducerSettings::default()), &films, 0).await
             };
             let outcome = outcome.await;
             let struck = faults.disarm();
             let when = format!("the first {fault:?} request={number} {struck:?} {outcome:?}");
             let store = place.store().await.unwrap_or_else(|error| panic!("{error}: {when}"));
-            let producer = Producer::with_store(store.clone(), Settings::default());
+            let producer = Producer::with_store(store.clone(), ProducerSettings::default());
             publish(&producer, &films, 0).await.unwrap_or_else(|error| panic!("{error}: {when}"));
             assert_films(&*checks::announced(&store, &when).await, &films, &when);
             checks::assert_files(&store, &when).await;
@@ -212,16 +212,16 @@ async fn whichever_request_of_the_first_cycle_is_spoilt_the_next_one_makes_the_s
 /// A store, and a consumer of an older version whose requests can be spoilt.
 ///
 /// Returns the version to be on, too: a merge, if the consumer is to make it, of the films at step 3.
-async fn consumer_behind(place: &Place, fault: Fault, merges: Merges) -> (Faults, Consumer, u64) {
+async fn consumer_behind(place: &Place, fault: Fault, merged_segments: MergedSegments) -> (Faults, Consumer, u64) {
     let store = place.store().await.expect("a store");
     history(&store).await;
     let faults = place.faults();
     let mut settings = ConsumerSettings::default();
-    settings.merges = merges;
+    settings.merged_segments = merged_segments;
     settings.verify = true;
     let store_of_consumer = place.faulty(&faults, patience(fault)).await.expect("a store");
     let consumer = Consumer::with_store_and(store_of_consumer, settings).await.expect("a consumer");
-    let producer = producer(store, Merging::AfterCycles);
+    let producer = producer(store, MergeSchedule::AfterCycles);
     let (before, after) = (Films::at(SEED, 2), Films::at(SEED, 3));
     publish_some(&producer, &after, &Films::differing(&[&before, &after]), 3).await.expect("a cycle");
     let version = producer.head().await.expect("a head").expect("a version").version;
@@ -232,7 +232,7 @@ async fn consumer_behind(place: &Place, fault: Fault, merges: Merges) -> (Faults
 async fn whichever_request_of_a_refresh_is_spoilt_the_view_stays_and_the_next_refresh_succeeds() {
     let (before, after) = (Films::at(SEED, 2), Films::at(SEED, 3));
     for fault in [Fault::Refused, Fault::Silent, Fault::ReplyLost] {
-        for merges in [Merges::Make, Merges::Fetch] {
+        for merges in [MergedSegments::Make, MergedSegments::Fetch] {
             for number in 1..REQUESTS_MAX {
                 let place = Place::memory();
                 let (faults, consumer, version) = consumer_behind(&place, fault, merges).await;
@@ -269,7 +269,7 @@ async fn a_consumer_cut_off_in_mid_download_fetches_only_the_rest() {
     let mut resumed = 0;
     for number in 1..REQUESTS_MAX {
         let place = Place::memory();
-        let (faults, consumer, _) = consumer_behind(&place, Fault::CutOff, Merges::Fetch).await;
+        let (faults, consumer, _) = consumer_behind(&place, Fault::CutOff, MergedSegments::Fetch).await;
         faults.arm(number, Fault::CutOff);
         let outcome = consumer.refresh().await;
         let first: Vec<_> = blobs(faults.bodies());
@@ -333,7 +333,7 @@ async fn a_view_that_is_held_outlives_what_gc_deletes() {
     let store = place.store().await.expect("a store");
     history(&store).await;
     let old = checks::announced(&store, "before").await;
-    let producer = producer(store.clone(), Merging::AfterCycles);
+    let producer = producer(store.clone(), MergeSchedule::AfterCycles);
     publish(&producer, &Films::at(SEED, 9), 9).await.expect("a cycle");
     let report = checks::assert_swept(&store, "after").await;
     assert!(report.retired.contains(&old.version()) && !report.deleted.is_empty(), "{report:?}");

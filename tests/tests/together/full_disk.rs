@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use kapok_blobstore::Store;
-use kapok_producer::{ErrorKind, Merging, Producer, Settings};
+use kapok_producer::{ErrorKind, MergeSchedule, Producer, ProducerSettings};
 use kapok_tests::faults::checks;
 use kapok_tests::faults::films::{Films, assert_films, publish, publish_some};
 
@@ -20,8 +20,8 @@ async fn open(folder: &Path) -> Store {
 }
 
 fn producer(store: &Store) -> Producer {
-    let mut settings = Settings::default();
-    settings.merging = Merging::Manual;
+    let mut settings = ProducerSettings::default();
+    settings.merge_schedule = MergeSchedule::Manual;
     Producer::with_store(store.clone(), settings)
 }
 

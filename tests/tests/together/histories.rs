@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kapok_blobstore::{GcSettings, Store};
-use kapok_consumer::{Consumer, ConsumerSettings, Evidence, Merges, View};
+use kapok_consumer::{ChangeSource, Consumer, ConsumerSettings, MergedSegments, View};
 use kapok_core::manifest::Manifest;
 use kapok_producer::{
-    CycleReport, Error, ErrorKind, IncrementalCycle, MergeSettings, Merging, Outcome, Producer, Settings,
+    CycleReport, Error, ErrorKind, IncrementalCycle, MergePolicy, MergeSchedule, Outcome, Producer, ProducerSettings,
 };
 use kapok_samples::movies_capnp::{movie, rating};
 use kapok_tests::model::changes::{change_item, change_movie, change_rating, fill_rating, item, item_value};
@@ -26,7 +26,7 @@ struct History {
     manifests: Vec<Arc<Manifest>>,
     /// Versions that were not retired.
     retained: BTreeSet<u64>,
-    /// Makes merged segments by their recipes.
+    /// Makes merged segments by their merge sources.
     follower: Consumer,
     /// Downloads everything, and goes anywhere.
     jumper: Consumer,
@@ -38,18 +38,18 @@ impl History {
     async fn new(seed: u64) -> Self {
         let url = format!("memory://histories-{seed}");
         let mut random = Random::new(seed);
-        let mut settings = Settings::default();
-        settings.merge =
-            MergeSettings { segments_max: 2 + random.below(3) as usize, small_bytes: 0, ..MergeSettings::default() };
+        let mut settings = ProducerSettings::default();
+        settings.merge_policy =
+            MergePolicy { segments_max: 2 + random.below(3) as usize, small_bytes: 0, ..MergePolicy::default() };
         settings.seal.target_bytes = [None, Some(2048)][random.below(2) as usize];
-        settings.merging = if random.below(3) == 0 { Merging::Manual } else { Merging::AfterCycles };
+        settings.merge_schedule = if random.below(3) == 0 { MergeSchedule::Manual } else { MergeSchedule::AfterCycles };
         let producer = Producer::with_store(Store::open_for_writing(&url).await.unwrap(), settings);
         let open = async |merges| {
             let mut settings = ConsumerSettings::default();
-            (settings.merges, settings.verify) = (merges, true);
+            (settings.merged_segments, settings.verify) = (merges, true);
             Consumer::open_with(&url, settings).await.unwrap()
         };
-        let (follower, jumper) = (open(Merges::Make).await, open(Merges::Fetch).await);
+        let (follower, jumper) = (open(MergedSegments::Make).await, open(MergedSegments::Fetch).await);
         let views = vec![follower.view_arc()];
         Self {
             random,
@@ -300,7 +300,7 @@ impl History {
         let refreshed = self.follower.refresh().await.unwrap();
         assert_eq!((refreshed.to, refreshed.not_made), (latest.current(), 0));
         if refreshed.made_bytes > 0 {
-            self.count("made by recipe");
+            self.count("merged locally");
         }
         let anywhere = self.any_retained();
         assert_eq!(self.jumper.refresh_to(anywhere).await.unwrap().to, anywhere);
@@ -337,7 +337,7 @@ impl History {
         }
         if old.version().abs_diff(new.version()) > 1 {
             for ty in &by_trail.types {
-                self.count(if ty.evidence == Evidence::Trail { "by the trail" } else { "compared" });
+                self.count(if ty.evidence == ChangeSource::Trail { "by the trail" } else { "compared" });
             }
         }
     }
@@ -368,7 +368,7 @@ async fn every_road_to_a_version_leads_to_the_same_view() {
         "by the trail",
         "compared",
         "full cycle after a rollback",
-        "made by recipe",
+        "merged locally",
         "merged",
         "merged after a cycle",
         "on a version",

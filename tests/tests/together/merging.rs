@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use kapok_blobstore::Store;
-use kapok_consumer::{Consumer, ConsumerSettings, Merges, View};
-use kapok_core::blobs::BlobRole;
+use kapok_consumer::{Consumer, ConsumerSettings, MergedSegments, View};
+use kapok_core::manifest::BlobRole;
 use kapok_core::manifest::{Manifest, decode_rows, encode_rows};
-use kapok_producer::{CycleReport, MergeSettings, Producer, Settings};
+use kapok_producer::{CycleReport, MergePolicy, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::movie;
 use kapok_tests::model::Random;
 
@@ -28,7 +28,7 @@ async fn other_bytes(store: &Store, before: &Manifest, after: &Manifest) -> u64 
     let known: HashSet<_> = before.blobs().map(|blob| blob.id).collect();
     let mut bytes = 0;
     for segment in after.record_types.iter().flat_map(|ty| &ty.segments) {
-        if segment.recipe.is_empty() && !known.contains(&segment.id) {
+        if segment.merged_from.is_empty() && !known.contains(&segment.id) {
             bytes += segment.artifacts.iter().map(|index| index.bytes).sum::<u64>();
         }
     }
@@ -46,8 +46,8 @@ fn years(view: &View) -> BTreeMap<u32, u16> {
 
 #[tokio::test]
 async fn cycles_of_small_changes_keep_the_bounds_and_cost_a_follower_the_changes_only() {
-    let mut settings = Settings::default();
-    settings.merge = MergeSettings { small_bytes: 0, ..MergeSettings::default() };
+    let mut settings = ProducerSettings::default();
+    settings.merge_policy = MergePolicy { small_bytes: 0, ..MergePolicy::default() };
     let store = Store::open_for_writing("memory://merging").await.unwrap();
     let producer = Producer::with_store(store.clone(), settings);
     let full = producer.run_cycle(|cycle| {
@@ -59,7 +59,7 @@ async fn cycles_of_small_changes_keep_the_bounds_and_cost_a_follower_the_changes
     let mut model: BTreeMap<u32, u16> = (0..FILMS).map(|id| (id, 1)).collect();
     let follower = {
         let mut settings = ConsumerSettings::default();
-        settings.merges = Merges::Make;
+        settings.merged_segments = MergedSegments::Make;
         Consumer::open_with("memory://merging", settings).await.unwrap()
     };
     let (mut fetched, mut changed, mut merges, mut made) = (0, 0, 0, 0);
@@ -112,14 +112,14 @@ async fn cycles_of_small_changes_keep_the_bounds_and_cost_a_follower_the_changes
 
 async fn open_to_make(url: &str) -> Consumer {
     let mut settings = ConsumerSettings::default();
-    settings.merges = Merges::Make;
+    settings.merged_segments = MergedSegments::Make;
     Consumer::open_with(url, settings).await.unwrap()
 }
 
 /// A producer that keeps one segment, with a thousand films in the first.
 async fn producer(url: &str) -> Producer {
-    let mut settings = Settings::default();
-    settings.merge = MergeSettings { segments_max: 1, ..MergeSettings::default() };
+    let mut settings = ProducerSettings::default();
+    settings.merge_policy = MergePolicy { segments_max: 1, ..MergePolicy::default() };
     let producer = Producer::with_store(Store::open_for_writing(url).await.unwrap(), settings);
     change(&producer, 0..1000, 1).await;
     producer
@@ -151,30 +151,30 @@ async fn a_follower_that_never_saw_the_fresh_segment_fetches_it_rather_than_the_
     let changes = consumer.changes_between(&old, &consumer.view_arc()).await.unwrap();
     let films = changes.of("Movie").unwrap();
     assert_eq!((films.added.len(), films.updated.len(), films.removed.len()), (0, 10, 0));
-    assert_eq!(films.evidence, kapok_index::Evidence::Trail);
+    assert_eq!(films.evidence, kapok_index::ChangeSource::Trail);
     let years = years(&consumer.view());
     assert_eq!([years[&0], years[&5], years[&14], years[&15]], [2, 3, 3, 1]);
 }
 
 #[tokio::test]
 async fn a_segment_that_comes_out_otherwise_is_fetched_and_counted() {
-    let url = "memory://other-recipe";
+    let url = "memory://other-sources";
     let producer = producer(url).await;
     change(&producer, 0..10, 2).await;
     let consumer = open_to_make(url).await;
     let merged = change(&producer, 5..15, 3).await.merged.unwrap();
-    // The same version again, but its recipe leaves one more row behind than the segment does.
+    // The same version again, but its merge sources leaves one more row behind than the segment does.
     let store = producer.store();
     let mut lying = store.read_manifest(merged.version).await.unwrap();
     (lying.version, lying.writer_token) = (merged.version + 1, [9; 16]);
     let segments = lying.record_types.iter_mut().flat_map(|ty| &mut ty.segments);
-    let ingredient = segments.flat_map(|segment| &mut segment.recipe).max_by_key(|one| one.rows).unwrap();
-    let mut dropped = match ingredient.dropped.as_slice() {
+    let source = segments.flat_map(|segment| &mut segment.merged_from).max_by_key(|one| one.rows).unwrap();
+    let mut dropped = match source.dropped.as_slice() {
         [] => roaring::RoaringBitmap::new(),
-        rows => decode_rows("recipe", rows).unwrap(),
+        rows => decode_rows("merge sources", rows).unwrap(),
     };
     assert!(dropped.insert(999));
-    ingredient.dropped = encode_rows(&dropped);
+    source.dropped = encode_rows(&dropped);
     assert_eq!(store.commit_manifest(&lying).await.unwrap(), kapok_blobstore::CommitOutcome::Committed);
 
     let refreshed = consumer.refresh_to(lying.version).await.unwrap();

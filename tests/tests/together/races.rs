@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kapok_blobstore::Store;
 use kapok_consumer::Consumer;
-use kapok_producer::{Error, ErrorKind, MergeSettings, Merging, Outcome, Producer, Settings};
+use kapok_producer::{Error, ErrorKind, MergePolicy, MergeSchedule, Outcome, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::movie;
 use kapok_tests::faults::checks;
 
@@ -25,11 +25,11 @@ struct Tally {
     ended: AtomicUsize,
 }
 
-fn producer(store: Store, number: u32, merging: Merging) -> Producer {
-    let mut settings = Settings::default();
+fn producer(store: Store, number: u32, schedule: MergeSchedule) -> Producer {
+    let mut settings = ProducerSettings::default();
     settings.writer = format!("racer-{number}");
-    settings.merging = merging;
-    settings.merge = MergeSettings { segments_max: 3, live_min: 0.7, small_bytes: 0, segment_bytes_max: 1 << 20 };
+    settings.merge_schedule = schedule;
+    settings.merge_policy = MergePolicy { segments_max: 3, live_min: 0.7, small_bytes: 0, segment_bytes_max: 1 << 20 };
     Producer::with_store(store, settings)
 }
 
@@ -109,14 +109,14 @@ fn on_a_thread<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
 }
 
-fn run(url: &str, racers: u32, merging: Merging) {
+fn run(url: &str, racers: u32, schedule: MergeSchedule) {
     let store = on_a_thread(Store::open_for_writing(url)).expect("a store");
     let tally = Tally::default();
     let (tally_ref, store_ref) = (&tally, &store);
     let swaps = std::thread::scope(|scope| {
         for number in 0..racers {
             let cycles = CYCLES / racers + u32::from(number < CYCLES % racers);
-            let producer = producer(store.clone(), number, merging);
+            let producer = producer(store.clone(), number, schedule);
             scope.spawn(move || on_a_thread(race(&producer, number, cycles, tally_ref)));
         }
         scope.spawn(move || on_a_thread(read_along(store_ref.clone(), racers, tally_ref))).join().expect("a reader")
@@ -127,7 +127,7 @@ fn run(url: &str, racers: u32, merging: Merging) {
     assert!(!losses.is_empty(), "there was no race");
     on_a_thread(async {
         assert_nothing_lost(&store, racers).await;
-        assert_one_winner_each(&store, &winners, &losses, merging).await;
+        assert_one_winner_each(&store, &winners, &losses, schedule).await;
         checks::assert_swept(&store, "after the race").await;
     });
 }
@@ -151,7 +151,7 @@ async fn assert_one_winner_each(
     store: &Store,
     winners: &BTreeMap<u64, String>,
     losses: &[(String, u64, String)],
-    merging: Merging,
+    schedule: MergeSchedule,
 ) {
     let mut writers = BTreeMap::new();
     let mut merges = 0;
@@ -169,7 +169,7 @@ async fn assert_one_winner_each(
     }
     println!("versions={} merges={merges}", writers.len());
     assert_eq!(writers.len() - merges, CYCLES as usize);
-    assert_eq!(merges > 0, merging == Merging::AfterCycles);
+    assert_eq!(merges > 0, schedule == MergeSchedule::AfterCycles);
     for (loser, version, winner) in losses {
         assert_eq!(writers.get(version), Some(winner), "lost by {loser}");
         assert_ne!(loser, winner, "lost to itself: version {version}");
@@ -178,27 +178,27 @@ async fn assert_one_winner_each(
 
 #[test]
 fn two_producers_in_memory_lose_nothing() {
-    run("memory://race-of-two", 2, Merging::Manual);
+    run("memory://race-of-two", 2, MergeSchedule::Manual);
 }
 
 #[test]
 fn eight_producers_in_memory_lose_nothing() {
-    run("memory://race-of-eight", 8, Merging::Manual);
+    run("memory://race-of-eight", 8, MergeSchedule::Manual);
 }
 
 #[test]
 fn eight_producers_that_merge_in_memory_lose_nothing() {
-    run("memory://race-of-eight-that-merge", 8, Merging::AfterCycles);
+    run("memory://race-of-eight-that-merge", 8, MergeSchedule::AfterCycles);
 }
 
 #[test]
 fn two_producers_in_a_folder_lose_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
-    run(&folder.path().to_string_lossy(), 2, Merging::Manual);
+    run(&folder.path().to_string_lossy(), 2, MergeSchedule::Manual);
 }
 
 #[test]
 fn eight_producers_that_merge_in_a_folder_lose_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
-    run(&folder.path().to_string_lossy(), 8, Merging::AfterCycles);
+    run(&folder.path().to_string_lossy(), 8, MergeSchedule::AfterCycles);
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kapok_blobstore::{AnnouncementDraft, CommitOutcome, GcSettings, Settings, Store, fresh_token};
-use kapok_producer::{Merging, Producer, Settings as ProducerSettings};
+use kapok_blobstore::{AnnouncementDraft, CommitOutcome, GcSettings, Store, StoreSettings, fresh_token};
+use kapok_producer::{MergeSchedule, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::movie;
 use kapok_tests::counting::Counting;
 use object_store::memory::InMemory;
@@ -21,13 +21,14 @@ impl Scene {
 
     async fn store(&self) -> Store {
         let backend = Arc::new(self.counting.clone());
-        let opened = Store::with_object_store_for_writing(backend, "data".into(), "test://data", Settings::default());
+        let opened =
+            Store::with_object_store_for_writing(backend, "data".into(), "test://data", StoreSettings::default());
         opened.await.unwrap()
     }
 
     async fn producer(&self) -> Producer {
         let mut settings = ProducerSettings::default();
-        settings.merging = Merging::Manual;
+        settings.merge_schedule = MergeSchedule::Manual;
         Producer::with_store(self.store().await, settings)
     }
 

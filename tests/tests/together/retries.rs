@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use kapok_blobstore::{Settings as StoreSettings, Store};
-use kapok_producer::{Error, MergeSettings, Merging, Outcome, Producer, Settings};
+use kapok_blobstore::{Store, StoreSettings};
+use kapok_producer::{Error, MergePolicy, MergeSchedule, Outcome, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::{movie, rating};
 use kapok_tests::faults::place::Place;
 use kapok_tests::faults::{Fault, Faults, Held, checks};
@@ -28,9 +28,9 @@ struct Tally {
 }
 
 fn producer(store: Store) -> Producer {
-    let mut settings = Settings::default();
-    settings.merging = Merging::AfterCycles;
-    settings.merge = MergeSettings { segments_max: 2, live_min: 0.8, small_bytes: 0, segment_bytes_max: 1 << 20 };
+    let mut settings = ProducerSettings::default();
+    settings.merge_schedule = MergeSchedule::AfterCycles;
+    settings.merge_policy = MergePolicy { segments_max: 2, live_min: 0.8, small_bytes: 0, segment_bytes_max: 1 << 20 };
     Producer::with_store(store, settings)
 }
 
@@ -53,7 +53,7 @@ async fn apply(producer: &Producer, feed: u32, batch: u16) -> Result<Outcome, Er
 async fn year(store: &Store, feed: u32) -> u16 {
     let head = store.head().await.expect("a head").expect("a version");
     let manifest = store.read_manifest(head).await.expect("a manifest");
-    let blobs = store.load(&manifest, &kapok_core::blobs::Blobs::new()).await.expect("blobs");
+    let blobs = store.load(&manifest, &kapok_core::manifest::BlobMap::new()).await.expect("blobs");
     let view = kapok_consumer::View::open(std::sync::Arc::new(manifest), &blobs).expect("a view");
     let movies = view.records::<movie::Owned>().expect("films");
     movies.by_key(&feed).expect("a lookup").expect("a film").get_year()
@@ -172,8 +172,8 @@ async fn an_error_behind_the_commit_says_that_the_version_is_or_may_be_there() {
             let faults = place.faults();
             let patience = StoreSettings::default().with_timeout(Duration::from_millis(15));
             let store = place.faulty(&faults, patience).await.expect("a store");
-            let mut settings = Settings::default();
-            settings.merging = Merging::Manual;
+            let mut settings = ProducerSettings::default();
+            settings.merge_schedule = MergeSchedule::Manual;
             let producer = Producer::with_store(store, settings);
             faults.arm(number, fault);
             let outcome = producer.run_cycle(|cycle| {

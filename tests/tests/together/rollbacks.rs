@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use kapok_blobstore::{Action, Announcement, Settings as StoreSettings, Store, fresh_token};
-use kapok_producer::{Error, ErrorKind, MergeSettings, Merging, Outcome, Producer, Settings};
+use kapok_blobstore::{Action, Announcement, Store, StoreSettings, fresh_token};
+use kapok_producer::{Error, ErrorKind, MergePolicy, MergeSchedule, Outcome, Producer, ProducerSettings};
 use kapok_tests::faults::films::{Films, assert_films, publish, publish_some};
 use kapok_tests::faults::place::Place;
 use kapok_tests::faults::{Held, checks};
@@ -18,7 +18,7 @@ enum Work {
     Incremental,
     /// On the version that is announced when it begins.
     On,
-    Merging,
+    Merges,
     Merge,
     LeftOver,
     /// A full cycle in which nothing differs from a version that was left unannounced.
@@ -26,22 +26,22 @@ enum Work {
 }
 
 const WORKS: [Work; 7] =
-    [Work::Full, Work::Incremental, Work::On, Work::Merging, Work::Merge, Work::LeftOver, Work::Unchanged];
+    [Work::Full, Work::Incremental, Work::On, Work::Merges, Work::Merge, Work::LeftOver, Work::Unchanged];
 
 /// Versions of the history before the work, announced but for a left-over one.
 const VERSIONS: u64 = 4;
 
-fn producer(store: Store, merging: Merging) -> Producer {
-    let mut settings = Settings::default();
-    settings.merging = merging;
-    settings.merge = MergeSettings { segments_max: 1, live_min: 1.0, small_bytes: 0, segment_bytes_max: 1 << 20 };
+fn producer(store: Store, schedule: MergeSchedule) -> Producer {
+    let mut settings = ProducerSettings::default();
+    settings.merge_schedule = schedule;
+    settings.merge_policy = MergePolicy { segments_max: 1, live_min: 1.0, small_bytes: 0, segment_bytes_max: 1 << 20 };
     Producer::with_store(store, settings)
 }
 
 /// Four versions, each announced. Where the last is left over its producer died before it could, and it differs from the
 /// third in its tag only.
 async fn history(store: &Store, seed: u64, is_left_over: bool) {
-    let producer = producer(store.clone(), Merging::Manual);
+    let producer = producer(store.clone(), MergeSchedule::Manual);
     publish(&producer, &Films::at(seed, 1), 1).await.expect("the first cycle");
     for step in 2..=if is_left_over { VERSIONS - 1 } else { VERSIONS } {
         let (before, after) = (Films::at(seed, step - 1), Films::at(seed, step));
@@ -62,7 +62,7 @@ async fn run(work: Work, producer: &Producer, seed: u64) -> Result<Option<u64>, 
     let (before, after) = (Films::at(seed, VERSIONS), Films::at(seed, VERSIONS + 1));
     let changed = Films::differing(&[&before, &after]);
     match work {
-        Work::Full | Work::Merging => {
+        Work::Full | Work::Merges => {
             publish(producer, &after, VERSIONS + 1).await.map(|report| Some(report.outcome.version()))
         }
         Work::Incremental => {
@@ -97,7 +97,7 @@ async fn send_back(work: Work, number: usize, held: Held, seed: u64) -> bool {
     if random.random_bool(0.3) {
         clean.pin(random.random_range(1..=3), "ops", "hold").await.expect("a pin");
     }
-    let worker = producer(store, if work == Work::Merging { Merging::AfterCycles } else { Merging::Manual });
+    let worker = producer(store, if work == Work::Merges { MergeSchedule::AfterCycles } else { MergeSchedule::Manual });
     if random.random_bool(0.5) && !is_left_over {
         worker.restore().await.expect("a view");
     }
@@ -142,11 +142,11 @@ async fn send_back(work: Work, number: usize, held: Held, seed: u64) -> bool {
             assert!(error.to_string().contains(&format!("kapok announce {head}")), "says what to do: {when}");
         }
         Err(Error::RolledBack { .. } | Error::HeldBack { .. }) => {
-            assert!(matches!(work, Work::Incremental | Work::Merging), "{when}");
+            assert!(matches!(work, Work::Incremental | Work::Merges), "{when}");
         }
         Err(error) => panic!("{error}: {when}"),
         // A merge after the cycle may be what was held back: the cycle's own version was out before the rollback.
-        Ok(version) => assert!(!held_back || is_left_over || work == Work::Merging || *version != Some(head), "{when}"),
+        Ok(version) => assert!(!held_back || is_left_over || work == Work::Merges || *version != Some(head), "{when}"),
     }
     aftermath(&clean, &rollback, head, held_back, seed, &when).await;
     true
@@ -154,7 +154,7 @@ async fn send_back(work: Work, number: usize, held: Held, seed: u64) -> bool {
 
 /// Nobody announces by himself what was held back, and nobody builds on it unless he is told to.
 async fn aftermath(store: &Store, rollback: &Announcement, head: u64, held_back: bool, seed: u64, when: &str) {
-    let fresh = producer(store.clone(), Merging::AfterCycles);
+    let fresh = producer(store.clone(), MergeSchedule::AfterCycles);
     let before = store.latest_announcement(None).await.expect("a log").expect("an entry");
     assert_eq!(fresh.announce_left_over().await.expect("a look"), None, "{when}");
     if before.announced == rollback.announced {
@@ -186,7 +186,7 @@ async fn aftermath(store: &Store, rollback: &Announcement, head: u64, held_back:
     let manifest = store.read_manifest(latest.announced).await.expect("a manifest");
     let view = kapok_consumer::View::open(
         Arc::new(manifest.clone()),
-        &store.load(&manifest, &kapok_core::blobs::Blobs::new()).await.expect("blobs"),
+        &store.load(&manifest, &kapok_core::manifest::BlobMap::new()).await.expect("blobs"),
     );
     assert_films(&view.expect("a view"), &films, when);
     let view = checks::announced(store, when).await;
@@ -220,7 +220,7 @@ async fn a_rollback_is_not_undone_by_an_incremental_cycle_whichever_request_it_m
 
 #[tokio::test]
 async fn a_rollback_is_not_undone_by_a_cycle_that_merges_whichever_request_it_meets() {
-    at_every_request(Work::Merging).await;
+    at_every_request(Work::Merges).await;
 }
 
 #[tokio::test]

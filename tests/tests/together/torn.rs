@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use kapok_blobstore::Store;
 use kapok_consumer::{Consumer, View};
-use kapok_producer::{MergeSettings, Producer, Settings};
+use kapok_producer::{MergePolicy, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::{movie, rating};
 use kapok_tests::model::{Random, source};
 
@@ -90,8 +90,8 @@ async fn swap_under_readers(
     enough: fn(&Tally) -> bool,
 ) -> (Arc<Tally>, u64) {
     let url = format!("memory://{name}");
-    let mut settings = Settings::default();
-    settings.merge = MergeSettings { segments_max: 3, small_bytes: 0, ..MergeSettings::default() };
+    let mut settings = ProducerSettings::default();
+    settings.merge_policy = MergePolicy { segments_max: 3, small_bytes: 0, ..MergePolicy::default() };
     let producer = Producer::with_store(Store::open_for_writing(&url).await.unwrap(), settings);
     let mut random = Random::new(7);
     stamp(&producer, &mut random, 1, (0..IDS).collect()).await;

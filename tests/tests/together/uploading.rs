@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kapok_blobstore::{Settings as StoreSettings, Store};
-use kapok_producer::{Producer, SealSettings, Settings, Verification};
+use kapok_blobstore::{Store, StoreSettings};
+use kapok_producer::{Producer, ProducerSettings, SealSettings, Verification};
 use kapok_samples::movies_capnp::movie;
 use kapok_tests::slow::Slow;
 use object_store::memory::InMemory;
@@ -20,7 +20,7 @@ async fn segment_and_index_begin() -> Duration {
         "test://uploading",
         StoreSettings::default(),
     );
-    let mut settings = Settings::default();
+    let mut settings = ProducerSettings::default();
     settings.verification = Verification::Open;
     settings.seal = SealSettings::default();
     let producer = Producer::with_store(store.await.unwrap(), settings);

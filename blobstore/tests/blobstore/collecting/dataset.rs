@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kapok_blobstore::{
-    AnnouncementDraft, BlobId, BlobKind, CommitOutcome, Error, GcReport, GcSettings, Settings, Store, fresh_token,
+    AnnouncementDraft, BlobId, BlobKind, CommitOutcome, Error, GcReport, GcSettings, Store, StoreSettings, fresh_token,
 };
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::{Artifact, Manifest, RecordType, SegmentEntry, Tombstones};
 use kapok_core::schema::Schema;
 use kapok_core::segment::Sharing;
@@ -35,7 +35,7 @@ pub const LATER: GcSettings = GcSettings {
 /// Opens the prefix that every test uses.
 pub async fn open(backend: &Arc<dyn ObjectStore>) -> Store {
     let backend = Arc::clone(backend);
-    let store = Store::with_object_store_for_writing(backend, "data".into(), "test://data", Settings::default());
+    let store = Store::with_object_store_for_writing(backend, "data".into(), "test://data", StoreSettings::default());
     store.await.unwrap()
 }
 
@@ -95,7 +95,7 @@ fn segment(word: &str) -> SegmentEntry {
         artifacts: vec![Artifact { kind, name, id: *index.as_bytes(), bytes: index_file.len() as u64 }],
         writer_revision: 1,
         sharing: Sharing::Shared,
-        recipe: Vec::new(),
+        merged_from: Vec::new(),
     }
 }
 
@@ -117,8 +117,8 @@ pub async fn publish(store: &Store) {
 }
 
 /// All blobs of a version, from nothing.
-pub async fn load(store: &Store, version: u64) -> Result<Blobs, Error> {
-    store.load(&store.read_manifest(version).await?, &Blobs::new()).await
+pub async fn load(store: &Store, version: u64) -> Result<BlobMap, Error> {
+    store.load(&store.read_manifest(version).await?, &BlobMap::new()).await
 }
 
 /// The words of which there is any blob.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use kapok_blobstore::{CommitOutcome, ErrorKind, GcSettings, Settings, Store};
+use kapok_blobstore::{CommitOutcome, ErrorKind, GcSettings, Store, StoreSettings};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
@@ -141,7 +141,7 @@ async fn a_blob_put_again_after_the_listing_stays() {
 async fn a_producer_at_work_never_loses_a_blob() {
     const GRACE: Duration = Duration::from_millis(300);
     let backend = published().await;
-    let hasty = Settings::default().with_grace(GRACE);
+    let hasty = StoreSettings::default().with_grace(GRACE);
     let store = Store::with_object_store(Arc::clone(&backend), "data".into(), "test://data", hasty).await.unwrap();
     let collector = store.clone();
     let collecting = tokio::spawn(async move {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use kapok_blobstore::{AnnouncementDraft, BlobId, BlobKind, ErrorKind, Settings, Store, fresh_token};
+use kapok_blobstore::{AnnouncementDraft, BlobId, BlobKind, ErrorKind, Store, StoreSettings, fresh_token};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
@@ -13,7 +13,7 @@ use super::link::{Link, Manner};
 async fn scene(announced: u64) -> (Link, Store, Store) {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let writing =
-        |backend| Store::with_object_store_for_writing(backend, "data".into(), "test://data", Settings::default());
+        |backend| Store::with_object_store_for_writing(backend, "data".into(), "test://data", StoreSettings::default());
     let writer = writing(Arc::clone(&backend)).await.unwrap();
     for version in 1..=announced {
         publish(&writer, version).await;
@@ -21,7 +21,8 @@ async fn scene(announced: u64) -> (Link, Store, Store) {
     let link = Link::over(backend, Manner::default());
     link.manner.get_only.store(true, Ordering::SeqCst);
     let backend = Arc::new(link.clone());
-    let reader = Store::with_object_store(backend, "data".into(), "test://data", Settings::default()).await.unwrap();
+    let reader =
+        Store::with_object_store(backend, "data".into(), "test://data", StoreSettings::default()).await.unwrap();
     (link, writer, reader)
 }
 

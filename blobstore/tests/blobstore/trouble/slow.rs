@@ -6,18 +6,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use kapok_blobstore::{BlobId, BlobKind, ErrorKind, Settings, Store};
+use kapok_blobstore::{BlobId, BlobKind, ErrorKind, Store, StoreSettings};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use tokio::time::Instant;
 
 use super::link::{Link, Manner};
 
-/// Blobs of 40 pieces each, and a store behind a link.
+/// BlobMap of 40 pieces each, and a store behind a link.
 async fn scene(manner: Manner) -> (Link, Store, Vec<(BlobId, Bytes)>) {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let open = async |backend| {
-        Store::with_object_store_for_writing(backend, "data".into(), "test://data", Settings::default()).await.unwrap()
+        Store::with_object_store_for_writing(backend, "data".into(), "test://data", StoreSettings::default())
+            .await
+            .unwrap()
     };
     let plain = open(Arc::clone(&backend)).await;
     let mut blobs = Vec::new();

@@ -2,7 +2,7 @@
 //!
 //! As readers count: a list is a level, each struct is one, texts and data are none.
 
-use crate::segment::plan::{Scope, StructPlan, Target};
+use crate::segment::copy_plan::{Scope, StructPlan, Target};
 
 /// Levels that one object adds.
 pub(super) fn levels(target: &Target) -> u32 {

@@ -8,7 +8,7 @@ use super::structs::{Active, StructCheck};
 use super::{Blob, Column};
 use crate::error::Result;
 use crate::segment::copy::DEPTH_MAX;
-use crate::segment::plan::Target;
+use crate::segment::copy_plan::Target;
 use crate::segment::stage::Sharing;
 use crate::words::{ElementSize, StructRef};
 

@@ -2,7 +2,7 @@
 
 use super::Blob;
 use crate::error::Result;
-use crate::segment::plan::{PointerPlan, Scope, StructPlan};
+use crate::segment::copy_plan::{PointerPlan, Scope, StructPlan};
 use crate::words::StructRef;
 
 /// A struct type, prepared for checking many structs of it.

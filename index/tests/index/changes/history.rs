@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use capnp::message;
-use kapok_core::blobs::{Blob, Blobs};
-use kapok_core::manifest::{Artifact, Changes, Id, Manifest, RecordType, SegmentEntry, Tombstones};
+use kapok_core::manifest::{Artifact, Id, Manifest, RecordType, RowChanges, SegmentEntry, Tombstones};
+use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::schema::Schema;
+use kapok_core::segment::RowId;
 use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage, WRITER_REVISION};
-use kapok_core::view::Ordinal;
 use kapok_core::words::Words;
-use kapok_index::{Evidence, TypeChanges, View, unique};
+use kapok_index::{ChangeSource, TypeChanges, View, unique};
 use kapok_samples::kinds_capnp::kinds;
 use roaring::RoaringBitmap;
 
@@ -42,7 +42,7 @@ pub struct Version {
 
 pub struct History {
     pub encoding: Encoding,
-    pub blobs: Blobs,
+    pub blobs: BlobMap,
     /// Version 0 is the empty one.
     pub versions: Vec<Version>,
 }
@@ -66,8 +66,8 @@ impl History {
         let mut manifest = Manifest::clone(View::empty().manifest());
         manifest.schema = Arc::clone(encoding.schema());
         let empty = Version { manifest: Arc::new(manifest), parts: Vec::new(), live: Model::new() };
-        let mut history = Self { encoding, blobs: Blobs::new(), versions: vec![empty] };
-        history.commit(0, Vec::new(), Some(Changes::default()));
+        let mut history = Self { encoding, blobs: BlobMap::new(), versions: vec![empty] };
+        history.commit(0, Vec::new(), Some(RowChanges::default()));
         history
     }
 
@@ -106,13 +106,13 @@ impl History {
             artifacts: vec![Artifact { kind: unique::KIND.into(), name: String::new(), id: index, bytes: index_bytes }],
             writer_revision: WRITER_REVISION,
             sharing: Sharing::Shared,
-            recipe: Vec::new(),
+            merged_from: Vec::new(),
         };
         Some(Part { entry, rows, dead: RoaringBitmap::new() })
     }
 
     /// Commits a version of these segments and returns its number.
-    pub fn commit(&mut self, parent: usize, mut parts: Vec<Part>, changes: Option<Changes>) -> usize {
+    pub fn commit(&mut self, parent: usize, mut parts: Vec<Part>, changes: Option<RowChanges>) -> usize {
         let mut live = Model::new();
         for part in &mut parts {
             part.entry.dead = u32::try_from(part.dead.len()).unwrap();
@@ -141,7 +141,7 @@ impl History {
     /// A cycle on top of any version: sets some keys, deletes others.
     pub fn cycle(&mut self, parent: usize, sets: &Model, deletes: &[u32]) -> usize {
         let mut parts = self.versions[parent].parts.clone();
-        let mut changes = Changes::default();
+        let mut changes = RowChanges::default();
         for part in &mut parts {
             let gone = |key: &u32| sets.contains_key(key) || deletes.contains(key);
             let rows = (0_u32..).zip(&part.rows).filter(|(row, (key, _))| !part.dead.contains(*row) && gone(key));
@@ -175,7 +175,7 @@ impl History {
             parts.retain(|part| part.entry.id != merged.entry.id);
             parts.insert(0, merged);
         }
-        self.commit(parent, parts, Some(Changes::default()))
+        self.commit(parent, parts, Some(RowChanges::default()))
     }
 
     pub fn view(&self, version: usize) -> View {
@@ -201,19 +201,19 @@ impl History {
     }
 
     /// What two views differ in, and how that was found out.
-    pub fn found(&self, old: usize, new: usize, trail: &[Arc<Manifest>]) -> (Net, Evidence) {
+    pub fn found(&self, old: usize, new: usize, trail: &[Arc<Manifest>]) -> (Net, ChangeSource) {
         let (before, after) = (self.view(old), self.view(new));
         let changes = after.changes_since(&before, trail).unwrap();
         match changes.of("Kinds") {
             Some(changes) => (net(&before, &after, changes), changes.evidence),
-            None => (Net::default(), Evidence::Trail),
+            None => (Net::default(), ChangeSource::Trail),
         }
     }
 }
 
 /// The records that changes name.
 pub fn net(old: &View, new: &View, changes: &TypeChanges) -> Net {
-    let pair = |view: &View, at: Ordinal| {
+    let pair = |view: &View, at: RowId| {
         let key = view.field::<u32>("Kinds.u32").unwrap().get(at).unwrap();
         assert_eq!(view.find_live(at), Some(at), "a live row");
         let payload = view.field::<f64>("Kinds.f64").unwrap().get(at).unwrap();
@@ -233,11 +233,11 @@ pub fn net(old: &View, new: &View, changes: &TypeChanges) -> Net {
 }
 
 trait FindLive {
-    fn find_live(&self, at: Ordinal) -> Option<Ordinal>;
+    fn find_live(&self, at: RowId) -> Option<RowId>;
 }
 
 impl FindLive for View {
-    fn find_live(&self, at: Ordinal) -> Option<Ordinal> {
-        self.table("Kinds").unwrap().ordinals().find(|other| *other == at)
+    fn find_live(&self, at: RowId) -> Option<RowId> {
+        self.table("Kinds").unwrap().row_ids().find(|other| *other == at)
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
 use proptest::sample::Index;
 
-use kapok_index::Evidence;
+use kapok_index::ChangeSource;
 
 use super::history::{History, Model};
 
@@ -62,7 +62,7 @@ proptest! {
                     changes.added.iter().chain(&changes.removed).all(|(id, _)| named_in_an_end(*id))
                 });
                 if all_named || !merged && steps.iter().all(|(_, parent)| parent.is_none()) {
-                    assert_eq!(evidence, Evidence::Trail, "{old} to {new}");
+                    assert_eq!(evidence, ChangeSource::Trail, "{old} to {new}");
                 }
             }
         }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kapok_core::ErrorKind;
-use kapok_core::manifest::{Changes, Manifest};
-use kapok_index::{Evidence, View};
+use kapok_core::manifest::{Manifest, RowChanges};
+use kapok_index::{ChangeSource, View};
 use roaring::RoaringBitmap;
 
 use super::history::{History, Model, Net, bitmap};
@@ -27,10 +27,10 @@ fn forward_and_backward_give_the_same_net_changes() {
     let history = linear();
     let trail = history.trail();
     let forward = Net { updated: vec![(5, 1, 2)], ..Net::default() };
-    assert_eq!(history.found(2, 4, &trail), (forward, Evidence::Trail));
+    assert_eq!(history.found(2, 4, &trail), (forward, ChangeSource::Trail));
     let backward = Net { updated: vec![(5, 2, 1)], ..Net::default() };
-    assert_eq!(history.found(4, 2, &trail), (backward, Evidence::Trail));
-    assert_eq!(history.found(4, 4, &[]), (Net::default(), Evidence::Trail));
+    assert_eq!(history.found(4, 2, &trail), (backward, ChangeSource::Trail));
+    assert_eq!(history.found(4, 4, &[]), (Net::default(), ChangeSource::Trail));
 }
 
 #[test]
@@ -39,18 +39,18 @@ fn a_branch_after_a_rollback_is_reached_through_the_common_ancestor() {
     let branch = history.cycle(2, &records([7], 9), &[5]);
     let trail = history.trail();
     let expected = Net { updated: vec![(7, 1, 9)], removed: vec![(5, 2)], ..Net::default() };
-    assert_eq!(history.found(4, branch, &trail), (expected, Evidence::Trail));
+    assert_eq!(history.found(4, branch, &trail), (expected, ChangeSource::Trail));
     let expected = Net { updated: vec![(7, 9, 1)], added: vec![(5, 2)], ..Net::default() };
-    assert_eq!(history.found(branch, 4, &trail), (expected, Evidence::Trail));
+    assert_eq!(history.found(branch, 4, &trail), (expected, ChangeSource::Trail));
 }
 
 #[test]
 fn one_step_needs_no_trail_since_the_views_have_their_own_manifests() {
     let history = linear();
     let (net, evidence) = history.found(2, 3, &[]);
-    assert_eq!((net, evidence), (history.expected(2, 3), Evidence::Trail));
-    assert_eq!(history.found(3, 2, &[]).1, Evidence::Trail);
-    assert_eq!(history.found(2, 4, &[]), (history.expected(2, 4), Evidence::Compared));
+    assert_eq!((net, evidence), (history.expected(2, 3), ChangeSource::Trail));
+    assert_eq!(history.found(3, 2, &[]).1, ChangeSource::Trail);
+    assert_eq!(history.found(2, 4, &[]), (history.expected(2, 4), ChangeSource::Compared));
 }
 
 #[test]
@@ -60,12 +60,12 @@ fn a_merge_changes_nothing_and_costs_nothing_on_the_trail() {
     let after = history.cycle(merged, &records([200], 1), &[]);
     assert_eq!(history.versions[merged].parts.len(), 1);
     let trail = history.trail();
-    assert_eq!(history.found(4, merged, &trail), (Net::default(), Evidence::Trail));
-    assert_eq!(history.found(merged, 4, &[]), (Net::default(), Evidence::Trail));
+    assert_eq!(history.found(4, merged, &trail), (Net::default(), ChangeSource::Trail));
+    assert_eq!(history.found(merged, 4, &[]), (Net::default(), ChangeSource::Trail));
     let added = Net { added: vec![(200, 1)], ..Net::default() };
-    assert_eq!(history.found(4, after, &trail), (added, Evidence::Trail));
+    assert_eq!(history.found(4, after, &trail), (added, ChangeSource::Trail));
     // Key 5 was updated in a segment that was merged away since: neither view has it.
-    assert_eq!(history.found(2, merged, &trail), (history.expected(2, merged), Evidence::Compared));
+    assert_eq!(history.found(2, merged, &trail), (history.expected(2, merged), ChangeSource::Compared));
 }
 
 #[test]
@@ -75,8 +75,8 @@ fn a_step_that_lists_nothing_makes_it_a_comparison() {
     unlisted.record_types[0].changes = None;
     history.versions[3].manifest = Arc::new(unlisted);
     let expected = history.expected(2, 4);
-    assert_eq!(history.found(2, 4, &history.trail()), (expected, Evidence::Compared));
-    assert_eq!(history.found(3, 4, &history.trail()).1, Evidence::Trail, "a step that is not on the way");
+    assert_eq!(history.found(2, 4, &history.trail()), (expected, ChangeSource::Compared));
+    assert_eq!(history.found(3, 4, &history.trail()).1, ChangeSource::Trail, "a step that is not on the way");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_type_that_one_view_lacks_is_all_new_or_all_gone() {
     assert_eq!(changes.of("Kinds").unwrap().added.len(), 100);
     assert_eq!(changes.of("Kinds").unwrap().len(), 100);
     let changes = View::empty().changes_since(&view, &[]).unwrap();
-    assert_eq!(changes.of("Kinds").unwrap().removed, view.table("Kinds").unwrap().ordinals_in_key_order().unwrap());
+    assert_eq!(changes.of("Kinds").unwrap().removed, view.table("Kinds").unwrap().row_ids_in_key_order().unwrap());
     assert!(View::empty().changes_since(&View::empty(), &[]).unwrap().is_empty());
     assert!(changes.of("Other").is_none());
 }
@@ -100,7 +100,7 @@ fn versions_of_two_stores_that_count_alike_are_compared() {
     other.versions[2].manifest = Arc::new(foreign);
     let changes = other.view(2).changes_since(&one.view(2), &[]).unwrap();
     assert!(changes.is_empty());
-    assert_eq!(changes.of("Kinds").unwrap().evidence, Evidence::Compared);
+    assert_eq!(changes.of("Kinds").unwrap().evidence, ChangeSource::Compared);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn parents_that_are_no_older_than_their_children_lead_nowhere() {
         let mut circular = Manifest::clone(&history.versions[3].manifest);
         circular.parent = Some(parent);
         history.versions[3].manifest = Arc::new(circular);
-        assert_eq!(history.found(2, 4, &history.trail()), (history.expected(2, 4), Evidence::Compared));
+        assert_eq!(history.found(2, 4, &history.trail()), (history.expected(2, 4), ChangeSource::Compared));
     }
 }
 
@@ -128,7 +128,7 @@ fn listed_rows_beyond_a_segment_and_bytes_that_are_no_bitmap_are_corrupt() {
     ] {
         let mut history = linear();
         let mut manifest = Manifest::clone(&history.versions[3].manifest);
-        manifest.record_types[0].changes = Some(Changes { added: Vec::new(), removed: vec![(segment, rows)] });
+        manifest.record_types[0].changes = Some(RowChanges { added: Vec::new(), removed: vec![(segment, rows)] });
         history.versions[3].manifest = Arc::new(manifest);
         let error = history.view(4).changes_since(&history.view(2), &history.trail()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);

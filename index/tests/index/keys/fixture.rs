@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use capnp::message::{self, HeapAllocator};
-use kapok_core::blobs::{Blob, Blobs};
 use kapok_core::key::KeyPart;
 use kapok_core::manifest::{Artifact, Id, Manifest, RecordType, SegmentEntry, Tombstones};
+use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::schema::Schema;
 use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Segment, Sharing, Stage, WRITER_REVISION};
 use kapok_core::words::Words;
@@ -122,13 +122,13 @@ pub fn empty_segment() -> Segment {
 /// A version under construction: its only record type is `Kinds`.
 pub struct Version {
     pub encoding: Encoding,
-    pub blobs: Blobs,
+    pub blobs: BlobMap,
     pub segments: Vec<SegmentEntry>,
 }
 
 impl Version {
     pub fn new(key: &[&str]) -> Self {
-        Self { encoding: encoding(key), blobs: Blobs::new(), segments: Vec::new() }
+        Self { encoding: encoding(key), blobs: BlobMap::new(), segments: Vec::new() }
     }
 
     pub fn insert(&mut self, name: &str, bytes: Vec<u8>) -> Id {
@@ -166,7 +166,7 @@ impl Version {
             artifacts: Vec::new(),
             writer_revision: WRITER_REVISION,
             sharing: Sharing::Shared,
-            recipe: Vec::new(),
+            merged_from: Vec::new(),
         });
     }
 

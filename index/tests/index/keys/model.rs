@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kapok_core::key::{KeyPart, KeyParts};
-use kapok_core::view::Ordinal;
+use kapok_core::segment::RowId;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
 use roaring::RoaringBitmap;
 
@@ -123,7 +123,7 @@ impl<'m> Model<'m> {
             let expected = self.live.get(&encoded);
             let found = lookup.find(&KeyParts(&parts)).unwrap();
             assert_eq!(found.map(|at| payload.get(at).unwrap()), expected.map(|(_, payload)| *payload), "{parts:?}");
-            let place = |at: Ordinal| lookup.table().place(at).unwrap().0;
+            let place = |at: RowId| lookup.table().place(at).unwrap().0;
             assert_eq!(found.map(place), expected.map(|(segment, _)| *segment));
             assert_eq!(lookup.find_encoded(&encoded).unwrap(), found);
             assert_eq!(view.find("Kinds", &KeyParts(&parts)).unwrap(), found);

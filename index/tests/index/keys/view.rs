@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kapok_core::ErrorKind;
 use kapok_core::record::ValueRef;
-use kapok_core::view::Ordinal;
+use kapok_core::segment::RowId;
 use kapok_index::{Lookup, View};
 use kapok_samples::kinds_capnp::kinds;
 use roaring::RoaringBitmap;
@@ -30,10 +30,10 @@ fn two_segments() -> Version {
 }
 
 /// What lookups answer.
-fn at(view: &View, place: usize, row: u32) -> Option<Ordinal> {
-    let ordinal = view.table("Kinds").unwrap().ordinal(place, row);
-    assert!(ordinal.is_some(), "place={place} row={row}");
-    ordinal
+fn at(view: &View, place: usize, row: u32) -> Option<RowId> {
+    let row_id = view.table("Kinds").unwrap().row_id(place, row);
+    assert!(row_id.is_some(), "place={place} row={row}");
+    row_id
 }
 
 #[test]

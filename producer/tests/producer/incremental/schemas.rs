@@ -273,8 +273,8 @@ async fn where_integers_become_floats_the_records_that_stay_are_written_anew_and
     .await;
     let table = view.table("Movie").unwrap();
     assert_eq!(table.len(), 3);
-    let text = |ordinal| table.record(ordinal).unwrap().to_json_string().unwrap();
-    let records: Vec<String> = table.ordinals_in_key_order().unwrap().into_iter().map(text).collect();
+    let text = |row_id| table.record(row_id).unwrap().to_json_string().unwrap();
+    let records: Vec<String> = table.row_ids_in_key_order().unwrap().into_iter().map(text).collect();
     assert!(records[0].contains("\"id\":2") && records.last().unwrap().contains("1927.5"), "{records:?}");
     assert!(view.manifest().record_type("Movie").unwrap().declared);
 }

@@ -1,0 +1,98 @@
+//! Which bytes is a view opened over? Those of the blobs that its manifest names, by their hash.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::{Error, Result};
+use crate::manifest::{Id, Manifest, Tombstones};
+
+/// Bytes of a stored file.
+#[derive(Clone, Debug)]
+pub struct Blob {
+    /// What errors call it: its path or key.
+    pub name: Arc<str>,
+    /// Its bytes, 8-byte aligned.
+    pub bytes: Bytes,
+}
+
+/// BlobMap by their BLAKE3 hash.
+#[derive(Clone, Debug, Default)]
+pub struct BlobMap {
+    by_id: HashMap<Id, Blob>,
+}
+
+/// What kind of blob a manifest names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BlobRole {
+    /// Rows of a record type.
+    Segment,
+    /// An index artifact.
+    Index,
+    /// A bitmap of dead rows.
+    Tombstones,
+}
+
+/// A blob that a manifest names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BlobRef {
+    /// What it is.
+    pub role: BlobRole,
+    /// BLAKE3 of its bytes.
+    pub id: Id,
+    /// Its length where the manifest tells; tombstones do not.
+    pub bytes: Option<u64>,
+}
+
+impl BlobMap {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a blob.
+    pub fn insert(&mut self, id: Id, blob: Blob) {
+        self.by_id.insert(id, blob);
+    }
+
+    /// A blob.
+    pub fn get(&self, id: &Id) -> Option<&Blob> {
+        self.by_id.get(id)
+    }
+
+    /// Takes a blob out.
+    pub fn remove(&mut self, id: &Id) -> Option<Blob> {
+        self.by_id.remove(id)
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Id, &Blob)> {
+        self.by_id.iter()
+    }
+
+    /// A blob that there must be.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none.
+    pub fn expect(&self, id: &Id) -> Result<&Blob> {
+        self.get(id).ok_or_else(|| Error::not_found(format!("blob {}", blake3::Hash::from(*id)), "not fetched"))
+    }
+}
+
+impl Manifest {
+    /// Every blob that the version consists of, each once per use.
+    pub fn blobs(&self) -> impl Iterator<Item = BlobRef> + '_ {
+        self.record_types.iter().flat_map(|ty| &ty.segments).flat_map(|segment| {
+            let tombstones = match segment.tombstones {
+                Tombstones::Blob(id) => Some(BlobRef { role: BlobRole::Tombstones, id, bytes: None }),
+                _ => None,
+            };
+            let indexes = segment.artifacts.iter();
+            let indexes =
+                indexes.map(|index| BlobRef { role: BlobRole::Index, id: index.id, bytes: Some(index.bytes) });
+            let own = BlobRef { role: BlobRole::Segment, id: segment.id, bytes: Some(segment.bytes) };
+            std::iter::once(own).chain(tombstones).chain(indexes)
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! A segment in use: its rows, less those that are dead in a version.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+
+use super::Segment;
+use super::row_id::SegmentMark;
+use crate::manifest::Id;
+
+/// A segment, and which of its rows live.
+#[derive(Clone, Debug)]
+pub struct LiveSegment {
+    segment: Segment,
+    mark: SegmentMark,
+    dead: Option<Arc<RoaringBitmap>>,
+}
+
+impl LiveSegment {
+    /// A segment of a record type, by the id that the manifest gives it, and its dead rows.
+    pub fn new(record_type: &str, id: &Id, segment: Segment, dead: Option<RoaringBitmap>) -> Self {
+        Self { segment, mark: SegmentMark::new(record_type, id), dead: dead.map(Arc::new) }
+    }
+
+    /// The segment.
+    #[inline]
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// What row ids of its rows name it by.
+    #[inline]
+    pub fn mark(&self) -> SegmentMark {
+        self.mark
+    }
+
+    /// Its dead rows; `None` where there are none.
+    pub fn dead(&self) -> Option<&RoaringBitmap> {
+        self.dead.as_deref()
+    }
+
+    /// Whether a row lives.
+    #[inline]
+    pub fn is_live(&self, row: u32) -> bool {
+        match &self.dead {
+            None => row < self.segment.rows(),
+            Some(dead) => row < self.segment.rows() && !dead.contains(row),
+        }
+    }
+
+    /// Live rows in order.
+    pub fn live_rows(&self) -> impl Iterator<Item = u32> + '_ {
+        self.live_ranges().flatten()
+    }
+
+    /// Live rows in order, as ranges without a gap.
+    pub fn live_ranges(&self) -> LiveRanges<'_> {
+        LiveRanges { next: 0, rows: self.segment.rows(), dead: self.dead.as_deref().map(RoaringBitmap::iter) }
+    }
+}
+
+/// Ranges of live rows, in order.
+#[derive(Clone)]
+pub struct LiveRanges<'v> {
+    next: u32,
+    rows: u32,
+    dead: Option<roaring::bitmap::Iter<'v>>,
+}
+
+impl LiveRanges<'_> {
+    /// No rows.
+    pub(crate) fn none() -> Self {
+        Self { next: 0, rows: 0, dead: None }
+    }
+}
+
+impl Iterator for LiveRanges<'_> {
+    type Item = Range<u32>;
+
+    fn next(&mut self) -> Option<Range<u32>> {
+        while self.next < self.rows {
+            let start = self.next;
+            let end = self.dead.as_mut().and_then(Iterator::next).unwrap_or(self.rows).min(self.rows);
+            self.next = end.saturating_add(1);
+            if start < end {
+                return Some(start..end);
+            }
+        }
+        None
+    }
+}

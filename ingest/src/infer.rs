@@ -1,0 +1,291 @@
+//! What schema do records have that come without one?
+//!
+//! Records are [observed](Inference::observe) one at a time; [`Inference::finish`] gives the schema that holds them all.
+//! The same records in the same order give the same schema. Rules:
+//!
+//! * Integers are Int64, or `UInt64` where one exceeds it and none is negative. Integers and floats join to Float64 where
+//!   each integer is exact in it. Other mixes are errors that name both lines.
+//! * A number or Bool that is null or absent somewhere gets a flag field `<name>IsNull`, appended where the need was
+//!   first seen. Text, lists and objects need none.
+//! * An object becomes a struct type named after its field, declared within the struct that has the field; fields stand
+//!   in the order of their first appearance. An object of more than 256 distinct keys is taken for a map that nobody
+//!   declared and refused.
+//! * A member that the settings keep as JSON is Text, annotated as JSON, whatever it holds; null stays null.
+//! * What is always null is Text, what is always an empty list is `List(Text)`.
+//! * A known schema is extended by appending only, never by guessing again: a value that does not fit is an error. What
+//!   was observed in two runs gives the schema of one run over both, but for guesses that the second would have made
+//!   otherwise.
+//!
+//! # Limitations
+//! Types that somebody declared with unions or groups cannot be extended, and values of their unions, groups, enums and
+//! Data fields are judged by the encoder. In declared types an absent number is the default, not null.
+
+use std::collections::BTreeSet;
+
+use crate::Value;
+use kapok_core::schema::{Metric, Schema, StructType, Type, VectorSpace, is_type_name, to_type_name, unique_name};
+use kapok_core::{Error, Result};
+
+pub(crate) mod growth;
+mod known;
+mod misfit;
+mod number;
+mod shape;
+mod vector;
+mod walk;
+
+use growth::Growth;
+use shape::{Appended, Member, NodeId, Object, Shape};
+use walk::{Position, Shapes};
+
+/// What data does not say about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InferenceSettings {
+    /// Names of the primary key's fields; may be left empty where a known type has a key.
+    pub key: Vec<String>,
+    /// Paths of vector fields, as `List(Float32)` of constant length: JSON names joined by dots, passing through lists.
+    pub vectors: Vec<String>,
+    /// Paths of objects that are maps, whose keys are data; `*` stands for the values of a map.
+    pub maps: Vec<String>,
+    /// Paths of members that are kept as JSON text, such as lists whose elements are not of one type; `*` stands for the
+    /// values of a map.
+    pub json: Vec<String>,
+}
+
+/// A schema in the making.
+#[derive(Debug)]
+pub struct Inference {
+    shapes: Shapes,
+    records: u64,
+}
+
+impl Inference {
+    /// Begins a new record type.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that no type can have, and for settings that contradict each other.
+    pub fn new(record_type: &str, settings: InferenceSettings) -> Result<Self> {
+        if !is_type_name(record_type) {
+            return Err(Error::invalid(
+                format!("record type {record_type:?}"),
+                format!(
+                    "not a type name: expected=letters and digits, a capital first; try {:?}",
+                    to_type_name(record_type)
+                ),
+            ));
+        }
+        check(record_type, &settings)?;
+        let mut shapes = Shapes::new(record_type, settings, Schema::new());
+        shapes.push_record();
+        Ok(Self { shapes, records: 0 })
+    }
+
+    /// Begins with a known record type, which may grow.
+    ///
+    /// # Errors
+    /// `Incompatible` where the settings contradict the known type, `Invalid` where they contradict each other or the
+    /// schema has no such type.
+    pub fn extending(known: &Schema, record_type_id: u64, mut settings: InferenceSettings) -> Result<Self> {
+        let ty = known.struct_type(record_type_id)?;
+        check(&ty.name, &settings)?;
+        if settings.key.is_empty() {
+            settings.key.clone_from(&ty.key);
+        }
+        if !ty.key.is_empty() {
+            let key: Vec<_> =
+                settings.key.iter().map(|part| ty.field_by_any_name(part).map_or(part, |field| &field.name)).collect();
+            if !key.iter().copied().eq(&ty.key) {
+                return Err(Error::incompatible(
+                    &*ty.name,
+                    format!("key differs: known={:?} given={:?}; the key of a record type stays", ty.key, settings.key),
+                ));
+            }
+        }
+        let mut shapes = Shapes::new(&ty.name, settings, known.clone());
+        shapes.load_record(record_type_id)?;
+        Ok(Self { shapes, records: 0 })
+    }
+
+    /// Lets integer fields of the known type become Float64 where a record has a float; those of the key stay, and those
+    /// of structs with groups or unions. Records that there are must then be written anew.
+    pub fn widen_integers(&mut self) {
+        self.shapes.widens = true;
+    }
+
+    /// Takes one record; `line` is where it comes from, for errors.
+    ///
+    /// # Errors
+    /// `Invalid` where no schema, or not the known one, can hold the record: names line and field. The inference is of
+    /// no use after an error.
+    pub fn observe(&mut self, record: &Value, line: u64) -> Result<()> {
+        self.check_key(record, line)?;
+        let outcome = self.shapes.observe_object(0, record, Position::at(line));
+        outcome.map_err(|misfit| misfit.into_error(&self.shapes.record_type, line))?;
+        self.records += 1;
+        Ok(())
+    }
+
+    /// The schema, and the id of the record type in it.
+    ///
+    /// # Errors
+    /// `Invalid` where there was no record to infer a new type from, where a path of the settings was never met, and
+    /// where a type exceeds what the encoding can hold.
+    pub fn finish(self) -> Result<(Schema, u64)> {
+        let Self { shapes, records } = self;
+        let root = &shapes.objects[0];
+        if root.known.is_none() {
+            if records == 0 {
+                return Err(Error::invalid(&*root.name, "no record to infer a schema from"));
+            }
+            let InferenceSettings { vectors, maps, json, .. } = &shapes.settings;
+            for path in vectors.iter().chain(maps).chain(json) {
+                if !shapes.nodes.iter().any(|node| node.path == *path) {
+                    return Err(Error::invalid(
+                        format!("{}.{path}", root.name),
+                        "the settings name a field that no record has",
+                    ));
+                }
+            }
+        }
+        let id = root.id;
+        let names = shapes.type_names();
+        let mut schema = shapes.known.clone();
+        for (object, name) in shapes.objects.iter().zip(names) {
+            schema.insert_struct(shapes.build(object, name)?);
+        }
+        Ok((schema, id))
+    }
+
+    fn check_key(&self, record: &Value, line: u64) -> Result<()> {
+        let root = &self.shapes.objects[0];
+        for part in &self.shapes.settings.key {
+            let known = root.known.as_ref().and_then(|ty| ty.field_by_any_name(part));
+            let is_named = |name: &str| name == part || known.is_some_and(|f| name == f.name || name == f.json_name());
+            let value = match record {
+                Value::Struct(members) => members.iter().find(|(name, _)| is_named(name)).map(|(_, value)| value),
+                Value::Map(entries) => entries
+                    .iter()
+                    .find(|(name, _)| matches!(name, Value::Text(name) if is_named(name)))
+                    .map(|(_, value)| value),
+                _ => break,
+            };
+            let detail = match value {
+                None => "the record lacks this key field".to_owned(),
+                Some(Value::Null) => "a key field cannot be null".to_owned(),
+                Some(
+                    value @ (Value::Float32(_) | Value::Float64(_) | Value::List(_) | Value::Struct(_) | Value::Map(_)),
+                ) => format!("{} cannot be a key; integers, bools, enums, text and bytes can", misfit::describe(value)),
+                Some(_) => continue,
+            };
+            return Err(Error::invalid(format!("{}.{part}", root.name), format!("line={line}: {detail}")));
+        }
+        Ok(())
+    }
+}
+
+/// Settings that no data could follow.
+fn check(record_type: &str, settings: &InferenceSettings) -> Result<()> {
+    let InferenceSettings { key, vectors, maps, json } = settings;
+    for (index, part) in key.iter().enumerate() {
+        if key[..index].contains(part) {
+            return Err(Error::invalid(format!("{record_type}.{part}"), "named twice in the key"));
+        }
+        if vectors.contains(part) || maps.contains(part) {
+            return Err(Error::invalid(format!("{record_type}.{part}"), "a key field cannot be a vector or a map"));
+        }
+        if json.contains(part) {
+            return Err(Error::invalid(format!("{record_type}.{part}"), "a key field cannot be kept as JSON"));
+        }
+    }
+    let twice =
+        |path: &str, what: &str| Err(Error::invalid(format!("{record_type}.{path}"), format!("named both {what}")));
+    if let Some(path) = vectors.iter().find(|path| maps.contains(path)) {
+        return twice(path, "as a vector and as a map");
+    }
+    match json.iter().find(|path| vectors.contains(path) || maps.contains(path)) {
+        Some(path) => twice(path, "as JSON and as a vector or a map"),
+        None => Ok(()),
+    }
+}
+
+impl Shapes {
+    /// A name for each object's type: known ones stay, new ones differ from each other and from those.
+    fn type_names(&self) -> Vec<String> {
+        let mut taken: BTreeSet<String> = self.known.structs().map(|ty| ty.name.clone()).collect();
+        taken.extend(self.known.enums().map(|ty| ty.name.clone()));
+        let mut names = Vec::with_capacity(self.objects.len());
+        for object in &self.objects {
+            let name = match &object.known {
+                Some(ty) => ty.name.clone(),
+                None if object.path.is_empty() => object.name.clone(),
+                None => unique_name(&taken, &to_type_name(&object.name)),
+            };
+            taken.insert(name.clone());
+            names.push(name);
+        }
+        names
+    }
+
+    fn build(&self, object: &Object, name: String) -> Result<StructType> {
+        let mut growth = match &object.known {
+            Some(ty) => Growth::of(self.widened(object, ty)?),
+            None => Growth::new(object.id, name, object.scope),
+        };
+        let names: Vec<String> =
+            object.members.iter().map(|m| m.known_name.clone().unwrap_or_else(|| growth.name(&m.json_name))).collect();
+        for appended in &object.appended {
+            match *appended {
+                Appended::Member(index) => self.append(&mut growth, &object.members[index], &names[index])?,
+                Appended::NullFlag(index) => growth.add_null_flag(&names[index])?,
+            }
+        }
+        if object.id == self.objects[0].id {
+            growth.set_key(&self.settings.key)?;
+        }
+        growth.finish()
+    }
+
+    /// A known type, with Float64 where integers were widened.
+    fn widened(&self, object: &Object, ty: &StructType) -> Result<StructType> {
+        let mut ty = ty.clone();
+        if !self.widens || object.is_closed {
+            return Ok(ty);
+        }
+        let mut is_wider = false;
+        for member in &object.members {
+            let known = member.known_name.as_deref();
+            if let Some(field) = ty.fields.iter_mut().find(|field| Some(field.name.as_str()) == known) {
+                is_wider |= field.widen(&self.type_of(member.node));
+            }
+        }
+        if is_wider {
+            ty.lay_out()?;
+        }
+        Ok(ty)
+    }
+
+    fn append(&self, growth: &mut Growth, member: &Member, name: &str) -> Result<()> {
+        let shape = &self.nodes[member.node].shape;
+        growth.add(name, &member.json_name, self.type_of(member.node), |field| {
+            field.is_map = matches!(shape, Shape::Map(_));
+            field.is_json = matches!(shape, Shape::Json);
+            if let Shape::Vector(vector) = shape {
+                field.vector = Some(VectorSpace { dimension: vector.dimension, metric: Metric::Unspecified });
+            }
+        })
+    }
+
+    fn type_of(&self, at: NodeId) -> Type {
+        match &self.nodes[at].shape {
+            Shape::Unknown | Shape::Loose | Shape::Text | Shape::Json => Type::Text,
+            Shape::Fixed(ty) => ty.clone(),
+            Shape::Bool => Type::Bool,
+            Shape::Data => Type::Data,
+            Shape::Number(numbers) => numbers.ty(),
+            Shape::Vector(vector) => Type::List(Box::new(vector.element.clone())),
+            Shape::List(elements) => Type::List(Box::new(self.type_of(*elements))),
+            Shape::Object(object) => Type::Struct(self.objects[*object].id),
+            Shape::Map(entry) => Type::List(Box::new(Type::Struct(self.objects[*entry].id))),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Which type holds all the numbers of a field exactly?
+
+use super::misfit::{Fit, Misfit};
+use crate::Value;
+use kapok_core::schema::Type;
+
+/// Integers up to here are exact in a [`Type::Float64`].
+const EXACT_IN_FLOAT64: u64 = 1 << 53;
+/// Integers up to here are exact in a [`Type::Float32`].
+const EXACT_IN_FLOAT32: u64 = 1 << 24;
+
+/// What was seen of a field's numbers: the first line of each kind that narrows the choice.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Numbers {
+    float: Option<u64>,
+    /// An integer that a float would round.
+    inexact: Option<u64>,
+    /// An integer beyond Int64.
+    beyond_signed: Option<u64>,
+    negative: Option<u64>,
+}
+
+impl Numbers {
+    /// Takes one more number.
+    pub(super) fn join(&mut self, value: &Value, line: u64) -> Fit {
+        match *value {
+            Value::Float32(_) | Value::Float64(_) => {
+                self.float.get_or_insert(line);
+            }
+            Value::Int(v) => {
+                if v < 0 {
+                    self.negative.get_or_insert(line);
+                }
+                if v.unsigned_abs() > EXACT_IN_FLOAT64 {
+                    self.inexact.get_or_insert(line);
+                }
+            }
+            Value::UInt(v) => {
+                if i64::try_from(v).is_err() {
+                    self.beyond_signed.get_or_insert(line);
+                }
+                if v > EXACT_IN_FLOAT64 {
+                    self.inexact.get_or_insert(line);
+                }
+            }
+            _ => {}
+        }
+        if let (Some(float), Some(inexact)) = (self.float, self.inexact) {
+            return Err(Misfit::new(format!(
+                "mixed types: float line={float}, integer beyond 2^53 line={inexact}; no number type holds both exactly"
+            )));
+        }
+        if let (Some(beyond), Some(negative)) = (self.beyond_signed, self.negative) {
+            return Err(Misfit::new(format!(
+                "mixed types: integer beyond Int64 line={beyond}, negative integer line={negative}; \
+                 no integer type holds both"
+            )));
+        }
+        Ok(())
+    }
+
+    pub(super) fn ty(&self) -> Type {
+        if self.float.is_some() {
+            Type::Float64
+        } else if self.beyond_signed.is_some() {
+            Type::UInt64
+        } else {
+            Type::Int64
+        }
+    }
+}
+
+/// Whether the encoder could store a value under a known type that is neither list nor struct.
+pub(super) fn fits(ty: &Type, value: &Value) -> bool {
+    match (ty, value) {
+        (Type::Void, _)
+        | (Type::Bool, Value::Bool(_))
+        | (Type::Text, Value::Text(_))
+        | (Type::Data, Value::Data(_) | Value::Text(_) | Value::List(_))
+        | (Type::Enum(_), Value::Text(_) | Value::Int(_) | Value::UInt(_)) => true,
+        (Type::Enum(_) | Type::Text, Value::Variant(_, held)) => matches!(**held, Value::Null),
+        // What JSON has no number for.
+        (Type::Float32 | Type::Float64, Value::Text(v)) => matches!(&**v, "NaN" | "Infinity" | "-Infinity"),
+        _ => holds(ty, value) == Some(true),
+    }
+}
+
+/// Whether a number type holds a number exactly; `None` where either is none.
+pub(super) fn holds(ty: &Type, value: &Value) -> Option<bool> {
+    let (negative, magnitude) = match *value {
+        Value::Int(v) => (v < 0, v.unsigned_abs()),
+        Value::UInt(v) => (false, v),
+        Value::Float32(_) => return floats(ty),
+        Value::Float64(v) => return floats(ty).map(|fits| fits && (*ty == Type::Float64 || fits_float32(v))),
+        _ => return None,
+    };
+    let signed = |bits: u32| magnitude <= (1 << (bits - 1)) - u64::from(!negative);
+    let unsigned = |bits: u32| magnitude <= u64::MAX >> (64 - bits) && (!negative || magnitude == 0);
+    match ty {
+        Type::Int8 => Some(signed(8)),
+        Type::Int16 => Some(signed(16)),
+        Type::Int32 => Some(signed(32)),
+        Type::Int64 => Some(signed(64)),
+        Type::UInt8 => Some(unsigned(8)),
+        Type::UInt16 => Some(unsigned(16)),
+        Type::UInt32 => Some(unsigned(32)),
+        Type::UInt64 => Some(unsigned(64)),
+        Type::Float32 => Some(magnitude <= EXACT_IN_FLOAT32),
+        Type::Float64 => Some(magnitude <= EXACT_IN_FLOAT64),
+        _ => None,
+    }
+}
+
+/// Whether it stays finite as a Float32 (it may be rounded: who asks for Float32 says so).
+pub(super) fn fits_float32(value: f64) -> bool {
+    !value.is_finite() || value.abs() <= f64::from(f32::MAX)
+}
+
+fn floats(ty: &Type) -> Option<bool> {
+    match ty {
+        Type::Float32 | Type::Float64 => Some(true),
+        Type::Int8
+        | Type::Int16
+        | Type::Int32
+        | Type::Int64
+        | Type::UInt8
+        | Type::UInt16
+        | Type::UInt32
+        | Type::UInt64 => Some(false),
+        _ => None,
+    }
+}

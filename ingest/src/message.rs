@@ -1,0 +1,172 @@
+//! How does a [`Value`] become a message that a segment, or any reader of Cap'n Proto, can read?
+//!
+//! Members are found by JSON name, or else by Cap'n Proto name; objects are laid out depth first in one segment, structs at
+//! the full size of their types.
+//!
+//! | field | takes |
+//! |---|---|
+//! | any with a pointer | `Null`: a null pointer, as if absent |
+//! | number, Bool, enum | `Null`: sets its `nullOf` flag, which cannot be given by name; refused where it has none |
+//! | … that is not given | as `Null` where it has a flag; else its default, which is counted, see [`AbsentFields`] |
+//! | field of the record's key | no `Null`, and it must be given, see [`MessageWriter::of_records`] |
+//! | Bool | `Bool` |
+//! | integers | `Int` and `UInt` in range |
+//! | Float32, Float64 | floats (finite stays finite), integers that are exact, the texts `NaN`, `Infinity` and `-Infinity` |
+//! | Text | `Text` |
+//! | Text annotated as JSON | anything, as its JSON; what JSON has no kind for as [`json`](crate::json) prints it |
+//! | Data | `Data`; `Text` in base64, standard alphabet, padded; `List` of integers up to 255 |
+//! | enum | `Text` or `Variant` of an enumerant's JSON name, or else its Cap'n Proto name; its ordinal |
+//! | list | `List`; of 8-bit integers also `Data`; annotated as a map also `Struct` and `Map`, whose order it keeps |
+//! | struct, group | `Struct`, or `Map` whose keys are texts |
+//! | union | the one member that is not null, by name, or else the one Void or pointer that is; `Variant` of its name |
+//!
+//! A union of which nothing is given, or several members and all of them null, stays at the member of discriminant 0. In
+//! lists, only texts, data and lists may be null.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Value;
+use kapok_core::schema::Schema;
+use kapok_core::segment::Encoding;
+use kapok_core::{Error, Result};
+
+mod draft;
+mod image;
+mod json;
+mod members;
+mod mismatch;
+mod plan;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
+use draft::MessageDraft;
+use image::Image;
+use plan::MessagePlan;
+
+/// Writes values as single-segment messages, reusing its buffer. A clone shares what was compiled from the schema.
+#[derive(Clone)]
+pub struct MessageWriter {
+    plan: Arc<MessagePlan>,
+    schema: Arc<Schema>,
+    type_id: u64,
+    image: Image,
+    /// Of each struct being written: which member is which field's, counted from 1.
+    given: Vec<usize>,
+    /// Numbers of the fields that the record being written was not given.
+    absent: Vec<usize>,
+    /// How often that was so, by number of the field.
+    absent_counts: Vec<u64>,
+    absent_fields: AbsentFields,
+}
+
+/// What becomes of a number, Bool or enum that is not given and that no `nullOf` flag can say is null.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AbsentFields {
+    /// It takes its default, as Cap'n Proto has it, and is counted.
+    #[default]
+    Default,
+    /// The record is refused.
+    Refused,
+}
+
+impl MessageWriter {
+    /// A writer for records of a struct type.
+    ///
+    /// # Errors
+    /// `Invalid` for a schema that lacks types or contradicts itself.
+    pub fn new(schema: Arc<Schema>, type_id: u64) -> Result<Self> {
+        let plan = Arc::new(MessagePlan::new(&schema, type_id)?);
+        Ok(Self::of_plan(plan, schema, type_id))
+    }
+
+    /// A writer for the records of an encoding, which refuses those that lack a field of their key.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_records(encoding: &Encoding) -> Result<Self> {
+        let mut plan = MessagePlan::new(encoding.schema(), encoding.type_id())?;
+        plan.set_key(encoding.key().names())?;
+        Ok(Self::of_plan(Arc::new(plan), Arc::clone(encoding.schema()), encoding.type_id()))
+    }
+
+    fn of_plan(plan: Arc<MessagePlan>, schema: Arc<Schema>, type_id: u64) -> Self {
+        Self {
+            plan,
+            schema,
+            type_id,
+            image: Image::default(),
+            given: Vec::new(),
+            absent: Vec::new(),
+            absent_counts: Vec::new(),
+            absent_fields: AbsentFields::default(),
+        }
+    }
+
+    /// Chooses what becomes of fields that are not given.
+    pub fn set_absent_fields(&mut self, absent_fields: AbsentFields) {
+        self.absent_fields = absent_fields;
+    }
+
+    /// How often each number, Bool and enum was not given and took its default, by type and field; begins anew with each
+    /// call.
+    pub fn take_absent(&mut self) -> BTreeMap<String, u64> {
+        let counts = std::mem::take(&mut self.absent_counts);
+        if counts.is_empty() {
+            return BTreeMap::new();
+        }
+        self.plan.field_names().into_iter().zip(counts).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Types of the records.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Struct type of the records.
+    pub fn type_id(&self) -> u64 {
+        self.type_id
+    }
+
+    /// The words of a record: one segment, without the stream's header, whose word 0 points at the struct.
+    ///
+    /// # Errors
+    /// `Invalid` for a value that does not fit the type, and [`Fault::Limit`](crate::Fault::Limit) beyond a limit of the
+    /// encoding or of depth; both name the path of the field, such as `Movie.genres[3]`.
+    pub fn write(&mut self, value: &Value) -> Result<&[u8]> {
+        self.image.clear();
+        self.given.clear();
+        self.absent.clear();
+        let Self { plan, image, given, absent, .. } = self;
+        MessageDraft { plan, image, given, absent }.record(value)?;
+        if !self.absent.is_empty() {
+            self.count_absent()?;
+        }
+        Ok(self.image.bytes())
+    }
+
+    fn count_absent(&mut self) -> Result<()> {
+        if let (AbsentFields::Refused, Some(first)) = (self.absent_fields, self.absent.first()) {
+            let field = self.plan.field_names().swap_remove(*first);
+            return Err(Error::invalid(
+                field,
+                "absent, and its type cannot say so; give it, or let absent fields take their defaults",
+            ));
+        }
+        if self.absent_counts.is_empty() {
+            self.absent_counts.resize(self.plan.structs.iter().map(|ty| ty.fields.len()).sum(), 0);
+        }
+        for field in &self.absent {
+            self.absent_counts[*field] += 1;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for MessageWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageWriter({})", self.plan.structs[0].name)
+    }
+}

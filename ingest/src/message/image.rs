@@ -1,0 +1,229 @@
+//! Where do the objects of a message lie?
+//!
+//! One behind the other, in the order in which they are begun. Places are byte offsets; what was just allocated is zero.
+
+use kapok_core::words::{ElementSize, WORD};
+use kapok_core::{Fault, Result};
+
+/// Most elements of a list, words of a struct list, and words of a message, so that every offset fits its 30 bits.
+pub(super) const WORDS_MAX: u64 = (1 << 29) - 1;
+
+/// The words of a message.
+#[derive(Clone, Default)]
+pub(super) struct Image {
+    bytes: Vec<u8>,
+}
+
+/// A struct in the image.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    data: usize,
+    pointers: usize,
+}
+
+/// Words of a struct.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct StructSize {
+    pub data_words: u16,
+    pub pointer_words: u16,
+}
+
+impl StructSize {
+    pub(super) fn words(self) -> usize {
+        self.data_words as usize + self.pointer_words as usize
+    }
+
+    /// The struct pointer, but for its offset.
+    fn shape(self) -> u64 {
+        u64::from(self.data_words) << 32 | u64::from(self.pointer_words) << 48
+    }
+
+    /// The struct that starts at a place.
+    pub(super) fn frame(self, at: usize) -> Frame {
+        Frame { data: at, pointers: at + self.data_words as usize * WORD }
+    }
+}
+
+impl Frame {
+    /// Place of a pointer.
+    pub(super) fn pointer(self, slot: usize) -> usize {
+        self.pointers + slot * WORD
+    }
+}
+
+impl Image {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// Room for a number of words.
+    ///
+    /// # Errors
+    /// [`Fault::Limit`] where the message would be too large; so all other functions here.
+    pub(super) fn allocate(&mut self, words: u64) -> Result<usize> {
+        let at = self.bytes.len();
+        let needed = (at / WORD) as u64 + words;
+        within("words of a message", needed)?;
+        // Below 2^29 words: 2^32 bytes.
+        let len = usize::try_from(needed).map_or(usize::MAX, |words| words * WORD);
+        self.bytes.resize(len, 0);
+        Ok(at)
+    }
+
+    /// A struct that the pointer at a place points at.
+    pub(super) fn allocate_struct(&mut self, pointer: usize, size: StructSize) -> Result<Frame> {
+        let at = self.allocate(size.words() as u64)?;
+        // A struct of no size points before itself, lest its pointer be null.
+        let offset = if size.words() == 0 { 0xffff_fffc } else { self.offset(pointer, at) };
+        self.put_word(pointer, size.shape() | offset);
+        Ok(size.frame(at))
+    }
+
+    /// A list of numbers or pointers that the pointer at a place points at.
+    pub(super) fn allocate_list(&mut self, pointer: usize, size: ElementSize, count: usize) -> Result<usize> {
+        within("elements of a list", count as u64)?;
+        let at = self.allocate((count as u64 * size.bits() as u64).div_ceil(64))?;
+        self.put_word(pointer, list_shape(size, count as u64) | self.offset(pointer, at));
+        Ok(at)
+    }
+
+    /// A list of structs that the pointer at a place points at; the place of the first.
+    pub(super) fn allocate_structs(&mut self, pointer: usize, size: StructSize, count: usize) -> Result<usize> {
+        within("elements of a list of structs", count as u64)?;
+        let words = count as u64 * size.words() as u64;
+        within("words of a list of structs", words)?;
+        let tag = self.allocate(words + 1)?;
+        self.put_word(pointer, list_shape(ElementSize::Composite, words) | self.offset(pointer, tag));
+        self.put_word(tag, size.shape() | (count as u64) << 2);
+        Ok(tag + WORD)
+    }
+
+    /// A Text.
+    pub(super) fn put_text(&mut self, pointer: usize, text: &str) -> Result<()> {
+        within("bytes of a Text", text.len() as u64 + 1)?;
+        let at = self.allocate_list(pointer, ElementSize::Byte, text.len() + 1)?;
+        self.put_bytes(at, text.as_bytes());
+        Ok(())
+    }
+
+    /// A Data, or a list of 8-bit integers.
+    pub(super) fn put_data(&mut self, pointer: usize, data: &[u8]) -> Result<()> {
+        self.room_for_data(pointer, data.len())?.copy_from_slice(data);
+        Ok(())
+    }
+
+    /// The bytes of a Data, to be filled in.
+    pub(super) fn room_for_data(&mut self, pointer: usize, len: usize) -> Result<&mut [u8]> {
+        within("bytes of a Data", len as u64)?;
+        let at = self.allocate_list(pointer, ElementSize::Byte, len)?;
+        Ok(&mut self.bytes[at..at + len])
+    }
+
+    /// Writes the bits of a field, `bit` counted from the start of the struct, where all is zero as yet.
+    #[inline]
+    pub(super) fn put_field(&mut self, frame: Frame, bit: usize, width: usize, bits: u64) {
+        self.put_bits(frame.data, bit, width, bits);
+    }
+
+    /// Writes a number of 0, 1, 8, 16, 32 or 64 bits, `bit` counted from a place, where all is zero as yet.
+    #[inline]
+    pub(super) fn put_bits(&mut self, at: usize, bit: usize, width: usize, bits: u64) {
+        let at = at + bit / 8;
+        let [a, b, c, d, ..] = bits.to_le_bytes();
+        match width {
+            0 => {}
+            1 => self.bytes[at] |= (a & 1) << (bit % 8),
+            8 => self.bytes[at] = a,
+            16 => self.put_bytes(at, &[a, b]),
+            32 => self.put_bytes(at, &[a, b, c, d]),
+            _ => self.put_word(at, bits),
+        }
+    }
+
+    #[inline]
+    fn put_word(&mut self, at: usize, word: u64) {
+        self.put_bytes(at, &word.to_le_bytes());
+    }
+
+    #[inline]
+    fn put_bytes(&mut self, at: usize, bytes: &[u8]) {
+        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// The offset of a pointer at `pointer` to what lies at `at`, behind it.
+    #[expect(clippy::unused_self, reason = "both are places of this image")]
+    fn offset(&self, pointer: usize, at: usize) -> u64 {
+        (((at - pointer) / WORD - 1) as u64) << 2
+    }
+}
+
+fn list_shape(size: ElementSize, count: u64) -> u64 {
+    1 | (size as u64) << 32 | count << 35
+}
+
+/// # Errors
+/// [`Fault::Limit`] beyond [`WORDS_MAX`].
+fn within(limit: &'static str, needed: u64) -> Result<()> {
+    if needed <= WORDS_MAX {
+        return Ok(());
+    }
+    Err(Fault::Limit { subject: String::new(), limit, allowed: WORDS_MAX, needed }.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use kapok_core::Error;
+    use kapok_core::words::Words;
+
+    fn limit(error: &Error) -> &'static str {
+        let Fault::Limit { limit, allowed: WORDS_MAX, needed, .. } = error.fault() else { panic!("{error}") };
+        assert!(*needed > WORDS_MAX);
+        limit
+    }
+
+    #[test]
+    fn what_pointers_cannot_reach_is_refused_before_it_is_allocated() {
+        let max = usize::try_from(WORDS_MAX).unwrap();
+        let size = StructSize { data_words: 3, pointer_words: 1 };
+        let mut image = Image::default();
+        let root = image.allocate(1).unwrap();
+        assert_eq!(limit(&image.allocate(WORDS_MAX).unwrap_err()), "words of a message");
+        let wide = ElementSize::EightBytes;
+        assert_eq!(limit(&image.allocate_list(root, wide, max).unwrap_err()), "words of a message");
+        assert_eq!(limit(&image.allocate_list(root, wide, max + 1).unwrap_err()), "elements of a list");
+        let structs = image.allocate_structs(root, size, max / 4 + 1);
+        assert_eq!(limit(&structs.unwrap_err()), "words of a list of structs");
+        let empty = image.allocate_structs(root, StructSize::default(), max + 1);
+        assert_eq!(limit(&empty.unwrap_err()), "elements of a list of structs");
+        assert_eq!(image.bytes(), [0; 8]);
+        image.allocate_list(root, ElementSize::Void, max).unwrap();
+        assert_eq!(Words::new(image.bytes()).list_of(0, ElementSize::Void).unwrap().unwrap().len(), (1 << 29) - 1);
+    }
+
+    #[test]
+    fn data_has_one_byte_more_than_text_as_text_ends_in_nul() {
+        let mut image = Image::default();
+        let root = image.allocate(1).unwrap();
+        // All zero, so that neither takes memory.
+        let bytes = vec![0; 1 << 29];
+        assert_eq!(limit(&image.put_data(root, &bytes).unwrap_err()), "bytes of a Data");
+        let text = std::str::from_utf8(&bytes[1..]).unwrap();
+        assert_eq!(limit(&image.put_text(root, text).unwrap_err()), "bytes of a Text");
+        assert_eq!(image.bytes(), [0; 8]);
+    }
+
+    #[test]
+    fn a_struct_of_no_size_is_not_null() {
+        let mut image = Image::default();
+        let root = image.allocate(1).unwrap();
+        image.allocate_struct(root, StructSize::default()).unwrap();
+        assert!(Words::new(image.bytes()).struct_of(0).unwrap().is_some());
+    }
+}

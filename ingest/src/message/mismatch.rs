@@ -1,0 +1,91 @@
+//! How does an error say which value does not fit, and where it stands?
+//!
+//! An error starts with an empty path; on its way up each level puts its step before it. So paths cost nothing as long as
+//! all is well.
+
+use std::fmt;
+
+use crate::Value;
+use kapok_core::{Error, Fault};
+
+/// Characters of a text, and names of a list, that an error repeats.
+const EXCERPT_MAX: usize = 40;
+
+/// The value is not of the type.
+#[cold]
+pub(super) fn mismatch(expected: impl fmt::Display, found: &Value) -> Error {
+    Error::invalid("", format!("expected {expected}, found {}", Description(found)))
+}
+
+/// The text stands for no value of the type.
+#[cold]
+pub(super) fn text_mismatch(expected: impl fmt::Display, found: &str) -> Error {
+    Error::invalid("", format!("expected {expected}, found text {:?}", excerpt(found)))
+}
+
+/// The error, one level further up: `step` is `.field` or `[3]` or the name of the record type.
+#[cold]
+fn below(step: &str, error: Error) -> Error {
+    match error.fault() {
+        Fault::Invalid { subject, detail } => Error::invalid(format!("{step}{subject}"), detail.as_str()),
+        Fault::Limit { subject, limit, allowed, needed } => {
+            Fault::Limit { subject: format!("{step}{subject}"), limit, allowed: *allowed, needed: *needed }.into()
+        }
+        _ => error,
+    }
+}
+
+#[cold]
+pub(super) fn below_type(name: &str, error: Error) -> Error {
+    below(name, error)
+}
+
+#[cold]
+pub(super) fn below_field(name: &str, error: Error) -> Error {
+    below(&format!(".{}", excerpt(name)), error)
+}
+
+#[cold]
+pub(super) fn below_item(index: usize, error: Error) -> Error {
+    below(&format!("[{index}]"), error)
+}
+
+/// The first characters of a text.
+pub(super) fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The first of some names, with commas.
+pub(super) fn listed<'n>(mut names: impl Iterator<Item = &'n str>) -> String {
+    let mut out = names.by_ref().take(EXCERPT_MAX).collect::<Vec<_>>().join(",");
+    if names.next().is_some() {
+        out.push_str(",…");
+    }
+    out
+}
+
+/// A value, for people.
+struct Description<'v>(&'v Value);
+
+impl fmt::Display for Description<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Value::Null => f.write_str("null"),
+            Value::Bool(value) => write!(f, "{value}"),
+            Value::Int(value) => write!(f, "{value}"),
+            Value::UInt(value) => write!(f, "{value}"),
+            Value::Float32(value) => write!(f, "the float {value:?}"),
+            Value::Float64(value) => write!(f, "the float {value:?}"),
+            Value::Text(text) => write!(f, "text {:?}", excerpt(text)),
+            Value::Data(data) => write!(f, "data of {} bytes", data.len()),
+            Value::List(items) => write!(f, "a list of {}", items.len()),
+            Value::Struct(members) => write!(f, "a struct of {} members", members.len()),
+            Value::Map(entries) => write!(f, "a map of {} entries", entries.len()),
+            Value::Variant(name, payload) if **payload == Value::Null => write!(f, "variant {}", excerpt(name)),
+            Value::Variant(name, _) => write!(f, "variant {} with a payload", excerpt(name)),
+        }
+    }
+}
