@@ -5,9 +5,9 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use kapok_core::message::MessageWriter;
 //! use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage};
-//! use kapok_core::{record::Record, schema::Schema, value::Value, words::Words};
+//! use kapok_core::{record::Record, schema::Schema, words::Words};
+//! use kapok_ingest::{MessageWriter, Value};
 //! use kapok_samples::movies_capnp::movie;
 //!
 //! let (schema, id) = Schema::of::<movie::Owned>()?;
