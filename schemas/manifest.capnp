@@ -73,11 +73,11 @@ struct Segment @0x81ad07e8a73f059d {
   # Revision of the rules by which records become bytes.
   strictTree @12 :Bool;
   # Written without sharing: every object has one pointer to it.
-  recipe @13 :List(Ingredient);
+  mergedFrom @13 :List(MergeSource);
   # What a merged segment was made of; empty for a segment made from records.
 }
 
-struct Ingredient @0xa55db15886d6e44b {
+struct MergeSource @0xa55db15886d6e44b {
   segment @0 :Data;
   # Id of an input segment.
   dropped @1 :Data;

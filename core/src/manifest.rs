@@ -345,7 +345,7 @@ impl SegmentEntry {
         }
         out.set_writer_revision(self.writer_revision);
         out.set_strict_tree(self.sharing == Sharing::StrictTree);
-        let mut merged_from = out.init_recipe(count(&self.merged_from));
+        let mut merged_from = out.init_merged_from(count(&self.merged_from));
         for (index, source) in (0..).zip(&self.merged_from) {
             let mut out = merged_from.reborrow().get(index);
             out.set_segment(&source.segment);
@@ -463,7 +463,7 @@ impl Wire<'_> {
             });
         }
         let mut merged_from = Vec::new();
-        for source in self.read(segment.get_recipe())? {
+        for source in self.read(segment.get_merged_from())? {
             merged_from.push(MergeSource {
                 segment: self.id(source.get_segment())?,
                 bytes: source.get_bytes(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kapok_blobstore::{BlobId, Token, clock};
-use kapok_core::manifest::{RowChanges, Manifest, RecordType, SegmentEntry, Tombstones, encode_rows};
+use kapok_core::manifest::{Manifest, RecordType, RowChanges, SegmentEntry, Tombstones, encode_rows};
 use kapok_core::schema::{FieldKind, Schema, StructType, VectorSpace};
 use kapok_core::segment::{Difference, Encoding, SortedStage};
 use kapok_index::View;

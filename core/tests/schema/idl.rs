@@ -47,7 +47,7 @@ fn example_schemas_survive_printing_and_compiling() {
     let mut all = Schema::new();
     let mut roots = Vec::new();
     for (request, name) in samples.into_iter().chain(stored) {
-        let (schema, id) = Schema::from_request(request).unwrap().record_type(name).unwrap();
+        let (schema, id) = SchemaRequest::decode(request).unwrap().record_type(name).unwrap();
         roots.push((name, id));
         if let Some(again) = trip("example", &schema, &[(name, id)]) {
             assert_same(&schema, &again);

@@ -1155,11 +1155,11 @@ pub mod segment {
             self.reader.get_bool_field(144)
         }
         #[inline]
-        pub fn get_recipe(self) -> ::capnp::Result<::capnp::struct_list::Reader<'a,crate::generated::manifest_capnp::ingredient::Owned>> {
+        pub fn get_merged_from(self) -> ::capnp::Result<::capnp::struct_list::Reader<'a,crate::generated::manifest_capnp::merge_source::Owned>> {
             ::capnp::traits::FromPointerReader::get_from_pointer(&self.reader.get_pointer_field(6), ::core::option::Option::None)
         }
         #[inline]
-        pub fn has_recipe(&self) -> bool {
+        pub fn has_merged_from(&self) -> bool {
             !self.reader.get_pointer_field(6).is_null()
         }
     }
@@ -1347,19 +1347,19 @@ pub mod segment {
             self.builder.set_bool_field(144, value);
         }
         #[inline]
-        pub fn get_recipe(self) -> ::capnp::Result<::capnp::struct_list::Builder<'a,crate::generated::manifest_capnp::ingredient::Owned>> {
+        pub fn get_merged_from(self) -> ::capnp::Result<::capnp::struct_list::Builder<'a,crate::generated::manifest_capnp::merge_source::Owned>> {
             ::capnp::traits::FromPointerBuilder::get_from_pointer(self.builder.get_pointer_field(6), ::core::option::Option::None)
         }
         #[inline]
-        pub fn set_recipe(&mut self, value: ::capnp::struct_list::Reader<'_,crate::generated::manifest_capnp::ingredient::Owned>) -> ::capnp::Result<()> {
+        pub fn set_merged_from(&mut self, value: ::capnp::struct_list::Reader<'_,crate::generated::manifest_capnp::merge_source::Owned>) -> ::capnp::Result<()> {
             ::capnp::traits::SetterInput::set_pointer_builder(self.builder.reborrow().get_pointer_field(6), value, false)
         }
         #[inline]
-        pub fn init_recipe(self, size: u32) -> ::capnp::struct_list::Builder<'a,crate::generated::manifest_capnp::ingredient::Owned> {
+        pub fn init_merged_from(self, size: u32) -> ::capnp::struct_list::Builder<'a,crate::generated::manifest_capnp::merge_source::Owned> {
             ::capnp::traits::FromPointerBuilder::init_pointer(self.builder.get_pointer_field(6), size)
         }
         #[inline]
-        pub fn has_recipe(&self) -> bool {
+        pub fn has_merged_from(&self) -> bool {
             !self.builder.is_pointer_field_null(6)
         }
     }
@@ -1376,7 +1376,7 @@ pub mod segment {
         }
     }
     mod _private {
-        pub(crate) static ENCODED_NODE: [::capnp::Word; 207] = [
+        pub(crate) static ENCODED_NODE: [::capnp::Word; 208] = [
             ::capnp::word(0, 0, 0, 0, 5, 0, 6, 0),
             ::capnp::word(157, 5, 63, 167, 232, 7, 173, 129),
             ::capnp::word(15, 0, 0, 0, 1, 0, 3, 0),
@@ -1474,10 +1474,10 @@ pub mod segment {
             ::capnp::word(11, 0, 0, 0, 6, 0, 0, 0),
             ::capnp::word(0, 0, 1, 0, 13, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-            ::capnp::word(133, 1, 0, 0, 58, 0, 0, 0),
+            ::capnp::word(133, 1, 0, 0, 90, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-            ::capnp::word(128, 1, 0, 0, 3, 0, 1, 0),
-            ::capnp::word(156, 1, 0, 0, 2, 0, 1, 0),
+            ::capnp::word(132, 1, 0, 0, 3, 0, 1, 0),
+            ::capnp::word(160, 1, 0, 0, 2, 0, 1, 0),
             ::capnp::word(105, 100, 0, 0, 0, 0, 0, 0),
             ::capnp::word(13, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
@@ -1572,7 +1572,8 @@ pub mod segment {
             ::capnp::word(1, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-            ::capnp::word(114, 101, 99, 105, 112, 101, 0, 0),
+            ::capnp::word(109, 101, 114, 103, 101, 100, 70, 114),
+            ::capnp::word(111, 109, 0, 0, 0, 0, 0, 0),
             ::capnp::word(14, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
@@ -1598,7 +1599,7 @@ pub mod segment {
                 8 => <::capnp::struct_list::Owned<crate::generated::manifest_capnp::artifact::Owned> as ::capnp::introspect::Introspect>::introspect(),
                 9 => <u32 as ::capnp::introspect::Introspect>::introspect(),
                 10 => <bool as ::capnp::introspect::Introspect>::introspect(),
-                11 => <::capnp::struct_list::Owned<crate::generated::manifest_capnp::ingredient::Owned> as ::capnp::introspect::Introspect>::introspect(),
+                11 => <::capnp::struct_list::Owned<crate::generated::manifest_capnp::merge_source::Owned> as ::capnp::introspect::Introspect>::introspect(),
                 _ => ::capnp::introspect::panic_invalid_field_index(index),
             }
         }
@@ -1930,7 +1931,7 @@ pub mod segment {
     }
 }
 
-pub mod ingredient {
+pub mod merge_source {
     #[derive(Copy, Clone)]
     pub struct Owned(());
     impl ::capnp::introspect::Introspect for Owned { fn introspect() -> ::capnp::introspect::Type { ::capnp::introspect::TypeVariant::Struct(::capnp::introspect::RawBrandedStructSchema { generic: &_private::RAW_SCHEMA, field_types: _private::get_field_types, annotation_types: _private::get_annotation_types, type_id: ::core::any::TypeId::of::<Owned>() }).into() } }
@@ -2135,16 +2136,16 @@ pub mod ingredient {
             ::capnp::word(5, 47, 136, 178, 130, 233, 92, 197),
             ::capnp::word(2, 0, 7, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-            ::capnp::word(21, 0, 0, 0, 210, 0, 0, 0),
+            ::capnp::word(21, 0, 0, 0, 218, 0, 0, 0),
             ::capnp::word(33, 0, 0, 0, 7, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(29, 0, 0, 0, 231, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(109, 97, 110, 105, 102, 101, 115, 116),
-            ::capnp::word(46, 99, 97, 112, 110, 112, 58, 73),
-            ::capnp::word(110, 103, 114, 101, 100, 105, 101, 110),
-            ::capnp::word(116, 0, 0, 0, 0, 0, 0, 0),
+            ::capnp::word(46, 99, 97, 112, 110, 112, 58, 77),
+            ::capnp::word(101, 114, 103, 101, 83, 111, 117, 114),
+            ::capnp::word(99, 101, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 1, 0, 1, 0),
             ::capnp::word(16, 0, 0, 0, 3, 0, 4, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
