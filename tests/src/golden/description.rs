@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use kapok_blobstore::Store;
 use kapok_consumer::{Changes, Consumer, View};
-use kapok_core::blobs::Blobs;
+use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::{Id, Manifest, RecordType, SegmentEntry, Tombstones, decode_rows};
+use kapok_core::segment::RowId;
 use kapok_core::segment::Sharing;
-use kapok_core::view::{Ordinal, Table};
+use kapok_core::view::Table;
 
 /// So many keys of changes are told; of more, their number and the first and the last.
 const KEYS_MAX: usize = 12;
@@ -110,7 +111,7 @@ pub async fn pinned(folder: &Path, version: u64) -> Arc<View> {
 
 async fn open(store: &Store, version: u64) -> View {
     let manifest = store.read_manifest(version).await.expect("a manifest");
-    let blobs = store.load(&manifest, &Blobs::new()).await.expect("blobs");
+    let blobs = store.load(&manifest, &BlobMap::new()).await.expect("blobs");
     View::open(Arc::new(manifest), &blobs).expect("a view")
 }
 
@@ -120,7 +121,7 @@ async fn open(store: &Store, version: u64) -> View {
 /// If one cannot be read.
 pub fn records(table: &Table) -> String {
     let mut lines = String::new();
-    for at in table.ordinals_in_key_order().expect("ordinals") {
+    for at in table.row_ids_in_key_order().expect("row ids") {
         let record = table.record(at).expect("a record");
         let _ = writeln!(lines, "{}", record.to_json_string().expect("JSON"));
     }
@@ -207,7 +208,7 @@ fn segment_parts(out: &mut String, segment: &SegmentEntry) {
             artifact.bytes
         );
     }
-    for source in &segment.recipe {
+    for source in &segment.merged_from {
         let _ = writeln!(
             out,
             "      merged from {} bytes={} rows={} without {}",
@@ -263,12 +264,12 @@ fn net(out: &mut String, old: &View, new: &View, changes: &Changes) {
     }
 }
 
-fn keys(out: &mut String, sign: &str, view: &View, name: &str, ordinals: &[Ordinal]) {
+fn keys(out: &mut String, sign: &str, view: &View, name: &str, ordinals: &[RowId]) {
     let Ok(table) = view.table(name) else {
         assert!(ordinals.is_empty(), "{name} of a view that has none");
         return;
     };
-    let key = |at: &Ordinal| {
+    let key = |at: &RowId| {
         let mut encoded = Vec::new();
         assert!(table.key().encode_row(table.row(*at).expect("a row"), &mut encoded).expect("a key"));
         table.key().describe(&encoded)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kapok_core::schema::{Inference, InferenceSettings};
+use kapok_ingest::{Inference, InferenceSettings};
 use kapok_producer::{Declaration, Evolution, Producer, Value};
 use serde::{Deserialize, Serialize};
 

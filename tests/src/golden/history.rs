@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use kapok_blobstore::{GcSettings, Store};
 use kapok_core::key::{KeyPart, KeyParts};
-use kapok_core::schema::Schema;
-use kapok_producer::{Announcing, BoxError, Cycle, Declaration, IncrementalCycle, Merging, Producer, Settings};
+use kapok_ingest::SchemaRequest;
+use kapok_producer::{
+    AnnounceMode, BoxError, Cycle, Declaration, IncrementalCycle, MergeSchedule, Producer, ProducerSettings,
+};
 
 /// A part of a primary key.
 #[derive(Clone, Copy, Debug)]
@@ -72,16 +74,18 @@ pub struct Change {
 pub(super) async fn producer(folder: &Path) -> Producer {
     let url = folder.to_str().expect("a name in UTF-8");
     let store = Store::open_for_writing(url).await.expect("a store");
-    let mut settings = Settings::default();
+    let mut settings = ProducerSettings::default();
     "golden".clone_into(&mut settings.writer);
-    settings.merging = Merging::Manual;
-    (settings.merge.segments_max, settings.merge.live_min, settings.merge.small_bytes) = (1, 1.0, 0);
+    settings.merge_schedule = MergeSchedule::Manual;
+    (settings.merge_policy.segments_max, settings.merge_policy.live_min, settings.merge_policy.small_bytes) =
+        (1, 1.0, 0);
     Producer::with_store(store, settings)
 }
 
 /// The record type of a compiled schema.
 pub(super) fn declared(request: &[u8], record_type: &str) -> Declaration {
-    let (schema, type_id) = Schema::from_request(request).expect("a request").record_type(record_type).expect("a type");
+    let (schema, type_id) =
+        SchemaRequest::decode(request).expect("a request").record_type(record_type).expect("a type");
     Declaration::new(schema, type_id).expect("a declaration")
 }
 
@@ -147,7 +151,7 @@ pub(super) async fn merge(producer: &Producer, version: u64) {
 
 /// Commits versions that nobody announces.
 pub(super) fn keep_quiet(producer: &mut Producer) {
-    producer.settings_mut().announcing = Announcing::Never;
+    producer.settings_mut().announce_mode = AnnounceMode::Never;
 }
 
 /// Retires all but so many versions, and those that the log speaks of.

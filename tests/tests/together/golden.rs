@@ -86,7 +86,7 @@ async fn golden_stores_have_no_problem() {
         assert_eq!((report.unreferenced_blobs, report.left_over_files), (0, 0), "{golden:?}");
         assert!(report.foreign_files.is_empty(), "{golden:?} {:?}", report.foreign_files);
         assert_eq!(report.versions, Description::load(&golden.expected()).versions().len(), "{golden:?}");
-        assert!(report.recipes + report.unchecked_recipes > 0, "{golden:?}");
+        assert!(report.merges + report.unchecked_merges > 0, "{golden:?}");
     }
 }
 
@@ -210,7 +210,10 @@ async fn a_copy_goes_on_by_changes_and_merges() {
         let merged = store.read_manifest(head + 2).await.unwrap();
         for change in &changes {
             let segments = &merged.record_type(change.record_type).unwrap().segments;
-            assert!(matches!(&segments[..], [one] if one.dead == 0 && one.recipe.len() > 1), "{golden:?} {segments:?}");
+            assert!(
+                matches!(&segments[..], [one] if one.dead == 0 && one.merged_from.len() > 1),
+                "{golden:?} {segments:?}"
+            );
         }
         let report = kapok_verify::verify_store(&store, &|_| {}).await.unwrap();
         assert_eq!(report.problems, Vec::<String>::new(), "{golden:?}");
