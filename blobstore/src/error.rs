@@ -1,7 +1,9 @@
-//! What can go wrong, and what does the caller do next?
+//! Errors of a store.
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use kapok_core::ErrorKind;
 
 use crate::announcement::Action;
 
@@ -214,26 +216,6 @@ pub enum Error {
     Manifest(#[from] kapok_core::Error),
 }
 
-/// What the caller of a failed operation does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// It is not there (any more): read the announcement log again, or check the location.
-    NotFound,
-    /// Stored bytes are wrong: keep the version in use and tell an operator; trying again does not help.
-    Corrupt,
-    /// This release is too old for the file: keep the version in use and upgrade.
-    Incompatible,
-    /// Somebody else was first: read the present state and decide again.
-    Conflict,
-    /// The store cannot do it now: keep what you have, try again later, look at the cause.
-    Unavailable,
-    /// A right is missing: grant it, or check the credentials; trying again does not help.
-    Denied,
-    /// The request itself is wrong: correct it.
-    Invalid,
-}
-
 impl Error {
     /// What to do next.
     pub fn kind(&self) -> ErrorKind {
@@ -262,12 +244,7 @@ impl Error {
             | Self::NotEmpty { .. }
             | Self::NoConditionalWrites { .. }
             | Self::Argument { .. } => ErrorKind::Invalid,
-            Self::Manifest(source) => match source.kind() {
-                kapok_core::ErrorKind::NotFound => ErrorKind::NotFound,
-                kapok_core::ErrorKind::Corrupt => ErrorKind::Corrupt,
-                kapok_core::ErrorKind::Incompatible => ErrorKind::Incompatible,
-                _ => ErrorKind::Invalid,
-            },
+            Self::Manifest(source) => source.kind(),
         }
     }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat};
 use kapok_blobstore::Store;
+use kapok_core::ErrorKind;
 use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::Manifest;
 use kapok_index::View;
 
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 use crate::store_argument::{StoreArgument, VersionArgument};
 
 /// Versions that an error lists.
@@ -53,7 +54,7 @@ pub async fn read_manifest(store: &Store, version: u64) -> Result<Manifest> {
         Err(kapok_blobstore::Error::NotFound { .. }) => {
             let there = store.live_versions().await?;
             let message = format!("version {version} does not exist; the store has {}", listed(&there));
-            Err(Failure::of(Kind::NotFound, message))
+            Err(Failure::of(ErrorKind::NotFound, message))
         }
         other => Ok(other?),
     }

@@ -1,8 +1,9 @@
-//! Why did it not work, and which exit code says so?
+//! Failures of a verb, as people and scripts read them, and their exit codes.
 
 use std::io;
 use std::process::ExitCode;
 
+use kapok_core::ErrorKind;
 use kapok_producer::Finding;
 use serde::Serialize;
 
@@ -14,23 +15,15 @@ pub type Result<T> = std::result::Result<T, Failure>;
 /// Why a verb ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The answer is no, or the operation failed: exit code 1.
+    /// The operation failed, or its answer is no.
     #[error("{message}")]
-    No {
-        /// What kind of failure it is.
+    Message {
+        /// What kind of failure it is; it decides the exit code.
         kind: Kind,
         /// What to tell.
         message: String,
     },
-    /// Usage, or input that cannot be used: exit code 2.
-    #[error("{message}")]
-    Input {
-        /// What kind of failure it is.
-        kind: Kind,
-        /// What to tell.
-        message: String,
-    },
-    /// A version that may not be published: exit code 2.
+    /// A version that may not be published.
     #[error("{message}")]
     Refused {
         /// What to tell.
@@ -38,37 +31,50 @@ pub enum Failure {
         /// What was found.
         findings: Vec<Finding>,
     },
-    /// Standard output cannot be written to. Where its reader has gone away, that is no failure.
+    /// Standard output cannot be written to. If its reader has gone away, that is no failure.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
 }
 
 /// What kind of failure it is, for scripts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Arguments that are not understood.
     Usage,
-    /// Input that cannot be used.
-    Invalid,
     /// A guard or a validator says no.
     Refused,
     /// The answer is no.
     No,
-    /// It is not there.
-    NotFound,
-    /// Stored data is damaged.
-    Corrupt,
-    /// Another schema, or a format of a newer release.
-    Incompatible,
-    /// Somebody else was faster.
-    Conflict,
-    /// The store does not answer.
-    Unavailable,
-    /// A right is missing.
-    Denied,
     /// Standard output cannot be written to.
     Output,
+    /// A kind of the libraries.
+    Of(ErrorKind),
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Refused => "refused",
+            Self::No => "no",
+            Self::Output => "output",
+            Self::Of(kind) => kind.as_str(),
+        }
+    }
+
+    /// 2 for what the caller can correct, else 1.
+    fn exit_code(self) -> u8 {
+        match self {
+            Self::Usage | Self::Refused | Self::Of(ErrorKind::Invalid) => 2,
+            Self::No | Self::Output | Self::Of(_) => 1,
+        }
+    }
+}
+
+impl From<ErrorKind> for Kind {
+    fn from(kind: ErrorKind) -> Self {
+        Self::Of(kind)
+    }
 }
 
 /// What scripts get on standard error.
@@ -79,7 +85,7 @@ struct Line<'f> {
 
 #[derive(Serialize)]
 struct Error<'f> {
-    kind: Kind,
+    kind: &'static str,
     message: &'f str,
     exit_code: u8,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -97,41 +103,35 @@ struct FindingLine<'f> {
 impl Failure {
     /// The answer is no.
     pub fn no(message: impl Into<String>) -> Self {
-        Self::No { kind: Kind::No, message: message.into() }
+        Self::of(Kind::No, message)
     }
 
     /// The input cannot be used.
     pub fn input(message: impl Into<String>) -> Self {
-        Self::Input { kind: Kind::Invalid, message: message.into() }
+        Self::of(ErrorKind::Invalid, message)
     }
 
     /// The arguments make no sense.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self::Input { kind: Kind::Usage, message: message.into() }
+        Self::of(Kind::Usage, message)
     }
 
-    /// Of a kind: those that the caller can correct exit with 2.
-    pub fn of(kind: Kind, message: impl Into<String>) -> Self {
-        let message = message.into();
-        match kind {
-            Kind::Usage | Kind::Invalid | Kind::Refused => Self::Input { kind, message },
-            _ => Self::No { kind, message },
-        }
+    /// A failure of a kind.
+    pub fn of(kind: impl Into<Kind>, message: impl Into<String>) -> Self {
+        Self::Message { kind: kind.into(), message: message.into() }
     }
 
     /// The same failure, with what it is about in front.
     #[must_use]
     pub fn about(mut self, subject: &str) -> Self {
         match &mut self {
-            Self::No { message, .. } | Self::Input { message, .. } | Self::Refused { message, .. } => {
-                *message = format!("{subject}: {message}");
-            }
+            Self::Message { message, .. } | Self::Refused { message, .. } => *message = format!("{subject}: {message}"),
             Self::Output(_) => {}
         }
         self
     }
 
-    /// What to print; `None` where there is nobody to tell.
+    /// What to print; `None` if there is nobody to tell.
     pub fn line(&self, json: bool) -> Option<String> {
         if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
             return None;
@@ -147,7 +147,7 @@ impl Failure {
         };
         let findings = findings.iter().map(|found| FindingLine { validator: &found.validator, detail: &found.detail });
         Some(json_line(Error {
-            kind: self.kind(),
+            kind: self.kind().as_str(),
             message: text.trim_end(),
             exit_code: self.code(),
             findings: findings.collect(),
@@ -162,7 +162,7 @@ impl Failure {
 
     fn kind(&self) -> Kind {
         match self {
-            Self::No { kind, .. } | Self::Input { kind, .. } => *kind,
+            Self::Message { kind, .. } => *kind,
             Self::Refused { .. } => Kind::Refused,
             Self::Output(_) => Kind::Output,
         }
@@ -171,8 +171,7 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            Self::No { .. } | Self::Output(_) => 1,
-            Self::Input { .. } | Self::Refused { .. } => 2,
+            _ => self.kind().exit_code(),
         }
     }
 }
@@ -184,7 +183,7 @@ pub fn usage_line(text: &str, json: bool) -> String {
         return format!("kapok: error: {}", visible(text));
     }
     let (message, usage) = text.split_once("\n\n").map_or((text, None), |(message, rest)| (message, Some(rest)));
-    json_line(Error { kind: Kind::Usage, message, exit_code: 2, findings: Vec::new(), usage })
+    json_line(Error { kind: Kind::Usage.as_str(), message, exit_code: 2, findings: Vec::new(), usage })
 }
 
 fn json_line(error: Error<'_>) -> String {
@@ -205,44 +204,21 @@ impl From<serde_json::Error> for Failure {
     }
 }
 
-/// Kinds of the libraries' errors have the same names in each of them.
-macro_rules! kind_of {
-    ($kind:expr, $kinds:ident) => {
-        match $kind {
-            $kinds::ErrorKind::NotFound => Kind::NotFound,
-            $kinds::ErrorKind::Corrupt => Kind::Corrupt,
-            $kinds::ErrorKind::Incompatible => Kind::Incompatible,
-            $kinds::ErrorKind::Invalid => Kind::Invalid,
-            $kinds::ErrorKind::Conflict => Kind::Conflict,
-            $kinds::ErrorKind::Unavailable => Kind::Unavailable,
-            $kinds::ErrorKind::Denied => Kind::Denied,
-            _ => Kind::No,
-        }
-    };
-}
-
 impl From<kapok_core::Error> for Failure {
     fn from(error: kapok_core::Error) -> Self {
-        let kind = match error.kind() {
-            kapok_core::ErrorKind::NotFound => Kind::NotFound,
-            kapok_core::ErrorKind::Corrupt => Kind::Corrupt,
-            kapok_core::ErrorKind::Incompatible => Kind::Incompatible,
-            kapok_core::ErrorKind::Invalid => Kind::Invalid,
-            _ => Kind::No,
-        };
-        Self::of(kind, error.to_string())
+        Self::of(error.kind(), error.to_string())
     }
 }
 
 impl From<kapok_blobstore::Error> for Failure {
     fn from(error: kapok_blobstore::Error) -> Self {
-        Self::of(kind_of!(error.kind(), kapok_blobstore), error.to_string())
+        Self::of(error.kind(), error.to_string())
     }
 }
 
 impl From<kapok_producer::Error> for Failure {
     fn from(error: kapok_producer::Error) -> Self {
-        let kind = kind_of!(error.kind(), kapok_producer);
+        let kind = error.kind();
         match error {
             // A populate closure of ours fails with a failure of ours.
             kapok_producer::Error::Populate { source } => match source.downcast::<Self>() {
@@ -259,6 +235,6 @@ impl From<kapok_producer::Error> for Failure {
 
 impl From<kapok_consumer::Error> for Failure {
     fn from(error: kapok_consumer::Error) -> Self {
-        Self::of(kind_of!(error.kind(), kapok_consumer), error.to_string())
+        Self::of(error.kind(), error.to_string())
     }
 }

@@ -3,11 +3,12 @@
 use std::io::Write;
 
 use clap::Args;
+use kapok_core::ErrorKind;
 use kapok_core::key::KeyParts;
 
 use crate::dataset::Dataset;
 use crate::export;
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 use crate::key_argument::KeyArgument;
 use crate::store_argument::{StoreArgument, VersionArgument};
 use crate::type_argument::RecordArgument;
@@ -38,7 +39,7 @@ impl Get {
         match view.record_by_key(name, &KeyParts(&key.parts()))? {
             Some(record) => export::print(&record, out),
             None => Err(Failure::of(
-                Kind::NotFound,
+                ErrorKind::NotFound,
                 format!("{name} {} is not in version {}", words.join(" "), view.version()),
             )),
         }

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use clap::Args;
 use kapok_blobstore::Store;
-use kapok_core::Fault;
+use kapok_core::{ErrorKind, Fault};
 use kapok_producer::{
     AbsentFields, CycleReport, Error, Evolution, IncrementalCycle, MergeSchedule, OlderSchema, Outcome, Producer,
     ProducerSettings, Sharing,
 };
 
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 use crate::notice;
 use crate::progress;
 use crate::store_argument::StoreArgument;
@@ -270,7 +270,7 @@ impl Publish {
             Error::Conflict { version, winner } => {
                 let file = if self.upsert || self.delete_keys.is_some() { "changes" } else { "file" };
                 Failure::of(
-                    Kind::Conflict,
+                    ErrorKind::Conflict,
                     format!(
                         "version {version} was committed by another producer meanwhile: writer={winner}; nothing was \
                          published. See what it changed (kapok diff), then publish the {file} again"

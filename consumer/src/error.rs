@@ -1,10 +1,9 @@
-//! What can go wrong, and what does the caller do next?
+//! Errors of a consumer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the caller of a failed operation does next: the kinds of a store's errors are those of a consumer's.
-pub use kapok_blobstore::ErrorKind;
+pub use kapok_core::ErrorKind;
 
 /// The result of an operation of a consumer.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -96,12 +95,7 @@ impl Error {
         match self {
             Self::Store { source } | Self::Load { source, .. } => source.kind(),
             Self::LogWentBack { .. } | Self::Stale { .. } => ErrorKind::Unavailable,
-            Self::Open { source, .. } | Self::Changes { source, .. } => match source.kind() {
-                kapok_core::ErrorKind::NotFound => ErrorKind::NotFound,
-                kapok_core::ErrorKind::Corrupt => ErrorKind::Corrupt,
-                kapok_core::ErrorKind::Incompatible => ErrorKind::Incompatible,
-                _ => ErrorKind::Invalid,
-            },
+            Self::Open { source, .. } | Self::Changes { source, .. } => source.kind(),
             Self::Panicked { .. } => ErrorKind::Corrupt,
         }
     }

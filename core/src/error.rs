@@ -1,6 +1,8 @@
-//! What can go wrong with a dataset as bytes, and what the caller does next.
+//! Errors of a dataset as bytes.
 
 use std::fmt;
+
+use crate::error_kind::ErrorKind;
 
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -84,20 +86,6 @@ pub enum Fault {
         /// Where, and what there is instead.
         detail: String,
     },
-}
-
-/// What the caller does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// Ask for something else.
-    NotFound,
-    /// Fetch or publish the bytes again.
-    Corrupt,
-    /// Upgrade this program, or publish the record type anew.
-    Incompatible,
-    /// Correct the input.
-    Invalid,
 }
 
 impl Error {

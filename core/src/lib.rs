@@ -36,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod error_kind;
 pub mod field;
 pub mod key;
 pub mod manifest;
@@ -45,4 +46,5 @@ pub mod segment;
 pub mod view;
 pub mod words;
 
-pub use error::{Error, ErrorKind, Fault, Result};
+pub use error::{Error, Fault, Result};
+pub use error_kind::ErrorKind;

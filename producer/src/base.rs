@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use kapok_blobstore::{Announcement, clock};
-use kapok_core::ErrorKind as DataErrorKind;
 use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::Manifest;
 use kapok_index::View;
@@ -210,12 +209,6 @@ pub(crate) fn unreadable(latest: &Announcement, source: Error) -> Error {
 
 /// Whether stored bytes are lost or wrong, so that to try again does not help.
 fn is_damage(error: &Error) -> bool {
-    match error {
-        Error::Data(error) => matches!(error.kind(), DataErrorKind::Corrupt | DataErrorKind::NotFound),
-        Error::Store(error) => {
-            use kapok_blobstore::ErrorKind::{Corrupt, NotFound};
-            matches!(error.kind(), Corrupt | NotFound)
-        }
-        _ => false,
-    }
+    matches!(error, Error::Data(_) | Error::Store(_))
+        && matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound)
 }

@@ -1,4 +1,6 @@
-//! What can go wrong in a cycle, and what the caller does next.
+//! Errors of a cycle.
+
+pub use kapok_core::ErrorKind;
 
 use crate::validate::Finding;
 
@@ -8,7 +10,18 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// What a populate closure may return: anything that can be shown.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// An error of this crate.
+/// An error of a cycle. [`Error::kind`] says what to do next:
+///
+/// | kind | variants |
+/// |---|---|
+/// | that of the source | `Data`, `Store`, `Committed`, `Unreadable` |
+/// | [`Conflict`](ErrorKind::Conflict) | `Conflict`: run the cycle again on top of the winner. `RolledBackMeanwhile`: look at why consumers were sent back |
+/// | [`Corrupt`](ErrorKind::Corrupt) | `Damaged` |
+/// | [`Unavailable`](ErrorKind::Unavailable) | `MaybeCommitted`, `Task` |
+/// | [`Invalid`](ErrorKind::Invalid) | `Populate`, `Refused`, and `RolledBack`, `HeldBack`: say which version to build on |
+///
+/// After `Committed` and `MaybeCommitted` run an incremental cycle again only if it
+/// [applies its changes once](crate::IncrementalCycle::once).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -142,47 +155,12 @@ pub enum Error {
     },
 }
 
-/// What the caller does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// Ask for something else.
-    NotFound,
-    /// Stored data is damaged: verify the store.
-    Corrupt,
-    /// Upgrade this program, or republish the record type.
-    Incompatible,
-    /// Somebody else was faster. After [`Error::Conflict`] run the cycle again on top of the winner; after
-    /// [`Error::Committed`] look at why consumers were sent back.
-    Conflict,
-    /// Try again later; after [`Error::Committed`] and [`Error::MaybeCommitted`] an incremental cycle only if it
-    /// [applies its changes once](crate::IncrementalCycle::once).
-    Unavailable,
-    /// Grant the right that is missing.
-    Denied,
-    /// Correct the input.
-    Invalid,
-}
-
 impl Error {
     /// What to do next.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Data(error) => match error.kind() {
-                kapok_core::ErrorKind::NotFound => ErrorKind::NotFound,
-                kapok_core::ErrorKind::Corrupt => ErrorKind::Corrupt,
-                kapok_core::ErrorKind::Incompatible => ErrorKind::Incompatible,
-                _ => ErrorKind::Invalid,
-            },
-            Self::Store(error) => match error.kind() {
-                kapok_blobstore::ErrorKind::NotFound => ErrorKind::NotFound,
-                kapok_blobstore::ErrorKind::Corrupt => ErrorKind::Corrupt,
-                kapok_blobstore::ErrorKind::Incompatible => ErrorKind::Incompatible,
-                kapok_blobstore::ErrorKind::Conflict => ErrorKind::Conflict,
-                kapok_blobstore::ErrorKind::Unavailable => ErrorKind::Unavailable,
-                kapok_blobstore::ErrorKind::Denied => ErrorKind::Denied,
-                _ => ErrorKind::Invalid,
-            },
+            Self::Data(source) => source.kind(),
+            Self::Store(source) => source.kind(),
             Self::Populate { .. } | Self::Refused { .. } | Self::RolledBack { .. } | Self::HeldBack { .. } => {
                 ErrorKind::Invalid
             }

@@ -12,7 +12,7 @@ use kapok_index::{View, unique, verify_segment};
 use tracing::{Instrument, info_span};
 
 use crate::base::{Base, without};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::manifest_draft::{ManifestDraft, Origin, TypePlan};
 use crate::metrics;
 use crate::producer::{AnnounceMode, MergeSchedule, Producer, Tags, Verification};
@@ -233,10 +233,9 @@ impl Producer {
     }
 
     async fn is_sound(&self, kind: BlobKind, id: BlobId, bytes: &Bytes) -> Result<bool> {
-        use kapok_blobstore::ErrorKind::{Corrupt, NotFound};
         match self.store.get(kind, id, bytes.len() as u64).await {
             Ok(found) => Ok(found == bytes),
-            Err(error) if matches!(error.kind(), Corrupt | NotFound) => Ok(false),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -294,7 +293,7 @@ impl Producer {
         }
         let outcome = match self.store.commit(manifest.version, &stored.payload, manifest.writer_token).await {
             Ok(outcome) => outcome,
-            Err(error) if error.kind() == kapok_blobstore::ErrorKind::Unavailable => self.settle(stored, error).await?,
+            Err(error) if error.kind() == ErrorKind::Unavailable => self.settle(stored, error).await?,
             Err(error) => return Err(error.into()),
         };
         match outcome {

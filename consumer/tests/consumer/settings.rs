@@ -28,7 +28,7 @@ async fn record_types_that_are_left_out_are_not_even_fetched() {
         let consumer = Consumer::with_store_and(store.clone(), types(filter)).await.unwrap();
         let view = consumer.view();
         assert_eq!(view.tables().iter().map(kapok_core::view::Table::name).collect::<Vec<_>>(), ["Movie"]);
-        assert_eq!(view.lookup("Rating").unwrap_err().kind(), kapok_core::ErrorKind::NotFound);
+        assert_eq!(view.lookup("Rating").unwrap_err().kind(), ErrorKind::NotFound);
         assert!(view.find("Movie", &3_u32).unwrap().is_some());
         assert_eq!(consumer.status().left_out, ["Rating"]);
         assert_eq!(consumer.status().last_refresh.unwrap().fetched_blobs, 2, "a segment and its index");

@@ -8,9 +8,9 @@ use proptest::proptest;
 
 use super::fixture::{Fixture, SHEET_COLOUR, SHEET_FLAG, TREE, list_pointer, struct_pointer, struct_type};
 use super::{Budget, Record, ValueRef};
-use crate::error::{ErrorKind, Fault};
 use crate::schema::{DefaultValue, FieldKind, FieldType, Schema, StructType, Type};
 use crate::words::{Malformed, Words};
+use crate::{ErrorKind, Fault};
 
 #[test]
 fn fields_are_found_by_json_name_and_by_cap_n_proto_name() {

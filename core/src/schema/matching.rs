@@ -62,7 +62,7 @@ mod tests {
 
     use super::super::{DefaultValue, FieldType, StructType};
     use super::*;
-    use crate::error::ErrorKind;
+    use crate::ErrorKind;
 
     fn schema(types: &[(u64, &[Type])]) -> Schema {
         let mut schema = Schema::new();
