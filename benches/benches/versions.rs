@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use kapok_benches::{Movie, Movies, shuffled};
-use kapok_consumer::{Consumer, ConsumerSettings, MergedSegments};
+use kapok_consumer::{Consumer, ConsumerSettings, MergedSegments, Store};
 use kapok_producer::{CycleReport, MergeSchedule, Producer};
 use kapok_samples::movies_capnp::movie;
 use tokio::runtime::Runtime;
@@ -159,7 +159,8 @@ fn cycles_and_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, film
     let mapping = runtime.block_on(Consumer::open(url)).unwrap();
     let mut settings = ConsumerSettings::default();
     settings.merged_segments = MergedSegments::Make;
-    let making = runtime.block_on(Consumer::open_with(url, settings)).unwrap();
+    let store = runtime.block_on(Store::open(url)).unwrap();
+    let making = runtime.block_on(Consumer::builder(store).settings(settings).open()).unwrap();
     let (mut cycles, mut steps, mut refreshes, mut merges) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut across, mut made) = (Vec::new(), Vec::new());
     let (mut downloaded, mut encoded) = (0, 0);
@@ -245,7 +246,8 @@ fn reads_during_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, fi
     for (swapped, prefault) in [(false, true), (true, true), (false, false), (true, false)].repeat(2) {
         let mut settings = ConsumerSettings::default();
         settings.prefault = prefault;
-        let reading = runtime.block_on(Consumer::open_with(url, settings)).unwrap();
+        let store = runtime.block_on(Store::open(url)).unwrap();
+        let reading = runtime.block_on(Consumer::builder(store).settings(settings).open()).unwrap();
         let other = runtime.block_on(Consumer::open(url)).unwrap();
         let ids: Vec<u32> = films.newest.keys().copied().collect();
         let order = shuffled(u32::try_from(ids.len()).unwrap(), SEED);

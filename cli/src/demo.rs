@@ -107,7 +107,7 @@ async fn play(store: &Store, is_kept: bool) -> Result<Story> {
     let mut settings = ProducerSettings::default();
     settings.writer = format!("{WRITER} pid={}", std::process::id());
     settings.merge_schedule = MergeSchedule::Manual;
-    let producer = Producer::with_store(store.clone(), settings);
+    let producer = Producer::builder(store.clone()).settings(settings).open().await?;
 
     // 1. A first version, from JSON lines whose schema is inferred.
     let population = Population {

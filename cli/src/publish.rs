@@ -169,11 +169,10 @@ impl Publish {
         settings.validators = self.guards.validators(&self.record_type, is_full);
         let producer = if self.dry_run {
             settings.merge_schedule = MergeSchedule::Manual;
-            Producer::with_store(store.overlay(), settings)
+            Producer::builder(store.overlay()).settings(settings).open().await?
         } else {
-            Producer::with_store(store.clone(), settings)
+            Producer::builder(store.clone()).settings(settings).open().await?
         };
-        producer.announce_left_over().await?;
         let Done { report, keys_absent } = match input {
             Some(input) if is_full => {
                 let report = run_cycle_with(&producer, population, input, |error| self.explain(error)).await?;

@@ -71,7 +71,7 @@ impl Watch {
         let store = self.open(json).await?;
         // Before the first look, so that nothing is announced between the two.
         let hints = hints(&store, json);
-        let consumer = Consumer::with_store(store).await?;
+        let consumer = Consumer::builder(store).open().await?;
         let mut seen = consumer.view_arc();
         if let Some(first) = consumer.status().last_refresh {
             Swap::of(first, &consumer, None).await.print(json, out)?;

@@ -40,41 +40,31 @@ pub(crate) struct Inner {
     runtime: Handle,
 }
 
-impl Consumer {
-    /// Opens a store and takes the version that consumers should be on: the pinned one, or else the announced one.
-    ///
-    /// Where nothing was announced yet the view is empty, of version 0, and is filled by a refresh or a follower.
-    ///
-    /// # Errors
-    /// [`Error::Store`](crate::Error::Store) where there is no store, and those of [`refresh`](Self::refresh).
-    pub async fn open(url: &str) -> Result<Self> {
-        Self::open_with(url, ConsumerSettings::default()).await
+/// Builds a [`Consumer`]. Made by [`Consumer::builder`].
+#[derive(Debug, Clone)]
+#[must_use = "a consumer is made by `open`"]
+pub struct ConsumerBuilder {
+    store: Store,
+    settings: ConsumerSettings,
+}
+
+impl ConsumerBuilder {
+    /// Sets how the consumer behaves.
+    pub fn settings(mut self, settings: ConsumerSettings) -> Self {
+        self.settings = settings;
+        self
     }
 
-    /// As [`open`](Self::open), with settings.
+    /// Opens the consumer on the version that consumers should be on: the pinned one, or else the announced one.
+    ///
+    /// If nothing was announced yet the view is empty, of version 0, and is filled by a refresh or a follower.
     ///
     /// # Errors
-    /// Those of [`open`](Self::open).
-    pub async fn open_with(url: &str, settings: ConsumerSettings) -> Result<Self> {
-        Self::with_store_and(Store::open(url).await?, settings).await
-    }
-
-    /// As [`open`](Self::open), of a store that is open already.
-    ///
-    /// # Errors
-    /// Those of [`refresh`](Self::refresh).
-    pub async fn with_store(store: Store) -> Result<Self> {
-        Self::with_store_and(store, ConsumerSettings::default()).await
-    }
-
-    /// As [`open_with`](Self::open_with), of a store that is open already.
-    ///
-    /// # Errors
-    /// Those of [`refresh`](Self::refresh).
-    pub async fn with_store_and(store: Store, settings: ConsumerSettings) -> Result<Self> {
+    /// Those of [`Consumer::refresh`].
+    pub async fn open(self) -> Result<Consumer> {
         let inner = Inner {
-            store,
-            settings,
+            store: self.store,
+            settings: self.settings,
             current: ArcSwap::from_pointee(View::empty()),
             held: tokio::sync::Mutex::default(),
             status: Mutex::default(),
@@ -82,9 +72,40 @@ impl Consumer {
             swaps: watch::Sender::new(0),
             runtime: Handle::current(),
         };
-        let consumer = Self { inner: Arc::new(inner) };
+        let consumer = Consumer { inner: Arc::new(inner) };
         consumer.refresh().await?;
         Ok(consumer)
+    }
+}
+
+impl Consumer {
+    /// Opens a store and takes the version that consumers should be on.
+    ///
+    /// As [`builder`](Self::builder) of that store, with default settings.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store) if there is no store, and those of [`refresh`](Self::refresh).
+    pub async fn open(url: &str) -> Result<Self> {
+        Self::builder(Store::open(url).await?).open().await
+    }
+
+    /// Builds a consumer of a store that is open.
+    ///
+    /// ```
+    /// use kapok_consumer::{Consumer, ConsumerSettings, Store};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # Store::open_for_writing("memory://consumer-built").await?;
+    /// let store = Store::open("memory://consumer-built").await?;
+    /// let mut settings = ConsumerSettings::default();
+    /// settings.verify = true;
+    /// let consumer = Consumer::builder(store).settings(settings).open().await?;
+    /// # drop(consumer);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn builder(store: Store) -> ConsumerBuilder {
+        ConsumerBuilder { store, settings: ConsumerSettings::default() }
     }
 
     /// The current view. Never waits, whatever a refresh is doing (I4).

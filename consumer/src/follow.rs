@@ -24,6 +24,7 @@ const QUIET_POLLS_MAX: u32 = 60;
 
 /// How closely a follower follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FollowSettings {
     /// The wait between two polls; each is varied by up to a tenth, so that many consumers do not poll at once. Default:
     /// one second.

@@ -67,7 +67,7 @@ mod settings;
 mod status;
 mod trail;
 
-pub use consumer::{Consumer, ViewGuard};
+pub use consumer::{Consumer, ConsumerBuilder, ViewGuard};
 pub use error::{Error, ErrorKind, Result};
 pub use fetch_plan::FetchPlan;
 pub use follow::{FollowSettings, Follower, Watch};
@@ -77,6 +77,7 @@ pub use refresh::RefreshReport;
 pub use settings::{ConsumerSettings, MergedSegments, TypeFilter};
 pub use status::Status;
 
+pub use kapok_blobstore::Store;
 pub use kapok_core::field::{Field, FieldValue};
 pub use kapok_core::key::Key;
 pub use kapok_core::segment::RowId;

@@ -26,6 +26,7 @@ pub struct Declaration {
 
 /// How a record type's schema may differ from the one that the dataset has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Evolution {
     /// By what it adds. Anything else is refused.
     #[default]

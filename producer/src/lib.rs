@@ -87,7 +87,7 @@ pub use kapok_core::segment::{SealSettings, Sharing};
 pub use kapok_ingest::AbsentFields;
 pub use kapok_ingest::Value;
 pub use merge_policy::MergePolicy;
-pub use producer::{AnnounceMode, MergeSchedule, Producer, ProducerSettings, Verification};
+pub use producer::{AnnounceMode, MergeSchedule, Producer, ProducerBuilder, ProducerSettings, Verification};
 pub use report::{CycleReport, MergeReport, Outcome, Steps, TypeReport};
 pub use validate::{Bound, Counts, Finding, Proposal, Validator};
 pub use writer::{RecordWriter, ValueWriter};

@@ -83,6 +83,7 @@ impl SegmentStat {
 
 /// Bounds that merges keep for each record type.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct MergePolicy {
     /// Segments whose live bytes are below half of `segment_bytes_max`; at least 1.
     pub segments_max: usize,

@@ -47,6 +47,7 @@ pub struct ProducerSettings {
 
 /// Whether versions are announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum AnnounceMode {
     /// As soon as they are committed.
     #[default]
@@ -57,6 +58,7 @@ pub enum AnnounceMode {
 
 /// Who merges segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum MergeSchedule {
     /// Each cycle, where it is time to, after its announcement.
     #[default]
@@ -67,6 +69,7 @@ pub enum MergeSchedule {
 
 /// How stored bytes are checked before the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Verification {
     /// Opened again from the store, hashed, and walked through every pointer.
     #[default]
@@ -98,22 +101,67 @@ pub struct Producer {
     pub(crate) held: Arc<Mutex<BaseCache>>,
 }
 
-impl Producer {
-    /// Opens a store for writing, creating it where there is none: `memory://name`, `file:///path`, or a path. Announces
-    /// the newest version where its producer died before it could.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Invalid` where the store cannot be written to.
-    pub async fn open(url: &str) -> Result<Self> {
-        let producer = Self::with_store(Store::open_for_writing(url).await?, ProducerSettings::default());
-        producer.announce_left_over().await?;
-        Ok(producer)
+/// Builds a [`Producer`]. Made by [`Producer::builder`].
+#[derive(Clone, Debug)]
+#[must_use = "a producer is made by `open`"]
+pub struct ProducerBuilder {
+    store: Store,
+    settings: ProducerSettings,
+}
+
+impl ProducerBuilder {
+    /// Sets how the producer works.
+    pub fn settings(mut self, settings: ProducerSettings) -> Self {
+        self.settings = settings;
+        self
     }
 
-    /// Publishes to a store that is open for writing.
-    pub fn with_store(store: Store, settings: ProducerSettings) -> Self {
+    /// Opens the producer.
+    ///
+    /// Announces the newest version if its producer died before it could: see [`Producer::announce_left_over`]. With
+    /// [`AnnounceMode::Never`] nothing is announced.
+    ///
+    /// # Errors
+    /// `Unavailable` if the store fails, `Corrupt` if its newest version is to be announced and cannot be read.
+    pub async fn open(self) -> Result<Producer> {
+        let Self { store, settings } = self;
         let held = BaseCache { view: Arc::new(View::empty()), blobs: BlobMap::new() };
-        Self { store, settings, held: Arc::new(Mutex::new(held)) }
+        let producer = Producer { store, settings, held: Arc::new(Mutex::new(held)) };
+        if producer.settings.announce_mode == AnnounceMode::Always {
+            producer.announce_left_over().await?;
+        }
+        Ok(producer)
+    }
+}
+
+impl Producer {
+    /// Opens a store for writing, creating it if there is none: `memory://name`, `file:///path`, or a path.
+    ///
+    /// As [`builder`](Self::builder) of that store, with default settings.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Invalid` if the store cannot be written to, and those of [`ProducerBuilder::open`].
+    pub async fn open(url: &str) -> Result<Self> {
+        Self::builder(Store::open_for_writing(url).await?).open().await
+    }
+
+    /// Builds a producer for a store that is open for writing.
+    ///
+    /// ```
+    /// use kapok_producer::{Producer, ProducerSettings, Store};
+    ///
+    /// # async fn open() -> Result<(), kapok_producer::Error> {
+    /// let store = Store::open_for_writing("memory://built").await?;
+    /// let mut settings = ProducerSettings::default();
+    /// settings.writer = "nightly import".to_owned();
+    /// let producer = Producer::builder(store).settings(settings).open().await?;
+    /// # drop(producer);
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(open()).unwrap();
+    /// ```
+    pub fn builder(store: Store) -> ProducerBuilder {
+        ProducerBuilder { store, settings: ProducerSettings::default() }
     }
 
     /// The store.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use kapok_blobstore::{BlobId, SealedKind, Store, StoreSettings, open_sealed, seal};
 use kapok_core::manifest::{Manifest, Tombstones};
-use kapok_producer::{MergePolicy, Producer};
+use kapok_producer::Producer;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use rand::rngs::SmallRng;
@@ -51,8 +51,10 @@ pub async fn honest() -> Files {
         StoreSettings::default(),
     );
     let mut settings = kapok_producer::ProducerSettings::default();
-    settings.merge_policy = MergePolicy { segments_max: 3, live_min: 0.5, small_bytes: 0, segment_bytes_max: 1 << 20 };
-    let producer = Producer::with_store(store.await.expect("a store"), settings);
+    let policy = &mut settings.merge_policy;
+    (policy.segments_max, policy.live_min, policy.small_bytes, policy.segment_bytes_max) = (3, 0.5, 0, 1 << 20);
+    let producer =
+        Producer::builder(store.await.expect("a store")).settings(settings).open().await.expect("a producer");
     for step in 1..6 {
         let (before, after) = (Films::at(7, step - 1), Films::at(7, step));
         if step == 1 {

@@ -56,7 +56,7 @@ fn films(old: &View, new: &View, changes: &Changes) -> [Vec<u32>; 3] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listener_that_asks_is_told_what_changed_by_the_manifests_in_between() {
-    let consumer = Consumer::with_store(three_versions().await).await.unwrap();
+    let consumer = Consumer::builder(three_versions().await).open().await.unwrap();
     consumer.refresh_to(1).await.unwrap();
     let (told, heard) = mpsc::channel();
     let listener = consumer.on_refresh(move |swap| {
@@ -72,7 +72,7 @@ async fn a_listener_that_asks_is_told_what_changed_by_the_manifests_in_between()
 #[tokio::test]
 async fn a_retired_version_in_between_makes_it_a_comparison_of_the_same_result() {
     let store = three_versions().await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let third = consumer.view_arc();
     consumer.refresh_to(1).await.unwrap();
     let first = consumer.view_arc();
@@ -92,7 +92,7 @@ async fn a_retired_version_in_between_makes_it_a_comparison_of_the_same_result()
 
 #[tokio::test]
 async fn everything_is_new_to_the_empty_view() {
-    let consumer = Consumer::with_store(three_versions().await).await.unwrap();
+    let consumer = Consumer::builder(three_versions().await).open().await.unwrap();
     let third = consumer.view_arc();
     consumer.refresh_to(0).await.unwrap();
     let changes = consumer.changes_between(&consumer.view_arc(), &third).await.unwrap();

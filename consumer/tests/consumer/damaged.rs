@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use kapok_blobstore::{BlobKind, CommitOutcome, Store};
-use kapok_consumer::{Consumer, ErrorKind, FollowSettings, Status, Watch};
+use kapok_consumer::{Consumer, ErrorKind, Status};
 
 use crate::backend::Watched;
-use crate::publisher::{Version, announce, folder, stamp};
+use crate::publisher::{Version, announce, folder, polling, stamp, with};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -35,7 +35,7 @@ async fn consumer_of_one() -> (Arc<Watched>, Store, Consumer) {
     let backend = Arc::new(Watched::default());
     let store = backend.store().await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     (backend, store, consumer)
 }
 
@@ -58,7 +58,7 @@ async fn of_a_version_in_a_folder_only_what_is_damaged_is_mapped_again() {
     let path = tempfile::tempdir().unwrap();
     let store = folder(path.path()).await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let second = Version::stamped(2);
     second.publish(&store, 2).await;
     let file = store.blob_name(BlobKind::Segment, second.movies[0].id());
@@ -92,12 +92,7 @@ async fn a_missing_blob_does_not_cut_off_those_that_are_on_their_way() {
 #[tokio::test]
 async fn a_follower_tries_a_damaged_version_at_growing_intervals() {
     let (backend, store, consumer) = consumer_of_one().await;
-    let often = FollowSettings {
-        poll: Duration::from_millis(10),
-        backoff_max: Duration::from_millis(20),
-        watch: Watch::Nothing,
-        ..FollowSettings::default()
-    };
+    let often = with(polling(Duration::from_millis(10)), |settings| settings.backoff_max = Duration::from_millis(20));
     let _follower = consumer.follow(often);
     announce_unreadable(&store, 2).await;
     until(&consumer, |status| status.failures > 0).await;
@@ -121,8 +116,7 @@ async fn a_follower_tries_a_damaged_version_at_growing_intervals() {
 #[tokio::test]
 async fn a_follower_gets_to_where_a_refresh_by_hand_did_not() {
     let (backend, store, consumer) = consumer_of_one().await;
-    let settings =
-        FollowSettings { poll: Duration::from_millis(200), watch: Watch::Nothing, ..FollowSettings::default() };
+    let settings = polling(Duration::from_millis(200));
     let _follower = consumer.follow(settings);
     let opened_at = consumer.status().looked_at;
     until(&consumer, |status| status.looked_at > opened_at).await;
@@ -144,12 +138,10 @@ async fn a_repair_is_found_although_it_moves_no_log() {
     second.commit(&store, 2).await;
     store.delete(BlobKind::Segment, second.ratings[0].id()).await.unwrap();
     announce(&store, 2).await;
-    let settings = FollowSettings {
-        poll: Duration::from_millis(10),
-        backoff_max: Duration::from_millis(20),
-        damaged_wait_max: Duration::from_millis(50),
-        watch: Watch::Nothing,
-    };
+    let settings = with(polling(Duration::from_millis(10)), |settings| {
+        settings.backoff_max = Duration::from_millis(20);
+        settings.damaged_wait_max = Duration::from_millis(50);
+    });
     let follower = consumer.follow(settings);
     until(&consumer, |status| status.failures >= 5).await;
     second.put(&store).await;

@@ -5,15 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kapok_blobstore::{AnnouncementDraft, BlobKind};
-use kapok_consumer::{Consumer, ErrorKind, FollowSettings, View, Watch};
+use kapok_consumer::{Consumer, ErrorKind, FollowSettings, View};
 
 use crate::backend::Watched;
-use crate::publisher::{Version, announce, folder, memory, stamp};
+use crate::publisher::{Version, announce, folder, memory, polling, stamp, with};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn often() -> FollowSettings {
-    FollowSettings { poll: Duration::from_millis(5), watch: Watch::Nothing, ..FollowSettings::default() }
+    polling(Duration::from_millis(5))
 }
 
 async fn at(consumer: &Consumer, version: u64) -> Arc<View> {
@@ -36,7 +36,7 @@ async fn until(consumer: &Consumer, so: impl Fn(&kapok_consumer::Status) -> bool
 #[tokio::test]
 async fn an_empty_store_fills_by_polling() {
     let store = memory().await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let _follower = consumer.follow(often());
     assert_eq!(consumer.view().version(), 0);
     Version::stamped(1).publish(&store, 1).await;
@@ -51,8 +51,8 @@ async fn an_empty_store_fills_by_polling() {
 async fn a_folder_is_watched_so_that_nobody_waits_for_the_poll() {
     let path = tempfile::tempdir().unwrap();
     let store = folder(path.path()).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
-    let settings = FollowSettings { poll: Duration::from_hours(1), ..FollowSettings::default() };
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
+    let settings = with(FollowSettings::default(), |settings| settings.poll = Duration::from_hours(1));
     let _follower = consumer.follow(settings);
     // The watch begins with the task; from then on every announcement is seen.
     until(&consumer, |status| status.looked_at.is_some()).await;
@@ -66,7 +66,7 @@ async fn a_folder_is_watched_so_that_nobody_waits_for_the_poll() {
 #[tokio::test]
 async fn a_dropped_handle_ends_the_following() {
     let store = memory().await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let follower = consumer.follow(often());
     Version::stamped(1).publish(&store, 1).await;
     at(&consumer, 1).await;
@@ -82,8 +82,8 @@ async fn an_idle_poll_is_one_get() {
     let backend = Arc::new(Watched::default());
     let store = backend.store().await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
-    let settings = FollowSettings { poll: Duration::from_millis(100), ..often() };
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
+    let settings = with(often(), |settings| settings.poll = Duration::from_millis(100));
     let _follower = consumer.follow(settings);
     tokio::time::sleep(Duration::from_millis(50)).await;
     let before = backend.gets.load(Ordering::SeqCst);
@@ -96,7 +96,7 @@ async fn an_idle_poll_is_one_get() {
 async fn a_version_that_cannot_be_had_is_told_tried_again_and_overtaken() {
     let store = memory().await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let second = Version::stamped(2);
     second.commit(&store, 2).await;
     let id = second.movies[0].id();
@@ -105,7 +105,7 @@ async fn a_version_that_cannot_be_had_is_told_tried_again_and_overtaken() {
     store.delete(BlobKind::Segment, id).await.unwrap();
     announce(&store, 2).await;
 
-    let impatient = consumer.follow(FollowSettings { backoff_max: Duration::from_millis(20), ..often() });
+    let impatient = consumer.follow(with(often(), |settings| settings.backoff_max = Duration::from_millis(20)));
     until(&consumer, |status| status.failures >= 3).await;
     let status = consumer.status();
     assert_eq!((status.current, status.wanted), (1, 2));
@@ -120,7 +120,7 @@ async fn a_version_that_cannot_be_had_is_told_tried_again_and_overtaken() {
     store.delete(BlobKind::Segment, third.movies[0].id()).await.unwrap();
     announce(&store, 3).await;
     let hour = Duration::from_hours(1);
-    let watcher = FollowSettings { backoff_max: hour, ..often() };
+    let watcher = with(often(), |settings| settings.backoff_max = hour);
     let _patient = consumer.follow(watcher);
     until(&consumer, |status| status.failures >= 8).await;
     Version::stamped(4).publish(&store, 4).await;
@@ -132,10 +132,10 @@ async fn a_damaged_entry_of_the_log_is_told_and_passed_by() {
     let path = tempfile::tempdir().unwrap();
     let store = folder(path.path()).await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let entry = path.path().join("announcements").join(format!("{:020}", 2));
     std::fs::write(&entry, "not an announcement").unwrap();
-    let _follower = consumer.follow(FollowSettings { backoff_max: Duration::from_millis(20), ..often() });
+    let _follower = consumer.follow(with(often(), |settings| settings.backoff_max = Duration::from_millis(20)));
     until(&consumer, |status| status.failures >= 2).await;
     assert_eq!(consumer.status().last_error.unwrap().kind(), ErrorKind::Corrupt);
     assert_eq!(consumer.view().version(), 1);
@@ -156,8 +156,8 @@ async fn a_store_that_vanishes_is_noticed_although_it_has_no_news() {
     let path = tempfile::tempdir().unwrap();
     let store = folder(&path.path().join("store")).await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store).await.unwrap();
-    let _follower = consumer.follow(FollowSettings { poll: Duration::from_millis(1), ..often() });
+    let consumer = Consumer::builder(store).open().await.unwrap();
+    let _follower = consumer.follow(with(often(), |settings| settings.poll = Duration::from_millis(1)));
     // The first look of a follower is a whole one; it must be over before the store goes.
     let opened_at = consumer.status().looked_at;
     until(&consumer, |status| status.looked_at > opened_at).await;

@@ -14,7 +14,7 @@ async fn three_versions() -> Consumer {
     for version in 1..=3 {
         Version::stamped(version).publish(&store, version).await;
     }
-    let consumer = Consumer::with_store(store).await.unwrap();
+    let consumer = Consumer::builder(store).open().await.unwrap();
     consumer.refresh_to(1).await.unwrap();
     consumer
 }

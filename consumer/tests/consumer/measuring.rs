@@ -34,7 +34,7 @@ async fn refreshes_and_failures_are_counted_and_the_view_is_measured() {
     let store = memory().await;
     let first = Version { movies: vec![movies(0..10, 1).without(&[3, 4])], ratings: vec![ratings(0..10, 1)] };
     first.publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let loaded = consumer.status().last_refresh.unwrap();
     let found = numbers(&snapshotter);
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
@@ -80,7 +80,7 @@ async fn a_record_type_that_is_gone_has_no_rows() {
     describe_metrics();
     let store = memory().await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store).await.unwrap();
+    let consumer = Consumer::builder(store).open().await.unwrap();
     consumer.refresh_to(0).await.unwrap();
     // A snapshot sets gauges to 0, so there is but one.
     let found = numbers(&recorder.snapshotter());

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use capnp::message::{self, HeapAllocator};
 use kapok_blobstore::{AnnouncementDraft, BlobId, BlobKind, CommitOutcome, Store, fresh_token};
-use kapok_consumer::View;
+use kapok_consumer::{FollowSettings, View, Watch};
 use kapok_core::manifest::{Artifact, Manifest, RecordType, SegmentEntry, Tombstones};
 use kapok_core::schema::Schema;
 use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Segment, Sharing, Stage, WRITER_REVISION};
@@ -26,6 +27,20 @@ pub struct Rows {
 pub struct Version {
     pub movies: Vec<Rows>,
     pub ratings: Vec<Rows>,
+}
+
+/// Settings of a follower that polls, and watches nothing.
+pub fn polling(poll: Duration) -> FollowSettings {
+    with(FollowSettings::default(), |settings| {
+        settings.poll = poll;
+        settings.watch = Watch::Nothing;
+    })
+}
+
+/// Settings that are changed in place.
+pub fn with(mut settings: FollowSettings, change: impl FnOnce(&mut FollowSettings)) -> FollowSettings {
+    change(&mut settings);
+    settings
 }
 
 fn schema() -> (Arc<Schema>, u64, u64) {

@@ -26,7 +26,7 @@ async fn a_consumer_opens_at_the_announced_version() {
 async fn a_consumer_of_nothing_announced_has_the_empty_view() {
     let store = memory().await;
     Version::stamped(1).commit(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     assert_eq!((consumer.view().version(), consumer.view().tables().len()), (0, 0));
     assert!(consumer.status().last_refresh.is_none());
     crate::publisher::announce(&store, 1).await;
@@ -48,7 +48,7 @@ async fn pins_and_rollbacks_are_followed_and_lifted() {
     for version in 1..=3 {
         Version::stamped(version).publish(&store, version).await;
     }
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let at = async || {
         consumer.refresh().await.unwrap();
         assert_eq!(stamp(&consumer.view()), Some(consumer.view().version()));
@@ -58,7 +58,7 @@ async fn pins_and_rollbacks_are_followed_and_lifted() {
     store.announce(|latest| AnnouncementDraft::pin(latest, 1, "ops", "")).await.unwrap().unwrap();
     assert_eq!(at().await, 1);
     assert_eq!((consumer.status().pinned, consumer.status().announced), (Some(1), 3));
-    assert_eq!(Consumer::with_store(store.clone()).await.unwrap().view().version(), 1, "opened at the pin");
+    assert_eq!(Consumer::builder(store.clone()).open().await.unwrap().view().version(), 1, "opened at the pin");
     Version::stamped(4).publish(&store, 4).await;
     assert_eq!(at().await, 1, "the pin holds");
     store.announce(|latest| AnnouncementDraft::unpin(latest, "ops", "")).await.unwrap().unwrap();
@@ -72,7 +72,7 @@ async fn a_held_view_goes_on_reading_its_own_version() {
     let folder_path = tempfile::tempdir().unwrap();
     let store = folder(folder_path.path()).await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let (guard, kept) = (consumer.view(), consumer.view().into_arc());
     let titles = kept.field::<&str>("Movie.title").unwrap();
     Version::stamped(2).publish(&store, 2).await;
@@ -85,7 +85,7 @@ async fn a_held_view_goes_on_reading_its_own_version() {
 async fn clones_see_the_same_swap() {
     let store = memory().await;
     Version::stamped(1).publish(&store, 1).await;
-    let one = Consumer::with_store(store.clone()).await.unwrap();
+    let one = Consumer::builder(store.clone()).open().await.unwrap();
     let two = one.clone();
     Version::stamped(2).publish(&store, 2).await;
     one.refresh().await.unwrap();
@@ -97,7 +97,7 @@ async fn clones_see_the_same_swap() {
 async fn a_refresh_with_nothing_new_swaps_nothing() {
     let store = memory().await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let before = consumer.view_arc();
     let refreshed = consumer.refresh().await.unwrap();
     assert_eq!((refreshed.from, refreshed.to, refreshed.fetched_blobs), (1, 1, 0));
@@ -111,7 +111,7 @@ async fn any_version_can_be_asked_for_until_the_next_refresh() {
     Version::stamped(1).publish(&store, 1).await;
     Version::stamped(2).publish(&store, 2).await;
     Version::stamped(3).commit(&store, 3).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     for version in [3, 1, 0, 2, 1] {
         consumer.refresh_to(version).await.unwrap();
         assert_eq!(stamp(&consumer.view()), Some(version).filter(|version| *version != 0));
@@ -132,7 +132,7 @@ async fn blobs_that_two_versions_share_are_mapped_once() {
     let second = Version { movies: vec![movies(0..10, 1).without(&[3, 4]), movies(3..4, 1)], ratings: vec![shared()] };
     second.publish(&store, 2).await;
     store.announce(|latest| AnnouncementDraft::rollback(latest, 1, "test", "")).await.unwrap();
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let old = consumer.view_arc();
     let refreshed = consumer.refresh_to(2).await.unwrap();
     let new = consumer.view_arc();

@@ -17,7 +17,7 @@ async fn cut_off(hook: impl FnOnce(Store) -> futures::future::BoxFuture<'static,
     let backend = Arc::new(Watched::default());
     let store = backend.store().await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let second = Version::stamped(2);
     second.publish(&store, 2).await;
     backend.before_get_of(&second.ratings[0].id().to_string(), hook(store.clone()));

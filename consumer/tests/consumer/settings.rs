@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use kapok_blobstore::BlobKind;
-use kapok_consumer::{Consumer, ConsumerSettings, Error, ErrorKind, FollowSettings, TypeFilter, Watch};
+use kapok_consumer::{Consumer, ConsumerSettings, Error, ErrorKind, TypeFilter};
 
-use crate::publisher::{Version, announce, folder, memory, movies, stamp};
+use crate::publisher::{Version, announce, folder, memory, movies, polling, stamp};
 
 fn types(types: TypeFilter) -> ConsumerSettings {
     let mut settings = ConsumerSettings::default();
@@ -23,9 +23,9 @@ async fn record_types_that_are_left_out_are_not_even_fetched() {
     let first = Version::stamped(1);
     first.publish(&store, 1).await;
     store.delete(BlobKind::Segment, first.ratings[0].id()).await.unwrap();
-    assert_eq!(Consumer::with_store(store.clone()).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(Consumer::builder(store.clone()).open().await.unwrap_err().kind(), ErrorKind::NotFound);
     for filter in [TypeFilter::Only(names(&["Movie"])), TypeFilter::Except(names(&["Rating"]))] {
-        let consumer = Consumer::with_store_and(store.clone(), types(filter)).await.unwrap();
+        let consumer = Consumer::builder(store.clone()).settings(types(filter)).open().await.unwrap();
         let view = consumer.view();
         assert_eq!(view.tables().iter().map(kapok_core::view::Table::name).collect::<Vec<_>>(), ["Movie"]);
         assert_eq!(view.lookup("Rating").unwrap_err().kind(), ErrorKind::NotFound);
@@ -40,7 +40,7 @@ async fn a_name_that_no_version_has_yet_is_told_and_is_no_failure() {
     let store = memory().await;
     Version::stamped(1).publish(&store, 1).await;
     let settings = types(TypeFilter::Only(names(&["Film", "Rating"])));
-    let consumer = Consumer::with_store_and(store, settings.clone()).await.unwrap();
+    let consumer = Consumer::builder(store).settings(settings.clone()).open().await.unwrap();
     let status = consumer.status();
     assert_eq!((status.unknown_types, status.left_out), (names(&["Film"]), names(&["Movie"])));
     assert_eq!(consumer.settings(), &settings);
@@ -54,9 +54,9 @@ async fn a_damaged_segment_is_refused_before_the_swap_where_verification_is_aske
     let store = folder(path.path()).await;
     Version::stamped(1).publish(&store, 1).await;
     let mut settings = ConsumerSettings::default();
-    let careless = Consumer::with_store_and(store.clone(), settings.clone()).await.unwrap();
+    let careless = Consumer::builder(store.clone()).settings(settings.clone()).open().await.unwrap();
     settings.verify = true;
-    let careful = Consumer::with_store_and(store.clone(), settings).await.unwrap();
+    let careful = Consumer::builder(store.clone()).settings(settings).open().await.unwrap();
     let second = Version::stamped(2);
     second.commit(&store, 2).await;
     let file = store.blob_name(BlobKind::Segment, second.movies[0].id());
@@ -86,9 +86,9 @@ async fn a_segment_that_is_not_what_its_manifest_says_is_refused_although_its_ha
     version.commit_as(&store, &manifest).await;
     announce(&store, 1).await;
     let mut settings = ConsumerSettings::default();
-    assert!(Consumer::with_store_and(store.clone(), settings.clone()).await.is_ok());
+    assert!(Consumer::builder(store.clone()).settings(settings.clone()).open().await.is_ok());
     settings.verify = true;
-    let error = Consumer::with_store_and(store, settings).await.unwrap_err();
+    let error = Consumer::builder(store).settings(settings).open().await.unwrap_err();
     assert!(matches!(error, Error::Open { version: 1, .. }), "{error}");
 }
 
@@ -105,16 +105,16 @@ async fn an_index_of_another_segment_with_as_many_rows_is_refused_although_its_h
     version.commit_as(&store, &manifest).await;
     announce(&store, 1).await;
     let mut settings = ConsumerSettings::default();
-    assert!(Consumer::with_store_and(store.clone(), settings.clone()).await.is_ok());
+    assert!(Consumer::builder(store.clone()).settings(settings.clone()).open().await.is_ok());
     settings.verify = true;
-    let error = Consumer::with_store_and(store.clone(), settings.clone()).await.unwrap_err();
+    let error = Consumer::builder(store.clone()).settings(settings.clone()).open().await.unwrap_err();
     assert!(matches!(error, Error::Open { version: 1, .. }) && error.to_string().contains("indexes/"), "{error}");
     // A consumer that has the segment already looks at an index that is new to it.
     let foreign = std::mem::replace(&mut manifest.record_types[0].segments[0].artifacts, ours);
     manifest.version = 2;
     version.commit_as(&store, &manifest).await;
     announce(&store, 2).await;
-    let consumer = Consumer::with_store_and(store.clone(), settings).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).settings(settings).open().await.unwrap();
     manifest.record_types[0].segments[0].artifacts = foreign;
     manifest.version = 3;
     version.commit_as(&store, &manifest).await;
@@ -149,12 +149,12 @@ async fn prefaulted_blobs_are_in_memory_when_the_view_is_swapped_in() {
     let file = store.blob_name(BlobKind::Segment, many.movies[0].id());
     let bytes = std::fs::metadata(&file).unwrap().len();
     let mut settings = ConsumerSettings::default();
-    let lazy = Consumer::with_store_and(store.clone(), settings.clone()).await.unwrap();
+    let lazy = Consumer::builder(store.clone()).settings(settings.clone()).open().await.unwrap();
     let resident = resident_bytes(&file);
     assert!(resident < bytes, "{resident} of {bytes} bytes");
     drop(lazy);
     settings.prefault = true;
-    let eager = Consumer::with_store_and(store, settings).await.unwrap();
+    let eager = Consumer::builder(store).settings(settings).open().await.unwrap();
     assert!(resident_bytes(&file) >= bytes, "of {bytes} bytes");
     let told = eager.resident_bytes().unwrap().expect("a folder, on Linux");
     assert!(told >= bytes && told < 2 * bytes, "{told} with the index, of {bytes} bytes");
@@ -165,11 +165,11 @@ async fn a_view_is_refused_as_stale_only_where_the_log_was_silent_for_too_long()
     let store = memory().await;
     Version::stamped(1).publish(&store, 1).await;
     let mut settings = ConsumerSettings::default();
-    let patient = Consumer::with_store_and(store.clone(), settings.clone()).await.unwrap();
+    let patient = Consumer::builder(store.clone()).settings(settings.clone()).open().await.unwrap();
     settings.max_staleness = Some(Duration::from_millis(40));
-    let strict = Consumer::with_store_and(store.clone(), settings.clone()).await.unwrap();
+    let strict = Consumer::builder(store.clone()).settings(settings.clone()).open().await.unwrap();
     settings.max_staleness = Some(Duration::from_mins(10));
-    let mild = Consumer::with_store_and(store.clone(), settings).await.unwrap();
+    let mild = Consumer::builder(store.clone()).settings(settings).open().await.unwrap();
     tokio::time::sleep(Duration::from_millis(60)).await;
     let error = strict.fresh_view().unwrap_err();
     assert!(matches!(error, Error::Stale { version: 1, .. }), "{error}");
@@ -185,10 +185,9 @@ async fn a_view_is_refused_as_stale_only_where_the_log_was_silent_for_too_long()
 async fn a_poll_without_news_is_an_answer_of_the_log() {
     let store = memory().await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store).await.unwrap();
+    let consumer = Consumer::builder(store).open().await.unwrap();
     // Without news, the log is read to its end every sixty polls only: long after this test.
-    let settings =
-        FollowSettings { poll: Duration::from_millis(100), watch: Watch::Nothing, ..FollowSettings::default() };
+    let settings = polling(Duration::from_millis(100));
     let _follower = consumer.follow(settings);
     let heard_thrice = async {
         for _ in 0..3 {
@@ -211,7 +210,7 @@ async fn the_status_tells_how_far_behind_and_how_old_the_view_is() {
     manifest.created_unix_ms = hour_ago.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
     first.commit_as(&store, &manifest).await;
     announce(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     assert_eq!(consumer.status().lag, 0);
     let age = consumer.status().age.unwrap();
     assert!((Duration::from_hours(1)..Duration::from_mins(61)).contains(&age), "{age:?}");

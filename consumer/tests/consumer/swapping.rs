@@ -79,7 +79,7 @@ async fn four_readers_see_whole_versions_across_a_thousand_swaps_and_memory_retu
     for version in 1..=VERSIONS {
         Version::stamped(version).publish(&store, version).await;
     }
-    let consumer = Consumer::with_store(store).await.unwrap();
+    let consumer = Consumer::builder(store).open().await.unwrap();
     consumer.refresh_to(1).await.unwrap();
     let (first, guard) = (consumer.view_arc(), consumer.view());
     let done = std::sync::Arc::new(AtomicBool::new(false));

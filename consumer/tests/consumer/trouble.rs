@@ -30,7 +30,7 @@ async fn refuses(consumer: &Consumer, wanted: u64, kind: ErrorKind) -> Error {
 async fn a_missing_blob_keeps_the_view_until_it_is_back() {
     let store = memory().await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let second = Version::stamped(2);
     second.publish(&store, 2).await;
     let id = second.ratings[0].id();
@@ -50,7 +50,7 @@ async fn a_damaged_blob_of_a_folder_keeps_the_view() {
     let path = tempfile::tempdir().unwrap();
     let store = folder(path.path()).await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let second = Version::stamped(2);
     second.publish(&store, 2).await;
     let file = store.blob_name(BlobKind::Segment, second.movies[0].id());
@@ -71,7 +71,7 @@ async fn a_damaged_blob_of_another_store_keeps_the_view() {
     let backend = Arc::new(Watched::default());
     let store = backend.store().await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let second = Version::stamped(2);
     second.publish(&store, 2).await;
     let name = format!("set/segments/{}", second.movies[0].id()).into();
@@ -86,7 +86,7 @@ async fn a_damaged_blob_of_another_store_keeps_the_view() {
 async fn a_version_of_a_newer_release_keeps_the_view() {
     let store = memory().await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let second = Version::stamped(2).manifest(2);
     let payload = second.encode().unwrap();
     let message = serialize::read_message_from_flat_slice(&mut &payload[..], ReaderOptions::new()).unwrap();
@@ -105,7 +105,7 @@ async fn a_version_of_a_newer_release_keeps_the_view() {
 async fn a_manifest_under_the_name_of_another_version_is_corrupt() {
     let store = memory().await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let third = Version::stamped(2).manifest(3);
     store.commit(2, &third.encode().unwrap(), third.writer_token).await.unwrap();
     announce(&store, 2).await;
@@ -118,7 +118,7 @@ async fn nothing_is_lost_when_the_folder_vanishes() {
     let path = tempfile::tempdir().unwrap();
     let store = folder(&path.path().join("store")).await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     std::fs::rename(path.path().join("store"), path.path().join("elsewhere")).unwrap();
     refuses(&consumer, 1, ErrorKind::Unavailable).await;
     std::fs::remove_dir_all(path.path().join("elsewhere")).unwrap();
@@ -131,7 +131,7 @@ async fn a_version_that_is_retired_on_the_way_is_given_up_for_what_the_log_says_
     let backend = Arc::new(Watched::default());
     let store = backend.store().await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let second = Version::stamped(2);
     second.publish(&store, 2).await;
     let gone: BlobId = second.movies[0].id();

@@ -2,13 +2,9 @@
 
 use std::time::Duration;
 
-use kapok_consumer::{Consumer, ConsumerSettings, FollowSettings, Watch};
+use kapok_consumer::{Consumer, ConsumerSettings, FollowSettings};
 
-use crate::publisher::{Version, folder};
-
-fn polling(poll_ms: u64) -> FollowSettings {
-    FollowSettings { poll: Duration::from_millis(poll_ms), watch: Watch::Nothing, ..FollowSettings::default() }
-}
+use crate::publisher::{Version, folder, polling, with};
 
 /// Waits until a look of the follower is over that began after this was called.
 async fn looked(consumer: &Consumer) {
@@ -26,8 +22,8 @@ async fn a_store_that_is_gone_is_not_taken_for_a_silent_log() {
     Version::stamped(1).publish(&store, 1).await;
     let mut settings = ConsumerSettings::default();
     settings.max_staleness = Some(Duration::from_millis(400));
-    let consumer = Consumer::with_store_and(store, settings).await.unwrap();
-    let _follower = consumer.follow(polling(100));
+    let consumer = Consumer::builder(store).settings(settings).open().await.unwrap();
+    let _follower = consumer.follow(polling(Duration::from_millis(100)));
     looked(&consumer).await;
     std::fs::rename(path.path().join("store"), path.path().join("away")).unwrap();
     let refused = async {
@@ -50,7 +46,7 @@ async fn a_store_that_is_gone_is_not_taken_for_a_silent_log() {
 async fn a_store_without_an_announcement_that_is_gone_is_an_error() {
     let path = tempfile::tempdir().unwrap();
     let store = folder(&path.path().join("store")).await;
-    let consumer = Consumer::with_store(store).await.unwrap();
+    let consumer = Consumer::builder(store).open().await.unwrap();
     std::fs::remove_dir_all(path.path().join("store")).unwrap();
     consumer.refresh().await.unwrap_err();
     assert_eq!(consumer.status().failures, 1);
@@ -62,8 +58,8 @@ async fn the_watch_of_a_folder_tells_that_it_is_gone_and_is_set_anew_where_it_is
     let (place, away) = (path.path().join("store"), path.path().join("away"));
     let store = folder(&place).await;
     Version::stamped(1).publish(&store, 1).await;
-    let consumer = Consumer::with_store(store.clone()).await.unwrap();
-    let settings = FollowSettings { poll: Duration::from_secs(3), ..FollowSettings::default() };
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
+    let settings = with(FollowSettings::default(), |settings| settings.poll = Duration::from_secs(3));
     let _follower = consumer.follow(settings);
     looked(&consumer).await;
     tokio::time::sleep(Duration::from_millis(200)).await;

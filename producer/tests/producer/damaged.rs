@@ -7,8 +7,7 @@ use kapok_blobstore::{BlobId, BlobKind, Store};
 use kapok_core::manifest::BlobMap;
 use kapok_index::View;
 use kapok_producer::{
-    CycleReport, Declaration, Error, ErrorKind, Evolution, MergePolicy, MergeSchedule, Producer, ProducerSettings,
-    Validator,
+    CycleReport, Declaration, Error, ErrorKind, Evolution, MergeSchedule, Producer, ProducerSettings, Validator,
 };
 use kapok_samples::movies_capnp::{movie, rating};
 use tempfile::TempDir;
@@ -37,12 +36,12 @@ impl Place {
         Self { folder, store }
     }
 
-    fn producer(&self) -> Producer {
+    async fn producer(&self) -> Producer {
         let mut settings = ProducerSettings::default();
         settings.merge_schedule = MergeSchedule::Manual;
-        settings.merge_policy =
-            MergePolicy { segments_max: 1, live_min: 1.0, small_bytes: 0, segment_bytes_max: 1 << 20 };
-        Producer::with_store(self.store.clone(), settings)
+        let policy = &mut settings.merge_policy;
+        (policy.segments_max, policy.live_min, policy.small_bytes, policy.segment_bytes_max) = (1, 1.0, 0, 1 << 20);
+        Producer::builder(self.store.clone()).settings(settings).open().await.unwrap()
     }
 
     /// The file of a type's first segment, or of its index, in the newest version.
@@ -129,28 +128,29 @@ async fn a_damaged_record_type_is_carried_over_and_stops_no_other_one() {
     for kind in [BlobKind::Segment, BlobKind::Index] {
         for how in HARMS {
             let place = Place::new().await;
-            publish_movies(&place.producer(), 0..20, 1990).await.unwrap();
-            publish_ratings(&place.producer(), 7).await.unwrap();
+            publish_movies(&place.producer().await, 0..20, 1990).await.unwrap();
+            publish_ratings(&place.producer().await, 7).await.unwrap();
             let file = place.file("Rating", kind).await;
             let sound = fs::read(&file).unwrap();
             harm(&file, how);
             let when = format!("{kind:?} {how:?}");
-            let report = upsert_movie(&place.producer(), 100).await.unwrap_or_else(|error| panic!("{error}: {when}"));
-            let report_of_full = publish_movies(&place.producer(), 0..30, 1991).await.unwrap();
+            let report =
+                upsert_movie(&place.producer().await, 100).await.unwrap_or_else(|error| panic!("{error}: {when}"));
+            let report_of_full = publish_movies(&place.producer().await, 0..30, 1991).await.unwrap();
             if !matches!(how, Harm::Flipped) {
                 for report in [&report, &report_of_full] {
                     assert_eq!(report.warnings.len(), 1, "{when}");
                     assert!(report.warnings[0].contains("Rating"), "{}", report.warnings[0]);
                     assert!(report.warnings[0].contains(&*file.to_string_lossy()), "{}", report.warnings[0]);
                 }
-                let error = upsert_rating(&place.producer(), 3).await.unwrap_err();
+                let error = upsert_rating(&place.producer().await, 3).await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
                 let text = error.to_string();
                 assert!(text.contains("full cycle") && text.contains(&*file.to_string_lossy()), "{text}");
             }
             // Put back, it is as if nothing had been.
             fs::write(&file, &sound).unwrap();
-            let report = upsert_movie(&place.producer(), 101).await.unwrap();
+            let report = upsert_movie(&place.producer().await, 101).await.unwrap();
             assert_eq!(report.warnings, [""; 0], "{when}");
             let view = place.view().await;
             assert_eq!((view.table("Movie").unwrap().len(), view.table("Rating").unwrap().len()), (31, 20), "{when}");
@@ -164,13 +164,13 @@ async fn a_full_cycle_of_a_damaged_type_makes_it_whole_and_puts_a_blob_of_the_sa
         for how in [Harm::Lost, Harm::Cut, Harm::Header] {
             for same in [true, false] {
                 let place = Place::new().await;
-                publish_movies(&place.producer(), 0..20, 1990).await.unwrap();
-                publish_ratings(&place.producer(), 7).await.unwrap();
+                publish_movies(&place.producer().await, 0..20, 1990).await.unwrap();
+                publish_ratings(&place.producer().await, 7).await.unwrap();
                 let file = place.file("Rating", kind).await;
                 let sound = fs::read(&file).unwrap();
                 harm(&file, how);
                 let when = format!("{kind:?} {how:?} same={same}");
-                let report = publish_ratings(&place.producer(), if same { 7 } else { 8 }).await;
+                let report = publish_ratings(&place.producer().await, if same { 7 } else { 8 }).await;
                 let report = report.unwrap_or_else(|error| panic!("{error}: {when}"));
                 assert_eq!(
                     (report.types[0].added, report.types[0].removed, report.types[0].rows),
@@ -188,7 +188,7 @@ async fn a_full_cycle_of_a_damaged_type_makes_it_whole_and_puts_a_blob_of_the_sa
                 let ratings = view.records::<rating::Owned>().unwrap();
                 let rating = ratings.by_key(&(3_u32, 0_u16)).unwrap().unwrap();
                 assert_eq!(rating.get_votes(), if same { 10 } else { 11 }, "{when}");
-                upsert_rating(&place.producer(), 3).await.unwrap();
+                upsert_rating(&place.producer().await, 3).await.unwrap();
             }
         }
     }
@@ -199,7 +199,7 @@ async fn a_blob_that_is_there_and_damaged_is_put_again_where_a_cycle_makes_the_s
     for kind in [BlobKind::Segment, BlobKind::Index] {
         for how in [Harm::Cut, Harm::Header, Harm::Flipped] {
             let place = Place::new().await;
-            let mut producer = place.producer();
+            let mut producer = place.producer().await;
             producer.settings_mut().validators = vec![Validator::new("no", |_| Ok(vec!["not today".to_owned()]))];
             publish_ratings(&producer, 7).await.unwrap_err();
             let folder = place.folder.path().join(kind.folder());
@@ -207,7 +207,7 @@ async fn a_blob_that_is_there_and_damaged_is_put_again_where_a_cycle_makes_the_s
             let sound = fs::read(&file).unwrap();
             harm(&file, how);
             let when = format!("{kind:?} {how:?}");
-            publish_ratings(&place.producer(), 7).await.unwrap_or_else(|error| panic!("{error}: {when}"));
+            publish_ratings(&place.producer().await, 7).await.unwrap_or_else(|error| panic!("{error}: {when}"));
             assert_eq!(fs::read(&file).unwrap(), sound, "{when}");
         }
     }
@@ -216,10 +216,10 @@ async fn a_blob_that_is_there_and_damaged_is_put_again_where_a_cycle_makes_the_s
 #[tokio::test]
 async fn a_damaged_type_is_published_anew_where_it_is_republished() {
     let place = Place::new().await;
-    publish_movies(&place.producer(), 0..20, 1990).await.unwrap();
-    publish_ratings(&place.producer(), 7).await.unwrap();
+    publish_movies(&place.producer().await, 0..20, 1990).await.unwrap();
+    publish_ratings(&place.producer().await, 7).await.unwrap();
     harm(&place.file("Rating", BlobKind::Segment).await, Harm::Cut);
-    let producer = place.producer();
+    let producer = place.producer().await;
     let report = producer.run_cycle(|cycle| {
         let declaration = Declaration::of::<rating::Owned>()?.evolution(Evolution::Republish);
         cycle.declare(&declaration)?;
@@ -236,19 +236,19 @@ async fn a_damaged_type_is_published_anew_where_it_is_republished() {
 async fn a_merge_leaves_damaged_segments_alone_and_merges_others() {
     for how in HARMS {
         let place = Place::new().await;
-        publish_movies(&place.producer(), 0..20, 1990).await.unwrap();
-        publish_ratings(&place.producer(), 7).await.unwrap();
-        upsert_movie(&place.producer(), 100).await.unwrap();
-        upsert_rating(&place.producer(), 100).await.unwrap();
+        publish_movies(&place.producer().await, 0..20, 1990).await.unwrap();
+        publish_ratings(&place.producer().await, 7).await.unwrap();
+        upsert_movie(&place.producer().await, 100).await.unwrap();
+        upsert_rating(&place.producer().await, 100).await.unwrap();
         harm(&place.file("Rating", BlobKind::Segment).await, how);
-        let merged = place.producer().merge().await.unwrap_or_else(|error| panic!("{error}: {how:?}")).unwrap();
+        let merged = place.producer().await.merge().await.unwrap_or_else(|error| panic!("{error}: {how:?}")).unwrap();
         assert_eq!((merged.inputs, merged.outputs), (2, 1), "{how:?}");
         let manifest = place.store.read_manifest(merged.version).await.unwrap();
         let segments = |name| manifest.record_type(name).unwrap().segments.len();
         assert_eq!((segments("Movie"), segments("Rating")), (1, 2), "{how:?}");
-        assert_eq!(place.producer().merge().await.unwrap(), None, "{how:?}");
+        assert_eq!(place.producer().await.merge().await.unwrap(), None, "{how:?}");
         // A cycle that merges tells.
-        let mut producer = place.producer();
+        let mut producer = place.producer().await;
         producer.settings_mut().merge_schedule = MergeSchedule::AfterCycles;
         let report = upsert_movie(&producer, 101).await.unwrap();
         assert_eq!((report.merge_error, report.warnings.len()), (None, 1), "{how:?} {:?}", report.warnings);
@@ -259,11 +259,11 @@ async fn a_merge_leaves_damaged_segments_alone_and_merges_others() {
 #[tokio::test]
 async fn a_validator_that_reads_what_cannot_be_read_says_why() {
     let place = Place::new().await;
-    publish_movies(&place.producer(), 0..20, 1990).await.unwrap();
-    publish_ratings(&place.producer(), 7).await.unwrap();
+    publish_movies(&place.producer().await, 0..20, 1990).await.unwrap();
+    publish_ratings(&place.producer().await, 7).await.unwrap();
     let file = place.file("Rating", BlobKind::Segment).await;
     harm(&file, Harm::Cut);
-    let mut producer = place.producer();
+    let mut producer = place.producer().await;
     producer.settings_mut().validators = vec![Validator::reference("Rating.movieId", "Movie")];
     let error = upsert_movie(&producer, 100).await.unwrap_err();
     assert!(error.to_string().contains(&*file.to_string_lossy()), "{error}");

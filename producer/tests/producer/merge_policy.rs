@@ -227,7 +227,8 @@ fn segments_stay_few_and_alive_at_a_bounded_cost_over_a_thousand_cycles() {
 #[test]
 fn under_a_size_cap_no_merge_exceeds_it_and_the_bounds_hold_for_the_segments_below() {
     // The dataset starts as one segment of 30 MB, which is over the cap: it is only rewritten alone.
-    let settings = MergePolicy { segment_bytes_max: 8 << 20, ..MergePolicy::default() };
+    let mut settings = MergePolicy::default();
+    settings.segment_bytes_max = 8 << 20;
     for (name, written_max, history) in HISTORIES {
         let it = simulate(3, &settings, history);
         assert!(it.segments_max <= 8, "{name}: {} segments below the cap", it.segments_max);

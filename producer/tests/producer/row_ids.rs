@@ -70,7 +70,7 @@ fn ids(view: &View, row_id: RowId) -> [Option<u32>; 5] {
 }
 
 #[tokio::test]
-async fn an_ordinal_is_right_wherever_its_segment_is_and_refused_elsewhere() {
+async fn a_row_id_is_right_wherever_its_segment_is_and_refused_elsewhere() {
     let [first, second, third] = three_versions("memory://row_ids-of-views").await;
     for (id, of_first, of_third) in [(3_u32, true, false), (11, false, true)] {
         let row_id = second.find("Movie", &id).unwrap().unwrap();
@@ -87,11 +87,11 @@ async fn an_ordinal_is_right_wherever_its_segment_is_and_refused_elsewhere() {
     assert_eq!(removed.iter().map(|at| ids(&second, *at)[0]).collect::<Vec<_>>(), (0..5).map(Some).collect::<Vec<_>>());
     assert!(removed.iter().all(|at| ids(&third, *at) == [None; 5]));
     let error = third.field::<u32>("Movie.id").unwrap().get(removed[0]).unwrap_err();
-    assert!(error.to_string().contains("row_id of Movie"), "{error}");
+    assert!(error.to_string().contains("row id of Movie"), "{error}");
 }
 
 #[tokio::test]
-async fn an_ordinal_of_one_record_type_is_refused_by_another_even_of_the_same_bytes() {
+async fn a_row_id_of_one_record_type_is_refused_by_another_even_of_the_same_bytes() {
     let producer = Producer::open("memory://row_ids-of-types").await.unwrap();
     let records: Vec<Value> = (0..4)
         .map(|id| Value::from_json(format!(r#"{{"id": {id}, "name": "no. {id}"}}"#).as_bytes()).unwrap())

@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use kapok_producer::{
-    Bound, CycleReport, Declaration, Error, ErrorKind, Evolution, Outcome, Producer, ProducerSettings, Validator,
-};
+use kapok_producer::{Bound, CycleReport, Declaration, Error, ErrorKind, Evolution, Outcome, Producer, Validator};
 use kapok_samples::movies_capnp::{movie, rating};
 
 async fn producer(name: &str) -> Producer {
@@ -283,7 +281,7 @@ async fn a_cycle_over_an_overlay_tells_all_and_leaves_the_store_as_it_is() {
     publish(&producer, 0..100, 1).await.unwrap();
     let store = producer.store();
     let files = store.files().await.unwrap();
-    let trial = Producer::with_store(store.overlay(), ProducerSettings::default());
+    let trial = Producer::builder(store.overlay()).open().await.unwrap();
     let would = publish(&trial, 1..101, 1).await.unwrap();
     assert_eq!(would.outcome, Outcome::Published { version: 2 });
     assert_eq!(store.files().await.unwrap(), files);

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use kapok_blobstore::{GcSettings, Store};
-use kapok_producer::{MergePolicy, Producer, ProducerSettings};
+use kapok_producer::{Producer, ProducerSettings};
 use kapok_tests::faults::films::{Films, publish, publish_some};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -35,10 +35,9 @@ async fn run() -> Outcome {
 
 async fn open(folder: &str) -> Result<Producer, kapok_producer::Error> {
     let mut settings = ProducerSettings::default();
-    settings.merge_policy = MergePolicy { segments_max: 3, live_min: 0.7, small_bytes: 0, segment_bytes_max: 1 << 20 };
-    let producer = Producer::with_store(Store::open_for_writing(folder).await?, settings);
-    producer.announce_left_over().await?;
-    Ok(producer)
+    let policy = &mut settings.merge_policy;
+    (policy.segments_max, policy.live_min, policy.small_bytes, policy.segment_bytes_max) = (3, 0.7, 0, 1 << 20);
+    Producer::builder(Store::open_for_writing(folder).await?).settings(settings).open().await
 }
 
 async fn history(folder: &str, seed: u64, cycles: u64) -> Outcome {

@@ -155,14 +155,17 @@ async fn consume(store: &Store, tally: &mut Tally) {
     for (verify, merges) in [(true, MergedSegments::Make), (false, MergedSegments::Fetch)] {
         let mut settings = ConsumerSettings::default();
         (settings.verify, settings.merged_segments) = (verify, merges);
-        tally.errors += u64::from(Consumer::with_store_and(store.clone(), settings).await.is_err());
+        tally.errors += u64::from(Consumer::builder(store.clone()).settings(settings).open().await.is_err());
     }
 }
 
 async fn publish(backend: Arc<dyn ObjectStore>, tally: &mut Tally) {
     let open = Store::with_object_store_for_writing(backend, "".into(), "test://forged", StoreSettings::default());
     let Ok(store) = open.await else { return };
-    let producer = Producer::with_store(store, kapok_producer::ProducerSettings::default());
+    let Ok(producer) = Producer::builder(store).open().await else {
+        tally.errors += 1;
+        return;
+    };
     let (before, after) = (Films::at(7, 5), Films::at(7, 6));
     let published = publish_some(&producer, &after, &Films::differing(&[&before, &after]), 6).await;
     tally.published = published.is_ok();

@@ -14,7 +14,7 @@ use kapok_core::segment::Encoding;
 /// # Panics
 /// Where it cannot be read, saying `when`.
 pub async fn announced(store: &Store, when: &str) -> Arc<View> {
-    match Consumer::with_store(store.clone()).await {
+    match Consumer::builder(store.clone()).open().await {
         Ok(consumer) => consumer.view_arc(),
         Err(error) => panic!("the announced version cannot be read: {error}: {when}"),
     }

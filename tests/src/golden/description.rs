@@ -241,7 +241,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// What is different between each two versions, forward and backward.
 async fn all_changes(store: &Store, views: &[Arc<View>]) -> String {
-    let consumer = Consumer::with_store(store.clone()).await.expect("a consumer");
+    let consumer = Consumer::builder(store.clone()).open().await.expect("a consumer");
     let mut out = String::new();
     for old in views {
         for new in views.iter().filter(|new| new.version() != old.version()) {

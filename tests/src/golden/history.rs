@@ -79,7 +79,7 @@ pub(super) async fn producer(folder: &Path) -> Producer {
     settings.merge_schedule = MergeSchedule::Manual;
     (settings.merge_policy.segments_max, settings.merge_policy.live_min, settings.merge_policy.small_bytes) =
         (1, 1.0, 0);
-    Producer::with_store(store, settings)
+    Producer::builder(store).settings(settings).open().await.expect("a producer")
 }
 
 /// The record type of a compiled schema.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kapok_blobstore::{Store, StoreSettings};
 use kapok_consumer::{ChangeSource, Consumer};
-use kapok_producer::{MergePolicy, MergeSchedule, Producer, ProducerSettings};
+use kapok_producer::{MergeSchedule, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::movie;
 use kapok_tests::slow::Slow;
 use object_store::memory::InMemory;
@@ -33,11 +33,11 @@ async fn sources_of_a_merge_and_segments_that_tell_changes_are_fetched_side_by_s
     let writing = Store::with_object_store_for_writing(memory, "".into(), "test://beside", store_settings());
     let mut settings = ProducerSettings::default();
     settings.merge_schedule = MergeSchedule::Manual;
-    settings.merge_policy = MergePolicy { segments_max: 1, ..MergePolicy::default() };
-    let producer = Producer::with_store(writing.await.unwrap(), settings);
+    settings.merge_policy.segments_max = 1;
+    let producer = Producer::builder(writing.await.unwrap()).settings(settings).open().await.unwrap();
     change(&producer, 0..1000, 1).await;
     let reading = Store::with_object_store(Arc::new(slow.clone()), "".into(), "test://beside", store_settings());
-    let consumer = Consumer::with_store(reading.await.unwrap()).await.unwrap();
+    let consumer = Consumer::builder(reading.await.unwrap()).open().await.unwrap();
     let old = consumer.view_arc();
     for year in 2..7 {
         change(&producer, u32::from(year) * 10..u32::from(year) * 10 + 5, year).await;

@@ -10,7 +10,7 @@ use kapok_consumer::{Consumer, ConsumerSettings, TypeFilter, View};
 use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::{Manifest, Tombstones};
 use kapok_producer::repair::{Mode, Remedy, RepairReport, repair};
-use kapok_producer::{MergePolicy, MergeSchedule, Producer, ProducerSettings};
+use kapok_producer::{MergeSchedule, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::{movie, rating};
 use kapok_tests::scale::scaled;
 use tempfile::TempDir;
@@ -35,7 +35,7 @@ fn url(path: &Path) -> String {
 fn settings() -> ProducerSettings {
     let mut settings = ProducerSettings::default();
     settings.merge_schedule = MergeSchedule::Manual;
-    settings.merge_policy = MergePolicy { segments_max: 1, small_bytes: 0, ..MergePolicy::default() };
+    (settings.merge_policy.segments_max, settings.merge_policy.small_bytes) = (1, 0);
     settings
 }
 
@@ -76,7 +76,7 @@ impl Scene {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_for_writing(&url(folder.path())).await.unwrap();
-        let producer = Producer::with_store(store.clone(), settings());
+        let producer = Producer::builder(store.clone()).settings(settings()).open().await.unwrap();
         let none = Records::new();
         change(&producer, &(0..10).map(|id| (id, 1900)).collect(), &none, |_| false).await;
         let all = (0..FILMS).map(|id| (id, 1950)).collect();
@@ -90,7 +90,7 @@ impl Scene {
         store.retire(1).await.unwrap();
 
         let (mut versions, mut manifests) = (BTreeMap::new(), BTreeMap::new());
-        let consumer = Consumer::with_store(store.clone()).await.unwrap();
+        let consumer = Consumer::builder(store.clone()).open().await.unwrap();
         for version in store.live_versions().await.unwrap() {
             consumer.refresh_to(version).await.unwrap();
             versions.insert(version, (films(&consumer.view()), ratings(&consumer.view())));
@@ -287,7 +287,7 @@ async fn the_record_types_that_a_file_is_not_of_are_read_without_it() {
             let mut settings = ConsumerSettings::default();
             settings.types = TypeFilter::Only(vec![record_type.to_owned()]);
             settings.verify = true;
-            let consumer = Consumer::with_store_and(store.clone(), settings).await;
+            let consumer = Consumer::builder(store.clone()).settings(settings).open().await;
             let consumer = consumer.unwrap_or_else(|error| panic!("{}: {record_type}: {error}", case.told));
             assert_eq!(consumer.view().version(), head, "{}", case.told);
             assert_records(&scene, &consumer.view(), record_type, &case.told);
@@ -332,7 +332,7 @@ async fn other_record_types_are_published_and_the_damaged_one_in_full() {
         all_films.insert(FILMS, 1980);
         all_ratings.insert(FILMS, 3);
         let store = case.store().await.unwrap();
-        let producer = Producer::with_store(store.clone(), settings());
+        let producer = Producer::builder(store.clone()).settings(settings()).open().await.unwrap();
         if case.damage == Damage::Flipped && !lacking.is_empty() {
             // It may still open, so that a cycle takes it for sound. `repair` says so, and to delete what it cannot mend.
             let report = repair(&store, None, Mode::Mend).await.unwrap();
@@ -352,7 +352,7 @@ async fn other_record_types_are_published_and_the_damaged_one_in_full() {
         }
         let mut settings = ConsumerSettings::default();
         settings.verify = true;
-        let consumer = Consumer::with_store_and(store, settings).await.unwrap();
+        let consumer = Consumer::builder(store).settings(settings).open().await.unwrap();
         let view = consumer.view();
         assert!(films(&view) == all_films && ratings(&view) == all_ratings, "{}", case.told);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kapok_blobstore::{BlobId, BlobKind, GcSettings, Store, StoreSettings};
 use kapok_consumer::{Consumer, ConsumerSettings, MergedSegments};
-use kapok_producer::{MergePolicy, MergeSchedule, Outcome, Producer, ProducerSettings};
+use kapok_producer::{MergeSchedule, Outcome, Producer, ProducerSettings};
 use kapok_tests::faults::films::{Films, assert_films, publish, publish_some};
 use kapok_tests::faults::place::Place;
 use kapok_tests::faults::{Fault, Faults, checks};
@@ -26,11 +26,12 @@ enum Work {
     Gc,
 }
 
-fn producer(store: Store, schedule: MergeSchedule) -> Producer {
+async fn producer(store: Store, schedule: MergeSchedule) -> Producer {
     let mut settings = ProducerSettings::default();
     settings.merge_schedule = schedule;
-    settings.merge_policy = MergePolicy { segments_max: 1, live_min: 1.0, small_bytes: 0, segment_bytes_max: 1 << 20 };
-    Producer::with_store(store, settings)
+    let policy = &mut settings.merge_policy;
+    (policy.segments_max, policy.live_min, policy.small_bytes, policy.segment_bytes_max) = (1, 1.0, 0, 1 << 20);
+    Producer::builder(store).settings(settings).open().await.expect("a producer")
 }
 
 fn patience(fault: Fault) -> StoreSettings {
@@ -41,7 +42,7 @@ fn patience(fault: Fault) -> StoreSettings {
 
 /// Three versions: the films at step 0, 1 and 2.
 async fn history(store: &Store) {
-    let producer = producer(store.clone(), MergeSchedule::Manual);
+    let producer = producer(store.clone(), MergeSchedule::Manual).await;
     publish(&producer, &Films::at(SEED, 0), 0).await.expect("the first cycle");
     for step in 1..=2 {
         let (before, after) = (Films::at(SEED, step - 1), Films::at(SEED, step));
@@ -76,7 +77,8 @@ async fn spoil_each(place: impl Fn() -> Place, fault: Fault, what: Work) -> (usi
         let store = place.faulty(&faults, patience(fault)).await.expect("a store");
         history(&store).await;
         let merging = if what == Work::Merges { MergeSchedule::AfterCycles } else { MergeSchedule::Manual };
-        let producer = producer(store.clone(), merging);
+        let fresh = producer(store.clone(), MergeSchedule::Manual).await;
+        let producer = producer(store.clone(), merging).await;
 
         faults.arm(number, fault);
         let outcome = work(what, &store, &producer).await;
@@ -93,7 +95,8 @@ async fn spoil_each(place: impl Fn() -> Place, fault: Fault, what: Work) -> (usi
         // A gc overwrites manifests; all others create them.
         let settled = matches!(fault, Fault::ReplyLost | Fault::DoneSilent) && create && what != Work::Gc;
         assert!(!settled || outcome.is_ok(), "a create that was done is settled by reading back: {when}");
-        aftermath(&place, &store, &producer, &when, number, outcome.is_ok()).await;
+        let next = if number.is_multiple_of(3) { &producer } else { &fresh };
+        aftermath(&place, next, &when, number, outcome.is_ok()).await;
         if struck.is_none() {
             return (number - 1, failures);
         }
@@ -102,7 +105,9 @@ async fn spoil_each(place: impl Fn() -> Place, fault: Fault, what: Work) -> (usi
 }
 
 /// With the faults off: the announced version is whole, the next cycle runs, and gc takes away what is left.
-async fn aftermath(place: &Place, faulty: &Store, worker: &Producer, when: &str, number: usize, done: bool) {
+///
+/// The next producer is the same one, or another one, or first one with nothing to say: the last two announce what is left.
+async fn aftermath(place: &Place, producer: &Producer, when: &str, number: usize, done: bool) {
     let store = place.store().await.expect("a store");
     let (before, after, next) = (Films::at(SEED, 2), Films::at(SEED, 3), Films::at(SEED, 4));
     let view = checks::announced(&store, when).await;
@@ -114,9 +119,6 @@ async fn aftermath(place: &Place, faulty: &Store, worker: &Producer, when: &str,
     let works_on_records = !when.starts_with("Merge ") && !when.starts_with("Gc");
     assert!(!done || !works_on_records || expected == &after, "reported as done: {when}");
 
-    // The next is the same producer, or a new one, or first one with nothing to say: the last two announce what is left.
-    let fresh = producer(faulty.clone(), MergeSchedule::Manual);
-    let producer = if number.is_multiple_of(3) { worker } else { &fresh };
     let head = producer.head().await.expect("a head").expect("a version");
     match number % 3 {
         0 => {}
@@ -190,13 +192,13 @@ async fn whichever_request_of_the_first_cycle_is_spoilt_the_next_one_makes_the_s
             faults.arm(number, fault);
             let outcome = async {
                 let store = place.faulty(&faults, patience(fault)).await.map_err(kapok_producer::Error::from)?;
-                publish(&Producer::with_store(store, ProducerSettings::default()), &films, 0).await
+                publish(&Producer::builder(store).open().await.expect("a producer"), &films, 0).await
             };
             let outcome = outcome.await;
             let struck = faults.disarm();
             let when = format!("the first {fault:?} request={number} {struck:?} {outcome:?}");
             let store = place.store().await.unwrap_or_else(|error| panic!("{error}: {when}"));
-            let producer = Producer::with_store(store.clone(), ProducerSettings::default());
+            let producer = Producer::builder(store.clone()).open().await.expect("a producer");
             publish(&producer, &films, 0).await.unwrap_or_else(|error| panic!("{error}: {when}"));
             assert_films(&*checks::announced(&store, &when).await, &films, &when);
             checks::assert_files(&store, &when).await;
@@ -220,8 +222,8 @@ async fn consumer_behind(place: &Place, fault: Fault, merged_segments: MergedSeg
     settings.merged_segments = merged_segments;
     settings.verify = true;
     let store_of_consumer = place.faulty(&faults, patience(fault)).await.expect("a store");
-    let consumer = Consumer::with_store_and(store_of_consumer, settings).await.expect("a consumer");
-    let producer = producer(store, MergeSchedule::AfterCycles);
+    let consumer = Consumer::builder(store_of_consumer).settings(settings).open().await.expect("a consumer");
+    let producer = producer(store, MergeSchedule::AfterCycles).await;
     let (before, after) = (Films::at(SEED, 2), Films::at(SEED, 3));
     publish_some(&producer, &after, &Films::differing(&[&before, &after]), 3).await.expect("a cycle");
     let version = producer.head().await.expect("a head").expect("a version").version;
@@ -333,7 +335,7 @@ async fn a_view_that_is_held_outlives_what_gc_deletes() {
     let store = place.store().await.expect("a store");
     history(&store).await;
     let old = checks::announced(&store, "before").await;
-    let producer = producer(store.clone(), MergeSchedule::AfterCycles);
+    let producer = producer(store.clone(), MergeSchedule::AfterCycles).await;
     publish(&producer, &Films::at(SEED, 9), 9).await.expect("a cycle");
     let report = checks::assert_swept(&store, "after").await;
     assert!(report.retired.contains(&old.version()) && !report.deleted.is_empty(), "{report:?}");

@@ -19,10 +19,10 @@ async fn open(folder: &Path) -> Store {
     Store::open_for_writing(&folder.to_string_lossy()).await.expect("a store")
 }
 
-fn producer(store: &Store) -> Producer {
+async fn producer(store: &Store) -> Producer {
     let mut settings = ProducerSettings::default();
     settings.merge_schedule = MergeSchedule::Manual;
-    Producer::with_store(store.clone(), settings)
+    Producer::builder(store.clone()).settings(settings).open().await.expect("a producer")
 }
 
 fn sh(script: &str, arguments: &[&Path]) -> Output {
@@ -34,7 +34,7 @@ async fn a_cycle_whose_files_may_not_be_that_large_names_the_file_and_leaves_the
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path()).await;
     let films = Films::at(SEED, 0);
-    publish(&producer(&store), &films, 0).await.expect("a small cycle");
+    publish(&producer(&store).await, &films, 0).await.expect("a small cycle");
 
     // The signal that comes with the limit is ignored, so that the write fails instead.
     let limited = format!("trap '' XFSZ; ulimit -f 200 || exit 77; exec \"$1\" \"$2\" many {MANY}");
@@ -109,7 +109,7 @@ impl Drop for Disk {
 async fn wherever_a_cycle_finds_the_disk_full_the_announced_version_stays_and_the_next_cycle_runs() {
     let Some(disk) = Disk::mount(4 << 20) else { return };
     let store = open(&disk.store()).await;
-    let producer = producer(&store);
+    let producer = producer(&store).await;
     publish(&producer, &Films::at(SEED, 0), 0).await.expect("the first cycle");
     let (mut failures, mut named, mut step) = (0, Vec::new(), 0);
     for pages in 0..100 {

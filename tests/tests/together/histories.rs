@@ -8,7 +8,7 @@ use kapok_blobstore::{GcSettings, Store};
 use kapok_consumer::{ChangeSource, Consumer, ConsumerSettings, MergedSegments, View};
 use kapok_core::manifest::Manifest;
 use kapok_producer::{
-    CycleReport, Error, ErrorKind, IncrementalCycle, MergePolicy, MergeSchedule, Outcome, Producer, ProducerSettings,
+    CycleReport, Error, ErrorKind, IncrementalCycle, MergeSchedule, Outcome, Producer, ProducerSettings,
 };
 use kapok_samples::movies_capnp::{movie, rating};
 use kapok_tests::model::changes::{change_item, change_movie, change_rating, fill_rating, item, item_value};
@@ -39,15 +39,15 @@ impl History {
         let url = format!("memory://histories-{seed}");
         let mut random = Random::new(seed);
         let mut settings = ProducerSettings::default();
-        settings.merge_policy =
-            MergePolicy { segments_max: 2 + random.below(3) as usize, small_bytes: 0, ..MergePolicy::default() };
+        (settings.merge_policy.segments_max, settings.merge_policy.small_bytes) = (2 + random.below(3) as usize, 0);
         settings.seal.target_bytes = [None, Some(2048)][random.below(2) as usize];
         settings.merge_schedule = if random.below(3) == 0 { MergeSchedule::Manual } else { MergeSchedule::AfterCycles };
-        let producer = Producer::with_store(Store::open_for_writing(&url).await.unwrap(), settings);
+        let producer =
+            Producer::builder(Store::open_for_writing(&url).await.unwrap()).settings(settings).open().await.unwrap();
         let open = async |merges| {
             let mut settings = ConsumerSettings::default();
             (settings.merged_segments, settings.verify) = (merges, true);
-            Consumer::open_with(&url, settings).await.unwrap()
+            Consumer::builder(Store::open(&url).await.unwrap()).settings(settings).open().await.unwrap()
         };
         let (follower, jumper) = (open(MergedSegments::Make).await, open(MergedSegments::Fetch).await);
         let views = vec![follower.view_arc()];
@@ -106,7 +106,11 @@ impl History {
             _ => {
                 // Another process goes on where this one was.
                 let settings = self.producer.settings_mut().clone();
-                self.producer = Producer::with_store(Store::open_for_writing(&self.url).await.unwrap(), settings);
+                self.producer = Producer::builder(Store::open_for_writing(&self.url).await.unwrap())
+                    .settings(settings)
+                    .open()
+                    .await
+                    .unwrap();
             }
         }
         self.check().await;

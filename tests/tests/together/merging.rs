@@ -6,7 +6,7 @@ use kapok_blobstore::Store;
 use kapok_consumer::{Consumer, ConsumerSettings, MergedSegments, View};
 use kapok_core::manifest::BlobRole;
 use kapok_core::manifest::{Manifest, decode_rows, encode_rows};
-use kapok_producer::{CycleReport, MergePolicy, Producer, ProducerSettings};
+use kapok_producer::{CycleReport, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::movie;
 use kapok_tests::model::Random;
 
@@ -47,9 +47,9 @@ fn years(view: &View) -> BTreeMap<u32, u16> {
 #[tokio::test]
 async fn cycles_of_small_changes_keep_the_bounds_and_cost_a_follower_the_changes_only() {
     let mut settings = ProducerSettings::default();
-    settings.merge_policy = MergePolicy { small_bytes: 0, ..MergePolicy::default() };
+    settings.merge_policy.small_bytes = 0;
     let store = Store::open_for_writing("memory://merging").await.unwrap();
-    let producer = Producer::with_store(store.clone(), settings);
+    let producer = Producer::builder(store.clone()).settings(settings).open().await.unwrap();
     let full = producer.run_cycle(|cycle| {
         let mut films = cycle.records::<movie::Owned>()?;
         (0..FILMS).try_for_each(|id| films.add(|film| fill(id, 1, film)))?;
@@ -60,7 +60,7 @@ async fn cycles_of_small_changes_keep_the_bounds_and_cost_a_follower_the_changes
     let follower = {
         let mut settings = ConsumerSettings::default();
         settings.merged_segments = MergedSegments::Make;
-        Consumer::open_with("memory://merging", settings).await.unwrap()
+        Consumer::builder(Store::open("memory://merging").await.unwrap()).settings(settings).open().await.unwrap()
     };
     let (mut fetched, mut changed, mut merges, mut made) = (0, 0, 0, 0);
     let mut random = Random::new(1);
@@ -113,14 +113,15 @@ async fn cycles_of_small_changes_keep_the_bounds_and_cost_a_follower_the_changes
 async fn open_to_make(url: &str) -> Consumer {
     let mut settings = ConsumerSettings::default();
     settings.merged_segments = MergedSegments::Make;
-    Consumer::open_with(url, settings).await.unwrap()
+    Consumer::builder(Store::open(url).await.unwrap()).settings(settings).open().await.unwrap()
 }
 
 /// A producer that keeps one segment, with a thousand films in the first.
 async fn producer(url: &str) -> Producer {
     let mut settings = ProducerSettings::default();
-    settings.merge_policy = MergePolicy { segments_max: 1, ..MergePolicy::default() };
-    let producer = Producer::with_store(Store::open_for_writing(url).await.unwrap(), settings);
+    settings.merge_policy.segments_max = 1;
+    let producer =
+        Producer::builder(Store::open_for_writing(url).await.unwrap()).settings(settings).open().await.unwrap();
     change(&producer, 0..1000, 1).await;
     producer
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kapok_blobstore::Store;
 use kapok_consumer::Consumer;
-use kapok_producer::{Error, ErrorKind, MergePolicy, MergeSchedule, Outcome, Producer, ProducerSettings};
+use kapok_producer::{Error, ErrorKind, MergeSchedule, Outcome, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::movie;
 use kapok_tests::faults::checks;
 
@@ -25,12 +25,13 @@ struct Tally {
     ended: AtomicUsize,
 }
 
-fn producer(store: Store, number: u32, schedule: MergeSchedule) -> Producer {
+async fn producer(store: Store, number: u32, schedule: MergeSchedule) -> Producer {
     let mut settings = ProducerSettings::default();
     settings.writer = format!("racer-{number}");
     settings.merge_schedule = schedule;
-    settings.merge_policy = MergePolicy { segments_max: 3, live_min: 0.7, small_bytes: 0, segment_bytes_max: 1 << 20 };
-    Producer::with_store(store, settings)
+    let policy = &mut settings.merge_policy;
+    (policy.segments_max, policy.live_min, policy.small_bytes, policy.segment_bytes_max) = (3, 0.7, 0, 1 << 20);
+    Producer::builder(store).settings(settings).open().await.expect("a producer")
 }
 
 /// Adds a film and raises the count, again and again; one that loses a race tries again.
@@ -76,7 +77,7 @@ async fn race(producer: &Producer, number: u32, cycles: u32, tally: &Tally) {
 
 /// Reads along, and sees each producer's cycles whole and in order.
 async fn read_along(store: Store, racers: u32, tally: &Tally) -> usize {
-    let consumer = Consumer::with_store(store).await.expect("a consumer");
+    let consumer = Consumer::builder(store).open().await.expect("a consumer");
     let (mut version, mut counts, mut swaps) = (0, vec![0; racers as usize], 0);
     loop {
         let last = tally.ended.load(Ordering::SeqCst) == racers as usize;
@@ -116,7 +117,7 @@ fn run(url: &str, racers: u32, schedule: MergeSchedule) {
     let swaps = std::thread::scope(|scope| {
         for number in 0..racers {
             let cycles = CYCLES / racers + u32::from(number < CYCLES % racers);
-            let producer = producer(store.clone(), number, schedule);
+            let producer = on_a_thread(producer(store.clone(), number, schedule));
             scope.spawn(move || on_a_thread(race(&producer, number, cycles, tally_ref)));
         }
         scope.spawn(move || on_a_thread(read_along(store_ref.clone(), racers, tally_ref))).join().expect("a reader")

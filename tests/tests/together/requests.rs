@@ -29,7 +29,7 @@ impl Scene {
     async fn producer(&self) -> Producer {
         let mut settings = ProducerSettings::default();
         settings.merge_schedule = MergeSchedule::Manual;
-        Producer::with_store(self.store().await, settings)
+        Producer::builder(self.store().await).settings(settings).open().await.unwrap()
     }
 
     /// Makes the history so many versions long, all with the content of the newest and each announced.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kapok_blobstore::{Store, StoreSettings};
-use kapok_producer::{Error, MergePolicy, MergeSchedule, Outcome, Producer, ProducerSettings};
+use kapok_producer::{Error, MergeSchedule, Outcome, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::{movie, rating};
 use kapok_tests::faults::place::Place;
 use kapok_tests::faults::{Fault, Faults, Held, checks};
@@ -27,11 +27,12 @@ struct Tally {
     dropped: u32,
 }
 
-fn producer(store: Store) -> Producer {
+async fn producer(store: Store) -> Producer {
     let mut settings = ProducerSettings::default();
     settings.merge_schedule = MergeSchedule::AfterCycles;
-    settings.merge_policy = MergePolicy { segments_max: 2, live_min: 0.8, small_bytes: 0, segment_bytes_max: 1 << 20 };
-    Producer::with_store(store, settings)
+    let policy = &mut settings.merge_policy;
+    (policy.segments_max, policy.live_min, policy.small_bytes, policy.segment_bytes_max) = (2, 0.8, 0, 1 << 20);
+    Producer::builder(store).settings(settings).open().await.expect("a producer")
 }
 
 /// Adds one to the year of the feed's film, once.
@@ -88,7 +89,7 @@ async fn run(seed: u64, tally: &mut Tally) {
     let mut random = SmallRng::seed_from_u64(seed);
     let place = Place::memory();
     let clean = place.store().await.expect("a store");
-    let maker = producer(clean.clone());
+    let maker = producer(clean.clone()).await;
     let first = maker.run_cycle(|cycle| {
         let mut movies = cycle.records::<movie::Owned>()?;
         for id in 0..20 {
@@ -103,7 +104,7 @@ async fn run(seed: u64, tally: &mut Tally) {
     let faults = place.faults();
     let patience = StoreSettings::default().with_timeout(Duration::from_millis(40));
     let store = place.faulty(&faults, patience).await.expect("a store");
-    let mut caller = producer(store.clone());
+    let mut caller = producer(store.clone()).await;
     for batch in 1..=BATCHES {
         for feed in 0..2 {
             let mut attempts = 0;
@@ -118,7 +119,7 @@ async fn run(seed: u64, tally: &mut Tally) {
                 tally.dropped += u32::from(known.is_none());
                 tally.done_unknown += u32::from(year(&clean, feed).await == YEAR + batch);
                 if known.is_none() || random.random_bool(0.3) {
-                    caller = producer(store.clone());
+                    caller = producer(store.clone()).await;
                 }
             }
             tally.batches += 1;
@@ -129,7 +130,7 @@ async fn run(seed: u64, tally: &mut Tally) {
             let announced = films.by_key(&feed).expect("a lookup").expect("a film").get_year();
             assert_eq!(announced, YEAR + batch, "what is done is announced: {when}");
             // Somebody else publishes another type in full, merges, or collects.
-            let other = producer(clean.clone());
+            let other = producer(clean.clone()).await;
             match random.random_range(0..4) {
                 0 => {
                     let report = other.run_cycle(|cycle| {
@@ -174,7 +175,7 @@ async fn an_error_behind_the_commit_says_that_the_version_is_or_may_be_there() {
             let store = place.faulty(&faults, patience).await.expect("a store");
             let mut settings = ProducerSettings::default();
             settings.merge_schedule = MergeSchedule::Manual;
-            let producer = Producer::with_store(store, settings);
+            let producer = Producer::builder(store).settings(settings).open().await.expect("a producer");
             faults.arm(number, fault);
             let outcome = producer.run_cycle(|cycle| {
                 let mut movies = cycle.records::<movie::Owned>()?;

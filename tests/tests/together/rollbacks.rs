@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use kapok_blobstore::{Action, Announcement, Store, StoreSettings, fresh_token};
-use kapok_producer::{Error, ErrorKind, MergePolicy, MergeSchedule, Outcome, Producer, ProducerSettings};
+use kapok_producer::{Error, ErrorKind, MergeSchedule, Outcome, Producer, ProducerSettings};
 use kapok_tests::faults::films::{Films, assert_films, publish, publish_some};
 use kapok_tests::faults::place::Place;
 use kapok_tests::faults::{Held, checks};
@@ -31,31 +31,34 @@ const WORKS: [Work; 7] =
 /// Versions of the history before the work, announced but for a left-over one.
 const VERSIONS: u64 = 4;
 
-fn producer(store: Store, schedule: MergeSchedule) -> Producer {
+async fn producer(store: Store, schedule: MergeSchedule) -> Producer {
     let mut settings = ProducerSettings::default();
     settings.merge_schedule = schedule;
-    settings.merge_policy = MergePolicy { segments_max: 1, live_min: 1.0, small_bytes: 0, segment_bytes_max: 1 << 20 };
-    Producer::with_store(store, settings)
+    let policy = &mut settings.merge_policy;
+    (policy.segments_max, policy.live_min, policy.small_bytes, policy.segment_bytes_max) = (1, 1.0, 0, 1 << 20);
+    Producer::builder(store).settings(settings).open().await.expect("a producer")
 }
 
-/// Four versions, each announced. Where the last is left over its producer died before it could, and it differs from the
-/// third in its tag only.
-async fn history(store: &Store, seed: u64, is_left_over: bool) {
-    let producer = producer(store.clone(), MergeSchedule::Manual);
+/// Versions, each announced.
+async fn history(store: &Store, seed: u64, versions: u64) {
+    let producer = producer(store.clone(), MergeSchedule::Manual).await;
     publish(&producer, &Films::at(seed, 1), 1).await.expect("the first cycle");
-    for step in 2..=if is_left_over { VERSIONS - 1 } else { VERSIONS } {
+    for step in 2..=versions {
         let (before, after) = (Films::at(seed, step - 1), Films::at(seed, step));
         publish_some(&producer, &after, &Films::differing(&[&before, &after]), step).await.expect("a cycle");
     }
-    if is_left_over {
-        let mut manifest = store.read_manifest(VERSIONS - 1).await.expect("a manifest");
-        manifest.parent = Some(manifest.version);
-        manifest.version = VERSIONS;
-        manifest.writer_token = fresh_token();
-        manifest.log_sequence = store.latest_announcement(None).await.expect("a log").expect("an entry").sequence;
-        manifest.tags.insert("step".to_owned(), VERSIONS.to_string());
-        store.commit_manifest(&manifest).await.expect("a commit");
-    }
+}
+
+/// The fourth version, committed by a producer that died before it could announce it. It differs from the third in its tag
+/// only.
+async fn leave_over(store: &Store) {
+    let mut manifest = store.read_manifest(VERSIONS - 1).await.expect("a manifest");
+    manifest.parent = Some(manifest.version);
+    manifest.version = VERSIONS;
+    manifest.writer_token = fresh_token();
+    manifest.log_sequence = store.latest_announcement(None).await.expect("a log").expect("an entry").sequence;
+    manifest.tags.insert("step".to_owned(), VERSIONS.to_string());
+    store.commit_manifest(&manifest).await.expect("a commit");
 }
 
 async fn run(work: Work, producer: &Producer, seed: u64) -> Result<Option<u64>, Error> {
@@ -92,17 +95,22 @@ async fn send_back(work: Work, number: usize, held: Held, seed: u64) -> bool {
     let store = place.faulty(&faults, StoreSettings::default()).await.expect("a store");
     let mut random = SmallRng::seed_from_u64(seed);
     let is_left_over = matches!(work, Work::LeftOver | Work::Unchanged);
-    history(&store, seed, is_left_over).await;
+    let announced = if is_left_over { VERSIONS - 1 } else { VERSIONS };
+    history(&store, seed, announced).await;
+    let schedule = if work == Work::Merges { MergeSchedule::AfterCycles } else { MergeSchedule::Manual };
+    // Opened before that: to open a producer announces what is left over.
+    let worker = producer(store.clone(), schedule).await;
+    if is_left_over {
+        leave_over(&store).await;
+    }
     let clean = place.store().await.expect("a store");
     if random.random_bool(0.3) {
         clean.pin(random.random_range(1..=3), "ops", "hold").await.expect("a pin");
     }
-    let worker = producer(store, if work == Work::Merges { MergeSchedule::AfterCycles } else { MergeSchedule::Manual });
     if random.random_bool(0.5) && !is_left_over {
         worker.restore().await.expect("a view");
     }
 
-    let announced = if is_left_over { VERSIONS - 1 } else { VERSIONS };
     let (to, pinned) = (random.random_range(1..announced), random.random_bool(0.3));
     let made: Arc<Mutex<Option<Announcement>>> = Arc::default();
     let act = {
@@ -154,8 +162,9 @@ async fn send_back(work: Work, number: usize, held: Held, seed: u64) -> bool {
 
 /// Nobody announces by himself what was held back, and nobody builds on it unless he is told to.
 async fn aftermath(store: &Store, rollback: &Announcement, head: u64, held_back: bool, seed: u64, when: &str) {
-    let fresh = producer(store.clone(), MergeSchedule::AfterCycles);
     let before = store.latest_announcement(None).await.expect("a log").expect("an entry");
+    let fresh = producer(store.clone(), MergeSchedule::AfterCycles).await;
+    assert_eq!(store.latest_announcement(None).await.expect("a log").as_ref(), Some(&before), "{when}");
     assert_eq!(fresh.announce_left_over().await.expect("a look"), None, "{when}");
     if before.announced == rollback.announced {
         assert_eq!(fresh.merge().await.expect("a look"), None, "{when}");

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use kapok_blobstore::Store;
 use kapok_consumer::{Consumer, View};
-use kapok_producer::{MergePolicy, Producer, ProducerSettings};
+use kapok_producer::{Producer, ProducerSettings};
 use kapok_samples::movies_capnp::{movie, rating};
 use kapok_tests::model::{Random, source};
 
@@ -91,8 +91,9 @@ async fn swap_under_readers(
 ) -> (Arc<Tally>, u64) {
     let url = format!("memory://{name}");
     let mut settings = ProducerSettings::default();
-    settings.merge_policy = MergePolicy { segments_max: 3, small_bytes: 0, ..MergePolicy::default() };
-    let producer = Producer::with_store(Store::open_for_writing(&url).await.unwrap(), settings);
+    (settings.merge_policy.segments_max, settings.merge_policy.small_bytes) = (3, 0);
+    let producer =
+        Producer::builder(Store::open_for_writing(&url).await.unwrap()).settings(settings).open().await.unwrap();
     let mut random = Random::new(7);
     stamp(&producer, &mut random, 1, (0..IDS).collect()).await;
     let consumer = Consumer::open(&url).await.unwrap();

@@ -23,7 +23,7 @@ async fn segment_and_index_begin() -> Duration {
     let mut settings = ProducerSettings::default();
     settings.verification = Verification::Open;
     settings.seal = SealSettings::default();
-    let producer = Producer::with_store(store.await.unwrap(), settings);
+    let producer = Producer::builder(store.await.unwrap()).settings(settings).open().await.unwrap();
     let report = producer.run_cycle(|cycle| {
         let mut movies = cycle.records::<movie::Owned>()?;
         for id in 0..ROWS {
