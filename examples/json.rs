@@ -4,11 +4,9 @@
 
 use std::sync::Arc;
 
-use kapok_consumer::{Consumer, View};
-use kapok_core::schema::RecordDeclaration;
-use kapok_ingest::Value;
-use kapok_ingest::{Inference, InferenceSettings};
-use kapok_producer::{Cycle, Declaration, Producer};
+use kapok::own_type::{Inference, InferenceSettings, RecordDeclaration};
+use kapok::publish::Cycle;
+use kapok::{Consumer, Declaration, Producer, Value, View};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -110,7 +108,7 @@ fn read(view: &View) -> Result<()> {
     assert_eq!(beds, 16);
 
     // A number that may be null is read as an Option; as a plain number it is refused.
-    let heights: Vec<Option<i64>> = view.field("Hut.height_m")?.iter().collect::<kapok_core::Result<_>>()?;
+    let heights: Vec<Option<i64>> = view.field("Hut.height_m")?.iter().collect::<std::result::Result<_, _>>()?;
     assert_eq!(heights, [None, None, Some(2140)], "in key order");
     let refusal = view.field::<i64>("Hut.height_m").err().ok_or("accepted")?;
     println!("refused: {refusal}\n");

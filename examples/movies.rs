@@ -11,11 +11,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use kapok_consumer::{Consumer, FollowSettings};
-use kapok_producer::{CycleReport, Producer};
-use kapok_samples::movies_capnp::rating::Source;
-use kapok_samples::movies_capnp::{movie, rating};
+use kapok::publish::{Cycle, CycleReport};
+use kapok::{Consumer, FollowSettings, Producer};
+use movies_capnp::rating::Source;
+use movies_capnp::{movie, rating};
 use tokio::sync::mpsc;
+
+/// The code that the build script generated.
+#[allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic, clippy::unwrap_used)]
+pub mod movies_capnp {
+    include!(concat!(env!("OUT_DIR"), "/movies_capnp.rs"));
+}
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -109,7 +115,7 @@ fn read(consumer: &Consumer, number: u32) -> Result<u64> {
 
 /// Publishes a cut of all movies and of their ratings in one cycle.
 async fn publish(producer: &Producer, cut: u64) -> Result<CycleReport> {
-    let populate = |cycle: &kapok_producer::Cycle| {
+    let populate = |cycle: &Cycle| {
         let mut movies = cycle.records::<movie::Owned>()?;
         let mut ratings = cycle.records::<rating::Owned>()?;
         let cut_number = u32::try_from(cut)?;

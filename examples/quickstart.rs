@@ -2,9 +2,16 @@
 //!
 //! `cargo run -p kapok-examples --example quickstart`
 
-use kapok_consumer::Consumer;
-use kapok_producer::{CycleReport, Producer};
-use kapok_samples::movies_capnp::movie;
+use kapok::publish::{Cycle, CycleReport};
+use kapok::{Consumer, Producer};
+use movies_capnp::movie;
+
+/// The code that the build script generated. `kapok::capnp::generated_code!(pub mod movies_capnp);` says the same where lints
+/// are not strict.
+#[allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic, clippy::unwrap_used)]
+pub mod movies_capnp {
+    include!(concat!(env!("OUT_DIR"), "/movies_capnp.rs"));
+}
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -61,7 +68,7 @@ async fn main() -> Result<()> {
 
 /// One cycle: the closure adds the whole record type.
 async fn publish(producer: &Producer, films: &[(u32, &str, u16)]) -> Result<CycleReport> {
-    let populate = |cycle: &kapok_producer::Cycle| {
+    let populate = |cycle: &Cycle| {
         let mut movies = cycle.records::<movie::Owned>()?;
         for &(id, title, year) in films {
             movies.add(|mut film| {

@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use kapok_consumer::{Consumer, View};
-use kapok_producer::{Declaration, Producer};
-use serde::{Deserialize, Serialize};
+use kapok::serde::{Deserialize, Serialize};
+use kapok::{Consumer, Declaration, Producer, View};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "kapok::serde")]
 struct Package {
     name: String,
     version: (u16, u16, u16),
@@ -22,13 +22,14 @@ struct Package {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(crate = "kapok::serde", rename_all = "kebab-case")]
 enum Priority {
     Required,
     NiceToHave,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "kapok::serde")]
 struct Dependency {
     on: String,
     optional: bool,
@@ -36,6 +37,7 @@ struct Dependency {
 
 /// Another view of the same records: fewer fields, texts borrowed from the mapped segment.
 #[derive(Deserialize)]
+#[serde(crate = "kapok::serde")]
 struct Summary<'v> {
     name: &'v str,
     #[serde(borrow)]
@@ -43,12 +45,14 @@ struct Summary<'v> {
 }
 
 #[derive(Deserialize)]
+#[serde(crate = "kapok::serde")]
 struct On<'v> {
     on: &'v str,
 }
 
 /// What a package cannot be read as.
 #[derive(Debug, Deserialize)]
+#[serde(crate = "kapok::serde")]
 struct Small {
     #[expect(dead_code, reason = "it is never there")]
     installed_kib: u8,
@@ -56,12 +60,14 @@ struct Small {
 
 /// What no record can be declared by.
 #[derive(Deserialize)]
+#[serde(crate = "kapok::serde")]
 struct Drawing {
     #[expect(dead_code, reason = "only its type is asked for")]
     shape: Shape,
 }
 
 #[derive(Deserialize)]
+#[serde(crate = "kapok::serde")]
 enum Shape {
     #[expect(dead_code, reason = "only its type is asked for")]
     Circle(f64),

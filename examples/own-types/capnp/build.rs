@@ -1,0 +1,3 @@
+fn main() -> kapok_build::Result<()> {
+    kapok_build::compile("schemas/hut.capnp")
+}

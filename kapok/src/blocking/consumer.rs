@@ -1,0 +1,133 @@
+//! Reads without `async`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Store;
+use super::runtime::Shared;
+use crate::error::Result;
+use crate::follow::{Changes, FollowSettings, Follower, Listener, Swap};
+use crate::read::{ConsumerSettings, RefreshReport, Status, View, ViewGuard};
+
+/// A dataset as one process sees it: the blocking twin of [`kapok::Consumer`](crate::Consumer).
+///
+/// Clones are cheap and see the same swaps. To read a view never waits; calls that return a [`Result`] fail with
+/// [`Error::InsideRuntime`](crate::Error::InsideRuntime) in async code. Followers and listeners end with the last producer,
+/// consumer or store of [`kapok::blocking`](super).
+#[derive(Clone, Debug)]
+pub struct Consumer {
+    inner: crate::Consumer,
+    shared: Arc<Shared>,
+}
+
+impl Consumer {
+    /// Opens a store and takes the announced version: see [`kapok::Consumer::open`](crate::Consumer::open).
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn open(url: &str) -> Result<Self> {
+        Self::open_with(url, ConsumerSettings::default())
+    }
+
+    /// Opens a store as [`open`](Self::open) does, with settings.
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn open_with(url: &str, settings: ConsumerSettings) -> Result<Self> {
+        let shared = Shared::get()?;
+        let inner = shared.wait(crate::Consumer::open_with(url, settings))??;
+        Ok(Self { inner, shared })
+    }
+
+    /// Reads a store that is open already.
+    ///
+    /// # Errors
+    /// Those of [`refresh`](Self::refresh).
+    pub fn with_store(store: &Store, settings: ConsumerSettings) -> Result<Self> {
+        let shared = Arc::clone(store.shared());
+        let inner = shared.wait(crate::Consumer::with_store_and(store.as_async().clone(), settings))??;
+        Ok(Self { inner, shared })
+    }
+
+    /// Returns the current view, at once.
+    #[inline]
+    pub fn view(&self) -> ViewGuard {
+        self.inner.view()
+    }
+
+    /// Returns the current view, to be kept or sent elsewhere.
+    pub fn view_arc(&self) -> Arc<View> {
+        self.inner.view_arc()
+    }
+
+    /// Returns the current view unless it may be out of date: see
+    /// [`kapok::Consumer::fresh_view`](crate::Consumer::fresh_view).
+    ///
+    /// # Errors
+    /// Those of the async consumer's call, which waits for nothing either.
+    pub fn fresh_view(&self) -> Result<ViewGuard> {
+        Ok(self.inner.fresh_view()?)
+    }
+
+    /// Takes the announced version: see [`kapok::Consumer::refresh`](crate::Consumer::refresh).
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn refresh(&self) -> Result<RefreshReport> {
+        Ok(self.shared.wait(self.inner.refresh())??)
+    }
+
+    /// Takes a version, announced or not: see [`kapok::Consumer::refresh_to`](crate::Consumer::refresh_to).
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn refresh_to(&self, version: u64) -> Result<RefreshReport> {
+        Ok(self.shared.wait(self.inner.refresh_to(version))??)
+    }
+
+    /// Waits until the view is of this version or a newer one; `None` if it is not within `timeout`.
+    ///
+    /// This only waits: somebody must follow, or refresh.
+    ///
+    /// # Errors
+    /// [`Error::InsideRuntime`](crate::Error::InsideRuntime) in async code.
+    pub fn wait_for(&self, version: u64, timeout: Duration) -> Result<Option<Arc<View>>> {
+        let waiting = async { tokio::time::timeout(timeout, self.inner.wait_for(version)).await };
+        Ok(self.shared.wait(waiting)?.ok())
+    }
+
+    /// Follows the announcement log on the shared runtime, until the handle is dropped.
+    pub fn follow(&self, settings: FollowSettings) -> Follower {
+        self.inner.follow(settings)
+    }
+
+    /// Calls `listener` after swaps, on a thread of its own, until what this returns is dropped: see
+    /// [`kapok::Consumer::on_refresh`](crate::Consumer::on_refresh).
+    pub fn on_refresh(&self, listener: impl FnMut(&Swap) + Send + 'static) -> Listener {
+        self.inner.on_refresh(listener)
+    }
+
+    /// Returns the net changes from one view to another: see
+    /// [`kapok::Consumer::changes_between`](crate::Consumer::changes_between).
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn changes_between(&self, old: &Arc<View>, new: &Arc<View>) -> Result<Changes> {
+        Ok(self.shared.wait(self.inner.changes_between(old, new))??)
+    }
+
+    /// Returns how the consumer is doing.
+    pub fn status(&self) -> Status {
+        self.inner.status()
+    }
+
+    /// Returns the store.
+    pub fn store(&self) -> Store {
+        Store::new(self.inner.store().clone(), Arc::clone(&self.shared))
+    }
+
+    /// Returns the async consumer, whose other calls [`wait`](super::wait) waits for.
+    pub fn as_async(&self) -> &crate::Consumer {
+        &self.inner
+    }
+}

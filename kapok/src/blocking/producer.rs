@@ -1,0 +1,99 @@
+//! Publishes without `async`.
+
+use std::sync::Arc;
+
+use super::Store;
+use super::runtime::Shared;
+use crate::error::Result;
+use crate::publish::{Cycle, CycleReport, IncrementalCycle, MergeReport, ProducerSettings};
+
+type Populated = std::result::Result<(), crate::error::BoxError>;
+
+/// Publishes versions of a dataset: the blocking twin of [`kapok::Producer`](crate::Producer).
+///
+/// Clones share the last version that they mapped. All calls fail with
+/// [`Error::InsideRuntime`](crate::Error::InsideRuntime) in async code.
+#[derive(Clone, Debug)]
+pub struct Producer {
+    inner: crate::Producer,
+    shared: Arc<Shared>,
+}
+
+impl Producer {
+    /// Opens a store for writing, and creates it if there is none: see [`kapok::Producer::open`](crate::Producer::open).
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn open(url: &str) -> Result<Self> {
+        let shared = Shared::get()?;
+        let inner = shared.wait(crate::Producer::open(url))??;
+        Ok(Self { inner, shared })
+    }
+
+    /// Publishes to a store that is open for writing.
+    pub fn with_store(store: &Store, settings: ProducerSettings) -> Self {
+        let inner = crate::Producer::with_store(store.as_async().clone(), settings);
+        Self { inner, shared: Arc::clone(store.shared()) }
+    }
+
+    /// Runs one full cycle: see [`kapok::Producer::run_cycle`](crate::Producer::run_cycle).
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn run_cycle(&self, populate: impl FnOnce(&Cycle) -> Populated) -> Result<CycleReport> {
+        Ok(self.shared.wait(self.inner.run_cycle(populate))??)
+    }
+
+    /// Runs a cycle of changes alone: see
+    /// [`kapok::Producer::run_incremental_cycle`](crate::Producer::run_incremental_cycle).
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn run_incremental_cycle(&self, populate: impl FnOnce(&IncrementalCycle) -> Populated) -> Result<CycleReport> {
+        Ok(self.shared.wait(self.inner.run_incremental_cycle(populate))??)
+    }
+
+    /// Runs a cycle of changes on top of a retained version: see
+    /// [`kapok::Producer::run_incremental_cycle_on`](crate::Producer::run_incremental_cycle_on).
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn run_incremental_cycle_on(
+        &self,
+        version: u64,
+        populate: impl FnOnce(&IncrementalCycle) -> Populated,
+    ) -> Result<CycleReport> {
+        Ok(self.shared.wait(self.inner.run_incremental_cycle_on(version, populate))??)
+    }
+
+    /// Merges segments if it is time to: see [`kapok::Producer::merge`](crate::Producer::merge).
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn merge(&self) -> Result<Option<MergeReport>> {
+        Ok(self.shared.wait(self.inner.merge())??)
+    }
+
+    /// Maps the version that the next cycle builds on: see [`kapok::Producer::restore`](crate::Producer::restore).
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn restore(&self) -> Result<u64> {
+        Ok(self.shared.wait(self.inner.restore())??)
+    }
+
+    /// Returns the settings, to be changed between cycles.
+    pub fn settings_mut(&mut self) -> &mut ProducerSettings {
+        self.inner.settings_mut()
+    }
+
+    /// Returns the store.
+    pub fn store(&self) -> Store {
+        Store::new(self.inner.store().clone(), Arc::clone(&self.shared))
+    }
+
+    /// Returns the async producer, whose other calls [`wait`](super::wait) waits for.
+    pub fn as_async(&self) -> &crate::Producer {
+        &self.inner
+    }
+}
