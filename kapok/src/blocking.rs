@@ -38,8 +38,8 @@ mod producer;
 mod runtime;
 mod store;
 
-pub use consumer::Consumer;
-pub use producer::Producer;
+pub use consumer::{Consumer, ConsumerBuilder};
+pub use producer::{Producer, ProducerBuilder};
 pub use store::Store;
 
 use std::future::Future;

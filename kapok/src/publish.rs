@@ -42,6 +42,6 @@ pub use kapok_producer::metrics::describe as describe_metrics;
 #[doc(inline)]
 pub use kapok_producer::{
     AnnounceMode, Bound, Counts, Cycle, CycleReport, Finding, IncrementalCycle, MergePolicy, MergeReport,
-    MergeSchedule, Outcome, Producer, ProducerSettings, Proposal, RecordChanges, RecordWriter, Steps, TypeReport,
-    Validator, ValueChanges, ValueWriter, Verification, merge_policy,
+    MergeSchedule, Outcome, Producer, ProducerBuilder, ProducerSettings, Proposal, RecordChanges, RecordWriter, Steps,
+    TypeReport, Validator, ValueChanges, ValueWriter, Verification, merge_policy,
 };

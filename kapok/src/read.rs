@@ -39,8 +39,8 @@
 
 #[doc(inline)]
 pub use kapok_consumer::{
-    Consumer, ConsumerSettings, FetchPlan, MergedSegments, RefreshReport, Status, TypeFilter, ViewGuard,
-    describe_metrics,
+    Consumer, ConsumerBuilder, ConsumerSettings, FetchPlan, MergedSegments, RefreshReport, Status, TypeFilter,
+    ViewGuard, describe_metrics,
 };
 #[doc(inline)]
 pub use kapok_core::field::{Element, Field, FieldIter, FieldValue, Leaf, List, ListIter};

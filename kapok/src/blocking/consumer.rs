@@ -20,33 +20,45 @@ pub struct Consumer {
     shared: Arc<Shared>,
 }
 
+/// Builds a [`Consumer`]: see [`Consumer::builder`].
+#[derive(Debug)]
+#[must_use = "nothing is opened before `open`"]
+pub struct ConsumerBuilder {
+    inner: crate::read::ConsumerBuilder,
+    shared: Arc<Shared>,
+}
+
+impl ConsumerBuilder {
+    /// Sets how the consumer behaves.
+    pub fn settings(self, settings: ConsumerSettings) -> Self {
+        Self { inner: self.inner.settings(settings), ..self }
+    }
+
+    /// Opens the consumer on the version that consumers should be on.
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn open(self) -> Result<Consumer> {
+        let inner = self.shared.wait(self.inner.open())??;
+        Ok(Consumer { inner, shared: self.shared })
+    }
+}
+
 impl Consumer {
     /// Opens a store and takes the announced version: see [`kapok::Consumer::open`](crate::Consumer::open).
     ///
     /// # Errors
     /// Those of the async call.
     pub fn open(url: &str) -> Result<Self> {
-        Self::open_with(url, ConsumerSettings::default())
-    }
-
-    /// Opens a store as [`open`](Self::open) does, with settings.
-    ///
-    /// # Errors
-    /// Those of the async call.
-    pub fn open_with(url: &str, settings: ConsumerSettings) -> Result<Self> {
         let shared = Shared::get()?;
-        let inner = shared.wait(crate::Consumer::open_with(url, settings))??;
+        let inner = shared.wait(crate::Consumer::open(url))??;
         Ok(Self { inner, shared })
     }
 
-    /// Reads a store that is open already.
-    ///
-    /// # Errors
-    /// Those of [`refresh`](Self::refresh).
-    pub fn with_store(store: &Store, settings: ConsumerSettings) -> Result<Self> {
-        let shared = Arc::clone(store.shared());
-        let inner = shared.wait(crate::Consumer::with_store_and(store.as_async().clone(), settings))??;
-        Ok(Self { inner, shared })
+    /// Builds a consumer of a store that is open.
+    pub fn builder(store: &Store) -> ConsumerBuilder {
+        let inner = crate::Consumer::builder(store.as_async().clone());
+        ConsumerBuilder { inner, shared: Arc::clone(store.shared()) }
     }
 
     /// Returns the current view, at once.

@@ -19,6 +19,30 @@ pub struct Producer {
     shared: Arc<Shared>,
 }
 
+/// Builds a [`Producer`]: see [`Producer::builder`].
+#[derive(Debug)]
+#[must_use = "nothing is opened before `open`"]
+pub struct ProducerBuilder {
+    inner: crate::publish::ProducerBuilder,
+    shared: Arc<Shared>,
+}
+
+impl ProducerBuilder {
+    /// Sets how the producer works.
+    pub fn settings(self, settings: ProducerSettings) -> Self {
+        Self { inner: self.inner.settings(settings), ..self }
+    }
+
+    /// Opens the producer.
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn open(self) -> Result<Producer> {
+        let inner = self.shared.wait(self.inner.open())??;
+        Ok(Producer { inner, shared: self.shared })
+    }
+}
+
 impl Producer {
     /// Opens a store for writing, and creates it if there is none: see [`kapok::Producer::open`](crate::Producer::open).
     ///
@@ -30,10 +54,10 @@ impl Producer {
         Ok(Self { inner, shared })
     }
 
-    /// Publishes to a store that is open for writing.
-    pub fn with_store(store: &Store, settings: ProducerSettings) -> Self {
-        let inner = crate::Producer::with_store(store.as_async().clone(), settings);
-        Self { inner, shared: Arc::clone(store.shared()) }
+    /// Builds a producer for a store that is open for writing.
+    pub fn builder(store: &Store) -> ProducerBuilder {
+        let inner = crate::Producer::builder(store.as_async().clone());
+        ProducerBuilder { inner, shared: Arc::clone(store.shared()) }
     }
 
     /// Runs one full cycle: see [`kapok::Producer::run_cycle`](crate::Producer::run_cycle).

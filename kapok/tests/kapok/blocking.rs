@@ -62,7 +62,9 @@ fn a_follower_and_a_listener_run_on_the_shared_runtime() {
         let changed = swap.changes().unwrap().types.len();
         told.send((swap.new.version(), changed)).unwrap();
     });
-    let follower = consumer.follow(FollowSettings { poll: Duration::from_millis(10), ..FollowSettings::default() });
+    let mut settings = FollowSettings::default();
+    settings.poll = Duration::from_millis(10);
+    let follower = consumer.follow(settings);
     assert!(consumer.wait_for(1, Duration::from_millis(30)).unwrap().is_none(), "nothing is announced");
     producer.run_cycle(all(&[Movie::new(1, "M")])).unwrap();
     assert_eq!(consumer.wait_for(1, SOON).unwrap().unwrap().version(), 1);
@@ -73,9 +75,9 @@ fn a_follower_and_a_listener_run_on_the_shared_runtime() {
 #[test]
 fn stores_that_are_open_are_taken() {
     let store = Store::open_for_writing("memory://blocking-open").unwrap();
-    let producer = Producer::with_store(&store, ProducerSettings::default());
+    let producer = Producer::builder(&store).settings(ProducerSettings::default()).open().unwrap();
     producer.run_cycle(all(&[Movie::new(1, "M")])).unwrap();
-    let consumer = Consumer::with_store(&store, ConsumerSettings::default()).unwrap();
+    let consumer = Consumer::builder(&store).settings(ConsumerSettings::default()).open().unwrap();
     assert_eq!(consumer.view().version(), 1);
     assert!(matches!(Store::open("memory://not-there"), Err(Error::Store(_))));
     let refused = producer.run_cycle(|_| Err("no data today".into()));
