@@ -95,10 +95,9 @@ async fn main() -> Result<()> {
     // Out: owned, the very same values.
     let consumer = Consumer::open(url).await?;
     let view = consumer.view();
-    let table = view.table("Package")?;
     let mut read = Vec::new();
-    for row_id in table.row_ids() {
-        read.push(table.record(row_id)?.deserialize::<Package>()?);
+    for package in view.table("Package")?.deserialize::<Package>() {
+        read.push(package?);
     }
     println!("first package: {:?}", read[0]);
     assert_eq!(read, packages, "they were in key order already");
@@ -109,8 +108,7 @@ async fn main() -> Result<()> {
 
 /// Reads texts where they lie.
 fn borrow(view: &View) -> Result<()> {
-    let record = view.record_by_key("Package", "kapok")?.ok_or("no such package")?;
-    let summary: Summary<'_> = record.deserialize()?;
+    let summary = view.deserialize_by_key::<Summary<'_>>("Package", "kapok")?.ok_or("no such package")?;
     let depends: Vec<&str> = summary.depends.iter().map(|dependency| dependency.on).collect();
     println!("{} depends on {}", summary.name, depends.join(", "));
     assert_eq!((summary.name, &depends[..]), ("kapok", &["cotton", "libwood"][..]));
@@ -133,8 +131,7 @@ fn refuse(view: &View) -> Result<()> {
     assert!(refusal.to_string().contains("Package.installed_kib"), "{refusal}");
 
     for (key, why) in [("cotton", "too large for u8"), ("libwood", "null is an absent field")] {
-        let record = view.record_by_key("Package", key)?.ok_or("no such package")?;
-        let refusal = record.deserialize::<Small>().err().ok_or("accepted")?;
+        let refusal = view.deserialize_by_key::<Small>("Package", key).err().ok_or("accepted")?;
         println!("refused: {refusal} ({why})");
         assert!(refusal.to_string().contains("installed_kib"), "{refusal}");
     }

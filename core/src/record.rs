@@ -53,8 +53,12 @@ impl<'v> Record<'v> {
     /// # Errors
     /// `Invalid` where the schema has no such type.
     pub fn new(schema: &'v Schema, id: u64, at: StructRef<'v>) -> Result<Self> {
-        let origin = Origin { schema, blob: "record" };
-        Ok(Self { origin, ty: schema.struct_type(id)?, at })
+        Ok(Self::of_type(schema, schema.struct_type(id)?, at))
+    }
+
+    /// The struct `at`, which is of a struct type of `schema`.
+    pub(crate) fn of_type(schema: &'v Schema, ty: &'v StructType, at: StructRef<'v>) -> Self {
+        Self { origin: Origin { schema, blob: "record" }, ty, at }
     }
 
     /// The same, with the name of the blob that it lies in, for errors to tell.
@@ -214,8 +218,10 @@ fn annotated<'v>(value: ValueRef<'v>, field: &FieldType) -> ValueRef<'v> {
     }
 }
 
+/// The name of the type, then the record as JSON: up to what a small budget allows or what cannot be read, with the reason.
 impl fmt::Debug for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Record({})", self.ty.name)
+        write!(f, "{} ", self.ty.name)?;
+        ValueRef::Struct(*self).fmt_json(f)
     }
 }

@@ -1,7 +1,49 @@
-//! What does a reader hold? A whole version at once: every record type's live rows, in place.
+//! Opens a whole version in place: every record type's live rows.
+//!
+//! A `Result` stands where bytes are read and never around a loop. Making a handle ([`Tables::table`], [`Tables::field`],
+//! [`Tables::records`]) may fail; `iter()` and `for` may not. Items of a loop are handles themselves ([`Record`], generated
+//! readers), whose getters return a `Result`, or values, each of them a `Result`: those of [`Field`] and of
+//! [`Table::deserialize`].
+//!
+//! ```
+//! # use kapok_core::{Result, view::Tables};
+//! # use kapok_samples::movies_capnp::movie;
+//! fn read(tables: &Tables) -> Result<()> {
+//!     for film in &tables.records::<movie::Owned>()? {
+//!         println!("{}", film.get_year());
+//!     }
+//!     for year in &tables.field::<u16>("Movie.year")? {
+//!         println!("{}", year?);
+//!     }
+//!     for film in tables.table("Movie")? {
+//!         println!("{:?}", film.get("year")?.as_u64());
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Iterators are not wrapped, so this does not compile:
+//!
+//! ```compile_fail
+//! # use kapok_core::{Result, view::Tables};
+//! # use kapok_samples::movies_capnp::movie;
+//! fn read(tables: &Tables) -> Result<()> {
+//!     for film in tables.records::<movie::Owned>()?.iter()? {
+//!         println!("{}", film.get_year());
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! What takes a key answers `None` if there is no such record. What takes a [`RowId`] reads live and dead rows alike, and
+//! answers `Invalid` for a row id that is not of the view and record type. What takes a bare row number of a [`Segment`]
+//! answers `None` beyond the last row.
+//!
+//! [`Field`]: crate::field::Field
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::error::{Error, Result};
@@ -13,9 +55,13 @@ use crate::schema::{Schema, StructType};
 use crate::segment::{LiveSegment, RowId, Segment};
 use crate::words::StructRef;
 
+mod reader_iter;
 mod readers;
+mod record_iter;
 
+pub use reader_iter::ReaderIter;
 pub use readers::Readers;
+pub use record_iter::{Deserialized, RecordIter};
 
 /// A whole version, immutable.
 #[derive(Debug)]
@@ -26,7 +72,6 @@ pub struct Tables {
 }
 
 /// The records of one type.
-#[derive(Debug)]
 pub struct Table {
     schema: Arc<Schema>,
     ty: Arc<StructType>,
@@ -182,13 +227,13 @@ impl Table {
     /// `Invalid` for a row id of another record type, or of a segment that this view does not have.
     #[inline]
     pub fn place(&self, row_id: RowId) -> Result<(usize, u32)> {
-        let place = row_id.place();
-        match self.segments.get(place) {
-            Some(source) if source.mark() == row_id.segment() => Ok((place, row_id.row())),
-            _ => match row_id.find(self.segments.iter().map(|source| source.mark())) {
-                Some(place) => Ok((place, row_id.row())),
-                None => Err(row_id.stale(self.name())),
-            },
+        let place = match self.segments.get(row_id.place()) {
+            Some(source) if source.mark() == row_id.segment() => Some(row_id.place()),
+            _ => row_id.find(self.segments.iter().map(|source| source.mark())),
+        };
+        match place {
+            Some(place) if row_id.row() < self.segments[place].segment().rows() => Ok((place, row_id.row())),
+            _ => Err(row_id.stale(self.name())),
         }
     }
 
@@ -236,15 +281,29 @@ impl Table {
         Ok(out)
     }
 
-    /// A record for the dynamic door, dead or alive.
+    /// Returns a record as a dynamic one, live or dead.
     ///
     /// # Errors
-    /// `Invalid` for a row id of another record type, or of a segment that this view does not have, and where the schema
-    /// lacks a type.
+    /// `Invalid` for a row id of another record type, or of a segment that this view does not have.
     pub fn record(&self, row_id: RowId) -> Result<Record<'_>> {
-        let (place, _) = self.place(row_id)?;
-        let blob = self.segments[place].segment().name();
-        Ok(Record::new(&self.schema, self.ty.id, self.row(row_id)?)?.in_blob(blob))
+        let (place, row) = self.place(row_id)?;
+        self.record_in(&self.segments[place], row).ok_or_else(|| row_id.stale(self.name()))
+    }
+
+    /// The record of a row of one of the segments; `None` beyond the last.
+    fn record_in<'v>(&'v self, segment: &'v LiveSegment, row: u32) -> Option<Record<'v>> {
+        let segment = segment.segment();
+        Some(Record::of_type(&self.schema, &self.ty, segment.row(row)?).in_blob(segment.name()))
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("name", &self.name())
+            .field("rows", &self.rows)
+            .field("segments", &self.segments.len())
+            .finish_non_exhaustive()
     }
 }
 

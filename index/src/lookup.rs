@@ -1,4 +1,4 @@
-//! Where does the live record of a key stand? In one of the segments, each asked through its index.
+//! Finds the live record of a key, in one of the segments, each through its index.
 
 use std::cmp::Ordering;
 
@@ -6,11 +6,13 @@ use bytes::Bytes;
 use kapok_core::key::{IntegerKey, Key, KeyPart, KeySpec};
 use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::SegmentEntry;
+use kapok_core::record::Record;
 use kapok_core::segment::{HEADER_BYTES, Segment};
 use kapok_core::segment::{LiveSegment, RowId, SegmentMark};
 use kapok_core::view::Table;
 use kapok_core::words::WORD;
 use kapok_core::{Error, Result};
+use serde::Deserialize;
 
 use crate::row;
 use crate::unique::{self, Guess, UniqueIndex};
@@ -80,6 +82,28 @@ impl<'v> Lookup<'v> {
             },
             _ => self.find_parts(parts),
         })
+    }
+
+    /// Returns the live record of a key, whatever its type; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Lookup::find`].
+    pub fn record_by_key(&self, key: &(impl Key + ?Sized)) -> Result<Option<Record<'v>>> {
+        match self.find(key)? {
+            Some(row_id) => self.table.record(row_id).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the live record of a key as a value of a Rust type; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Lookup::find`] and [`Record::deserialize`].
+    pub fn deserialize_by_key<T: Deserialize<'v>>(&self, key: &(impl Key + ?Sized)) -> Result<Option<T>> {
+        match self.record_by_key(key)? {
+            Some(record) => record.deserialize().map(Some),
+            None => Ok(None),
+        }
     }
 
     fn find_parts(&self, parts: &[KeyPart<'_>]) -> Result<Option<RowId>> {

@@ -1,17 +1,37 @@
-//! How is a record read through generated code, given its key?
+//! Reads records through generated code: by key, by row id, and in order.
+
+use std::fmt;
 
 use capnp::traits::OwnedStruct;
 use kapok_core::Result;
 use kapok_core::key::Key;
 use kapok_core::schema::RecordStruct;
 use kapok_core::segment::RowId;
-use kapok_core::view::{Readers, Table};
+use kapok_core::view::{ReaderIter, Readers, Table};
 
 use crate::lookup::Lookup;
 
 /// Records of one type as generated readers, by row id, in order, and by key.
 ///
-/// Made by [`View::records`](crate::View::records); cheap to make, one per thread.
+/// Made by [`View::records`](crate::View::records). A loop over them needs no `?`:
+///
+/// ```
+/// # use kapok_core::Result;
+/// # use kapok_index::View;
+/// # use kapok_samples::movies_capnp::movie;
+/// fn print(view: &View) -> Result<()> {
+///     let movies = view.records::<movie::Owned>()?;
+///     for film in &movies {
+///         println!("{}", film.get_year());
+///     }
+///     if let Some(film) = movies.by_key(&2_u32)? {
+///         println!("{}", film.get_year());
+///     }
+///     Ok(())
+/// }
+/// ```
+///
+/// `Send` and not `Sync`: each thread makes its own, which is cheap. See [`View`](crate::View#threads-and-await).
 pub struct Records<'v, T> {
     readers: Readers<'v, T>,
     lookup: Lookup<'v>,
@@ -22,7 +42,7 @@ impl<'v, T: RecordStruct> Records<'v, T> {
         Self { readers, lookup }
     }
 
-    /// The live record of a key; `None` where there is none.
+    /// Returns the live record of a key; `None` if there is none.
     ///
     /// # Errors
     /// As [`Lookup::find`].
@@ -34,12 +54,12 @@ impl<'v, T: RecordStruct> Records<'v, T> {
         }
     }
 
-    /// Finds records of this type.
+    /// Returns the lookup that finds records of this type.
     pub fn lookup(&self) -> Lookup<'v> {
         self.lookup
     }
 
-    /// A record, dead or alive.
+    /// Returns the record of a row id, live or dead.
     ///
     /// # Errors
     /// As [`Readers::get`].
@@ -48,17 +68,28 @@ impl<'v, T: RecordStruct> Records<'v, T> {
         self.readers.get(row_id)
     }
 
-    /// All live records, in the order of their row ids.
-    ///
-    /// # Errors
-    /// As [`Readers::iter`].
-    #[expect(clippy::iter_not_returning_iterator, reason = "an iterator, once the lists are found to be there")]
-    pub fn iter(&self) -> Result<impl Iterator<Item = <T as OwnedStruct>::Reader<'_>>> {
+    /// Iterates over all live records, in the order of their row ids.
+    pub fn iter(&self) -> ReaderIter<'_, 'v, T> {
         self.readers.iter()
     }
 
-    /// The table that they are read from.
+    /// Returns the table that they are read from.
     pub fn table(&self) -> &'v Table {
         self.readers.table()
+    }
+}
+
+impl<T> fmt::Debug for Records<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records").field("table", self.lookup.table()).finish_non_exhaustive()
+    }
+}
+
+impl<'r, 'v, T: RecordStruct> IntoIterator for &'r Records<'v, T> {
+    type Item = <T as OwnedStruct>::Reader<'r>;
+    type IntoIter = ReaderIter<'r, 'v, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }

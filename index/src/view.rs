@@ -1,4 +1,4 @@
-//! What does a consumer hold? A whole version at once, records and indexes together.
+//! Opens a whole version in place, records and indexes together.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,11 +12,54 @@ use kapok_core::record::Record;
 use kapok_core::schema::{RecordStruct, Schema};
 use kapok_core::segment::RowId;
 use kapok_core::view::{Table, Tables};
+use serde::Deserialize;
 
 use crate::lookup::{Access, Lookup};
 use crate::records::Records;
 
 /// A whole version, immutable, with its indexes: [`kapok_core::view::Tables`] and lookups by key.
+///
+/// # Threads and await
+/// A view, a [`Table`], a [`Lookup`], a [`Field`], a [`Record`] and a [`RowId`] are `Send` and `Sync`, so they may be shared
+/// between threads and held across `.await`. [`Records`] is `Send` and not `Sync`, since its readers count what they read;
+/// the readers themselves (`movie::Reader`) are neither. A task that is spawned on several threads holds an `Arc<View>` and
+/// row ids or handles across `.await`, and makes [`Records`] anew behind it:
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use kapok_core::Result;
+/// # use kapok_index::View;
+/// # use kapok_samples::movies_capnp::movie;
+/// # async fn fetch_poster(_: u32) {}
+/// fn task(view: Arc<View>) -> impl Future<Output = Result<u16>> + Send {
+///     async move {
+///         let Some(row_id) = view.find("Movie", &2_u32)? else { return Ok(0) };
+///         let year = view.field::<u16>("Movie.year")?;
+///         fetch_poster(2).await;
+///         let movies = view.records::<movie::Owned>()?;
+///         assert_eq!(movies.get(row_id)?.get_year(), year.get(row_id)?);
+///         year.get(row_id)
+///     }
+/// }
+/// ```
+///
+/// A generated reader across an `.await` makes the task one that cannot be sent:
+///
+/// ```compile_fail
+/// # use std::sync::Arc;
+/// # use kapok_core::Result;
+/// # use kapok_index::View;
+/// # use kapok_samples::movies_capnp::movie;
+/// # async fn fetch_poster(_: u32) {}
+/// fn task(view: Arc<View>) -> impl Future<Output = Result<u16>> + Send {
+///     async move {
+///         let movies = view.records::<movie::Owned>()?;
+///         let Some(film) = movies.by_key(&2_u32)? else { return Ok(0) };
+///         fetch_poster(2).await;
+///         Ok(film.get_year())
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct View {
     tables: Tables,
@@ -103,7 +146,7 @@ impl View {
     ///
     /// # Errors
     /// `NotFound` for a type that there is not, and as [`Lookup::find`].
-    pub fn find<K: Key + ?Sized>(&self, record_type: &str, key: &K) -> Result<Option<RowId>> {
+    pub fn find(&self, record_type: &str, key: &(impl Key + ?Sized)) -> Result<Option<RowId>> {
         self.lookup(record_type)?.find(key)
     }
 
@@ -117,16 +160,41 @@ impl View {
         Ok(Records::new(lookup.table().records()?, lookup))
     }
 
-    /// The live record of a key, for the dynamic door.
+    /// Returns the live record of a key, whatever its type; `None` if there is none.
     ///
     /// # Errors
     /// As [`View::find`].
-    pub fn record_by_key<K: Key + ?Sized>(&self, record_type: &str, key: &K) -> Result<Option<Record<'_>>> {
-        let lookup = self.lookup(record_type)?;
-        match lookup.find(key)? {
-            Some(row_id) => lookup.table().record(row_id).map(Some),
-            None => Ok(None),
-        }
+    pub fn record_by_key(&self, record_type: &str, key: &(impl Key + ?Sized)) -> Result<Option<Record<'_>>> {
+        self.lookup(record_type)?.record_by_key(key)
+    }
+
+    /// Returns the live record of a key as a value of a Rust type; `None` if there is none. Texts and bytes may be borrowed.
+    /// [`Table::deserialize`] does the same for all records.
+    ///
+    /// ```
+    /// # use kapok_core::Result;
+    /// # use kapok_index::View;
+    /// #[derive(serde::Deserialize)]
+    /// struct Hut<'v> {
+    ///     name: &'v str,
+    /// }
+    ///
+    /// fn print(view: &View) -> Result<()> {
+    ///     if let Some(hut) = view.deserialize_by_key::<Hut>("Hut", "hut-1")? {
+    ///         println!("{}", hut.name);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`View::find`] and [`Record::deserialize`].
+    pub fn deserialize_by_key<'v, T: Deserialize<'v>>(
+        &'v self,
+        record_type: &str,
+        key: &(impl Key + ?Sized),
+    ) -> Result<Option<T>> {
+        self.lookup(record_type)?.deserialize_by_key(key)
     }
 
     /// Checks all that lookups lean on, in time that grows with the records: rows stand in key order, the manifest's first

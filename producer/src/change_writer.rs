@@ -69,8 +69,9 @@ impl<'c, T: RecordStruct> RecordChanges<'c, T> {
         let Some(encoded) = ty.encode(key)? else { return Ok(false) };
         let Some(current) = ty.current(prior, &encoded)? else { return Ok(false) };
         let (segment, row) = current.segment_and_row();
-        segment.read_row::<T, _>(row, |record| copy::<T, _>(scratch, record, change, |record| ty.put(record)))??;
-        Ok(true)
+        let put =
+            segment.read_row::<T, _>(row, |record| copy::<T, _>(scratch, record, change, |record| ty.put(record)))?;
+        put.transpose().map(|put| put.is_some())
     }
 
     /// Takes the record of a key away; whether there was one.

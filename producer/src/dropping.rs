@@ -60,8 +60,8 @@ fn without_field(cycle: &Cycle, record_type: &str, path: &str) -> std::result::R
     cycle.declare(&declaration)?;
     let table = cycle.prior().table(record_type)?;
     let mut records = cycle.values(record_type)?;
-    for row in table.row_ids() {
-        let mut record = Value::from_json(table.record(row)?.to_json_string()?.as_bytes())?;
+    for record in table {
+        let mut record = Value::from_json(record.to_json_string()?.as_bytes())?;
         take(&mut record, &without.json_path)?;
         records.add(&record)?;
     }

@@ -294,8 +294,7 @@ fn dangling(view: &View, path: &str, target: &str) -> kapok_core::Result<Vec<Str
         Err(error) => return Ok(vec![error.to_string()]),
     };
     let (mut count, mut named) = (0_u64, Vec::new());
-    for row_id in table.row_ids() {
-        let record = table.record(row_id)?;
+    for record in table {
         let value = record.get(field)?;
         let found = match &value {
             ValueRef::Null => true,

@@ -41,13 +41,12 @@ fn maps_come_to(folder: &Path, count: usize, what: &str) {
 fn stamp_by_records(view: &View) -> u64 {
     let movies = view.records::<movie::Owned>().unwrap();
     let ratings = view.records::<rating::Owned>().unwrap();
-    let years = movies.iter().unwrap().map(|movie| {
+    let years = movies.iter().map(|movie| {
         let title = movie.get_title().unwrap().to_str().unwrap();
         assert_eq!(title, format!("Movie {} of {}", movie.get_id(), movie.get_year()));
         u64::from(movie.get_year())
     });
-    let stamps: BTreeSet<u64> =
-        years.chain(ratings.iter().unwrap().map(|rating| u64::from(rating.get_votes()))).collect();
+    let stamps: BTreeSet<u64> = years.chain(ratings.iter().map(|rating| u64::from(rating.get_votes()))).collect();
     assert_eq!(stamps.len(), 1, "torn: version={} stamps={stamps:?}", view.version());
     *stamps.first().unwrap()
 }

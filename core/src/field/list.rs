@@ -1,7 +1,8 @@
-//! How are the elements of a list read in place?
+//! Reads the elements of a list in place.
 
 use std::marker::PhantomData;
 
+use crate::error::Result;
 use crate::record::Record;
 use crate::schema::{Schema, Type};
 use crate::words::{ElementSize, ListRef, Malformed, Read, Words};
@@ -52,19 +53,22 @@ impl<'v, T: Element<'v>> List<'v, T> {
         Ok(list.map(|list| Self { schema, element: element_of(ty), at: Some(list), value: PhantomData }))
     }
 
-    /// An element; `None` beyond the end.
+    /// Returns an element; `None` beyond the end.
     ///
     /// # Errors
-    /// The malformed word.
+    /// `Corrupt` if the bytes are not as they must be.
     #[inline]
-    pub fn get(&self, index: u32) -> Read<Option<T>> {
+    pub fn get(&self, index: u32) -> Result<Option<T>> {
         match self.at {
-            Some(list) if index < list.len() => T::read(self.schema, self.element, list, index).map(Some),
+            Some(list) if index < list.len() => match T::read(self.schema, self.element, list, index) {
+                Ok(value) => Ok(Some(value)),
+                Err(malformed) => Err(malformed.into_error_with("list", list.words())),
+            },
             _ => Ok(None),
         }
     }
 
-    /// All elements in order.
+    /// Iterates over all elements in order.
     #[inline]
     pub fn iter(&self) -> ListIter<'v, T> {
         ListIter { list: *self, next: 0 }
@@ -85,7 +89,7 @@ impl<T> List<'_, T> {
 }
 
 impl<'v, T: Element<'v>> IntoIterator for List<'v, T> {
-    type Item = Read<T>;
+    type Item = Result<T>;
     type IntoIter = ListIter<'v, T>;
 
     fn into_iter(self) -> ListIter<'v, T> {
@@ -94,7 +98,7 @@ impl<'v, T: Element<'v>> IntoIterator for List<'v, T> {
 }
 
 impl<'v, T: Element<'v>> IntoIterator for &List<'v, T> {
-    type Item = Read<T>;
+    type Item = Result<T>;
     type IntoIter = ListIter<'v, T>;
 
     fn into_iter(self) -> ListIter<'v, T> {
@@ -110,10 +114,10 @@ pub struct ListIter<'v, T> {
 }
 
 impl<'v, T: Element<'v>> Iterator for ListIter<'v, T> {
-    type Item = Read<T>;
+    type Item = Result<T>;
 
     #[inline]
-    fn next(&mut self) -> Option<Read<T>> {
+    fn next(&mut self) -> Option<Result<T>> {
         let value = self.list.get(self.next).transpose()?;
         self.next += 1;
         Some(value)

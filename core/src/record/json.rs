@@ -1,4 +1,4 @@
-//! How does a record become JSON?
+//! Writes records and values as JSON.
 //!
 //! | value | JSON |
 //! |---|---|
@@ -13,6 +13,7 @@
 //!
 //! `nullOf` flags are not printed. The text has no line breaks: one record, one line.
 
+use std::fmt;
 use std::io::{self, Write};
 
 use base64::display::Base64Display;
@@ -28,6 +29,9 @@ mod tests;
 
 pub(crate) use embedded::is_json;
 use embedded::pieces;
+
+/// Elements that the `Debug` form of a record visits at most.
+const DEBUG_ELEMENTS: u64 = 1 << 12;
 
 impl Record<'_> {
     /// Writes this record as JSON, in many small pieces: give a buffer, or a writer that has one.
@@ -68,6 +72,19 @@ impl ValueRef<'_> {
         match self.write_json(&mut out, &mut Budget::default()) {
             Ok(()) => String::from_utf8(out).map_err(|e| Error::invalid("json", e.to_string())),
             Err(e) => Err(e.downcast::<Error>().unwrap_or_else(|e| Error::invalid("json", e.to_string()))),
+        }
+    }
+}
+
+impl ValueRef<'_> {
+    /// Writes this value as JSON for people: what is too large or cannot be read ends in the reason why.
+    pub(super) fn fmt_json(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Vec::new();
+        let end = self.write_json(&mut out, &mut Budget::new(DEBUG_ELEMENTS));
+        f.write_str(&String::from_utf8_lossy(&out))?;
+        match end {
+            Ok(()) => Ok(()),
+            Err(error) => write!(f, " … ({error})"),
         }
     }
 }

@@ -111,7 +111,7 @@ impl<'v> IntoIterator for &ListValue<'v> {
 
 impl fmt::Debug for ListValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "List({:?}, len={})", self.element, self.len())
+        ValueRef::List(*self).fmt_json(f)
     }
 }
 

@@ -307,3 +307,25 @@ proptest! {
         walk(&Record::new(&sound.schema, sound.id, at).unwrap(), &sound.record());
     }
 }
+
+#[test]
+fn debug_prints_the_record() {
+    let record = Fixture::sheet(0);
+    assert_eq!(format!("{:?}", record.record()), format!("Sheet {}", record.record().to_json_string().unwrap()));
+    let list = record.record().get("tags").unwrap();
+    assert_eq!(format!("{list:?}"), format!("List({})", list.to_json_string().unwrap()));
+}
+
+#[test]
+fn debug_of_a_damaged_or_endless_record_ends_in_the_reason() {
+    let mut damaged = Fixture::sheet(0);
+    damaged.bytes[24..32].copy_from_slice(&list_pointer(0, 2, 4).to_le_bytes());
+    let printed = format!("{:?}", damaged.record());
+    assert!(printed.starts_with(r#"Sheet {"colour":"#), "{printed}");
+    assert!(
+        printed.contains(r#""the id":-2"#) && printed.contains(" … (corrupt data: blob=test offset=32 "),
+        "{printed}"
+    );
+    let printed = format!("{:?}", Fixture::shared(28).record());
+    assert!(printed.contains("… (record too large to walk: ") && printed.len() < 1 << 20, "{printed:.100}");
+}

@@ -1,6 +1,7 @@
-//! How are records read through the readers that the capnp compiler generated?
+//! Reads records through the readers that the capnp compiler generated.
 
 use std::any::TypeId;
+use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 
@@ -12,13 +13,29 @@ use crate::error::{Error, Result};
 use crate::schema::{RecordStruct, Schema};
 use crate::segment::Segment;
 use crate::segment::{RowId, SegmentMark};
+use crate::view::reader_iter::ReaderIter;
 use crate::view::{Table, Tables};
 use crate::words::WORD;
 
 /// Records of one type as generated readers: `movie::Reader<'_>` for `movie::Owned`.
 ///
-/// Made by [`Tables::records`]; cheap to make, one per thread: readers count what they read, so they are not shared between
-/// threads.
+/// Made by [`Tables::records`], which is where the `?` stands: it checks that every segment's list of records can be read.
+/// A loop needs none, since a generated reader reads nothing until one of its getters is called:
+///
+/// ```
+/// # use kapok_core::{Result, view::Tables};
+/// # use kapok_samples::movies_capnp::movie;
+/// fn print(tables: &Tables) -> Result<()> {
+///     let movies = tables.records::<movie::Owned>()?;
+///     for film in &movies {
+///         println!("{}", film.get_year());
+///     }
+///     Ok(())
+/// }
+/// ```
+///
+/// # Threads
+/// Readers count what they read. So this handle is `Send` and not `Sync`: each thread makes its own, which is cheap.
 ///
 /// ```compile_fail
 /// fn shared<T: Sync>() {}
@@ -52,26 +69,25 @@ impl ReaderSegments for ListMessage<'_> {
 }
 
 impl Segment {
-    /// Calls a function with a row as a generated type, which must fit: to be checked by whoever opened the segment.
+    /// Calls a function with a row as a generated type and returns its result; `None` beyond the last row.
+    ///
+    /// The type must fit, which whoever opened the segment checks.
     ///
     /// # Errors
-    /// `NotFound` beyond the last row, `Corrupt` where the list of rows cannot be read.
+    /// `Corrupt` if the list of rows cannot be read.
     pub fn read_row<T: RecordStruct, R>(
         &self,
         row: u32,
         f: impl FnOnce(<T as OwnedStruct>::Reader<'_>) -> R,
-    ) -> Result<R> {
+    ) -> Result<Option<R>> {
         let message = message::Reader::new(ListMessage(&self.words().bytes()[WORD..]), reader_options());
         let list = message.get_root::<capnp::struct_list::Reader<'_, T>>();
         let list = list.map_err(|e| Error::corrupt(self.name(), WORD as u64, "the list of rows", e.to_string()))?;
-        match list.try_get(row) {
-            Some(record) => Ok(f(record)),
-            None => Err(Error::not_found(format!("row {row} of {}", self.name()), format!("it has {}", self.rows()))),
-        }
+        Ok(list.try_get(row).map(f))
     }
 }
 
-/// How readers of segments are bounded.
+/// Limits of the readers of segments.
 fn reader_options() -> ReaderOptions {
     let mut options = ReaderOptions::new();
     // The default limit would end a long-lived reader after 64 MiB.
@@ -82,10 +98,11 @@ fn reader_options() -> ReaderOptions {
 }
 
 impl Tables {
-    /// The records of a generated type, which is found by its unqualified name.
+    /// Reads records as a generated type, whose unqualified name is that of the record type.
     ///
     /// # Errors
-    /// `NotFound` where the view has no such record type, `Incompatible` where the generated code would misread it.
+    /// `NotFound` if there is no such record type, `Incompatible` if the generated code would misread it, `Corrupt` if a list
+    /// of records cannot be read.
     pub fn records<T: RecordStruct + 'static>(&self) -> Result<Readers<'_, T>> {
         let (name, _) = Schema::name_and_id_of::<T>()?;
         self.table(&name)?.records()
@@ -93,10 +110,10 @@ impl Tables {
 }
 
 impl Table {
-    /// The records as a generated type, which must fit whatever its name.
+    /// Reads records as a generated type, which must fit whatever its name.
     ///
     /// # Errors
-    /// `Incompatible` where the generated code would misread them.
+    /// `Incompatible` if the generated code would misread them, `Corrupt` if a list of records cannot be read.
     pub fn records<T: RecordStruct + 'static>(&self) -> Result<Readers<'_, T>> {
         let ty = TypeId::of::<T>();
         if !self.is_known_readable(ty) {
@@ -114,7 +131,10 @@ impl Table {
                 Source { mark: segment.mark(), message: message::Reader::new(list, options) }
             })
             .collect();
-        Ok(Readers { table: self, segments, record: PhantomData })
+        let readers = Readers { table: self, segments, record: PhantomData };
+        // Here and not in the loop over the records, so that the loop is over records and not over results.
+        readers.segments.iter().try_for_each(|source| readers.rows(source).map(drop))?;
+        Ok(readers)
     }
 }
 
@@ -168,16 +188,15 @@ impl Table {
 }
 
 impl<'v, T: RecordStruct> Readers<'v, T> {
-    /// The table that they are read from.
+    /// Returns the table that they are read from.
     pub fn table(&self) -> &'v Table {
         self.table
     }
 
-    /// A record, dead or alive.
+    /// Returns the record of a row id, live or dead.
     ///
     /// # Errors
-    /// `Invalid` for a row id of another record type, or of a segment that this view does not have; `Corrupt` where the
-    /// list of records is not as it must be.
+    /// `Invalid` for a row id of another record type, or of a segment that this view does not have.
     #[inline]
     pub fn get(&self, row_id: RowId) -> Result<<T as OwnedStruct>::Reader<'_>> {
         let source = match self.segments.get(row_id.place()) {
@@ -190,7 +209,7 @@ impl<'v, T: RecordStruct> Readers<'v, T> {
         }
     }
 
-    /// Of another view, in which the segment stands at another place.
+    /// Finds the segment of a row id of another view, in which it stands at another place.
     #[cold]
     #[inline(never)]
     fn elsewhere(&self, row_id: RowId) -> Result<&Source<'v>> {
@@ -200,17 +219,14 @@ impl<'v, T: RecordStruct> Readers<'v, T> {
         }
     }
 
-    /// All live records, in the order of their row ids.
-    ///
-    /// # Errors
-    /// `Corrupt` where a list of records is not as it must be.
-    #[expect(clippy::iter_not_returning_iterator, reason = "an iterator, once the lists are found to be there")]
-    pub fn iter(&self) -> Result<impl Iterator<Item = <T as OwnedStruct>::Reader<'_>>> {
-        let lists = self.segments.iter().map(|source| self.rows(source)).collect::<Result<Vec<_>>>()?;
-        Ok(lists
-            .into_iter()
-            .zip(self.table.segments())
-            .flat_map(|(list, segment)| segment.live_rows().map(move |row| list.get(row))))
+    /// Iterates over all live records, in the order of their row ids.
+    pub fn iter(&self) -> ReaderIter<'_, 'v, T> {
+        ReaderIter::new(self)
+    }
+
+    /// The list of a segment's records, dead ones included; `None` behind the last segment.
+    pub(super) fn list(&self, place: usize) -> Option<struct_list::Reader<'_, T>> {
+        self.rows(self.segments.get(place)?).ok()
     }
 
     #[inline]
@@ -226,5 +242,20 @@ impl<'v, T: RecordStruct> Readers<'v, T> {
         let source = self.table.segments().iter().find(|source| source.mark() == mark);
         let name = source.map_or("segment", |source| source.segment().name());
         Error::corrupt(name, (2 * WORD) as u64, "a list of records", error.to_string())
+    }
+}
+
+impl<T> fmt::Debug for Readers<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readers").field("table", self.table).finish_non_exhaustive()
+    }
+}
+
+impl<'r, 'v, T: RecordStruct> IntoIterator for &'r Readers<'v, T> {
+    type Item = <T as OwnedStruct>::Reader<'r>;
+    type IntoIter = ReaderIter<'r, 'v, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }

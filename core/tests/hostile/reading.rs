@@ -1,5 +1,6 @@
 //! Every door at once.
 
+use kapok_core::ErrorKind;
 use kapok_core::view::Tables;
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
@@ -10,16 +11,15 @@ use crate::generated::Walk;
 /// Every door; the number of values that could not be read.
 pub fn read(view: &Tables) -> u32 {
     let mut walk = Walk::new(20_000);
-    if let Ok(records) = view.records::<movie::Owned>() {
-        match records.iter() {
-            Ok(iter) => iter.for_each(|movie| walk.movie(movie)),
-            Err(_) => walk.errors += 1,
-        }
+    match view.records::<movie::Owned>() {
+        Ok(records) => records.iter().for_each(|movie| walk.movie(movie)),
+        Err(error) => walk.errors += u32::from(error.kind() == ErrorKind::Corrupt),
     }
-    if let Ok(records) = view.records::<kinds::Owned>() {
-        match records.iter() {
-            Ok(iter) => iter.for_each(|record| walk.kinds(record)),
-            Err(_) => walk.errors += 1,
+    let kinds = view.records::<kinds::Owned>();
+    walk.errors += kinds.as_ref().err().map_or(0, |error| u32::from(error.kind() == ErrorKind::Corrupt));
+    if let Ok(records) = kinds {
+        for record in &records {
+            walk.kinds(record);
         }
         // As many rows as the manifest says.
         let source = &records.table().segments()[0];

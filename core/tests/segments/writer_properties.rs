@@ -124,7 +124,7 @@ fn check_doors(encoding: &Encoding, sealed: &[SealedSegment], sharing: Sharing, 
     let ids: Vec<i64> = view.field::<i64>("Kinds.id").unwrap().iter().map(Result::unwrap).collect();
     assert_eq!(ids, expected.iter().map(|record| record.id).collect::<Vec<_>>());
     for ((reader, text), (record, row_id)) in
-        readers.iter().unwrap().zip(&texts).zip(expected.iter().zip(view.table("Kinds").unwrap().row_ids()))
+        readers.iter().zip(&texts).zip(expected.iter().zip(view.table("Kinds").unwrap().row_ids()))
     {
         // The reader's copy in a new message must stage to the same values.
         let mut copy = capnp::message::Builder::new(capnp::message::HeapAllocator::new().first_segment_words(1 << 14));

@@ -1,6 +1,6 @@
 //! Are records found by their keys, all of them and no others, whatever the bytes?
 
-mod fixture;
+pub mod fixture;
 mod hostile;
 mod model;
 mod unique;

@@ -3,4 +3,6 @@
 #![allow(clippy::disallowed_macros, reason = "tests may measure and print")]
 
 mod changes;
+mod doors;
 mod keys;
+mod threads;

@@ -53,7 +53,6 @@ fn all(view: &View) -> Vec<(u32, String, u16)> {
     let films = view.records::<movie::Owned>().unwrap();
     let mut all: Vec<_> = films
         .iter()
-        .unwrap()
         .map(|film| (film.get_id(), film.get_title().unwrap().to_string().unwrap(), film.get_year()))
         .collect();
     all.sort();

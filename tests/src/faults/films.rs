@@ -123,7 +123,7 @@ pub fn assert_films(view: &View, films: &Films, when: &str) {
     }
     let movies = view.records::<movie::Owned>().expect("films");
     let mut scanned = Vec::new();
-    for film in movies.iter().expect("films") {
+    for film in &movies {
         let (id, year) = (film.get_id(), film.get_year());
         let text = film.get_title().expect("a title").to_str().expect("text");
         assert_eq!(text, title(id, year), "{when}");
@@ -138,7 +138,7 @@ pub fn assert_films(view: &View, films: &Films, when: &str) {
     }
     assert!(movies.by_key(&9_999_999_u32).expect("a lookup").is_none(), "{when}");
     let ratings = view.records::<rating::Owned>().expect("ratings");
-    let mut votes: Vec<_> = ratings.iter().expect("ratings").map(|it| (it.get_movie_id(), it.get_votes())).collect();
+    let mut votes: Vec<_> = ratings.iter().map(|it| (it.get_movie_id(), it.get_votes())).collect();
     votes.sort_unstable();
     let expected: Vec<_> = films.0.iter().map(|(id, year)| (*id, u32::from(*year))).collect();
     assert_eq!(votes, expected, "version={} {when}", view.version());

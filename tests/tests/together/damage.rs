@@ -64,12 +64,12 @@ async fn change(producer: &Producer, films: &Records, ratings: &Records, deleted
 
 fn films(view: &View) -> Records {
     let records = view.records::<movie::Owned>().unwrap();
-    records.iter().unwrap().map(|film| (film.get_id(), u32::from(film.get_year()))).collect()
+    records.iter().map(|film| (film.get_id(), u32::from(film.get_year()))).collect()
 }
 
 fn ratings(view: &View) -> Records {
     let records = view.records::<rating::Owned>().unwrap();
-    records.iter().unwrap().map(|rating| (rating.get_movie_id(), rating.get_votes())).collect()
+    records.iter().map(|rating| (rating.get_movie_id(), rating.get_votes())).collect()
 }
 
 impl Scene {

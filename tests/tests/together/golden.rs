@@ -155,7 +155,7 @@ async fn generated_readers_and_field_handles_read_what_was_published() {
         assert_eq!((ids.get(at).unwrap(), Some(texts.get(at).unwrap())), (id, json["text"].as_str()));
         count += 1;
     }
-    assert_eq!(count, records.iter().unwrap().count());
+    assert_eq!(count, records.iter().count());
 }
 
 #[tokio::test]

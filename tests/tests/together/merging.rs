@@ -39,7 +39,7 @@ async fn other_bytes(store: &Store, before: &Manifest, after: &Manifest) -> u64 
 fn years(view: &View) -> BTreeMap<u32, u16> {
     view.verify_keys().unwrap();
     let records = view.records::<movie::Owned>().unwrap();
-    let found: BTreeMap<u32, u16> = records.iter().unwrap().map(|film| (film.get_id(), film.get_year())).collect();
+    let found: BTreeMap<u32, u16> = records.iter().map(|film| (film.get_id(), film.get_year())).collect();
     assert_eq!(found.len() as u64, view.table("Movie").unwrap().len());
     found
 }
