@@ -1,15 +1,14 @@
-//! Which version should consumers be on, says who, and why?
-
-use std::fmt;
+//! An entry of the announcement log: the version that consumers should be on, who says so, and why.
 
 use bytes::Bytes;
 use capnp::message;
 use capnp::serialize;
 use kapok_schemas::announcement_capnp::announcement;
 
-use crate::envelope;
+use crate::action::Action;
 use crate::error::{Error, Result};
-use crate::sealed::SealedKind;
+use crate::sealed_file::SealedKind;
+use crate::sealed_message;
 use crate::token::Token;
 
 /// An entry of the log: the whole answer as of its sequence.
@@ -36,7 +35,7 @@ pub struct Announcement {
     pub token: Token,
 }
 
-/// An entry to be: what [`Store::announce`](crate::Store::announce) asks its caller for.
+/// An entry to be: what [`Announcements::append`](crate::Announcements::append) asks its caller for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnnouncementDraft {
     /// The newest version to be on.
@@ -83,51 +82,6 @@ impl AnnouncementDraft {
     }
 }
 
-/// What an entry did.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Action {
-    /// A newer version was announced.
-    Announce,
-    /// Consumers are held on a version.
-    Pin,
-    /// Consumers follow the announced version again.
-    Unpin,
-    /// An older version was announced.
-    Rollback,
-    /// A word of a newer release. What to do stands in the entry's versions, so it stops nobody.
-    Other(String),
-}
-
-impl Action {
-    fn from_text(text: &str) -> Self {
-        match text {
-            "announce" => Self::Announce,
-            "pin" => Self::Pin,
-            "unpin" => Self::Unpin,
-            "rollback" => Self::Rollback,
-            other => Self::Other(other.to_owned()),
-        }
-    }
-
-    /// The word in the file.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Announce => "announce",
-            Self::Pin => "pin",
-            Self::Unpin => "unpin",
-            Self::Rollback => "rollback",
-            Self::Other(text) => text,
-        }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 impl Announcement {
     /// The version that consumers should be on: the pinned one, or else the announced one; 0 for none yet.
     pub fn current(&self) -> u64 {
@@ -148,7 +102,7 @@ impl Announcement {
     pub(crate) fn encode(&self) -> Bytes {
         let mut message = message::Builder::new_default();
         let mut root = message.init_root::<announcement::Builder<'_>>();
-        root.set_format_version(envelope::FORMAT_VERSION);
+        root.set_format_version(sealed_message::FORMAT_VERSION);
         root.set_sequence(self.sequence);
         root.set_announced(self.announced);
         root.set_highest(self.highest);
@@ -158,20 +112,20 @@ impl Announcement {
         root.set_reason(&self.reason);
         root.set_created_unix_ms(self.created_unix_ms);
         root.set_writer_token(&self.token);
-        envelope::close(SealedKind::Announcement, &serialize::write_message_to_words(&message))
+        sealed_message::close(SealedKind::Announcement, &serialize::write_message_to_words(&message))
     }
 
     /// Reads the file `name`, which must hold the entry `sequence`.
     pub(crate) fn open(name: &str, sequence: u64, file: &Bytes) -> Result<Self> {
-        let payload = envelope::open(name, SealedKind::Announcement, file)?;
-        let message = envelope::message(name, &payload)?;
+        let payload = sealed_message::open(name, SealedKind::Announcement, file)?;
+        let message = sealed_message::message(name, &payload)?;
         let read = || -> capnp::Result<_> {
             let root = message.get_root::<announcement::Reader<'_>>()?;
             let features = root.get_required_features()?;
             Ok((root, root.get_format_version(), features))
         };
-        let (root, format_version, features) = read().map_err(|error| envelope::malformed(name, &error))?;
-        envelope::check_features(name, format_version, features)?;
+        let (root, format_version, features) = read().map_err(|error| sealed_message::malformed(name, &error))?;
+        sealed_message::check_features(name, format_version, features)?;
         if root.get_sequence() != sequence {
             return Err(Error::corrupt(
                 name,
@@ -194,9 +148,9 @@ impl Announcement {
                 token: Token::default(),
             })
         };
-        let mut entry = fields().map_err(|error| envelope::malformed(name, &error))?;
-        let token = root.get_writer_token().map_err(|error| envelope::malformed(name, &error))?;
-        entry.token = envelope::token(name, token)?;
+        let mut entry = fields().map_err(|error| sealed_message::malformed(name, &error))?;
+        let token = root.get_writer_token().map_err(|error| sealed_message::malformed(name, &error))?;
+        entry.token = sealed_message::token(name, token)?;
         Ok(entry)
     }
 }
@@ -283,7 +237,7 @@ mod tests {
             if let Some(feature) = feature {
                 root.init_required_features(1).set(0, feature);
             }
-            envelope::close(SealedKind::Announcement, &serialize::write_message_to_words(&message))
+            sealed_message::close(SealedKind::Announcement, &serialize::write_message_to_words(&message))
         };
         for (file, named) in [(sealed(2, None), "format_version=2"), (sealed(1, Some("chained")), "chained")] {
             let error = Announcement::open("x", 7, &file).expect_err("newer");
@@ -294,16 +248,16 @@ mod tests {
 
     #[test]
     fn a_hostile_message_in_a_sound_file_never_panics() {
-        let payload = envelope::open("x", SealedKind::Announcement, &entry().encode()).expect("opens");
+        let payload = sealed_message::open("x", SealedKind::Announcement, &entry().encode()).expect("opens");
         for bit in 0..payload.len() * 8 {
             let mut hostile = payload.to_vec();
             hostile[bit / 8] ^= 1 << (bit % 8);
-            if let Err(error) = Announcement::open("x", 7, &envelope::close(SealedKind::Announcement, &hostile)) {
+            if let Err(error) = Announcement::open("x", 7, &sealed_message::close(SealedKind::Announcement, &hostile)) {
                 assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible), "{error}");
             }
         }
         for len in 0..payload.len() {
-            let file = envelope::close(SealedKind::Announcement, &payload[..len]);
+            let file = sealed_message::close(SealedKind::Announcement, &payload[..len]);
             let error = Announcement::open("x", 7, &file).expect_err("short");
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{len}");
         }

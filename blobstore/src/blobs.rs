@@ -1,11 +1,13 @@
-//! How do blobs come into a store and out of it?
+//! Puts, reads, lists and deletes blobs.
 
 use bytes::Bytes;
 
-use crate::blob::{BlobEntry, BlobId, BlobKind};
+use crate::blob_id::{BlobEntry, BlobId, BlobKind};
 use crate::clock::now_unix_ms;
 use crate::error::{Error, Result};
-use crate::store::Store;
+use crate::objects::Objects;
+
+mod fetch;
 
 /// Hashing less than this is not worth a thread.
 const HASH_HERE_BYTES: usize = 1 << 20;
@@ -19,12 +21,18 @@ pub enum PutOutcome {
     AlreadyThere,
 }
 
-impl Store {
+/// The blobs of a store, from [`Store::blobs`](crate::Store::blobs).
+#[derive(Debug, Clone, Copy)]
+pub struct Blobs<'s> {
+    pub(crate) objects: &'s Objects,
+}
+
+impl Blobs<'_> {
     /// Puts a blob. When this returns, it is whole and durable under its id, or not there at all.
     ///
     /// A blob that is there with the same length is not written again, unless it is older than half the grace period:
     /// retention may be about to delete it, so it is put again. `id` must be the id of `bytes`.
-    pub async fn put(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<PutOutcome> {
+    pub async fn put(self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<PutOutcome> {
         debug_assert_eq!(id, BlobId::of(&bytes), "a blob is named by its hash");
         let key = kind.key(id);
         let found = match self.objects.look(&key).await {
@@ -34,7 +42,7 @@ impl Store {
         };
         if let Some(found) = found {
             let age_ms = now_unix_ms().saturating_sub(found.modified_unix_ms);
-            let half_grace_ms = i64::try_from((self.settings().grace / 2).as_millis()).unwrap_or(i64::MAX);
+            let half_grace_ms = i64::try_from((self.objects.settings.grace / 2).as_millis()).unwrap_or(i64::MAX);
             if found.bytes == bytes.len() as u64 && age_ms < half_grace_ms {
                 return Ok(PutOutcome::AlreadyThere);
             }
@@ -43,26 +51,26 @@ impl Store {
         Ok(PutOutcome::Written)
     }
 
-    /// As [`put`](Self::put), over whatever stands there: for a blob that is damaged.
+    /// Puts a blob over whatever stands there, as for a damaged one.
     ///
     /// # Errors
     /// Those of the backend.
-    pub async fn put_again(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<()> {
+    pub async fn replace(self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<()> {
         debug_assert_eq!(id, BlobId::of(&bytes), "a blob is named by its hash");
         self.objects.put(&kind.key(id), bytes).await
     }
 
-    /// Gets a blob of `bytes` bytes: a map of the store's own file where there is one, else checked against its id.
+    /// Returns the contents of a blob of `size` bytes: a map of the store's own file where there is one, else checked against its id.
     ///
     /// The bytes start at a multiple of eight. A mapped blob was hashed when it was written; only its length is
-    /// checked here. [`check_file`](Self::check_file) hashes it again.
+    /// checked here. [`Files::check`](crate::Files::check) hashes it again.
     ///
     /// # Errors
     /// [`Error::NotFound`], or [`Error::Corrupt`] for another length or content.
-    pub async fn get(&self, kind: BlobKind, id: BlobId, bytes: u64) -> Result<Bytes> {
+    pub async fn get(self, kind: BlobKind, id: BlobId, size: u64) -> Result<Bytes> {
         let key = kind.key(id);
         loop {
-            let fetched = self.objects.fetch(&key, bytes).await?;
+            let fetched = self.objects.fetch(&key, size).await?;
             let fetched = fetched.ok_or_else(|| Error::NotFound { name: self.objects.name(&key) })?;
             if fetched.mapped {
                 return Ok(fetched.bytes);
@@ -76,18 +84,23 @@ impl Store {
         }
     }
 
-    /// The length of a blob, or `None` where there is none.
-    pub async fn contains(&self, kind: BlobKind, id: BlobId) -> Result<Option<u64>> {
+    /// Returns the size of a blob in bytes, or `None` if there is none.
+    pub async fn size(self, kind: BlobKind, id: BlobId) -> Result<Option<u64>> {
         Ok(self.objects.look(&kind.key(id)).await?.map(|found| found.bytes))
     }
 
+    /// Returns what people call a blob: the path of its file in a folder, its location and key elsewhere.
+    pub fn name(self, kind: BlobKind, id: BlobId) -> String {
+        self.objects.name(&kind.key(id))
+    }
+
     /// Deletes a blob; one that is not there is deleted already. Maps of it stay readable.
-    pub async fn delete(&self, kind: BlobKind, id: BlobId) -> Result<()> {
+    pub async fn delete(self, kind: BlobKind, id: BlobId) -> Result<()> {
         self.objects.delete(&kind.key(id)).await
     }
 
-    /// The blobs of a kind, in the order of their ids. Foreign files of the folder are left out.
-    pub async fn list(&self, kind: BlobKind) -> Result<Vec<BlobEntry>> {
+    /// Lists the blobs of a kind, in the order of their ids. Foreign files of the folder are left out.
+    pub async fn list(self, kind: BlobKind) -> Result<Vec<BlobEntry>> {
         let listed = self.objects.list(Some(kind.folder())).await?;
         Ok(listed
             .into_iter()

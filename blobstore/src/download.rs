@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::mapping;
 use crate::objects::{Objects, absent};
 use crate::partial::Arriving;
-use crate::sealed::{HEADER_BYTES, SEALED_BYTES_MAX, check_header};
+use crate::sealed_file::{HEADER_BYTES, SEALED_BYTES_MAX, check_header};
 
 /// A file's bytes, and whether they are a map of a file of this host.
 pub(crate) struct Fetched {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 pub use kapok_core::ErrorKind;
 
-use crate::announcement::Action;
+use crate::action::Action;
 
 /// The result of an operation on a store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,18 +1,17 @@
-//! What lies in a store, and is each file what it should be?
+//! Lists and checks the files of a store, and removes those that dead writers left behind.
 
 use std::path::{Path, PathBuf};
 
 use crate::announcement::Announcement;
-use crate::blob::{BlobId, BlobKind};
+use crate::blob_id::{BlobId, BlobKind};
 use crate::blobs::{blob_of, check_hash};
-use crate::clock::{unix_ms, unix_ms_before};
+use crate::clock::unix_ms;
 use crate::error::{Error, Result};
 use crate::marker::{MARKER, Marker};
 use crate::numbered::{ANNOUNCEMENTS, MANIFESTS, number};
-use crate::objects::Listed;
+use crate::objects::{Listed, Objects};
 use crate::probe::is_leftover;
-use crate::sealed::{SealedKind, open_sealed};
-use crate::store::Store;
+use crate::sealed_file::{SealedKind, open_sealed};
 
 /// A file of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +44,10 @@ pub enum FileKind {
 }
 
 impl FileEntry {
-    /// Whether a writer at work or one that died made it, beside the place of a file of the store: a later
+    /// Returns whether a writer at work or one that died made it, beside the place of a file of the store: a later
     /// [`gc`](crate::Store::gc) deletes it.
-    pub fn is_left_over(&self) -> bool {
-        self.what == FileKind::Foreign && is_debris(&self.name)
+    pub fn is_orphan(&self) -> bool {
+        self.what == FileKind::Foreign && is_orphan_name(&self.name)
     }
 }
 
@@ -67,9 +66,15 @@ impl FileKind {
     }
 }
 
-impl Store {
-    /// Every file under the store's prefix, in the order of the names.
-    pub async fn files(&self) -> Result<Vec<FileEntry>> {
+/// The files of a store, of every kind, from [`Store::files`](crate::Store::files).
+#[derive(Debug, Clone, Copy)]
+pub struct Files<'s> {
+    pub(crate) objects: &'s Objects,
+}
+
+impl Files<'_> {
+    /// Lists every file under the store's prefix, in the order of the names.
+    pub async fn list(self) -> Result<Vec<FileEntry>> {
         let listed = match &self.objects.root {
             // The backend hides the files that an interrupted write leaves in a folder.
             Some(root) => walk(root.clone()).await?,
@@ -84,28 +89,21 @@ impl Store {
         Ok(listed.into_iter().map(entry).collect())
     }
 
-    /// Deletes what writers that died left behind, once it is older than the grace period. Returns what was deleted.
+    /// Lists what writers that died left behind, last written at this time or before.
     ///
     /// That is what a folder's `name#1` files are, written beside their place and never moved into it, and the files of
     /// an interrupted probe. Other foreign files stay.
-    pub async fn remove_debris(&self) -> Result<Vec<FileEntry>> {
-        let debris = self.debris(unix_ms_before(self.settings().grace)).await?;
-        self.remove_files(&debris).await?;
-        Ok(debris)
-    }
-
-    /// What writers that died left behind, last written at this time or before.
-    pub(crate) async fn debris(&self, modified_unix_ms_max: i64) -> Result<Vec<FileEntry>> {
-        let mut found = self.files().await?;
-        found.retain(|file| is_debris(&file.name) && file.modified_unix_ms <= modified_unix_ms_max);
+    pub(crate) async fn orphans(self, modified_unix_ms_max: i64) -> Result<Vec<FileEntry>> {
+        let mut found = self.list().await?;
+        found.retain(|file| is_orphan_name(&file.name) && file.modified_unix_ms <= modified_unix_ms_max);
         Ok(found)
     }
 
     /// Deletes files that the backend may hide; those that are not there are deleted already.
-    pub(crate) async fn remove_files(&self, files: &[FileEntry]) -> Result<()> {
+    pub(crate) async fn remove(self, files: &[FileEntry]) -> Result<()> {
         for file in files {
             match &self.objects.root {
-                Some(root) => remove(&root.join(&file.name))?,
+                Some(root) => remove_file(&root.join(&file.name))?,
                 None => self.objects.delete(&file.name).await?,
             }
         }
@@ -118,7 +116,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Corrupt`] or [`Error::Incompatible`] for what is wrong, [`Error::NotFound`] where the file is gone.
-    pub async fn check_file(&self, entry: &FileEntry) -> Result<()> {
+    pub async fn check(self, entry: &FileEntry) -> Result<()> {
         let name = self.objects.name(&entry.name);
         let gone = || Error::NotFound { name: name.clone() };
         match entry.what {
@@ -148,7 +146,7 @@ impl Store {
 }
 
 /// Whether a foreign file is what an interrupted write or probe leaves.
-fn is_debris(key: &str) -> bool {
+fn is_orphan_name(key: &str) -> bool {
     let prepared = key.rsplit_once('#').is_some_and(|(place, suffix)| {
         let digits = !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_digit());
         digits && FileKind::of(place) != FileKind::Foreign
@@ -156,7 +154,7 @@ fn is_debris(key: &str) -> bool {
     prepared || is_leftover(key)
 }
 
-fn remove(path: &Path) -> Result<()> {
+fn remove_file(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::Io { operation: "delete", path: path.to_owned(), source })
@@ -223,13 +221,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_leavings_of_writers_are_debris() {
+    fn only_the_leavings_of_writers_are_orphans() {
         let id = BlobId::of(b"x");
         for name in [format!("segments/{id}#12"), format!("manifests/{:020}#1", 7), "dataset#1".to_owned()] {
-            assert!(is_debris(&name), "{name}");
+            assert!(is_orphan_name(&name), "{name}");
         }
         for name in [format!("segments/{id}"), "notes#1".to_owned(), format!("segments/{id}#"), "a#b".to_owned()] {
-            assert!(!is_debris(&name), "{name}");
+            assert!(!is_orphan_name(&name), "{name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How does a store get rid of what nobody needs, beside producers and consumers that are at work?
+//! Retires old versions and deletes blobs that no retained version names, beside producers and consumers at work.
 //!
 //! ```text
 //! 1 read the log, list the manifests and read the live ones    a gap in their numbers: stop, nothing has changed
@@ -8,7 +8,7 @@
 //! 5 read the log again                      it names one of them now: put its manifest back
 //! 6 read the manifests that are new         they may name old blobs
 //! 7 delete the blobs that no live manifest names and that were last written more than the grace period ago
-//! 8 delete the debris of writers that died, by the same grace period
+//! 8 delete the orphans, files of writers that died, by the same grace period
 //! ```
 //!
 //! **Where something is wrong with the store**, gc errs on the side of keeping. A copy that is under way lacks manifests
@@ -20,12 +20,12 @@
 //! [`GcSettings::retire_unreadable`] is the way on where it is lost for good.
 //!
 //! **Beside a pin or a rollback.** They look for the version, make their entry, and look again; step 5 is the other half
-//! (see [`Store::pin`]). An entry that is made before step 5 is seen by it, and one that is made after it finds the stub.
+//! (see [`Announcements::pin`](crate::Announcements::pin)). An entry that is made before step 5 is seen by it, and one that is made after it finds the stub.
 //!
 //! **Beside a producer in mid-cycle.** Its blobs come from three places. Those that it wrote are younger than its cycle.
 //! Those that a put found "already there" were then younger than half the grace period, or they were written again; so
 //! both are younger than the grace period for as long as the cycle lasts no longer than half of it, and a longer cycle
-//! asks [`Store::is_whole`] before it commits. Those that it carries over from the version that it builds on are named by
+//! asks [`Blobs::missing`](crate::Blobs::missing) before it commits. Those that it carries over from the version that it builds on are named by
 //! that version's manifest. That version was the head, or the one that consumers were on, when the cycle began, so it
 //! stays until its successor, or what came after it in the log, is as old as the grace period; and step 6 sees the new
 //! manifest if it was committed by then. The age of a blob is looked up once more right before its deletion, since a put
@@ -42,71 +42,19 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 
-use crate::blob::{BlobEntry, BlobId, BlobKind};
+use crate::blob_id::{BlobEntry, BlobKind};
 use crate::clock::{now_unix_ms, unix_ms_before};
 use crate::error::{Error, Result};
-use crate::files::FileEntry;
+use crate::objects::REQUESTS_IN_FLIGHT;
 use crate::retention::to_retire;
+use crate::settings::GcSettings;
 use crate::store::Store;
-use crate::version::UnreadableVersion;
 
+mod report;
 mod retiring;
 mod stock;
 
-/// How many blobs are looked at and deleted at once.
-const REQUESTS_IN_FLIGHT: usize = 8;
-
-/// What [`Store::gc`] keeps.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct GcSettings {
-    /// How many of the newest versions to keep. The head, the announced and the pinned one stay in any case.
-    pub keep: usize,
-    /// How long a version that consumers left, and a blob that no version names, are kept. `None`: as long as the
-    /// store's [`StoreSettings::grace`](crate::StoreSettings::grace). Less than that asks for `no_writers`.
-    pub grace: Option<Duration>,
-    /// No producer is at work, nor will one be before gc is done: a shorter grace period than that of the store is safe.
-    pub no_writers: bool,
-    /// Versions to retire whatever their age, since their manifests cannot be read or are not there, or since blobs of
-    /// theirs are lost.
-    pub retire_unreadable: Vec<u64>,
-    /// Say what would be done, and do nothing.
-    pub dry_run: bool,
-}
-
-/// What a [`Store::gc`] did, or would do.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct GcReport {
-    /// The versions that were retired, in order.
-    pub retired: Vec<u64>,
-    /// The versions that are live afterwards, in order, the unreadable ones included.
-    pub kept: Vec<u64>,
-    /// Those of them that stay for nothing but the grace period.
-    pub kept_by_grace: Vec<u64>,
-    /// The grace period that was asked for.
-    pub grace: Duration,
-    /// The live versions whose manifests cannot be read. While there is one, no blob is deleted; while it is the newest,
-    /// or one that consumers are sent to, no version is retired that is whole.
-    pub unreadable: Vec<UnreadableVersion>,
-    /// The versions that stay although blobs of theirs are lost. While there is one, no blob is deleted, and no version
-    /// is retired that is whole.
-    pub damaged: Vec<DamagedVersion>,
-    /// The blobs that were deleted, with their length in bytes, in the order of kind and id.
-    pub deleted: Vec<(BlobKind, BlobId, u64)>,
-    /// What writers that died had left behind, and was deleted.
-    pub debris: Vec<FileEntry>,
-    /// Bytes of the deleted blobs and debris.
-    pub bytes_freed: u64,
-}
-
-/// A version with blobs that are not there, or not with the length that its manifest says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DamagedVersion {
-    /// Its number.
-    pub version: u64,
-    /// The blobs, in the order of kind and id.
-    pub blobs: Vec<(BlobKind, BlobId)>,
-}
+pub use report::{DamagedVersion, GcReport};
 
 impl Store {
     /// Retires the versions that nobody needs, and deletes the blobs that then no version names.
@@ -123,7 +71,7 @@ impl Store {
         let grace = self.grace_of(settings)?;
         let oldest_ms = unix_ms_before(grace);
 
-        let log = self.announcements_since(oldest_ms).await?;
+        let log = self.announcements().since(oldest_ms).await?;
         let mut stock = self.stock(log.last()).await?;
         stock.see_damage(self).await?;
         let told = stock.told(self, &settings.retire_unreadable, log.last())?;
@@ -151,15 +99,15 @@ impl Store {
         stock.remove(&retired);
 
         let mut unnamed = if damaged.is_empty() { stock.unnamed(oldest_ms) } else { Vec::new() };
-        let mut debris = self.debris(oldest_ms).await?;
+        let mut orphans = self.files().orphans(oldest_ms).await?;
         if !settings.dry_run {
             unnamed = self.delete_unless_younger(unnamed, oldest_ms).await?;
-            self.remove_files(&debris).await?;
+            self.files().remove(&orphans).await?;
         }
-        debris.sort_by(|a, b| a.name.cmp(&b.name));
+        orphans.sort_by(|a, b| a.name.cmp(&b.name));
         let deleted: Vec<_> = unnamed.into_iter().map(|(kind, blob)| (kind, blob.id, blob.bytes)).collect();
         let blob_bytes: u64 = deleted.iter().map(|(_, _, bytes)| bytes).sum();
-        let debris_bytes: u64 = debris.iter().map(|file| file.bytes).sum();
+        let orphan_bytes: u64 = orphans.iter().map(|file| file.bytes).sum();
         let (kept, unreadable) = stock.into_kept();
         Ok(GcReport {
             retired,
@@ -169,8 +117,8 @@ impl Store {
             unreadable,
             damaged,
             deleted,
-            debris,
-            bytes_freed: blob_bytes + debris_bytes,
+            orphans,
+            bytes_freed: blob_bytes + orphan_bytes,
         })
     }
 
@@ -201,7 +149,7 @@ impl Store {
                 if found.is_none_or(|found| found.modified_unix_ms > modified_unix_ms_max) {
                     return Ok(None);
                 }
-                self.delete(kind, blob.id).await?;
+                self.blobs().delete(kind, blob.id).await?;
                 Ok(Some((kind, blob)))
             })
             .buffered(REQUESTS_IN_FLIGHT)

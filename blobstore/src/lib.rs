@@ -10,17 +10,17 @@
 //! use kapok_blobstore::{Action, AnnouncementDraft, BlobId, BlobKind, Store, fresh_token};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-//! let store = Store::open_for_writing("memory://front-page").await?;
+//! let store = Store::options().writable().open("memory://front-page").await?;
 //! let (rows, token) = (bytes::Bytes::from_static(b"rows"), fresh_token());
 //! let id = BlobId::of(&rows);
-//! store.put(BlobKind::Segment, id, rows).await?; // blobs first,
-//! store.commit(1, &token, token).await?; // manifest second (here nothing but its token),
-//! store.announce(|latest| AnnouncementDraft::announce(latest, 1, "example", "first")).await?; // announcement last
+//! store.blobs().put(BlobKind::Segment, id, rows).await?; // blobs first,
+//! store.manifests().commit_bytes(1, &token, token).await?; // manifest second (here nothing but its token),
+//! store.announcements().append(|latest| AnnouncementDraft::announce(latest, 1, "example", "first")).await?; // announcement last
 //!
 //! let reader = Store::open("memory://front-page").await?;
-//! let latest = reader.latest_announcement(None).await?.expect("just announced");
+//! let latest = reader.announcements().latest(None).await?.expect("just announced");
 //! assert_eq!((latest.current(), latest.action), (1, Action::Announce));
-//! assert_eq!(reader.get(BlobKind::Segment, id, 4).await?, "rows");
+//! assert_eq!(reader.blobs().get(BlobKind::Segment, id, 4).await?, "rows");
 //! # Ok::<(), kapok_blobstore::Error>(()) })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -36,60 +36,61 @@
 //! sees for itself that it works.
 //!
 //! # Limitations
-//! * Backends today: a local folder, and the memory of the process. Others plug in by [`Store::with_object_store`].
+//! * Backends today: a local folder, and the memory of the process. Others plug in by [`StoreOptions::object_store`].
 //! * Files of a folder are mapped. Whoever truncates one by other means ends the processes that have it mapped.
 //! * One [`gc`](Store::gc) at a time; it may run beside producers and consumers.
 //! * The folder must be on a file system with hard links, and its files must have names in UTF-8.
 
 #![deny(unsafe_code)]
 
+mod action;
 mod alignment;
 mod announcement;
-mod blob;
+mod announcements;
+mod blob_id;
 mod blobs;
 pub mod clock;
+mod creation;
 mod download;
-mod envelope;
 mod error;
 mod files;
 mod folder;
-mod founding;
 mod gc;
+mod last_number;
 mod location;
-mod log;
+mod log_watcher;
+mod manifests;
 mod mapping;
 mod marker;
 mod numbered;
 mod objects;
+mod options;
 mod overlay;
 mod partial;
 mod probe;
 mod progress;
 mod repair;
 mod retention;
-pub mod sealed;
+mod sealed_file;
+mod sealed_message;
 mod settings;
-mod steering;
 mod store;
 mod token;
 mod upload;
-mod version;
-mod versions;
-mod watch;
 
-pub use announcement::{Action, Announcement, AnnouncementDraft};
-pub use blob::{BlobEntry, BlobId, BlobKind};
-pub use blobs::PutOutcome;
+pub use action::Action;
+pub use announcement::{Announcement, AnnouncementDraft};
+pub use announcements::{Announcements, OwnAnnouncement};
+pub use blob_id::{BlobEntry, BlobId, BlobKind};
+pub use blobs::{Blobs, PutOutcome};
 pub use error::{Error, ErrorKind, Result};
-pub use files::{FileEntry, FileKind};
-pub use gc::{DamagedVersion, GcReport, GcSettings};
-pub use repair::Soundness;
-pub use retention::{VersionAge, to_retire};
-pub use sealed::{Sealed, SealedKind, open_sealed, seal};
-pub use settings::StoreSettings;
-pub use steering::SelfAnnounced;
+pub use files::{FileEntry, FileKind, Files};
+pub use gc::{DamagedVersion, GcReport};
+pub use log_watcher::LogWatcher;
+pub use manifests::{CommitOutcome, Manifests, UnreadableVersion};
+pub use options::StoreOptions;
+pub use repair::{Repair, Soundness};
+pub use sealed_file::{Sealed, SealedKind, open_sealed, seal};
+pub use settings::{GcSettings, StoreSettings};
 pub use store::Store;
 pub use token::{Token, fresh_token};
-pub use version::UnreadableVersion;
-pub use versions::CommitOutcome;
-pub use watch::Hints;

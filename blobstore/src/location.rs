@@ -1,4 +1,4 @@
-//! Which backend does a location name?
+//! Understands a location, and opens the backend that it names.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -75,7 +75,16 @@ impl Location {
         }
     }
 
-    /// Makes the folder and those above it, durably. Does nothing where there are no folders.
+    /// The folders on the way to it that are not there, the outermost first.
+    pub(crate) fn missing_folders(&self) -> Vec<PathBuf> {
+        let Self::Folder(path) = self else { return Vec::new() };
+        let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+        let mut missing: Vec<_> = path.ancestors().take_while(is_missing).map(Path::to_owned).collect();
+        missing.reverse();
+        missing
+    }
+
+    /// Makes the folder and those above it, durably. Does nothing if there are no folders.
     pub(crate) fn create(&self) -> Result<()> {
         match self {
             Self::Memory(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! What does a store ask of its backend?
+//! Everything that a store asks of its backend.
 //!
 //! Seven calls by name relative to the store, each with a bounded wait and an error that names the file. Nothing
 //! above this file knows how backends are called.
@@ -15,12 +15,13 @@ use object_store::{Error as BackendError, ObjectMeta, ObjectStore, ObjectStoreEx
 
 use crate::error::{Error, Result};
 use crate::folder::NotAFile;
-use crate::founding::Founding;
-use crate::numbered::Hints;
+use crate::numbered::LastSeen;
 use crate::partial::Partials;
 use crate::progress::Progress;
 use crate::settings::StoreSettings;
 
+/// How many requests of one operation are on their way at once.
+pub(crate) const REQUESTS_IN_FLIGHT: usize = 8;
 /// From this length on, a remote blob is put in parts.
 const MULTIPART_BYTES: usize = 32 << 20;
 
@@ -34,15 +35,13 @@ pub(crate) struct Objects {
     /// The folder behind the backend, where there is one.
     pub(crate) root: Option<PathBuf>,
     pub(crate) settings: StoreSettings,
-    /// Whether it is a store yet.
-    pub(crate) founding: Founding,
     pub(crate) run: Run,
 }
 
 /// What a process learns of a store while it uses it.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
-    pub(crate) hints: Hints,
+    pub(crate) last_seen: LastSeen,
     pub(crate) progress: Progress,
     pub(crate) partials: Partials,
     /// It answers "denied" for names that are not there.

@@ -1,4 +1,4 @@
-//! What would become of a store? A copy in memory of what is written, over the store itself.
+//! A store whose writes stay in memory, over another store.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -14,12 +14,12 @@ use object_store::{
     PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use crate::founding::Founding;
+use crate::creation::Creation;
 use crate::objects::{Objects, Run};
 use crate::store::Store;
 
 impl Store {
-    /// A store that holds what this one holds, and keeps in memory whatever is put, committed or announced there: to see
+    /// Returns a store that holds what this one holds, and keeps in memory whatever is put, committed or announced there: to see
     /// what a cycle would do. This store stays as it is. What the overlay holds goes with its last clone, and nothing can
     /// be deleted from it.
     #[must_use]
@@ -32,10 +32,9 @@ impl Store {
             // Whoever knows the folder could write past the overlay.
             root: None,
             settings: below.settings.clone(),
-            founding: Founding::made(),
             run: Run::default(),
         };
-        Self { objects: Arc::new(objects) }
+        Self { objects: Arc::new(objects), creation: Arc::new(Creation::done()) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! How is a file put back that was lost or damaged?
+//! Puts back files that were lost or damaged.
 //!
 //! Under the name that it has, and only in place of one that is missing or damaged. What comes in is checked as what goes
 //! out is: a blob against its id, the others against their checksum and their name.
@@ -6,16 +6,15 @@
 use bytes::Bytes;
 
 use crate::announcement::Announcement;
-use crate::blob::{BlobId, BlobKind};
+use crate::blob_id::{BlobId, BlobKind};
 use crate::blobs::check_hash;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{FileEntry, FileKind};
+use crate::files::{FileEntry, FileKind, Files};
+use crate::manifests::Manifests;
 use crate::marker::{MARKER, Marker};
 use crate::numbered::{ANNOUNCEMENTS, MANIFESTS, key};
-use crate::objects::Created;
-use crate::sealed::{HEADER_BYTES, SealedKind, open_sealed, seal};
-use crate::settings::StoreSettings;
-use crate::store::Store;
+use crate::objects::{Created, Objects};
+use crate::sealed_file::{HEADER_BYTES, SealedKind, open_sealed, seal};
 
 /// Whether a file is what its name says.
 #[derive(Debug)]
@@ -43,32 +42,24 @@ impl FileKind {
     }
 }
 
-impl Store {
-    /// Opens a store to mend it: as [`open`](Self::open), but for a marker that is lost or damaged.
-    ///
-    /// # Errors
-    /// [`Error::NotAStore`] where there is nothing of a store.
-    pub async fn open_for_repair(url: &str) -> Result<Self> {
-        let store = Self::at(url, StoreSettings::default())?;
-        let files = store.files().await?;
-        if files.iter().all(|file| file.what == FileKind::Foreign) {
-            let reason = "there is no file of a store".to_owned();
-            return Err(Error::NotAStore { location: url.to_owned(), reason });
-        }
-        Ok(store)
-    }
+/// Puts back files of a store that are missing or damaged, from [`Store::repair`](crate::Store::repair).
+#[derive(Debug, Clone, Copy)]
+pub struct Repair<'s> {
+    pub(crate) objects: &'s Objects,
+}
 
+impl Repair<'_> {
     /// Checks all of a file, of a manifest also that it can be decoded.
     ///
     /// # Errors
     /// Where the store fails: then it is not known.
-    pub async fn soundness(&self, what: FileKind) -> Result<Soundness> {
+    pub async fn soundness(self, what: FileKind) -> Result<Soundness> {
         let Some(name) = what.name() else { return Ok(Soundness::Sound) };
         let Some(found) = self.objects.look(&name).await? else { return Ok(Soundness::Missing) };
         let entry = FileEntry { name, bytes: found.bytes, modified_unix_ms: found.modified_unix_ms, what };
-        let mut checked = self.check_file(&entry).await;
+        let mut checked = Files { objects: self.objects }.check(&entry).await;
         if let (Ok(()), FileKind::Manifest(version)) = (&checked, what) {
-            checked = match self.read_manifest(version).await {
+            checked = match (Manifests { objects: self.objects }).read(version).await {
                 Ok(_) | Err(Error::Retired { .. }) => Ok(()),
                 Err(error) => Err(error),
             };
@@ -85,7 +76,7 @@ impl Store {
     }
 
     /// The bytes of a file as they are; `None` where there is none.
-    pub async fn raw_file(&self, name: &str) -> Result<Option<Bytes>> {
+    pub async fn read_raw(self, name: &str) -> Result<Option<Bytes>> {
         match self.objects.look(name).await? {
             Some(found) => Ok(self.objects.fetch(name, found.bytes).await?.map(|fetched| fetched.bytes)),
             None => Ok(None),
@@ -96,7 +87,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Corrupt`] or [`Error::Incompatible`] where the bytes are not those of the name: nothing was put.
-    pub async fn put_back(&self, what: FileKind, bytes: Bytes) -> Result<bool> {
+    pub async fn put_back(self, what: FileKind, bytes: Bytes) -> Result<bool> {
         let Some(name) = what.name() else {
             let found = "a foreign file".to_owned();
             return Err(Error::Argument { argument: "what", found, expected: "a file of a store" });
@@ -117,23 +108,23 @@ impl Store {
     }
 
     /// The file of a retired version.
-    pub fn retired_manifest() -> Bytes {
+    pub fn retired_manifest(self) -> Bytes {
         seal(SealedKind::RetiredManifest, &[], &[])
     }
 
     /// Whether a damaged manifest's file can only have been that of a retired version: it is as long as that, and was not
     /// cut from a longer one.
-    pub fn was_retired(file: &Bytes) -> bool {
+    pub fn is_retired_manifest(self, file: &Bytes) -> bool {
         let uncut = |header: &[u8; HEADER_BYTES]| header[16..32] == [0; 16] || header[8..12] == [4, 0, 0, 0];
         file.len() == HEADER_BYTES && file.first_chunk::<HEADER_BYTES>().is_some_and(uncut)
     }
 
     /// Puts a new marker in place of one that is lost or damaged. The next opening for writing probes the backend again.
-    pub async fn remake_marker(&self) -> Result<bool> {
+    pub async fn remake_marker(self) -> Result<bool> {
         self.put_back(FileKind::Marker, Marker { conditional_writes_probed: false }.encode()).await
     }
 
-    async fn check_bytes_of(&self, what: FileKind, name: &str, bytes: &Bytes) -> Result<()> {
+    async fn check_bytes_of(self, what: FileKind, name: &str, bytes: &Bytes) -> Result<()> {
         match what {
             FileKind::Foreign => Ok(()),
             FileKind::Blob(_, id) => check_hash(name, id, bytes.clone()).await,
@@ -159,13 +150,13 @@ impl Store {
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn sound_blob(&self, kind: BlobKind, id: BlobId) -> Result<Option<Bytes>> {
+    pub async fn sound_blob(self, kind: BlobKind, id: BlobId) -> Result<Option<Bytes>> {
         let key = kind.key(id);
         let gone_or_bad = |error: Error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::Corrupt => Ok(None),
             _ => Err(error),
         };
-        match self.raw_file(&key).await {
+        match self.read_raw(&key).await {
             Ok(Some(bytes)) => match check_hash(&self.objects.name(&key), id, bytes.clone()).await {
                 Ok(()) => Ok(Some(bytes)),
                 Err(error) => gone_or_bad(error),

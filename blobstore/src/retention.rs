@@ -1,21 +1,19 @@
-//! Which versions does nobody need any more?
+//! Decides which versions nobody needs any more.
 
 use std::time::Duration;
 
 use crate::announcement::Announcement;
 
-/// What retention knows of a version.
+/// What retention knows of a live version: one that was committed and not retired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VersionAge {
+pub(crate) struct VersionAge {
     /// Its number.
-    pub version: u64,
+    pub(crate) version: u64,
     /// When it was made, by its writer's clock, in milliseconds since 1970.
-    pub created_unix_ms: i64,
-    /// Whether it is live: committed and not retired.
-    pub live: bool,
+    pub(crate) created_unix_ms: i64,
 }
 
-/// The versions to retire, in order.
+/// Returns the versions to retire, in order.
 ///
 /// `log` is the end of the announcement log, oldest first: at least the latest entry, and to be safe beside slow
 /// consumers all entries of the last `grace` and the one before them. These stay:
@@ -26,14 +24,14 @@ pub struct VersionAge {
 /// * a version that is younger than `grace`, or whose successor is: the same where the log is not asked;
 /// * a version above the announced one, as it waits to be announced, unless it, or a higher one, was announced before
 ///   and then rolled back. So where nothing was announced yet all versions stay.
-pub fn to_retire(
+pub(crate) fn to_retire(
     versions: &[VersionAge],
     log: &[Announcement],
     keep: usize,
     grace: Duration,
     now_unix_ms: i64,
 ) -> Vec<u64> {
-    let mut live: Vec<_> = versions.iter().filter(|age| age.live).collect();
+    let mut live: Vec<_> = versions.iter().collect();
     live.sort_by_key(|age| age.version);
     let grace_ms = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
     let is_old = |age: &VersionAge| now_unix_ms.saturating_sub(age.created_unix_ms) >= grace_ms;
@@ -63,11 +61,8 @@ mod tests {
     const HOUR: Duration = Duration::from_hours(1);
 
     fn versions(numbers: impl IntoIterator<Item = u64>) -> Vec<VersionAge> {
-        let age = |version: u64| VersionAge {
-            version,
-            created_unix_ms: i64::try_from(version).expect("small") * MINUTE_MS,
-            live: true,
-        };
+        let age =
+            |version: u64| VersionAge { version, created_unix_ms: i64::try_from(version).expect("small") * MINUTE_MS };
         numbers.into_iter().map(age).collect()
     }
 
@@ -126,9 +121,7 @@ mod tests {
 
     #[test]
     fn the_successor_is_the_next_live_version() {
-        let mut versions = versions([1, 2, 999]);
-        versions[1].live = false;
-        versions[1].created_unix_ms = 0;
+        let mut versions = versions([1, 999]);
         assert_eq!(to_retire(&versions, &[entry(999, 999, None)], 0, HOUR, NOW_MS), [0; 0]);
         versions.reverse();
         assert_eq!(to_retire(&versions, &[entry(999, 999, None)], 0, HOUR, NOW_MS + 60 * MINUTE_MS), [1]);

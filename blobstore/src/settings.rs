@@ -1,4 +1,4 @@
-//! How patient is a store, and how long does it keep what nobody names?
+//! Settings of a store: how long it waits, and how long it keeps what no version names.
 
 use std::time::Duration;
 
@@ -25,14 +25,14 @@ impl Default for StoreSettings {
 }
 
 impl StoreSettings {
-    /// With another grace period.
+    /// Sets the grace period.
     #[must_use]
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// With another timeout.
+    /// Sets the timeout.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -42,5 +42,60 @@ impl StoreSettings {
     /// How long nothing may move while so many bytes are being sent.
     pub(crate) fn patience(&self, bytes: u64) -> Duration {
         self.timeout + Duration::from_secs(bytes / self.bytes_per_second_min.max(1))
+    }
+}
+
+/// What [`Store::gc`](crate::Store::gc) keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct GcSettings {
+    /// How many of the newest versions to keep. The head, the announced and the pinned one stay in any case.
+    pub keep: usize,
+    /// How long a version that consumers left, and a blob that no version names, are kept. `None`: as long as the
+    /// store's [`StoreSettings::grace`]. Less than that asks for `no_writers`.
+    pub grace: Option<Duration>,
+    /// No producer is at work, nor will one be before gc is done: a shorter grace period than that of the store is safe.
+    pub no_writers: bool,
+    /// Versions to retire whatever their age, since their manifests cannot be read or are not there, or since blobs of
+    /// theirs are lost.
+    pub retire_unreadable: Vec<u64>,
+    /// Say what would be done, and do nothing.
+    pub dry_run: bool,
+}
+
+impl GcSettings {
+    /// Keeps so many of the newest versions.
+    #[must_use]
+    pub fn with_keep(mut self, keep: usize) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// Sets another grace period than that of the store.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = Some(grace);
+        self
+    }
+
+    /// Says that no producer is at work.
+    #[must_use]
+    pub fn with_no_writers(mut self) -> Self {
+        self.no_writers = true;
+        self
+    }
+
+    /// Retires these versions although they cannot be read or lack blobs.
+    #[must_use]
+    pub fn with_retire_unreadable(mut self, versions: Vec<u64>) -> Self {
+        self.retire_unreadable = versions;
+        self
+    }
+
+    /// Only says what would be done.
+    #[must_use]
+    pub fn with_dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
     }
 }

@@ -93,9 +93,9 @@ impl Announce {
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let Target { version, signed: Signed { by, reason }, .. } = &self.target;
         let store = self.target.store().await?;
-        let made = self.target.known(&store, store.announce_version(*version, by, reason).await).await?;
+        let made = self.target.known(&store, store.announcements().announce(*version, by, reason).await).await?;
         if made.is_none() {
-            let announced = store.latest_announcement(None).await?.map_or(0, |entry| entry.announced);
+            let announced = store.announcements().latest(None).await?.map_or(0, |entry| entry.announced);
             if announced > *version {
                 return Err(Failure::no(format!(
                     "version {version} is older than the announced version {announced}; use kapok rollback {version}"
@@ -111,7 +111,7 @@ impl Pin {
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let Target { version, signed: Signed { by, reason }, .. } = &self.target;
         let store = self.target.store().await?;
-        let made = self.target.known(&store, store.pin(*version, by, reason).await).await?;
+        let made = self.target.known(&store, store.announcements().pin(*version, by, reason).await).await?;
         tell(json, out, &store, made, &format!("version {version} is pinned already")).await
     }
 }
@@ -120,7 +120,7 @@ impl Unpin {
     /// Lifts the pin.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = Store::open(&self.store.store).await?;
-        let made = store.unpin(&self.signed.by, &self.signed.reason).await?;
+        let made = store.announcements().unpin(&self.signed.by, &self.signed.reason).await?;
         tell(json, out, &store, made, "no version is pinned").await
     }
 }
@@ -130,8 +130,8 @@ impl Rollback {
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let Target { version, signed: Signed { by, reason }, .. } = &self.target;
         let store = self.target.store().await?;
-        let made = self.target.known(&store, store.rollback(*version, by, reason).await).await?;
-        if made.is_none() && store.latest_announcement(None).await?.is_none() {
+        let made = self.target.known(&store, store.announcements().rollback(*version, by, reason).await).await?;
+        if made.is_none() && store.announcements().latest(None).await?.is_none() {
             return Err(Failure::no(format!("nothing was announced yet; use kapok announce {version}")));
         }
         tell(json, out, &store, made, &format!("version {version} is announced already")).await
@@ -174,7 +174,7 @@ async fn tell(
         return Ok(writeln!(out, "{text}")?);
     }
     let changed = made.is_some();
-    let entry = if changed { made } else { store.latest_announcement(None).await? };
+    let entry = if changed { made } else { store.announcements().latest(None).await? };
     serde_json::to_writer_pretty(&mut *out, &Steered { changed, entry: entry.as_ref().map(LogEntry::from) })?;
     Ok(writeln!(out)?)
 }

@@ -27,8 +27,9 @@ impl Dataset {
         let store = Store::open(&store.store).await?;
         let version = match version.version {
             Some(version) => version,
-            None => match store.latest_announcement(None).await?.map_or(0, |latest| latest.current()) {
+            None => match store.announcements().latest(None).await?.map_or(0, |latest| latest.current()) {
                 0 => store
+                    .manifests()
                     .head()
                     .await?
                     .ok_or_else(|| Failure::no(format!("store {} has no version yet; publish one", store.url())))?,
@@ -43,16 +44,16 @@ impl Dataset {
     pub async fn view(mut self, record_type: &str) -> Result<View> {
         self.manifest.expect_record_type(record_type)?;
         self.manifest.record_types.retain(|ty| ty.name == record_type);
-        let blobs = self.store.load(&self.manifest, &BlobMap::new()).await?;
+        let blobs = self.store.blobs().load(&self.manifest, &BlobMap::new()).await?;
         Ok(View::open(Arc::new(self.manifest), &blobs)?)
     }
 }
 
 /// The manifest of a version, which the user may have got wrong.
 pub async fn read_manifest(store: &Store, version: u64) -> Result<Manifest> {
-    match store.read_manifest(version).await {
+    match store.manifests().read(version).await {
         Err(kapok_blobstore::Error::NotFound { .. }) => {
-            let there = store.live_versions().await?;
+            let there = store.manifests().live().await?;
             let message = format!("version {version} does not exist; the store has {}", listed(&there));
             Err(Failure::of(ErrorKind::NotFound, message))
         }

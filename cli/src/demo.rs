@@ -70,10 +70,10 @@ impl Demo {
             Some(url) => Place::given(url),
             None => Place::make(self.rm)?,
         };
-        let store = Store::open_or_prepare(place.url()).await?;
+        let store = Store::options().create_later().open(place.url()).await?;
         check_is_ours(&store).await?;
         let story = play(&store, !self.rm).await;
-        store.abandon();
+        store.remove_uncreated();
         let story = story?;
         if json {
             serde_json::to_writer_pretty(&mut *out, &story)?;
@@ -88,8 +88,8 @@ impl Demo {
 /// A store that holds anything else is not the demo's to write to. Its newest version tells: after another one there is
 /// none of a demo.
 async fn check_is_ours(store: &Store) -> Result<()> {
-    let Some(head) = store.head().await? else { return Ok(()) };
-    let writer = match store.read_manifest(head).await {
+    let Some(head) = store.manifests().head().await? else { return Ok(()) };
+    let writer = match store.manifests().read(head).await {
         Ok(manifest) => manifest.writer,
         Err(error) => error.to_string(),
     };
@@ -164,12 +164,12 @@ async fn play(store: &Store, is_kept: bool) -> Result<Story> {
 
     // 5. Back, and forward again.
     let started = clock::instant();
-    store.rollback(version, WRITER, "to show it").await?;
+    store.announcements().rollback(version, WRITER, "to show it").await?;
     wait_for(&consumer, version).await?;
     let back_ms = ms(started);
     tokio::time::sleep(PAUSE).await;
     let started = clock::instant();
-    store.announce_version(latest, WRITER, "it was right after all").await?;
+    store.announcements().announce(latest, WRITER, "it was right after all").await?;
     wait_for(&consumer, latest).await?;
     let forward_ms = ms(started);
     tokio::time::sleep(PAUSE).await;
@@ -247,7 +247,7 @@ fn differences(before: &View, after: &View) -> Result<Vec<FieldChange>> {
 }
 
 async fn diff(store: &Store, from: u64, to: u64) -> Result<String> {
-    let (before, after) = (store.read_manifest(from).await?, store.read_manifest(to).await?);
+    let (before, after) = (store.manifests().read(from).await?, store.manifests().read(to).await?);
     let diff = VersionDiff::between(store, Some(before), after, None, SHOWN_MAX).await?;
     let mut text = Vec::new();
     diff.print(&mut text)?;

@@ -173,10 +173,10 @@ impl Diff {
 
 /// The version that was announced last, or else the newest.
 async fn announced(store: &Store) -> Result<u64> {
-    match store.latest_announcement(None).await?.map_or(0, |latest| latest.announced) {
+    match store.announcements().latest(None).await?.map_or(0, |latest| latest.announced) {
         0 => {
             let none = || Failure::no(format!("store {} has no version yet; publish one", store.url()));
-            store.head().await?.ok_or_else(none)
+            store.manifests().head().await?.ok_or_else(none)
         }
         version => Ok(version),
     }
@@ -199,7 +199,7 @@ impl VersionDiff {
         let mut before = after.parent;
         let mut left_out = Vec::new();
         while let Some(version) = before {
-            let manifest = match store.read_manifest(version).await {
+            let manifest = match store.manifests().read(version).await {
                 Ok(manifest) => manifest,
                 Err(kapok_blobstore::Error::Retired { .. }) => {
                     return Err(Failure::no(format!(
@@ -211,7 +211,7 @@ impl VersionDiff {
                     let (kind, reason) = (error.kind(), error.to_string());
                     left_out.push(UnreadableVersion { version, kind, reason });
                     // Nobody knows its parent.
-                    before = store.live_versions().await?.into_iter().rfind(|it| *it < version);
+                    before = store.manifests().live().await?.into_iter().rfind(|it| *it < version);
                     continue;
                 }
                 Err(error) => return Err(error.into()),
@@ -246,7 +246,7 @@ impl VersionDiff {
         };
         let new = open(store, after, only, &mut blobs).await?;
         // Where one is gone by now the versions are compared.
-        let between = store.fetch(new.lacking_for_changes(&old, &trail)?).await.unwrap_or_default();
+        let between = store.blobs().fetch(new.lacking_for_changes(&old, &trail)?).await.unwrap_or_default();
         let mut segments = BlobMap::new();
         for (id, blob) in between {
             segments.insert(id, blob);
@@ -260,10 +260,10 @@ impl VersionDiff {
 /// Manifests between two versions, which list what changed, and the versions of which they cannot be read.
 async fn trail(store: &Store, from: u64, to: u64) -> Result<(Vec<Arc<Manifest>>, Vec<UnreadableVersion>)> {
     let between = from.min(to)..=from.max(to);
-    let mut versions = store.live_versions().await?;
+    let mut versions = store.manifests().live().await?;
     versions.retain(|version| between.contains(version));
     // Without a manifest on the way segments are compared.
-    let (manifests, unreadable) = store.read_manifests(&versions).await?;
+    let (manifests, unreadable) = store.manifests().read_all(&versions).await?;
     Ok((manifests.into_iter().map(Arc::new).collect(), unreadable))
 }
 
@@ -323,7 +323,7 @@ pub fn tell_unreadable(json: bool, versions: &[UnreadableVersion]) {
 /// open already, and then those of this view.
 pub async fn open(store: &Store, mut manifest: Manifest, only: Option<&str>, blobs: &mut BlobMap) -> Result<View> {
     manifest.record_types.retain(|ty| only.is_none_or(|name| ty.name == name));
-    *blobs = store.load(&manifest, blobs).await?;
+    *blobs = store.blobs().load(&manifest, blobs).await?;
     View::open(Arc::new(manifest), blobs).map_err(|error| Failure::no(error.to_string()))
 }
 

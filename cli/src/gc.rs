@@ -57,7 +57,7 @@ struct Collected {
     damaged: Vec<Damaged>,
     deleted: Vec<Deleted>,
     /// What writers that died had left behind.
-    debris: Vec<Debris>,
+    debris: Vec<Orphan>,
     bytes_freed: u64,
 }
 
@@ -82,7 +82,7 @@ struct Deleted {
 }
 
 #[derive(Serialize)]
-struct Debris {
+struct Orphan {
     name: String,
     bytes: u64,
 }
@@ -91,13 +91,11 @@ impl Gc {
     /// Collects, and tells what went.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = Store::open(&self.store.store).await?;
-        let settings = GcSettings {
-            keep: self.keep,
-            grace: self.grace,
-            no_writers: self.no_writers,
-            retire_unreadable: self.retire_unreadable.clone(),
-            dry_run: self.dry_run,
-        };
+        let mut settings =
+            GcSettings::default().with_keep(self.keep).with_retire_unreadable(self.retire_unreadable.clone());
+        settings.grace = self.grace;
+        settings.no_writers = self.no_writers;
+        settings.dry_run = self.dry_run;
         let report = store.gc(&settings).await?;
         let trouble = trouble(&report);
         if json {
@@ -122,7 +120,7 @@ impl Gc {
             "{} {} blob(s) and {} leftover(s), {}",
             verb("deleted", "would delete"),
             HumanCount(report.deleted.len() as u64),
-            HumanCount(report.debris.len() as u64),
+            HumanCount(report.orphans.len() as u64),
             HumanBytes(report.bytes_freed),
         )?;
         Ok(())
@@ -132,7 +130,7 @@ impl Gc {
 impl Collected {
     fn of(report: GcReport, dry_run: bool) -> Self {
         let deleted = report.deleted.into_iter();
-        let debris = report.debris.into_iter();
+        let orphans = report.orphans.into_iter();
         Self {
             dry_run,
             retired: report.retired,
@@ -152,7 +150,7 @@ impl Collected {
             deleted: deleted
                 .map(|(kind, id, bytes)| Deleted { kind: kind.folder(), id: id.to_string(), bytes })
                 .collect(),
-            debris: debris.map(|file| Debris { name: file.name, bytes: file.bytes }).collect(),
+            debris: orphans.map(|file| Orphan { name: file.name, bytes: file.bytes }).collect(),
             bytes_freed: report.bytes_freed,
         }
     }

@@ -84,7 +84,7 @@ impl History {
     /// Looks the record up in one version after another.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = Store::open(&self.store.store).await?;
-        let (manifests, unreadable) = store.read_manifests(&store.live_versions().await?).await?;
+        let (manifests, unreadable) = store.manifests().read_all(&store.manifests().live().await?).await?;
         tell_unreadable(json, &unreadable);
         // Numbers count from 1, and none is ever freed.
         let oldest = manifests.iter().map(|it| it.version).chain(unreadable.iter().map(|it| it.version)).min();

@@ -62,7 +62,7 @@ impl Log {
     /// Prints all entries.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = Store::open(&self.store.store).await?;
-        let entries: Vec<_> = store.announcements().await?.iter().map(LogEntry::from).collect();
+        let entries: Vec<_> = store.announcements().list().await?.iter().map(LogEntry::from).collect();
         if json {
             serde_json::to_writer_pretty(&mut *out, &entries)?;
             writeln!(out)?;

@@ -148,10 +148,10 @@ impl Publish {
             ));
         }
         let population = self.population()?;
-        let store = Store::open_or_prepare(&self.store.store).await?;
+        let store = Store::options().create_later().open(&self.store.store).await?;
         let ended = self.publish(&store, &population, input.as_ref(), keys.as_ref(), json, out).await;
         // Where nothing came of it, the place is left as it was found.
-        store.abandon();
+        store.remove_uncreated();
         ended
     }
 

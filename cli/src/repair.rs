@@ -72,9 +72,9 @@ struct LostRows {
 impl Repair {
     /// Repairs, and tells what was lost, what is back, and what to do about the rest.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let store = Store::open_for_repair(&self.store.store).await?;
+        let store = Store::options().for_repair().open(&self.store.store).await?;
         let from = match &self.from {
-            Some(url) => Some(Store::open_for_repair(url).await?),
+            Some(url) => Some(Store::options().for_repair().open(url).await?),
             None => None,
         };
         let mode = if self.dry_run { Mode::DryRun } else { Mode::Mend };

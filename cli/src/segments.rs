@@ -54,7 +54,7 @@ impl Segments {
         let ty = manifest.expect_record_type(self.record_type.name())?;
         let segments = ty.segments.iter().map(|segment| SegmentInfo {
             id: BlobId::from(segment.id).to_string(),
-            path: store.blob_name(BlobKind::Segment, BlobId::from(segment.id)),
+            path: store.blobs().name(BlobKind::Segment, BlobId::from(segment.id)),
             rows: segment.rows,
             dead_rows: segment.dead,
             bytes: segment.bytes,
@@ -64,7 +64,7 @@ impl Segments {
                 .map(|index| IndexInfo {
                     kind: index.kind.clone(),
                     name: index.name.clone(),
-                    path: store.blob_name(BlobKind::Index, BlobId::from(index.id)),
+                    path: store.blobs().name(BlobKind::Index, BlobId::from(index.id)),
                     bytes: index.bytes,
                 })
                 .collect(),

@@ -59,8 +59,8 @@ impl Versions {
     /// Lists the versions that were not retired, oldest first.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = Store::open(&self.store.store).await?;
-        let latest = store.latest_announcement(None).await?;
-        let (manifests, unreadable) = store.read_manifests(&store.live_versions().await?).await?;
+        let latest = store.announcements().latest(None).await?;
+        let (manifests, unreadable) = store.manifests().read_all(&store.manifests().live().await?).await?;
         let entry = |version, content| VersionEntry {
             version,
             announced: latest.as_ref().is_some_and(|entry| entry.announced == version),

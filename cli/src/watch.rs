@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount};
-use kapok_blobstore::{Error as StoreError, Hints, Store, clock};
+use kapok_blobstore::{Error as StoreError, LogWatcher, Store, clock};
 use kapok_consumer::{Consumer, RefreshReport, View};
 use kapok_index::TypeChanges;
 use serde::Serialize;
@@ -120,14 +120,14 @@ fn is_yet_to_come(reason: &str) -> bool {
     ["the folder does not exist", "it is empty"].contains(&reason)
 }
 
-fn hints(store: &Store, json: bool) -> Option<Hints> {
-    store.watch().unwrap_or_else(|error| {
+fn hints(store: &Store, json: bool) -> Option<LogWatcher> {
+    store.announcements().watch().unwrap_or_else(|error| {
         tell(json, format!("looking for news at intervals only: {error}"), &mut None);
         None
     })
 }
 
-async fn hinted(hints: Option<&Hints>) {
+async fn hinted(hints: Option<&LogWatcher>) {
     match hints {
         Some(hints) => hints.changed().await,
         None => std::future::pending().await,
@@ -157,7 +157,7 @@ impl Swap {
             changed.map(|ty| (ty.record_type.clone(), counts(ty))).collect()
         });
         // A newer entry than the one that moved the consumer is about another version.
-        let latest = consumer.store().latest_announcement(Some(consumer.status().sequence)).await.ok().flatten();
+        let latest = consumer.store().announcements().latest(Some(consumer.status().sequence)).await.ok().flatten();
         let latest = latest.filter(|latest| latest.current() == done.to);
         Self {
             at: rfc3339(clock::now_unix_ms()),

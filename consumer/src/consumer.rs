@@ -95,7 +95,7 @@ impl Consumer {
     /// use kapok_consumer::{Consumer, ConsumerSettings, Store};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-    /// # Store::open_for_writing("memory://consumer-built").await?;
+    /// # Store::options().writable().open("memory://consumer-built").await?;
     /// let store = Store::open("memory://consumer-built").await?;
     /// let mut settings = ConsumerSettings::default();
     /// settings.verify = true;

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use kapok_blobstore::{Hints, clock};
+use kapok_blobstore::{LogWatcher, clock};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
@@ -116,7 +116,7 @@ impl Consumer {
 struct Follow {
     consumer: Consumer,
     settings: FollowSettings,
-    hints: Option<Hints>,
+    hints: Option<LogWatcher>,
     /// When the log was last seen to be there.
     seen_at: Option<Instant>,
     /// What the poll before the last attempt gave: the same again is no reason for another one.
@@ -150,7 +150,7 @@ impl Follow {
 
     fn watch(&mut self) {
         if self.settings.watch == Watch::Folder {
-            self.hints = self.consumer.store().watch().unwrap_or_else(|error| {
+            self.hints = self.consumer.store().announcements().watch().unwrap_or_else(|error| {
                 warn!(%error, "polling only");
                 None
             });
@@ -212,7 +212,7 @@ impl Follow {
     async fn poll(&mut self) -> (u64, Polled) {
         let last = self.consumer.inner().status().sequence;
         let next = last.saturating_add(1);
-        let polled = match self.consumer.store().announcement(next).await {
+        let polled = match self.consumer.store().announcements().get(next).await {
             Ok(Some(_)) => Polled::News,
             Ok(None) if self.is_there(last).await => {
                 self.consumer.inner().heard_log();
@@ -235,7 +235,7 @@ impl Follow {
         let store = self.consumer.store();
         let is_there = match last {
             0 => store.check_marker().await.is_ok(),
-            last => matches!(store.announcement(last).await, Ok(Some(_))),
+            last => matches!(store.announcements().get(last).await, Ok(Some(_))),
         };
         self.seen_at = is_there.then(clock::instant);
         is_there
@@ -255,7 +255,7 @@ enum Polled {
     Failed,
 }
 
-async fn hinted(hints: Option<&Hints>) {
+async fn hinted(hints: Option<&LogWatcher>) {
     match hints {
         Some(hints) => hints.changed().await,
         None => std::future::pending().await,

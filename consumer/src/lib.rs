@@ -10,7 +10,7 @@
 //! use kapok_consumer::{Consumer, FollowSettings};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-//! # kapok_blobstore::Store::open_for_writing("memory://consumer-front-page").await?;
+//! # kapok_blobstore::Store::options().writable().open("memory://consumer-front-page").await?;
 //! let consumer = Consumer::open("memory://consumer-front-page").await?;
 //! let follower = consumer.follow(FollowSettings::default()); // until it is dropped
 //! let listener = consumer.on_refresh(|swap| println!("{} -> {}", swap.old.version(), swap.new.version()));

@@ -87,7 +87,7 @@ impl LocalBlobs {
         loop {
             while begins_more && arriving.len() < FETCHES_IN_FLIGHT {
                 let Some(blob) = waiting.next() else { break };
-                arriving.push(store.fetch([blob]));
+                arriving.push(store.blobs().fetch([blob]));
             }
             match arriving.next().await {
                 None => break,
@@ -112,7 +112,7 @@ impl LocalBlobs {
 
     /// Fetches segments to be merged, several at a time. One that cannot be had is one thing less to make.
     pub(crate) async fn fetch_merge_sources(&mut self, store: &Store, wanted: Vec<BlobRef>) -> Fetched {
-        let fetches: Vec<_> = wanted.into_iter().map(|blob| store.fetch([blob])).collect();
+        let fetches: Vec<_> = wanted.into_iter().map(|blob| store.blobs().fetch([blob])).collect();
         let mut arriving = stream::iter(fetches).buffer_unordered(FETCHES_IN_FLIGHT);
         let mut fetched = Fetched::default();
         while let Some(arrived) = arriving.next().await {

@@ -114,7 +114,7 @@ impl Consumer {
     async fn look(&self) -> Result<u64> {
         let store = &self.inner().store;
         let seen = self.inner().status().sequence;
-        let latest = store.latest_announcement(Some(seen).filter(|seen| *seen != 0)).await?;
+        let latest = store.announcements().latest(Some(seen).filter(|seen| *seen != 0)).await?;
         let found = latest.as_ref().map_or(0, |entry| entry.sequence);
         // The log only grows. Whoever loses sight of it must not take that for "nothing announced".
         if found < seen {
@@ -172,7 +172,7 @@ impl Consumer {
         let version = done.to;
         let Inner { store, settings, .. } = self.inner();
         let failed = |source| Error::Load { version, source: Arc::new(source) };
-        let manifest = store.read_manifest(version).await.map_err(failed)?;
+        let manifest = store.manifests().read(version).await.map_err(failed)?;
         let (manifest, narrowed) = settings.types.narrow(manifest);
         held.keep_for(&manifest);
         let mut merge_sources = Fetched::default();

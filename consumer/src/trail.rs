@@ -41,7 +41,7 @@ pub(crate) async fn read(store: &Store, old: &Manifest, new: &Manifest) -> Vec<A
             ends[greater] = (0, None);
             continue;
         }
-        match store.read_manifest(parent).await {
+        match store.manifests().read(parent).await {
             Ok(manifest) => {
                 ends[greater] = (parent, manifest.parent);
                 trail.push(Arc::new(manifest));
@@ -66,7 +66,7 @@ pub(crate) async fn segments(store: &Store, old: &View, new: &View, trail: &[Arc
     if bytes > unshared_bytes(old.manifest(), new.manifest()) / FETCHED_PART {
         return out;
     }
-    let fetches: Vec<_> = lacking.into_iter().map(|blob| store.fetch([blob])).collect();
+    let fetches: Vec<_> = lacking.into_iter().map(|blob| store.blobs().fetch([blob])).collect();
     let mut arriving = stream::iter(fetches).buffer_unordered(FETCHES_IN_FLIGHT);
     while let Some(arrived) = arriving.next().await {
         // One that is gone was collected by now, perhaps. Without it the views are compared.

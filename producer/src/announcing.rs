@@ -1,6 +1,6 @@
 //! When does a version announce itself? If no rollback was made since the version that it builds on was chosen.
 
-use kapok_blobstore::{Announcement, SelfAnnounced};
+use kapok_blobstore::{Announcement, OwnAnnouncement};
 
 use crate::base::{Base, unreadable};
 use crate::error::{Error, Result};
@@ -15,13 +15,13 @@ impl Producer {
     /// # Errors
     /// `Unavailable` where the store fails.
     pub async fn announce_left_over(&self) -> Result<Option<u64>> {
-        let latest = self.store.latest_announcement(None).await?;
-        let Some(head) = self.store.head().await? else { return Ok(None) };
+        let latest = self.store.announcements().latest(None).await?;
+        let Some(head) = self.store.manifests().head().await? else { return Ok(None) };
         // Above the head it was never committed; a cycle says so, and comes back from it.
         if head <= latest.map_or(0, |latest| latest.highest) {
             return Ok(None);
         }
-        let manifest = match self.store.read_manifest(head).await {
+        let manifest = match self.store.manifests().read(head).await {
             Ok(manifest) => manifest,
             Err(kapok_blobstore::Error::Retired { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -30,8 +30,8 @@ impl Producer {
             return Ok(None);
         }
         let writer = self.settings.writer.as_str();
-        match self.store.announce_itself(head, manifest.log_sequence, writer, LEFT_OVER).await? {
-            SelfAnnounced::Made(entry) => Ok(Some(entry.announced)),
+        match self.store.announcements().announce_own(head, manifest.log_sequence, writer, LEFT_OVER).await? {
+            OwnAnnouncement::Made(entry) => Ok(Some(entry.announced)),
             _ => Ok(None),
         }
     }
@@ -63,7 +63,7 @@ impl Producer {
         let latest = base.latest.as_ref();
         if let Some(latest) = latest.filter(|latest| base.is_held && latest.announced == base.current) {
             // It was mapped long ago. Who comes now has to read it.
-            let read = self.store.read_manifest(latest.announced).await;
+            let read = self.store.manifests().read(latest.announced).await;
             read.map_err(|error| unreadable(latest, error.into()))?;
         }
         self.announce_left_over().await?;
@@ -72,13 +72,18 @@ impl Producer {
 
     async fn announce_current(&self, version: u64, base: &Base, reason: &str) -> Result<Vec<String>> {
         let writer = self.settings.writer.as_str();
-        let (outcome, entry) = match self.store.announce_itself(version, base.log_sequence(), writer, reason).await? {
-            SelfAnnounced::HeldBack(rollback) => {
+        let (outcome, entry) = match self
+            .store
+            .announcements()
+            .announce_own(version, base.log_sequence(), writer, reason)
+            .await?
+        {
+            OwnAnnouncement::HeldBack(rollback) => {
                 let Announcement { announced, sequence, by, .. } = rollback;
                 return Err(Error::RolledBackMeanwhile { version, announced, sequence, by });
             }
-            SelfAnnounced::Made(entry) => (format!("version {version} is announced in its place"), entry),
-            SelfAnnounced::Already(entry) => {
+            OwnAnnouncement::Made(entry) => (format!("version {version} is announced in its place"), entry),
+            OwnAnnouncement::Already(entry) => {
                 let outcome = format!(
                     "version {version} made now has that number, so start consumers anew that are on the one that is lost"
                 );
@@ -88,7 +93,7 @@ impl Producer {
         };
         let mut warnings: Vec<String> = base.is_astray.then(|| astray(base, &outcome)).into_iter().collect();
         if entry.announced > version
-            && let Err(error) = self.store.read_manifest(entry.announced).await
+            && let Err(error) = self.store.manifests().read(entry.announced).await
         {
             let Announcement { sequence, announced, .. } = entry;
             warnings.push(format!(
@@ -105,7 +110,7 @@ impl Producer {
         let Some((latest, pinned)) = latest.and_then(|latest| Some((latest, latest.pinned?))) else {
             return Vec::new();
         };
-        let Err(error) = self.store.read_manifest(pinned).await else { return Vec::new() };
+        let Err(error) = self.store.manifests().read(pinned).await else { return Vec::new() };
         vec![format!(
             "entry {} of the log pins version {pinned}, which cannot be read, so consumers stay where they are: {error}; \
              to let them follow: kapok unpin",

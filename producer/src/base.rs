@@ -69,8 +69,8 @@ impl Producer {
     pub(crate) async fn base(&self, on: BuildOn) -> Result<Base> {
         let started = clock::instant();
         // The log first: what is announced was committed before, and a rollback made from here on is behind this entry.
-        let latest = self.store.latest_announcement(None).await?;
-        let head = self.store.head().await?.unwrap_or(0);
+        let latest = self.store.announcements().latest(None).await?;
+        let head = self.store.manifests().head().await?.unwrap_or(0);
         let announced = latest.as_ref().map_or(0, |latest| latest.announced);
         let is_astray = announced > head;
         let held = lock(&self.held).clone();
@@ -97,7 +97,7 @@ impl Producer {
         if version == 0 && head == 0 {
             return Ok(base(Arc::new(View::empty()), BlobMap::new(), false));
         }
-        let opened = match self.store.read_manifest(version).await {
+        let opened = match self.store.manifests().read(version).await {
             Ok(manifest) => self.open_readable(Arc::new(manifest), &held.blobs).await,
             Err(error) => Err(error.into()),
         };
@@ -126,13 +126,13 @@ impl Producer {
         let log_sequence = if held.view.version() == head {
             held.view.manifest().log_sequence
         } else {
-            match self.store.read_manifest(head).await {
+            match self.store.manifests().read(head).await {
                 Ok(manifest) => manifest.log_sequence,
                 Err(kapok_blobstore::Error::Retired { .. }) => return Ok(announced),
                 Err(error) => return Err(error.into()),
             }
         };
-        match self.store.rollback_since(log_sequence, latest).await? {
+        match self.store.announcements().rollback_since(log_sequence, latest).await? {
             None => Ok(head),
             Some(rollback) if matches!(on, BuildOn::Head) => {
                 Err(Error::HeldBack { version: head, announced, sequence: rollback.sequence })
@@ -169,9 +169,9 @@ impl Producer {
         left_out: BTreeMap<String, String>,
     ) -> Result<(View, BlobMap)> {
         let blobs = if left_out.is_empty() {
-            self.store.load(&manifest, have).await?
+            self.store.blobs().load(&manifest, have).await?
         } else {
-            self.store.load(&without(&manifest, &left_out), have).await?
+            self.store.blobs().load(&without(&manifest, &left_out), have).await?
         };
         Ok((View::open_without(manifest, &blobs, left_out)?, blobs))
     }

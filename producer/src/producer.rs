@@ -142,7 +142,7 @@ impl Producer {
     /// # Errors
     /// `Unavailable` or `Invalid` if the store cannot be written to, and those of [`ProducerBuilder::open`].
     pub async fn open(url: &str) -> Result<Self> {
-        Self::builder(Store::open_for_writing(url).await?).open().await
+        Self::builder(Store::options().writable().open(url).await?).open().await
     }
 
     /// Builds a producer for a store that is open for writing.
@@ -151,7 +151,7 @@ impl Producer {
     /// use kapok_producer::{Producer, ProducerSettings, Store};
     ///
     /// # async fn open() -> Result<(), kapok_producer::Error> {
-    /// let store = Store::open_for_writing("memory://built").await?;
+    /// let store = Store::options().writable().open("memory://built").await?;
     /// let mut settings = ProducerSettings::default();
     /// settings.writer = "nightly import".to_owned();
     /// let producer = Producer::builder(store).settings(settings).open().await?;
@@ -306,8 +306,8 @@ impl Producer {
     /// # Errors
     /// `Unavailable` or `Corrupt` where it cannot be read.
     pub async fn head(&self) -> Result<Option<Arc<Manifest>>> {
-        match self.store.head().await? {
-            Some(version) => Ok(Some(Arc::new(self.store.read_manifest(version).await?))),
+        match self.store.manifests().head().await? {
+            Some(version) => Ok(Some(Arc::new(self.store.manifests().read(version).await?))),
             None => Ok(None),
         }
     }

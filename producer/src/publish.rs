@@ -58,7 +58,7 @@ impl Producer {
         steps.validate = started.elapsed();
 
         let started = clock::instant();
-        self.store.make().await?;
+        self.store.create().await?;
         let mut bytes_written = 0;
         for (plan, report) in plans.into_iter().zip(&mut types) {
             draft.carry_over(&plan, &base.view)?;
@@ -149,7 +149,8 @@ impl Producer {
             let detail = format!("no reader could read it, so it is not committed: {detail}");
             Error::from(kapok_core::Error::invalid(format!("manifest of version {version}"), detail))
         };
-        let (payload, read) = self.store.encode_manifest(&manifest).map_err(|error| unreadable(error.to_string()))?;
+        let (payload, read) =
+            self.store.manifests().encode(&manifest).map_err(|error| unreadable(error.to_string()))?;
         if read != manifest {
             return Err(unreadable("it is read as another one".to_owned()));
         }
@@ -182,7 +183,7 @@ impl Producer {
         let bytes = Bytes::from(sealed.bytes);
         // On a thread of its own: on this one it would keep the upload from its first step.
         let making = tokio::task::spawn_blocking({
-            let segment = Segment::open(&self.store.blob_name(BlobKind::Segment, id), bytes.clone(), sealed.rows)?;
+            let segment = Segment::open(&self.store.blobs().name(BlobKind::Segment, id), bytes.clone(), sealed.rows)?;
             let key = encoding.key().clone();
             move || unique::build(&key, &segment)
         });
@@ -222,18 +223,18 @@ impl Producer {
     /// damaged.
     async fn put(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<u64> {
         let len = bytes.len() as u64;
-        match self.store.put(kind, id, bytes.clone()).await? {
+        match self.store.blobs().put(kind, id, bytes.clone()).await? {
             PutOutcome::Written => Ok(len),
             PutOutcome::AlreadyThere if self.is_sound(kind, id, &bytes).await? => Ok(0),
             PutOutcome::AlreadyThere => {
-                self.store.put_again(kind, id, bytes).await?;
+                self.store.blobs().replace(kind, id, bytes).await?;
                 Ok(len)
             }
         }
     }
 
     async fn is_sound(&self, kind: BlobKind, id: BlobId, bytes: &Bytes) -> Result<bool> {
-        match self.store.get(kind, id, bytes.len() as u64).await {
+        match self.store.blobs().get(kind, id, bytes.len() as u64).await {
             Ok(found) => Ok(found == bytes),
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => Ok(false),
             Err(error) => Err(error.into()),
@@ -286,20 +287,21 @@ impl Producer {
             // BlobMap that were there when the cycle wanted to write them, or are those of a version that may be retired at
             // any time, may have been collected since.
             let readable = without(manifest, base.view.left_out());
-            if let Some(lacking) = self.store.is_whole(&readable).await?.first() {
-                let name = self.store.blob_name(lacking.role.into(), BlobId::from(lacking.id));
+            if let Some(lacking) = self.store.blobs().missing(&readable).await?.first() {
+                let name = self.store.blobs().name(lacking.role.into(), BlobId::from(lacking.id));
                 return Err(kapok_blobstore::Error::NotFound { name }.into());
             }
         }
-        let outcome = match self.store.commit(manifest.version, &stored.payload, manifest.writer_token).await {
-            Ok(outcome) => outcome,
-            Err(error) if error.kind() == ErrorKind::Unavailable => self.settle(stored, error).await?,
-            Err(error) => return Err(error.into()),
-        };
+        let outcome =
+            match self.store.manifests().commit_bytes(manifest.version, &stored.payload, manifest.writer_token).await {
+                Ok(outcome) => outcome,
+                Err(error) if error.kind() == ErrorKind::Unavailable => self.settle(stored, error).await?,
+                Err(error) => return Err(error.into()),
+            };
         match outcome {
             CommitOutcome::Committed => Ok(()),
             CommitOutcome::Lost => {
-                let winner = self.store.read_manifest(manifest.version).await;
+                let winner = self.store.manifests().read(manifest.version).await;
                 let winner = winner.map_or_else(|error| format!("unknown ({error})"), |winner| winner.writer);
                 Err(Error::Conflict { version: manifest.version, winner })
             }
@@ -310,7 +312,7 @@ impl Producer {
     async fn settle(&self, stored: &Stored, error: kapok_blobstore::Error) -> Result<CommitOutcome> {
         use kapok_blobstore::Error::{NotFound, Retired, TimedOut};
         let version = stored.manifest.version;
-        match self.store.manifest(version).await {
+        match self.store.manifests().read_bytes(version).await {
             Ok(found) if found == stored.payload => Ok(CommitOutcome::Committed),
             Ok(_) | Err(Retired { .. }) => Ok(CommitOutcome::Lost),
             // A folder has done what it does once it answers; a request may still be on its way elsewhere.

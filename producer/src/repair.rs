@@ -54,7 +54,7 @@ pub(crate) type BlobName = (BlobKind, BlobId);
 /// # Errors
 /// `Unavailable` where one of the stores fails. What is lost is no error: see [`RepairReport::is_whole`].
 pub async fn repair(store: &Store, from: Option<&Store>, mode: Mode) -> Result<RepairReport> {
-    let files = store.files().await?;
+    let files = store.files().list().await?;
     let mut report = RepairReport { dry_run: mode == Mode::DryRun, ..RepairReport::default() };
     let manifests = mend_sealed(store, from, &files, mode, &mut report).await?;
     report.versions = manifests.len();
@@ -63,7 +63,7 @@ pub async fn repair(store: &Store, from: Option<&Store>, mode: Mode) -> Result<R
     let mut lost = HashMap::new();
     for (name, versions) in &named {
         report.blobs += 1;
-        let trouble = match store.soundness(FileKind::Blob(name.0, name.1)).await? {
+        let trouble = match store.repair().soundness(FileKind::Blob(name.0, name.1)).await? {
             Soundness::Sound => continue,
             Soundness::Missing => Lost::MISSING.to_owned(),
             Soundness::Damaged(error) | Soundness::Newer(error) => error.to_string(),
@@ -71,7 +71,7 @@ pub async fn repair(store: &Store, from: Option<&Store>, mode: Mode) -> Result<R
         // Retired and collected since its manifest was read, perhaps.
         let mut still_named = Vec::new();
         for version in versions {
-            if report.is_new(*version) || !store.is_retired(*version).await.unwrap_or(false) {
+            if report.is_new(*version) || !store.manifests().is_retired(*version).await.unwrap_or(false) {
                 still_named.push(*version);
             }
         }
@@ -91,7 +91,7 @@ pub async fn repair(store: &Store, from: Option<&Store>, mode: Mode) -> Result<R
             Lost { name: name_of(kind, id), what: FileKind::Blob(kind, id), trouble, versions, remedy: None };
         if let Some((bytes, remedy)) = sources.find(name).await? {
             if mode == Mode::Mend {
-                store.put_back(file.what, bytes).await?;
+                store.repair().put_back(file.what, bytes).await?;
             }
             file.remedy = Some(remedy);
             report.mark_mended(name);
@@ -99,7 +99,7 @@ pub async fn repair(store: &Store, from: Option<&Store>, mode: Mode) -> Result<R
         report.lost.push(file);
     }
     mend_unnamed(store, &mut sources, &named, mode, &mut report).await?;
-    report.announced = store.latest_announcement(None).await.ok().flatten().map_or(0, |latest| latest.current());
+    report.announced = store.announcements().latest(None).await.ok().flatten().map_or(0, |latest| latest.current());
     report.find_newest_whole(&manifests);
     Ok(report)
 }
@@ -122,13 +122,13 @@ async fn mend_unnamed(
         if named.contains_key(&(kind, id)) {
             continue;
         }
-        let Soundness::Damaged(error) = store.soundness(file.what).await? else { continue };
+        let Soundness::Damaged(error) = store.repair().soundness(file.what).await? else { continue };
         let Some((bytes, remedy)) = sources.find((kind, id)).await? else {
             report.notes.push(format!("{error}; no version needs it, and gc deletes it"));
             continue;
         };
         if mode == Mode::Mend {
-            store.put_back(file.what, bytes).await?;
+            store.repair().put_back(file.what, bytes).await?;
         }
         let (name, trouble) = (name_of(kind, id), error.to_string());
         report.lost.push(Lost { name, what: file.what, trouble, versions: Vec::new(), remedy: Some(remedy) });

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use kapok_blobstore::{BlobId, SealedKind, Store, StoreSettings, open_sealed, seal};
+use kapok_blobstore::{BlobId, SealedKind, Store, open_sealed, seal};
 use kapok_core::manifest::{Manifest, Tombstones};
 use kapok_producer::Producer;
 use object_store::memory::InMemory;
@@ -44,12 +44,10 @@ const BLOBS: [&str; 3] = ["segments", "indexes", "tombstones"];
 /// Where it cannot be made.
 pub async fn honest() -> Files {
     let backend = Arc::new(InMemory::new());
-    let store = Store::with_object_store_for_writing(
-        Arc::clone(&backend) as Arc<dyn ObjectStore>,
-        "".into(),
-        "test://honest",
-        StoreSettings::default(),
-    );
+    let store = Store::options()
+        .writable()
+        .object_store(Arc::clone(&backend) as Arc<dyn ObjectStore>, "")
+        .open("test://honest");
     let mut settings = kapok_producer::ProducerSettings::default();
     let policy = &mut settings.merge_policy;
     (policy.segments_max, policy.live_min, policy.small_bytes, policy.segment_bytes_max) = (3, 0.5, 0, 1 << 20);

@@ -31,11 +31,11 @@ pub async fn verify_store(store: &Store, progress: &dyn Fn(Progress)) -> Result<
     let mut check = Check { store, progress, report: Report::default(), live: BTreeMap::new(), lost: HashSet::new() };
     let announced = check.announced().await;
     // Stubs are told by their length: there is nothing to read.
-    for version in store.live_versions().await? {
+    for version in store.manifests().live().await? {
         check.read(version).await?;
     }
-    let numbers = store.versions().await?;
-    let files = store.files().await?;
+    let numbers = store.manifests().versions().await?;
+    let files = store.files().list().await?;
     check.gaps("manifests", &numbers).await?;
     check.files(&files).await?;
     if let Some((sequence, version)) = announced
@@ -53,14 +53,14 @@ pub async fn verify_store(store: &Store, progress: &dyn Fn(Progress)) -> Result<
 /// # Errors
 /// Where its manifest cannot be read, and as [`verify_store`].
 pub async fn verify_version(store: &Store, version: u64, progress: &dyn Fn(Progress)) -> Result<Report> {
-    let manifest = store.read_manifest(version).await?;
+    let manifest = store.manifests().read(version).await?;
     let mut check = Check { store, progress, report: Report::default(), live: BTreeMap::new(), lost: HashSet::new() };
     check.blobs(&manifest).await;
     let mut walk = Walk::new(store, &check.lost);
     (check.progress)(Progress::Walking { version });
     walk.version(&manifest, None, &mut check.report).await?;
     if let Some(parent) = manifest.parent {
-        let parent = store.read_manifest(parent).await.ok();
+        let parent = store.manifests().read(parent).await.ok();
         walk.changes(&manifest, parent.as_ref(), &mut check.report).await?;
     }
     Ok(check.report)
@@ -79,7 +79,7 @@ struct Check<'s> {
 impl Check<'_> {
     /// The version that the log says now, and by which entry.
     async fn announced(&mut self) -> Option<(u64, u64)> {
-        match self.store.latest_announcement(None).await {
+        match self.store.announcements().latest(None).await {
             Ok(latest) => latest.map(|latest| (latest.sequence, latest.current())),
             Err(error) => {
                 self.report.problem(error.to_string());
@@ -89,7 +89,7 @@ impl Check<'_> {
     }
 
     async fn read(&mut self, version: u64) -> Result<()> {
-        match self.store.read_manifest(version).await {
+        match self.store.manifests().read(version).await {
             Ok(manifest) => {
                 self.live.insert(version, manifest);
             }
@@ -115,8 +115,8 @@ impl Check<'_> {
 
     async fn is_there(&self, folder: &str, number: u64) -> Result<bool> {
         let found = match folder {
-            "manifests" => self.store.manifest(number).await.map(|_| true),
-            _ => self.store.announcement(number).await.map(|found| found.is_some()),
+            "manifests" => self.store.manifests().read_bytes(number).await.map(|_| true),
+            _ => self.store.announcements().get(number).await.map(|found| found.is_some()),
         };
         match found {
             Err(Error::NotFound { .. }) => Ok(false),
@@ -134,7 +134,7 @@ impl Check<'_> {
         for file in files {
             match file.what {
                 FileKind::Announcement(sequence) => announcements.push(sequence),
-                FileKind::Foreign if file.is_left_over() => self.report.left_over_files += 1,
+                FileKind::Foreign if file.is_orphan() => self.report.left_over_files += 1,
                 FileKind::Foreign => self.report.foreign_files.push(file.name.clone()),
                 FileKind::Blob(kind, id) => {
                     listed.insert((kind, id));
@@ -148,8 +148,8 @@ impl Check<'_> {
         self.gaps("announcements", &announcements).await?;
         let missing: Vec<_> = lengths.keys().filter(|blob| !listed.contains(*blob)).copied().collect();
         for (kind, id) in missing {
-            if self.is_needed(kind, id).await? && self.store.contains(kind, id).await?.is_none() {
-                self.lose(id, format!("{}: blob is missing", self.store.blob_name(kind, id)));
+            if self.is_needed(kind, id).await? && self.store.blobs().size(kind, id).await?.is_none() {
+                self.lose(id, format!("{}: blob is missing", self.store.blobs().name(kind, id)));
             }
         }
         Ok(())
@@ -173,12 +173,12 @@ impl Check<'_> {
             if is_wrong {
                 // Not hashed: it may be far longer than anything that belongs here.
                 let expected = expected.unwrap_or(BLOB_BYTES_MAX);
-                let name = self.store.blob_name(kind, id);
+                let name = self.store.blobs().name(kind, id);
                 self.lose(id, format!("{name}: expected {expected} bytes, found {} bytes", file.bytes));
                 return Ok(());
             }
         }
-        match (self.store.check_file(file).await, file.what) {
+        match (self.store.files().check(file).await, file.what) {
             (Ok(()), _) => {}
             // Deleted since the list was made.
             (Err(Error::NotFound { .. }), FileKind::Blob(kind, id)) if !self.is_needed(kind, id).await? => {}
@@ -234,7 +234,7 @@ impl Check<'_> {
             }
             self.report.files += 1;
             let id = BlobId::from(blob.id);
-            match self.store.fetch([blob]).await {
+            match self.store.blobs().fetch([blob]).await {
                 Err(error) => self.lose(id, error.to_string()),
                 Ok(fetched) => {
                     for (_, found) in fetched {
@@ -267,7 +267,7 @@ impl Check<'_> {
 
 /// Whether a version was retired since its manifest was read.
 pub(crate) async fn is_retired(store: &Store, version: u64) -> Result<bool> {
-    match store.is_retired(version).await {
+    match store.manifests().is_retired(version).await {
         Err(error) if is_about_files(&error) => Ok(false),
         other => other,
     }

@@ -114,7 +114,7 @@ impl<'s> Walk<'s> {
         if alone.blobs().any(|blob| self.lost.contains(&blob.id)) {
             return Ok(Looked::Not);
         }
-        match self.store.load(&alone, &BlobMap::new()).await {
+        match self.store.blobs().load(&alone, &BlobMap::new()).await {
             Ok(blobs) => Ok(Looked::At(blobs)),
             Err(Error::NotFound { .. }) if is_retired(self.store, manifest.version).await? => Ok(Looked::Not),
             Err(error @ (Error::NotFound { .. } | Error::Corrupt { .. })) => {
@@ -165,7 +165,7 @@ impl<'s> Walk<'s> {
         let Looked::At(mut blobs) = self.load(manifest, &only, report).await? else { return Ok(()) };
         let mut all_there = true;
         for source in merge_sources::sources(entry) {
-            match self.store.fetch([source]).await {
+            match self.store.blobs().fetch([source]).await {
                 Ok(fetched) if !self.lost.contains(&source.id) => {
                     for (id, blob) in fetched {
                         blobs.insert(id, blob);

@@ -1,12 +1,12 @@
-//! How are versions retired, so that none that the log names is lost?
+//! Retires versions, and puts back the manifests that the log names by then.
 
 use bytes::Bytes;
 
 use crate::announcement::Announcement;
 use crate::error::{Error, Result};
+use crate::manifests::stub;
 use crate::numbered::{MANIFESTS, key};
 use crate::store::Store;
-use crate::versions::stub;
 
 impl Store {
     /// Retires the versions, but for those that the log names by the end of it. Returns the others.
@@ -38,7 +38,7 @@ impl Store {
     pub(crate) async fn check_named(&self, latest: Option<&Announcement>) -> Result<()> {
         let named = latest.map_or([0, 0], |entry| [entry.announced, entry.pinned.unwrap_or(0)]);
         for version in named.into_iter().filter(|version| *version > 0) {
-            match self.is_retired(version).await {
+            match self.manifests().is_retired(version).await {
                 Ok(true) => return Err(Error::NamedButRetired { version }),
                 // None, or one of an entry made by hand.
                 Ok(false) | Err(Error::NotFound { .. }) => {}
@@ -82,7 +82,7 @@ impl Store {
     /// Reads the log on to its end.
     async fn read_on(&self, entries: &mut Entries) -> Result<()> {
         while let Some(next) = entries.next {
-            let Some(entry) = self.announcement(next).await? else { break };
+            let Some(entry) = self.announcements().get(next).await? else { break };
             entries.read.push(entry);
             entries.next = next.checked_add(1);
         }

@@ -1,4 +1,4 @@
-//! What does the store hold, and which of its versions are whole?
+//! What a store holds, and which of its versions are whole.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::pin::pin;
@@ -6,15 +6,14 @@ use std::pin::pin;
 use futures::TryStreamExt;
 use kapok_core::manifest::Manifest;
 
+use super::report::DamagedVersion;
 use crate::announcement::Announcement;
-use crate::blob::{BlobEntry, BlobId, BlobKind};
+use crate::blob_id::{BlobEntry, BlobId, BlobKind};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gc::DamagedVersion;
+use crate::manifests::{UnreadableVersion, is_stub};
 use crate::numbered::{MANIFESTS, key};
 use crate::retention::VersionAge;
 use crate::store::Store;
-use crate::version::UnreadableVersion;
-use crate::versions::is_stub;
 
 /// A blob, as manifests and folders name it.
 type Name = (BlobKind, BlobId);
@@ -50,7 +49,7 @@ impl Store {
         stock.read_new(self).await?;
         // After the manifests: blobs are put before the manifest that names them, so none of theirs is left out.
         for kind in BlobKind::ALL {
-            stock.blobs.extend(self.list(kind).await?.into_iter().map(|blob| (kind, blob)));
+            stock.blobs.extend(self.blobs().list(kind).await?.into_iter().map(|blob| (kind, blob)));
         }
         Ok(stock)
     }
@@ -59,7 +58,7 @@ impl Store {
 impl Stock {
     /// Reads the live manifests that were not read yet.
     pub(crate) async fn read_new(&mut self, store: &Store) -> Result<()> {
-        let listed = store.manifests().await?;
+        let listed = store.manifests().list().await?;
         let last = listed.last().map_or(0, |(version, _)| *version);
         self.listed = listed.iter().map(|(version, _)| *version).collect();
         // The newest is read in any case: gc itself never makes a stub of it, so it may as well be a file that was cut.
@@ -67,7 +66,7 @@ impl Stock {
         let mut new: Vec<u64> =
             listed.iter().filter(|(version, file)| is_live(*version, file)).map(|(version, _)| *version).collect();
         new.retain(|version| !self.live.contains_key(version) && !self.unreadable.contains_key(version));
-        let mut read = pin!(store.each_manifest(&new));
+        let mut read = pin!(store.manifests().each(&new));
         while let Some((version, manifest)) = read.try_next().await? {
             match manifest {
                 Ok(manifest) => drop(self.live.insert(version, Live::of(&manifest))),
@@ -89,7 +88,7 @@ impl Stock {
                 }
                 // A listing may leave out a file that is being written again, so each loss is looked at, once.
                 if !lost.contains_key(name) {
-                    let found = match store.contains(name.0, name.1).await {
+                    let found = match store.blobs().size(name.0, name.1).await {
                         // Something that is no file.
                         Err(error) if error.kind() == ErrorKind::Corrupt => None,
                         found => found?,
@@ -155,11 +154,8 @@ impl Stock {
 
     /// What retention decides by: the versions that can be read.
     pub(crate) fn ages(&self) -> Vec<VersionAge> {
-        let age = |(version, live): (&u64, &Live)| VersionAge {
-            version: *version,
-            created_unix_ms: live.created_unix_ms,
-            live: true,
-        };
+        let age =
+            |(version, live): (&u64, &Live)| VersionAge { version: *version, created_unix_ms: live.created_unix_ms };
         self.live.iter().map(age).collect()
     }
 

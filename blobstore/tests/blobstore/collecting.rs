@@ -1,8 +1,8 @@
 //! Does retention take all that nobody needs, and nothing else, whatever else is going on?
 
+mod announcing;
 mod damaged;
 mod dataset;
 mod hooked;
 mod meanwhile;
 mod retiring;
-mod steering;

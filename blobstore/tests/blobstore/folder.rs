@@ -6,20 +6,20 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use kapok_blobstore::{
-    AnnouncementDraft, BlobId, BlobKind, ErrorKind, FileKind, PutOutcome, Store, StoreSettings, fresh_token,
+    AnnouncementDraft, BlobId, BlobKind, ErrorKind, FileKind, GcSettings, PutOutcome, Store, StoreSettings, fresh_token,
 };
 
 async fn store_in(folder: &Path) -> Store {
-    Store::open_for_writing(folder.to_str().unwrap()).await.unwrap()
+    Store::options().writable().open(folder.to_str().unwrap()).await.unwrap()
 }
 
 async fn published(folder: &Path) -> (Store, BlobId) {
     let store = store_in(folder).await;
     let id = BlobId::of(b"some rows");
-    store.put(BlobKind::Segment, id, Bytes::from_static(b"some rows")).await.unwrap();
+    store.blobs().put(BlobKind::Segment, id, Bytes::from_static(b"some rows")).await.unwrap();
     let token = fresh_token();
-    store.commit(1, &token, token).await.unwrap();
-    store.announce(|latest| AnnouncementDraft::announce(latest, 1, "test", "")).await.unwrap();
+    store.manifests().commit_bytes(1, &token, token).await.unwrap();
+    store.announcements().append(|latest| AnnouncementDraft::announce(latest, 1, "test", "")).await.unwrap();
     (store, id)
 }
 
@@ -31,8 +31,8 @@ fn sealed_files(folder: &Path) -> [PathBuf; 3] {
 /// Reads every sealed file of a published store; the worst answer wins.
 async fn read_all(folder: &Path) -> Result<(), kapok_blobstore::Error> {
     let store = Store::open(folder.to_str().unwrap()).await?;
-    store.manifest(1).await?;
-    store.latest_announcement(None).await?.expect("an entry");
+    store.manifests().read_bytes(1).await?;
+    store.announcements().latest(None).await?.expect("an entry");
     Ok(())
 }
 
@@ -41,8 +41,8 @@ async fn read_all(folder: &Path) -> Result<(), kapok_blobstore::Error> {
 async fn a_blob_is_a_map_of_the_stores_own_file() {
     let folder = tempfile::tempdir().unwrap();
     let (store, id) = published(folder.path()).await;
-    let bytes = store.get(BlobKind::Segment, id, 9).await.unwrap();
-    let name = store.blob_name(BlobKind::Segment, id);
+    let bytes = store.blobs().get(BlobKind::Segment, id, 9).await.unwrap();
+    let name = store.blobs().name(BlobKind::Segment, id);
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let line = maps.lines().find(|line| line.ends_with(&name)).expect("mapped");
     assert!(line.contains(" r--"), "read-only: {line}");
@@ -96,12 +96,12 @@ async fn a_blob_of_another_length_is_put_again() {
     let (store, id) = published(folder.path()).await;
     let rows = Bytes::from_static(b"some rows");
     for damage in ["", "some", "some rows and more"] {
-        fs::write(store.blob_name(BlobKind::Segment, id), damage).unwrap();
-        let error = store.get(BlobKind::Segment, id, 9).await.unwrap_err();
+        fs::write(store.blobs().name(BlobKind::Segment, id), damage).unwrap();
+        let error = store.blobs().get(BlobKind::Segment, id, 9).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
-        let outcome = store.put(BlobKind::Segment, id, rows.clone()).await;
+        let outcome = store.blobs().put(BlobKind::Segment, id, rows.clone()).await;
         assert_eq!(outcome.unwrap(), PutOutcome::Written);
-        assert_eq!(store.get(BlobKind::Segment, id, 9).await.unwrap(), rows);
+        assert_eq!(store.blobs().get(BlobKind::Segment, id, 9).await.unwrap(), rows);
     }
 }
 
@@ -110,12 +110,12 @@ async fn a_blob_older_than_half_the_grace_period_is_put_again() {
     let folder = tempfile::tempdir().unwrap();
     let (store, id) = published(folder.path()).await;
     let rows = Bytes::from_static(b"some rows");
-    let path = store.blob_name(BlobKind::Segment, id);
-    let held = store.get(BlobKind::Segment, id, 9).await.unwrap();
+    let path = store.blobs().name(BlobKind::Segment, id);
+    let held = store.blobs().get(BlobKind::Segment, id, 9).await.unwrap();
     for (age_s, expected) in [(29 * 60, PutOutcome::AlreadyThere), (31 * 60, PutOutcome::Written)] {
         let written = SystemTime::now() - Duration::from_secs(age_s);
         fs::File::open(&path).unwrap().set_modified(written).unwrap();
-        let outcome = store.put(BlobKind::Segment, id, rows.clone()).await;
+        let outcome = store.blobs().put(BlobKind::Segment, id, rows.clone()).await;
         assert_eq!(outcome.unwrap(), expected);
     }
     let young = fs::metadata(&path).unwrap().modified().unwrap().elapsed().unwrap();
@@ -129,20 +129,20 @@ async fn a_damaged_manifest_still_holds_its_number() {
     let (store, _) = published(folder.path()).await;
     fs::write(&sealed_files(folder.path())[1], "").unwrap();
     let token = fresh_token();
-    let outcome = store.commit(1, &token, token).await.unwrap();
+    let outcome = store.manifests().commit_bytes(1, &token, token).await.unwrap();
     assert_eq!(outcome, kapok_blobstore::CommitOutcome::Lost);
-    assert_eq!(store.head().await.unwrap(), Some(1));
-    assert_eq!(store.manifest(1).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(store.manifests().head().await.unwrap(), Some(1));
+    assert_eq!(store.manifests().read_bytes(1).await.unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[tokio::test]
 async fn checking_finds_the_one_damaged_file() {
     let folder = tempfile::tempdir().unwrap();
     let (store, id) = published(folder.path()).await;
-    let name = store.blob_name(BlobKind::Segment, id);
+    let name = store.blobs().name(BlobKind::Segment, id);
     fs::write(&name, "some rowz").unwrap();
-    for file in store.files().await.unwrap() {
-        let checked = store.check_file(&file).await;
+    for file in store.files().list().await.unwrap() {
+        let checked = store.files().check(&file).await;
         if file.what == FileKind::Blob(BlobKind::Segment, id) {
             let error = checked.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
@@ -175,7 +175,7 @@ async fn a_folder_with_other_peoples_files_is_not_made_a_store() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("deep")).unwrap();
     fs::write(folder.path().join("deep/thesis.txt"), "precious").unwrap();
-    let error = Store::open_for_writing(folder.path().to_str().unwrap()).await.unwrap_err();
+    let error = Store::options().writable().open(folder.path().to_str().unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("deep/thesis.txt"), "{error}");
     assert!(!folder.path().join("dataset").exists());
@@ -187,8 +187,8 @@ async fn a_file_is_no_place_for_a_store() {
     let file = folder.path().join("file");
     fs::write(&file, "x").unwrap();
     assert!(Store::open(file.to_str().unwrap()).await.is_err());
-    assert!(Store::open_for_writing(file.to_str().unwrap()).await.is_err());
-    assert!(Store::open_for_writing(file.join("below").to_str().unwrap()).await.is_err());
+    assert!(Store::options().writable().open(file.to_str().unwrap()).await.is_err());
+    assert!(Store::options().writable().open(file.join("below").to_str().unwrap()).await.is_err());
 }
 
 #[tokio::test]
@@ -198,9 +198,9 @@ async fn an_interrupted_making_of_a_store_is_made_good() {
     fs::write(folder.path().join("dataset.probe-0123#2"), "half a probe").unwrap();
     fs::create_dir(folder.path().join("announcements")).unwrap();
     let settings = StoreSettings::default().with_grace(Duration::ZERO);
-    let store = Store::open_for_writing_with(folder.path().to_str().unwrap(), settings).await.unwrap();
-    store.remove_debris().await.unwrap();
-    let files = store.files().await.unwrap();
+    let store = Store::options().writable().settings(settings).open(folder.path().to_str().unwrap()).await.unwrap();
+    store.gc(&GcSettings::default()).await.unwrap();
+    let files = store.files().list().await.unwrap();
     assert_eq!(files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), ["dataset"]);
 }
 
@@ -212,9 +212,13 @@ async fn eight_writers_may_make_the_same_store_at_once() {
         .map(|_| {
             let url = url.clone();
             tokio::spawn(async move {
-                let store = Store::open_for_writing(&url).await.unwrap();
+                let store = Store::options().writable().open(&url).await.unwrap();
                 let token = fresh_token();
-                while store.commit(store.head().await.unwrap().unwrap_or(0) + 1, &token, token).await.unwrap()
+                while store
+                    .manifests()
+                    .commit_bytes(store.manifests().head().await.unwrap().unwrap_or(0) + 1, &token, token)
+                    .await
+                    .unwrap()
                     == kapok_blobstore::CommitOutcome::Lost
                 {}
             })
@@ -224,28 +228,28 @@ async fn eight_writers_may_make_the_same_store_at_once() {
         maker.await.unwrap();
     }
     let store = Store::open(&url).await.unwrap();
-    assert_eq!(store.versions().await.unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(store.manifests().versions().await.unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
     let foreign: Vec<_> =
-        store.files().await.unwrap().into_iter().filter(|file| file.what == FileKind::Foreign).collect();
+        store.files().list().await.unwrap().into_iter().filter(|file| file.what == FileKind::Foreign).collect();
     assert_eq!(foreign, [], "no probe and no prepared file is left");
 }
 
 #[tokio::test]
-async fn debris_is_reported_and_goes_once_it_is_old() {
+async fn an_orphan_is_reported_and_goes_once_it_is_old() {
     let folder = tempfile::tempdir().unwrap();
     let (store, id) = published(folder.path()).await;
-    let debris = format!("segments/{id}#1");
-    fs::write(folder.path().join(&debris), "half").unwrap();
+    let orphan = format!("segments/{id}#1");
+    fs::write(folder.path().join(&orphan), "half").unwrap();
     fs::write(folder.path().join("notes#1"), "somebody's").unwrap();
     let foreign = |files: Vec<kapok_blobstore::FileEntry>| -> Vec<String> {
         files.into_iter().filter(|file| file.what == FileKind::Foreign).map(|file| file.name).collect()
     };
-    assert_eq!(foreign(store.files().await.unwrap()), ["notes#1", debris.as_str()]);
-    assert_eq!(store.remove_debris().await.unwrap(), [], "a writer may be at it");
+    assert_eq!(foreign(store.files().list().await.unwrap()), ["notes#1", orphan.as_str()]);
+    assert_eq!(store.gc(&GcSettings::default()).await.unwrap().orphans, [], "a writer may be at it");
     let hasty = StoreSettings::default().with_grace(Duration::ZERO);
-    let hasty = Store::open_with(store.url(), hasty).await.unwrap();
-    assert_eq!(foreign(hasty.remove_debris().await.unwrap()), [debris]);
-    assert_eq!(foreign(store.files().await.unwrap()), ["notes#1"]);
+    let hasty = Store::options().settings(hasty).open(store.url()).await.unwrap();
+    assert_eq!(foreign(hasty.gc(&GcSettings::default()).await.unwrap().orphans), [orphan]);
+    assert_eq!(foreign(store.files().list().await.unwrap()), ["notes#1"]);
 }
 
 #[cfg(unix)]
@@ -256,7 +260,7 @@ async fn a_folder_that_cannot_be_written_says_why() {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
     let above_permissions = fs::create_dir(folder.path().join("try")).is_ok();
     let url = if above_permissions { PathBuf::from("/proc/self/store") } else { folder.path().join("store") };
-    let error = Store::open_for_writing(url.to_str().unwrap()).await.unwrap_err();
+    let error = Store::options().writable().open(url.to_str().unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("os error"), "{error}");
 }
@@ -267,27 +271,28 @@ async fn a_write_that_the_system_refuses_says_why_and_leaves_nothing() {
     let (store, _) = published(folder.path()).await;
     fs::write(folder.path().join("indexes"), "in the way").unwrap();
     let id = BlobId::of(b"index");
-    let error = store.put(BlobKind::Index, id, Bytes::from_static(b"index")).await.unwrap_err();
+    let error = store.blobs().put(BlobKind::Index, id, Bytes::from_static(b"index")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("os error"), "{error}");
-    assert_eq!(store.head().await.unwrap(), Some(1));
+    assert_eq!(store.manifests().head().await.unwrap(), Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_announcement_wakes_whoever_watches() {
     let folder = tempfile::tempdir().unwrap();
     let store = store_in(&folder.path().join("odd name #1 %41")).await;
-    let hints = Store::open(store.url()).await.unwrap().watch().unwrap().expect("a folder can be watched");
+    let hints =
+        Store::open(store.url()).await.unwrap().announcements().watch().unwrap().expect("a folder can be watched");
     let quiet = tokio::time::timeout(Duration::from_millis(100), hints.changed()).await;
     assert!(quiet.is_err(), "nothing happened yet");
     for version in 1..=3 {
-        store.announce(|latest| AnnouncementDraft::announce(latest, version, "test", "")).await.unwrap();
+        store.announcements().append(|latest| AnnouncementDraft::announce(latest, version, "test", "")).await.unwrap();
         tokio::time::timeout(Duration::from_secs(10), hints.changed()).await.expect("a hint");
     }
 }
 
 #[tokio::test]
 async fn a_store_in_memory_cannot_be_watched() {
-    let store = Store::open_for_writing("memory://unwatched").await.unwrap();
-    assert!(store.watch().unwrap().is_none());
+    let store = Store::options().writable().open("memory://unwatched").await.unwrap();
+    assert!(store.announcements().watch().unwrap().is_none());
 }

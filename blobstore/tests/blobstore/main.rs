@@ -4,7 +4,7 @@
 
 mod collecting;
 mod conformance;
+mod creation;
 mod faults;
 mod folder;
-mod founding;
 mod trouble;

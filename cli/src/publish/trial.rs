@@ -27,9 +27,9 @@ impl Sample {
     /// Of the version that a cycle made in an overlay, against the one that it builds on.
     pub async fn of(overlay: &Store, report: &CycleReport, record_type: &str) -> Result<Self> {
         let Outcome::Published { version } = report.outcome else { return Ok(Self::default()) };
-        let after = overlay.read_manifest(version).await?;
+        let after = overlay.manifests().read(version).await?;
         let before = match after.parent {
-            Some(parent) => Some(overlay.read_manifest(parent).await?),
+            Some(parent) => Some(overlay.manifests().read(parent).await?),
             None => None,
         };
         let diff = VersionDiff::between(overlay, before, after, Some(record_type), SAMPLE_MAX).await?;

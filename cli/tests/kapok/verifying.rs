@@ -132,11 +132,11 @@ fn found_in_manifest(damage: impl FnOnce(&mut Manifest), expected: &str) {
     let scene = scene();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let store = Store::open_for_writing(scene.store().to_str().unwrap()).await.unwrap();
-        let mut manifest = store.read_manifest(1).await.unwrap();
+        let store = Store::options().writable().open(scene.store().to_str().unwrap()).await.unwrap();
+        let mut manifest = store.manifests().read(1).await.unwrap();
         (manifest.version, manifest.parent, manifest.writer_token) = (2, Some(1), fresh_token());
         damage(&mut manifest);
-        assert_eq!(store.commit_manifest(&manifest).await.unwrap(), CommitOutcome::Committed);
+        assert_eq!(store.manifests().commit(&manifest).await.unwrap(), CommitOutcome::Committed);
     });
     for arguments in [&["verify"][..], &["verify", "--version", "2"]] {
         let refused = scene.run(arguments).refused(1);
@@ -193,10 +193,10 @@ fn change_manifest(scene: &Scene, version: u64, change: impl FnOnce(&mut Manifes
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let store = Store::open(scene.store().to_str().unwrap()).await.unwrap();
-        let mut manifest = store.read_manifest(version).await.unwrap();
+        let mut manifest = store.manifests().read(version).await.unwrap();
         change(&mut manifest);
-        let forge = Store::open_for_writing(forge.path().to_str().unwrap()).await.unwrap();
-        assert_eq!(forge.commit_manifest(&manifest).await.unwrap(), CommitOutcome::Committed);
+        let forge = Store::options().writable().open(forge.path().to_str().unwrap()).await.unwrap();
+        assert_eq!(forge.manifests().commit(&manifest).await.unwrap(), CommitOutcome::Committed);
     });
     let name = format!("manifests/{version:020}");
     let target = scene.store().join(&name);
@@ -223,7 +223,7 @@ fn manifest_of(scene: &Scene, version: u64) -> Manifest {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let store = Store::open(scene.store().to_str().unwrap()).await.unwrap();
-        store.read_manifest(version).await.unwrap()
+        store.manifests().read(version).await.unwrap()
     })
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use kapok_blobstore::{Store, StoreSettings};
+use kapok_blobstore::Store;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
@@ -36,9 +36,7 @@ pub struct Watched {
 impl Watched {
     pub async fn store(self: &Arc<Self>) -> Store {
         let backend: Arc<dyn ObjectStore> = Arc::clone(self) as _;
-        Store::with_object_store_for_writing(backend, "set".into(), "test://set", StoreSettings::default())
-            .await
-            .unwrap()
+        Store::options().writable().object_store(backend, "set").open("test://set").await.unwrap()
     }
 
     pub fn before_get_of(&self, name: &str, hook: impl Future<Output = ()> + Send + 'static) {

@@ -86,7 +86,7 @@ async fn a_retired_version_in_between_makes_it_a_comparison_of_the_same_result()
         let [added, updated, removed] = expected.clone();
         assert_eq!(films(&third, &first, &back), [removed, updated, added]);
         assert_eq!(back.of("Movie").unwrap().evidence, evidence);
-        store.retire(2).await.unwrap();
+        store.manifests().retire(2).await.unwrap();
     }
 }
 

@@ -27,7 +27,7 @@ async fn announce_unreadable(store: &Store, version: u64) {
     manifest.record_types[0].segments[0].rows += 1;
     manifest.record_types[0].rows += 1;
     stamped.put(store).await;
-    assert_eq!(store.commit_manifest(&manifest).await.unwrap(), CommitOutcome::Committed);
+    assert_eq!(store.manifests().commit(&manifest).await.unwrap(), CommitOutcome::Committed);
     announce(store, version).await;
 }
 
@@ -61,7 +61,7 @@ async fn of_a_version_in_a_folder_only_what_is_damaged_is_mapped_again() {
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let second = Version::stamped(2);
     second.publish(&store, 2).await;
-    let file = store.blob_name(BlobKind::Segment, second.movies[0].id());
+    let file = store.blobs().name(BlobKind::Segment, second.movies[0].id());
     let whole = std::fs::read(&file).unwrap();
     let mut garbled = whole.clone();
     garbled[..16].fill(0xff);
@@ -81,7 +81,7 @@ async fn a_missing_blob_does_not_cut_off_those_that_are_on_their_way() {
     let (backend, store, consumer) = consumer_of_one().await;
     let second = Version::stamped(2);
     second.commit(&store, 2).await;
-    store.delete(BlobKind::Segment, second.ratings[0].id()).await.unwrap();
+    store.blobs().delete(BlobKind::Segment, second.ratings[0].id()).await.unwrap();
     announce(&store, 2).await;
     backend.slow_down(&second.movies[0].id().to_string(), Duration::from_millis(100));
     assert_eq!(consumer.refresh().await.unwrap_err().kind(), ErrorKind::NotFound);
@@ -136,7 +136,7 @@ async fn a_repair_is_found_although_it_moves_no_log() {
     let (_, store, consumer) = consumer_of_one().await;
     let second = Version::stamped(2);
     second.commit(&store, 2).await;
-    store.delete(BlobKind::Segment, second.ratings[0].id()).await.unwrap();
+    store.blobs().delete(BlobKind::Segment, second.ratings[0].id()).await.unwrap();
     announce(&store, 2).await;
     let settings = with(polling(Duration::from_millis(10)), |settings| {
         settings.backoff_max = Duration::from_millis(20);
@@ -148,7 +148,7 @@ async fn a_repair_is_found_although_it_moves_no_log() {
     let at_two = consumer.wait_until(|view| view.version() == 2);
     tokio::time::timeout(Duration::from_secs(5), at_two).await.expect("it is tried again");
     Version::stamped(3).commit(&store, 3).await;
-    store.delete(BlobKind::Segment, Version::stamped(3).ratings[0].id()).await.unwrap();
+    store.blobs().delete(BlobKind::Segment, Version::stamped(3).ratings[0].id()).await.unwrap();
     announce(&store, 3).await;
     until(&consumer, |status| status.retry_at.is_some()).await;
     drop(follower);

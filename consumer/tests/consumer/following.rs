@@ -43,7 +43,7 @@ async fn an_empty_store_fills_by_polling() {
     at(&consumer, 1).await;
     Version::stamped(2).publish(&store, 2).await;
     at(&consumer, 2).await;
-    store.announce(|latest| AnnouncementDraft::rollback(latest, 1, "ops", "")).await.unwrap().unwrap();
+    store.announcements().append(|latest| AnnouncementDraft::rollback(latest, 1, "ops", "")).await.unwrap().unwrap();
     at(&consumer, 1).await;
 }
 
@@ -100,9 +100,9 @@ async fn a_version_that_cannot_be_had_is_told_tried_again_and_overtaken() {
     let second = Version::stamped(2);
     second.commit(&store, 2).await;
     let id = second.movies[0].id();
-    let bytes = store.contains(BlobKind::Segment, id).await.unwrap().unwrap();
-    let rows = store.get(BlobKind::Segment, id, bytes).await.unwrap();
-    store.delete(BlobKind::Segment, id).await.unwrap();
+    let bytes = store.blobs().size(BlobKind::Segment, id).await.unwrap().unwrap();
+    let rows = store.blobs().get(BlobKind::Segment, id, bytes).await.unwrap();
+    store.blobs().delete(BlobKind::Segment, id).await.unwrap();
     announce(&store, 2).await;
 
     let impatient = consumer.follow(with(often(), |settings| settings.backoff_max = Duration::from_millis(20)));
@@ -110,14 +110,14 @@ async fn a_version_that_cannot_be_had_is_told_tried_again_and_overtaken() {
     let status = consumer.status();
     assert_eq!((status.current, status.wanted), (1, 2));
     assert_eq!(status.last_error.unwrap().kind(), ErrorKind::NotFound);
-    store.put(BlobKind::Segment, id, rows).await.unwrap();
+    store.blobs().put(BlobKind::Segment, id, rows).await.unwrap();
     at(&consumer, 2).await;
     assert!(consumer.status().last_error.is_none());
     drop(impatient);
 
     let third = Version::stamped(3);
     third.commit(&store, 3).await;
-    store.delete(BlobKind::Segment, third.movies[0].id()).await.unwrap();
+    store.blobs().delete(BlobKind::Segment, third.movies[0].id()).await.unwrap();
     announce(&store, 3).await;
     let hour = Duration::from_hours(1);
     let watcher = with(often(), |settings| settings.backoff_max = hour);

@@ -58,7 +58,7 @@ async fn refreshes_and_failures_are_counted_and_the_view_is_measured() {
 
     let third = Version::stamped(3);
     third.commit(&store, 3).await;
-    store.delete(BlobKind::Segment, third.movies[0].id()).await.unwrap();
+    store.blobs().delete(BlobKind::Segment, third.movies[0].id()).await.unwrap();
     announce(&store, 3).await;
     consumer.refresh().await.unwrap_err();
     consumer.refresh().await.unwrap_err();

@@ -190,14 +190,14 @@ impl Version {
     /// Puts the blobs and commits a manifest that names them.
     pub async fn commit_as(&self, store: &Store, manifest: &Manifest) {
         self.put(store).await;
-        let outcome = store.commit_manifest(manifest).await.unwrap();
+        let outcome = store.manifests().commit(manifest).await.unwrap();
         assert_eq!(outcome, CommitOutcome::Committed);
     }
 
     /// Puts the blobs.
     pub async fn put(&self, store: &Store) {
         for (kind, id, bytes) in self.movies.iter().chain(&self.ratings).flat_map(|rows| rows.entry().1) {
-            store.put(kind, id, bytes).await.unwrap();
+            store.blobs().put(kind, id, bytes).await.unwrap();
         }
     }
 
@@ -209,7 +209,12 @@ impl Version {
 }
 
 pub async fn announce(store: &Store, version: u64) {
-    store.announce(|latest| AnnouncementDraft::announce(latest, version, "test", "")).await.unwrap().unwrap();
+    store
+        .announcements()
+        .append(|latest| AnnouncementDraft::announce(latest, version, "test", ""))
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 /// A store in the memory of the process, under a name of its own.
@@ -217,12 +222,12 @@ pub async fn memory() -> Store {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let url = format!("memory://consumer-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    Store::open_for_writing(&url).await.unwrap()
+    Store::options().writable().open(&url).await.unwrap()
 }
 
 /// A store in a folder.
 pub async fn folder(path: &Path) -> Store {
-    Store::open_for_writing(path.to_str().unwrap()).await.unwrap()
+    Store::options().writable().open(path.to_str().unwrap()).await.unwrap()
 }
 
 /// The stamps of all records of a view, which must be one stamp.

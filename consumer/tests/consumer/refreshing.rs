@@ -55,15 +55,15 @@ async fn pins_and_rollbacks_are_followed_and_lifted() {
         consumer.view().version()
     };
     assert_eq!(at().await, 3);
-    store.announce(|latest| AnnouncementDraft::pin(latest, 1, "ops", "")).await.unwrap().unwrap();
+    store.announcements().append(|latest| AnnouncementDraft::pin(latest, 1, "ops", "")).await.unwrap().unwrap();
     assert_eq!(at().await, 1);
     assert_eq!((consumer.status().pinned, consumer.status().announced), (Some(1), 3));
     assert_eq!(Consumer::builder(store.clone()).open().await.unwrap().view().version(), 1, "opened at the pin");
     Version::stamped(4).publish(&store, 4).await;
     assert_eq!(at().await, 1, "the pin holds");
-    store.announce(|latest| AnnouncementDraft::unpin(latest, "ops", "")).await.unwrap().unwrap();
+    store.announcements().append(|latest| AnnouncementDraft::unpin(latest, "ops", "")).await.unwrap().unwrap();
     assert_eq!(at().await, 4);
-    store.announce(|latest| AnnouncementDraft::rollback(latest, 2, "ops", "")).await.unwrap().unwrap();
+    store.announcements().append(|latest| AnnouncementDraft::rollback(latest, 2, "ops", "")).await.unwrap().unwrap();
     assert_eq!(at().await, 2);
 }
 
@@ -131,7 +131,7 @@ async fn blobs_that_two_versions_share_are_mapped_once() {
     Version { movies: vec![movies(0..10, 1)], ratings: vec![shared()] }.publish(&store, 1).await;
     let second = Version { movies: vec![movies(0..10, 1).without(&[3, 4]), movies(3..4, 1)], ratings: vec![shared()] };
     second.publish(&store, 2).await;
-    store.announce(|latest| AnnouncementDraft::rollback(latest, 1, "test", "")).await.unwrap();
+    store.announcements().append(|latest| AnnouncementDraft::rollback(latest, 1, "test", "")).await.unwrap();
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let old = consumer.view_arc();
     let refreshed = consumer.refresh_to(2).await.unwrap();

@@ -29,7 +29,7 @@ async fn failed() -> (Consumer, Store, Version) {
     let (consumer, store, second) = cut_off(|store| {
         Box::pin(async move {
             tokio::time::sleep(SHORT).await;
-            store.delete(BlobKind::Segment, Version::stamped(2).ratings[0].id()).await.unwrap();
+            store.blobs().delete(BlobKind::Segment, Version::stamped(2).ratings[0].id()).await.unwrap();
         })
     })
     .await;
@@ -75,7 +75,7 @@ async fn what_another_version_has_no_use_for_is_let_go_before_it_is_fetched() {
     // The third fails too, and is not of the same blobs.
     let third = Version::stamped(3);
     third.commit(&store, 3).await;
-    store.delete(BlobKind::Segment, third.ratings[0].id()).await.unwrap();
+    store.blobs().delete(BlobKind::Segment, third.ratings[0].id()).await.unwrap();
     announce(&store, 3).await;
     consumer.refresh().await.unwrap_err();
     second.put(&store).await;

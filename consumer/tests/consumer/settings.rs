@@ -22,7 +22,7 @@ async fn record_types_that_are_left_out_are_not_even_fetched() {
     let store = memory().await;
     let first = Version::stamped(1);
     first.publish(&store, 1).await;
-    store.delete(BlobKind::Segment, first.ratings[0].id()).await.unwrap();
+    store.blobs().delete(BlobKind::Segment, first.ratings[0].id()).await.unwrap();
     assert_eq!(Consumer::builder(store.clone()).open().await.unwrap_err().kind(), ErrorKind::NotFound);
     for filter in [TypeFilter::Only(names(&["Movie"])), TypeFilter::Except(names(&["Rating"]))] {
         let consumer = Consumer::builder(store.clone()).settings(types(filter)).open().await.unwrap();
@@ -59,7 +59,7 @@ async fn a_damaged_segment_is_refused_before_the_swap_where_verification_is_aske
     let careful = Consumer::builder(store.clone()).settings(settings).open().await.unwrap();
     let second = Version::stamped(2);
     second.commit(&store, 2).await;
-    let file = store.blob_name(BlobKind::Segment, second.movies[0].id());
+    let file = store.blobs().name(BlobKind::Segment, second.movies[0].id());
     let whole = std::fs::read(&file).unwrap();
     let mut damaged = whole.clone();
     *damaged.last_mut().unwrap() ^= 1;
@@ -146,7 +146,7 @@ async fn prefaulted_blobs_are_in_memory_when_the_view_is_swapped_in() {
     let store = folder(path.path()).await;
     let many = Version { movies: vec![movies(0..150_000, 1)], ratings: Vec::new() };
     many.publish(&store, 1).await;
-    let file = store.blob_name(BlobKind::Segment, many.movies[0].id());
+    let file = store.blobs().name(BlobKind::Segment, many.movies[0].id());
     let bytes = std::fs::metadata(&file).unwrap().len();
     let mut settings = ConsumerSettings::default();
     let lazy = Consumer::builder(store.clone()).settings(settings.clone()).open().await.unwrap();
@@ -218,7 +218,7 @@ async fn the_status_tells_how_far_behind_and_how_old_the_view_is() {
         Version::stamped(version).commit(&store, version).await;
     }
     announce(&store, 4).await;
-    store.delete(BlobKind::Segment, Version::stamped(4).movies[0].id()).await.unwrap();
+    store.blobs().delete(BlobKind::Segment, Version::stamped(4).movies[0].id()).await.unwrap();
     consumer.refresh().await.unwrap_err();
     assert_eq!((consumer.status().lag, consumer.status().is_behind()), (3, true));
     consumer.refresh_to(0).await.unwrap();

@@ -34,12 +34,15 @@ async fn a_missing_blob_keeps_the_view_until_it_is_back() {
     let second = Version::stamped(2);
     second.publish(&store, 2).await;
     let id = second.ratings[0].id();
-    let rows = store.get(BlobKind::Segment, id, store.contains(BlobKind::Segment, id).await.unwrap().unwrap()).await;
-    store.delete(BlobKind::Segment, id).await.unwrap();
+    let rows = store
+        .blobs()
+        .get(BlobKind::Segment, id, store.blobs().size(BlobKind::Segment, id).await.unwrap().unwrap())
+        .await;
+    store.blobs().delete(BlobKind::Segment, id).await.unwrap();
     let error = refuses(&consumer, 2, ErrorKind::NotFound).await;
     assert!(error.to_string().contains("version=2") && error.to_string().contains(&id.to_string()), "{error}");
     refuses(&consumer, 2, ErrorKind::NotFound).await;
-    store.put(BlobKind::Segment, id, rows.unwrap()).await.unwrap();
+    store.blobs().put(BlobKind::Segment, id, rows.unwrap()).await.unwrap();
     assert_eq!(consumer.refresh().await.unwrap().to, 2);
     let status = consumer.status();
     assert!(status.failures == 0 && status.last_error.is_none());
@@ -53,7 +56,7 @@ async fn a_damaged_blob_of_a_folder_keeps_the_view() {
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let second = Version::stamped(2);
     second.publish(&store, 2).await;
-    let file = store.blob_name(BlobKind::Segment, second.movies[0].id());
+    let file = store.blobs().name(BlobKind::Segment, second.movies[0].id());
     let whole = std::fs::read(&file).unwrap();
     let mut garbled = whole.clone();
     garbled[..16].fill(0xff);
@@ -94,7 +97,7 @@ async fn a_version_of_a_newer_release_keeps_the_view() {
     newer.set_root(message.get_root::<manifest::Reader<'_>>().unwrap()).unwrap();
     newer.get_root::<manifest::Builder<'_>>().unwrap().init_required_features(1).set(0, "teleport");
     let payload = serialize::write_message_to_words(&newer);
-    let outcome = store.commit(2, &payload, second.writer_token).await.unwrap();
+    let outcome = store.manifests().commit_bytes(2, &payload, second.writer_token).await.unwrap();
     assert_eq!(outcome, CommitOutcome::Committed);
     announce(&store, 2).await;
     let error = refuses(&consumer, 2, ErrorKind::Incompatible).await;
@@ -107,7 +110,7 @@ async fn a_manifest_under_the_name_of_another_version_is_corrupt() {
     Version::stamped(1).publish(&store, 1).await;
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let third = Version::stamped(2).manifest(3);
-    store.commit(2, &third.encode().unwrap(), third.writer_token).await.unwrap();
+    store.manifests().commit_bytes(2, &third.encode().unwrap(), third.writer_token).await.unwrap();
     announce(&store, 2).await;
     let error = refuses(&consumer, 2, ErrorKind::Corrupt).await;
     assert!(error.to_string().contains("expected=version 2 found=version 3"), "{error}");
@@ -137,7 +140,7 @@ async fn a_version_that_is_retired_on_the_way_is_given_up_for_what_the_log_says_
     let gone: BlobId = second.movies[0].id();
     let writer = store.clone();
     backend.before_get_of(&gone.to_string(), async move {
-        writer.delete(BlobKind::Segment, gone).await.unwrap();
+        writer.blobs().delete(BlobKind::Segment, gone).await.unwrap();
         Version::stamped(3).publish(&writer, 3).await;
     });
     assert_eq!(consumer.refresh().await.unwrap().to, 3);

@@ -22,13 +22,15 @@ pub(super) enum Kinship {
 
 /// Compares the manifests, announcements and markers that both have and that are sound.
 pub(super) async fn kinship(store: &Store, files: &[FileEntry], from: &Store) -> Result<Kinship> {
-    let theirs: HashSet<String> = from.files().await?.into_iter().map(|file| file.name).collect();
+    let theirs: HashSet<String> = from.files().list().await?.into_iter().map(|file| file.name).collect();
     let mut common = 0_usize;
     for file in files.iter().filter(|file| theirs.contains(&file.name)) {
         if !matches!(file.what, FileKind::Marker | FileKind::Manifest(_) | FileKind::Announcement(_)) {
             continue;
         }
-        let (Some(a), Some(b)) = (store.raw_file(&file.name).await?, from.raw_file(&file.name).await?) else {
+        let (Some(a), Some(b)) =
+            (store.repair().read_raw(&file.name).await?, from.repair().read_raw(&file.name).await?)
+        else {
             continue;
         };
         let (Ok(ours), Ok(other)) = (open_sealed(&file.name, &a), open_sealed(&file.name, &b)) else { continue };

@@ -41,7 +41,7 @@ pub(super) async fn mend_sealed(
     for sequence in 1..=last_entry {
         mending.file(FileKind::Announcement(sequence)).await?;
     }
-    let latest = store.latest_announcement(None).await.ok().flatten();
+    let latest = store.announcements().latest(None).await.ok().flatten();
     let highest = latest.map_or(0, |entry| entry.highest.max(entry.pinned.unwrap_or(0)));
     // Numbers far beyond what is there are the log's trouble, not lost files.
     let last_version = files.iter().filter_map(|file| number_of_version(file.what)).max().unwrap_or(0);
@@ -82,7 +82,7 @@ struct Mending<'r> {
 impl Mending<'_> {
     /// What is wrong with a file; `None` where nothing is.
     async fn trouble(&self, what: FileKind) -> Result<Option<String>> {
-        Ok(match self.store.soundness(what).await? {
+        Ok(match self.store.repair().soundness(what).await? {
             Soundness::Sound => None,
             Soundness::Missing => Some(Lost::MISSING.to_owned()),
             Soundness::Damaged(error) | Soundness::Newer(error) => Some(error.to_string()),
@@ -98,7 +98,7 @@ impl Mending<'_> {
     async fn marker(&mut self) -> Result<()> {
         if let Some(trouble) = self.trouble(FileKind::Marker).await? {
             if self.mode == Mode::Mend {
-                self.store.remake_marker().await?;
+                self.store.repair().remake_marker().await?;
             }
             self.tell(FileKind::Marker, trouble, Some(Remedy::Known));
         }
@@ -115,12 +115,12 @@ impl Mending<'_> {
 
     async fn take(&self, what: FileKind) -> Result<Option<Remedy>> {
         let (Some(from), Some(name)) = (self.from, what.name()) else { return Ok(None) };
-        if !matches!(from.soundness(what).await?, Soundness::Sound) {
+        if !matches!(from.repair().soundness(what).await?, Soundness::Sound) {
             return Ok(None);
         }
-        let Some(bytes) = from.raw_file(&name).await? else { return Ok(None) };
+        let Some(bytes) = from.repair().read_raw(&name).await? else { return Ok(None) };
         if self.mode == Mode::Mend {
-            self.store.put_back(what, bytes).await?;
+            self.store.repair().put_back(what, bytes).await?;
         }
         Ok(Some(Remedy::SecondStore))
     }
@@ -130,12 +130,12 @@ impl Mending<'_> {
         let what = FileKind::Manifest(version);
         let live = |read: kapok_blobstore::Result<Manifest>| read.ok();
         let Some(trouble) = self.trouble(what).await? else {
-            return Ok(live(self.store.read_manifest(version).await));
+            return Ok(live(self.store.manifests().read(version).await));
         };
-        let file = self.store.raw_file(&what.name().unwrap_or_default()).await.ok().flatten();
-        if file.as_ref().is_some_and(Store::was_retired) {
+        let file = self.store.repair().read_raw(&what.name().unwrap_or_default()).await.ok().flatten();
+        if file.as_ref().is_some_and(|file| self.store.repair().is_retired_manifest(file)) {
             if self.mode == Mode::Mend {
-                self.store.put_back(what, Store::retired_manifest()).await?;
+                self.store.repair().put_back(what, self.store.repair().retired_manifest()).await?;
             }
             self.tell(what, trouble, Some(Remedy::Known));
             return Ok(None);
@@ -144,7 +144,7 @@ impl Mending<'_> {
         let is_back = remedy.is_some();
         self.tell(what, trouble, remedy);
         Ok(match self.from {
-            Some(from) if is_back => live(from.read_manifest(version).await),
+            Some(from) if is_back => live(from.manifests().read(version).await),
             _ => None,
         })
     }
@@ -153,13 +153,14 @@ impl Mending<'_> {
     /// be announced: the second store may have gone on by itself since it was copied.
     async fn end_of_log(&mut self, last: u64) -> Result<()> {
         let Some(from) = self.from else { return Ok(()) };
-        let mut latest = self.store.announcement(last).await.ok().flatten();
+        let mut latest = self.store.announcements().get(last).await.ok().flatten();
         for sequence in last + 1.. {
             let what = FileKind::Announcement(sequence);
-            let Some(entry) = from.announcement(sequence).await.ok().flatten() else { break };
+            let Some(entry) = from.announcements().get(sequence).await.ok().flatten() else { break };
             let pinned = latest.as_ref().and_then(|latest| latest.pinned);
             let manifest = FileKind::Manifest(entry.announced).name().unwrap_or_default();
-            let (here, there) = (self.store.raw_file(&manifest).await?, from.raw_file(&manifest).await?);
+            let (here, there) =
+                (self.store.repair().read_raw(&manifest).await?, from.repair().read_raw(&manifest).await?);
             if entry.action != Action::Announce || entry.pinned != pinned || here.is_none() || here != there {
                 self.report.notes.push(format!(
                     "the log of {} goes on with entry {sequence}, {} version {}: it is not taken, since this store may \

@@ -55,7 +55,7 @@ impl<'r> Sources<'r> {
             return Ok(Some(found));
         }
         if let Some(from) = self.from
-            && let Some(bytes) = from.sound_blob(kind, id).await?
+            && let Some(bytes) = from.repair().sound_blob(kind, id).await?
         {
             return Ok(Some((bytes, Remedy::SecondStore)));
         }
@@ -76,7 +76,7 @@ impl<'r> Sources<'r> {
         let own = FileKind::Blob(kind, id).name();
         let candidates = self.files.iter().filter(|file| file.name.contains(&text) && Some(&file.name) != own.as_ref());
         for file in candidates {
-            if let Ok(Some(bytes)) = self.store.raw_file(&file.name).await
+            if let Ok(Some(bytes)) = self.store.repair().read_raw(&file.name).await
                 && BlobId::of(&bytes) == id
             {
                 return Ok(Some((bytes, Remedy::Copy(file.name.clone()))));
@@ -87,7 +87,7 @@ impl<'r> Sources<'r> {
 
     /// A blob of the store, or else one that can be had again.
     async fn obtain(&mut self, name: BlobName) -> Result<Option<Bytes>> {
-        if let Some(bytes) = self.store.sound_blob(name.0, name.1).await? {
+        if let Some(bytes) = self.store.repair().sound_blob(name.0, name.1).await? {
             return Ok(Some(bytes));
         }
         Ok(Box::pin(self.find(name)).await?.map(|(bytes, _)| bytes))

@@ -48,7 +48,7 @@ async fn known(store: &Store, manifests: &[Manifest], segment: Id) -> Result<BTr
             Some(Tombstones::None) => Some(RoaringBitmap::new()),
             Some(Tombstones::Inline(bytes)) => decode_rows("tombstones", bytes).ok(),
             Some(Tombstones::Blob(id)) => {
-                let bytes = store.sound_blob(BlobKind::Tombstones, BlobId::from(*id)).await?;
+                let bytes = store.repair().sound_blob(BlobKind::Tombstones, BlobId::from(*id)).await?;
                 bytes.and_then(|bytes| decode_rows("tombstones", &bytes).ok())
             }
         };

@@ -5,7 +5,7 @@ use kapok_producer::{CycleReport, Error, ErrorKind, Outcome, Producer};
 use kapok_samples::movies_capnp::movie;
 
 async fn store(name: &str) -> Store {
-    let store = Store::open_for_writing(&format!("memory://{name}")).await.unwrap();
+    let store = Store::options().writable().open(&format!("memory://{name}")).await.unwrap();
     for year in 1..=3 {
         publish(&producer(&store).await, year).await.unwrap();
     }
@@ -39,11 +39,11 @@ async fn announce(store: &Store, announced: u64, pinned: Option<u64>) {
     let (by, reason) = ("somebody".to_owned(), "by hand".to_owned());
     let action = if pinned.is_some() { Action::Pin } else { Action::Announce };
     let draft = AnnouncementDraft { announced, pinned, action, by, reason };
-    store.announce(|_| Some(draft.clone())).await.unwrap().unwrap();
+    store.announcements().append(|_| Some(draft.clone())).await.unwrap().unwrap();
 }
 
 async fn announced(store: &Store) -> (u64, u64) {
-    let latest = store.latest_announcement(None).await.unwrap().unwrap();
+    let latest = store.announcements().latest(None).await.unwrap().unwrap();
     (latest.announced, latest.highest)
 }
 
@@ -80,7 +80,7 @@ async fn a_publish_in_which_nothing_changed_comes_back_from_what_was_never_commi
 async fn a_rollback_by_hand_from_what_was_never_committed_leaves_no_trap() {
     let store = store("astray-by-hand").await;
     announce(&store, 99, None).await;
-    store.rollback(3, "ops", "99 was never there").await.unwrap().unwrap();
+    store.announcements().rollback(3, "ops", "99 was never there").await.unwrap().unwrap();
     upsert(&producer(&store).await, 7).await.unwrap();
     assert_eq!(announced(&store).await, (4, 4));
 }
@@ -90,7 +90,7 @@ async fn a_publish_names_the_entry_that_announces_what_cannot_be_read() {
     let store = store("unreadable").await;
     let held = producer(&store).await;
     held.restore().await.unwrap();
-    store.retire(3).await.unwrap();
+    store.manifests().retire(3).await.unwrap();
     for error in [
         publish(&producer(&store).await, 3).await.unwrap_err(),
         publish(&producer(&store).await, 4).await.unwrap_err(),
@@ -100,7 +100,7 @@ async fn a_publish_names_the_entry_that_announces_what_cannot_be_read() {
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
         assert!(matches!(error, Error::Unreadable { sequence: 3, version: 3, .. }), "{error}");
     }
-    store.rollback(2, "ops", "3 is gone").await.unwrap().unwrap();
+    store.announcements().rollback(2, "ops", "3 is gone").await.unwrap().unwrap();
     let report = publish(&producer(&store).await, 4).await.unwrap();
     assert_eq!((report.outcome, announced(&store).await), (Outcome::Published { version: 4 }, (4, 4)));
 }
@@ -116,7 +116,7 @@ async fn a_publish_names_the_pin_that_holds_consumers_on_what_is_not_there() {
             assert_eq!(report.warnings.len(), 1, "{report:?}");
             assert!(report.warnings[0].contains(&format!("pins version {pinned}")), "{report:?}");
         }
-        store.unpin("ops", "made up").await.unwrap().unwrap();
+        store.announcements().unpin("ops", "made up").await.unwrap().unwrap();
         assert_eq!(publish(&producer(&store).await, 5).await.unwrap().warnings, [""; 0]);
     }
 }
@@ -124,10 +124,10 @@ async fn a_publish_names_the_pin_that_holds_consumers_on_what_is_not_there() {
 #[tokio::test]
 async fn the_last_number_of_all_is_an_error_and_no_panic() {
     let store = store("last-number").await;
-    let mut manifest = store.read_manifest(3).await.unwrap();
+    let mut manifest = store.manifests().read(3).await.unwrap();
     (manifest.version, manifest.writer_token) = (u64::MAX, fresh_token());
     manifest.announce_itself = false;
-    store.commit_manifest(&manifest).await.unwrap();
+    store.manifests().commit(&manifest).await.unwrap();
     for outcome in [publish(&producer(&store).await, 4).await, upsert(&producer(&store).await, 4).await] {
         // Where the store looks for its newest version by single names it need not find that one.
         if let Err(error) = outcome {
@@ -145,5 +145,5 @@ async fn the_last_number_of_all_is_an_error_and_no_panic() {
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         }
     }
-    store.announce_itself(u64::MAX, u64::MAX, "x", "y").await.unwrap();
+    store.announcements().announce_own(u64::MAX, u64::MAX, "x", "y").await.unwrap();
 }

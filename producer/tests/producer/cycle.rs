@@ -8,8 +8,8 @@ use kapok_samples::movies_capnp::{movie, rating};
 use serde::{Deserialize, Serialize};
 
 async fn view(store: &Store, version: u64) -> View {
-    let manifest = store.read_manifest(version).await.unwrap();
-    let blobs = store.load(&manifest, &kapok_core::manifest::BlobMap::new()).await.unwrap();
+    let manifest = store.manifests().read(version).await.unwrap();
+    let blobs = store.blobs().load(&manifest, &kapok_core::manifest::BlobMap::new()).await.unwrap();
     View::open(std::sync::Arc::new(manifest), &blobs).unwrap()
 }
 
@@ -47,7 +47,7 @@ async fn types_that_a_cycle_does_not_touch_are_carried_over() {
         [("Movie", 3), ("Rating", 1)]
     );
     assert_eq!(view.records::<movie::Owned>().unwrap().by_key(&2_u32).unwrap().unwrap().get_title().unwrap(), "film 2");
-    assert_eq!(producer.store().latest_announcement(None).await.unwrap().unwrap().announced, 2);
+    assert_eq!(producer.store().announcements().latest(None).await.unwrap().unwrap().announced, 2);
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_cycle_in_which_nothing_changed_publishes_nothing() {
     publish_movies(&producer, 0..10).await.unwrap();
     let report = publish_movies(&producer, (0..10).rev()).await.unwrap();
     assert_eq!((report.outcome, report.bytes_written), (Outcome::Unchanged { version: 1 }, 0));
-    assert_eq!(producer.store().versions().await.unwrap(), [1]);
+    assert_eq!(producer.store().manifests().versions().await.unwrap(), [1]);
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_duplicate_key_is_refused_and_leaves_nothing_announced() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let text = error.to_string();
     assert!(text.contains("type=Movie key=5 first=record 1 second=record 3"), "{text}");
-    assert_eq!(producer.store().head().await.unwrap(), None);
+    assert_eq!(producer.store().manifests().head().await.unwrap(), None);
     publish_movies(&producer, [5, 6].into_iter()).await.unwrap();
 }
 
@@ -81,7 +81,7 @@ async fn an_error_of_the_closure_publishes_nothing() {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Populate { .. }) && error.to_string().contains("the database went away"));
-    assert_eq!(producer.store().head().await.unwrap(), None);
+    assert_eq!(producer.store().manifests().head().await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn a_publish_to_a_folder_leaves_no_other_file_behind() {
     let folder = tempfile::tempdir().unwrap();
     let producer = Producer::open(folder.path().to_str().unwrap()).await.unwrap();
     publish_movies(&producer, 0..100).await.unwrap();
-    let mut files: Vec<_> = producer.store().files().await.unwrap().into_iter().map(|file| file.name).collect();
+    let mut files: Vec<_> = producer.store().files().list().await.unwrap().into_iter().map(|file| file.name).collect();
     files.sort();
     let folders: Vec<_> = files.iter().map(|name| name.split('/').next().unwrap()).collect();
     assert_eq!(folders, ["announcements", "dataset", "indexes", "manifests", "segments"], "{files:?}");

@@ -32,7 +32,7 @@ struct Place {
 impl Place {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_for_writing(&folder.path().to_string_lossy()).await.unwrap();
+        let store = Store::options().writable().open(&folder.path().to_string_lossy()).await.unwrap();
         Self { folder, store }
     }
 
@@ -46,17 +46,17 @@ impl Place {
 
     /// The file of a type's first segment, or of its index, in the newest version.
     async fn file(&self, record_type: &str, kind: BlobKind) -> PathBuf {
-        let head = self.store.head().await.unwrap().unwrap();
-        let manifest = self.store.read_manifest(head).await.unwrap();
+        let head = self.store.manifests().head().await.unwrap().unwrap();
+        let manifest = self.store.manifests().read(head).await.unwrap();
         let segment = &manifest.record_type(record_type).unwrap().segments[0];
         let id = if kind == BlobKind::Segment { segment.id } else { segment.artifacts[0].id };
         self.folder.path().join(format!("{}/{}", kind.folder(), BlobId::from(id)))
     }
 
     async fn view(&self) -> View {
-        let latest = self.store.latest_announcement(None).await.unwrap().unwrap();
-        let manifest = self.store.read_manifest(latest.announced).await.unwrap();
-        let blobs = self.store.load(&manifest, &BlobMap::new()).await.unwrap();
+        let latest = self.store.announcements().latest(None).await.unwrap().unwrap();
+        let manifest = self.store.manifests().read(latest.announced).await.unwrap();
+        let blobs = self.store.blobs().load(&manifest, &BlobMap::new()).await.unwrap();
         View::open(std::sync::Arc::new(manifest), &blobs).unwrap()
     }
 }
@@ -243,7 +243,7 @@ async fn a_merge_leaves_damaged_segments_alone_and_merges_others() {
         harm(&place.file("Rating", BlobKind::Segment).await, how);
         let merged = place.producer().await.merge().await.unwrap_or_else(|error| panic!("{error}: {how:?}")).unwrap();
         assert_eq!((merged.inputs, merged.outputs), (2, 1), "{how:?}");
-        let manifest = place.store.read_manifest(merged.version).await.unwrap();
+        let manifest = place.store.manifests().read(merged.version).await.unwrap();
         let segments = |name| manifest.record_type(name).unwrap().segments.len();
         assert_eq!((segments("Movie"), segments("Rating")), (1, 2), "{how:?}");
         assert_eq!(place.producer().await.merge().await.unwrap(), None, "{how:?}");

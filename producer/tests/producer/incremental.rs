@@ -13,8 +13,8 @@ mod schemas;
 use schemas::by_title;
 
 async fn view_of(store: &Store, version: u64) -> View {
-    let manifest = store.read_manifest(version).await.unwrap();
-    let blobs = store.load(&manifest, &BlobMap::new()).await.unwrap();
+    let manifest = store.manifests().read(version).await.unwrap();
+    let blobs = store.blobs().load(&manifest, &BlobMap::new()).await.unwrap();
     View::open(Arc::new(manifest), &blobs).unwrap()
 }
 
@@ -194,7 +194,7 @@ async fn changes_that_come_to_nothing_make_no_version() {
         assert_eq!((report.outcome, report.bytes_written), (Outcome::Unchanged { version: 1 }, 0));
     }
     assert_eq!(change(&producer, |_| Ok(())).await.0.outcome, Outcome::Unchanged { version: 1 });
-    assert_eq!(producer.store().versions().await.unwrap(), [1]);
+    assert_eq!(producer.store().manifests().versions().await.unwrap(), [1]);
 }
 
 #[tokio::test]
@@ -335,10 +335,10 @@ async fn after_a_rollback_a_cycle_must_say_what_it_builds_on() {
     let producer = films("rollback").await;
     set_year(&producer, None, 1, 2).await.unwrap();
     set_year(&producer, None, 2, 3).await.unwrap();
-    producer.store().rollback(2, "test", "bad").await.unwrap().unwrap();
+    producer.store().announcements().rollback(2, "test", "bad").await.unwrap().unwrap();
     let error = set_year(&producer, None, 3, 4).await.unwrap_err();
     assert!(matches!(error, Error::RolledBack { announced: 2, highest: 3 }), "{error}");
-    assert_eq!(producer.store().head().await.unwrap(), Some(3));
+    assert_eq!(producer.store().manifests().head().await.unwrap(), Some(3));
 
     let nothing = set_year(&producer, Some(2), 1, 2).await.unwrap();
     assert_eq!(nothing.outcome, Outcome::Unchanged { version: 2 }, "consumers are there");
@@ -347,7 +347,7 @@ async fn after_a_rollback_a_cycle_must_say_what_it_builds_on() {
     let view = view_of(producer.store(), 4).await;
     assert_eq!(view.manifest().parent, Some(2));
     assert_eq!(all(&view), [film(1, "film 1", 2), film(2, "film 2", 1900), film(3, "film 3", 4)]);
-    let latest = producer.store().latest_announcement(None).await.unwrap().unwrap();
+    let latest = producer.store().announcements().latest(None).await.unwrap().unwrap();
     assert_eq!((latest.announced, latest.is_rolled_back()), (4, false));
     set_year(&producer, None, 1, 5).await.unwrap();
 }
@@ -360,7 +360,7 @@ async fn another_version_than_the_newest_is_published_anew_even_without_a_change
     assert_eq!(report.outcome, Outcome::Published { version: 3 });
     let view = view_of(producer.store(), 3).await;
     assert_eq!((view.manifest().parent, all(&view)[0].2), (Some(1), 1900));
-    assert_eq!(producer.store().latest_announcement(None).await.unwrap().unwrap().announced, 3);
+    assert_eq!(producer.store().announcements().latest(None).await.unwrap().unwrap().announced, 3);
     for version in [0, 9] {
         assert_eq!(set_year(&producer, Some(version), 1, 2).await.unwrap_err().kind(), ErrorKind::NotFound);
     }

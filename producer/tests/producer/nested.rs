@@ -68,5 +68,8 @@ async fn a_declared_schema_that_no_reader_takes_is_refused_before_the_commit() {
     assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
     assert!(error.to_string().contains("grid"), "{error}");
     let producer = Producer::open(url).await.unwrap();
-    assert_eq!((producer.head().await.unwrap(), producer.store().versions().await.unwrap()), (None, Vec::new()));
+    assert_eq!(
+        (producer.head().await.unwrap(), producer.store().manifests().versions().await.unwrap()),
+        (None, Vec::new())
+    );
 }

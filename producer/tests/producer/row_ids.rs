@@ -14,8 +14,8 @@ use kapok_producer::{Declaration, MergeSchedule, Producer};
 use kapok_samples::movies_capnp::movie;
 
 async fn view(store: &Store, version: u64) -> View {
-    let manifest = store.read_manifest(version).await.unwrap();
-    let blobs = store.load(&manifest, &BlobMap::new()).await.unwrap();
+    let manifest = store.manifests().read(version).await.unwrap();
+    let blobs = store.blobs().load(&manifest, &BlobMap::new()).await.unwrap();
     View::open(Arc::new(manifest), &blobs).unwrap()
 }
 

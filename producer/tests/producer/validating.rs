@@ -35,8 +35,8 @@ async fn refused(producer: &Producer, outcome: Result<CycleReport, Error>, versi
         assert!(error.to_string().contains(finding), "{error}");
     }
     let store = producer.store();
-    assert_eq!(store.head().await.unwrap().unwrap_or(0), version);
-    assert_eq!(store.latest_announcement(None).await.unwrap().map_or(0, |latest| latest.announced), version);
+    assert_eq!(store.manifests().head().await.unwrap().unwrap_or(0), version);
+    assert_eq!(store.announcements().latest(None).await.unwrap().map_or(0, |latest| latest.announced), version);
     findings
 }
 
@@ -203,20 +203,20 @@ async fn an_error_of_a_validator_publishes_nothing() {
         Ok(())
     });
     assert_eq!(cycle.await.unwrap_err().kind(), ErrorKind::Invalid);
-    assert_eq!(producer.store().head().await.unwrap(), Some(1));
+    assert_eq!(producer.store().manifests().head().await.unwrap(), Some(1));
 }
 
 #[tokio::test]
 async fn a_type_that_is_left_without_records_is_refused_before_anything_is_stored() {
     let mut producer = producer("not-empty").await;
     publish(&producer, 0..3, 1).await.unwrap();
-    let files = producer.store().files().await.unwrap().len();
+    let files = producer.store().files().list().await.unwrap().len();
     producer.settings_mut().validators = vec![Validator::not_empty("Movie"), Validator::not_empty("Rating")];
     let none = publish(&producer, 0..0, 1).await;
     assert_eq!(refused(&producer, none, 1).await, ["not_empty(Movie): rows=0 before=3"]);
     producer.settings_mut().validators = vec![Validator::minimum_count("Movie", 5)];
     assert_eq!(refused(&producer, publish(&producer, 5..9, 1).await, 1).await.len(), 1);
-    assert_eq!(producer.store().files().await.unwrap().len(), files, "no blob was stored");
+    assert_eq!(producer.store().files().list().await.unwrap().len(), files, "no blob was stored");
 }
 
 #[tokio::test]
@@ -280,11 +280,11 @@ async fn a_cycle_over_an_overlay_tells_all_and_leaves_the_store_as_it_is() {
     let producer = producer("overlay").await;
     publish(&producer, 0..100, 1).await.unwrap();
     let store = producer.store();
-    let files = store.files().await.unwrap();
+    let files = store.files().list().await.unwrap();
     let trial = Producer::builder(store.overlay()).open().await.unwrap();
     let would = publish(&trial, 1..101, 1).await.unwrap();
     assert_eq!(would.outcome, Outcome::Published { version: 2 });
-    assert_eq!(store.files().await.unwrap(), files);
+    assert_eq!(store.files().list().await.unwrap(), files);
     let mut done = publish(&producer, 1..101, 1).await.unwrap();
     done.steps = would.steps;
     assert_eq!(would, done);

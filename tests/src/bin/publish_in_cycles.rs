@@ -37,7 +37,7 @@ async fn open(folder: &str) -> Result<Producer, kapok_producer::Error> {
     let mut settings = ProducerSettings::default();
     let policy = &mut settings.merge_policy;
     (policy.segments_max, policy.live_min, policy.small_bytes, policy.segment_bytes_max) = (3, 0.7, 0, 1 << 20);
-    Producer::builder(Store::open_for_writing(folder).await?).settings(settings).open().await
+    Producer::builder(Store::options().writable().open(folder).await?).settings(settings).open().await
 }
 
 async fn history(folder: &str, seed: u64, cycles: u64) -> Outcome {
@@ -53,8 +53,7 @@ async fn history(folder: &str, seed: u64, cycles: u64) -> Outcome {
         }
         println!("{step}");
         if step.is_multiple_of(5) {
-            let settings =
-                GcSettings { keep: 2, grace: Some(Duration::ZERO), no_writers: true, ..GcSettings::default() };
+            let settings = GcSettings::default().with_keep(2).with_grace(Duration::ZERO).with_no_writers();
             producer.store().gc(&settings).await?;
         }
     }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kapok_blobstore::{GcSettings, Store, StoreSettings};
+use kapok_blobstore::{GcSettings, Store};
 use kapok_consumer::{Consumer, ConsumerSettings, MergedSegments};
 use kapok_core::manifest::BlobMap;
 use kapok_core::record::Budget;
@@ -66,13 +66,13 @@ fn say(line: &str) {
 async fn use_all(files: &Files) -> Tally {
     let mut tally = Tally::default();
     let backend: Arc<dyn ObjectStore> = forge::backend(files).await;
-    let open = Store::with_object_store(Arc::clone(&backend), "".into(), "test://forged", StoreSettings::default());
+    let open = Store::options().object_store(Arc::clone(&backend), "").open("test://forged");
     let Ok(store) = open.await else { return tally };
     tally.opened = true;
     let report = verify_store(&store, &|_| {}).await;
     tally.sound = report.is_ok_and(|report| report.is_ok());
     let mut views = Vec::new();
-    for version in store.versions().await.unwrap_or_default() {
+    for version in store.manifests().versions().await.unwrap_or_default() {
         if let Some(view) = view(&store, version, &mut tally).await {
             read(&view, &mut tally);
             views.push(view);
@@ -84,14 +84,14 @@ async fn use_all(files: &Files) -> Tally {
     drop(views);
     consume(&store, &mut tally).await;
     publish(backend, &mut tally).await;
-    let settings = GcSettings { keep: 1, grace: Some(Duration::ZERO), no_writers: true, ..GcSettings::default() };
+    let settings = GcSettings::default().with_keep(1).with_grace(Duration::ZERO).with_no_writers();
     tally.errors += u64::from(store.gc(&settings).await.is_err());
     tally
 }
 
 /// A version, and all that is done with its schema.
 async fn view(store: &Store, version: u64, tally: &mut Tally) -> Option<View> {
-    let Ok(manifest) = store.read_manifest(version).await else {
+    let Ok(manifest) = store.manifests().read(version).await else {
         tally.errors += 1;
         return None;
     };
@@ -105,7 +105,7 @@ async fn view(store: &Store, version: u64, tally: &mut Tally) -> Option<View> {
         let inference = Inference::extending(&manifest.schema, ty.type_id, InferenceSettings::default());
         tally.errors += u64::from(inference.and_then(Inference::finish).is_err());
     }
-    let Ok(blobs) = store.load(&manifest, &BlobMap::new()).await else {
+    let Ok(blobs) = store.blobs().load(&manifest, &BlobMap::new()).await else {
         tally.errors += 1;
         return None;
     };
@@ -160,7 +160,7 @@ async fn consume(store: &Store, tally: &mut Tally) {
 }
 
 async fn publish(backend: Arc<dyn ObjectStore>, tally: &mut Tally) {
-    let open = Store::with_object_store_for_writing(backend, "".into(), "test://forged", StoreSettings::default());
+    let open = Store::options().writable().object_store(backend, "").open("test://forged");
     let Ok(store) = open.await else { return };
     let Ok(producer) = Producer::builder(store).open().await else {
         tally.errors += 1;

@@ -44,19 +44,19 @@ pub fn assert_sound(view: &View, when: &str) {
 /// Where that is not so, saying `when`.
 pub async fn assert_files(store: &Store, when: &str) {
     let (mut versions, mut sequences) = (Vec::new(), Vec::new());
-    for file in store.files().await.expect("a listing") {
+    for file in store.files().list().await.expect("a listing") {
         match file.what {
             FileKind::Manifest(version) => versions.push(version),
             FileKind::Announcement(sequence) => sequences.push(sequence),
             _ => {}
         }
-        if let Err(error) = store.check_file(&file).await {
+        if let Err(error) = store.files().check(&file).await {
             panic!("{error}: {when}");
         }
     }
     assert!(versions.iter().copied().eq(1..=versions.len() as u64), "{versions:?} {when}");
     assert!(sequences.iter().copied().eq(1..=sequences.len() as u64), "{sequences:?} {when}");
-    let log = store.announcements().await.expect("the log");
+    let log = store.announcements().list().await.expect("the log");
     assert!(log.is_sorted_by_key(|entry| entry.announced), "announcements went back: {log:?} {when}");
 }
 
@@ -65,18 +65,18 @@ pub async fn assert_files(store: &Store, when: &str) {
 /// # Panics
 /// Where that is not so, saying `when`.
 pub async fn assert_swept(store: &Store, when: &str) -> GcReport {
-    let settings = GcSettings { keep: 1, grace: Some(Duration::ZERO), no_writers: true, ..GcSettings::default() };
+    let settings = GcSettings::default().with_keep(1).with_grace(Duration::ZERO).with_no_writers();
     let report = store.gc(&settings).await.unwrap_or_else(|error| panic!("gc: {error}: {when}"));
     let mut named = HashSet::new();
-    for version in store.live_versions().await.expect("versions") {
-        let manifest = store.read_manifest(version).await.expect("a manifest");
-        let lacking = store.is_whole(&manifest).await.expect("looks");
+    for version in store.manifests().live().await.expect("versions") {
+        let manifest = store.manifests().read(version).await.expect("a manifest");
+        let lacking = store.blobs().missing(&manifest).await.expect("looks");
         assert!(lacking.is_empty(), "version={version} lacks {lacking:?}: {when}");
         named.extend(manifest.blobs().map(|blob| (BlobKind::from(blob.role), BlobId::from(blob.id))));
-        let blobs = store.load(&manifest, &BlobMap::new()).await.expect("blobs");
+        let blobs = store.blobs().load(&manifest, &BlobMap::new()).await.expect("blobs");
         assert_sound(&View::open(Arc::new(manifest), &blobs).expect("a view"), when);
     }
-    for file in store.files().await.expect("a listing") {
+    for file in store.files().list().await.expect("a listing") {
         match file.what {
             FileKind::Foreign => panic!("{} is left: {when}", file.name),
             FileKind::Blob(kind, id) => assert!(named.contains(&(kind, id)), "{} is left: {when}", file.name),

@@ -44,7 +44,7 @@ impl Place {
     /// Those of opening it for writing.
     pub async fn store(&self) -> kapok_blobstore::Result<Store> {
         match &self.folder {
-            Some(folder) => Store::open_for_writing(&folder.path().to_string_lossy()).await,
+            Some(folder) => Store::options().writable().open(&folder.path().to_string_lossy()).await,
             None => self.store_over(Arc::clone(&self.backend), StoreSettings::default()).await,
         }
     }
@@ -62,6 +62,6 @@ impl Place {
         backend: Arc<dyn ObjectStore>,
         settings: StoreSettings,
     ) -> kapok_blobstore::Result<Store> {
-        Store::with_object_store_for_writing(backend, "".into(), "test://films", settings).await
+        Store::options().writable().settings(settings).object_store(backend, "").open("test://films").await
     }
 }

@@ -79,8 +79,8 @@ pub async fn describe(folder: &Path) -> Description {
     let store = Store::open(folder.to_str().expect("a name in UTF-8")).await.expect("a store");
     let mut files = BTreeMap::from([("log.txt".to_owned(), log(&store).await)]);
     let (mut views, mut versions) = (Vec::new(), String::new());
-    for version in store.versions().await.expect("versions") {
-        if store.is_retired(version).await.expect("a manifest") {
+    for version in store.manifests().versions().await.expect("versions") {
+        if store.manifests().is_retired(version).await.expect("a manifest") {
             let _ = writeln!(versions, "version {version}: retired\n");
             continue;
         }
@@ -102,16 +102,16 @@ pub async fn describe(folder: &Path) -> Description {
 /// If something cannot be read.
 pub async fn pinned(folder: &Path, version: u64) -> Arc<View> {
     let url = folder.to_str().expect("a name in UTF-8");
-    let store = Store::open_for_writing(url).await.expect("a store");
-    store.pin(version, "test", "").await.expect("a pin");
+    let store = Store::options().writable().open(url).await.expect("a store");
+    store.announcements().pin(version, "test", "").await.expect("a pin");
     let view = Consumer::open(url).await.expect("a consumer").view_arc();
     assert_eq!(view.version(), version);
     view
 }
 
 async fn open(store: &Store, version: u64) -> View {
-    let manifest = store.read_manifest(version).await.expect("a manifest");
-    let blobs = store.load(&manifest, &BlobMap::new()).await.expect("blobs");
+    let manifest = store.manifests().read(version).await.expect("a manifest");
+    let blobs = store.blobs().load(&manifest, &BlobMap::new()).await.expect("blobs");
     View::open(Arc::new(manifest), &blobs).expect("a view")
 }
 
@@ -130,7 +130,7 @@ pub fn records(table: &Table) -> String {
 
 async fn log(store: &Store) -> String {
     let mut lines = String::new();
-    for entry in store.announcements().await.expect("the log") {
+    for entry in store.announcements().list().await.expect("the log") {
         let _ = writeln!(
             lines,
             "{}: {} announced={} highest={} pinned={:?} by={:?} reason={:?}",

@@ -73,7 +73,7 @@ pub struct Change {
 /// A producer whose versions do not depend on who makes them, and who merges when told to.
 pub(super) async fn producer(folder: &Path) -> Producer {
     let url = folder.to_str().expect("a name in UTF-8");
-    let store = Store::open_for_writing(url).await.expect("a store");
+    let store = Store::options().writable().open(url).await.expect("a store");
     let mut settings = ProducerSettings::default();
     "golden".clone_into(&mut settings.writer);
     settings.merge_schedule = MergeSchedule::Manual;
@@ -156,7 +156,7 @@ pub(super) fn keep_quiet(producer: &mut Producer) {
 
 /// Retires all but so many versions, and those that the log speaks of.
 pub(super) async fn retire(producer: &Producer, keep: usize, retired: &[u64]) {
-    let settings = GcSettings { keep, grace: Some(Duration::ZERO), no_writers: true, ..GcSettings::default() };
+    let settings = GcSettings::default().with_keep(keep).with_grace(Duration::ZERO).with_no_writers();
     let report = producer.store().gc(&settings).await.expect("a gc");
     assert_eq!(report.retired, retired);
 }

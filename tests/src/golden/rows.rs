@@ -52,11 +52,11 @@ pub(super) async fn write(folder: &Path) {
     .await;
     producer.settings_mut().seal.target_bytes = None;
     let (store, by) = (producer.store().clone(), "golden");
-    store.pin(2, by, "looking into \"version\" 3\n").await.expect("a pin").expect("an entry");
+    store.announcements().pin(2, by, "looking into \"version\" 3\n").await.expect("a pin").expect("an entry");
     merge(&producer, 4).await;
-    store.unpin(by, "done").await.expect("an unpin").expect("an entry");
+    store.announcements().unpin(by, "done").await.expect("an unpin").expect("an entry");
     changes(&producer, 5, |cycle| delete(cycle, "Row", &[Part::Int(1)])).await;
-    store.rollback(4, by, "row 1 was needed").await.expect("a rollback").expect("an entry");
+    store.announcements().rollback(4, by, "row 1 was needed").await.expect("a rollback").expect("an entry");
     // On top of version 4: version 5 is abandoned.
     changes_on(&producer, 4, 6, |cycle| {
         put(cycle, "Row", r#"{"id":1,"n":4294967295}"#)?;

@@ -30,13 +30,14 @@ async fn sources_of_a_merge_and_segments_that_tell_changes_are_fetched_side_by_s
     let memory = Arc::new(InMemory::new());
     let slow = Slow::over(memory.clone(), "segments/", Duration::from_millis(20));
     let store_settings = StoreSettings::default;
-    let writing = Store::with_object_store_for_writing(memory, "".into(), "test://beside", store_settings());
+    let writing = Store::options().writable().settings(store_settings()).object_store(memory, "").open("test://beside");
     let mut settings = ProducerSettings::default();
     settings.merge_schedule = MergeSchedule::Manual;
     settings.merge_policy.segments_max = 1;
     let producer = Producer::builder(writing.await.unwrap()).settings(settings).open().await.unwrap();
     change(&producer, 0..1000, 1).await;
-    let reading = Store::with_object_store(Arc::new(slow.clone()), "".into(), "test://beside", store_settings());
+    let reading =
+        Store::options().settings(store_settings()).object_store(Arc::new(slow.clone()), "").open("test://beside");
     let consumer = Consumer::builder(reading.await.unwrap()).open().await.unwrap();
     let old = consumer.view_arc();
     for year in 2..7 {

@@ -75,7 +75,7 @@ fn ratings(view: &View) -> Records {
 impl Scene {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_for_writing(&url(folder.path())).await.unwrap();
+        let store = Store::options().writable().open(&url(folder.path())).await.unwrap();
         let producer = Producer::builder(store.clone()).settings(settings()).open().await.unwrap();
         let none = Records::new();
         change(&producer, &(0..10).map(|id| (id, 1900)).collect(), &none, |_| false).await;
@@ -87,14 +87,14 @@ impl Scene {
         change(&producer, &none, &(5..9).map(|id| (id, 2)).collect(), |_| false).await;
         producer.merge().await.unwrap().expect("something to merge");
         change(&producer, &(40..50).map(|id| (id, 1970)).collect(), &none, |id| id > 100 && id % 5 == 0).await;
-        store.retire(1).await.unwrap();
+        store.manifests().retire(1).await.unwrap();
 
         let (mut versions, mut manifests) = (BTreeMap::new(), BTreeMap::new());
         let consumer = Consumer::builder(store.clone()).open().await.unwrap();
-        for version in store.live_versions().await.unwrap() {
+        for version in store.manifests().live().await.unwrap() {
             consumer.refresh_to(version).await.unwrap();
             versions.insert(version, (films(&consumer.view()), ratings(&consumer.view())));
-            manifests.insert(version, store.read_manifest(version).await.unwrap());
+            manifests.insert(version, store.manifests().read(version).await.unwrap());
         }
         let scene = Self { folder, versions, manifests };
         scene.assert_is_worth_it();
@@ -117,7 +117,7 @@ impl Scene {
     /// The files of the store, in order.
     async fn files(&self) -> Vec<(String, FileKind)> {
         let store = Store::open(&url(self.folder.path())).await.unwrap();
-        store.files().await.unwrap().into_iter().map(|file| (file.name, file.what)).collect()
+        store.files().list().await.unwrap().into_iter().map(|file| (file.name, file.what)).collect()
     }
 
     fn head(&self) -> u64 {
@@ -240,7 +240,7 @@ fn names(folder: &Path, prefix: &str, out: &mut HashSet<String>) {
 async fn open(store: &Store, manifest: &Manifest, types: &[&str]) -> Result<View, String> {
     let mut narrowed = manifest.clone();
     narrowed.record_types.retain(|ty| types.contains(&ty.name.as_str()));
-    let blobs = store.load(&narrowed, &BlobMap::new()).await.map_err(|error| error.to_string())?;
+    let blobs = store.blobs().load(&narrowed, &BlobMap::new()).await.map_err(|error| error.to_string())?;
     for blob in narrowed.blobs() {
         if BlobId::of(&blobs.get(&blob.id).unwrap().bytes) != BlobId::from(blob.id) {
             return Err(format!("{} is damaged", BlobId::from(blob.id)));
@@ -363,7 +363,7 @@ async fn gc_deletes_nothing_that_a_whole_version_needs() {
     let scene = Scene::new().await;
     for case in cases(&scene).await {
         let Ok(store) = case.store().await else { continue };
-        let settings = GcSettings { keep: 1, grace: Some(Duration::ZERO), no_writers: true, ..GcSettings::default() };
+        let settings = GcSettings::default().with_keep(1).with_grace(Duration::ZERO).with_no_writers();
         // Where it cannot tell what is needed, it stops.
         let kept = match store.gc(&settings).await {
             Ok(report) => report.kept,
@@ -385,7 +385,7 @@ async fn repair_from_a_copy_restores_every_file() {
     let scene = Scene::new().await;
     let copy = Store::open(&url(scene.folder.path())).await.unwrap();
     for case in cases(&scene).await {
-        let store = Store::open_for_repair(&url(&case.place)).await.unwrap();
+        let store = Store::options().for_repair().open(&url(&case.place)).await.unwrap();
         let told = &case.told;
         if scene.is_unnamed(case.what) && case.damage == Damage::Removed {
             // As if it had been collected.
@@ -413,7 +413,7 @@ async fn repair_alone_restores_what_can_be_made_and_tells_the_rest() {
     let scene = Scene::new().await;
     let mut remedies: BTreeMap<&str, usize> = BTreeMap::new();
     for case in cases(&scene).await {
-        let store = Store::open_for_repair(&url(&case.place)).await.unwrap();
+        let store = Store::options().for_repair().open(&url(&case.place)).await.unwrap();
         let report = repair(&store, None, Mode::Mend).await.unwrap();
         let told = format!("{}: {report:#?}", case.told);
         let differing = differing(scene.folder.path(), &case.place);
@@ -498,12 +498,12 @@ async fn a_copy_that_went_on_by_itself_does_not_steer_the_store() {
     let scene = Scene::new().await;
     let copied = Case::new(&scene, "dataset", FileKind::Marker, Damage::Kept, 2);
     let from = copied.store().await.unwrap();
-    from.rollback(3, "somebody", "over there").await.unwrap().unwrap();
+    from.announcements().rollback(3, "somebody", "over there").await.unwrap().unwrap();
     let store = Store::open(&url(scene.folder.path())).await.unwrap();
     let report = repair(&store, Some(&from), Mode::Mend).await.unwrap();
     assert!(report.is_whole() && report.lost.is_empty(), "{report:#?}");
     assert!(report.notes[0].contains("rollback version 3"), "{:?}", report.notes);
-    assert_eq!(store.latest_announcement(None).await.unwrap().unwrap().current(), scene.head());
+    assert_eq!(store.announcements().latest(None).await.unwrap().unwrap().current(), scene.head());
 }
 
 #[tokio::test]

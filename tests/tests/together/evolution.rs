@@ -92,7 +92,7 @@ async fn a_changed_kind_is_refused_by_field_with_the_way_out() {
         ["Thing.size", "old=Int64 new=Text", "publish the record type anew"].iter().all(|word| text.contains(word)),
         "{text}"
     );
-    assert_eq!(producer.store().versions().await.unwrap(), [1]);
+    assert_eq!(producer.store().manifests().versions().await.unwrap(), [1]);
 }
 
 #[tokio::test]

@@ -60,8 +60,7 @@ async fn work(work: Work, store: &Store, producer: &Producer) -> Result<(), Stri
         }
         Work::Merge => producer.merge().await.map(drop),
         Work::Gc => {
-            let settings =
-                GcSettings { keep: 1, grace: Some(Duration::ZERO), no_writers: true, ..GcSettings::default() };
+            let settings = GcSettings::default().with_keep(1).with_grace(Duration::ZERO).with_no_writers();
             store.gc(&settings).await.map(drop).map_err(kapok_producer::Error::from)
         }
     };
@@ -136,7 +135,7 @@ async fn aftermath(place: &Place, producer: &Producer, when: &str, number: usize
     let ids: BTreeSet<u32> = Films::differing(&[&before, &after, &next]);
     publish_some(producer, &next, &ids, 4).await.unwrap_or_else(|error| panic!("the next cycle: {error}: {when}"));
     let view = checks::announced(&store, when).await;
-    assert_eq!(store.head().await.expect("a head"), Some(view.version()), "{when}");
+    assert_eq!(store.manifests().head().await.expect("a head"), Some(view.version()), "{when}");
     assert_films(&view, &next, when);
     checks::assert_swept(&store, when).await;
     let view = checks::announced(&store, when).await;
@@ -310,16 +309,20 @@ async fn a_blob_that_is_put_in_parts_is_there_whole_or_not_at_all() {
             settings.bytes_per_second_min = u64::MAX;
             let store = place.faulty(&faults, settings).await.expect("a store");
             faults.arm(number, fault);
-            let outcome = store.put(BlobKind::Segment, id, blob.clone()).await;
+            let outcome = store.blobs().put(BlobKind::Segment, id, blob.clone()).await;
             let struck = faults.disarm();
             let when = format!("{fault:?} request={number} {struck:?} {outcome:?}");
             let clean = place.store().await.expect("a store");
-            let found = clean.contains(BlobKind::Segment, id).await.expect("a look");
+            let found = clean.blobs().size(BlobKind::Segment, id).await.expect("a look");
             assert!(found.is_none_or(|bytes| bytes == blob.len() as u64), "{found:?} {when}");
             assert!(outcome.is_err() || found.is_some(), "{when}");
             checks::assert_files(&clean, &when).await;
-            store.put(BlobKind::Segment, id, blob.clone()).await.unwrap_or_else(|error| panic!("{error}: {when}"));
-            let got = clean.get(BlobKind::Segment, id, blob.len() as u64).await.expect("a blob");
+            store
+                .blobs()
+                .put(BlobKind::Segment, id, blob.clone())
+                .await
+                .unwrap_or_else(|error| panic!("{error}: {when}"));
+            let got = clean.blobs().get(BlobKind::Segment, id, blob.len() as u64).await.expect("a blob");
             assert!(got == blob, "{when}");
             if struck.is_none() {
                 assert!(number > 5, "{when}");

@@ -16,7 +16,7 @@ const MANY: u32 = 20_000;
 const PAGE_BYTES: usize = 4096;
 
 async fn open(folder: &Path) -> Store {
-    Store::open_for_writing(&folder.to_string_lossy()).await.expect("a store")
+    Store::options().writable().open(&folder.to_string_lossy()).await.expect("a store")
 }
 
 async fn producer(store: &Store) -> Producer {

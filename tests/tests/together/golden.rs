@@ -207,7 +207,7 @@ async fn a_copy_goes_on_by_changes_and_merges() {
             }
         }
         let store = Store::open(copy.url()).await.unwrap();
-        let merged = store.read_manifest(head + 2).await.unwrap();
+        let merged = store.manifests().read(head + 2).await.unwrap();
         for change in &changes {
             let segments = &merged.record_type(change.record_type).unwrap().segments;
             assert!(
@@ -242,13 +242,13 @@ fn assert_refused<T, E: std::fmt::Display>(outcome: Result<T, E>, kind: impl Fn(
 async fn a_manifest_of_a_newer_format_is_refused_by_name_and_consumers_stay() {
     for (what, says) in NEWER {
         let copy = Copy::of(Golden::Kinds);
-        let store = Store::open_for_writing(copy.url()).await.unwrap();
-        store.pin(3, "test", "").await.unwrap();
+        let store = Store::options().writable().open(copy.url()).await.unwrap();
+        store.announcements().pin(3, "test", "").await.unwrap();
         let consumer = Consumer::open(copy.url()).await.unwrap();
         forge(&copy, "manifests/00000000000000000004", what);
 
-        assert_refused(store.read_manifest(4).await, |error| format!("{:?}", error.kind()), says);
-        store.unpin("test", "").await.unwrap();
+        assert_refused(store.manifests().read(4).await, |error| format!("{:?}", error.kind()), says);
+        store.announcements().unpin("test", "").await.unwrap();
         assert_refused(consumer.refresh().await, |error| format!("{:?}", error.kind()), says);
         assert_eq!(consumer.view().version(), 3);
         assert_refused(Consumer::open(copy.url()).await, |error| format!("{:?}", error.kind()), says);

@@ -42,8 +42,11 @@ impl History {
         (settings.merge_policy.segments_max, settings.merge_policy.small_bytes) = (2 + random.below(3) as usize, 0);
         settings.seal.target_bytes = [None, Some(2048)][random.below(2) as usize];
         settings.merge_schedule = if random.below(3) == 0 { MergeSchedule::Manual } else { MergeSchedule::AfterCycles };
-        let producer =
-            Producer::builder(Store::open_for_writing(&url).await.unwrap()).settings(settings).open().await.unwrap();
+        let producer = Producer::builder(Store::options().writable().open(&url).await.unwrap())
+            .settings(settings)
+            .open()
+            .await
+            .unwrap();
         let open = async |merges| {
             let mut settings = ConsumerSettings::default();
             (settings.merged_segments, settings.verify) = (merges, true);
@@ -75,7 +78,7 @@ impl History {
 
     /// The version that a cycle builds on, and whether that is not the head.
     async fn current(&self) -> (u64, bool) {
-        match self.producer.store().latest_announcement(None).await.unwrap() {
+        match self.producer.store().announcements().latest(None).await.unwrap() {
             Some(latest) if latest.is_rolled_back() => (latest.announced, true),
             _ => (self.head(), false),
         }
@@ -98,15 +101,15 @@ impl History {
             25 | 26 => self.incremental_cycle(Some(version)).await,
             27..=29 => self.merge().await,
             30 | 31 => self.gc().await,
-            32 => drop(store.pin(version, "test", "hold").await.unwrap()),
-            33 | 34 => drop(store.unpin("test", "go on").await.unwrap()),
-            35 | 36 => drop(store.rollback(version, "test", "bad").await.unwrap()),
+            32 => drop(store.announcements().pin(version, "test", "hold").await.unwrap()),
+            33 | 34 => drop(store.announcements().unpin("test", "go on").await.unwrap()),
+            35 | 36 => drop(store.announcements().rollback(version, "test", "bad").await.unwrap()),
             37 => self.republish().await,
             38 => self.on_a_retired_version().await,
             _ => {
                 // Another process goes on where this one was.
                 let settings = self.producer.settings_mut().clone();
-                self.producer = Producer::builder(Store::open_for_writing(&self.url).await.unwrap())
+                self.producer = Producer::builder(Store::options().writable().open(&self.url).await.unwrap())
                     .settings(settings)
                     .open()
                     .await
@@ -149,7 +152,7 @@ impl History {
     async fn add(&mut self, version: u64, model: Model) {
         self.models.insert(version, model);
         self.retained.insert(version);
-        self.manifests.push(Arc::new(self.producer.store().read_manifest(version).await.unwrap()));
+        self.manifests.push(Arc::new(self.producer.store().manifests().read(version).await.unwrap()));
     }
 
     async fn full_cycle(&mut self, changing: bool) {
@@ -275,8 +278,7 @@ impl History {
 
     async fn gc(&mut self) {
         let keep = 1 + self.random.below(8) as usize;
-        let settings =
-            GcSettings { keep, grace: Some(std::time::Duration::ZERO), no_writers: true, ..GcSettings::default() };
+        let settings = GcSettings::default().with_keep(keep).with_grace(std::time::Duration::ZERO).with_no_writers();
         let report = self.producer.store().gc(&settings).await.unwrap();
         self.retained = report.kept.into_iter().collect();
         if !report.retired.is_empty() {
@@ -300,7 +302,7 @@ impl History {
 
     /// All roads lead to the same view.
     async fn check(&mut self) {
-        let Some(latest) = self.producer.store().latest_announcement(None).await.unwrap() else { return };
+        let Some(latest) = self.producer.store().announcements().latest(None).await.unwrap() else { return };
         let refreshed = self.follower.refresh().await.unwrap();
         assert_eq!((refreshed.to, refreshed.not_made), (latest.current(), 0));
         if refreshed.made_bytes > 0 {

@@ -50,13 +50,13 @@ async fn whenever_a_producer_is_killed_what_it_announced_stays_and_the_next_one_
             let said = run_and_kill(folder.path(), after).unwrap_or(0);
             let when = format!("folder {number}, kill {kill} after {after:?}, done={done} said={said}");
 
-            let store = Store::open_for_writing(&folder.path().to_string_lossy()).await;
+            let store = Store::options().writable().open(&folder.path().to_string_lossy()).await;
             let store = store.unwrap_or_else(|error| panic!("{error}: {when}"));
             let view = checks::announced(&store, &when).await;
             let step = step_of(&view);
             assert!(step >= done && step >= said, "step={step} {when}");
             assert_films(&view, &if step == 0 { Films::default() } else { Films::at(SEED, step) }, &when);
-            lags += usize::from(store.head().await.expect("a head").unwrap_or(0) != view.version());
+            lags += usize::from(store.manifests().head().await.expect("a head").unwrap_or(0) != view.version());
             done = step;
             if done == 0 {
                 run_max = run_max.mul_f64(1.3);
@@ -65,12 +65,12 @@ async fn whenever_a_producer_is_killed_what_it_announced_stays_and_the_next_one_
                 checks::assert_sound(&view, &when);
                 checks::assert_files(&store, &when).await;
                 let report = checks::assert_swept(&store, &when).await;
-                leavings += report.debris.len();
+                leavings += report.orphans.len();
                 assert_films(&*checks::announced(&store, &when).await, &Films::at(SEED, step), &when);
             }
         }
         assert!(done > 0, "no cycle was ever done in folder {number}");
         steps += done;
     }
-    println!("steps={steps} unannounced_heads={lags} debris={leavings} duration={:?}", started.elapsed());
+    println!("steps={steps} unannounced_heads={lags} orphans={leavings} duration={:?}", started.elapsed());
 }

@@ -33,7 +33,7 @@ async fn other_bytes(store: &Store, before: &Manifest, after: &Manifest) -> u64 
         }
     }
     let tombstones = after.blobs().filter(|blob| blob.role == BlobRole::Tombstones && !known.contains(&blob.id));
-    bytes + store.fetch(tombstones).await.unwrap().iter().map(|(_, blob)| blob.bytes.len() as u64).sum::<u64>()
+    bytes + store.blobs().fetch(tombstones).await.unwrap().iter().map(|(_, blob)| blob.bytes.len() as u64).sum::<u64>()
 }
 
 fn years(view: &View) -> BTreeMap<u32, u16> {
@@ -48,7 +48,7 @@ fn years(view: &View) -> BTreeMap<u32, u16> {
 async fn cycles_of_small_changes_keep_the_bounds_and_cost_a_follower_the_changes_only() {
     let mut settings = ProducerSettings::default();
     settings.merge_policy.small_bytes = 0;
-    let store = Store::open_for_writing("memory://merging").await.unwrap();
+    let store = Store::options().writable().open("memory://merging").await.unwrap();
     let producer = Producer::builder(store.clone()).settings(settings).open().await.unwrap();
     let full = producer.run_cycle(|cycle| {
         let mut films = cycle.records::<movie::Owned>()?;
@@ -120,8 +120,11 @@ async fn open_to_make(url: &str) -> Consumer {
 async fn producer(url: &str) -> Producer {
     let mut settings = ProducerSettings::default();
     settings.merge_policy.segments_max = 1;
-    let producer =
-        Producer::builder(Store::open_for_writing(url).await.unwrap()).settings(settings).open().await.unwrap();
+    let producer = Producer::builder(Store::options().writable().open(url).await.unwrap())
+        .settings(settings)
+        .open()
+        .await
+        .unwrap();
     change(&producer, 0..1000, 1).await;
     producer
 }
@@ -166,7 +169,7 @@ async fn a_segment_that_comes_out_otherwise_is_fetched_and_counted() {
     let merged = change(&producer, 5..15, 3).await.merged.unwrap();
     // The same version again, but its merge sources leaves one more row behind than the segment does.
     let store = producer.store();
-    let mut lying = store.read_manifest(merged.version).await.unwrap();
+    let mut lying = store.manifests().read(merged.version).await.unwrap();
     (lying.version, lying.writer_token) = (merged.version + 1, [9; 16]);
     let segments = lying.record_types.iter_mut().flat_map(|ty| &mut ty.segments);
     let source = segments.flat_map(|segment| &mut segment.merged_from).max_by_key(|one| one.rows).unwrap();
@@ -176,7 +179,7 @@ async fn a_segment_that_comes_out_otherwise_is_fetched_and_counted() {
     };
     assert!(dropped.insert(999));
     source.dropped = encode_rows(&dropped);
-    assert_eq!(store.commit_manifest(&lying).await.unwrap(), kapok_blobstore::CommitOutcome::Committed);
+    assert_eq!(store.manifests().commit(&lying).await.unwrap(), kapok_blobstore::CommitOutcome::Committed);
 
     let refreshed = consumer.refresh_to(lying.version).await.unwrap();
     assert_eq!((refreshed.not_made, refreshed.made_bytes), (1, 0));

@@ -111,7 +111,7 @@ fn on_a_thread<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn run(url: &str, racers: u32, schedule: MergeSchedule) {
-    let store = on_a_thread(Store::open_for_writing(url)).expect("a store");
+    let store = on_a_thread(Store::options().writable().open(url)).expect("a store");
     let tally = Tally::default();
     let (tally_ref, store_ref) = (&tally, &store);
     let swaps = std::thread::scope(|scope| {
@@ -136,7 +136,7 @@ fn run(url: &str, racers: u32, schedule: MergeSchedule) {
 async fn assert_nothing_lost(store: &Store, racers: u32) {
     checks::assert_files(store, "after the race").await;
     let view = checks::announced(store, "after the race").await;
-    assert_eq!(store.head().await.expect("a head"), Some(view.version()), "the last one is announced");
+    assert_eq!(store.manifests().head().await.expect("a head"), Some(view.version()), "the last one is announced");
     checks::assert_sound(&view, "after the race");
     let films = view.records::<movie::Owned>().expect("films");
     assert_eq!(films.table().len(), u64::from(CYCLES + racers));
@@ -156,8 +156,8 @@ async fn assert_one_winner_each(
 ) {
     let mut writers = BTreeMap::new();
     let mut merges = 0;
-    for version in 1..=store.head().await.expect("a head").expect("a version") {
-        let manifest = store.read_manifest(version).await.expect("a manifest");
+    for version in 1..=store.manifests().head().await.expect("a head").expect("a version") {
+        let manifest = store.manifests().read(version).await.expect("a manifest");
         assert_eq!(manifest.parent, Some(version - 1).filter(|parent| *parent > 0), "version={version}");
         let changes = manifest.record_types.iter().filter_map(|ty| ty.changes.as_ref());
         let is_merge = changes.into_iter().all(|changes| changes.added.is_empty() && changes.removed.is_empty());

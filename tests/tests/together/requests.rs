@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kapok_blobstore::{AnnouncementDraft, CommitOutcome, GcSettings, Store, StoreSettings, fresh_token};
+use kapok_blobstore::{AnnouncementDraft, CommitOutcome, GcSettings, Store, fresh_token};
 use kapok_producer::{MergeSchedule, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::movie;
 use kapok_tests::counting::Counting;
@@ -21,8 +21,7 @@ impl Scene {
 
     async fn store(&self) -> Store {
         let backend = Arc::new(self.counting.clone());
-        let opened =
-            Store::with_object_store_for_writing(backend, "data".into(), "test://data", StoreSettings::default());
+        let opened = Store::options().writable().object_store(backend, "data").open("test://data");
         opened.await.unwrap()
     }
 
@@ -35,13 +34,18 @@ impl Scene {
     /// Makes the history so many versions long, all with the content of the newest and each announced.
     async fn lengthen(&self, until: u64) {
         let store = self.store().await;
-        let mut manifest = store.read_manifest(store.head().await.unwrap().unwrap()).await.unwrap();
+        let mut manifest = store.manifests().read(store.manifests().head().await.unwrap().unwrap()).await.unwrap();
         while manifest.version < until {
             manifest.parent = Some(manifest.version);
             (manifest.version, manifest.writer_token) = (manifest.version + 1, fresh_token());
-            assert_eq!(store.commit_manifest(&manifest).await.unwrap(), CommitOutcome::Committed);
+            assert_eq!(store.manifests().commit(&manifest).await.unwrap(), CommitOutcome::Committed);
             let version = manifest.version;
-            store.announce(|latest| AnnouncementDraft::announce(latest, version, "test", "")).await.unwrap().unwrap();
+            store
+                .announcements()
+                .append(|latest| AnnouncementDraft::announce(latest, version, "test", ""))
+                .await
+                .unwrap()
+                .unwrap();
         }
     }
 }
@@ -73,7 +77,7 @@ async fn cycles_after(versions: u64) -> (usize, usize) {
     let open = scene.counting.take();
     publish(&scene.producer().await, 1903).await;
     let fresh = scene.counting.take();
-    assert_eq!(scene.store().await.head().await.unwrap(), Some(versions));
+    assert_eq!(scene.store().await.manifests().head().await.unwrap(), Some(versions));
     (open, fresh)
 }
 
@@ -92,7 +96,7 @@ async fn a_gc_that_finds_nothing_to_do_costs_the_same_after_a_thousand_retired_v
     let scene = Scene::new();
     publish(&scene.producer().await, 1900).await;
     scene.lengthen(1_005).await;
-    let now = GcSettings { keep: 5, grace: Some(Duration::ZERO), no_writers: true, ..GcSettings::default() };
+    let now = GcSettings::default().with_keep(5).with_grace(Duration::ZERO).with_no_writers();
     let report = scene.store().await.gc(&now).await.unwrap();
     assert_eq!((report.retired.len(), report.kept.len()), (1_000, 5));
     scene.counting.take();
@@ -103,7 +107,7 @@ async fn a_gc_that_finds_nothing_to_do_costs_the_same_after_a_thousand_retired_v
     assert!(requests <= 40, "{requests}");
     let store = scene.store().await;
     scene.counting.take();
-    assert_eq!(store.live_versions().await.unwrap().len(), 5);
+    assert_eq!(store.manifests().live().await.unwrap().len(), 5);
     assert_eq!(scene.counting.take(), 1, "a listing");
 }
 
@@ -113,10 +117,10 @@ async fn a_follower_asks_for_two_entries_where_nothing_is_new() {
     publish(&scene.producer().await, 1900).await;
     scene.lengthen(300).await;
     let store = scene.store().await;
-    let latest = store.latest_announcement(None).await.unwrap().unwrap();
+    let latest = store.announcements().latest(None).await.unwrap().unwrap();
     scene.counting.take();
     for hint in [None, Some(latest.sequence)] {
-        assert_eq!(store.latest_announcement(hint).await.unwrap().unwrap(), latest);
+        assert_eq!(store.announcements().latest(hint).await.unwrap().unwrap(), latest);
         assert_eq!(scene.counting.take(), 2);
     }
 }

@@ -52,9 +52,9 @@ async fn apply(producer: &Producer, feed: u32, batch: u16) -> Result<Outcome, Er
 }
 
 async fn year(store: &Store, feed: u32) -> u16 {
-    let head = store.head().await.expect("a head").expect("a version");
-    let manifest = store.read_manifest(head).await.expect("a manifest");
-    let blobs = store.load(&manifest, &kapok_core::manifest::BlobMap::new()).await.expect("blobs");
+    let head = store.manifests().head().await.expect("a head").expect("a version");
+    let manifest = store.manifests().read(head).await.expect("a manifest");
+    let blobs = store.blobs().load(&manifest, &kapok_core::manifest::BlobMap::new()).await.expect("blobs");
     let view = kapok_consumer::View::open(std::sync::Arc::new(manifest), &blobs).expect("a view");
     let movies = view.records::<movie::Owned>().expect("films");
     movies.by_key(&feed).expect("a lookup").expect("a film").get_year()
@@ -184,7 +184,7 @@ async fn an_error_behind_the_commit_says_that_the_version_is_or_may_be_there() {
             });
             let outcome = outcome.await;
             let struck = faults.disarm();
-            let head = place.store().await.expect("a store").head().await.expect("a head");
+            let head = place.store().await.expect("a store").manifests().head().await.expect("a head");
             let when = format!("{fault:?} request={number} {struck:?} {outcome:?}");
             match &outcome {
                 Ok(_) => assert_eq!(head, Some(1), "{when}"),

@@ -52,13 +52,13 @@ async fn history(store: &Store, seed: u64, versions: u64) {
 /// The fourth version, committed by a producer that died before it could announce it. It differs from the third in its tag
 /// only.
 async fn leave_over(store: &Store) {
-    let mut manifest = store.read_manifest(VERSIONS - 1).await.expect("a manifest");
+    let mut manifest = store.manifests().read(VERSIONS - 1).await.expect("a manifest");
     manifest.parent = Some(manifest.version);
     manifest.version = VERSIONS;
     manifest.writer_token = fresh_token();
-    manifest.log_sequence = store.latest_announcement(None).await.expect("a log").expect("an entry").sequence;
+    manifest.log_sequence = store.announcements().latest(None).await.expect("a log").expect("an entry").sequence;
     manifest.tags.insert("step".to_owned(), VERSIONS.to_string());
-    store.commit_manifest(&manifest).await.expect("a commit");
+    store.manifests().commit(&manifest).await.expect("a commit");
 }
 
 async fn run(work: Work, producer: &Producer, seed: u64) -> Result<Option<u64>, Error> {
@@ -105,7 +105,7 @@ async fn send_back(work: Work, number: usize, held: Held, seed: u64) -> bool {
     }
     let clean = place.store().await.expect("a store");
     if random.random_bool(0.3) {
-        clean.pin(random.random_range(1..=3), "ops", "hold").await.expect("a pin");
+        clean.announcements().pin(random.random_range(1..=3), "ops", "hold").await.expect("a pin");
     }
     if random.random_bool(0.5) && !is_left_over {
         worker.restore().await.expect("a view");
@@ -116,10 +116,10 @@ async fn send_back(work: Work, number: usize, held: Held, seed: u64) -> bool {
     let act = {
         let (clean, made) = (clean.clone(), Arc::clone(&made));
         async move {
-            let entry = clean.rollback(to, "ops", "bad data").await.expect("a rollback");
+            let entry = clean.announcements().rollback(to, "ops", "bad data").await.expect("a rollback");
             *made.lock().expect("sound") = entry;
             if pinned {
-                clean.pin(1, "ops", "and hold").await.expect("a pin");
+                clean.announcements().pin(1, "ops", "and hold").await.expect("a pin");
             }
         }
     };
@@ -132,15 +132,15 @@ async fn send_back(work: Work, number: usize, held: Held, seed: u64) -> bool {
         assert!(number > requests, "{when}");
         return false;
     };
-    let log = clean.announcements().await.expect("the log");
+    let log = clean.announcements().list().await.expect("the log");
     for entry in &log {
         if entry.sequence > rollback.sequence && entry.action == Action::Announce {
-            let manifest = clean.read_manifest(entry.announced).await.expect("a manifest");
+            let manifest = clean.manifests().read(entry.announced).await.expect("a manifest");
             assert!(manifest.log_sequence >= rollback.sequence, "entry {} undid it: {when}", entry.sequence);
         }
     }
     let latest = log.last().expect("entries");
-    let head = clean.head().await.expect("a head").expect("a version");
+    let head = clean.manifests().head().await.expect("a head").expect("a version");
     let held_back =
         latest.announced == rollback.announced && head > log.iter().map(|entry| entry.announced).max().unwrap_or(0);
     match &outcome {
@@ -162,9 +162,9 @@ async fn send_back(work: Work, number: usize, held: Held, seed: u64) -> bool {
 
 /// Nobody announces by himself what was held back, and nobody builds on it unless he is told to.
 async fn aftermath(store: &Store, rollback: &Announcement, head: u64, held_back: bool, seed: u64, when: &str) {
-    let before = store.latest_announcement(None).await.expect("a log").expect("an entry");
+    let before = store.announcements().latest(None).await.expect("a log").expect("an entry");
     let fresh = producer(store.clone(), MergeSchedule::AfterCycles).await;
-    assert_eq!(store.latest_announcement(None).await.expect("a log").as_ref(), Some(&before), "{when}");
+    assert_eq!(store.announcements().latest(None).await.expect("a log").as_ref(), Some(&before), "{when}");
     assert_eq!(fresh.announce_left_over().await.expect("a look"), None, "{when}");
     if before.announced == rollback.announced {
         assert_eq!(fresh.merge().await.expect("a look"), None, "{when}");
@@ -177,7 +177,7 @@ async fn aftermath(store: &Store, rollback: &Announcement, head: u64, held_back:
         );
         // The rollback is taken back, and the version held back stays so.
         if held_back {
-            store.rollback(before.highest, "ops", "on again").await.expect("a rollback");
+            store.announcements().rollback(before.highest, "ops", "on again").await.expect("a rollback");
             assert_eq!(fresh.announce_left_over().await.expect("a look"), None, "{when}");
             assert_eq!(fresh.merge().await.expect("a look"), None, "{when}");
             let refused = publish_some(&fresh, &films, &Films::differing(&[&films, &Films::default()]), 9).await;
@@ -190,12 +190,12 @@ async fn aftermath(store: &Store, rollback: &Announcement, head: u64, held_back:
     let report =
         publish(&fresh, &films, 12).await.unwrap_or_else(|error| panic!("the next full cycle: {error}: {when}"));
     assert_eq!(report.outcome, Outcome::Published { version: head + 1 }, "{when}");
-    let latest = store.latest_announcement(None).await.expect("a log").expect("an entry");
+    let latest = store.announcements().latest(None).await.expect("a log").expect("an entry");
     assert!(latest.announced > head, "{latest:?}: {when}");
-    let manifest = store.read_manifest(latest.announced).await.expect("a manifest");
+    let manifest = store.manifests().read(latest.announced).await.expect("a manifest");
     let view = kapok_consumer::View::open(
         Arc::new(manifest.clone()),
-        &store.load(&manifest, &kapok_core::manifest::BlobMap::new()).await.expect("blobs"),
+        &store.blobs().load(&manifest, &kapok_core::manifest::BlobMap::new()).await.expect("blobs"),
     );
     assert_films(&view.expect("a view"), &films, when);
     let view = checks::announced(store, when).await;

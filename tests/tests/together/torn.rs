@@ -92,8 +92,11 @@ async fn swap_under_readers(
     let url = format!("memory://{name}");
     let mut settings = ProducerSettings::default();
     (settings.merge_policy.segments_max, settings.merge_policy.small_bytes) = (3, 0);
-    let producer =
-        Producer::builder(Store::open_for_writing(&url).await.unwrap()).settings(settings).open().await.unwrap();
+    let producer = Producer::builder(Store::options().writable().open(&url).await.unwrap())
+        .settings(settings)
+        .open()
+        .await
+        .unwrap();
     let mut random = Random::new(7);
     stamp(&producer, &mut random, 1, (0..IDS).collect()).await;
     let consumer = Consumer::open(&url).await.unwrap();

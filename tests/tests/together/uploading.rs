@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kapok_blobstore::{Store, StoreSettings};
+use kapok_blobstore::Store;
 use kapok_producer::{Producer, ProducerSettings, SealSettings, Verification};
 use kapok_samples::movies_capnp::movie;
 use kapok_tests::slow::Slow;
@@ -14,12 +14,7 @@ const ROWS: u32 = 200_000;
 
 async fn segment_and_index_begin() -> Duration {
     let slow = Slow::over(Arc::new(InMemory::new()), "segments/", Duration::from_millis(100));
-    let store = Store::with_object_store_for_writing(
-        Arc::new(slow.clone()),
-        "".into(),
-        "test://uploading",
-        StoreSettings::default(),
-    );
+    let store = Store::options().writable().object_store(Arc::new(slow.clone()), "").open("test://uploading");
     let mut settings = ProducerSettings::default();
     settings.verification = Verification::Open;
     settings.seal = SealSettings::default();

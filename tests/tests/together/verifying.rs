@@ -58,10 +58,10 @@ async fn beside_a_publisher_that_merges_and_collects_there_is_no_alarm() {
         let folder = tempfile::tempdir().expect("a folder");
         let publisher = Publisher::start(folder.path());
         let store = open(folder.path()).await;
-        while store.latest_announcement(None).await.expect("the log").is_none_or(|latest| latest.announced < 6) {
+        while store.announcements().latest(None).await.expect("the log").is_none_or(|latest| latest.announced < 6) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let before = store.head().await.expect("a head").unwrap_or(0);
+        let before = store.manifests().head().await.expect("a head").unwrap_or(0);
         for run in first..runs.min(first + RUNS_EACH) {
             let report = verified(&store, &format!("run {run}")).await;
             versions += report.versions;
@@ -69,7 +69,7 @@ async fn beside_a_publisher_that_merges_and_collects_there_is_no_alarm() {
             left_over += report.left_over_files;
         }
         publisher.kill();
-        published += store.head().await.expect("a head").unwrap_or(0) - before;
+        published += store.manifests().head().await.expect("a head").unwrap_or(0) - before;
     }
     println!(
         "runs={runs} alarms=0 published={published} versions={versions} unreferenced_blobs={unreferenced} \

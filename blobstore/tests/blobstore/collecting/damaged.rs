@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use kapok_blobstore::{BlobKind, ErrorKind, GcSettings, SealedKind, Store, seal};
 
-use super::dataset::{NOW, blobs_of, commit, files, gc, load, pin_blindly, publish, words};
+use super::dataset::{blobs_of, commit, files, gc, load, now, pin_blindly, publish, words};
 
 async fn published_in(folder: &Path) -> Store {
-    let store = Store::open_for_writing(folder.to_str().unwrap()).await.unwrap();
+    let store = Store::options().writable().open(folder.to_str().unwrap()).await.unwrap();
     publish(&store).await;
     store
 }
@@ -19,7 +19,7 @@ fn manifest_of(folder: &Path, version: u64) -> std::path::PathBuf {
 }
 
 fn retiring(versions: &[u64]) -> GcSettings {
-    GcSettings { retire_unreadable: versions.to_vec(), ..NOW }
+    now().with_retire_unreadable(versions.to_vec())
 }
 
 /// What is the first version, and why?
@@ -42,7 +42,7 @@ async fn a_version_that_cannot_be_read_is_named_and_the_rest_goes_on_but_no_blob
         let store = published_in(folder.path()).await;
         fs::write(manifest_of(folder.path(), 3), damaged).unwrap();
         let before = words(&store).await;
-        let said = store.gc(&GcSettings { dry_run: true, ..NOW }).await.unwrap();
+        let said = store.gc(&now().with_dry_run()).await.unwrap();
         let report = gc(&store).await;
         assert_eq!(report, said);
         assert_eq!(unreadable(&report), [(3, ErrorKind::Corrupt)]);
@@ -57,8 +57,8 @@ async fn a_version_that_cannot_be_read_is_named_and_the_rest_goes_on_but_no_blob
         for version in [2, 5, 6] {
             load(&store, version).await.unwrap();
         }
-        for file in store.files().await.unwrap() {
-            store.check_file(&file).await.unwrap();
+        for file in store.files().list().await.unwrap() {
+            store.files().check(&file).await.unwrap();
         }
     }
 }
@@ -71,7 +71,7 @@ async fn a_manifest_cut_to_the_length_of_a_stub_counts_as_retired_unless_somethi
         let path = manifest_of(folder.path(), version);
         fs::write(&path, &fs::read(&path).unwrap()[..64]).unwrap();
         let before = files(&store).await;
-        match store.gc(&NOW).await {
+        match store.gc(&now()).await {
             Ok(report) => assert_eq!((report.kept, goes_on), (vec![2, 5, 6], true)),
             Err(error) => {
                 assert!(!goes_on && error.kind() == ErrorKind::Corrupt, "{error}");
@@ -106,8 +106,8 @@ async fn what_consumers_are_sent_to_is_never_retired_by_its_number() {
     assert_eq!(files(&store).await, before);
     let report = gc(&store).await;
     assert_eq!((report.retired.as_slice(), report.kept.as_slice()), (&[][..], &[1, 2, 3, 4, 5, 6][..]));
-    store.unpin("test", "").await.unwrap();
-    store.rollback(4, "test", "").await.unwrap();
+    store.announcements().unpin("test", "").await.unwrap();
+    store.announcements().rollback(4, "test", "").await.unwrap();
     let report = store.gc(&retiring(&[2, 5])).await.unwrap();
     assert_eq!((report.retired, report.kept), (vec![1, 2, 3, 5], vec![4, 6]));
     load(&store, 4).await.unwrap();
@@ -130,7 +130,7 @@ async fn a_version_that_is_of_use_is_not_retired_by_its_number() {
 async fn a_version_of_a_newer_release_is_kept_with_all_that_it_may_name() {
     let folder = tempfile::tempdir().unwrap();
     let store = published_in(folder.path()).await;
-    let mut words = store.read_manifest(3).await.unwrap().encode().unwrap();
+    let mut words = store.manifests().read(3).await.unwrap().encode().unwrap();
     // The format version is the first word of the root struct.
     words[16..20].copy_from_slice(&99_u32.to_le_bytes());
     fs::write(manifest_of(folder.path(), 3), seal(SealedKind::Manifest, &words, &[])).unwrap();
@@ -147,13 +147,13 @@ async fn a_gap_in_the_numbers_stops_it_before_anything_changes_and_is_closed_by_
         let store = published_in(folder.path()).await;
         fs::remove_file(manifest_of(folder.path(), gap)).unwrap();
         let before = files(&store).await;
-        let error = store.gc(&NOW).await.unwrap_err();
+        let error = store.gc(&now()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         let text = error.to_string();
         assert!(text.contains(&format!("version={gap} ")) && text.contains("before it changed anything"), "{text}");
         assert_eq!(files(&store).await, before);
         if gap == 5 {
-            store.rollback(4, "test", "").await.unwrap();
+            store.announcements().rollback(4, "test", "").await.unwrap();
         }
         let report = store.gc(&retiring(&[gap])).await.unwrap();
         assert!(report.retired.contains(&gap) && !report.kept.contains(&gap), "{report:?}");
@@ -170,7 +170,7 @@ async fn a_highest_announced_version_that_is_not_there_stops_it() {
         fs::remove_file(manifest_of(folder.path(), version)).unwrap();
     }
     let before = files(&store).await;
-    let error = store.gc(&NOW).await.unwrap_err();
+    let error = store.gc(&now()).await.unwrap_err();
     assert!(error.to_string().contains("version=5 "), "{error}");
     assert_eq!(files(&store).await, before);
 }
@@ -180,7 +180,7 @@ async fn a_store_that_is_being_copied_arrives_whole_though_gc_runs_all_the_time(
     let origin = tempfile::tempdir().unwrap();
     let names: Vec<_> = {
         let store = published_in(origin.path()).await;
-        store.files().await.unwrap().into_iter().map(|file| file.name).collect()
+        store.files().list().await.unwrap().into_iter().map(|file| file.name).collect()
     };
     // As tools copy that go by names: the log before manifests, manifests before segments.
     for at in 1..names.len() {
@@ -194,7 +194,7 @@ async fn a_store_that_is_being_copied_arrives_whole_though_gc_runs_all_the_time(
         };
         copy(&names[..at]);
         if let Ok(store) = Store::open(folder.path().to_str().unwrap()).await {
-            let _ = store.gc(&NOW).await;
+            let _ = store.gc(&now()).await;
             copy(&names[at..]);
             for version in [2, 5, 6] {
                 load(&store, version).await.unwrap_or_else(|error| panic!("after {at} of {names:?}: {error}"));
@@ -212,7 +212,7 @@ async fn nothing_whole_goes_while_a_version_that_stays_is_not_whole() {
             let folder = tempfile::tempdir().unwrap();
             let store = published_in(folder.path()).await;
             let (_, id, bytes) = blobs_of(word).into_iter().find(|it| it.0 == kind).unwrap();
-            let path = store.blob_name(kind, id);
+            let path = store.blobs().name(kind, id);
             // Dead rows have no length in a manifest.
             if cut && kind != BlobKind::Tombstones {
                 fs::write(&path, &bytes[1..]).unwrap();
@@ -248,14 +248,14 @@ async fn a_version_that_is_not_whole_goes_as_any_other_and_by_its_number() {
     let store = published_in(folder.path()).await;
     let lose = async |word: &str| {
         let (kind, id, _) = blobs_of(word)[0].clone();
-        store.delete(kind, id).await.unwrap();
+        store.blobs().delete(kind, id).await.unwrap();
     };
     lose("d").await;
     let report = gc(&store).await;
     assert_eq!((report.retired, report.damaged), (vec![1, 3, 4], vec![]));
     lose("g").await;
     commit(&store, 7, &["h"]).await;
-    let report = store.gc(&GcSettings { keep: 2, ..retiring(&[6]) }).await.unwrap();
+    let report = store.gc(&retiring(&[6]).with_keep(2)).await.unwrap();
     assert_eq!((report.retired, report.kept, report.damaged), (vec![6], vec![2, 5, 7], vec![]));
     assert_eq!(report.deleted.len(), 2, "what is left of g; f is in 5");
 }
@@ -266,13 +266,13 @@ async fn a_shorter_grace_period_than_the_producers_is_to_be_asked_for_twice() {
     let store = published_in(folder.path()).await;
     let before = files(&store).await;
     for seconds in [0, 1, 3_599] {
-        let hasty = GcSettings { grace: Some(Duration::from_secs(seconds)), no_writers: false, ..NOW };
+        let hasty = GcSettings::default().with_grace(Duration::from_secs(seconds));
         let error = store.gc(&hasty).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(error.to_string().contains("--no-writers"), "{error}");
     }
     assert_eq!(files(&store).await, before);
-    store.gc(&GcSettings { no_writers: false, grace: Some(Duration::from_hours(1)), ..NOW }).await.unwrap();
+    store.gc(&GcSettings::default().with_grace(Duration::from_hours(1))).await.unwrap();
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kapok_blobstore::{
-    AnnouncementDraft, BlobId, BlobKind, CommitOutcome, Error, GcReport, GcSettings, Store, StoreSettings, fresh_token,
+    AnnouncementDraft, BlobId, BlobKind, CommitOutcome, Error, GcReport, GcSettings, Store, fresh_token,
 };
 use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::{Artifact, Manifest, RecordType, SegmentEntry, Tombstones};
@@ -16,26 +16,19 @@ use kapok_samples::movies_capnp::rating;
 use object_store::ObjectStore;
 
 /// Nothing is too young to go.
-pub const NOW: GcSettings = GcSettings {
-    keep: 0,
-    grace: Some(Duration::ZERO),
-    no_writers: true,
-    retire_unreadable: Vec::new(),
-    dry_run: false,
-};
+pub fn now() -> GcSettings {
+    GcSettings::default().with_grace(Duration::ZERO).with_no_writers()
+}
+
 /// What was made a moment ago is too young to go.
-pub const LATER: GcSettings = GcSettings {
-    keep: 0,
-    grace: Some(Duration::from_hours(1)),
-    no_writers: false,
-    retire_unreadable: Vec::new(),
-    dry_run: false,
-};
+pub fn later() -> GcSettings {
+    GcSettings::default().with_grace(Duration::from_hours(1))
+}
 
 /// Opens the prefix that every test uses.
 pub async fn open(backend: &Arc<dyn ObjectStore>) -> Store {
     let backend = Arc::clone(backend);
-    let store = Store::with_object_store_for_writing(backend, "data".into(), "test://data", StoreSettings::default());
+    let store = Store::options().writable().object_store(backend, "data").open("test://data");
     store.await.unwrap()
 }
 
@@ -49,7 +42,7 @@ pub fn blobs_of(word: &str) -> [(BlobKind, BlobId, Bytes); 3] {
 
 pub async fn put(store: &Store, word: &str) {
     for (kind, id, bytes) in blobs_of(word) {
-        store.put(kind, id, bytes).await.unwrap();
+        store.blobs().put(kind, id, bytes).await.unwrap();
     }
 }
 
@@ -104,7 +97,7 @@ pub async fn commit(store: &Store, version: u64, words: &[&str]) {
     for word in words {
         put(store, word).await;
     }
-    assert_eq!(store.commit_manifest(&manifest(version, words)).await.unwrap(), CommitOutcome::Committed);
+    assert_eq!(store.manifests().commit(&manifest(version, words)).await.unwrap(), CommitOutcome::Committed);
 }
 
 /// Versions 1 to 6, each of its own word, the next one's and one that all have. The fifth is announced, the second pinned.
@@ -112,13 +105,13 @@ pub async fn publish(store: &Store) {
     for (version, words) in (1..).zip(["ab", "bc", "cd", "de", "ef", "fg"]) {
         commit(store, version, &["all", &words[..1], &words[1..]]).await;
     }
-    store.announce_version(5, "test", "").await.unwrap().unwrap();
-    store.pin(2, "test", "").await.unwrap().unwrap();
+    store.announcements().announce(5, "test", "").await.unwrap().unwrap();
+    store.announcements().pin(2, "test", "").await.unwrap().unwrap();
 }
 
 /// All blobs of a version, from nothing.
 pub async fn load(store: &Store, version: u64) -> Result<BlobMap, Error> {
-    store.load(&store.read_manifest(version).await?, &BlobMap::new()).await
+    store.blobs().load(&store.manifests().read(version).await?, &BlobMap::new()).await
 }
 
 /// The words of which there is any blob.
@@ -126,7 +119,7 @@ pub async fn words(store: &Store) -> String {
     let mut found = String::new();
     for word in ('a'..='z').map(String::from) {
         for (kind, id, _) in blobs_of(&word) {
-            if store.contains(kind, id).await.unwrap().is_some() {
+            if store.blobs().size(kind, id).await.unwrap().is_some() {
                 found.push_str(&word);
             }
         }
@@ -136,16 +129,16 @@ pub async fn words(store: &Store) -> String {
 
 /// What lies in the store: names, lengths, times.
 pub async fn files(store: &Store) -> Vec<(String, u64, i64)> {
-    let files = store.files().await.unwrap();
+    let files = store.files().list().await.unwrap();
     files.into_iter().map(|file| (file.name, file.bytes, file.modified_unix_ms)).collect()
 }
 
 /// Pins whatever is asked for, there or not.
 pub async fn pin_blindly(store: &Store, version: u64) {
-    store.announce(|latest| AnnouncementDraft::pin(latest, version, "test", "")).await.unwrap();
+    store.announcements().append(|latest| AnnouncementDraft::pin(latest, version, "test", "")).await.unwrap();
 }
 
 /// A gc right away.
 pub async fn gc(store: &Store) -> GcReport {
-    store.gc(&NOW).await.unwrap()
+    store.gc(&now()).await.unwrap()
 }

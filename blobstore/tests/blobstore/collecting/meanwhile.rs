@@ -9,7 +9,7 @@ use kapok_blobstore::{CommitOutcome, ErrorKind, GcSettings, Store, StoreSettings
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
-use super::dataset::{NOW, blobs_of, files, gc, load, manifest, open, pin_blindly, publish, put, words};
+use super::dataset::{blobs_of, files, gc, load, manifest, now, open, pin_blindly, publish, put, words};
 use super::hooked::{Hooked, Request, refused};
 
 /// The backend of a published store.
@@ -24,15 +24,15 @@ async fn a_pin_made_between_the_two_reads_of_the_log_is_honoured() {
     for pinned in [1, 3, 4] {
         let backend = published().await;
         let store = open(&backend).await;
-        let before = store.manifest(pinned).await.unwrap();
+        let before = store.manifests().read_bytes(pinned).await.unwrap();
         let pin = async move { pin_blindly(&store, pinned).await };
         // Of the version whose stub is about to be written, of one whose stub stands, or of one whose turn comes.
         let hooked = Hooked::once(&backend, Request::Overwrite, "00003", pin);
         let report = gc(&open(&hooked).await).await;
         let store = open(&backend).await;
-        assert_eq!(store.latest_announcement(None).await.unwrap().unwrap().pinned, Some(pinned));
+        assert_eq!(store.announcements().latest(None).await.unwrap().unwrap().pinned, Some(pinned));
         assert!(report.kept.contains(&pinned) && !report.retired.contains(&pinned), "{pinned}: {report:?}");
-        assert_eq!(store.manifest(pinned).await.unwrap(), before, "the same bytes");
+        assert_eq!(store.manifests().read_bytes(pinned).await.unwrap(), before, "the same bytes");
         for version in report.kept {
             load(&store, version).await.unwrap();
         }
@@ -69,7 +69,7 @@ async fn whatever_request_is_refused_the_next_gc_completes() {
         let counter = Arc::clone(&count);
         let hooked =
             Hooked::over(&backend, move |_, _| (counter.fetch_add(1, Ordering::SeqCst) + 1 == at).then(refused));
-        let first = open(&hooked).await.gc(&NOW).await;
+        let first = open(&hooked).await.gc(&now()).await;
         if count.load(Ordering::SeqCst) < at {
             first.unwrap();
             assert!(at > 15, "three stubs, six blobs and the listings; at={at}");
@@ -96,7 +96,7 @@ async fn a_pin_is_honoured_though_a_stub_could_not_be_written() {
         (request == Request::Overwrite && path.contains("00003"))
             .then(|| async move { pin_blindly(&store, 1).await }.then(|()| refused()).boxed())
     });
-    let error = open(&hooked).await.gc(&NOW).await.unwrap_err();
+    let error = open(&hooked).await.gc(&now()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     load(&open(&backend).await, 1).await.unwrap();
 }
@@ -107,7 +107,7 @@ async fn a_version_committed_meanwhile_keeps_the_old_blobs_that_it_names() {
     let store = open(&backend).await;
     // Built on a version that goes: its blobs are named, not put.
     let cycle = async move {
-        assert_eq!(store.commit_manifest(&manifest(7, &["a", "d"])).await.unwrap(), CommitOutcome::Committed);
+        assert_eq!(store.manifests().commit(&manifest(7, &["a", "d"])).await.unwrap(), CommitOutcome::Committed);
     };
     let hooked = Hooked::once(&backend, Request::List, "data/segments", cycle);
     let report = gc(&open(&hooked).await).await;
@@ -123,7 +123,7 @@ async fn a_blob_put_again_after_the_listing_stays() {
         tokio::time::sleep(Duration::from_millis(5)).await;
         // As a put of a blob that is too old does.
         for (kind, id, _) in blobs_of("a") {
-            store.delete(kind, id).await.unwrap();
+            store.blobs().delete(kind, id).await.unwrap();
         }
         put(&store, "a").await;
     };
@@ -142,12 +142,13 @@ async fn a_producer_at_work_never_loses_a_blob() {
     const GRACE: Duration = Duration::from_millis(300);
     let backend = published().await;
     let hasty = StoreSettings::default().with_grace(GRACE);
-    let store = Store::with_object_store(Arc::clone(&backend), "data".into(), "test://data", hasty).await.unwrap();
+    let store =
+        Store::options().settings(hasty).object_store(Arc::clone(&backend), "data").open("test://data").await.unwrap();
     let collector = store.clone();
     let collecting = tokio::spawn(async move {
         let mut deleted = 0;
         for _ in 0..100 {
-            deleted += collector.gc(&GcSettings { grace: None, ..NOW }).await.unwrap().deleted.len();
+            deleted += collector.gc(&GcSettings::default().with_no_writers()).await.unwrap().deleted.len();
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         deleted
@@ -166,12 +167,12 @@ async fn a_producer_at_work_never_loses_a_blob() {
                 break;
             }
         }
-        assert_eq!(store.commit_manifest(&manifest(version, &words)).await.unwrap(), CommitOutcome::Committed);
-        store.announce_version(version, "test", "").await.unwrap();
+        assert_eq!(store.manifests().commit(&manifest(version, &words)).await.unwrap(), CommitOutcome::Committed);
+        store.announcements().announce(version, "test", "").await.unwrap();
         load(&store, version).await.unwrap();
     }
     assert!(collecting.await.unwrap() > 30, "it was at work too");
-    for version in store.live_versions().await.unwrap() {
+    for version in store.manifests().live().await.unwrap() {
         load(&store, version).await.unwrap();
     }
 }

@@ -8,7 +8,7 @@ use kapok_blobstore::{BlobKind, CommitOutcome, ErrorKind, GcSettings, Store};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
-use super::dataset::{LATER, NOW, blobs_of, commit, files, gc, load, manifest, open, pin_blindly, publish, put, words};
+use super::dataset::{blobs_of, commit, files, gc, later, load, manifest, now, open, pin_blindly, publish, put, words};
 
 async fn published() -> Store {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
@@ -18,7 +18,7 @@ async fn published() -> Store {
 }
 
 async fn published_in(folder: &tempfile::TempDir) -> Store {
-    let store = Store::open_for_writing(folder.path().to_str().unwrap()).await.unwrap();
+    let store = Store::options().writable().open(folder.path().to_str().unwrap()).await.unwrap();
     publish(&store).await;
     store
 }
@@ -30,8 +30,8 @@ async fn what_is_kept_announced_or_pinned_still_loads_completely() {
         let report = gc(&store).await;
         assert_eq!((report.retired.as_slice(), report.kept.as_slice()), (&[1, 3, 4][..], &[2, 5, 6][..]));
         for version in [2, 5, 6] {
-            let manifest = store.read_manifest(version).await.unwrap();
-            assert_eq!(store.is_whole(&manifest).await.unwrap(), []);
+            let manifest = store.manifests().read(version).await.unwrap();
+            assert_eq!(store.blobs().missing(&manifest).await.unwrap(), []);
             load(&store, version).await.unwrap();
         }
         assert_eq!(load(&store, 3).await.unwrap_err().kind(), ErrorKind::NotFound);
@@ -44,8 +44,8 @@ async fn what_is_kept_announced_or_pinned_still_loads_completely() {
         assert_eq!(report.deleted, expected);
         assert_eq!(report.bytes_freed, expected.iter().map(|(_, _, bytes)| bytes).sum::<u64>());
         assert_eq!(words(&store).await, "bbbcccefg".replace('e', "eee").replace('f', "fff").replace('g', "ggg"));
-        for file in store.files().await.unwrap() {
-            store.check_file(&file).await.unwrap();
+        for file in store.files().list().await.unwrap() {
+            store.files().check(&file).await.unwrap();
         }
     }
 }
@@ -53,7 +53,7 @@ async fn what_is_kept_announced_or_pinned_still_loads_completely() {
 #[tokio::test]
 async fn the_newest_are_kept_as_asked() {
     let store = published().await;
-    let report = store.gc(&GcSettings { keep: 3, ..NOW }).await.unwrap();
+    let report = store.gc(&now().with_keep(3)).await.unwrap();
     assert_eq!((report.retired.as_slice(), report.kept.as_slice()), (&[1, 3][..], &[2, 4, 5, 6][..]));
     load(&store, 4).await.unwrap();
 }
@@ -66,9 +66,9 @@ async fn a_dry_run_changes_nothing_and_says_what_would_go() {
     fs::write(folder.path().join(format!("segments/{id}#1")), "half").unwrap();
     fs::write(folder.path().join("notes#1"), "somebody's").unwrap();
     let before = files(&store).await;
-    let said = store.gc(&GcSettings { dry_run: true, ..NOW }).await.unwrap();
+    let said = store.gc(&now().with_dry_run()).await.unwrap();
     assert_eq!(files(&store).await, before);
-    assert_eq!((said.retired.len(), said.deleted.len(), said.debris.len()), (3, 6, 1));
+    assert_eq!((said.retired.len(), said.deleted.len(), said.orphans.len()), (3, 6, 1));
     assert_eq!(gc(&store).await, said, "and that goes");
     let names: Vec<_> = files(&store).await.into_iter().map(|(name, _, _)| name).collect();
     assert_eq!(names.len(), before.len() - 7);
@@ -83,7 +83,7 @@ async fn a_second_gc_finds_nothing() {
     let report = gc(&store).await;
     assert_eq!((report.retired, report.kept, report.deleted), (vec![], vec![2, 5, 6], vec![]));
     assert_eq!((report.unreadable, report.damaged, report.kept_by_grace), (vec![], vec![], vec![]));
-    assert_eq!((report.debris, report.bytes_freed), (vec![], 0));
+    assert_eq!((report.orphans, report.bytes_freed), (vec![], 0));
     assert_eq!(files(&store).await, before);
 }
 
@@ -95,12 +95,12 @@ async fn young_blobs_stay_though_nobody_names_them() {
     put(&store, "y").await;
     for (word, age_s) in [("a", 61 * 60), ("x", 61 * 60), ("y", 59 * 60), ("b", 61 * 60)] {
         for (kind, id, _) in blobs_of(word) {
-            let file = fs::File::open(store.blob_name(kind, id)).unwrap();
+            let file = fs::File::open(store.blobs().name(kind, id)).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(age_s)).unwrap();
         }
     }
-    let said = store.gc(&GcSettings { grace: None, dry_run: true, ..NOW }).await.unwrap();
-    let report = store.gc(&GcSettings { grace: None, ..NOW }).await.unwrap();
+    let said = store.gc(&GcSettings::default().with_no_writers().with_dry_run()).await.unwrap();
+    let report = store.gc(&GcSettings::default().with_no_writers()).await.unwrap();
     assert_eq!(report, said);
     assert_eq!(report.retired, [1, 3, 4], "made long ago, and consumers were not on them lately");
     assert_eq!(report.deleted.len(), 6);
@@ -110,9 +110,9 @@ async fn young_blobs_stay_though_nobody_names_them() {
 #[tokio::test]
 async fn versions_that_consumers_left_a_moment_ago_stay() {
     let store = published().await;
-    store.announce_version(6, "test", "").await.unwrap();
-    store.unpin("test", "").await.unwrap().unwrap();
-    let report = store.gc(&LATER).await.unwrap();
+    store.announcements().announce(6, "test", "").await.unwrap();
+    store.announcements().unpin("test", "").await.unwrap().unwrap();
+    let report = store.gc(&later()).await.unwrap();
     assert_eq!((report.retired, report.kept), (vec![1, 3, 4], vec![2, 5, 6]), "2 was pinned, 5 announced");
     assert_eq!((report.kept_by_grace, report.grace), (vec![2, 5], Duration::from_hours(1)));
     assert_eq!(gc(&store).await.kept, [6]);
@@ -125,15 +125,15 @@ async fn a_retired_number_is_never_won_again() {
     gc(&store).await;
     for version in 1..=6 {
         let late = manifest(version, &["z"]);
-        assert_eq!(store.commit_manifest(&late).await.unwrap(), CommitOutcome::Lost, "{version}");
+        assert_eq!(store.manifests().commit(&late).await.unwrap(), CommitOutcome::Lost, "{version}");
     }
-    assert_eq!(store.versions().await.unwrap(), [1, 2, 3, 4, 5, 6]);
-    assert_eq!(store.head().await.unwrap(), Some(6));
-    assert_eq!(store.announcements().await.unwrap().len(), 2);
+    assert_eq!(store.manifests().versions().await.unwrap(), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(store.manifests().head().await.unwrap(), Some(6));
+    assert_eq!(store.announcements().list().await.unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn where_nothing_was_announced_only_debris_and_nameless_blobs_go() {
+async fn where_nothing_was_announced_only_orphans_and_nameless_blobs_go() {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let store = open(&backend).await;
     commit(&store, 1, &["a"]).await;
@@ -148,13 +148,13 @@ async fn where_nothing_was_announced_only_debris_and_nameless_blobs_go() {
 async fn a_log_that_names_a_retired_version_stops_it_before_a_blob_goes() {
     let store = published().await;
     put(&store, "x").await;
-    store.retire(1).await.unwrap();
+    store.manifests().retire(1).await.unwrap();
     pin_blindly(&store, 1).await;
-    let error = store.gc(&NOW).await.unwrap_err();
+    let error = store.gc(&now()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains("version=1"), "{error}");
     assert!(words(&store).await.starts_with("aaa") && words(&store).await.ends_with("xxx"));
-    store.unpin("test", "").await.unwrap();
+    store.announcements().unpin("test", "").await.unwrap();
     gc(&store).await;
     load(&store, 5).await.unwrap();
     assert!(!words(&store).await.contains(['a', 'x']));
@@ -163,12 +163,12 @@ async fn a_log_that_names_a_retired_version_stops_it_before_a_blob_goes() {
 #[tokio::test]
 async fn what_a_version_lacks_is_told() {
     let store = published().await;
-    let mut manifest = store.read_manifest(5).await.unwrap();
-    assert_eq!(store.is_whole(&manifest).await.unwrap(), []);
+    let mut manifest = store.manifests().read(5).await.unwrap();
+    assert_eq!(store.blobs().missing(&manifest).await.unwrap(), []);
     let [(_, rows, _), (index_kind, index, _), _] = blobs_of("e");
-    store.delete(index_kind, index).await.unwrap();
+    store.blobs().delete(index_kind, index).await.unwrap();
     manifest.record_types[0].segments.iter_mut().find(|it| it.id == *rows.as_bytes()).unwrap().bytes += 1;
-    let lacking = store.is_whole(&manifest).await.unwrap();
+    let lacking = store.blobs().missing(&manifest).await.unwrap();
     let mut found: Vec<_> = lacking.iter().map(|it| (BlobKind::from(it.role), it.id)).collect();
     found.sort();
     assert_eq!(found, [(BlobKind::Segment, *rows.as_bytes()), (BlobKind::Index, *index.as_bytes())]);

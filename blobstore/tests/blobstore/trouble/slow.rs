@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use kapok_blobstore::{BlobId, BlobKind, ErrorKind, Store, StoreSettings};
+use kapok_blobstore::{BlobId, BlobKind, ErrorKind, Store};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use tokio::time::Instant;
@@ -16,17 +16,14 @@ use super::link::{Link, Manner};
 /// BlobMap of 40 pieces each, and a store behind a link.
 async fn scene(manner: Manner) -> (Link, Store, Vec<(BlobId, Bytes)>) {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    let open = async |backend| {
-        Store::with_object_store_for_writing(backend, "data".into(), "test://data", StoreSettings::default())
-            .await
-            .unwrap()
-    };
+    let open =
+        async |backend| Store::options().writable().object_store(backend, "data").open("test://data").await.unwrap();
     let plain = open(Arc::clone(&backend)).await;
     let mut blobs = Vec::new();
     for seed in 0..8_u8 {
         let bytes = Bytes::from((0..40_u32 << 16).map(|at| (at % 251).to_le_bytes()[0] ^ seed).collect::<Vec<_>>());
         let id = BlobId::of(&bytes);
-        plain.put(BlobKind::Segment, id, bytes.clone()).await.unwrap();
+        plain.blobs().put(BlobKind::Segment, id, bytes.clone()).await.unwrap();
         blobs.push((id, bytes));
     }
     let link = Link::over(backend, manner);
@@ -38,7 +35,7 @@ async fn scene(manner: Manner) -> (Link, Store, Vec<(BlobId, Bytes)>) {
 async fn eight_fetches_that_share_a_slow_link_finish() {
     let (_, store, blobs) = scene(Manner { piece: Duration::from_secs(5), ..Manner::default() }).await;
     let begun = Instant::now();
-    let fetches = blobs.iter().map(|(id, bytes)| store.get(BlobKind::Segment, *id, bytes.len() as u64));
+    let fetches = blobs.iter().map(|(id, bytes)| store.blobs().get(BlobKind::Segment, *id, bytes.len() as u64));
     for (got, (_, bytes)) in join_all(fetches).await.into_iter().zip(&blobs) {
         assert!(got.unwrap() == *bytes);
     }
@@ -50,7 +47,7 @@ async fn a_fetch_that_breaks_off_goes_on_where_it_stopped() {
     let (link, store, blobs) = scene(Manner::default()).await;
     link.manner.breaks_after.store(3, Ordering::SeqCst);
     let (id, bytes) = &blobs[0];
-    let got = store.get(BlobKind::Segment, *id, bytes.len() as u64).await.unwrap();
+    let got = store.blobs().get(BlobKind::Segment, *id, bytes.len() as u64).await.unwrap();
     assert!(got == *bytes);
     assert_eq!(link.manner.arrived.load(Ordering::SeqCst), bytes.len(), "no byte twice");
 }
@@ -59,7 +56,7 @@ async fn a_fetch_that_breaks_off_goes_on_where_it_stopped() {
 async fn a_link_that_falls_silent_is_given_up_and_what_arrived_is_kept() {
     let (link, store, blobs) = scene(Manner { piece: Duration::from_secs(1), ..Manner::default() }).await;
     let (id, bytes) = &blobs[0];
-    let get = || store.get(BlobKind::Segment, *id, bytes.len() as u64);
+    let get = || store.blobs().get(BlobKind::Segment, *id, bytes.len() as u64);
     // Dropped half way.
     tokio::time::timeout(Duration::from_millis(10_500), get()).await.unwrap_err();
     assert_eq!(link.manner.arrived.load(Ordering::SeqCst), 10 << 16);
@@ -88,7 +85,7 @@ async fn a_wrong_beginning_that_was_kept_is_fetched_anew() {
     let mut wrong = bytes.to_vec();
     wrong[0] ^= 1;
     put(Bytes::from(wrong)).await;
-    let get = || store.get(BlobKind::Segment, *id, bytes.len() as u64);
+    let get = || store.blobs().get(BlobKind::Segment, *id, bytes.len() as u64);
     tokio::time::timeout(Duration::from_millis(5_500), get()).await.unwrap_err();
     put(bytes.clone()).await;
     assert!(get().await.unwrap() == *bytes);
@@ -100,13 +97,15 @@ async fn an_upload_in_parts_that_is_dropped_half_way_or_hangs_is_aborted() {
     let large = Bytes::from(vec![7; 40 << 20]);
     let id = BlobId::of(&large);
     link.manner.silent.store(true, Ordering::SeqCst);
-    tokio::time::timeout(Duration::from_secs(1), store.put(BlobKind::Segment, id, large.clone())).await.unwrap_err();
+    tokio::time::timeout(Duration::from_secs(1), store.blobs().put(BlobKind::Segment, id, large.clone()))
+        .await
+        .unwrap_err();
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(link.manner.aborted.load(Ordering::SeqCst), 1, "dropped");
-    let error = store.put(BlobKind::Segment, id, large.clone()).await.unwrap_err();
+    let error = store.blobs().put(BlobKind::Segment, id, large.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert_eq!(link.manner.aborted.load(Ordering::SeqCst), 2, "given up");
     link.manner.silent.store(false, Ordering::SeqCst);
-    store.put(BlobKind::Segment, id, large).await.unwrap();
+    store.blobs().put(BlobKind::Segment, id, large).await.unwrap();
     assert_eq!(link.manner.aborted.load(Ordering::SeqCst), 2);
 }

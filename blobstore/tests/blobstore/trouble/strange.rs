@@ -15,13 +15,18 @@ use kapok_blobstore::{
 const BLOB: &[u8] = b"blob";
 
 async fn published(folder: &Path) -> Store {
-    let store = Store::open_for_writing(folder.to_str().unwrap()).await.unwrap();
+    let store = Store::options().writable().open(folder.to_str().unwrap()).await.unwrap();
     let blob = Bytes::from_static(BLOB);
-    store.put(BlobKind::Segment, BlobId::of(&blob), blob).await.unwrap();
+    store.blobs().put(BlobKind::Segment, BlobId::of(&blob), blob).await.unwrap();
     for version in 1..=2 {
         let token = fresh_token();
-        store.commit(version, &token, token).await.unwrap();
-        store.announce(|latest| AnnouncementDraft::announce(latest, version, "test", "")).await.unwrap().unwrap();
+        store.manifests().commit_bytes(version, &token, token).await.unwrap();
+        store
+            .announcements()
+            .append(|latest| AnnouncementDraft::announce(latest, version, "test", ""))
+            .await
+            .unwrap()
+            .unwrap();
     }
     store
 }
@@ -45,14 +50,14 @@ async fn readings(folder: &Path) -> Vec<(&'static str, Result<(), Error>)> {
     match Store::open(folder.to_str().unwrap()).await {
         Err(error) => said.push(("open", Err(error))),
         Ok(store) => {
-            said.push(("manifest", store.manifest(1).await.map(drop)));
-            said.push(("log", store.announcement(2).await.map(drop)));
-            said.push(("blob", store.get(BlobKind::Segment, BlobId::of(BLOB), 4).await.map(drop)));
-            said.push(("look", store.contains(BlobKind::Segment, BlobId::of(BLOB)).await.map(drop)));
-            said.push(("latest", store.latest_announcement(None).await.map(drop)));
-            said.push(("head", store.head().await.map(drop)));
-            said.push(("files", store.files().await.map(drop)));
-            let dry = GcSettings { dry_run: true, ..GcSettings::default() };
+            said.push(("manifest", store.manifests().read_bytes(1).await.map(drop)));
+            said.push(("log", store.announcements().get(2).await.map(drop)));
+            said.push(("blob", store.blobs().get(BlobKind::Segment, BlobId::of(BLOB), 4).await.map(drop)));
+            said.push(("look", store.blobs().size(BlobKind::Segment, BlobId::of(BLOB)).await.map(drop)));
+            said.push(("latest", store.announcements().latest(None).await.map(drop)));
+            said.push(("head", store.manifests().head().await.map(drop)));
+            said.push(("files", store.files().list().await.map(drop)));
+            let dry = GcSettings::default().with_dry_run();
             said.push(("gc", store.gc(&dry).await.map(drop)));
         }
     }
@@ -99,7 +104,7 @@ async fn a_sparse_file_is_refused_by_its_header_and_its_length() {
         file.write_all(start).unwrap();
         file.set_len(bytes).unwrap();
         let begun = Instant::now();
-        let error = store.manifest(1).await.unwrap_err();
+        let error = store.manifests().read_bytes(1).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         assert!(begun.elapsed() < Duration::from_millis(200), "{:?}", begun.elapsed());
     }
@@ -112,7 +117,7 @@ async fn a_file_without_the_right_to_read_it_is_denied() {
     let path = folder.path().join(format!("manifests/{:020}", 1));
     fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     // Whoever is root may read all the same.
-    if let Err(error) = store.manifest(1).await {
+    if let Err(error) = store.manifests().read_bytes(1).await {
         assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
     }
 }

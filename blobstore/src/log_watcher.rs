@@ -1,4 +1,4 @@
-//! How does a consumer learn that now is a good time to poll?
+//! Watches the announcement log of a folder, so that consumers poll when it has grown.
 //!
 //! A hint says nothing but "look now". One that is lost, doubled or late costs time, never correctness, so a watched
 //! store is still polled, only less often.
@@ -10,37 +10,37 @@ use std::sync::Arc;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
+use crate::announcements::Announcements;
 use crate::error::{Error, Result};
 use crate::numbered::ANNOUNCEMENTS;
-use crate::store::Store;
 
 /// A source of hints that the announcement log has grown.
-pub struct Hints {
+pub struct LogWatcher {
     grown: Arc<Notify>,
     /// Watches until it is dropped.
     _watcher: RecommendedWatcher,
 }
 
-impl fmt::Debug for Hints {
+impl fmt::Debug for LogWatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hints").finish_non_exhaustive()
+        f.debug_struct("LogWatcher").finish_non_exhaustive()
     }
 }
 
-impl Hints {
-    /// Waits for the next hint. Hints that came since the last call count as one and return at once.
+impl LogWatcher {
+    /// Waits for the next hint. LogWatcher that came since the last call count as one and return at once.
     pub async fn changed(&self) {
         self.grown.notified().await;
     }
 }
 
-impl Store {
-    /// Watches the announcement log, or `None` where the store cannot be watched.
+impl Announcements<'_> {
+    /// Watches the log. Returns `None` if the store cannot be watched.
     ///
     /// # Errors
     /// [`Error::Watch`] where the system refuses, for example for want of watches.
-    pub fn watch(&self) -> Result<Option<Hints>> {
-        let Some(folder) = self.local_path().map(|root| root.join(ANNOUNCEMENTS)) else {
+    pub fn watch(self) -> Result<Option<LogWatcher>> {
+        let Some(folder) = self.objects.root.as_ref().map(|root| root.join(ANNOUNCEMENTS)) else {
             return Ok(None);
         };
         if !folder.is_dir() {
@@ -57,7 +57,7 @@ impl Store {
         })
         .map_err(failed)?;
         watcher.watch(&folder, RecursiveMode::NonRecursive).map_err(failed)?;
-        Ok(Some(Hints { grown, _watcher: watcher }))
+        Ok(Some(LogWatcher { grown, _watcher: watcher }))
     }
 }
 

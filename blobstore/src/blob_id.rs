@@ -1,4 +1,4 @@
-//! What is a blob called?
+//! Names of blobs: the hash, and the kind that gives the folder.
 
 use std::fmt;
 use std::str::FromStr;

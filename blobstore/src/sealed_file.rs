@@ -1,6 +1,6 @@
-//! How does a named file prove that it is whole?
+//! The sealed file: a payload with a header that proves that it is whole.
 //!
-//! BlobMap are named by their hash. The other files of a store (the marker `dataset`, manifests, announcements) are
+//! Blobs are named by their hash. The other files of a store (the marker `dataset`, manifests, announcements) are
 //! named by what they are, so each carries its own checksum: it is *sealed*. All numbers are little-endian.
 //!
 //! ```text

@@ -16,25 +16,25 @@ async fn published() -> Arc<dyn ObjectStore> {
 }
 
 async fn latest(store: &Store) -> Announcement {
-    store.latest_announcement(None).await.unwrap().unwrap()
+    store.announcements().latest(None).await.unwrap().unwrap()
 }
 
 #[tokio::test]
 async fn consumers_are_steered_by_one_entry_each() {
     let store = open(&published().await).await;
-    assert_eq!(store.announce_version(5, "ops", "again").await.unwrap(), None);
-    assert_eq!(store.pin(2, "ops", "again").await.unwrap(), None);
-    let made = store.announce_version(6, "ops", "new").await.unwrap().unwrap();
+    assert_eq!(store.announcements().announce(5, "ops", "again").await.unwrap(), None);
+    assert_eq!(store.announcements().pin(2, "ops", "again").await.unwrap(), None);
+    let made = store.announcements().announce(6, "ops", "new").await.unwrap().unwrap();
     assert_eq!((made.current(), made.announced, made.is_rolled_back()), (2, 6, false));
-    let made = store.rollback(3, "ops", "bad data").await.unwrap().unwrap();
+    let made = store.announcements().rollback(3, "ops", "bad data").await.unwrap().unwrap();
     assert_eq!((made.announced, made.highest, made.is_rolled_back()), (3, 6, true));
     assert_eq!((made.by.as_str(), made.reason.as_str()), ("ops", "bad data"));
-    let made = store.unpin("ops", "").await.unwrap().unwrap();
+    let made = store.announcements().unpin("ops", "").await.unwrap().unwrap();
     assert_eq!((made.current(), made.highest), (3, 6));
-    assert_eq!(store.unpin("ops", "").await.unwrap(), None);
-    let made = store.announce_version(4, "ops", "").await.unwrap().unwrap();
+    assert_eq!(store.announcements().unpin("ops", "").await.unwrap(), None);
+    let made = store.announcements().announce(4, "ops", "").await.unwrap().unwrap();
     assert!(made.is_rolled_back(), "6 was announced before");
-    let made = store.rollback(6, "ops", "it was fine").await.unwrap().unwrap();
+    let made = store.announcements().rollback(6, "ops", "it was fine").await.unwrap().unwrap();
     assert_eq!((made.announced, made.is_rolled_back()), (6, false));
     assert_eq!(latest(&store).await, made);
 }
@@ -46,9 +46,9 @@ async fn a_version_that_is_not_there_or_retired_is_refused() {
     let before = latest(&store).await;
     for version in [0, 3, 7] {
         for refused in [
-            store.announce_version(version, "ops", "").await,
-            store.pin(version, "ops", "").await,
-            store.rollback(version, "ops", "").await,
+            store.announcements().announce(version, "ops", "").await,
+            store.announcements().pin(version, "ops", "").await,
+            store.announcements().rollback(version, "ops", "").await,
         ] {
             let error = refused.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
@@ -63,7 +63,7 @@ async fn a_pin_of_a_version_that_a_gc_retires_meanwhile_is_undone() {
     let collector = open(&backend).await;
     let collect = async move { drop(gc(&collector).await) };
     let hooked = Hooked::once(&backend, Request::Create, "announcements", collect);
-    let error = open(&hooked).await.pin(3, "ops", "hold").await.unwrap_err();
+    let error = open(&hooked).await.announcements().pin(3, "ops", "hold").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains("version=3 action=pin; the entry was undone"), "{error}");
     let store = open(&backend).await;
@@ -80,7 +80,7 @@ async fn a_rollback_to_a_version_that_a_gc_retires_meanwhile_is_undone() {
     let collector = open(&backend).await;
     let collect = async move { drop(gc(&collector).await) };
     let hooked = Hooked::once(&backend, Request::Create, "announcements", collect);
-    let error = open(&hooked).await.rollback(3, "ops", "bad data").await.unwrap_err();
+    let error = open(&hooked).await.announcements().rollback(3, "ops", "bad data").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     let store = open(&backend).await;
     let latest = latest(&store).await;

@@ -1,4 +1,4 @@
-//! What does the announcement log say, and how does it grow?
+//! Reads and extends the announcement log.
 
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
@@ -6,13 +6,18 @@ use futures::{StreamExt, TryStreamExt};
 use crate::announcement::{Announcement, AnnouncementDraft};
 use crate::clock::now_unix_ms;
 use crate::error::{Error, Result};
-use crate::numbered::{ANNOUNCEMENTS, key, tail};
-use crate::objects::Created;
-use crate::store::Store;
+use crate::last_number::last_number;
+use crate::numbered::{ANNOUNCEMENTS, key};
+use crate::objects::{Created, Objects, REQUESTS_IN_FLIGHT};
 use crate::token::fresh_token;
 
+mod commands;
+mod own_version;
+
+pub use own_version::OwnAnnouncement;
+
 /// What came of one try to append an entry.
-pub(crate) enum Appended {
+enum Appended {
     /// The entry.
     Made(Announcement),
     /// Another writer has this sequence.
@@ -20,11 +25,15 @@ pub(crate) enum Appended {
 }
 
 /// After so many lost creates something is wrong, or the log is busier than it should ever be.
-pub(crate) const ATTEMPTS: u32 = 1_000;
-/// How many entries of the log are read at once.
-const READS_IN_FLIGHT: usize = 8;
+const ATTEMPTS: u32 = 1_000;
 
-impl Store {
+/// The announcement log of a store, from [`Store::announcements`](crate::Store::announcements).
+#[derive(Debug, Clone, Copy)]
+pub struct Announcements<'s> {
+    pub(crate) objects: &'s Objects,
+}
+
+impl Announcements<'_> {
     /// Appends an entry to the log.
     ///
     /// `decide` sees the latest entry and says what the next one holds, or `None` for nothing to do. Where another
@@ -34,19 +43,19 @@ impl Store {
     /// # Errors
     /// [`Error::Outrun`] after a thousand lost races. After [`Error::Backend`] and [`Error::TimedOut`] the entry may
     /// be there or not: read the latest and decide again.
-    pub async fn announce(
-        &self,
+    pub async fn append(
+        self,
         mut decide: impl FnMut(Option<&Announcement>) -> Option<AnnouncementDraft>,
     ) -> Result<Option<Announcement>> {
-        let mut latest = self.latest_announcement(None).await?;
+        let mut latest = self.latest(None).await?;
         for _ in 0..ATTEMPTS {
             let Some(draft) = decide(latest.as_ref()) else {
                 return Ok(None);
             };
             let highest = latest.as_ref().map_or(0, |entry| entry.highest).max(draft.announced);
-            match self.append(latest.as_ref(), draft, highest).await? {
+            match self.create_entry(latest.as_ref(), draft, highest).await? {
                 Appended::Made(entry) => return Ok(Some(entry)),
-                Appended::Lost(sequence) => latest = self.latest_announcement(Some(sequence)).await?,
+                Appended::Lost(sequence) => latest = self.latest(Some(sequence)).await?,
             }
         }
         let sequence = latest.map_or(0, |entry| entry.sequence);
@@ -54,8 +63,8 @@ impl Store {
     }
 
     /// Creates the entry behind `latest`, unless another writer was faster.
-    pub(crate) async fn append(
-        &self,
+    async fn create_entry(
+        self,
         latest: Option<&Announcement>,
         draft: AnnouncementDraft,
         highest: u64,
@@ -77,7 +86,7 @@ impl Store {
         };
         Ok(match self.objects.create(&key(ANNOUNCEMENTS, sequence), entry.encode()).await? {
             Created::Won => {
-                self.objects.run.hints.keep(ANNOUNCEMENTS, sequence);
+                self.objects.run.last_seen.keep(ANNOUNCEMENTS, sequence);
                 Appended::Made(entry)
             }
             Created::Lost => Appended::Lost(sequence),
@@ -88,12 +97,12 @@ impl Store {
     ///
     /// It is looked for from `hint` on, the sequence of an entry seen earlier, or else from the last one that this store
     /// has seen, with no listing: two requests where nothing is new, and about twice the logarithm of the number of
-    /// new entries otherwise. A wrong hint costs time only. To poll, ask for the next [`announcement`](Self::announcement) instead: one request.
-    pub async fn latest_announcement(&self, hint: Option<u64>) -> Result<Option<Announcement>> {
-        let hint = self.log_hint(hint);
+    /// new entries otherwise. A wrong hint costs time only. To poll, ask for the next [entry](Self::get) instead: one request.
+    pub async fn latest(self, hint: Option<u64>) -> Result<Option<Announcement>> {
+        let hint = self.hint(hint);
         // Mostly the hint is the last: then its entry and a look at the next one are all that is asked.
         if hint > 0
-            && let Ok(Some(entry)) = self.announcement(hint).await
+            && let Ok(Some(entry)) = self.get(hint).await
         {
             let next = hint.checked_add(1);
             let is_last = match next {
@@ -101,18 +110,18 @@ impl Store {
                 None => true,
             };
             if is_last {
-                self.objects.run.hints.keep(ANNOUNCEMENTS, hint);
+                self.objects.run.last_seen.keep(ANNOUNCEMENTS, hint);
                 return Ok(Some(entry));
             }
         }
-        match tail(&self.objects, ANNOUNCEMENTS, hint).await? {
+        match last_number(self.objects, ANNOUNCEMENTS, hint).await? {
             0 => Ok(None),
-            last => self.announcement(last).await,
+            last => self.get(last).await,
         }
     }
 
     /// The entry of a sequence, or `None` where there is none yet. A consumer polls for the one after its last.
-    pub async fn announcement(&self, sequence: u64) -> Result<Option<Announcement>> {
+    pub async fn get(self, sequence: u64) -> Result<Option<Announcement>> {
         let key = key(ANNOUNCEMENTS, sequence);
         let file = match self.objects.read(&key).await {
             Ok(Some(file)) => file,
@@ -132,15 +141,15 @@ impl Store {
     }
 
     /// The entries behind `since`, up to `last`, in order.
-    pub(crate) async fn announcements_between(&self, since: u64, last: u64) -> Result<Vec<Announcement>> {
+    pub(crate) async fn between(self, since: u64, last: u64) -> Result<Vec<Announcement>> {
         let sequences = since.saturating_add(1)..=last;
         let entries = futures::stream::iter(sequences).map(|sequence| self.entry(sequence));
-        entries.buffered(READS_IN_FLIGHT).try_collect().await
+        entries.buffered(REQUESTS_IN_FLIGHT).try_collect().await
     }
 
     /// The entries that were the latest at some time since then, in order: those made since, and the one before.
-    pub(crate) async fn announcements_since(&self, unix_ms: i64) -> Result<Vec<Announcement>> {
-        let mut unread = self.log_end().await?;
+    pub(crate) async fn since(self, unix_ms: i64) -> Result<Vec<Announcement>> {
+        let mut unread = self.end().await?;
         let mut entries = Vec::new();
         // One at first: mostly it is the one before.
         let mut wanted = 1;
@@ -155,26 +164,26 @@ impl Store {
                     return Ok(entries);
                 }
             }
-            (unread, wanted) = (first - 1, READS_IN_FLIGHT as u64);
+            (unread, wanted) = (first - 1, REQUESTS_IN_FLIGHT as u64);
         }
         entries.reverse();
         Ok(entries)
     }
 
     /// The whole log, in order.
-    pub async fn announcements(&self) -> Result<Vec<Announcement>> {
-        let last = self.log_end().await?;
+    pub async fn list(self) -> Result<Vec<Announcement>> {
+        let last = self.end().await?;
         let entries = futures::stream::iter(1..=last).map(|sequence| self.entry(sequence));
-        entries.buffered(READS_IN_FLIGHT).try_collect().await
+        entries.buffered(REQUESTS_IN_FLIGHT).try_collect().await
     }
 
     /// The sequence of the last entry, 0 where there is none.
-    async fn log_end(&self) -> Result<u64> {
-        tail(&self.objects, ANNOUNCEMENTS, self.log_hint(None)).await
+    async fn end(self) -> Result<u64> {
+        last_number(self.objects, ANNOUNCEMENTS, self.hint(None)).await
     }
 
     /// Whether the entry behind one that was just read is not there.
-    async fn is_absent(&self, sequence: u64) -> Result<bool> {
+    async fn is_absent(self, sequence: u64) -> Result<bool> {
         match self.objects.look(&key(ANNOUNCEMENTS, sequence)).await {
             Ok(found) => Ok(found.is_none()),
             Err(Error::Denied { .. }) => {
@@ -186,13 +195,13 @@ impl Store {
     }
 
     /// Where to look for the end of the log.
-    fn log_hint(&self, hint: Option<u64>) -> u64 {
-        hint.filter(|hint| *hint > 0).unwrap_or_else(|| self.objects.run.hints.of(ANNOUNCEMENTS))
+    fn hint(self, hint: Option<u64>) -> u64 {
+        hint.filter(|hint| *hint > 0).unwrap_or_else(|| self.objects.run.last_seen.of(ANNOUNCEMENTS))
     }
 
     /// An entry that there must be.
-    async fn entry(&self, sequence: u64) -> Result<Announcement> {
-        let entry = self.announcement(sequence).await?;
+    async fn entry(self, sequence: u64) -> Result<Announcement> {
+        let entry = self.get(sequence).await?;
         entry.ok_or_else(|| Error::NotFound { name: self.objects.name(&key(ANNOUNCEMENTS, sequence)) })
     }
 }

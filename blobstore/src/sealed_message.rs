@@ -1,6 +1,6 @@
-//! What do the marker and the announcements have in common?
+//! A Cap'n Proto message in a sealed file, as the marker and the announcements are.
 //!
-//! Both are one Cap'n Proto message in a sealed file, with a format version and a list of required features.
+//! It has a format version and a list of required features.
 
 use bytes::Bytes;
 use capnp::message::{Reader, ReaderOptions};
@@ -8,7 +8,7 @@ use capnp::serialize::{self, BufferSegments};
 use capnp::text_list;
 
 use crate::error::{Error, Result};
-use crate::sealed::{HEADER_BYTES, SealedKind, open_sealed, seal};
+use crate::sealed_file::{HEADER_BYTES, SealedKind, open_sealed, seal};
 use crate::token::Token;
 
 /// The format of the marker and of announcements that this release writes and knows.

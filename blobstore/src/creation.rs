@@ -1,0 +1,119 @@
+//! Creates a store in an empty place, at once or when there is something to put into it.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::{Error, Result};
+use crate::files::Files;
+use crate::location::create_folder;
+use crate::marker::{MARKER, Marker};
+use crate::numbered::ANNOUNCEMENTS;
+use crate::objects::{Created, Objects};
+use crate::probe::{is_leftover, probe};
+
+/// Whether a place is a store yet.
+#[derive(Debug)]
+pub(crate) struct Creation {
+    is_done: AtomicBool,
+    /// Folders that were made for it, the outermost first.
+    folders: Vec<PathBuf>,
+}
+
+impl Creation {
+    /// Of a store that is there, or is created as it is opened.
+    pub(crate) fn done() -> Self {
+        Self { is_done: AtomicBool::new(true), folders: Vec::new() }
+    }
+
+    /// Of a store that [`Store::create`](crate::Store::create) creates.
+    pub(crate) fn put_off(folders: Vec<PathBuf>) -> Self {
+        Self { is_done: AtomicBool::new(false), folders }
+    }
+
+    /// Creates the store unless that is done.
+    pub(crate) async fn finish(&self, objects: &Objects) -> Result<()> {
+        if !self.is_done.load(Ordering::Acquire) {
+            create(objects).await?;
+            self.is_done.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Removes the folders that were made, unless the store was created or somebody put something there.
+    pub(crate) fn undo(&self) {
+        if self.is_done.load(Ordering::Acquire) {
+            return;
+        }
+        if let Some(innermost) = self.folders.last() {
+            // Fails if there is anything in it, as it should.
+            _ = std::fs::remove_dir(innermost.join(ANNOUNCEMENTS));
+        }
+        for folder in self.folders.iter().rev() {
+            if std::fs::remove_dir(folder).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Checks that the place is a store.
+pub(crate) async fn check_marker(objects: &Objects) -> Result<()> {
+    match Marker::read(objects).await? {
+        Some(_) => Ok(()),
+        None => Err(Error::NotAStore { location: objects.location.clone(), reason: reason_not_a_store(objects).await }),
+    }
+}
+
+/// Whether the place is a store; refuses one that holds other files.
+pub(crate) async fn is_store(objects: &Objects) -> Result<bool> {
+    Ok(Marker::read(objects).await?.is_some() || became_store(objects).await?)
+}
+
+/// Whether a place without a marker has become a store meanwhile; refuses one that holds other files.
+async fn became_store(objects: &Objects) -> Result<bool> {
+    let Some(file) = first_file(objects).await? else { return Ok(false) };
+    // Another writer may have made the store, and published, since the marker was looked for.
+    match Marker::read(objects).await? {
+        Some(_) => Ok(true),
+        None => Err(Error::NotEmpty { location: objects.location.clone(), file }),
+    }
+}
+
+/// Makes a store of an empty place, and probes the backend if nobody has. Any number of writers may do so at once.
+pub(crate) async fn create(objects: &Objects) -> Result<()> {
+    match Marker::read(objects).await? {
+        Some(Marker { conditional_writes_probed: true }) => return Ok(()),
+        Some(Marker { conditional_writes_probed: false }) => {
+            probe(objects).await?;
+            return objects.put(MARKER, Marker { conditional_writes_probed: true }.encode()).await;
+        }
+        None => {}
+    }
+    if became_store(objects).await? {
+        return Ok(());
+    }
+    probe(objects).await?;
+    if let Some(root) = &objects.root {
+        // So that a watcher finds a folder to watch before the first announcement.
+        create_folder(&root.join(ANNOUNCEMENTS))?;
+    }
+    match objects.create(MARKER, Marker { conditional_writes_probed: true }.encode()).await? {
+        Created::Won => Ok(()),
+        // The winner's marker may be of a newer release.
+        Created::Lost => Marker::read(objects).await.map(drop),
+    }
+}
+
+/// One of the files that are not left over from an earlier attempt to make a store here.
+async fn first_file(objects: &Objects) -> Result<Option<String>> {
+    let files = Files { objects }.list().await?;
+    Ok(files.into_iter().map(|file| file.name).find(|name| !is_leftover(name)))
+}
+
+async fn reason_not_a_store(objects: &Objects) -> String {
+    match first_file(objects).await {
+        Ok(Some(file)) => format!("there are files such as {file} but no file {MARKER}"),
+        Ok(None) => "it is empty".to_owned(),
+        Err(_) => format!("there is no file {MARKER}"),
+    }
+}

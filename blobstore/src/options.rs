@@ -1,0 +1,151 @@
+//! Opens a store: for reading, for writing, or for repair, at a location or over a backend of the caller's own.
+
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::path::Path as Prefix;
+
+use crate::creation::{Creation, check_marker, create, is_store};
+use crate::error::{Error, Result};
+use crate::files::{FileKind, Files};
+use crate::location::Location;
+use crate::objects::{Objects, Run};
+use crate::settings::StoreSettings;
+use crate::store::Store;
+
+impl Store {
+    /// Opens a store for reading, with default settings.
+    ///
+    /// # Errors
+    /// [`Error::NotAStore`] if there is no marker, [`Error::Corrupt`] or
+    /// [`Error::Incompatible`] for the marker.
+    pub async fn open(url: &str) -> Result<Self> {
+        Self::options().open(url).await
+    }
+
+    /// Returns options to open a store with: for writing, with settings, over a backend of your own.
+    pub fn options() -> StoreOptions {
+        StoreOptions::default()
+    }
+}
+
+/// How a store is opened, from [`Store::options`].
+///
+/// ```
+/// # use kapok_blobstore::{Store, StoreSettings};
+/// # use std::time::Duration;
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let settings = StoreSettings::default().with_timeout(Duration::from_secs(10));
+/// let store = Store::options().writable().settings(settings).open("memory://options").await?;
+/// # Ok::<(), kapok_blobstore::Error>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "nothing is opened until `open`"]
+pub struct StoreOptions {
+    settings: StoreSettings,
+    access: Access,
+    backend: Option<(Arc<dyn ObjectStore>, Prefix)>,
+}
+
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Access {
+    #[default]
+    Read,
+    Write,
+    /// For writing, but the store is created later.
+    WriteLater,
+    Repair,
+}
+
+impl StoreOptions {
+    /// Opens the store for writing, and creates one if the place is empty or not there yet.
+    ///
+    /// The first opening checks that eight concurrent creates of one name have one winner, and records that.
+    pub fn writable(mut self) -> Self {
+        self.access = Access::Write;
+        self
+    }
+
+    /// Opens the store for writing; if there is none, the place becomes one by [`Store::create`]. Until then it reads as
+    /// an empty store, and nothing is written there.
+    pub fn create_later(mut self) -> Self {
+        self.access = Access::WriteLater;
+        self
+    }
+
+    /// Opens the store even if its marker is lost or damaged, so that it can be [repaired](Store::repair).
+    pub fn for_repair(mut self) -> Self {
+        self.access = Access::Repair;
+        self
+    }
+
+    /// Sets how the store behaves.
+    pub fn settings(mut self, settings: StoreSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Opens a prefix of this backend. The URL given to [`open`](Self::open) is then only what messages call it.
+    pub fn object_store(mut self, backend: Arc<dyn ObjectStore>, prefix: impl Into<Prefix>) -> Self {
+        self.backend = Some((backend, prefix.into()));
+        self
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// [`Error::NotAStore`] if there is no marker, or for repair if there is no file of a store; [`Error::Corrupt`] or
+    /// [`Error::Incompatible`] for the marker. For writing, [`Error::NotEmpty`] if there are files but no marker, and
+    /// [`Error::NoConditionalWrites`] if the backend does not do what a store needs.
+    pub async fn open(self, url: &str) -> Result<Store> {
+        let Self { settings, access, backend } = self;
+        let mut creation = Creation::done();
+        let (backend, prefix, root) = if let Some((backend, prefix)) = backend {
+            if access == Access::WriteLater {
+                creation = Creation::put_off(Vec::new());
+            }
+            (backend, prefix, None)
+        } else {
+            let location = Location::parse(url)?;
+            if access == Access::WriteLater {
+                creation = Creation::put_off(location.missing_folders());
+            }
+            if matches!(access, Access::Write | Access::WriteLater) {
+                location.create()?;
+            }
+            let (backend, root) = location.backend(url)?;
+            (backend, Prefix::default(), root)
+        };
+        let objects = Objects { backend, prefix, location: url.to_owned(), root, settings, run: Run::default() };
+        let store = Store { objects: Arc::new(objects), creation: Arc::new(creation) };
+        match access {
+            Access::Read => check_marker(&store.objects).await?,
+            Access::Write => create(&store.objects).await?,
+            Access::WriteLater => {
+                if let Err(error) = create_if_there(&store).await {
+                    store.remove_uncreated();
+                    return Err(error);
+                }
+            }
+            Access::Repair => check_files(&store.objects).await?,
+        }
+        Ok(store)
+    }
+}
+
+/// Finishes the creation of a store that is there already; an empty place stays as it is.
+async fn create_if_there(store: &Store) -> Result<()> {
+    if is_store(&store.objects).await? { store.create().await } else { Ok(()) }
+}
+
+/// Checks that there is a file of a store, whatever became of the marker.
+async fn check_files(objects: &Objects) -> Result<()> {
+    let files = Files { objects }.list().await?;
+    if files.iter().all(|file| file.what == FileKind::Foreign) {
+        let reason = "there is no file of a store".to_owned();
+        return Err(Error::NotAStore { location: objects.location.clone(), reason });
+    }
+    Ok(())
+}
