@@ -14,7 +14,7 @@ use crate::announcements::Announcements;
 use crate::error::{Error, Result};
 use crate::numbered::ANNOUNCEMENTS;
 
-/// A source of hints that the announcement log has grown.
+/// Watches the announcement log of a folder, from [`Announcements::watch`].
 pub struct LogWatcher {
     grown: Arc<Notify>,
     /// Watches until it is dropped.
@@ -28,7 +28,7 @@ impl fmt::Debug for LogWatcher {
 }
 
 impl LogWatcher {
-    /// Waits for the next hint. LogWatcher that came since the last call count as one and return at once.
+    /// Waits for the next hint. Hints that came since the last call count as one and return at once.
     pub async fn changed(&self) {
         self.grown.notified().await;
     }
