@@ -40,14 +40,14 @@ mod store;
 
 pub use consumer::{Consumer, ConsumerBuilder};
 pub use producer::{Producer, ProducerBuilder};
-pub use store::Store;
+pub use store::{Store, StoreOptions};
 
 use std::future::Future;
 
 use crate::error::Result;
 use runtime::Shared;
 
-/// Waits for an async call, such as `wait(store.as_async().versions())?`.
+/// Waits for an async call, such as `wait(store.as_async().manifests().versions())?`.
 ///
 /// The call must be one of this crate or one that needs nothing but Tokio's time.
 ///

@@ -5,5 +5,6 @@
 
 #[doc(inline)]
 pub use kapok_blobstore::{
-    Action, Announcement, AnnouncementDraft, DamagedVersion, GcReport, GcSettings, Hints, Store, StoreSettings,
+    Action, Announcement, AnnouncementDraft, Announcements, Blobs, DamagedVersion, Files, GcReport, GcSettings,
+    LogWatcher, Manifests, OwnAnnouncement, Repair, Store, StoreOptions, StoreSettings,
 };

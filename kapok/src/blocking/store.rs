@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::runtime::Shared;
 use crate::error::Result;
-use crate::store::{GcReport, GcSettings};
+use crate::store::{GcReport, GcSettings, StoreSettings};
 
 /// A folder or a prefix of an object store that holds a dataset: the blocking twin of [`kapok::Store`](crate::Store).
 #[derive(Clone, Debug)]
@@ -19,20 +19,12 @@ impl Store {
     /// # Errors
     /// Those of the async call.
     pub fn open(url: &str) -> Result<Self> {
-        let shared = Shared::get()?;
-        let inner = shared.wait(crate::Store::open(url))??;
-        Ok(Self { inner, shared })
+        Self::options().open(url)
     }
 
-    /// Opens a store for writing, and creates it if there is none: see
-    /// [`kapok::Store::open_for_writing`](crate::Store::open_for_writing).
-    ///
-    /// # Errors
-    /// Those of the async call.
-    pub fn open_for_writing(url: &str) -> Result<Self> {
-        let shared = Shared::get()?;
-        let inner = shared.wait(crate::Store::open_for_writing(url))??;
-        Ok(Self { inner, shared })
+    /// Returns options to open a store with: see [`kapok::Store::options`](crate::Store::options).
+    pub fn options() -> StoreOptions {
+        StoreOptions { inner: crate::Store::options() }
     }
 
     /// Retires old versions and deletes what no version needs: see [`kapok::Store::gc`](crate::Store::gc).
@@ -54,5 +46,35 @@ impl Store {
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+}
+
+/// How a store is opened without `async`, from [`Store::options`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is opened until `open`"]
+pub struct StoreOptions {
+    inner: crate::store::StoreOptions,
+}
+
+impl StoreOptions {
+    /// Opens the store for writing, and creates it if there is none: see
+    /// [`StoreOptions::writable`](crate::store::StoreOptions::writable).
+    pub fn writable(self) -> Self {
+        Self { inner: self.inner.writable() }
+    }
+
+    /// Sets how the store behaves.
+    pub fn settings(self, settings: StoreSettings) -> Self {
+        Self { inner: self.inner.settings(settings) }
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// Those of the async call.
+    pub fn open(self, url: &str) -> Result<Store> {
+        let shared = Shared::get()?;
+        let inner = shared.wait(self.inner.open(url))??;
+        Ok(Store { inner, shared })
     }
 }

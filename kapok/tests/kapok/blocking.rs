@@ -49,7 +49,7 @@ fn a_program_of_threads_publishes_reads_and_collects() {
     let mut settings = GcSettings::default();
     (settings.keep, settings.grace, settings.no_writers) = (1, Some(Duration::ZERO), true);
     store.gc(&settings).unwrap();
-    assert_eq!(wait(store.as_async().live_versions()).unwrap().unwrap(), [3]);
+    assert_eq!(wait(store.as_async().manifests().live()).unwrap().unwrap(), [3]);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_follower_and_a_listener_run_on_the_shared_runtime() {
 
 #[test]
 fn stores_that_are_open_are_taken() {
-    let store = Store::open_for_writing("memory://blocking-open").unwrap();
+    let store = Store::options().writable().open("memory://blocking-open").unwrap();
     let producer = Producer::builder(&store).settings(ProducerSettings::default()).open().unwrap();
     producer.run_cycle(all(&[Movie::new(1, "M")])).unwrap();
     let consumer = Consumer::builder(&store).settings(ConsumerSettings::default()).open().unwrap();

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::link::{Link, Manner};
 
-/// BlobMap of 40 pieces each, and a store behind a link.
+/// Blobs of 40 pieces each, and a store behind a link.
 async fn scene(manner: Manner) -> (Link, Store, Vec<(BlobId, Bytes)>) {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let open =
