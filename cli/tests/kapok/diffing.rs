@@ -129,18 +129,14 @@ fn watching_ends_at_the_version_asked_for_and_tells_each_swap() {
     assert!(first[0]["fetched_bytes"].as_u64().unwrap() > 0 && first[0]["fetched_blobs"].as_u64().unwrap() >= 2);
     assert!(scene.run(&["watch", "--until", "2"]).ok().contains("  0 -> 2: "));
 
-    std::thread::scope(|scope| {
-        let watching = scope.spawn(|| {
-            let arguments = ["watch", "--json", "--until", "3", "--poll-ms", "20"];
-            run_in(&scene.path("."), &arguments, Some(&scene.store()), b"").ok()
-        });
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        assert!(!watching.is_finished(), "it waits for version 3");
-        scene.publish(BEFORE).ok();
-        let swaps = json_lines(&watching.join().unwrap());
-        assert_eq!(swaps.last().unwrap()["to"], json!(3));
-        assert_eq!(swaps.last().unwrap()["from"], json!(2));
-    });
+    let mut watching = scene.start(&["watch", "--json", "--until", "3", "--poll-ms", "20"]);
+    watching.until(|printed| printed.lines().count() == 1);
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(!watching.is_finished(), "it waits for version 3");
+    scene.publish(BEFORE).ok();
+    let swaps = json_lines(&watching.join().ok());
+    assert_eq!(swaps.last().unwrap()["to"], json!(3));
+    assert_eq!(swaps.last().unwrap()["from"], json!(2));
 }
 
 #[test]
@@ -191,31 +187,25 @@ fn twenty_records_of_a_kind_are_listed_unless_all_are_asked_for() {
 #[test]
 fn watching_waits_for_the_store_and_tells_what_changed_and_why() {
     let scene = Scene::new();
-    std::thread::scope(|scope| {
-        let watching = scope.spawn(|| {
-            let arguments = ["watch", "--until", "4", "--poll-ms", "20"];
-            run_in(&scene.path("."), &arguments, Some(&scene.store()), b"")
-        });
-        let pause = || std::thread::sleep(std::time::Duration::from_millis(400));
-        pause();
-        assert!(!watching.is_finished(), "there is no store yet");
-        scene.publish(BEFORE).ok();
-        pause();
-        scene.publish(AFTER).ok();
-        pause();
-        scene.run(&["rollback", "1", "--reason", "wrong\ncities", "--by", "ops"]).ok();
-        pause();
-        scene.publish(AFTER).ok();
-        pause();
-        scene.publish(BEFORE).ok();
-        let ran = watching.join().unwrap();
-        assert_eq!(ran.code, 0, "{}", ran.err);
-        assert!(ran.err.starts_with("kapok: warning: store ") && ran.err.contains("waiting for it"), "{}", ran.err);
-        let lines: Vec<_> = ran.out.lines().collect();
-        assert!(lines.iter().any(|line| line.ends_with("rows: Thing 3 (+1 ~1 -1)")), "{}", ran.out);
-        let back = lines.iter().find(|line| line.contains("  2 -> 1: ")).expect("the rollback is seen");
-        assert!(back.ends_with("rows: Thing 3 (+1 ~1 -1); rollback by ops: wrong cities"), "{back}");
-    });
+    let mut watching = scene.start(&["watch", "--until", "4", "--poll-ms", "20"]);
+    watching.until_complaint(|complaint| complaint.ends_with('\n'));
+    assert!(!watching.is_finished(), "there is no store yet");
+    scene.publish(BEFORE).ok();
+    watching.until(|printed| printed.contains("  0 -> 1: "));
+    scene.publish(AFTER).ok();
+    watching.until(|printed| printed.contains("  1 -> 2: "));
+    scene.run(&["rollback", "1", "--reason", "wrong\ncities", "--by", "ops"]).ok();
+    watching.until(|printed| printed.contains("  2 -> 1: "));
+    scene.publish(AFTER).ok();
+    watching.until(|printed| printed.contains("  1 -> 3: "));
+    scene.publish(BEFORE).ok();
+    let ran = watching.join();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.starts_with("kapok: warning: store ") && ran.err.contains("waiting for it"), "{}", ran.err);
+    let lines: Vec<_> = ran.out.lines().collect();
+    assert!(lines.iter().any(|line| line.ends_with("rows: Thing 3 (+1 ~1 -1)")), "{}", ran.out);
+    let back = lines.iter().find(|line| line.contains("  2 -> 1: ")).expect("the rollback is seen");
+    assert!(back.ends_with("rows: Thing 3 (+1 ~1 -1); rollback by ops: wrong cities"), "{back}");
     let arguments = ["watch", "--until", "1"];
     scene.file("notes.txt", "mine");
     assert_eq!(run_in(&scene.path("."), &arguments, Some(&scene.path(".")), b"").code, 1, "that is no store to come");

@@ -1,8 +1,10 @@
 //! How is the program run?
 
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -42,6 +44,11 @@ impl Scene {
     /// Runs the program on this scene's store.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         run_in(self.folder.path(), arguments, Some(&self.store()), b"")
+    }
+
+    /// Starts the program on this scene's store.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        Running::start(&mut command(self.folder.path(), arguments, Some(&self.store())), self.folder.path())
     }
 
     pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Ran {
@@ -100,12 +107,17 @@ pub fn json_lines(text: &str) -> Vec<Value> {
     text.lines().filter(|line| !line.trim().is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-pub fn run_in(folder: &Path, arguments: &[&str], store: Option<&Path>, input: &[u8]) -> Ran {
+fn command(folder: &Path, arguments: &[&str], store: Option<&Path>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kapok"));
     command.args(arguments).current_dir(folder).env_remove("KAPOK_STORE");
     if let Some(store) = store {
         command.env("KAPOK_STORE", store);
     }
+    command
+}
+
+pub fn run_in(folder: &Path, arguments: &[&str], store: Option<&Path>, input: &[u8]) -> Ran {
+    let mut command = command(folder, arguments, store);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     // It may refuse before it has read all.
@@ -114,4 +126,66 @@ pub fn run_in(folder: &Path, arguments: &[&str], store: Option<&Path>, input: &[
     let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+}
+
+/// A run of the program that goes on beside the test.
+pub struct Running {
+    child: Child,
+    out: PathBuf,
+    err: PathBuf,
+}
+
+impl Running {
+    /// Starts the command; what it prints goes to files in the folder.
+    pub fn start(command: &mut Command, folder: &Path) -> Self {
+        let (out, err) = (folder.join("running.out"), folder.join("running.err"));
+        command.stdin(Stdio::null()).stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
+        Self { child: command.spawn().unwrap(), out, err }
+    }
+
+    /// Waits until what it has printed is so.
+    #[track_caller]
+    pub fn until(&self, so: impl Fn(&str) -> bool) {
+        self.wait(|| so(&self.printed()));
+    }
+
+    /// Waits until what it has told on standard error is so.
+    #[track_caller]
+    pub fn until_complaint(&self, so: impl Fn(&str) -> bool) {
+        self.wait(|| so(&self.complained()));
+    }
+
+    #[track_caller]
+    fn wait(&self, is_over: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_over() {
+            assert!(begun.elapsed() < Duration::from_mins(1), "{}{}", self.printed(), self.complained());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn is_finished(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    pub fn printed(&self) -> String {
+        fs::read_to_string(&self.out).unwrap()
+    }
+
+    pub fn complained(&self) -> String {
+        fs::read_to_string(&self.err).unwrap()
+    }
+
+    /// Waits for its end.
+    pub fn join(mut self) -> Ran {
+        let code = self.child.wait().unwrap().code().unwrap();
+        Ran { code, out: self.printed(), err: self.complained() }
+    }
+
+    /// Ends it. Returns what it has printed.
+    pub fn end(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.printed()
+    }
 }

@@ -1,11 +1,11 @@
 //! Does README show what the program prints? Its console examples are run, in their order and on one store.
 
-use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
-use crate::program::Scene;
+use serde_json::Value;
+
+use crate::program::{Running, Scene};
 
 const README: &str = include_str!("../../../README.md");
 
@@ -96,13 +96,8 @@ fn the_console_examples_print_what_the_program_prints() {
     let is_watch = |step: &&Step<'_>| step.command.starts_with("kapok watch");
     let watch = examples.iter().flatten().find(is_watch).expect("an example of watch");
     // In another window; it waits until there is a store.
-    let watching = shell(&scene, &format!("exec {} --poll-ms 20", watch.command))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let pause = || std::thread::sleep(Duration::from_millis(250));
-    pause();
+    let mut in_window = shell(&scene, &format!("exec {} --poll-ms 20", watch.command));
+    let watching = Running::start(&mut in_window, &scene.path("."));
     for step in examples.iter().flatten().filter(|step| !is_watch(step)) {
         if let Some(name) = step.command.strip_prefix("cat ") {
             scene.file(name, format!("{}\n", step.output.join("\n")));
@@ -111,16 +106,17 @@ fn the_console_examples_print_what_the_program_prints() {
         let ran = shell(&scene, step.command).output().unwrap();
         let printed = [ran.stdout, ran.stderr].concat();
         check(step.command, &step.output, &String::from_utf8(printed).unwrap());
-        pause();
+        if let Some(version) = version(&scene, watch.command) {
+            let there = format!(" -> {version}: ");
+            watching.until(|printed| printed.lines().last().is_some_and(|line| line.contains(&there)));
+        }
     }
-    check(watch.command, &watch.output, &ended(watching));
+    check(watch.command, &watch.output, &watching.end());
 }
 
-/// What a program printed until it is ended.
-fn ended(mut child: Child) -> String {
-    child.kill().unwrap();
-    let mut text = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-    child.wait().unwrap();
-    text
+/// The version that consumers of the watched store should be on, if there is one yet.
+fn version(scene: &Scene, watch: &str) -> Option<u64> {
+    let ran = shell(scene, &format!("{} --json", watch.replace("watch", "stat"))).output().unwrap();
+    let stat: Value = serde_json::from_slice(&ran.stdout).ok()?;
+    stat["version"].as_u64()
 }

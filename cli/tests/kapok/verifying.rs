@@ -320,5 +320,5 @@ fn a_blob_of_a_terabyte_that_holds_nothing_is_refused_by_its_length() {
         assert!(scene.run(&["verify"]).refused(1).contains("found 1099511627776 bytes"));
         assert!(scene.run(&["export", "Thing"]).refused(1).contains("found=1099511627776 bytes"));
     }
-    assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
+    assert!(started.elapsed() < std::time::Duration::from_mins(2), "{:?}", started.elapsed());
 }

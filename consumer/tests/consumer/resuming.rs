@@ -10,7 +10,8 @@ use kapok_consumer::{Consumer, ErrorKind};
 use crate::backend::Watched;
 use crate::publisher::{Version, announce, stamp};
 
-const SHORT: Duration = Duration::from_millis(200);
+/// Within this time, all comes that is not held up.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// A consumer of version 1, and version 2, whose segment of films comes and that of ratings does not; the indexes are those of version 1.
 async fn cut_off(hook: impl FnOnce(Store) -> futures::future::BoxFuture<'static, ()>) -> (Consumer, Store, Version) {

@@ -1,6 +1,6 @@
 //! Does a consumer take what it is told to, and is it as careful as it is told to be?
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kapok_blobstore::BlobKind;
 use kapok_consumer::{Consumer, ConsumerSettings, Error, ErrorKind, TypeFilter};
@@ -166,16 +166,16 @@ async fn a_view_is_refused_as_stale_only_where_the_log_was_silent_for_too_long()
     Version::stamped(1).publish(&store, 1).await;
     let mut settings = ConsumerSettings::default();
     let patient = Consumer::builder(store.clone()).settings(settings.clone()).open().await.unwrap();
-    settings.max_staleness = Some(Duration::from_millis(40));
+    settings.max_staleness = Some(Duration::from_secs(1));
     let strict = Consumer::builder(store.clone()).settings(settings.clone()).open().await.unwrap();
     settings.max_staleness = Some(Duration::from_mins(10));
     let mild = Consumer::builder(store.clone()).settings(settings).open().await.unwrap();
-    tokio::time::sleep(Duration::from_millis(60)).await;
+    tokio::time::sleep(Duration::from_millis(1_050)).await;
     let error = strict.fresh_view().unwrap_err();
     assert!(matches!(error, Error::Stale { version: 1, .. }), "{error}");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(strict.view().version(), 1, "whoever does not ask is not refused");
-    assert!(strict.status().staleness.unwrap() >= Duration::from_millis(60));
+    assert!(strict.status().staleness.unwrap() >= Duration::from_millis(1_050));
     assert!(patient.fresh_view().is_ok() && mild.fresh_view().is_ok());
     strict.refresh().await.unwrap();
     assert!(strict.fresh_view().is_ok(), "it was heard, although there is nothing new");
@@ -191,14 +191,14 @@ async fn a_poll_without_news_is_an_answer_of_the_log() {
     let _follower = consumer.follow(settings);
     let heard_thrice = async {
         for _ in 0..3 {
-            let before = consumer.status();
+            let (begun, before) = (Instant::now(), consumer.status());
             while consumer.status().looked_at == before.looked_at {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            assert!(consumer.status().staleness < before.staleness.max(Some(Duration::from_millis(50))));
+            assert!(consumer.status().staleness.unwrap() < begun.elapsed(), "it was heard since then");
         }
     };
-    tokio::time::timeout(Duration::from_secs(4), heard_thrice).await.expect("polls are heard");
+    tokio::time::timeout(Duration::from_mins(1), heard_thrice).await.expect("polls are heard");
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ pub fn maps_of(folder: &Path) -> Vec<String> {
 #[cfg(target_os = "linux")]
 #[track_caller]
 fn maps_come_to(folder: &Path, count: usize, what: &str) {
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
     while maps_of(folder).len() != count {
         assert!(std::time::Instant::now() < until, "{what}: {count} maps, not {:?}", maps_of(folder));
         thread::sleep(std::time::Duration::from_millis(1));

@@ -6,6 +6,8 @@ use kapok_consumer::{Consumer, ConsumerSettings, FollowSettings};
 
 use crate::publisher::{Version, folder, polling, with};
 
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// Waits until a look of the follower is over that began after this was called.
 async fn looked(consumer: &Consumer) {
     let before = consumer.status().looked_at;
@@ -21,9 +23,9 @@ async fn a_store_that_is_gone_is_not_taken_for_a_silent_log() {
     let store = folder(&path.path().join("store")).await;
     Version::stamped(1).publish(&store, 1).await;
     let mut settings = ConsumerSettings::default();
-    settings.max_staleness = Some(Duration::from_millis(400));
+    settings.max_staleness = Some(Duration::from_secs(1));
     let consumer = Consumer::builder(store).settings(settings).open().await.unwrap();
-    let _follower = consumer.follow(polling(Duration::from_millis(100)));
+    let _follower = consumer.follow(polling(Duration::from_millis(250)));
     looked(&consumer).await;
     std::fs::rename(path.path().join("store"), path.path().join("away")).unwrap();
     let refused = async {
@@ -31,15 +33,21 @@ async fn a_store_that_is_gone_is_not_taken_for_a_silent_log() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_millis(1_500), refused).await.expect("the log is not there to be heard");
-    assert!(consumer.status().failures > 0);
+    // Sooner than the sixty polls after which the store itself is looked for.
+    tokio::time::timeout(Duration::from_secs(12), refused).await.expect("the log is not there to be heard");
+    let told = async {
+        while consumer.status().failures == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.expect("the next poll tells");
     std::fs::rename(path.path().join("away"), path.path().join("store")).unwrap();
     let back = async {
         while consumer.fresh_view().is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), back).await.expect("it is back");
+    tokio::time::timeout(PATIENCE, back).await.expect("it is back");
 }
 
 #[tokio::test]
@@ -59,7 +67,8 @@ async fn the_watch_of_a_folder_tells_that_it_is_gone_and_is_set_anew_where_it_is
     let store = folder(&place).await;
     Version::stamped(1).publish(&store, 1).await;
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
-    let settings = with(FollowSettings::default(), |settings| settings.poll = Duration::from_secs(3));
+    // Two polls are nine seconds apart at least.
+    let settings = with(FollowSettings::default(), |settings| settings.poll = Duration::from_secs(10));
     let _follower = consumer.follow(settings);
     looked(&consumer).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -82,16 +91,16 @@ async fn the_watch_of_a_folder_tells_that_it_is_gone_and_is_set_anew_where_it_is
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(2), told).await.expect("before the next poll");
+    tokio::time::timeout(PATIENCE, told).await.expect("before the next poll");
     std::fs::rename(&away, &place).unwrap();
     let back = async {
         while consumer.status().failures > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), back).await.expect("it is back");
+    tokio::time::timeout(PATIENCE, back).await.expect("it is back");
     tokio::time::sleep(Duration::from_millis(200)).await;
     Version::stamped(2).publish(&store, 2).await;
     let at_two = consumer.wait_until(|view| view.version() == 2);
-    tokio::time::timeout(Duration::from_millis(1_500), at_two).await.expect("the new folder is watched");
+    tokio::time::timeout(PATIENCE, at_two).await.expect("the new folder is watched");
 }

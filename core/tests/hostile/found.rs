@@ -1,7 +1,7 @@
 //! Counterexamples that were found once, and hostile forms that random mutation rarely finds.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use kapok_core::manifest::SegmentEntry;
@@ -17,6 +17,7 @@ use crate::dataset::{add, encoding, entry, manifest, seal};
 use crate::random::{Kinds, Tree};
 use crate::reading::read;
 use crate::segments::movies;
+use crate::stopwatch::Stopwatch;
 
 /// A sealed record, to be changed by hand.
 struct Subject {
@@ -90,9 +91,9 @@ fn walk(view: &Tables) -> Vec<Fault> {
 }
 
 fn quickly<T>(what: &str, f: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
+    let stopwatch = Stopwatch::start();
     let result = f();
-    assert!(start.elapsed() < Duration::from_secs(2), "{what} took {:?}", start.elapsed());
+    stopwatch.assert_within(Duration::from_secs(2), what);
     result
 }
 

@@ -31,8 +31,10 @@ mod reading;
 mod refusals;
 mod segments;
 mod shapes;
+mod stopwatch;
 
 use random::Random;
+use stopwatch::Stopwatch;
 
 const ITERATIONS: u64 = 3000;
 
@@ -65,13 +67,13 @@ fn run(name: &str, mut case: impl FnMut(&mut Random, &mut Tally)) {
     };
     let (mut tally, start) = (Tally::default(), Instant::now());
     for number in cases.clone() {
-        let begin = Instant::now();
+        let stopwatch = Stopwatch::start();
         let mut random = Random::new(number.wrapping_mul(0x1000_0001));
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| case(&mut random, &mut tally))) {
             eprintln!("{name}: to see it again, set KAPOK_FUZZ_CASE={number}");
             resume_unwind(panic);
         }
-        tally.slowest = tally.slowest.max((begin.elapsed(), number));
+        tally.slowest = tally.slowest.max((stopwatch.worked(), number));
     }
     println!(
         "{name}: cases={} took={:?} slowest={:?} {:?}",

@@ -1,7 +1,7 @@
 //! Schemas of hostile shapes, through everything that is done with a schema.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use kapok_core::manifest::{Manifest, RecordType};
@@ -14,6 +14,7 @@ use kapok_ingest::{Inference, InferenceSettings};
 
 use crate::dataset::{entry, seal};
 use crate::random_shapes::{RECORD, SHAPES};
+use crate::stopwatch::Stopwatch;
 
 /// Types or fields of a shape: its manifest has a few hundred kilobytes.
 const COUNT: u32 = 6_000;
@@ -95,7 +96,7 @@ fn whatever_shape_a_schema_has_it_is_refused_or_used_in_time_that_grows_with_its
     let (mut refused, mut used) = (0, 0);
     let only = crate::variable("KAPOK_FUZZ_CASE").map(|only| only as usize);
     for (_, (name, shape)) in SHAPES.iter().enumerate().filter(|(index, _)| only.is_none_or(|only| only == *index)) {
-        let started = Instant::now();
+        let stopwatch = Stopwatch::start();
         match decode(shape(COUNT)) {
             Err(error) => {
                 refused += 1;
@@ -107,9 +108,8 @@ fn whatever_shape_a_schema_has_it_is_refused_or_used_in_time_that_grows_with_its
                 println!("{name}: {:?}", use_all(&manifest));
             }
         }
-        let took = started.elapsed();
-        println!("{name}: {took:?}");
-        assert!(took < PATIENCE, "{name} took {took:?}");
+        println!("{name}: {:?}", stopwatch.worked());
+        stopwatch.assert_within(PATIENCE, name);
     }
     assert!(only.is_some() || refused >= 8 && used >= 7, "refused={refused} used={used}");
 }

@@ -139,7 +139,7 @@ async fn a_blob_put_again_after_the_listing_stays() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_producer_at_work_never_loses_a_blob() {
-    const GRACE: Duration = Duration::from_millis(300);
+    const GRACE: Duration = Duration::from_millis(900);
     let backend = published().await;
     let hasty = StoreSettings::default().with_grace(GRACE);
     let store =
@@ -149,7 +149,7 @@ async fn a_producer_at_work_never_loses_a_blob() {
         let mut deleted = 0;
         for _ in 0..100 {
             deleted += collector.gc(&GcSettings::default().with_no_writers()).await.unwrap().deleted.len();
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(60)).await;
         }
         deleted
     });
@@ -162,7 +162,7 @@ async fn a_producer_at_work_never_loses_a_blob() {
             for word in words {
                 put(&store, word).await;
             }
-            tokio::time::sleep(Duration::from_millis(62)).await;
+            tokio::time::sleep(Duration::from_millis(186)).await;
             if begun.elapsed() < GRACE / 2 {
                 break;
             }

@@ -61,7 +61,7 @@ async fn readings(folder: &Path) -> Vec<(&'static str, Result<(), Error>)> {
             said.push(("gc", store.gc(&dry).await.map(drop)));
         }
     }
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
     said
 }
 
@@ -88,6 +88,12 @@ async fn what_is_no_file_is_refused_at_once_by_each_way_to_read() {
     }
 }
 
+/// Bytes that this process has read; 0 where the system does not tell.
+fn bytes_read() -> u64 {
+    let io = fs::read_to_string("/proc/self/io").unwrap_or_default();
+    io.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse().ok()).unwrap_or(0)
+}
+
 #[tokio::test]
 async fn a_sparse_file_is_refused_by_its_header_and_its_length() {
     let folder = tempfile::tempdir().unwrap();
@@ -103,10 +109,12 @@ async fn a_sparse_file_is_refused_by_its_header_and_its_length() {
         let mut file = File::create(&path).unwrap();
         file.write_all(start).unwrap();
         file.set_len(bytes).unwrap();
-        let begun = Instant::now();
+        let (begun, read) = (Instant::now(), bytes_read());
         let error = store.manifests().read_bytes(1).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
-        assert!(begun.elapsed() < Duration::from_millis(200), "{:?}", begun.elapsed());
+        // Other tests read a little at the same time.
+        let read = bytes_read() - read;
+        assert!(read < 1 << 28 && begun.elapsed() < Duration::from_secs(20), "{read} bytes in {:?}", begun.elapsed());
     }
 }
 

@@ -1,0 +1,41 @@
+//! Measures the work of a thread, so that a machine that is busy with other things fails no test.
+
+use std::time::{Duration, Instant};
+
+/// Runs from its start on.
+pub struct Stopwatch {
+    begun: Instant,
+    #[cfg(unix)]
+    worked: Duration,
+}
+
+impl Stopwatch {
+    pub fn start() -> Self {
+        Self {
+            begun: Instant::now(),
+            #[cfg(unix)]
+            worked: thread_time(),
+        }
+    }
+
+    /// Returns the time that the thread has worked since the start, where the system tells, or else the time since then.
+    pub fn worked(&self) -> Duration {
+        #[cfg(unix)]
+        return thread_time() - self.worked;
+        #[cfg(not(unix))]
+        self.begun.elapsed()
+    }
+
+    /// Asserts that the thread has worked no longer than that since the start, and waited no longer than a minute.
+    #[track_caller]
+    pub fn assert_within(&self, max: Duration, what: &str) {
+        let (worked, elapsed) = (self.worked(), self.begun.elapsed());
+        assert!(worked < max && elapsed < Duration::from_mins(1), "{what} took {worked:?} of {elapsed:?}");
+    }
+}
+
+#[cfg(unix)]
+fn thread_time() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
+}
