@@ -91,7 +91,7 @@ async fn the_watch_of_a_folder_tells_that_it_is_gone_and_is_set_anew_where_it_is
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, told).await.expect("before the next poll");
+    tokio::time::timeout(Duration::from_secs(8), told).await.expect("before the next poll");
     std::fs::rename(&away, &place).unwrap();
     let back = async {
         while consumer.status().failures > 0 {
@@ -102,5 +102,5 @@ async fn the_watch_of_a_folder_tells_that_it_is_gone_and_is_set_anew_where_it_is
     tokio::time::sleep(Duration::from_millis(200)).await;
     Version::stamped(2).publish(&store, 2).await;
     let at_two = consumer.wait_until(|view| view.version() == 2);
-    tokio::time::timeout(PATIENCE, at_two).await.expect("the new folder is watched");
+    tokio::time::timeout(Duration::from_secs(8), at_two).await.expect("the new folder is watched");
 }
