@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use kapok_core::ErrorKind;
+use kapok_core::{ErrorKind, Fault};
 use kapok_producer::Finding;
 use serde::Serialize;
 
@@ -22,6 +22,8 @@ pub enum Failure {
         kind: Kind,
         /// What to tell.
         message: String,
+        /// The parts of it that a script may want.
+        parts: Box<Parts>,
     },
     /// A version that may not be published.
     #[error("{message}")]
@@ -49,6 +51,47 @@ pub enum Kind {
     Output,
     /// A kind of the libraries.
     Of(ErrorKind),
+}
+
+/// What a failure is about: members of its JSON, if they are known.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Parts {
+    /// Line of the input, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// Byte in the line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<u64>,
+    /// Path of the field: `Movie.director.name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Who committed the version first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub winner: Option<String>,
+}
+
+impl From<&Fault> for Parts {
+    fn from(fault: &Fault) -> Self {
+        let (line, column) = match fault {
+            Fault::Json { line, column, .. } | Fault::JsonInteger { line, column, .. } => (Some(*line), Some(*column)),
+            Fault::Inference { line, .. } => (Some(*line), None),
+            _ => (None, None),
+        };
+        Self { line, column, field: fault.field(), winner: None }
+    }
+}
+
+impl From<&kapok_producer::Error> for Parts {
+    fn from(error: &kapok_producer::Error) -> Self {
+        match error {
+            kapok_producer::Error::Data(data) => data.fault().into(),
+            kapok_producer::Error::Conflict { winner, .. } => Self { winner: Some(winner.clone()), ..Self::default() },
+            kapok_producer::Error::Committed { source, .. } | kapok_producer::Error::Unreadable { source, .. } => {
+                source.as_ref().into()
+            }
+            _ => Self::default(),
+        }
+    }
 }
 
 impl Kind {
@@ -88,6 +131,8 @@ struct Error<'f> {
     kind: &'static str,
     message: &'f str,
     exit_code: u8,
+    #[serde(flatten)]
+    parts: Parts,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     findings: Vec<FindingLine<'f>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,7 +163,16 @@ impl Failure {
 
     /// A failure of a kind.
     pub fn of(kind: impl Into<Kind>, message: impl Into<String>) -> Self {
-        Self::Message { kind: kind.into(), message: message.into() }
+        Self::Message { kind: kind.into(), message: message.into(), parts: Box::default() }
+    }
+
+    /// The same failure, with its parts.
+    #[must_use]
+    pub fn with_parts(mut self, known: impl Into<Parts>) -> Self {
+        if let Self::Message { parts, .. } = &mut self {
+            **parts = known.into();
+        }
+        self
     }
 
     /// The same failure, with what it is about in front.
@@ -150,6 +204,10 @@ impl Failure {
             kind: self.kind().as_str(),
             message: text.trim_end(),
             exit_code: self.code(),
+            parts: match self {
+                Self::Message { parts, .. } => (**parts).clone(),
+                _ => Parts::default(),
+            },
             findings: findings.collect(),
             usage: None,
         }))
@@ -183,7 +241,14 @@ pub fn usage_line(text: &str, json: bool) -> String {
         return format!("kapok: error: {}", visible(text));
     }
     let (message, usage) = text.split_once("\n\n").map_or((text, None), |(message, rest)| (message, Some(rest)));
-    json_line(Error { kind: Kind::Usage.as_str(), message, exit_code: 2, findings: Vec::new(), usage })
+    json_line(Error {
+        kind: Kind::Usage.as_str(),
+        message,
+        exit_code: 2,
+        parts: Parts::default(),
+        findings: Vec::new(),
+        usage,
+    })
 }
 
 fn json_line(error: Error<'_>) -> String {
@@ -206,7 +271,7 @@ impl From<serde_json::Error> for Failure {
 
 impl From<kapok_core::Error> for Failure {
     fn from(error: kapok_core::Error) -> Self {
-        Self::of(error.kind(), error.to_string())
+        Self::of(error.kind(), error.to_string()).with_parts(error.fault())
     }
 }
 
@@ -228,7 +293,7 @@ impl From<kapok_producer::Error> for Failure {
             kapok_producer::Error::Refused { ref findings, .. } => {
                 Self::Refused { message: error.to_string(), findings: findings.clone() }
             }
-            other => Self::of(kind, other.to_string()),
+            other => Self::of(kind, other.to_string()).with_parts(&other),
         }
     }
 }

@@ -15,7 +15,7 @@ use kapok_producer::{
     ProducerSettings, Sharing,
 };
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Parts, Result};
 use crate::notice;
 use crate::progress;
 use crate::store_argument::StoreArgument;
@@ -275,6 +275,7 @@ impl Publish {
                          published. See what it changed (kapok diff), then publish the {file} again"
                     ),
                 )
+                .with_parts(Parts { winner: Some(winner), ..Parts::default() })
             }
             error => self.guards.explain(error),
         }

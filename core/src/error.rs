@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error_kind::ErrorKind;
+use crate::fault::Fault;
 
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -12,82 +13,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[error(transparent)]
 pub struct Error(Box<Fault>);
 
-/// The facts of an [`Error`].
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Fault {
-    /// Stored bytes are not what they must be.
-    #[error("corrupt data: blob={blob} offset={offset} expected={expected} found={found}; fetch or publish it again")]
-    Corrupt {
-        /// Name of the blob, or what it is for.
-        blob: String,
-        /// Byte offset from the start of the blob.
-        offset: u64,
-        /// What should stand there.
-        expected: String,
-        /// What stands there.
-        found: String,
-    },
-    /// Valid data or code that does not fit this schema or this version of Kapok.
-    #[error("incompatible: {subject}: {detail}")]
-    Incompatible {
-        /// The type, field or file.
-        subject: String,
-        /// Old and new, and the way out.
-        detail: String,
-    },
-    /// A value, name or setting that the caller gave cannot be used.
-    #[error("{subject}: {detail}")]
-    Invalid {
-        /// The type, field or setting.
-        subject: String,
-        /// What is wrong with it and what would be right.
-        detail: String,
-    },
-    /// Two records of one type have the same primary key.
-    #[error("duplicate key: type={record_type} key={key} first={first} second={second}")]
-    DuplicateKey {
-        /// Name of the record type.
-        record_type: String,
-        /// The key, as JSON.
-        key: String,
-        /// Position of the record that came first.
-        first: String,
-        /// Position of the record that came second.
-        second: String,
-    },
-    /// More than the encoding can hold.
-    #[error("too large: {subject}: {limit} allows {allowed}, needed {needed}")]
-    Limit {
-        /// The field or record.
-        subject: String,
-        /// Name of the limit.
-        limit: &'static str,
-        /// Its value.
-        allowed: u64,
-        /// What was asked for.
-        needed: u64,
-    },
-    /// A walk over a record took more steps than its budget allows.
-    #[error(
-        "record too large to walk: type={record_type} budget={budget} elements; raise the budget if the data is trusted"
-    )]
-    Budget {
-        /// Name of the record type.
-        record_type: String,
-        /// Elements allowed for one record.
-        budget: u64,
-    },
-    /// Nothing of that name or key.
-    #[error("not found: {subject}: {detail}")]
-    NotFound {
-        /// What was looked for.
-        subject: String,
-        /// Where, and what there is instead.
-        detail: String,
-    },
-}
-
 impl Error {
     /// The facts.
     pub fn fault(&self) -> &Fault {
@@ -96,20 +21,30 @@ impl Error {
 
     /// What to do next.
     pub fn kind(&self) -> ErrorKind {
-        match *self.0 {
-            Fault::Corrupt { .. } => ErrorKind::Corrupt,
-            Fault::Incompatible { .. } => ErrorKind::Incompatible,
-            Fault::NotFound { .. } => ErrorKind::NotFound,
-            Fault::Invalid { .. } | Fault::DuplicateKey { .. } | Fault::Limit { .. } | Fault::Budget { .. } => {
-                ErrorKind::Invalid
-            }
+        self.0.kind()
+    }
+
+    /// The same error about something further in: `step` comes before the path of its field, if it has one that is not
+    /// complete yet.
+    #[cold]
+    #[must_use]
+    pub fn within(mut self, step: &str) -> Self {
+        if let Some(path) = self.0.path_mut() {
+            path.insert_str(0, step);
         }
+        self
     }
 
     /// [`Fault::Invalid`].
     #[cold]
     pub fn invalid(subject: impl Into<String>, detail: impl Into<String>) -> Self {
         Fault::Invalid { subject: subject.into(), detail: detail.into() }.into()
+    }
+
+    /// [`Fault::Schema`].
+    #[cold]
+    pub fn schema(subject: impl Into<String>, detail: impl Into<String>) -> Self {
+        Fault::Schema { subject: subject.into(), detail: detail.into() }.into()
     }
 
     /// [`Fault::Incompatible`].

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::schema::{Schema, Type};
 use crate::segment::{LiveRanges, LiveSegment, RowId, SegmentMark};
 use crate::view::{Table, Tables};
@@ -74,11 +75,12 @@ impl Table {
         let subject = || format!("{}.{path}", self.name());
         if !T::fits(schema, compiled.leaf.ty) {
             let ty = describe(schema, compiled.leaf.ty);
-            return Err(Error::invalid(subject(), format!("a field of type {ty} cannot be read as {}", T::NAME)));
+            return Err(
+                Fault::ReadAs { field: subject(), field_type: ty.to_string(), wanted: T::NAME.to_owned() }.into()
+            );
         }
         if compiled.may_be_absent() && !T::OPTIONAL {
-            let why = "may be absent (a member of a union, or nullable)";
-            return Err(Error::invalid(subject(), format!("{why}; read it as Option<{}>", T::NAME)));
+            return Err(Fault::ReadAsOption { field: subject(), wanted: T::NAME.to_owned() }.into());
         }
         let segments = self.segments().iter().map(Rows::new).collect();
         Ok(Field { path: compiled, segments, record_type: self.name(), value: PhantomData })

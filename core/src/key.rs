@@ -5,6 +5,7 @@
 //! followed by 255 and a 0 byte at the end.
 
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::schema::{DefaultValue, FieldKind, Schema, StructType, Type};
 use crate::words::{Read, StructRef};
 
@@ -64,7 +65,7 @@ impl KeySpec {
     /// `Invalid` for no fields, unknown fields, union members, and types that no key can have.
     pub fn new(schema: &Schema, ty: &StructType, names: &[String]) -> Result<Self> {
         if names.is_empty() {
-            return Err(Error::invalid(&ty.name, "no primary key; name its fields, or annotate the struct with $key"));
+            return Err(Fault::NoKey { record_type: ty.name.clone() }.into());
         }
         if names.len() > PARTS_MAX {
             let detail = format!("a key of {} fields; at most {PARTS_MAX} are allowed", names.len());
@@ -177,11 +178,8 @@ impl KeySpec {
     pub fn encode(&self, parts: &[KeyPart<'_>], out: &mut Vec<u8>) -> Result<bool> {
         out.clear();
         if parts.len() != self.parts.len() {
-            let names: Vec<_> = self.names().collect();
-            return Err(Error::invalid(
-                "key",
-                format!("{} value(s) given, the key has {}: {}", parts.len(), names.len(), names.join(", ")),
-            ));
+            let fields = self.names().map(str::to_owned).collect();
+            return Err(Fault::KeyLength { given: parts.len(), fields }.into());
         }
         for (index, (field, part)) in self.parts.iter().zip(parts).enumerate() {
             let fits = match (field.kind, *part) {
@@ -200,10 +198,12 @@ impl KeySpec {
                     true
                 }
                 (kind, _) => {
-                    return Err(Error::invalid(
-                        format!("key field {}", field.name),
-                        format!("expected {}, found {part}", kind.describe()),
-                    ));
+                    return Err(Fault::KeyMismatch {
+                        field: field.name.clone(),
+                        expected: kind.describe().to_owned(),
+                        found: part.to_string(),
+                    }
+                    .into());
                 }
             };
             if !fits {
@@ -264,9 +264,10 @@ impl KeySpec {
         let mut parts = Vec::new();
         for (field, text) in self.parts.iter().zip(texts) {
             let text = text.as_ref();
-            let wrong = || {
-                let subject = format!("key field {}", field.name);
-                Error::invalid(subject, format!("expected {}, found {text:?}", field.kind.describe()))
+            let wrong = || Fault::KeyMismatch {
+                field: field.name.clone(),
+                expected: field.kind.describe().to_owned(),
+                found: format!("{text:?}"),
             };
             parts.push(match field.kind {
                 KeyKind::Bool => KeyPart::Bool(text.parse().map_err(|_| wrong())?),
@@ -365,11 +366,14 @@ impl KeyKind {
 }
 
 fn resolve(schema: &Schema, ty: &StructType, path: &str) -> Result<KeyField> {
+    let record_type = &ty.name;
     let mut ty = ty;
     let mut rest = path;
     loop {
         let (name, tail) = rest.split_once('.').map_or((rest, None), |(name, tail)| (name, Some(tail)));
-        let refuse = |why: &str| Err(Error::invalid(format!("key field {path}"), why.to_owned()));
+        let refuse = |why: &str| {
+            Err(Error::from(Fault::KeyField { field: format!("{record_type}.{path}"), problem: why.to_owned() }))
+        };
         let Some(field) = ty.field_by_any_name(name) else {
             let names: Vec<_> = ty.fields.iter().map(super::schema::FieldType::json_name).collect();
             return refuse(&format!("{} has no such field; it has {}", ty.name, names.join(", ")));

@@ -37,6 +37,7 @@
 
 mod error;
 mod error_kind;
+mod fault;
 pub mod field;
 pub mod key;
 pub mod manifest;
@@ -46,5 +47,6 @@ pub mod segment;
 pub mod view;
 pub mod words;
 
-pub use error::{Error, Fault, Result};
+pub use error::{Error, Result};
 pub use error_kind::ErrorKind;
+pub use fault::Fault;

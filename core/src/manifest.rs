@@ -13,6 +13,7 @@ use kapok_schemas::manifest_capnp as wire;
 use roaring::RoaringBitmap;
 
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::schema::Schema;
 use crate::segment::{Extent, Sharing};
 
@@ -189,7 +190,8 @@ impl Manifest {
         self.record_type(name).ok_or_else(|| {
             let names: Vec<_> = self.record_types.iter().map(|ty| ty.name.as_str()).collect();
             let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            Error::not_found(format!("record type {name}"), format!("version {} has {there}", self.version))
+            let detail = format!("version {} has {there}", self.version);
+            Fault::NoRecordType { record_type: name.to_owned(), detail }.into()
         })
     }
 

@@ -205,8 +205,7 @@ impl<'v> Record<'v> {
 
     #[cold]
     fn no_field(&self, name: &str) -> Error {
-        let known: Vec<&str> = self.ty.fields.iter().map(FieldType::json_name).collect();
-        Error::not_found(format!("{}.{name}", self.ty.name), format!("no such field; fields={}", known.join(",")))
+        self.ty.no_field(format!("{}.{name}", self.ty.name))
     }
 }
 

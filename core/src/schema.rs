@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 
 mod evolve;
 mod growth;
@@ -242,7 +243,7 @@ impl Schema {
     /// # Errors
     /// `Invalid` where it does not.
     pub fn struct_type(&self, id: u64) -> Result<&Arc<StructType>> {
-        self.get_struct(id).ok_or_else(|| Error::invalid("schema", format!("struct type missing: id={id:#018x}")))
+        self.get_struct(id).ok_or_else(|| Error::schema("schema", format!("struct type missing: id={id:#018x}")))
     }
 
     /// An enum type that the schema must have.
@@ -250,7 +251,7 @@ impl Schema {
     /// # Errors
     /// `Invalid` where it does not.
     pub fn enum_type(&self, id: u64) -> Result<&Arc<EnumType>> {
-        self.get_enum(id).ok_or_else(|| Error::invalid("schema", format!("enum type missing: id={id:#018x}")))
+        self.get_enum(id).ok_or_else(|| Error::schema("schema", format!("enum type missing: id={id:#018x}")))
     }
 
     /// Struct types (no groups) of an unqualified name.
@@ -297,6 +298,13 @@ impl StructType {
     /// The field of a JSON name, or else of a Cap'n Proto name.
     pub fn field_by_any_name(&self, name: &str) -> Option<&FieldType> {
         self.fields.iter().find(|field| field.json_name() == name).or_else(|| self.field(name))
+    }
+
+    /// The error about a path that leads to no field of this type.
+    #[cold]
+    pub(crate) fn no_field(&self, path: String) -> Error {
+        let fields = self.fields.iter().map(|field| field.json_name().to_owned()).collect();
+        Fault::NoField { path, type_name: self.name.clone(), fields }.into()
     }
 
     /// Fields in the order in which people wrote them.

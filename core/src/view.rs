@@ -47,6 +47,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::key::KeySpec;
 use crate::manifest::{Blob, BlobMap};
 use crate::manifest::{Manifest, RecordType, SegmentEntry, Tombstones, decode_rows};
@@ -159,7 +160,8 @@ impl Tables {
         }
         self.manifest.expect_record_type(record_type)?;
         let why = self.left_out.get(record_type).map_or("", String::as_str);
-        Err(Error::not_found(format!("record type {record_type}"), format!("left out of this view: {why}")))
+        let detail = format!("left out of this view: {why}");
+        Err(Fault::NoRecordType { record_type: record_type.to_owned(), detail }.into())
     }
 }
 

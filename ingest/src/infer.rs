@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 
 use crate::Value;
 use kapok_core::schema::{Metric, Schema, StructType, Type, VectorSpace, is_type_name, to_type_name, unique_name};
-use kapok_core::{Error, Result};
+use kapok_core::{Error, Fault, Result};
 
 pub(crate) mod growth;
 mod known;
@@ -34,7 +34,7 @@ mod shape;
 mod vector;
 mod walk;
 
-use growth::Growth;
+use growth::{Growth, key_field};
 use shape::{Appended, Member, NodeId, Object, Shape};
 use walk::{Position, Shapes};
 
@@ -95,10 +95,8 @@ impl Inference {
             let key: Vec<_> =
                 settings.key.iter().map(|part| ty.field_by_any_name(part).map_or(part, |field| &field.name)).collect();
             if !key.iter().copied().eq(&ty.key) {
-                return Err(Error::incompatible(
-                    &*ty.name,
-                    format!("key differs: known={:?} given={:?}; the key of a record type stays", ty.key, settings.key),
-                ));
+                let (record_type, known, given) = (ty.name.clone(), ty.key.clone(), settings.key);
+                return Err(Fault::KeyChange { record_type, known, given }.into());
             }
         }
         let mut shapes = Shapes::new(&ty.name, settings, known.clone());
@@ -177,7 +175,7 @@ impl Inference {
                 ) => format!("{} cannot be a key; integers, bools, enums, text and bytes can", misfit::describe(value)),
                 Some(_) => continue,
             };
-            return Err(Error::invalid(format!("{}.{part}", root.name), format!("line={line}: {detail}")));
+            return Err(Fault::Inference { line, field: format!("{}.{part}", root.name), detail }.into());
         }
         Ok(())
     }
@@ -188,13 +186,13 @@ fn check(record_type: &str, settings: &InferenceSettings) -> Result<()> {
     let InferenceSettings { key, vectors, maps, json } = settings;
     for (index, part) in key.iter().enumerate() {
         if key[..index].contains(part) {
-            return Err(Error::invalid(format!("{record_type}.{part}"), "named twice in the key"));
+            return Err(key_field(format!("{record_type}.{part}"), "named twice in the key"));
         }
         if vectors.contains(part) || maps.contains(part) {
-            return Err(Error::invalid(format!("{record_type}.{part}"), "a key field cannot be a vector or a map"));
+            return Err(key_field(format!("{record_type}.{part}"), "a key field cannot be a vector or a map"));
         }
         if json.contains(part) {
-            return Err(Error::invalid(format!("{record_type}.{part}"), "a key field cannot be kept as JSON"));
+            return Err(key_field(format!("{record_type}.{part}"), "a key field cannot be kept as JSON"));
         }
     }
     let twice =

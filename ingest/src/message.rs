@@ -30,7 +30,7 @@ use std::sync::Arc;
 use crate::Value;
 use kapok_core::schema::Schema;
 use kapok_core::segment::Encoding;
-use kapok_core::{Error, Result};
+use kapok_core::{Fault, Result};
 
 mod draft;
 mod image;
@@ -150,10 +150,7 @@ impl MessageWriter {
     fn count_absent(&mut self) -> Result<()> {
         if let (AbsentFields::Refused, Some(first)) = (self.absent_fields, self.absent.first()) {
             let field = self.plan.field_names().swap_remove(*first);
-            return Err(Error::invalid(
-                field,
-                "absent, and its type cannot say so; give it, or let absent fields take their defaults",
-            ));
+            return Err(Fault::Absent { field }.into());
         }
         if self.absent_counts.is_empty() {
             self.absent_counts.resize(self.plan.structs.iter().map(|ty| ty.fields.len()).sum(), 0);

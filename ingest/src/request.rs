@@ -14,7 +14,7 @@ use capnp::schema_capnp::{code_generator_request, node};
 use capnp::serialize::{OwnedSegments, read_message};
 
 use kapok_core::schema::{FieldKind, Schema, Type};
-use kapok_core::{Error, Result};
+use kapok_core::{Error, Fault, Result};
 
 /// Names listed in an error.
 const LISTED_MAX: usize = 40;
@@ -92,7 +92,7 @@ fn compile_with(tool: &OsStr, path: &Path, import_paths: &[PathBuf]) -> Result<S
     })?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
-        return Err(Error::invalid(subject, format!("capnp compile: {}: {}", output.status, text.trim())));
+        return Err(Error::schema(subject, format!("capnp compile: {}: {}", output.status, text.trim())));
     }
     SchemaRequest::decode(&output.stdout)
 }
@@ -127,12 +127,9 @@ impl SchemaRequest {
             }
             let index = self.nodes.get(&id);
             let node: node::Reader<'_> =
-                nodes.get(*index.ok_or_else(|| Error::invalid(&path, format!("type missing: id={id:#018x}")))?);
+                nodes.get(*index.ok_or_else(|| Error::schema(&path, format!("type missing: id={id:#018x}")))?);
             if node.get_is_generic() {
-                return Err(Error::invalid(
-                    path,
-                    "generic types cannot be part of a record; write it out for one type",
-                ));
+                return Err(Error::schema(path, "generic types cannot be part of a record; write it out for one type"));
             }
             schema.insert_node(node)?;
             for field in schema.get_struct(id).iter().flat_map(|ty| &ty.fields) {
@@ -167,7 +164,8 @@ impl SchemaRequest {
                 let more = names.len().saturating_sub(LISTED_MAX);
                 names.truncate(LISTED_MAX);
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                Err(Error::not_found(format!("record type {name}"), format!("there are: {}{more}", names.join(", "))))
+                let detail = format!("there are: {}{more}", names.join(", "));
+                Err(Fault::NoRecordType { record_type: name.to_owned(), detail }.into())
             }
             several => {
                 let names: Vec<_> = several.iter().take(LISTED_MAX).map(|ty| ty.display.as_str()).collect();
@@ -217,7 +215,7 @@ impl SchemaRequest {
 }
 
 fn unreadable(error: &impl std::fmt::Display) -> Error {
-    Error::invalid("schema request", format!("not a CodeGeneratorRequest, as `capnp compile -o-` writes it: {error}"))
+    Error::schema("schema request", format!("not a CodeGeneratorRequest, as `capnp compile -o-` writes it: {error}"))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 use kapok_core::schema::{EnumType, Enumerant, Schema, Type, is_type_name, to_camel_case, to_type_name, unique_name};
 use kapok_core::{Error, Result};
 
-use crate::infer::growth::{Growth, type_id};
+use crate::infer::growth::{Growth, key_field, type_id};
 
 mod access;
 mod probe;
@@ -255,15 +255,12 @@ impl Builder<'_> {
         for (index, &part) in key.iter().enumerate() {
             let path = format!("{}.{part}", self.root);
             if key[..index].contains(&part) {
-                return Err(Error::invalid(path, "named twice in the key"));
+                return Err(key_field(path, "named twice in the key"));
             }
             let field = ty.fields.iter().find(|(name, _)| *name == part && !ty.aliases.contains(name));
             let Some(&(_, at)) = field else {
                 let names: Vec<_> = ty.fields.iter().map(|field| field.0).collect();
-                return Err(Error::invalid(
-                    path,
-                    format!("the key names a field that does not exist: fields={names:?}"),
-                ));
+                return Err(key_field(path, format!("the key names a field that does not exist: fields={names:?}")));
             };
             let detail = match &self.traces.places[at] {
                 Trace::Option(_) => "a key field cannot be optional",
@@ -274,7 +271,7 @@ impl Builder<'_> {
                 | Trace::Unknown => "only integers, bools, enums, texts and bytes can be keys",
                 Trace::Plain(_) | Trace::Enum(_) => continue,
             };
-            return Err(Error::invalid(path, detail));
+            return Err(key_field(path, detail));
         }
         Ok(())
     }

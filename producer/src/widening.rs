@@ -35,9 +35,9 @@ pub(crate) fn keep_others(schema: &StagedSchema, changes: &mut ChangeSet, prior:
 
 fn of_record(key: &str, error: kapok_core::Error) -> kapok_core::Error {
     match error.fault() {
-        Fault::Invalid { subject, detail } => {
-            let advice = "change or remove this record first, or publish all records anew (--republish)";
-            kapok_core::Error::invalid(subject.as_str(), format!("key={key}: stored value: {detail}; {advice}"))
+        Fault::Mismatch { field, expected, found } => {
+            let (field, expected, found) = (field.clone(), expected.clone(), found.clone());
+            Fault::StoredMismatch { field, key: key.to_owned(), expected, found }.into()
         }
         _ => error,
     }

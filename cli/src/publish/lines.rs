@@ -19,7 +19,7 @@ use kapok_ingest::Value;
 
 use super::foreign;
 use super::input::Input;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Parts, Result};
 
 /// Bytes of a chunk, up to the end of its last line.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -42,7 +42,7 @@ pub struct Lines<'i> {
 
 impl Lines<'_> {
     /// Calls a function with each record in the order of the lines.
-    pub fn in_order(&self, mut each: impl FnMut(u64, &Value) -> kapok_core::Result<()>) -> Result<()> {
+    pub fn in_order(&self, mut each: impl FnMut(u64, &Value) -> Result<()>) -> Result<()> {
         let (chunks, bar) = self.chunks()?;
         let name = self.input.name();
         let (work, working) = sync_channel::<(Chunk, SyncSender<Vec<Parsed>>)>(self.threads);
@@ -72,7 +72,7 @@ impl Lines<'_> {
             for parsed in promised {
                 for record in parsed.recv().unwrap_or_default() {
                     let (line, value) = record?;
-                    each(line, &value).map_err(|error| at(name, line, &error))?;
+                    each(line, &value)?;
                 }
             }
             Ok(())
@@ -167,28 +167,31 @@ fn parse(text: &[u8]) -> kapok_core::Result<Value> {
 fn unparsed(name: &str, line: u64, text: &[u8], error: &kapok_core::Error) -> Failure {
     if let Err(invalid) = std::str::from_utf8(text) {
         let column = invalid.valid_up_to() + 1;
-        return Failure::input(format!("{name}: line {line}: not UTF-8 at column {column}"));
+        let parts = Parts { line: Some(line), column: Some(column as u64), ..Parts::default() };
+        return Failure::input(format!("{name}: line {line}: not UTF-8 at column {column}")).with_parts(parts);
     }
+    // A line is a text of one line: its number in itself says nothing.
     let detail = match error.fault() {
-        // A line is a text of one line: its own number says nothing.
-        Fault::Invalid { detail, .. } => detail.replacen(" at line 1 column ", " at column ", 1),
+        Fault::Json { column, problem, .. } => format!("{problem} at column {column}"),
+        Fault::JsonInteger { column, literal, .. } => format!(
+            "integer beyond 64 bits at column {column}: {literal}; write it as text, or with a fraction if it may be \
+             rounded"
+        ),
         _ => error.to_string(),
     };
     let advice = foreign::advice(text, line == 1).map_or_else(String::new, |advice| format!("; {advice}"));
-    Failure::input(format!("{name}: line {line}: not a JSON object: {detail}{advice}"))
+    let message = format!("{name}: line {line}: not a JSON object: {detail}{advice}");
+    Failure::input(message).with_parts(Parts { line: Some(line), ..error.fault().into() })
 }
 
 /// An error about the record of a line.
 pub fn at(name: &str, line: u64, error: &kapok_core::Error) -> Failure {
     let text = match error.fault() {
-        // Inference says the line in its own way.
-        Fault::Invalid { subject, detail } => {
-            let detail = detail.strip_prefix(&format!("line={line}: ")).unwrap_or(detail);
-            format!("{subject}: {detail}")
-        }
+        Fault::Inference { field, detail, .. } => format!("{field}: {detail}"),
         _ => error.to_string(),
     };
     Failure::input(format!("{name}: line {line}: {text}"))
+        .with_parts(Parts { line: Some(line), ..error.fault().into() })
 }
 
 impl Chunk {

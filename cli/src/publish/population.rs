@@ -94,24 +94,9 @@ impl Population {
         let declaration = self.declaration(cycle.prior(), input, threads)?;
         cycle.declare(&declaration)?;
         let mut changes = cycle.values(declaration.name())?;
-        let mut failed = None;
-        let lines = Lines { input, threads, what: "staging" };
-        let outcome = lines.in_order(|line, record| {
-            let mut add = || -> Result<()> {
-                changes.upsert(record).map_err(|error| match &error {
-                    kapok_producer::Error::Data(data) => at(input.name(), line, data),
-                    _ => error.into(),
-                })
-            };
-            add().map_err(|error| {
-                failed = Some(error);
-                kapok_core::Error::invalid("line", "refused")
-            })
-        });
-        match failed {
-            Some(error) => Err(error.into()),
-            None => Ok(outcome?),
-        }
+        Lines { input, threads, what: "staging" }
+            .in_order(|line, record| changes.upsert(record).map_err(|error| of_line(input, line, error)))?;
+        Ok(())
     }
 
     fn declaration(&self, prior: &View, input: &Input, threads: usize) -> Result<Declaration> {
@@ -165,7 +150,8 @@ impl Population {
         if self.evolution == Evolution::Widen {
             inference.widen_integers();
         }
-        Lines { input, threads, what: "inferring" }.in_order(|line, record| inference.observe(record, line))?;
+        Lines { input, threads, what: "inferring" }
+            .in_order(|line, record| inference.observe(record, line).map_err(|error| at(input.name(), line, &error)))?;
         inference.finish().map_err(|error| Failure::from(error).about(input.name()))
     }
 
@@ -175,11 +161,16 @@ impl Population {
             || Ok(cycle.values(declaration.name())?),
             |writer: &mut ValueWriter<'_>, line, record: &Value| {
                 writer.set_position(&unit, line);
-                writer.add(record).map_err(|error| match &error {
-                    kapok_producer::Error::Data(data) => at(input.name(), line, data),
-                    _ => error.into(),
-                })
+                writer.add(record).map_err(|error| of_line(input, line, error))
             },
         )
+    }
+}
+
+/// An error of a cycle that came with the record of a line.
+fn of_line(input: &Input, line: u64, error: kapok_producer::Error) -> Failure {
+    match &error {
+        kapok_producer::Error::Data(data) => at(input.name(), line, data),
+        _ => error.into(),
     }
 }

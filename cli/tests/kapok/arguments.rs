@@ -51,6 +51,22 @@ fn errors_are_json_where_answers_are() {
 }
 
 #[test]
+fn an_error_about_a_line_gives_line_column_and_field_as_members() {
+    for (lines, line, column, field) in [
+        ("{\"id\":1}\n{\"id\":2,}\n", Some(2), Some(9), None),
+        ("{\"id\":18446744073709551616}\n", Some(1), Some(7), None),
+        ("{\"id\":1}\n\n{\"id\":2,\"size\":\"big\"}\n", Some(3), None, Some("Thing.size")),
+        ("{\"size\":1}\n", Some(1), None, Some("Thing.id")),
+    ] {
+        let scene = scene();
+        scene.file("things.jsonl", lines);
+        let error = error(&scene.run(&["publish", "things.jsonl", "--type", "Thing", "--json"]));
+        let found = (error["line"].as_u64(), error["column"].as_u64(), error["field"].as_str());
+        assert_eq!(found, (line, column, field), "{error}");
+    }
+}
+
+#[test]
 fn the_type_stands_in_its_place_or_behind_its_switch() {
     let scene = scene();
     let same = |left: &[&str], right: &[&str]| assert_eq!(scene.run(left).ok(), scene.run(right).ok());

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::field::Leaf;
-use crate::schema::{DefaultValue, FieldKind, FieldType, Schema, StructType, Type};
+use crate::schema::{DefaultValue, FieldKind, Schema, StructType, Type};
 use crate::words::{Read, StructRef};
 
 /// A resolved path.
@@ -39,9 +39,7 @@ impl<'v> Path<'v> {
         let mut names = path.split('.').peekable();
         while let Some(name) = names.next() {
             let Some(field) = ty.field_by_any_name(name) else {
-                let there: Vec<_> = ty.fields.iter().map(FieldType::json_name).collect();
-                let subject = format!("{}.{path}", record.name);
-                return Err(Error::not_found(subject, format!("{} has no {name}, but {}", ty.name, there.join(", "))));
+                return Err(ty.no_field(format!("{}.{path}", record.name)));
             };
             if let Some(value) = field.discriminant {
                 conditions.push(Condition { at: ty.discriminant_offset as usize * 2, value });

@@ -3,7 +3,8 @@
 //! Sharing makes trees that are far larger than their bytes, and a list of empty structs counts 2^29 elements in no
 //! bytes at all. So a walk counts what it visits, and how deep it is.
 
-use crate::error::{Fault, Result};
+use crate::error::Result;
+use crate::fault::Fault;
 
 /// Structs, groups and lists within one another, at most.
 pub const DEPTH_MAX: u32 = 64;

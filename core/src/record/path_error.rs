@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::error::Error;
+use crate::fault::Fault;
 
 /// An error on its way up, with the path from where it passed to where it arose.
 #[derive(Debug)]
@@ -49,7 +50,9 @@ impl PathError {
     #[cold]
     pub fn into_error(self, root: &str) -> Error {
         match self.cause {
-            Cause::Message(message) => Error::invalid(format!("{root}{}", self.path), message),
+            Cause::Message(message) => {
+                Fault::Deserialize { path: format!("{root}{}", self.path), problem: message }.into()
+            }
             Cause::Error(error) => error,
         }
     }

@@ -9,6 +9,7 @@ use super::places::{PlacedField, Places, describe_type, difference};
 use super::steps::{Step, Steps};
 use super::{FieldKind, Schema, StructType, Type, VectorSpace};
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 
 /// What to do where the producer's schema is older than the dataset's: it lacks fields, union members or enumerants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -282,17 +283,11 @@ impl Schema {
 }
 
 fn refused(path: &str, what: &str, old: &str, new: &str) -> Error {
-    Error::incompatible(
-        path,
-        format!("{what} changed: old={old} new={new}; undo it, or publish the record type anew (--republish)"),
-    )
+    let (field, what, old, new) = (path.to_owned(), what.to_owned(), old.to_owned(), new.to_owned());
+    Fault::SchemaChange { field, what, old, new }.into()
 }
 
 fn older(path: &str, what: &str, missing: &str) -> Error {
-    Error::incompatible(
-        path,
-        format!(
-            "the producer's {what} is older than the dataset's: old={missing}; update it, or ask to keep newer fields"
-        ),
-    )
+    let (field, what, missing) = (path.to_owned(), what.to_owned(), missing.to_owned());
+    Fault::OlderSchema { field, what, missing }.into()
 }

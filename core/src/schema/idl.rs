@@ -153,7 +153,7 @@ impl Printer<'_> {
 
     fn declaration(&mut self, id: u64, depth: usize) -> Result<()> {
         if depth > DEPTH_MAX {
-            return Err(Error::invalid(self.scopes.name(id)?, format!("types nested deeper than {DEPTH_MAX}")));
+            return Err(Error::schema(self.scopes.name(id)?, format!("types nested deeper than {DEPTH_MAX}")));
         }
         if depth == 0 {
             self.out.push('\n');
@@ -207,7 +207,7 @@ impl Printer<'_> {
         let (union, plain): (Vec<&FieldType>, Vec<&FieldType>) =
             fields.iter().copied().partition(|field| field.discriminant.is_some());
         if union.len() == 1 || union.is_empty() != (ty.discriminant_count == 0) {
-            return Err(Error::invalid(path, format!("a union of {} members", union.len())));
+            return Err(Error::schema(path, format!("a union of {} members", union.len())));
         }
         let union_at = union.first().map_or(u16::MAX, |field| field.code_order);
         let (before, after): (Vec<_>, Vec<_>) = plain.into_iter().partition(|field| field.code_order <= union_at);
@@ -243,11 +243,11 @@ impl Printer<'_> {
         match &field.kind {
             FieldKind::Group(id) => {
                 if depth > DEPTH_MAX {
-                    return Err(Error::invalid(path, format!("groups nested deeper than {DEPTH_MAX}")));
+                    return Err(Error::schema(path, format!("groups nested deeper than {DEPTH_MAX}")));
                 }
                 let group = self.schema.struct_type(*id)?;
                 if group.fields.is_empty() {
-                    return Err(Error::invalid(path, "a group without fields"));
+                    return Err(Error::schema(path, "a group without fields"));
                 }
                 let is_union = group.fields.iter().all(|field| field.discriminant.is_some());
                 line.push_str(if is_union { " :union" } else { " :group" });
@@ -346,10 +346,10 @@ fn vector_literal(space: VectorSpace) -> String {
 
 fn check_name(path: &str, name: &str, taken: &mut BTreeSet<String>) -> Result<()> {
     if !is_field_name(name) {
-        return Err(Error::invalid(path, format!("a name that Cap'n Proto refuses: {name:?}")));
+        return Err(Error::schema(path, format!("a name that Cap'n Proto refuses: {name:?}")));
     }
     if !taken.insert(name.to_owned()) {
-        return Err(Error::invalid(path, format!("a name given twice: {name:?}")));
+        return Err(Error::schema(path, format!("a name given twice: {name:?}")));
     }
     Ok(())
 }
@@ -358,7 +358,7 @@ fn checked_id(name: &str, id: u64) -> Result<u64> {
     if id >> 63 == 1 {
         Ok(id)
     } else {
-        Err(Error::invalid(name, format!("type ids need their high bit set: {id:#018x}")))
+        Err(Error::schema(name, format!("type ids need their high bit set: {id:#018x}")))
     }
 }
 
@@ -373,10 +373,10 @@ fn check_layout(schema: &Schema, ty: &StructType) -> Result<()> {
     let sizes = lay_out(&mut fields)?;
     let moved = fields.iter().zip(places.by_ordinal.values()).find(|(field, placed)| *field != placed.field);
     if let Some((_, placed)) = moved {
-        return Err(Error::invalid(format!("{}.{}", ty.name, placed.path), "not where Cap'n Proto's compiler puts it"));
+        return Err(Error::schema(format!("{}.{}", ty.name, placed.path), "not where Cap'n Proto's compiler puts it"));
     }
     if sizes != (ty.data_words, ty.pointer_words) {
-        return Err(Error::invalid(&ty.name, "not of the size that Cap'n Proto's compiler gives it"));
+        return Err(Error::schema(&ty.name, "not of the size that Cap'n Proto's compiler gives it"));
     }
     Ok(())
 }

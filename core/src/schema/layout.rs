@@ -6,7 +6,8 @@
 //! nothing.
 
 use super::{FieldKind, FieldType, StructType};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
+use crate::fault::Fault;
 
 /// Gives every field its offset, sorts the fields by ordinal, and returns the words of the data section and the number
 /// of pointers.
@@ -21,13 +22,13 @@ pub fn lay_out(fields: &mut [FieldType]) -> Result<(u16, u16)> {
     for (index, field) in fields.iter_mut().enumerate() {
         if field.ordinal.map(usize::from) != Some(index) {
             let found = field.ordinal.map_or_else(|| "none".to_owned(), |ordinal| format!("@{ordinal}"));
-            return Err(Error::invalid(&field.name, format!("ordinals must be 0, 1, 2, …: expected=@{index} {found}")));
+            return Err(Error::schema(&field.name, format!("ordinals must be 0, 1, 2, …: expected=@{index} {found}")));
         }
         let FieldKind::Slot { offset, ty, .. } = &mut field.kind else {
-            return Err(Error::invalid(&field.name, "groups cannot be laid out"));
+            return Err(Error::schema(&field.name, "groups cannot be laid out"));
         };
         if field.discriminant.is_some() {
-            return Err(Error::invalid(&field.name, "unions cannot be laid out"));
+            return Err(Error::schema(&field.name, "unions cannot be laid out"));
         }
         *offset = match ty.data_bits() {
             Some(0) => 0,

@@ -10,9 +10,8 @@ use std::collections::HashSet;
 use super::places::{Places, difference};
 use super::steps::Steps;
 use super::{FieldKind, Schema, Type};
-use crate::error::{Error, Result};
-
-const WAY_OUT: &str = "generate the program's code anew from the dataset's schema, or publish the record type anew";
+use crate::error::Result;
+use crate::fault::Fault;
 
 impl Schema {
     /// Checks that a generated struct type `other_id` of `other` reads the bytes of this schema's struct type `id`.
@@ -30,13 +29,14 @@ impl Schema {
             for (ordinal, field) in &ours.by_ordinal {
                 let Some(expected) = theirs.by_ordinal.get(ordinal) else { continue };
                 if let Some(found) = difference((self, field), (other, expected)) {
-                    return Err(Error::incompatible(
-                        format!("{}.{}", steps.path(at), field.path),
-                        format!(
-                            "{} differs: dataset={} program={} ordinal=@{ordinal}; {WAY_OUT}",
-                            found.what, found.old, found.new
-                        ),
-                    ));
+                    return Err(Fault::TypeMismatch {
+                        field: format!("{}.{}", steps.path(at), field.path),
+                        what: found.what.to_string(),
+                        dataset: found.old,
+                        program: found.new,
+                        ordinal: Some(*ordinal),
+                    }
+                    .into());
                 }
                 let pair = (&field.field.kind, &expected.field.kind);
                 let (FieldKind::Slot { ty, .. }, FieldKind::Slot { ty: expected, .. }) = pair else { continue };
@@ -46,10 +46,14 @@ impl Schema {
                 }
             }
             if let Some((new, taken)) = theirs.collision(&ours) {
-                return Err(Error::incompatible(
-                    format!("{}.{new}", steps.path(at)),
-                    format!("place differs: dataset={taken} program={new}; {WAY_OUT}"),
-                ));
+                return Err(Fault::TypeMismatch {
+                    field: format!("{}.{new}", steps.path(at)),
+                    what: "place".to_owned(),
+                    dataset: taken,
+                    program: new,
+                    ordinal: None,
+                }
+                .into());
             }
         }
         Ok(())

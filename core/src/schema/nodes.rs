@@ -7,7 +7,8 @@ use capnp::schema_capnp::{annotation, field, node, type_, value};
 use kapok_schemas::kapok_capnp as annotations;
 
 use super::{DefaultValue, EnumType, Enumerant, FieldKind, FieldType, Metric, Schema, StructType, Type, VectorSpace};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
+use crate::fault::Fault;
 
 /// Id of json.capnp's `name`, which the stock tool honours.
 pub(super) const JSON_NAME: u64 = 0xfa5b_1fd6_1c2e_7c3d;
@@ -28,7 +29,7 @@ impl Schema {
     pub fn insert_node(&mut self, node: node::Reader<'_>) -> Result<()> {
         let name = unqualified_name(node)?;
         if node.get_is_generic() {
-            return Err(Error::invalid(name, "a generic type cannot be part of a record; write it out for one type"));
+            return Err(Error::schema(name, "a generic type cannot be part of a record; write it out for one type"));
         }
         match node.which().map_err(|e| unreadable(&name, &e))? {
             node::Struct(ty) => {
@@ -154,7 +155,7 @@ fn decode_field(owner: &str, field: field::Reader<'_>) -> Result<FieldType> {
             annotations::vector::ID => {
                 let value = readable(&path, note.get_value())?;
                 let Ok(value::Struct(value)) = value.which() else {
-                    return Err(Error::invalid(path, "annotation `vector` needs a VectorSpace"));
+                    return Err(Error::schema(path, "annotation `vector` needs a VectorSpace"));
                 };
                 let space: annotations::vector_space::Reader<'_> = readable(&path, value.get_as())?;
                 let metric = match space.get_metric() {
@@ -185,7 +186,7 @@ fn decode_type(path: &str, ty: type_::Reader<'_>) -> Result<Type> {
             type_::List(list) => {
                 depth += 1;
                 if depth > LIST_DEPTH_MAX {
-                    return Err(Error::invalid(path, format!("lists nested deeper than {LIST_DEPTH_MAX}")));
+                    return Err(Error::schema(path, format!("lists nested deeper than {LIST_DEPTH_MAX}")));
                 }
                 ty = readable(path, list.get_element_type())?;
                 continue;
@@ -218,7 +219,7 @@ fn decode_type(path: &str, ty: type_::Reader<'_>) -> Result<Type> {
 }
 
 fn refused(path: &str, what: &str) -> Error {
-    Error::invalid(path, format!("{what} cannot be a record field; use a struct, a union or Data"))
+    Error::schema(path, format!("{what} cannot be a record field; use a struct, a union or Data"))
 }
 
 fn decode_default(path: &str, ty: &Type, value: value::Reader<'_>) -> Result<DefaultValue> {
@@ -254,7 +255,7 @@ fn decode_default(path: &str, ty: &Type, value: value::Reader<'_>) -> Result<Def
     match (bits, ty.is_pointer()) {
         (0, _) => Ok(DefaultValue::Zero),
         (_, false) => Ok(DefaultValue::Bits(bits)),
-        (_, true) => Err(Error::invalid(path, "default value of another type than the field")),
+        (_, true) => Err(Error::schema(path, "default value of another type than the field")),
     }
 }
 
@@ -433,7 +434,7 @@ fn annotation_text(path: &str, note: annotation::Reader<'_>) -> Result<String> {
     let bytes_max = if note.get_id() == annotations::key::ID { KEY_BYTES_MAX } else { NAME_BYTES_MAX };
     match readable(path, note.get_value())?.which() {
         Ok(value::Text(value)) => text_within(path, value, bytes_max),
-        _ => Err(Error::invalid(path, format!("annotation {:#018x} needs a text", note.get_id()))),
+        _ => Err(Error::schema(path, format!("annotation {:#018x} needs a text", note.get_id()))),
     }
 }
 
@@ -447,7 +448,7 @@ fn text_within(path: &str, text: capnp::Result<capnp::text::Reader<'_>>, bytes_m
         let (subject, allowed, needed) = (path.to_owned(), bytes_max as u64, text.len() as u64);
         return Err(Fault::Limit { subject, limit: "bytes of a name", allowed, needed }.into());
     }
-    text.to_string().map_err(|_| Error::invalid(path, "schema holds a name that is not UTF-8"))
+    text.to_string().map_err(|_| Error::schema(path, "schema holds a name that is not UTF-8"))
 }
 
 fn readable<T>(path: &str, result: capnp::Result<T>) -> Result<T> {
@@ -455,5 +456,5 @@ fn readable<T>(path: &str, result: capnp::Result<T>) -> Result<T> {
 }
 
 fn unreadable(path: &str, error: &impl std::fmt::Display) -> Error {
-    Error::invalid(path, format!("schema cannot be read: {error}"))
+    Error::schema(path, format!("schema cannot be read: {error}"))
 }

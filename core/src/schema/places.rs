@@ -71,7 +71,7 @@ impl<'s> Places<'s> {
         branches: &mut Vec<Branch>,
     ) -> Result<()> {
         if groups.len() > DEPTH_MAX {
-            return Err(Error::invalid(struct_name, format!("groups nested deeper than {DEPTH_MAX}")));
+            return Err(Error::schema(struct_name, format!("groups nested deeper than {DEPTH_MAX}")));
         }
         if ty.discriminant_count > 0 {
             let name = if prefix.is_empty() { "its union".to_owned() } else { format!("union {prefix}") };
@@ -88,14 +88,14 @@ impl<'s> Places<'s> {
             if let Some(ordinal) = field.ordinal {
                 self.named.entry((groups.last().copied().unwrap_or(0), &field.name)).or_insert(ordinal);
                 if self.by_ordinal.insert(ordinal, placed()).is_some() {
-                    return Err(Error::invalid(format!("{struct_name}.{path}"), format!("ordinal taken: @{ordinal}")));
+                    return Err(Error::schema(format!("{struct_name}.{path}"), format!("ordinal taken: @{ordinal}")));
                 }
             } else if matches!(field.kind, FieldKind::Slot { .. }) {
-                return Err(Error::invalid(format!("{struct_name}.{path}"), "field without an ordinal"));
+                return Err(Error::schema(format!("{struct_name}.{path}"), "field without an ordinal"));
             }
             if let FieldKind::Group(id) = field.kind {
                 if self.groups.insert(id, placed()).is_some() {
-                    return Err(Error::invalid(format!("{struct_name}.{path}"), format!("group twice: id={id:#018x}")));
+                    return Err(Error::schema(format!("{struct_name}.{path}"), format!("group twice: id={id:#018x}")));
                 }
                 groups.push(id);
                 self.add(schema, schema.struct_type(id)?, struct_name, &path, groups, branches)?;

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{FieldKind, Schema, StructType, Type};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
+use crate::fault::Fault;
 
 /// Groups within one another, at most.
 const GROUPS_MAX: usize = 64;
@@ -39,7 +40,7 @@ impl Schema {
             self.check_struct(ty, &mut groups)?;
         }
         if let Some(stray) = self.structs().find(|ty| ty.is_group && !groups.contains(&ty.id)) {
-            return Err(Error::invalid(&*stray.name, format!("a group of no struct: id={:#018x}", stray.id)));
+            return Err(Error::schema(&*stray.name, format!("a group of no struct: id={:#018x}", stray.id)));
         }
         self.check_reach(record_types)
     }
@@ -60,7 +61,7 @@ impl Schema {
                         let group = self.struct_type(*id)?;
                         if !group.is_group || !groups.insert(*id) {
                             let detail = format!("no group, or one of another field too: id={id:#018x}");
-                            return Err(Error::invalid(format!("{}.{}", ty.name, field.name), detail));
+                            return Err(Error::schema(format!("{}.{}", ty.name, field.name), detail));
                         }
                         within(&ty.name, "groups within one another", GROUPS_MAX, depth + 1)?;
                         open.push((group, depth + 1, path_bytes));
@@ -71,7 +72,7 @@ impl Schema {
         let claims =
             [("data words", ty.data_words, held.data_fields), ("pointers", ty.pointer_words, held.pointer_fields)];
         match claims.into_iter().find(|(_, claimed, held)| u32::from(*claimed) > *held) {
-            Some((what, claimed, held)) => Err(Error::invalid(
+            Some((what, claimed, held)) => Err(Error::schema(
                 &*ty.name,
                 format!("{claimed} {what} for {held} fields; each field fills one at most"),
             )),
@@ -98,7 +99,7 @@ impl Schema {
                         Type::Struct(next) => {
                             if self.struct_type(*next)?.is_group {
                                 let detail = "its type is a group, which is no type of its own";
-                                return Err(Error::invalid(format!("{}.{}", ty.name, field.name), detail));
+                                return Err(Error::schema(format!("{}.{}", ty.name, field.name), detail));
                             }
                             open.push_back((*next, steps + 1));
                         }
@@ -123,7 +124,7 @@ fn check_union(ty: &StructType) -> Result<()> {
         return Ok(());
     }
     let found = members.len();
-    Err(Error::invalid(&*ty.name, format!("a union of {count} members, of which {found} are there, or one is twice")))
+    Err(Error::schema(&*ty.name, format!("a union of {count} members, of which {found} are there, or one is twice")))
 }
 
 fn within(subject: &str, limit: &'static str, allowed: usize, needed: usize) -> Result<()> {

@@ -19,7 +19,7 @@ impl Schema {
     /// `Invalid` for what is not a struct.
     pub fn name_and_id_of<T: RecordStruct>() -> Result<(String, u64)> {
         let TypeVariant::Struct(raw) = T::introspect().which() else {
-            return Err(Error::invalid("record type", "not a struct"));
+            return Err(Error::schema("record type", "not a struct"));
         };
         let node = StructSchema::new(raw).get_proto();
         Ok((super::nodes::unqualified_name(node)?, node.get_id()))
@@ -32,7 +32,7 @@ impl Schema {
     pub fn of<T: RecordStruct>() -> Result<(Self, u64)> {
         let mut schema = Self::new();
         let TypeVariant::Struct(raw) = T::introspect().which() else {
-            return Err(Error::invalid("record type", "not a struct"));
+            return Err(Error::schema("record type", "not a struct"));
         };
         let root = StructSchema::new(raw);
         let id = root.get_proto().get_id();
@@ -42,7 +42,7 @@ impl Schema {
                 continue;
             }
             schema.insert_node(ty.get_proto())?;
-            for field in ty.get_fields().map_err(|e| Error::invalid("schema", e.to_string()))? {
+            for field in ty.get_fields().map_err(|e| Error::schema("schema", e.to_string()))? {
                 visit(&mut schema, &mut open, field.get_type())?;
             }
         }

@@ -104,6 +104,5 @@ fn refused(subject: &str, why: &str) -> Error {
 }
 
 fn absent(subject: &str, owner: &StructType) -> Error {
-    let names: Vec<_> = owner.fields.iter().map(FieldType::json_name).collect();
-    Error::not_found(format!("field {subject}"), format!("{} has {}", owner.name, names.join(", ")))
+    owner.no_field(subject.to_owned())
 }

@@ -7,7 +7,8 @@
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::words::{ElementSize, WORD};
 
 /// Id of an object in its column; [`NULL`] for none.

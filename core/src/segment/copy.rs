@@ -7,7 +7,8 @@ use std::collections::HashMap;
 
 use super::column::{Column, LIST_MAX, NULL, ObjectId, list_shape, struct_shape};
 use super::copy_plan::{CopyPlan, PointerPlan, Scope, Target};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::words::{ElementSize, ListRef, Malformed, StructRef, WORD, Words};
 
 /// Deepest nesting of a record's objects.

@@ -110,8 +110,7 @@ impl CopyPlan {
         order.sort_by_key(|index| columns[*index].slot);
         let mut place = vec![0; order.len()];
         for (new, old) in order.iter().enumerate() {
-            place[*old] =
-                u16::try_from(new).map_err(|_| Error::invalid(&ty.name, "more than 65,535 pointer fields"))?;
+            place[*old] = u16::try_from(new).map_err(|_| Error::schema(&ty.name, "more than 65,535 pointer fields"))?;
         }
         let mut sorted: Vec<Option<ColumnPlan>> = columns.into_iter().map(Some).collect();
         let columns = order.iter().filter_map(|index| sorted[*index].take()).collect();
@@ -165,7 +164,7 @@ impl StructPlan {
         let (data_words, pointer_words) = (ty.data_words, ty.pointer_words);
         // A group says how large its struct is, and may lie.
         if !scope.is_within(data_words, pointer_words) {
-            return Err(Error::invalid(&ty.name, "has a field beyond its sections, in a group or union"));
+            return Err(Error::schema(&ty.name, "has a field beyond its sections, in a group or union"));
         }
         Ok(Self { name: ty.name.clone(), data_words, pointer_words, scope })
     }
@@ -209,7 +208,7 @@ impl Builder<'_> {
         depth: u32,
     ) -> Result<()> {
         if depth > 64 {
-            return Err(Error::invalid(&ty.name, "groups nested deeper than 64"));
+            return Err(Error::schema(&ty.name, "groups nested deeper than 64"));
         }
         for field in ty.fields.iter().filter(|field| field.discriminant.is_none()) {
             self.add_field(out, ty, field, prefix, columns, depth)?;
@@ -222,7 +221,7 @@ impl Builder<'_> {
             for field in &ty.fields {
                 let Some(value) = field.discriminant else { continue };
                 let place = members.get_mut(value as usize).ok_or_else(|| {
-                    Error::invalid(
+                    Error::schema(
                         format!("{}.{}", ty.name, field.name),
                         "its discriminant is beyond the union's members",
                     )
@@ -252,10 +251,7 @@ impl Builder<'_> {
     ) -> Result<()> {
         self.fields += 1;
         if self.fields > FIELDS_MAX {
-            return Err(Error::invalid(
-                &owner.name,
-                format!("more than {FIELDS_MAX} fields, or a group within itself"),
-            ));
+            return Err(Error::schema(&owner.name, format!("more than {FIELDS_MAX} fields, or a group within itself")));
         }
         let path = format!("{prefix}{}", field.name);
         match &field.kind {
@@ -264,7 +260,7 @@ impl Builder<'_> {
                 self.add_fields(out, &ty, &format!("{path}."), columns, depth + 1)?;
             }
             FieldKind::Slot { offset, ty, default } => {
-                let beyond = || Error::invalid(format!("{}.{path}", owner.name), "lies beyond its struct's sections");
+                let beyond = || Error::schema(format!("{}.{path}", owner.name), "lies beyond its struct's sections");
                 if let Some(bits) = ty.data_bits() {
                     let bit = u64::from(*offset) * u64::from(bits);
                     if bit + u64::from(bits) > u64::from(owner.data_words) * 64 {
@@ -283,7 +279,7 @@ impl Builder<'_> {
                     let vector = field.vector.map(|space| vector_plan(&path, ty, space)).transpose()?;
                     columns.push(ColumnPlan { name: path, slot, vector });
                 } else if field.vector.is_some() {
-                    return Err(Error::invalid(
+                    return Err(Error::schema(
                         format!("{}.{path}", owner.name),
                         "a vector must be a field of the record itself",
                     ));
@@ -334,7 +330,7 @@ fn vector_plan(path: &str, ty: &Type, space: VectorSpace) -> Result<VectorPlan> 
         _ => ElementSize::Void,
     };
     if size == ElementSize::Void {
-        return Err(Error::invalid(path, "a vector must be a List(Float32), List(Int8), List(UInt8) or Data"));
+        return Err(Error::schema(path, "a vector must be a List(Float32), List(Int8), List(UInt8) or Data"));
     }
     Ok(VectorPlan { dimension: space.dimension, size })
 }

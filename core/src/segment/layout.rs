@@ -10,7 +10,8 @@
 //! ```
 
 use super::column::LIST_MAX;
-use crate::error::{Fault, Result};
+use crate::error::Result;
+use crate::fault::Fault;
 use crate::words::WORD;
 
 /// Word at which the rows begin.
@@ -139,7 +140,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::{ColumnSize, LIST_MAX, Packer, Placement, SEGMENT_WORDS_MAX, lay_out};
-    use crate::error::Fault;
+    use crate::fault::Fault;
 
     #[test]
     fn vectors_begin_at_a_cache_line_of_the_file() {

@@ -3,6 +3,7 @@
 use super::column::ObjectId;
 use super::copy_plan::VectorPlan;
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::words::WORD;
 
 /// Vectors of one field, one after another.
@@ -35,7 +36,7 @@ impl Matrix {
                 Ok(())
             }
             known if known == dimension => Ok(()),
-            known => Err(Error::invalid(name(), format!("vector of {dimension} elements where all have {known}"))),
+            known => Err(Fault::Dimension { field: name(), expected: known, found: dimension }.into()),
         }
     }
 

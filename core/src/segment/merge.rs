@@ -10,7 +10,8 @@ use super::parallel::in_parallel;
 use super::seal::{SealSettings, SealedSegment};
 use super::stage::{Encoding, Stage};
 use super::{Segment, WORD};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
+use crate::fault::Fault;
 
 /// Rows that one thread stages before it takes the next.
 const ROWS_AT_ONCE: u32 = 1 << 17;

@@ -1,6 +1,7 @@
 //! Names a row of a version: its segment, and its number there.
 
 use crate::error::Error;
+use crate::fault::Fault;
 use crate::manifest::Id;
 
 /// Place of a record: stable until a merge moves the row.
@@ -51,13 +52,7 @@ impl RowId {
 
     #[cold]
     pub(crate) fn stale(self, record_type: &str) -> Error {
-        let detail = format!(
-            "segment={} row={} is of another record type, or of a segment that this view does not have; take row ids \
-             from this view, or find the record by its key",
-            self.place(),
-            self.row()
-        );
-        Error::invalid(format!("row id of {record_type}"), detail)
+        Fault::StaleRow { record_type: record_type.to_owned(), segment: self.place(), row: self.row() }.into()
     }
 }
 

@@ -12,7 +12,8 @@ use super::parallel::in_parallel;
 use super::seal::{SealSettings, SealedSegment, Segments};
 use super::stage::Stage;
 use super::staged_keys::StagedKeys;
-use crate::error::{Fault, Result};
+use crate::error::Result;
+use crate::fault::Fault;
 use crate::key::KeySpec;
 
 /// Rows that one thread compares before it takes the next.

@@ -12,7 +12,8 @@ use super::copy_plan::{ColumnPlan, CopyPlan, Scope, Target};
 use super::matrix::Matrix;
 use super::parallel::in_parallel;
 use super::staged_keys::StagedKeys;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::key::KeySpec;
 use crate::schema::Schema;
 use crate::words::{ElementSize, StructRef, WORD};
@@ -259,11 +260,8 @@ impl Stage {
             StagedKeys::Numbers(numbers) => numbers.push(key.row_number(row)),
             StagedKeys::Bytes { arena, ends } => {
                 if !key.encode_row(row, arena).map_err(|e| unreadable(&self.encoding.record_type, e))? {
-                    let names: Vec<_> = key.names().collect();
-                    return Err(Error::invalid(
-                        format!("{} key", self.encoding.record_type),
-                        format!("missing key: {} must be set", names.join(" and ")),
-                    ));
+                    let fields = key.names().map(str::to_owned).collect();
+                    return Err(Fault::UnsetKey { record_type: self.encoding.record_type.to_string(), fields }.into());
                 }
                 ends.push(arena.len());
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kapok_core::schema::{FieldKind, FieldType, StructType, Type, to_camel_case, unique_name};
-use kapok_core::{Error, Result};
+use kapok_core::{Error, Fault, Result};
 
 /// A struct type that grows at its end: what it has keeps its place.
 pub(crate) struct Growth {
@@ -68,7 +68,7 @@ impl Growth {
         let mut names = Vec::with_capacity(key.len());
         for part in key {
             let field = self.ty.field_by_any_name(part).ok_or_else(|| {
-                Error::invalid(format!("{}.{part}", self.ty.name), "the key names a field that does not exist")
+                key_field(format!("{}.{part}", self.ty.name), "the key names a field that does not exist")
             })?;
             names.push(field.name.clone());
         }
@@ -89,7 +89,7 @@ impl Growth {
         self.ty.lay_out()?;
         for (old, new) in known.iter().zip(&self.ty.fields) {
             if old != new {
-                return Err(Error::invalid(
+                return Err(Error::schema(
                     format!("{}.{}", self.ty.name, old.name),
                     "no field can be appended to this type: its layout is not that of the capnp compiler",
                 ));
@@ -103,7 +103,7 @@ impl Growth {
         let ordinal = next(self.ty.fields.iter().filter_map(|field| field.ordinal).max());
         let code_order = next(self.ty.fields.iter().map(|field| field.code_order).max());
         let (Some(ordinal), Some(code_order)) = (ordinal, code_order) else {
-            return Err(Error::invalid(&*self.ty.name, "more fields than a struct can have: allowed=65535"));
+            return Err(Error::schema(&*self.ty.name, "more fields than a struct can have: allowed=65535"));
         };
         let mut field = FieldType::slot(name, ordinal, 0, ty);
         field.code_order = code_order;
@@ -123,6 +123,12 @@ pub(crate) fn type_id(path: &str) -> u64 {
     }
     // Cap'n Proto's own mark of a valid id.
     id | 1 << 63
+}
+
+/// The error about a field that cannot be part of the key.
+#[cold]
+pub(crate) fn key_field(field: String, problem: impl Into<String>) -> Error {
+    Fault::KeyField { field, problem: problem.into() }.into()
 }
 
 /// Whether a type has unions or groups: such a one is laid out by its declaration only.

@@ -156,7 +156,7 @@ impl Shapes {
     fn map_shape(&self, entry: ObjectId) -> Result<Shape> {
         let object = &self.objects[entry];
         let (Some(&key), Some(&value)) = (object.by_name.get("key"), object.by_name.get("value")) else {
-            return Err(Error::invalid(&*object.name, "the entries of a map must have two fields, key and value"));
+            return Err(Error::schema(&*object.name, "the entries of a map must have two fields, key and value"));
         };
         Ok(if (key, value) == (0, 1) { Shape::Map(entry) } else { Shape::Loose })
     }

@@ -1,8 +1,8 @@
 //! What does a value say that the schema does not take?
 
 use crate::Value;
-use kapok_core::Error;
 use kapok_core::schema::Type;
+use kapok_core::{Error, Fault};
 
 /// Shorthand for results of a walk.
 pub(super) type Fit<T = ()> = Result<T, Misfit>;
@@ -43,7 +43,7 @@ impl Misfit {
     #[cold]
     pub(super) fn into_error(self, record_type: &str, line: u64) -> Error {
         let Facts { path, detail } = *self.within(record_type).0;
-        Error::invalid(path, format!("line={line}: {detail}"))
+        Fault::Inference { line, field: path, detail }.into()
     }
 }
 

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::image::{Frame, Image};
 use super::json::json_text;
 use super::members::Members;
-use super::mismatch::{below_field, below_item, below_type, excerpt, listed, mismatch, text_mismatch};
+use super::mismatch::{below_field, below_item, below_type, excerpt, mismatch, text_mismatch};
 use super::plan::{FieldPlan, MessagePlan, Object, Place, StructPlan};
 use super::scalar::Scalar;
 use crate::Value;
@@ -149,7 +149,7 @@ impl<'p> MessageDraft<'p> {
     /// A field, which may be absent.
     fn field(&mut self, field: &'p FieldPlan, frame: Frame, value: Option<&Value>, level: Level) -> Result<()> {
         if field.is_key && level.is_record && matches!(value, None | Some(Value::Null)) {
-            return Err(Error::invalid("", "missing key: the record lacks this key field"));
+            return Err(Fault::MissingKey { field: String::new() }.into());
         }
         match (&field.place, value) {
             (Place::Group(group), None | Some(Value::Null)) => {
@@ -406,9 +406,14 @@ fn too_deep() -> Error {
 
 #[cold]
 fn unknown_field(ty: &StructPlan, name: &str) -> Error {
-    let known = ty.fields.iter().filter(|field| field.null_of.is_none()).map(|field| field.name.as_str());
-    let name = excerpt(name);
-    Error::invalid("", format!("field {name} is not in type {}; fields={}", ty.name, listed(known)))
+    let known = ty.fields.iter().filter(|field| field.null_of.is_none());
+    Fault::UnknownField {
+        path: String::new(),
+        field: excerpt(name),
+        type_name: ty.name.clone(),
+        fields: known.map(|field| field.name.clone()).collect(),
+    }
+    .into()
 }
 
 #[cold]
@@ -418,5 +423,5 @@ fn refused_field(name: &str, why: &str) -> Error {
 
 #[cold]
 fn not_nullable(ty: &str) -> Error {
-    Error::invalid("", format!("expected {ty}, found null: the field is not nullable"))
+    Fault::NotNullable { field: String::new(), expected: ty.to_owned() }.into()
 }

@@ -1,4 +1,4 @@
-//! How does an error say which value does not fit, and where it stands?
+//! Errors about values that do not fit their type, with the path to the value.
 //!
 //! An error starts with an empty path; on its way up each level puts its step before it. So paths cost nothing as long as
 //! all is well.
@@ -8,46 +8,36 @@ use std::fmt;
 use crate::Value;
 use kapok_core::{Error, Fault};
 
-/// Characters of a text, and names of a list, that an error repeats.
+/// Characters of a text that an error repeats.
 const EXCERPT_MAX: usize = 40;
 
 /// The value is not of the type.
 #[cold]
 pub(super) fn mismatch(expected: impl fmt::Display, found: &Value) -> Error {
-    Error::invalid("", format!("expected {expected}, found {}", Description(found)))
+    Fault::Mismatch { field: String::new(), expected: expected.to_string(), found: Description(found).to_string() }
+        .into()
 }
 
 /// The text stands for no value of the type.
 #[cold]
 pub(super) fn text_mismatch(expected: impl fmt::Display, found: &str) -> Error {
-    Error::invalid("", format!("expected {expected}, found text {:?}", excerpt(found)))
-}
-
-/// The error, one level further up: `step` is `.field` or `[3]` or the name of the record type.
-#[cold]
-fn below(step: &str, error: Error) -> Error {
-    match error.fault() {
-        Fault::Invalid { subject, detail } => Error::invalid(format!("{step}{subject}"), detail.as_str()),
-        Fault::Limit { subject, limit, allowed, needed } => {
-            Fault::Limit { subject: format!("{step}{subject}"), limit, allowed: *allowed, needed: *needed }.into()
-        }
-        _ => error,
-    }
+    let found = format!("text {:?}", excerpt(found));
+    Fault::Mismatch { field: String::new(), expected: expected.to_string(), found }.into()
 }
 
 #[cold]
 pub(super) fn below_type(name: &str, error: Error) -> Error {
-    below(name, error)
+    error.within(name)
 }
 
 #[cold]
 pub(super) fn below_field(name: &str, error: Error) -> Error {
-    below(&format!(".{}", excerpt(name)), error)
+    error.within(&format!(".{}", excerpt(name)))
 }
 
 #[cold]
 pub(super) fn below_item(index: usize, error: Error) -> Error {
-    below(&format!("[{index}]"), error)
+    error.within(&format!("[{index}]"))
 }
 
 /// The first characters of a text.

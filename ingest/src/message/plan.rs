@@ -260,7 +260,7 @@ impl<'s> Compiler<'s> {
     /// Each group is part of one struct: so groups are as finite as the schema.
     fn group_index(&mut self, id: u64, size: StructSize) -> Result<usize> {
         if self.structs.contains_key(&id) {
-            return Err(Error::invalid("schema", format!("group of more than one struct: id={id:#018x}")));
+            return Err(Error::schema("schema", format!("group of more than one struct: id={id:#018x}")));
         }
         Ok(self.add(Open { id, size }))
     }
@@ -300,7 +300,7 @@ impl<'s> Compiler<'s> {
         let discriminant_bit = match ty.discriminant_count {
             0 => None,
             _ => Some(data_bit(open.size, ty.discriminant_offset, 16).ok_or_else(|| {
-                Error::invalid(ty.name.as_str(), "the union's discriminant lies beyond the data section")
+                Error::schema(ty.name.as_str(), "the union's discriminant lies beyond the data section")
             })?),
         };
         let capnp_names = ty.fields.iter().map(|field| field.name.clone()).collect();
@@ -397,5 +397,5 @@ fn data_bit(size: StructSize, offset: u32, width: usize) -> Option<usize> {
 
 #[cold]
 fn invalid(owner: &str, field: &str, what: &str) -> Error {
-    Error::invalid(format!("{owner}.{field}"), what)
+    Error::schema(format!("{owner}.{field}"), what)
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use hashbrown::HashSet;
 
 use super::probe::Halt;
-use kapok_core::Error;
 use kapok_core::schema::Type;
+use kapok_core::{Error, Fault};
 
 /// Index of a [`Trace`].
 pub(super) type TraceId = usize;
@@ -181,8 +181,5 @@ impl Traces {
 
 /// Why a Rust type has no schema of its own accord.
 pub(super) fn refusal(subject: String, what: &str, rust_type: &str) -> Error {
-    Error::invalid(
-        subject,
-        format!("{what} has no Cap'n Proto type: rust_type={rust_type}; declare the schema instead"),
-    )
+    Fault::RustType { field: subject, what: what.to_owned(), rust_type: rust_type.to_owned() }.into()
 }

@@ -12,7 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use super::Value;
 use super::names::duplicate;
 use kapok_core::record::DEPTH_MAX;
-use kapok_core::{Error, Result};
+use kapok_core::{Error, Fault, Result};
 
 /// From here on the integers lie that a 64-bit integer may not hold; `serde_json` hands those over as floats.
 const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
@@ -36,7 +36,12 @@ impl Value {
 }
 
 fn invalid(error: &serde_json::Error) -> Error {
-    Error::invalid("json", error.to_string())
+    let (line, column) = (error.line() as u64, error.column() as u64);
+    let text = error.to_string();
+    // serde_json tells the place in its text too.
+    let place = format!(" at line {line} column {column}");
+    let problem = text.strip_suffix(&place).unwrap_or(&text).to_owned();
+    Fault::Json { line, column, problem }.into()
 }
 
 /// What lies within `depth` objects and arrays.
@@ -136,11 +141,7 @@ fn refuse_rounded_integers(text: &[u8]) -> Result<()> {
                 let is_integer = !literal.contains(['.', 'e', 'E']);
                 if is_integer && literal.parse::<u64>().is_err() && literal.parse::<i64>().is_err() {
                     let (line, column) = position(text, at);
-                    let detail = format!(
-                        "integer beyond 64 bits at line {line} column {column}: {literal}; write it as text, or with a \
-                         fraction if it may be rounded"
-                    );
-                    return Err(Error::invalid("json", detail));
+                    return Err(Fault::JsonInteger { line, column, literal: literal.to_owned() }.into());
                 }
                 end
             }
@@ -168,10 +169,10 @@ fn number_end(text: &[u8], at: usize) -> usize {
 }
 
 /// Line and column as `serde_json` counts them, from 1.
-fn position(text: &[u8], at: usize) -> (usize, usize) {
+fn position(text: &[u8], at: usize) -> (u64, u64) {
     let before = &text[..at];
     let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-    (before.split(|byte| *byte == b'\n').count(), at - line_start + 1)
+    (before.split(|byte| *byte == b'\n').count() as u64, (at - line_start + 1) as u64)
 }
 
 #[cfg(test)]
@@ -181,7 +182,7 @@ mod tests {
     use proptest::prelude::{Just, Strategy, any, prop_oneof};
     use proptest::{prop_assert_eq, proptest};
 
-    use super::Value;
+    use super::{Fault, Value};
 
     fn error(text: &str) -> String {
         Value::from_json(text.as_bytes()).unwrap_err().to_string()
@@ -244,6 +245,16 @@ mod tests {
         );
         let many: Vec<String> = (0..100).map(|n| format!("\"k{}\":0", n % 99)).collect();
         assert!(error(&format!("{{{}}}", many.join(","))).contains("\"k0\""));
+    }
+
+    #[test]
+    fn line_and_column_are_fields_of_the_error() {
+        let error = Value::from_json(b"{\"a\":1,\n \"b\": x}").unwrap_err();
+        let Fault::Json { line: 2, column: 7, problem } = error.fault() else { panic!("{error}") };
+        assert_eq!(problem, "expected value");
+        let error = Value::from_json(b"[\n18446744073709551616]").unwrap_err();
+        let Fault::JsonInteger { line: 2, column: 1, literal } = error.fault() else { panic!("{error}") };
+        assert_eq!(literal, "18446744073709551616");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::error::Fault;
+use crate::fault::Fault;
 use crate::record::fixture::{Fixture, SHEET_COLOUR, SHEET_FLAG, list_pointer, struct_pointer};
 use crate::record::{Budget, ValueRef};
 use crate::schema::{FieldType, Type};

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use crate::error::{Error, Fault};
 use crate::record::Budget;
 use crate::record::fixture::{Fixture, SHEET_COLOUR, SHEET_FLAG, list_pointer, struct_pointer};
 use crate::schema::{FieldType, Type};
+use crate::{Error, Fault};
 
 #[test]
 fn an_empty_record_prints_its_defaults_and_its_active_members() {

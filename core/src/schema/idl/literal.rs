@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::super::{DefaultValue, FieldKind, FieldType, Schema, StructType, Type};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::words::{ElementSize, ListRef, Malformed, StructRef, Words};
 
 /// Values nested deeper than this are refused.
@@ -184,7 +185,7 @@ impl<'s> Literals<'s> {
     }
 
     fn unprintable(&self, what: &str) -> Error {
-        Error::invalid(self.path, format!("{what} as a default value cannot be written in the schema language"))
+        Error::schema(self.path, format!("{what} as a default value cannot be written in the schema language"))
     }
 }
 

@@ -42,7 +42,7 @@ impl Scopes {
         others.sort_unstable();
         for record_type in record_types {
             if scopes.names.contains_key(&record_type.type_id) {
-                return Err(Error::invalid(record_type.name, "a struct that is already another record type's"));
+                return Err(Error::schema(record_type.name, "a struct that is already another record type's"));
             }
             scopes.declare(schema, record_type.name, record_type.type_id)?;
         }
@@ -65,7 +65,7 @@ impl Scopes {
             return Ok(());
         }
         if !is_type_name(name) {
-            return Err(Error::invalid("schema", format!("a type name that Cap'n Proto refuses: {name:?}")));
+            return Err(Error::schema("schema", format!("a type name that Cap'n Proto refuses: {name:?}")));
         }
         let parent = scope_of(schema, id);
         let name = self.free_name(parent, name);
@@ -101,7 +101,7 @@ impl Scopes {
     /// The unqualified name of a type that is declared.
     pub fn name(&self, id: u64) -> Result<&str> {
         let name = self.names.get(&id);
-        name.map(String::as_str).ok_or_else(|| Error::invalid("schema", format!("type missing: id={id:#018x}")))
+        name.map(String::as_str).ok_or_else(|| Error::schema("schema", format!("type missing: id={id:#018x}")))
     }
 
     /// Name of the root struct of a record type's segments, by the record type's index.
