@@ -54,8 +54,8 @@ else
 fi
 check debian Package package "$debian" --exact -- --key package
 check debian-tree Package package examples/data/debian-sample.jsonl.zst --exact -- --key package --strict-tree
-check kinds Kinds id,code interop/kinds.jsonl -- --schema samples/kinds.capnp --import-path schemas
-check films Movie id interop/films.jsonl -- --schema samples/movies.capnp --import-path schemas
+check kinds Kinds id,code interop/kinds.jsonl -- --schema samples/kinds.capnp
+check films Movie id interop/films.jsonl -- --schema samples/movies.capnp
 check inferred Thing id interop/inferred.jsonl -- --key id --map labels
 
 # The segment that FORMAT.md prints is the one that the films above make.

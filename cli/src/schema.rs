@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 use kapok_core::schema::RecordDeclaration;
+use kapok_ingest::KAPOK_CAPNP;
 use serde::Serialize;
 
 use crate::dataset::{Dataset, hex};
@@ -15,7 +16,8 @@ use crate::type_argument::OnlyType;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   kapok schema --store data/debian > debian.capnp
-  kapok schema --store data/debian Package")]
+  kapok schema --store data/debian Package
+  kapok schema --annotations > kapok.capnp")]
 pub struct PrintSchema {
     #[command(flatten)]
     store: StoreArgument,
@@ -23,6 +25,15 @@ pub struct PrintSchema {
     version: VersionArgument,
     #[command(flatten)]
     only: OnlyType,
+    /// Print /kapok.capnp, which schema files import for Kapok's annotations, and no dataset's schema; needs no store
+    #[arg(long, conflicts_with_all = ["version", "positional", "type_name"])]
+    annotations: bool,
+}
+
+/// What `--annotations` prints for scripts.
+#[derive(Serialize)]
+struct AnnotationsText {
+    idl: &'static str,
 }
 
 #[derive(Serialize)]
@@ -37,6 +48,16 @@ struct SchemaText {
 impl PrintSchema {
     /// Prints it.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
+        if self.annotations {
+            let idl = KAPOK_CAPNP;
+            if json {
+                serde_json::to_writer_pretty(&mut *out, &AnnotationsText { idl })?;
+                writeln!(out)?;
+            } else {
+                out.write_all(idl.as_bytes())?;
+            }
+            return Ok(());
+        }
         let Dataset { mut manifest, .. } = Dataset::open(&self.store, &self.version).await?;
         if let Some(name) = self.only.name() {
             manifest.expect_record_type(name)?;

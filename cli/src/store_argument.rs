@@ -21,7 +21,9 @@ pub struct VersionArgument {
 
 /// Whether a verb lacks the store that it works on.
 pub fn is_missing(matches: &ArgMatches) -> bool {
-    matches
-        .subcommand()
-        .is_some_and(|(_, verb)| matches!(verb.try_get_one::<String>("store"), Ok(Some(store)) if store.is_empty()))
+    matches.subcommand().is_some_and(|(_, verb)| {
+        let is_empty = matches!(verb.try_get_one::<String>("store"), Ok(Some(store)) if store.is_empty());
+        let needs_none = matches!(verb.try_get_one::<bool>("annotations"), Ok(Some(true)));
+        is_empty && !needs_none
+    })
 }

@@ -41,6 +41,9 @@ mod request;
 mod rust_type;
 mod value;
 
+/// Re-exported text of `/kapok.capnp`.
+pub use kapok_schemas::KAPOK_CAPNP;
+
 pub use infer::{Inference, InferenceSettings};
 pub use message::{AbsentFields, MessageWriter};
 pub use request::SchemaRequest;

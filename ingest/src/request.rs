@@ -15,6 +15,7 @@ use capnp::serialize::{OwnedSegments, read_message};
 
 use kapok_core::schema::{FieldKind, Schema, Type};
 use kapok_core::{Error, Fault, Result};
+use kapok_schemas::KAPOK_CAPNP;
 
 /// Names listed in an error.
 const LISTED_MAX: usize = 40;
@@ -65,6 +66,8 @@ impl SchemaRequest {
 
     /// Compiles a `.capnp` file with the `capnp` tool; `import_paths` are searched for imports that start with `/`.
     ///
+    /// `/kapok.capnp` need not be on one of the paths: the text that is part of Kapok is found behind them.
+    ///
     /// # Errors
     /// `NotFound` where there is no such tool; `Invalid`, with what the tool says, where it fails.
     pub fn compile(path: impl AsRef<Path>, import_paths: &[PathBuf]) -> Result<Self> {
@@ -80,6 +83,10 @@ fn compile_with(tool: &OsStr, path: &Path, import_paths: &[PathBuf]) -> Result<S
         argument.push(import_path);
         command.arg(argument);
     }
+    let annotations = annotations().map_err(|e| {
+        Error::invalid(format!("schema file {}", path.display()), format!("no place for /kapok.capnp beside it: {e}"))
+    })?;
+    command.arg("--import-path").arg(annotations.path());
     // A path that starts with a dash is no option.
     command.arg(if path.is_relative() { Path::new(".").join(path) } else { path.to_owned() });
     let subject = format!("schema file {}", path.display());
@@ -95,6 +102,13 @@ fn compile_with(tool: &OsStr, path: &Path, import_paths: &[PathBuf]) -> Result<S
         return Err(Error::schema(subject, format!("capnp compile: {}: {}", output.status, text.trim())));
     }
     SchemaRequest::decode(&output.stdout)
+}
+
+/// A folder with `kapok.capnp` in it, until it is dropped.
+fn annotations() -> std::io::Result<tempfile::TempDir> {
+    let folder = tempfile::Builder::new().prefix("kapok-schema-").tempdir()?;
+    std::fs::write(folder.path().join("kapok.capnp"), KAPOK_CAPNP)?;
+    Ok(folder)
 }
 
 impl SchemaRequest {

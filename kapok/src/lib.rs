@@ -23,8 +23,8 @@
 //!
 //! let consumer = kapok::Consumer::open("memory://movies").await?;
 //! let view = consumer.view(); // one whole version, for as long as it is held
-//! let found = view.record_by_key("Movie", &2_u32)?.expect("published above");
-//! assert_eq!(found.get("title")?.as_str(), Some("Metropolis"));
+//! let movie = view.deserialize_by_key::<Movie>("Movie", &2_u32)?.expect("published above");
+//! assert_eq!(movie.title, "Metropolis");
 //! # Ok(())
 //! # }
 //! ```

@@ -4,8 +4,8 @@
 //!
 //! | you have | declare it by | write | read |
 //! |---|---|---|---|
-//! | a struct that derives `Serialize` and `Deserialize` | [`Declaration::of_rust_type`] | `values(..)?.add_serde(&record)` | `record.deserialize()` |
-//! | JSON lines | [`Inference`], or a schema file by [`SchemaRequest`] | `values(..)?.add_json(line)` | by name, by field, as JSON |
+//! | a struct that derives `Serialize` and `Deserialize` | [`Declaration::of_rust_type`] | `values(..)?.add_serde(&record)` | `view.deserialize_by_key(..)`, `table.deserialize()` |
+//! | JSON lines | [`Inference`], or a schema file by [`SchemaRequest`] | `values(..)?.add_json(line)` | `for record in table`: by name, by field, as JSON |
 //! | a `.capnp` file | nothing: its annotations say it | `records::<hut::Owned>()?.add(..)` | `records::<hut::Owned>()` |
 //!
 //! Each of the three is a small package in `examples/own-types` of the repository.

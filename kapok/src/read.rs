@@ -1,13 +1,14 @@
 //! Reads the announced version: by key, by field, or record by record.
 //!
-//! A [`Consumer`] holds the current [`View`]: one whole version, immutable, for as long as it is held. Three doors lead to
+//! A [`Consumer`] holds the current [`View`]: one whole version, immutable, for as long as it is held. Each door leads to
 //! the same bytes:
 //!
 //! | door | gives | for |
 //! |---|---|---|
 //! | [`View::field`] | a [`Field`]: one field of all records, in place | scans, and random reads by row id |
 //! | [`View::records`] | [`Records`]: the readers that the capnp compiler generated | a `.capnp` file of your own |
-//! | [`View::record_by_key`], [`Table::record`] | a [`Record`]: any record by the stored schema, JSON and serde | everything else |
+//! | [`View::record_by_key`], [`Table`] | a [`Record`]: any record by the stored schema, by name or as JSON | records of any type |
+//! | [`View::deserialize_by_key`], [`Table::deserialize`] | a struct of your own, by serde | records of one known type |
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -53,6 +54,6 @@ pub use kapok_core::record::{Fields, Items, ListValue, Record, ValueRef};
 #[doc(inline)]
 pub use kapok_core::segment::RowId;
 #[doc(inline)]
-pub use kapok_core::view::Table;
+pub use kapok_core::view::{Deserialized, ReaderIter, RecordIter, Table};
 #[doc(inline)]
 pub use kapok_index::{Lookup, Records, View};

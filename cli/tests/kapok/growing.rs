@@ -75,7 +75,7 @@ fn a_republish_by_data_makes_a_type_of_data_and_a_schema_file_a_declared_one() {
     let schema = scene.run(&["schema"]).ok();
     scene.file("own.capnp", schema);
     let all = scene.run(&["export", "Hut"]).ok();
-    let args = ["--schema", "own.capnp", "--import-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas")];
+    let args = ["--schema", "own.capnp"];
     let said = publish(&scene, &all, &args).ok();
     assert!(said.contains("0 added, 0 changed, 0 removed"), "{said}");
     let again = publish(&scene, &all, &args).ok();
@@ -83,4 +83,24 @@ fn a_republish_by_data_makes_a_type_of_data_and_a_schema_file_a_declared_one() {
     refuses(&scene, "{\"id\":1,\"name\":\"One\",\"other\":1}", &["--upsert"], &["Hut.other Int64"]);
     // Null where there was none before is an addition too.
     refuses(&scene, "{\"id\":1,\"name\":\"One\",\"height\":null}", &["--upsert"], &["heightIsNull"]);
+}
+
+#[test]
+fn a_schema_file_imports_the_annotations_without_an_import_path() {
+    let scene = Scene::new();
+    scene.file(
+        "hut.capnp",
+        "@0xd1a2b3c4d5e6f708; using Kapok = import \"/kapok.capnp\";\n\
+         struct Hut $Kapok.key(\"id\") { id @0 :UInt32; hutName @1 :Text; }\n",
+    );
+    scene.file("huts.jsonl", "{\"id\":1,\"hutName\":\"One\"}");
+    let publish = ["publish", "huts.jsonl", "--type", "Hut", "--schema", "hut.capnp"];
+    scene.run(&publish).ok();
+    assert_eq!(scene.export("Hut"), [json!({"id": 1, "hutName": "One"})]);
+
+    // A file of the user's own on an import path comes first.
+    std::fs::create_dir(scene.path("own")).unwrap();
+    scene.file("own/kapok.capnp", "@0xd1a2b3c4d5e6f70b;");
+    let refused = scene.run(&[&publish[..], &["--import-path", "own"]].concat()).refused(2);
+    assert!(refused.contains("key"), "{refused}");
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::program::Scene;
+use crate::program::{Scene, run_in};
 
 fn scene() -> Scene {
     let scene = Scene::new();
@@ -86,6 +86,19 @@ fn the_printed_schema_names_type_key_and_fields() {
     assert_eq!(scene.run(&["schema"]).ok(), idl);
     assert_eq!(parsed(&scene.run(&["schema", "--json"]).ok())["idl"], json!(idl));
     assert!(scene.run(&["schema", "Nothing"]).refused(1).contains("Nothing"));
+}
+
+#[test]
+fn the_annotations_are_printed_without_a_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = run_in(folder.path(), &["schema", "--annotations"], None, b"").ok();
+    assert_eq!(printed, kapok_ingest::KAPOK_CAPNP);
+    let json = run_in(folder.path(), &["schema", "--annotations", "--json"], None, b"").ok();
+    assert_eq!(parsed(&json)["idl"], json!(printed));
+    for (arguments, says) in [(&["--annotations", "Thing"][..], "cannot be used with"), (&[], "--store")] {
+        let refused = run_in(folder.path(), &[&["schema"], arguments].concat(), None, b"");
+        assert!(refused.code == 2 && refused.err.contains(says), "{}", refused.err);
+    }
 }
 
 #[test]

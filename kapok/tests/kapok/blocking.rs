@@ -32,8 +32,8 @@ fn a_program_of_threads_publishes_reads_and_collects() {
     let refreshed = consumer.refresh().unwrap();
     assert_eq!((refreshed.from, refreshed.to), (1, 2));
     let view = consumer.view();
-    let found = view.record_by_key("Movie", &2_u32).unwrap().unwrap();
-    assert_eq!(found.deserialize::<Movie>().unwrap(), Movie::new(2, "Metropolis (restored)"));
+    let found = view.deserialize_by_key::<Movie>("Movie", &2_u32).unwrap();
+    assert_eq!(found, Some(Movie::new(2, "Metropolis (restored)")));
     let changes = consumer.changes_between(&old, &consumer.view_arc()).unwrap();
     assert_eq!(changes.types[0].updated.len(), 1);
 

@@ -22,6 +22,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let huts = view.records::<hut::Owned>()?;
     let hut = huts.by_key("hut-1")?.ok_or("no hut-1")?;
     assert_eq!((hut.get_height_m(), hut.get_rooms()?.get(0).get_beds()), (2050, 4));
-    println!("{hut:?}");
+    for hut in &huts {
+        println!("{hut:?}");
+    }
     Ok(())
 }

@@ -29,6 +29,8 @@ fn main() -> kapok::Result<()> {
     for height in &view.field::<Option<i64>>("Hut.height_m")? {
         println!("{:?}", height?);
     }
-    println!("{}", hut.to_json_string()?);
+    for hut in view.table("Hut")? {
+        println!("{}", hut.to_json_string()?);
+    }
     Ok(())
 }

@@ -35,12 +35,10 @@ fn main() -> kapok::Result<()> {
 
     let consumer = Consumer::open("memory://huts")?;
     let view = consumer.view();
-    let table = view.table("Hut")?;
-    let mut read = Vec::new();
-    for row in table.row_ids_in_key_order()? {
-        read.push(table.record(row)?.deserialize::<Hut>()?);
+    let hut = view.deserialize_by_key::<Hut>("Hut", "hut-1")?;
+    assert_eq!(hut.as_ref(), Some(&huts[0]));
+    for hut in view.table("Hut")?.deserialize::<Hut>() {
+        println!("{:?}", hut?);
     }
-    assert_eq!(read, huts);
-    println!("{read:?}");
     Ok(())
 }
