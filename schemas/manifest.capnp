@@ -50,8 +50,8 @@ struct RecordType @0xfe8d2fe0babae1c1 {
 struct Segment @0x81ad07e8a73f059d {
   id @0 :Data;
   # BLAKE3 of the mapped bytes, 32 bytes.
-  bytes @1 :UInt64;
-  # Length of the mapped bytes.
+  size @1 :UInt64;
+  # In bytes.
   rows @2 :UInt32;
   # Rows in the segment, dead ones included.
   dead @3 :UInt32;
@@ -82,8 +82,8 @@ struct MergeSource @0xa55db15886d6e44b {
   # Id of an input segment.
   dropped @1 :Data;
   # Serialized roaring bitmap of the rows left behind; empty for none.
-  bytes @2 :UInt64;
-  # Length of the input segment.
+  size @2 :UInt64;
+  # Of the input segment, in bytes.
   rows @3 :UInt32;
   # Rows in it, those left behind included.
 }
@@ -93,7 +93,7 @@ struct Extent @0xa9584a7195f05500 {
   # Name of the top-level field; empty for the row structs themselves.
   offset @1 :UInt64;
   # In bytes from the start of the file.
-  bytes @2 :UInt64;
+  size @2 :UInt64;
   stride @3 :UInt32;
   # In bytes, for the rows and for vector fields; 0 for other fields.
 }
@@ -105,7 +105,7 @@ struct Artifact @0xb0feeefcbcfd9d84 {
   # Tells artifacts of one kind apart: the fields that it covers, comma separated.
   id @2 :Data;
   # BLAKE3 of the file indexes/<id>.
-  bytes @3 :UInt64;
+  size @3 :UInt64;
 }
 
 struct Changes @0x9ef2c2a4ae7b9c31 {

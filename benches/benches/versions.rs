@@ -199,7 +199,7 @@ fn cycles_and_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, film
     let entry = view.manifest().record_type("Movie").unwrap();
     let (bytes, live): (u64, f64) = entry.segments.iter().fold((0, 0.0), |(bytes, live), segment| {
         let share = 1.0 - f64::from(segment.dead) / f64::from(segment.rows);
-        (bytes + segment.bytes, live + share * segment.bytes as f64)
+        (bytes + segment.size, live + share * segment.size as f64)
     });
     println!("after these: {} segments, {:.0} % of the bytes alive", entry.segments.len(), live * 100.0 / bytes as f64);
 }

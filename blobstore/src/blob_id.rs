@@ -96,8 +96,8 @@ impl BlobKind {
 pub struct BlobEntry {
     /// Its id.
     pub id: BlobId,
-    /// Its length.
-    pub bytes: u64,
+    /// Its size in bytes.
+    pub size: u64,
     /// When it was last written, in milliseconds since 1970.
     pub modified_unix_ms: i64,
 }

@@ -43,7 +43,7 @@ impl Blobs<'_> {
         if let Some(found) = found {
             let age_ms = now_unix_ms().saturating_sub(found.modified_unix_ms);
             let half_grace_ms = i64::try_from((self.objects.settings.grace / 2).as_millis()).unwrap_or(i64::MAX);
-            if found.bytes == bytes.len() as u64 && age_ms < half_grace_ms {
+            if found.size == bytes.len() as u64 && age_ms < half_grace_ms {
                 return Ok(PutOutcome::AlreadyThere);
             }
         }
@@ -86,7 +86,7 @@ impl Blobs<'_> {
 
     /// Returns the size of a blob in bytes, or `None` if there is none.
     pub async fn size(self, kind: BlobKind, id: BlobId) -> Result<Option<u64>> {
-        Ok(self.objects.look(&kind.key(id)).await?.map(|found| found.bytes))
+        Ok(self.objects.look(&kind.key(id)).await?.map(|found| found.size))
     }
 
     /// Returns what people call a blob: the path of its file in a folder, its location and key elsewhere.
@@ -107,7 +107,7 @@ impl Blobs<'_> {
             .filter_map(|file| {
                 Some(BlobEntry {
                     id: blob_of(kind, &file.key)?,
-                    bytes: file.bytes,
+                    size: file.size,
                     modified_unix_ms: file.modified_unix_ms,
                 })
             })

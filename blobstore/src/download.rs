@@ -1,4 +1,4 @@
-//! How do the bytes of a file come out of a store?
+//! Reads files: sealed ones into memory, blobs as maps or piece by piece.
 //!
 //! What may be long comes piece by piece: a transfer lasts as long as it moves, and one that breaks off goes on where it
 //! stopped. What is sealed says in its first bytes how long it is, so that is looked at before the rest is read.
@@ -32,14 +32,14 @@ impl Objects {
             Ok(found) => found,
             Err(error) => return absent(error),
         };
-        let (name, bytes) = (self.name(key), found.meta.size);
-        if bytes > SEALED_BYTES_MAX {
-            let (expected, found) = (format!("at most {SEALED_BYTES_MAX} bytes"), format!("{bytes} bytes"));
+        let (name, size) = (self.name(key), found.meta.size);
+        if size > SEALED_BYTES_MAX {
+            let (expected, found) = (format!("at most {SEALED_BYTES_MAX} bytes"), format!("{size} bytes"));
             return Err(Error::corrupt(&name, SEALED_BYTES_MAX, expected, found));
         }
         if let GetResultPayload::File(file, path) = found.payload {
             let read =
-                tokio::task::spawn_blocking(move || read_sealed(file, &name, bytes).map_err(|error| (error, path)));
+                tokio::task::spawn_blocking(move || read_sealed(file, &name, size).map_err(|error| (error, path)));
             return match tokio::time::timeout(self.settings.timeout, read).await {
                 Ok(Ok(Ok(read))) => read.map(Some),
                 Ok(Ok(Err((source, path)))) => Err(Error::Io { operation: "read", path, source }),
@@ -55,23 +55,23 @@ impl Objects {
         while let Some(piece) = self.moving("read", key, 0, async { pieces.next().await.transpose() }).await? {
             all.extend_from_slice(&piece);
             if let (Some(header), true) = (all.first_chunk::<HEADER_BYTES>(), all.len() - piece.len() < HEADER_BYTES) {
-                check_header(&name, header, bytes)?;
+                check_header(&name, header, size)?;
             }
         }
         Ok(Some(Bytes::from(all)))
     }
 
     /// The whole file, which must have this length; mapped where it is a file of this host. Aligned to words.
-    pub(crate) async fn fetch(&self, key: &str, bytes: u64) -> Result<Option<Fetched>> {
+    pub(crate) async fn fetch(&self, key: &str, size: u64) -> Result<Option<Fetched>> {
         let mut arriving = self.run.partials.arriving(key);
         // Of another length than this: not the same content.
-        if arriving.bytes.len() as u64 >= bytes {
+        if arriving.bytes.len() as u64 >= size {
             arriving.bytes.clear();
         }
         let resumed = !arriving.bytes.is_empty();
         loop {
             let start = arriving.bytes.len() as u64;
-            match self.go_on(key, bytes, &mut arriving).await {
+            match self.go_on(key, size, &mut arriving).await {
                 Ok(Some(Came::Map(bytes))) => {
                     arriving.bytes.clear();
                     return Ok(Some(Fetched { bytes, mapped: true, resumed: false }));
@@ -89,7 +89,7 @@ impl Objects {
     }
 
     /// Receives what is lacking, as far as it comes.
-    async fn go_on(&self, key: &str, bytes: u64, arriving: &mut Arriving<'_>) -> Result<Option<Came>> {
+    async fn go_on(&self, key: &str, size: u64, arriving: &mut Arriving<'_>) -> Result<Option<Came>> {
         let path = self.path(key);
         let start = arriving.bytes.len() as u64;
         let range = (start > 0).then_some(GetRange::Offset(start));
@@ -98,22 +98,22 @@ impl Objects {
             Ok(found) => found,
             Err(error) => return absent(error),
         };
-        self.check_bytes(key, bytes, found.meta.size)?;
+        self.check_size(key, size, found.meta.size)?;
         if let GetResultPayload::File(file, path) = &found.payload {
             let map =
                 mapping::map(file).map_err(|source| Error::Io { operation: "map", path: path.clone(), source })?;
-            self.check_bytes(key, bytes, map.len() as u64)?;
+            self.check_size(key, size, map.len() as u64)?;
             return Ok(Some(Came::Map(map)));
         }
         if found.range.start != start {
             arriving.bytes.clear();
         }
-        arriving.bytes.reserve_exact(usize::try_from(bytes).unwrap_or(usize::MAX).saturating_sub(arriving.bytes.len()));
+        arriving.bytes.reserve_exact(usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(arriving.bytes.len()));
         let mut pieces = found.into_stream();
         while let Some(piece) = self.moving("read", key, 0, async { pieces.next().await.transpose() }).await? {
             arriving.bytes.extend_from_slice(&piece);
         }
-        self.check_bytes(key, bytes, arriving.bytes.len() as u64)?;
+        self.check_size(key, size, arriving.bytes.len() as u64)?;
         Ok(Some(Came::Whole))
     }
 }
@@ -127,12 +127,12 @@ enum Came {
 }
 
 /// Reads a sealed file, its header first.
-fn read_sealed(mut file: File, name: &str, bytes: u64) -> std::io::Result<Result<Bytes>> {
+fn read_sealed(mut file: File, name: &str, size: u64) -> std::io::Result<Result<Bytes>> {
     let mut header = [0; HEADER_BYTES];
     let mut all = Vec::new();
-    if bytes >= HEADER_BYTES as u64 {
+    if size >= HEADER_BYTES as u64 {
         file.read_exact(&mut header)?;
-        if let Err(error) = check_header(name, &header, bytes) {
+        if let Err(error) = check_header(name, &header, size) {
             return Ok(Err(error));
         }
         all.extend_from_slice(&header);

@@ -19,8 +19,8 @@ use crate::sealed_file::{SealedKind, open_sealed};
 pub struct FileEntry {
     /// Its name relative to the store, with slashes.
     pub name: String,
-    /// Its length.
-    pub bytes: u64,
+    /// Its size in bytes.
+    pub size: u64,
     /// When it was last written, in milliseconds since 1970.
     pub modified_unix_ms: i64,
     /// What its name says it is.
@@ -83,7 +83,7 @@ impl Files<'_> {
         let entry = |file: Listed| FileEntry {
             what: FileKind::of(&file.key),
             name: file.key,
-            bytes: file.bytes,
+            size: file.size,
             modified_unix_ms: file.modified_unix_ms,
         };
         Ok(listed.into_iter().map(entry).collect())
@@ -122,7 +122,7 @@ impl Files<'_> {
         match entry.what {
             FileKind::Foreign => Ok(()),
             FileKind::Blob(_, id) => {
-                let fetched = self.objects.fetch(&entry.name, entry.bytes).await?.ok_or_else(gone)?;
+                let fetched = self.objects.fetch(&entry.name, entry.size).await?.ok_or_else(gone)?;
                 check_hash(&name, id, fetched.bytes).await
             }
             FileKind::Marker => {
@@ -193,7 +193,7 @@ fn walk_folder(folder: &Path, prefix: &str, found: &mut Vec<Listed>) -> Result<(
         if meta.is_dir() && !path.is_symlink() {
             walk_folder(&path, &format!("{key}/"), found)?;
         } else if meta.is_file() {
-            found.push(Listed { key, bytes: meta.len(), modified_unix_ms: meta.modified().map_or(0, unix_ms) });
+            found.push(Listed { key, size: meta.len(), modified_unix_ms: meta.modified().map_or(0, unix_ms) });
         }
     }
     Ok(())

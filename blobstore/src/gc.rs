@@ -105,9 +105,9 @@ impl Store {
             self.files().remove(&orphans).await?;
         }
         orphans.sort_by(|a, b| a.name.cmp(&b.name));
-        let deleted: Vec<_> = unnamed.into_iter().map(|(kind, blob)| (kind, blob.id, blob.bytes)).collect();
+        let deleted: Vec<_> = unnamed.into_iter().map(|(kind, blob)| (kind, blob.id, blob.size)).collect();
         let blob_bytes: u64 = deleted.iter().map(|(_, _, bytes)| bytes).sum();
-        let orphan_bytes: u64 = orphans.iter().map(|file| file.bytes).sum();
+        let orphan_bytes: u64 = orphans.iter().map(|file| file.size).sum();
         let (kept, unreadable) = stock.into_kept();
         Ok(GcReport {
             retired,

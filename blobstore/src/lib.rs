@@ -88,6 +88,7 @@ pub use files::{FileEntry, FileKind, Files};
 pub use gc::{DamagedVersion, GcReport};
 pub use log_watcher::LogWatcher;
 pub use manifests::{CommitOutcome, Manifests, UnreadableVersion};
+pub use objects::REQUESTS_IN_FLIGHT;
 pub use options::StoreOptions;
 pub use repair::{Repair, Soundness};
 pub use sealed_file::{Sealed, SealedKind, open_sealed, seal};

@@ -236,7 +236,7 @@ pub(crate) fn stub() -> Bytes {
 
 /// Whether a listed manifest is a stub: a manifest has a payload behind its header, and a stub has none.
 pub(crate) fn is_stub(file: &Listed) -> bool {
-    file.bytes == HEADER_BYTES as u64
+    file.size == HEADER_BYTES as u64
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ use crate::partial::Partials;
 use crate::progress::Progress;
 use crate::settings::StoreSettings;
 
-/// How many requests of one operation are on their way at once.
-pub(crate) const REQUESTS_IN_FLIGHT: usize = 8;
+/// How many requests of one operation are under way at once.
+pub const REQUESTS_IN_FLIGHT: usize = 8;
 /// From this length on, a remote blob is put in parts.
 const MULTIPART_BYTES: usize = 32 << 20;
 
@@ -62,7 +62,7 @@ pub(crate) enum Created {
 pub(crate) struct Listed {
     /// Relative to the store.
     pub(crate) key: String,
-    pub(crate) bytes: u64,
+    pub(crate) size: u64,
     pub(crate) modified_unix_ms: i64,
 }
 
@@ -145,7 +145,7 @@ impl Objects {
         self.prefix.parts().chain(key.split('/').map(PathPart::from)).collect()
     }
 
-    pub(crate) fn check_bytes(&self, key: &str, expected: u64, found: u64) -> Result<()> {
+    pub(crate) fn check_size(&self, key: &str, expected: u64, found: u64) -> Result<()> {
         if expected == found {
             return Ok(());
         }
@@ -240,5 +240,5 @@ pub(crate) fn absent<T>(error: Error) -> Result<Option<T>> {
 }
 
 fn listed(key: String, meta: &ObjectMeta) -> Listed {
-    Listed { key, bytes: meta.size, modified_unix_ms: meta.last_modified.timestamp_millis() }
+    Listed { key, size: meta.size, modified_unix_ms: meta.last_modified.timestamp_millis() }
 }

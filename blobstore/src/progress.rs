@@ -1,4 +1,4 @@
-//! How long is a transfer waited for? As long as anything moves.
+//! Waits for transfers as long as any of them moves.
 //!
 //! Transfers share a link, so that one of them may have to wait for the others: what counts as silence is that none of the
 //! store's transfers has moved.
@@ -22,7 +22,7 @@ pub(crate) struct Progress {
 /// Bytes that are counted as on their way until this is dropped.
 pub(crate) struct Uploading<'p> {
     progress: &'p Progress,
-    bytes: u64,
+    size: u64,
 }
 
 impl Progress {
@@ -32,9 +32,9 @@ impl Progress {
     }
 
     /// An upload begins. Only its end is seen, so the others are given the time that its bytes need, too.
-    pub(crate) fn uploading(&self, bytes: u64) -> Uploading<'_> {
-        self.uploading_bytes.fetch_add(bytes, Ordering::Relaxed);
-        Uploading { progress: self, bytes }
+    pub(crate) fn uploading(&self, size: u64) -> Uploading<'_> {
+        self.uploading_bytes.fetch_add(size, Ordering::Relaxed);
+        Uploading { progress: self, size }
     }
 
     /// Waits for a part of a transfer; `None` where nothing has moved for too long, and how long that was.
@@ -62,6 +62,6 @@ impl Progress {
 
 impl Drop for Uploading<'_> {
     fn drop(&mut self) {
-        self.progress.uploading_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.progress.uploading_bytes.fetch_sub(self.size, Ordering::Relaxed);
     }
 }

@@ -56,7 +56,7 @@ impl Repair<'_> {
     pub async fn soundness(self, what: FileKind) -> Result<Soundness> {
         let Some(name) = what.name() else { return Ok(Soundness::Sound) };
         let Some(found) = self.objects.look(&name).await? else { return Ok(Soundness::Missing) };
-        let entry = FileEntry { name, bytes: found.bytes, modified_unix_ms: found.modified_unix_ms, what };
+        let entry = FileEntry { name, size: found.size, modified_unix_ms: found.modified_unix_ms, what };
         let mut checked = Files { objects: self.objects }.check(&entry).await;
         if let (Ok(()), FileKind::Manifest(version)) = (&checked, what) {
             checked = match (Manifests { objects: self.objects }).read(version).await {
@@ -78,7 +78,7 @@ impl Repair<'_> {
     /// The bytes of a file as they are; `None` where there is none.
     pub async fn read_raw(self, name: &str) -> Result<Option<Bytes>> {
         match self.objects.look(name).await? {
-            Some(found) => Ok(self.objects.fetch(name, found.bytes).await?.map(|fetched| fetched.bytes)),
+            Some(found) => Ok(self.objects.fetch(name, found.size).await?.map(|fetched| fetched.bytes)),
             None => Ok(None),
         }
     }

@@ -40,8 +40,8 @@ impl StoreSettings {
     }
 
     /// How long nothing may move while so many bytes are being sent.
-    pub(crate) fn patience(&self, bytes: u64) -> Duration {
-        self.timeout + Duration::from_secs(bytes / self.bytes_per_second_min.max(1))
+    pub(crate) fn patience(&self, uploading_bytes: u64) -> Duration {
+        self.timeout + Duration::from_secs(uploading_bytes / self.bytes_per_second_min.max(1))
     }
 }
 

@@ -150,7 +150,7 @@ impl Collected {
             deleted: deleted
                 .map(|(kind, id, bytes)| Deleted { kind: kind.folder(), id: id.to_string(), bytes })
                 .collect(),
-            debris: orphans.map(|file| Orphan { name: file.name, bytes: file.bytes }).collect(),
+            debris: orphans.map(|file| Orphan { name: file.name, bytes: file.size }).collect(),
             bytes_freed: report.bytes_freed,
         }
     }

@@ -57,7 +57,7 @@ impl Segments {
             path: store.blobs().name(BlobKind::Segment, BlobId::from(segment.id)),
             rows: segment.rows,
             dead_rows: segment.dead,
-            bytes: segment.bytes,
+            bytes: segment.size,
             indexes: segment
                 .artifacts
                 .iter()
@@ -65,7 +65,7 @@ impl Segments {
                     kind: index.kind.clone(),
                     name: index.name.clone(),
                     path: store.blobs().name(BlobKind::Index, BlobId::from(index.id)),
-                    bytes: index.bytes,
+                    bytes: index.size,
                 })
                 .collect(),
         });

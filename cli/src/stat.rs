@@ -95,12 +95,12 @@ impl TypeStat {
         let mut field_bytes = BTreeMap::new();
         for extent in ty.segments.iter().flat_map(|segment| &segment.extents) {
             if extent.field.is_empty() {
-                row_bytes += extent.bytes;
+                row_bytes += extent.size;
                 continue;
             }
             let field = structure.and_then(|ty| ty.field(&extent.field));
             let name = field.map_or(extent.field.as_str(), |field| field.json_name());
-            *field_bytes.entry(name.to_owned()).or_default() += extent.bytes;
+            *field_bytes.entry(name.to_owned()).or_default() += extent.size;
         }
         let rows: u64 = ty.segments.iter().map(|segment| u64::from(segment.rows)).sum();
         let mut number_bytes = BTreeMap::new();
@@ -113,11 +113,11 @@ impl TypeStat {
             rows: ty.rows,
             dead_rows: ty.segments.iter().map(|segment| u64::from(segment.dead)).sum(),
             segments: ty.segments.len(),
-            bytes: ty.segments.iter().map(|segment| segment.bytes).sum(),
+            bytes: ty.segments.iter().map(|segment| segment.size).sum(),
             row_bytes,
             number_bytes,
             field_bytes,
-            index_bytes: ty.segments.iter().flat_map(|segment| &segment.artifacts).map(|index| index.bytes).sum(),
+            index_bytes: ty.segments.iter().flat_map(|segment| &segment.artifacts).map(|index| index.size).sum(),
         }
     }
 }

@@ -94,10 +94,10 @@ impl Verify {
 
 fn show(bar: &mut Option<ProgressBar>, progress: Progress) {
     match progress {
-        Progress::Hashing { bytes } => *bar = Some(progress::bytes("hashing", bytes)),
-        Progress::Hashed { bytes } => {
+        Progress::Hashing { size } => *bar = Some(progress::bytes("hashing", size)),
+        Progress::Hashed { size } => {
             if let Some(bar) = bar {
-                bar.inc(bytes);
+                bar.inc(size);
             }
         }
         _ => {
@@ -120,7 +120,7 @@ impl Findings {
         if !report.is_ok() {
             return Ok(());
         }
-        let bytes = HumanBytes(report.bytes);
+        let bytes = HumanBytes(report.size);
         let (files, versions, segments) = (report.files, report.versions, report.segments);
         write!(out, "ok: {files} file(s), {bytes}, {versions} version(s), {segments} segment(s) walked")?;
         for (count, what) in [

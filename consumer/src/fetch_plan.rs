@@ -9,11 +9,11 @@ use kapok_core::manifest::{Id, Manifest};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FetchPlan {
-    /// BlobMap of the target to be fetched, each once.
+    /// Blobs of the target to be fetched, each once.
     pub fetch: Vec<BlobRef>,
-    /// BlobMap of the target that are at hand, each once.
+    /// Blobs of the target that are at hand, each once.
     pub keep: Vec<Id>,
-    /// BlobMap of the current version that the target has no use for, each once.
+    /// Blobs of the current version that the target has no use for, each once.
     pub release: Vec<Id>,
 }
 
@@ -22,29 +22,10 @@ impl FetchPlan {
     ///
     /// A blob at hand whose length is not what the target says is fetched, so that the store tells which of them is wrong.
     pub fn new(current: &Manifest, target: &Manifest, held: &BlobMap) -> Self {
-        let mut plan = Self { fetch: Vec::new(), keep: Vec::new(), release: Vec::new() };
-        let mut seen = HashSet::new();
-        for blob in target.blobs().filter(|blob| seen.insert(blob.id)) {
-            match held.get(&blob.id) {
-                Some(found) if blob.bytes.is_none_or(|bytes| bytes == found.bytes.len() as u64) => {
-                    plan.keep.push(blob.id);
-                }
-                _ => plan.fetch.push(blob),
-            }
-        }
-        plan.release = current.blobs().map(|blob| blob.id).filter(|id| seen.insert(*id)).collect();
-        plan
-    }
-
-    /// The blobs at hand that the target keeps: the very same bytes.
-    pub(crate) fn kept(&self, held: &BlobMap) -> BlobMap {
-        let mut kept = BlobMap::new();
-        for id in &self.keep {
-            if let Some(blob) = held.get(id) {
-                kept.insert(*id, blob.clone());
-            }
-        }
-        kept
+        let (keep, fetch) = held.held_and_lacking(target);
+        let mut seen: HashSet<Id> = target.blobs().map(|blob| blob.id).collect();
+        let release = current.blobs().map(|blob| blob.id).filter(|id| seen.insert(*id)).collect();
+        Self { fetch, keep, release }
     }
 }
 
@@ -65,7 +46,7 @@ mod tests {
     fn segment(number: u8) -> SegmentEntry {
         SegmentEntry {
             id: id(number),
-            bytes: u64::from(number),
+            size: u64::from(number),
             rows: 1,
             dead: 0,
             first_key: Vec::new(),
@@ -104,12 +85,11 @@ mod tests {
     #[test]
     fn the_way_from_nothing_fetches_everything_once() {
         let mut with_index = segment(2);
-        with_index.artifacts =
-            vec![Artifact { kind: "unique".to_owned(), name: String::new(), id: id(7), bytes: 7 }; 2];
+        with_index.artifacts = vec![Artifact { kind: "unique".to_owned(), name: String::new(), id: id(7), size: 7 }; 2];
         with_index.tombstones = Tombstones::Blob(id(8));
         let plan =
             FetchPlan::new(&version(vec![]), &version(vec![segment(1), with_index, segment(1)]), &BlobMap::new());
-        let fetched: Vec<_> = plan.fetch.iter().map(|blob| (blob.role, blob.id[0], blob.bytes)).collect();
+        let fetched: Vec<_> = plan.fetch.iter().map(|blob| (blob.role, blob.id[0], blob.size)).collect();
         let (segment, index, tombstones) = (BlobRole::Segment, BlobRole::Index, BlobRole::Tombstones);
         let expected = [(segment, 1, Some(1)), (segment, 2, Some(2)), (tombstones, 8, None), (index, 7, Some(7))];
         assert_eq!(fetched, expected);
@@ -128,7 +108,7 @@ mod tests {
     #[test]
     fn a_held_blob_of_another_length_is_fetched() {
         let mut longer = segment(2);
-        longer.bytes = 3;
+        longer.size = 3;
         let plan = FetchPlan::new(&version(vec![segment(2)]), &version(vec![longer]), &holding(&[2]));
         assert_eq!((plan.fetch.len(), plan.keep.len(), plan.release.len()), (1, 0, 0));
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures::StreamExt;
 use futures::stream::{self, FuturesUnordered};
-use kapok_blobstore::{BlobId, ErrorKind, Store};
+use kapok_blobstore::{BlobId, ErrorKind, REQUESTS_IN_FLIGHT, Store};
 use kapok_core::Fault;
 use kapok_core::manifest::{Blob, BlobMap, BlobRef};
 use kapok_core::manifest::{Id, Manifest};
@@ -12,9 +12,6 @@ use kapok_core::manifest::{Id, Manifest};
 use crate::error::Error;
 use crate::measure;
 use crate::reaper::leased;
-
-/// How many blobs are on their way at once.
-pub(crate) const FETCHES_IN_FLIGHT: usize = 8;
 
 /// What a blob that is not there means for the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +82,7 @@ impl LocalBlobs {
         let mut failed: Option<kapok_blobstore::Error> = None;
         let mut begins_more = true;
         loop {
-            while begins_more && arriving.len() < FETCHES_IN_FLIGHT {
+            while begins_more && arriving.len() < REQUESTS_IN_FLIGHT {
                 let Some(blob) = waiting.next() else { break };
                 arriving.push(store.blobs().fetch([blob]));
             }
@@ -113,7 +110,7 @@ impl LocalBlobs {
     /// Fetches segments to be merged, several at a time. One that cannot be had is one thing less to make.
     pub(crate) async fn fetch_merge_sources(&mut self, store: &Store, wanted: Vec<BlobRef>) -> Fetched {
         let fetches: Vec<_> = wanted.into_iter().map(|blob| store.blobs().fetch([blob])).collect();
-        let mut arriving = stream::iter(fetches).buffer_unordered(FETCHES_IN_FLIGHT);
+        let mut arriving = stream::iter(fetches).buffer_unordered(REQUESTS_IN_FLIGHT);
         let mut fetched = Fetched::default();
         while let Some(arrived) = arriving.next().await {
             for (id, blob) in arrived.unwrap_or_default() {
@@ -189,7 +186,7 @@ impl LocalBlobs {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Fetched {
     pub(crate) blobs: usize,
-    pub(crate) bytes: u64,
+    pub(crate) size: u64,
 }
 
 impl Fetched {
@@ -197,7 +194,7 @@ impl Fetched {
     pub(crate) fn count(&mut self, blob: &Blob) {
         let bytes = blob.bytes.len() as u64;
         self.blobs += 1;
-        self.bytes += bytes;
+        self.size += bytes;
         measure::fetched(bytes);
     }
 }

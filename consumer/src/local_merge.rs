@@ -21,7 +21,7 @@ use tracing::warn;
 pub(crate) struct Made {
     /// Segments and their indexes.
     pub(crate) blobs: Vec<(Id, Blob)>,
-    pub(crate) bytes: u64,
+    pub(crate) size: u64,
     /// Segments that could not be made, or came out otherwise.
     pub(crate) failed: Vec<Id>,
 }
@@ -47,7 +47,7 @@ pub(crate) async fn make(target: &Manifest, at_hand: &BlobMap, not_makeable: &Ha
         for task in tasks {
             match make_one(&schema, &task) {
                 Ok(blobs) => {
-                    made.bytes += blobs.iter().map(|(_, blob)| blob.bytes.len() as u64).sum::<u64>();
+                    made.size += blobs.iter().map(|(_, blob)| blob.bytes.len() as u64).sum::<u64>();
                     made.blobs.extend(blobs);
                 }
                 Err(error) => {
@@ -70,13 +70,9 @@ pub(crate) fn lacking(target: &Manifest, at_hand: &BlobMap, not_makeable: &HashS
     let mut out: Vec<BlobRef> = Vec::new();
     for segment in due(target, at_hand, not_makeable) {
         let lacking = || segment.merged_from.iter().filter(|one| at_hand.get(&one.segment).is_none());
-        let bytes = lacking().fold(0_u64, |sum, one| sum.saturating_add(one.bytes));
-        if bytes <= segment.bytes / FETCHED_PART {
-            out.extend(lacking().map(|one| BlobRef {
-                role: BlobRole::Segment,
-                id: one.segment,
-                bytes: Some(one.bytes),
-            }));
+        let bytes = lacking().fold(0_u64, |sum, one| sum.saturating_add(one.size));
+        if bytes <= segment.size / FETCHED_PART {
+            out.extend(lacking().map(|one| BlobRef { role: BlobRole::Segment, id: one.segment, size: Some(one.size) }));
         }
     }
     let mut seen = HashSet::new();

@@ -180,17 +180,17 @@ impl Consumer {
             let lacking = local_merge::lacking(&manifest, &held.inputs(), held.not_makeable());
             merge_sources = held.fetch_merge_sources(store, lacking).await;
             let made = local_merge::make(&manifest, &held.inputs(), held.not_makeable()).await;
-            done.made_bytes = made.bytes;
+            done.made_bytes = made.size;
             held.take(made.blobs, made.failed);
             done.not_made = held.not_makeable().len();
         }
         let at_hand = held.at_hand();
         let plan = FetchPlan::new(current.manifest(), &manifest, &at_hand);
-        let mut blobs = plan.kept(&at_hand);
+        let mut blobs = at_hand.subset(&plan.keep);
         let fetched = held.fetch(store, plan.fetch, missing).await;
         let fetched = fetched.map_err(failed)?;
         done.fetched_blobs = fetched.blobs + merge_sources.blobs;
-        done.fetched_bytes = fetched.bytes + merge_sources.bytes;
+        done.fetched_bytes = fetched.size + merge_sources.size;
         let fresh = held.fresh();
         for (id, blob) in &fresh {
             blobs.insert(*id, blob.clone());

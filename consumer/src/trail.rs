@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream;
-use kapok_blobstore::{ErrorKind, Store};
+use kapok_blobstore::{ErrorKind, REQUESTS_IN_FLIGHT, Store};
 use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::{Id, Manifest};
 use kapok_index::{Changes, View};
 use tracing::warn;
 
 use crate::error::{Error, Result};
-use crate::local_blobs::FETCHES_IN_FLIGHT;
 
 /// A way longer than this is not worth as many requests: the views are compared instead.
 const MANIFESTS_MAX: usize = 256;
@@ -62,12 +61,12 @@ pub(crate) async fn read(store: &Store, old: &Manifest, new: &Manifest) -> Vec<A
 pub(crate) async fn segments(store: &Store, old: &View, new: &View, trail: &[Arc<Manifest>]) -> BlobMap {
     let mut out = BlobMap::new();
     let lacking = new.lacking_for_changes(old, trail).unwrap_or_default();
-    let bytes: u64 = lacking.iter().filter_map(|blob| blob.bytes).sum();
+    let bytes: u64 = lacking.iter().filter_map(|blob| blob.size).sum();
     if bytes > unshared_bytes(old.manifest(), new.manifest()) / FETCHED_PART {
         return out;
     }
     let fetches: Vec<_> = lacking.into_iter().map(|blob| store.blobs().fetch([blob])).collect();
-    let mut arriving = stream::iter(fetches).buffer_unordered(FETCHES_IN_FLIGHT);
+    let mut arriving = stream::iter(fetches).buffer_unordered(REQUESTS_IN_FLIGHT);
     while let Some(arrived) = arriving.next().await {
         // One that is gone was collected by now, perhaps. Without it the views are compared.
         for (id, blob) in arrived.unwrap_or_default() {
@@ -80,7 +79,7 @@ pub(crate) async fn segments(store: &Store, old: &View, new: &View, trail: &[Arc
 fn unshared_bytes(old: &Manifest, new: &Manifest) -> u64 {
     let segments = |manifest: &Manifest| -> HashMap<Id, u64> {
         let segments = manifest.record_types.iter().flat_map(|ty| &ty.segments);
-        segments.map(|segment| (segment.id, segment.bytes)).collect()
+        segments.map(|segment| (segment.id, segment.size)).collect()
     };
     let (old, new) = (segments(old), segments(new));
     let only_in = |here: &HashMap<Id, u64>, there: &HashMap<Id, u64>| -> u64 {

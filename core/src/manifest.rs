@@ -82,8 +82,8 @@ pub struct RecordType {
 pub struct SegmentEntry {
     /// BLAKE3 of the mapped bytes.
     pub id: Id,
-    /// Length of the mapped bytes.
-    pub bytes: u64,
+    /// Size of its file, in bytes.
+    pub size: u64,
     /// Rows, dead ones included.
     pub rows: u32,
     /// Rows that the tombstones name.
@@ -127,8 +127,8 @@ pub struct Artifact {
     pub name: String,
     /// BLAKE3 of its bytes.
     pub id: Id,
-    /// Length.
-    pub bytes: u64,
+    /// Size of its file, in bytes.
+    pub size: u64,
 }
 
 /// A part of what a segment was merged from.
@@ -136,8 +136,8 @@ pub struct Artifact {
 pub struct MergeSource {
     /// The input.
     pub segment: Id,
-    /// Its length.
-    pub bytes: u64,
+    /// Size of its file, in bytes.
+    pub size: u64,
     /// Its rows, those left behind included.
     pub rows: u32,
     /// Rows left behind: a serialized roaring bitmap, empty for none.
@@ -319,7 +319,7 @@ fn encode_row_sets(sets: &[(Id, Vec<u8>)], mut out: capnp::struct_list::Builder<
 impl SegmentEntry {
     fn encode(&self, mut out: wire::segment::Builder<'_>) {
         out.set_id(&self.id);
-        out.set_bytes(self.bytes);
+        out.set_size(self.size);
         out.set_rows(self.rows);
         out.set_dead(self.dead);
         out.set_first_key(&self.first_key);
@@ -329,7 +329,7 @@ impl SegmentEntry {
             let mut out = extents.reborrow().get(index);
             out.set_field(extent.field.as_str());
             out.set_offset(extent.offset);
-            out.set_bytes(extent.bytes);
+            out.set_size(extent.size);
             out.set_stride(extent.stride);
         }
         match &self.tombstones {
@@ -343,7 +343,7 @@ impl SegmentEntry {
             out.set_kind(artifact.kind.as_str());
             out.set_name(artifact.name.as_str());
             out.set_id(&artifact.id);
-            out.set_bytes(artifact.bytes);
+            out.set_size(artifact.size);
         }
         out.set_writer_revision(self.writer_revision);
         out.set_strict_tree(self.sharing == Sharing::StrictTree);
@@ -352,7 +352,7 @@ impl SegmentEntry {
             let mut out = merged_from.reborrow().get(index);
             out.set_segment(&source.segment);
             out.set_dropped(&source.dropped);
-            out.set_bytes(source.bytes);
+            out.set_size(source.size);
             out.set_rows(source.rows);
         }
     }
@@ -429,20 +429,20 @@ impl Wire<'_> {
     }
 
     fn segment(&self, segment: wire::segment::Reader<'_>) -> Result<SegmentEntry> {
-        if segment.get_bytes() > SEGMENT_BYTES_MAX {
+        if segment.get_size() > SEGMENT_BYTES_MAX {
             let expected = format!("a segment of at most {SEGMENT_BYTES_MAX} bytes");
-            return Err(self.wrong(&expected, format!("{} bytes", segment.get_bytes())));
+            return Err(self.wrong(&expected, format!("{} bytes", segment.get_size())));
         }
         let mut extents = Vec::new();
         for extent in self.read(segment.get_extents())? {
-            let end = extent.get_offset().checked_add(extent.get_bytes());
-            if end.is_none_or(|end| end > segment.get_bytes()) {
+            let end = extent.get_offset().checked_add(extent.get_size());
+            if end.is_none_or(|end| end > segment.get_size()) {
                 return Err(self.wrong("extents within their segment", "one that ends beyond".into()));
             }
             extents.push(Extent {
                 field: self.text(extent.get_field())?,
                 offset: extent.get_offset(),
-                bytes: extent.get_bytes(),
+                size: extent.get_size(),
                 stride: extent.get_stride(),
             });
         }
@@ -461,21 +461,21 @@ impl Wire<'_> {
                 kind: self.text(artifact.get_kind())?,
                 name: self.text(artifact.get_name())?,
                 id: self.id(artifact.get_id())?,
-                bytes: artifact.get_bytes(),
+                size: artifact.get_size(),
             });
         }
         let mut merged_from = Vec::new();
         for source in self.read(segment.get_merged_from())? {
             merged_from.push(MergeSource {
                 segment: self.id(source.get_segment())?,
-                bytes: source.get_bytes(),
+                size: source.get_size(),
                 rows: source.get_rows(),
                 dropped: self.read(source.get_dropped())?.to_vec(),
             });
         }
         Ok(SegmentEntry {
             id: self.id(segment.get_id())?,
-            bytes: segment.get_bytes(),
+            size: segment.get_size(),
             rows: segment.get_rows(),
             dead: segment.get_dead(),
             first_key: self.read(segment.get_first_key())?.to_vec(),

@@ -50,8 +50,8 @@ pub struct Extent {
     pub field: String,
     /// In bytes from the start of the file.
     pub offset: u64,
-    /// Length in bytes.
-    pub bytes: u64,
+    /// In bytes.
+    pub size: u64,
     /// Bytes from one row or vector to the next; 0 for other fields.
     pub stride: u32,
 }

@@ -312,8 +312,8 @@ impl fmt::Debug for Table {
 /// Opens a segment over its blobs.
 fn open_segment(record_type: &str, entry: &SegmentEntry, blobs: &BlobMap) -> Result<LiveSegment> {
     let Blob { name, bytes } = blobs.expect(&entry.id)?.clone();
-    if bytes.len() as u64 != entry.bytes {
-        return Err(Error::corrupt(&*name, bytes.len() as u64, format!("{} bytes", entry.bytes), "another length"));
+    if bytes.len() as u64 != entry.size {
+        return Err(Error::corrupt(&*name, bytes.len() as u64, format!("{} bytes", entry.size), "another length"));
     }
     let segment = Segment::open(&name, bytes, entry.rows)?;
     let dead = match &entry.tombstones {

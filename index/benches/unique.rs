@@ -65,7 +65,7 @@ fn movies() -> (Encoding, View, Segment, Vec<u8>) {
     blobs.insert(index_id, Blob { name: "index".into(), bytes: index.clone().into() });
     let entry = SegmentEntry {
         id: sealed.id,
-        bytes: len,
+        size: len,
         rows: sealed.rows,
         dead: 0,
         first_key: sealed.first_key,
@@ -76,7 +76,7 @@ fn movies() -> (Encoding, View, Segment, Vec<u8>) {
             kind: unique::KIND.into(),
             name: "id".into(),
             id: index_id,
-            bytes: index.len() as u64,
+            size: index.len() as u64,
         }],
         writer_revision: WRITER_REVISION,
         sharing: Sharing::Shared,

@@ -141,7 +141,7 @@ impl View {
                 if let Some(entry) = entries(trail).find(|entry| entry.id == *id)
                     && !out.iter().any(|blob| blob.id == *id)
                 {
-                    out.push(BlobRef { role: BlobRole::Segment, id: *id, bytes: Some(entry.bytes) });
+                    out.push(BlobRef { role: BlobRole::Segment, id: *id, size: Some(entry.size) });
                 }
             }
         }

@@ -254,8 +254,8 @@ impl Access {
         let index = match entry.artifacts.iter().find(|artifact| artifact.kind == unique::KIND) {
             Some(artifact) => {
                 let blob = blobs.expect(&artifact.id)?;
-                if blob.bytes.len() as u64 != artifact.bytes {
-                    let expected = format!("{} bytes", artifact.bytes);
+                if blob.bytes.len() as u64 != artifact.size {
+                    let expected = format!("{} bytes", artifact.size);
                     let found = format!("{} bytes", blob.bytes.len());
                     return Err(Error::corrupt(&*blob.name, blob.bytes.len() as u64, expected, found));
                 }

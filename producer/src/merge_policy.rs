@@ -50,8 +50,8 @@ const EVEN_SHARE_PART: u64 = 4;
 /// What a merge needs to know of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentStat {
-    /// Bytes of its file, dead rows included.
-    pub bytes: u64,
+    /// Size of its file in bytes, dead rows included.
+    pub size: u64,
     /// Its rows, dead ones included.
     pub rows: u32,
     /// Rows that are not in the version any more; a segment where all are is dropped, not merged.
@@ -62,21 +62,21 @@ impl SegmentStat {
     /// Bytes that its live rows would take, estimated as if rows were all of a size.
     pub fn live_bytes(&self) -> u64 {
         if self.rows == 0 {
-            return self.bytes;
+            return self.size;
         }
         let live = u128::from(self.rows.saturating_sub(self.dead));
-        let bytes = u128::from(self.bytes) * live / u128::from(self.rows);
-        u64::try_from(bytes).unwrap_or(self.bytes)
+        let bytes = u128::from(self.size) * live / u128::from(self.rows);
+        u64::try_from(bytes).unwrap_or(self.size)
     }
 
     /// Bytes that nobody reads, by the same estimate.
     pub fn dead_bytes(&self) -> u64 {
-        self.bytes - self.live_bytes()
+        self.size - self.live_bytes()
     }
 
     /// Whether `self` has the greater share of dead bytes.
     fn is_deader_than(&self, other: &Self) -> bool {
-        let share = |of: &Self, by: &Self| u128::from(of.dead_bytes()) * u128::from(by.bytes);
+        let share = |of: &Self, by: &Self| u128::from(of.dead_bytes()) * u128::from(by.size);
         share(self, other) > share(other, self)
     }
 }
@@ -123,7 +123,7 @@ pub fn plan_all(segments: &[SegmentStat], settings: &MergePolicy) -> Vec<Vec<usi
         let Some((first, others)) = chosen.split_first() else { break };
         let live = |stat: &SegmentStat| stat.rows.saturating_sub(stat.dead);
         stats[*first] = SegmentStat {
-            bytes: chosen.iter().map(|at| stats[*at].live_bytes()).sum(),
+            size: chosen.iter().map(|at| stats[*at].live_bytes()).sum(),
             rows: chosen.iter().fold(0, |rows: u32, at| rows.saturating_add(live(&stats[*at]))),
             dead: 0,
         };
@@ -147,7 +147,7 @@ pub fn plan_all(segments: &[SegmentStat], settings: &MergePolicy) -> Vec<Vec<usi
 
 /// Where too many bytes are dead: the segment that has the greatest share of them, and those that are small beside it.
 fn shed_dead_rows(segments: &[SegmentStat], by_size: &[usize], settings: &MergePolicy) -> Option<Vec<usize>> {
-    let bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
+    let bytes: u64 = segments.iter().map(|segment| segment.size).sum();
     let dead: u64 = segments.iter().map(SegmentStat::dead_bytes).sum();
     if dead <= settings.small_bytes || float(bytes - dead) >= settings.live_min * float(bytes) {
         return None;
@@ -158,7 +158,7 @@ fn shed_dead_rows(segments: &[SegmentStat], by_size: &[usize], settings: &MergeP
     let mut chosen = vec![deadest];
     let mut live = segments[deadest].live_bytes();
     let small_max = live / SMALL_BESIDE;
-    for &at in by_size.iter().filter(|&&at| at != deadest && segments[at].bytes <= small_max) {
+    for &at in by_size.iter().filter(|&&at| at != deadest && segments[at].size <= small_max) {
         let together = live + segments[at].live_bytes();
         if together <= settings.segment_bytes_max {
             live = together;
@@ -206,7 +206,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn segment(mib: u64, dead_percent: u32) -> SegmentStat {
-        SegmentStat { bytes: mib * MIB, rows: 100, dead: dead_percent }
+        SegmentStat { size: mib * MIB, rows: 100, dead: dead_percent }
     }
 
     fn plan_by_default(segments: &[SegmentStat]) -> Option<Vec<usize>> {
@@ -231,9 +231,9 @@ mod tests {
 
     #[test]
     fn dead_bytes_do_not_matter_while_they_are_few() {
-        let mut segments = [SegmentStat { bytes: MIB, rows: 1000, dead: 999 }];
+        let mut segments = [SegmentStat { size: MIB, rows: 1000, dead: 999 }];
         assert_eq!(plan_by_default(&segments), None);
-        segments[0].bytes = 2 * MIB;
+        segments[0].size = 2 * MIB;
         assert_eq!(plan_by_default(&segments), Some(vec![0]));
     }
 
@@ -276,7 +276,7 @@ mod tests {
         let mut after: Vec<SegmentStat> = Vec::new();
         for set in &sets {
             let bytes = set.iter().map(|at| segments[*at].live_bytes()).sum();
-            after.push(SegmentStat { bytes, rows: 100, dead: 0 });
+            after.push(SegmentStat { size: bytes, rows: 100, dead: 0 });
         }
         after.extend((0..segments.len()).filter(|at| !sets.concat().contains(at)).map(|at| segments[at]));
         assert_eq!(plan(&after, &settings), None, "{sets:?}");
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(plan(&[segment(1, 1), segment(9, 0)], &none), Some(vec![0]));
         let one = MergePolicy { segments_max: 1, ..MergePolicy::default() };
         assert_eq!(plan(&[segment(1, 0), segment(9, 0)], &one), Some(vec![0, 1]));
-        assert_eq!(plan(&[SegmentStat { bytes: 64, rows: 0, dead: 0 }; 2], &one), Some(vec![0, 1]));
+        assert_eq!(plan(&[SegmentStat { size: 64, rows: 0, dead: 0 }; 2], &one), Some(vec![0, 1]));
         assert_eq!(plan(&[segment(1, 0), segment(9, 0)], &none), None);
     }
 }

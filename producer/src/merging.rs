@@ -64,7 +64,7 @@ impl Producer {
                 };
                 report.inputs += places.len();
                 report.outputs += 1;
-                report.segment_bytes += segment.bytes;
+                report.segment_bytes += segment.size;
                 report.bytes_written += written;
                 merged.push((places, segment));
             }
@@ -133,7 +133,7 @@ impl Producer {
             inputs.push(MergeInput { segment: source.segment(), dropped: source.dead() });
             merged_from.push(MergeSource {
                 segment: segment.id,
-                bytes: segment.bytes,
+                size: segment.size,
                 rows: segment.rows,
                 dropped: source.dead().map(encode_rows).unwrap_or_default(),
             });
@@ -149,6 +149,6 @@ impl Producer {
 
 impl SegmentStat {
     fn of(segment: &SegmentEntry) -> Self {
-        Self { bytes: segment.bytes, rows: segment.rows, dead: segment.dead }
+        Self { size: segment.size, rows: segment.rows, dead: segment.dead }
     }
 }

@@ -164,8 +164,8 @@ impl Producer {
         for sealed in rows.seal(self.settings.seal) {
             let (entry, bytes) = self.write_segment(sealed?, &schema.encoding, Vec::new()).await?;
             report.segments += 1;
-            report.segment_bytes += entry.bytes;
-            report.index_bytes += entry.artifacts.iter().map(|index| index.bytes).sum::<u64>();
+            report.segment_bytes += entry.size;
+            report.index_bytes += entry.artifacts.iter().map(|index| index.size).sum::<u64>();
             written += bytes;
             draft.add_segment(schema.encoding.record_type(), entry);
         }
@@ -200,11 +200,11 @@ impl Producer {
             kind: unique::KIND.to_owned(),
             name: encoding.key().names().collect::<Vec<_>>().join(","),
             id: *index_id.as_bytes(),
-            bytes: index_bytes,
+            size: index_bytes,
         };
         let entry = SegmentEntry {
             id: sealed.id,
-            bytes: bytes.len() as u64,
+            size: bytes.len() as u64,
             rows: sealed.rows,
             dead: 0,
             first_key: sealed.first_key,

@@ -160,16 +160,16 @@ fn rename_blob(files: &mut Files, name: &str, bytes: Bytes) {
         for ty in &mut manifest.record_types {
             for entry in &mut ty.segments {
                 if swap(&mut entry.id) {
-                    entry.bytes = len;
+                    entry.size = len;
                 }
                 for artifact in &mut entry.artifacts {
                     if swap(&mut artifact.id) {
-                        artifact.bytes = len;
+                        artifact.size = len;
                     }
                 }
                 for one in &mut entry.merged_from {
                     if swap(&mut one.segment) {
-                        one.bytes = len;
+                        one.size = len;
                     }
                 }
                 if let Tombstones::Blob(id) = &mut entry.tombstones {

@@ -27,20 +27,20 @@ pub(crate) fn of_table(ty: &RecordType) -> blake3::Hash {
 }
 
 fn add_segment(hasher: &mut blake3::Hasher, type_id: u64, entry: &SegmentEntry) {
-    hasher.update(&type_id.to_le_bytes()).update(&entry.id).update(&entry.bytes.to_le_bytes());
+    hasher.update(&type_id.to_le_bytes()).update(&entry.id).update(&entry.size.to_le_bytes());
     hasher.update(&entry.rows.to_le_bytes()).update(&entry.writer_revision.to_le_bytes());
     hasher.update(format!("{:?}", entry.sharing).as_bytes());
     add_bytes(hasher, &entry.first_key);
     add_bytes(hasher, &entry.last_key);
     for extent in &entry.extents {
         add_text(hasher, &extent.field);
-        hasher.update(&extent.offset.to_le_bytes()).update(&extent.bytes.to_le_bytes());
+        hasher.update(&extent.offset.to_le_bytes()).update(&extent.size.to_le_bytes());
         hasher.update(&extent.stride.to_le_bytes());
     }
     for artifact in &entry.artifacts {
         add_text(hasher, &artifact.kind);
         add_text(hasher, &artifact.name);
-        hasher.update(&artifact.id).update(&artifact.bytes.to_le_bytes());
+        hasher.update(&artifact.id).update(&artifact.size.to_le_bytes());
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn names(manifest: &Manifest, entry: &SegmentEntry) -> bool {
 
 /// The segments that a merge's sources names.
 pub(crate) fn sources(entry: &SegmentEntry) -> impl Iterator<Item = BlobRef> + '_ {
-    let of = |one: &MergeSource| BlobRef { role: BlobRole::Segment, id: one.segment, bytes: Some(one.bytes) };
+    let of = |one: &MergeSource| BlobRef { role: BlobRole::Segment, id: one.segment, size: Some(one.size) };
     entry.merged_from.iter().map(of)
 }
 
@@ -95,7 +95,7 @@ fn source_entry(key: &KeySpec, segment: &Segment, one: &MergeSource, merged: &Se
     let dead = dropped(one)?.len();
     Ok(SegmentEntry {
         id: one.segment,
-        bytes: one.bytes,
+        size: one.size,
         rows: one.rows,
         dead: u32::try_from(dead).unwrap_or(u32::MAX),
         first_key: key_of(0)?,

@@ -9,12 +9,12 @@ pub enum Progress {
     /// Files of so many bytes are about to be hashed.
     Hashing {
         /// Of all files together.
-        bytes: u64,
+        size: u64,
     },
     /// So many more bytes are hashed.
     Hashed {
         /// Of the file that is done.
-        bytes: u64,
+        size: u64,
     },
     /// The records of a version are about to be walked.
     Walking {
@@ -34,8 +34,9 @@ pub struct Report {
     /// Segments that were walked through every pointer.
     pub segments: usize,
     /// Bytes of the files.
-    pub bytes: u64,
-    /// BlobMap that no live version names: of a publish that failed or is under way, or of retired versions.
+    #[serde(rename = "bytes")]
+    pub size: u64,
+    /// Blobs that no live version names: of a publish that failed or is under way, or of retired versions.
     pub unreferenced_blobs: usize,
     /// Files that a writer at work or one that died left beside the place of a file.
     pub left_over_files: usize,

@@ -128,7 +128,7 @@ impl Check<'_> {
 
     /// Every file that was listed, and every blob that should have been.
     async fn files(&mut self, files: &[FileEntry]) -> Result<()> {
-        (self.progress)(Progress::Hashing { bytes: files.iter().map(|file| file.bytes).sum() });
+        (self.progress)(Progress::Hashing { size: files.iter().map(|file| file.size).sum() });
         let lengths = self.named();
         let (mut announcements, mut listed) = (Vec::new(), HashSet::new());
         for file in files {
@@ -143,7 +143,7 @@ impl Check<'_> {
                 _ => {}
             }
             self.file(file, &lengths).await?;
-            (self.progress)(Progress::Hashed { bytes: file.bytes });
+            (self.progress)(Progress::Hashed { size: file.size });
         }
         self.gaps("announcements", &announcements).await?;
         let missing: Vec<_> = lengths.keys().filter(|blob| !listed.contains(*blob)).copied().collect();
@@ -158,7 +158,7 @@ impl Check<'_> {
     /// The blobs that live versions name, with their lengths where a manifest tells.
     fn named(&self) -> HashMap<(BlobKind, BlobId), Option<u64>> {
         let blobs = self.live.values().flat_map(Manifest::blobs);
-        blobs.map(|blob| ((BlobKind::from(blob.role), BlobId::from(blob.id)), blob.bytes)).collect()
+        blobs.map(|blob| ((BlobKind::from(blob.role), BlobId::from(blob.id)), blob.size)).collect()
     }
 
     async fn file(&mut self, file: &FileEntry, lengths: &HashMap<(BlobKind, BlobId), Option<u64>>) -> Result<()> {
@@ -166,15 +166,15 @@ impl Check<'_> {
             return Ok(());
         }
         self.report.files += 1;
-        self.report.bytes += file.bytes;
+        self.report.size += file.size;
         if let FileKind::Blob(kind, id) = file.what {
             let expected = lengths.get(&(kind, id)).copied().flatten();
-            let is_wrong = expected.is_some_and(|expected| expected != file.bytes) || file.bytes > BLOB_BYTES_MAX;
+            let is_wrong = expected.is_some_and(|expected| expected != file.size) || file.size > BLOB_BYTES_MAX;
             if is_wrong {
                 // Not hashed: it may be far longer than anything that belongs here.
                 let expected = expected.unwrap_or(BLOB_BYTES_MAX);
                 let name = self.store.blobs().name(kind, id);
-                self.lose(id, format!("{name}: expected {expected} bytes, found {} bytes", file.bytes));
+                self.lose(id, format!("{name}: expected {expected} bytes, found {} bytes", file.size));
                 return Ok(());
             }
         }
@@ -226,7 +226,7 @@ impl Check<'_> {
     /// Each blob of one version against its length and hash.
     async fn blobs(&mut self, manifest: &Manifest) {
         let blobs: Vec<_> = manifest.blobs().collect();
-        (self.progress)(Progress::Hashing { bytes: blobs.iter().filter_map(|blob| blob.bytes).sum() });
+        (self.progress)(Progress::Hashing { size: blobs.iter().filter_map(|blob| blob.size).sum() });
         let mut seen = HashSet::new();
         for blob in blobs {
             if !seen.insert(blob.id) {
@@ -238,9 +238,9 @@ impl Check<'_> {
                 Err(error) => self.lose(id, error.to_string()),
                 Ok(fetched) => {
                     for (_, found) in fetched {
-                        let bytes = found.bytes.len() as u64;
-                        self.report.bytes += bytes;
-                        (self.progress)(Progress::Hashed { bytes });
+                        let size = found.bytes.len() as u64;
+                        self.report.size += size;
+                        (self.progress)(Progress::Hashed { size });
                         let hash = BlobId::of(&found.bytes);
                         if hash != id {
                             self.lose(id, format!("{}: expected hash {id}, found {hash}", found.name));

@@ -32,15 +32,9 @@ impl Blobs<'_> {
     /// # Errors
     /// Those of [`get`](Self::get), for the first blob that fails.
     pub async fn load(self, manifest: &Manifest, have: &BlobMap) -> Result<BlobMap> {
-        let mut blobs = BlobMap::new();
-        let mut lacking = HashMap::new();
-        for blob in manifest.blobs() {
-            match have.get(&blob.id).filter(|held| blob.bytes.is_none_or(|bytes| bytes == held.bytes.len() as u64)) {
-                Some(held) => blobs.insert(blob.id, held.clone()),
-                None => drop(lacking.insert(blob.id, blob)),
-            }
-        }
-        for (id, blob) in self.fetch(lacking.into_values()).await? {
+        let (held, lacking) = have.held_and_lacking(manifest);
+        let mut blobs = have.subset(&held);
+        for (id, blob) in self.fetch(lacking).await? {
             blobs.insert(id, blob);
         }
         Ok(blobs)
@@ -71,15 +65,15 @@ impl Blobs<'_> {
 
     async fn lacks(self, wanted: BlobRef) -> Result<Option<BlobRef>> {
         let found = self.size(wanted.role.into(), wanted.id.into()).await?;
-        let is_there = found.is_some_and(|found| wanted.bytes.is_none_or(|bytes| bytes == found));
+        let is_there = found.is_some_and(|found| wanted.has_size(found));
         Ok(Some(wanted).filter(|_| !is_there))
     }
 
     async fn fetch_one(self, wanted: BlobRef) -> Result<(Id, Blob)> {
         let (kind, id) = (BlobKind::from(wanted.role), BlobId::from(wanted.id));
         let name = self.name(kind, id);
-        let bytes = if let Some(bytes) = wanted.bytes {
-            bytes
+        let size = if let Some(size) = wanted.size {
+            size
         } else {
             let found = self.size(kind, id).await?.ok_or_else(|| Error::NotFound { name: name.clone() })?;
             // Looked at before it is read: a sparse file may claim far more than memory.
@@ -89,7 +83,7 @@ impl Blobs<'_> {
             }
             found
         };
-        let bytes = self.get(kind, id, bytes).await?;
+        let bytes = self.get(kind, id, size).await?;
         Ok((wanted.id, Blob { name: Arc::from(name), bytes }))
     }
 }
@@ -110,7 +104,7 @@ mod tests {
     fn entry(rows: &'static str, dead: Option<&'static str>) -> SegmentEntry {
         SegmentEntry {
             id: *BlobId::of(rows.as_bytes()).as_bytes(),
-            bytes: rows.len() as u64,
+            size: rows.len() as u64,
             rows: 1,
             dead: 0,
             first_key: Vec::new(),
@@ -171,7 +165,7 @@ mod tests {
         }
         let have = store.blobs().load(&version(1, vec![entry("one", None)]), &BlobMap::new()).await.unwrap();
         let mut longer = entry("one", None);
-        longer.bytes = 4;
+        longer.size = 4;
         let error = store.blobs().load(&version(2, vec![longer]), &have).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     }

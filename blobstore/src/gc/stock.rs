@@ -78,12 +78,12 @@ impl Stock {
 
     /// Finds the blobs that live versions name and that are not there with their length.
     pub(crate) async fn see_damage(&mut self, store: &Store) -> Result<()> {
-        let there: HashMap<Name, u64> = self.blobs.iter().map(|(kind, blob)| ((*kind, blob.id), blob.bytes)).collect();
-        let fits = |wanted: &Option<u64>, found: u64| wanted.is_none_or(|bytes| bytes == found);
+        let there: HashMap<Name, u64> = self.blobs.iter().map(|(kind, blob)| ((*kind, blob.id), blob.size)).collect();
+        let fits = |wanted: &Option<u64>, found: u64| wanted.is_none_or(|size| size == found);
         let mut lost: HashMap<Name, bool> = HashMap::new();
         for version in self.live.values_mut() {
-            for (name, bytes) in &version.blobs {
-                if there.get(name).is_some_and(|found| fits(bytes, *found)) {
+            for (name, size) in &version.blobs {
+                if there.get(name).is_some_and(|found| fits(size, *found)) {
                     continue;
                 }
                 // A listing may leave out a file that is being written again, so each loss is looked at, once.
@@ -93,7 +93,7 @@ impl Stock {
                         Err(error) if error.kind() == ErrorKind::Corrupt => None,
                         found => found?,
                     };
-                    lost.insert(*name, !found.is_some_and(|found| fits(bytes, found)));
+                    lost.insert(*name, !found.is_some_and(|found| fits(size, found)));
                 }
                 if lost.get(name) == Some(&true) {
                     version.lacking.push(*name);
@@ -203,7 +203,7 @@ impl Stock {
 
 impl Live {
     fn of(manifest: &Manifest) -> Self {
-        let blobs = manifest.blobs().map(|blob| ((blob.role.into(), blob.id.into()), blob.bytes)).collect();
+        let blobs = manifest.blobs().map(|blob| ((blob.role.into(), blob.id.into()), blob.size)).collect();
         Self { created_unix_ms: manifest.created_unix_ms, blobs, lacking: Vec::new() }
     }
 }

@@ -70,7 +70,7 @@ async fn a_blob_comes_back_as_it_was_put(store: Store) {
         assert_eq!(found.as_ptr().align_offset(8), 0, "aligned to words");
         let listed = store.blobs().list(kind).await.unwrap();
         assert_eq!(listed.len(), 1);
-        assert_eq!((listed[0].id, listed[0].bytes), (id, 9));
+        assert_eq!((listed[0].id, listed[0].size), (id, 9));
         assert!(listed[0].modified_unix_ms > 1_600_000_000_000);
     }
 }

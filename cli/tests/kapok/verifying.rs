@@ -149,8 +149,8 @@ fn found_in_manifest(damage: impl FnOnce(&mut Manifest), expected: &str) {
 fn a_manifest_that_its_segments_belie_is_found() {
     found_in_manifest(|manifest| manifest.record_types[0].rows = 3, "as many rows as the segments");
     found_in_manifest(|manifest| manifest.record_types[0].segments[0].first_key[7] ^= 1, "key");
-    found_in_manifest(|manifest| manifest.record_types[0].segments[0].extents[1].bytes -= 8, "expected=");
-    found_in_manifest(|manifest| manifest.record_types[0].segments[0].artifacts[0].bytes -= 8, "bytes");
+    found_in_manifest(|manifest| manifest.record_types[0].segments[0].extents[1].size -= 8, "expected=");
+    found_in_manifest(|manifest| manifest.record_types[0].segments[0].artifacts[0].size -= 8, "bytes");
     found_in_manifest(|manifest| manifest.record_types[0].segments[0].rows = 1, "rows");
 }
 

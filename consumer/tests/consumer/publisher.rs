@@ -114,7 +114,7 @@ impl Rows {
             kind: kapok_index::unique::KIND.to_owned(),
             name: String::new(),
             id: *index_id.as_bytes(),
-            bytes: index.len() as u64,
+            size: index.len() as u64,
         };
         let mut blobs = vec![(BlobKind::Segment, self.id(), file), (BlobKind::Index, index_id, index)];
         let tombstones = if self.dead.is_empty() {
@@ -129,7 +129,7 @@ impl Rows {
         };
         let entry = SegmentEntry {
             id: self.sealed.id,
-            bytes: self.sealed.bytes.len() as u64,
+            size: self.sealed.bytes.len() as u64,
             rows: self.sealed.rows,
             dead: self.dead.len() as u32,
             first_key: self.sealed.first_key.clone(),

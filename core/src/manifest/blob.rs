@@ -1,6 +1,6 @@
 //! Which bytes is a view opened over? Those of the blobs that its manifest names, by their hash.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ pub struct Blob {
     pub bytes: Bytes,
 }
 
-/// BlobMap by their BLAKE3 hash.
+/// Blobs by their BLAKE3 hash.
 #[derive(Clone, Debug, Default)]
 pub struct BlobMap {
     by_id: HashMap<Id, Blob>,
@@ -41,8 +41,15 @@ pub struct BlobRef {
     pub role: BlobRole,
     /// BLAKE3 of its bytes.
     pub id: Id,
-    /// Its length where the manifest tells; tombstones do not.
-    pub bytes: Option<u64>,
+    /// Its size in bytes, if the manifest tells it; of tombstones it does not.
+    pub size: Option<u64>,
+}
+
+impl BlobRef {
+    /// Returns whether a file of this size may be the blob: yes if the manifest does not tell its size.
+    pub fn has_size(&self, size: u64) -> bool {
+        self.size.is_none_or(|own| own == size)
+    }
 }
 
 impl BlobMap {
@@ -66,6 +73,29 @@ impl BlobMap {
         self.by_id.remove(id)
     }
 
+    /// Returns the blobs of these ids that are in the map: the very same bytes.
+    #[must_use]
+    pub fn subset(&self, ids: &[Id]) -> Self {
+        let found = ids.iter().filter_map(|id| Some((*id, self.by_id.get(id)?.clone())));
+        Self { by_id: found.collect() }
+    }
+
+    /// Splits the blobs of a version into those that are in the map and those that are not, each once, in the order of
+    /// the manifest.
+    ///
+    /// A blob in the map whose size is not what the manifest says counts as lacking, so that the store tells which of
+    /// them is wrong.
+    pub fn held_and_lacking(&self, manifest: &Manifest) -> (Vec<Id>, Vec<BlobRef>) {
+        let (mut held, mut lacking, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+        for blob in manifest.blobs().filter(|blob| seen.insert(blob.id)) {
+            match self.by_id.get(&blob.id) {
+                Some(found) if blob.has_size(found.bytes.len() as u64) => held.push(blob.id),
+                _ => lacking.push(blob),
+            }
+        }
+        (held, lacking)
+    }
+
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&Id, &Blob)> {
         self.by_id.iter()
@@ -85,13 +115,12 @@ impl Manifest {
     pub fn blobs(&self) -> impl Iterator<Item = BlobRef> + '_ {
         self.record_types.iter().flat_map(|ty| &ty.segments).flat_map(|segment| {
             let tombstones = match segment.tombstones {
-                Tombstones::Blob(id) => Some(BlobRef { role: BlobRole::Tombstones, id, bytes: None }),
+                Tombstones::Blob(id) => Some(BlobRef { role: BlobRole::Tombstones, id, size: None }),
                 _ => None,
             };
             let indexes = segment.artifacts.iter();
-            let indexes =
-                indexes.map(|index| BlobRef { role: BlobRole::Index, id: index.id, bytes: Some(index.bytes) });
-            let own = BlobRef { role: BlobRole::Segment, id: segment.id, bytes: Some(segment.bytes) };
+            let indexes = indexes.map(|index| BlobRef { role: BlobRole::Index, id: index.id, size: Some(index.size) });
+            let own = BlobRef { role: BlobRole::Segment, id: segment.id, size: Some(segment.size) };
             std::iter::once(own).chain(tombstones).chain(indexes)
         })
     }

@@ -182,7 +182,7 @@ impl Stage {
         let mut out = vec![Extent {
             field: String::new(),
             offset: (HEADER_BYTES + ROWS_AT as usize * WORD) as u64,
-            bytes: (rows * row_bytes) as u64,
+            size: (rows * row_bytes) as u64,
             stride: u32::try_from(row_bytes).unwrap_or(u32::MAX),
         }];
         for ((column, plan), (start, words)) in
@@ -192,7 +192,7 @@ impl Stage {
                 out.push(Extent {
                     field: plan.name.clone(),
                     offset: HEADER_BYTES as u64 + u64::from(*start) * WORD as u64,
-                    bytes: u64::from(*words) * WORD as u64,
+                    size: u64::from(*words) * WORD as u64,
                     stride: column.stride_words().map_or(0, |words| u32::try_from(words * 8).unwrap_or(u32::MAX)),
                 });
             }

@@ -73,8 +73,8 @@ impl Encoding {
     /// File length, root, list of rows.
     fn verify_head(&self, blob: Blob<'_>, segment: &Segment, entry: &SegmentEntry) -> Result<()> {
         let bytes = segment.bytes().len() as u64;
-        if bytes != entry.bytes {
-            return Err(Error::corrupt(blob.name, bytes, format!("{} bytes", entry.bytes), format!("{bytes} bytes")));
+        if bytes != entry.size {
+            return Err(Error::corrupt(blob.name, bytes, format!("{} bytes", entry.size), format!("{bytes} bytes")));
         }
         if segment.rows() != entry.rows {
             let (expected, found) = (format!("{} rows", entry.rows), format!("{} rows", segment.rows()));
@@ -109,7 +109,7 @@ impl Encoding {
         entry: &'e SegmentEntry,
     ) -> Result<Vec<Option<&'e Extent>>> {
         let wrong = |extent: &Extent, expected: String| {
-            let found = format!("field={:?} bytes={} stride={}", extent.field, extent.bytes, extent.stride);
+            let found = format!("field={:?} bytes={} stride={}", extent.field, extent.size, extent.stride);
             Err(Error::corrupt(blob.name, extent.offset, expected, found))
         };
         let mut out = vec![None; self.plan.columns.len()];
@@ -118,7 +118,7 @@ impl Encoding {
         };
         let (offset, stride) = (HEADER_BYTES as u64 + u64::from(ROWS_AT) * WORD as u64, segment.stride() as u64);
         let bytes = u64::from(segment.rows()) * stride;
-        if (rows.field.as_str(), rows.offset, rows.bytes, u64::from(rows.stride)) != ("", offset, bytes, stride) {
+        if (rows.field.as_str(), rows.offset, rows.size, u64::from(rows.stride)) != ("", offset, bytes, stride) {
             return wrong(rows, format!("the extent of the rows: offset={offset} bytes={bytes} stride={stride}"));
         }
         let mut end = offset + bytes;
@@ -130,7 +130,7 @@ impl Encoding {
             };
             next += column + 1;
             let plan = &self.plan.columns[next - 1];
-            if extent.bytes == 0 || extent.bytes % WORD as u64 != 0 || extent.offset % WORD as u64 != 0 {
+            if extent.size == 0 || extent.size % WORD as u64 != 0 || extent.offset % WORD as u64 != 0 {
                 return wrong(extent, "an extent of whole words".into());
             }
             if plan.vector.is_none() && extent.stride != 0 {
@@ -141,13 +141,13 @@ impl Encoding {
                 return wrong(extent, format!("an extent at {begin}"));
             }
             blob.expect_zeros(blob.word_of(end)..blob.word_of(begin), "zeros for alignment")?;
-            end = begin.saturating_add(extent.bytes);
-            if end > entry.bytes {
-                return wrong(extent, format!("an extent within {} bytes", entry.bytes));
+            end = begin.saturating_add(extent.size);
+            if end > entry.size {
+                return wrong(extent, format!("an extent within {} bytes", entry.size));
             }
             out[next - 1] = Some(extent);
         }
-        if end != entry.bytes {
+        if end != entry.size {
             return Err(Error::corrupt(blob.name, end, "the end of the file behind the last extent", "more bytes"));
         }
         Ok(out)
@@ -267,7 +267,7 @@ impl Column<'_> {
     /// First word of the extent and the word behind it.
     fn words(&self) -> Range<u32> {
         self.extent
-            .map_or(0..0, |extent| self.blob.word_of(extent.offset)..self.blob.word_of(extent.offset + extent.bytes))
+            .map_or(0..0, |extent| self.blob.word_of(extent.offset)..self.blob.word_of(extent.offset + extent.size))
     }
 
     /// "a pointer to a struct in address", say.

@@ -30,8 +30,8 @@ fn source(blobs: &mut BlobMap) -> Vec<Vec<u8>> {
         let mut segment = entry(&sealed, Sharing::Shared);
         segment.dead = 2;
         segment.tombstones = Tombstones::Inline(rows(&[1, 5]));
-        segment.artifacts = vec![Artifact { kind: "unique".into(), name: String::new(), id: [3; 32], bytes: 77 }];
-        segment.merged_from = vec![MergeSource { segment: [4; 32], bytes: 80, rows: 10, dropped: rows(&[9]) }];
+        segment.artifacts = vec![Artifact { kind: "unique".into(), name: String::new(), id: [3; 32], size: 77 }];
+        segment.merged_from = vec![MergeSource { segment: [4; 32], size: 80, rows: 10, dropped: rows(&[9]) }];
         let mut manifest = manifest(&encoding, vec![segment]);
         let id = sealed.id;
         manifest.record_types[0].changes = Some(RowChanges { added: vec![(id, rows(&[0, 2]))], removed: vec![] });

@@ -23,7 +23,7 @@ impl Subject {
     /// First byte and length of an extent.
     fn extent(&self, field: &str) -> (usize, usize) {
         let extent = self.entry.extents.iter().find(|extent| extent.field == field).unwrap();
-        (extent.offset as usize, extent.bytes as usize)
+        (extent.offset as usize, extent.size as usize)
     }
 
     fn word(&self, byte: usize) -> u64 {
@@ -105,16 +105,16 @@ fn the_manifest_tells_rows_bytes_and_extents() {
         subject
     };
     change(&|entry| entry.rows += 1).refused("31 rows");
-    change(&|entry| entry.bytes += 8).refused("bytes");
+    change(&|entry| entry.size += 8).refused("bytes");
     change(&|entry| entry.extents.clear()).refused("an extent of the rows");
     change(&|entry| entry.extents[0].stride += 8).refused("the extent of the rows");
     change(&|entry| entry.extents[1].field = "tile".into()).refused("a field of Movie");
     change(&|entry| entry.extents.swap(1, 2)).refused("an extent at");
     change(&|entry| entry.extents.insert(2, entry.extents[1].clone())).refused("a field of Movie behind those before");
-    change(&|entry| entry.extents[1].bytes += 8).refused("an extent at");
-    change(&|entry| entry.extents[1].bytes -= 8).refused("an extent at");
-    change(&|entry| entry.extents[2].bytes += 8).refused("an extent within");
-    change(&|entry| entry.extents[2].bytes -= 8).refused("the end of the file");
+    change(&|entry| entry.extents[1].size += 8).refused("an extent at");
+    change(&|entry| entry.extents[1].size -= 8).refused("an extent at");
+    change(&|entry| entry.extents[2].size += 8).refused("an extent within");
+    change(&|entry| entry.extents[2].size -= 8).refused("the end of the file");
     change(&|entry| entry.extents[2].stride = 8).refused("no stride");
     change(&|entry| drop(entry.extents.pop())).refused("the end of the file");
     let mut id = movie().entry.id;

@@ -67,7 +67,7 @@ fn case((encoding, source): &(Encoding, SealedSegment), sharing: Sharing, r: &mu
     let mut bytes = source.bytes.clone();
     mutate(&mut bytes, r);
     let mut entry = entry(source, sharing);
-    entry.bytes = bytes.len() as u64;
+    entry.size = bytes.len() as u64;
     if r.one_in(8) {
         lie(&mut entry, r);
     }
@@ -99,7 +99,7 @@ fn lie(entry: &mut SegmentEntry, r: &mut Random) {
     match r.below(7) {
         0 => entry.rows = [0, 1, entry.rows + 1, u32::MAX][r.below(4)],
         1 => entry.extents[index].offset = values[r.below(9)],
-        2 => entry.extents[index].bytes = values[r.below(9)],
+        2 => entry.extents[index].size = values[r.below(9)],
         3 => entry.extents[index].stride = values[r.below(9)] as u32,
         4 => drop(entry.extents.remove(index)),
         5 => entry.first_key.push(1),

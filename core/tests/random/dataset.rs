@@ -29,7 +29,7 @@ pub fn seal(stage: Stage, target_bytes: Option<u64>) -> Vec<SealedSegment> {
 pub fn entry(sealed: &SealedSegment, sharing: Sharing) -> SegmentEntry {
     SegmentEntry {
         id: sealed.id,
-        bytes: sealed.bytes.len() as u64,
+        size: sealed.bytes.len() as u64,
         rows: sealed.rows,
         dead: 0,
         first_key: sealed.first_key.clone(),

@@ -125,7 +125,7 @@ fn sharing_writes_each_value_of_a_field_once() {
         seal(stage, SealSettings::default()).remove(0)
     };
     let (shared, tree) = (sealed(Sharing::Shared), sealed(Sharing::StrictTree));
-    let genres = |segment: &SealedSegment| segment.extents.iter().find(|e| e.field == "genres").unwrap().bytes;
+    let genres = |segment: &SealedSegment| segment.extents.iter().find(|e| e.field == "genres").unwrap().size;
     // 4 texts of one or two words; lists of 1-4 of them from 4 starting points; the empty list takes no room.
     assert_eq!(genres(&shared), 8 * (1 + 1 + 1 + 2 + 4 * (1 + 2 + 3 + 4)));
     assert!(genres(&tree) > 40 * genres(&shared));
@@ -151,7 +151,7 @@ fn vectors_stand_at_constant_stride_on_cache_lines() {
     let sealed = seal(stage, SealSettings::default()).remove(0);
     for (field, stride) in [("embedding", 16), ("codes", 8)] {
         let extent = sealed.extents.iter().find(|e| e.field == field).unwrap();
-        assert_eq!((extent.offset % 64, extent.stride, extent.bytes), (0, stride, 10 * u64::from(stride)));
+        assert_eq!((extent.offset % 64, extent.stride, extent.size), (0, stride, 10 * u64::from(stride)));
     }
     let at = sealed.extents.iter().find(|e| e.field == "embedding").unwrap().offset as usize;
     assert_eq!(sealed.bytes[at + 3 * 16..at + 4 * 16], [0; 16]);

@@ -59,7 +59,7 @@ impl Dataset {
         let id = self.merged_into.len();
         self.merged_into.push(id);
         if rows > 0 {
-            self.segments.push((id, SegmentStat { bytes: u64::from(rows) * ROW_BYTES, rows, dead: 0 }));
+            self.segments.push((id, SegmentStat { size: u64::from(rows) * ROW_BYTES, rows, dead: 0 }));
         }
         id
     }

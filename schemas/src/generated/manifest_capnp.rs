@@ -1099,7 +1099,7 @@ pub mod segment {
             !self.reader.get_pointer_field(0).is_null()
         }
         #[inline]
-        pub fn get_bytes(self) -> u64 {
+        pub fn get_size(self) -> u64 {
             self.reader.get_data_field::<u64>(0)
         }
         #[inline]
@@ -1233,11 +1233,11 @@ pub mod segment {
             !self.builder.is_pointer_field_null(0)
         }
         #[inline]
-        pub fn get_bytes(self) -> u64 {
+        pub fn get_size(self) -> u64 {
             self.builder.get_data_field::<u64>(0)
         }
         #[inline]
-        pub fn set_bytes(&mut self, value: u64)  {
+        pub fn set_size(&mut self, value: u64)  {
             self.builder.set_data_field::<u64>(0, value);
         }
         #[inline]
@@ -1404,7 +1404,7 @@ pub mod segment {
             ::capnp::word(1, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 1, 0, 1, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-            ::capnp::word(69, 1, 0, 0, 50, 0, 0, 0),
+            ::capnp::word(69, 1, 0, 0, 42, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(64, 1, 0, 0, 3, 0, 1, 0),
             ::capnp::word(76, 1, 0, 0, 2, 0, 1, 0),
@@ -1486,7 +1486,7 @@ pub mod segment {
             ::capnp::word(13, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-            ::capnp::word(98, 121, 116, 101, 115, 0, 0, 0),
+            ::capnp::word(115, 105, 122, 101, 0, 0, 0, 0),
             ::capnp::word(9, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
@@ -1615,7 +1615,7 @@ pub mod segment {
         );
         pub(crate) static NONUNION_MEMBERS : &[u16] = &[0,1,2,3,4,5,6,7,8,9,10,11];
         pub(crate) static MEMBERS_BY_DISCRIMINANT : &[u16] = &[];
-        pub(crate) static MEMBERS_BY_NAME : &[u16] = &[8,1,3,6,4,0,5,11,2,10,7,9];
+        pub(crate) static MEMBERS_BY_NAME : &[u16] = &[8,3,6,4,0,5,11,2,1,10,7,9];
         pub(crate) const TYPE_ID: u64 = 0x81ad_07e8_a73f_059d;
     }
 
@@ -2009,7 +2009,7 @@ pub mod merge_source {
             !self.reader.get_pointer_field(1).is_null()
         }
         #[inline]
-        pub fn get_bytes(self) -> u64 {
+        pub fn get_size(self) -> u64 {
             self.reader.get_data_field::<u64>(0)
         }
         #[inline]
@@ -2103,11 +2103,11 @@ pub mod merge_source {
             !self.builder.is_pointer_field_null(1)
         }
         #[inline]
-        pub fn get_bytes(self) -> u64 {
+        pub fn get_size(self) -> u64 {
             self.builder.get_data_field::<u64>(0)
         }
         #[inline]
-        pub fn set_bytes(&mut self, value: u64)  {
+        pub fn set_size(&mut self, value: u64)  {
             self.builder.set_data_field::<u64>(0, value);
         }
         #[inline]
@@ -2165,7 +2165,7 @@ pub mod merge_source {
             ::capnp::word(2, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 1, 0, 2, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-            ::capnp::word(105, 0, 0, 0, 50, 0, 0, 0),
+            ::capnp::word(105, 0, 0, 0, 42, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(100, 0, 0, 0, 3, 0, 1, 0),
             ::capnp::word(112, 0, 0, 0, 2, 0, 1, 0),
@@ -2192,7 +2192,7 @@ pub mod merge_source {
             ::capnp::word(13, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-            ::capnp::word(98, 121, 116, 101, 115, 0, 0, 0),
+            ::capnp::word(115, 105, 122, 101, 0, 0, 0, 0),
             ::capnp::word(9, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
@@ -2230,7 +2230,7 @@ pub mod merge_source {
         );
         pub(crate) static NONUNION_MEMBERS : &[u16] = &[0,1,2,3];
         pub(crate) static MEMBERS_BY_DISCRIMINANT : &[u16] = &[];
-        pub(crate) static MEMBERS_BY_NAME : &[u16] = &[2,1,3,0];
+        pub(crate) static MEMBERS_BY_NAME : &[u16] = &[1,3,0,2];
         pub(crate) const TYPE_ID: u64 = 0xa55d_b158_86d6_e44b;
     }
 }
@@ -2309,7 +2309,7 @@ pub mod extent {
             self.reader.get_data_field::<u64>(0)
         }
         #[inline]
-        pub fn get_bytes(self) -> u64 {
+        pub fn get_size(self) -> u64 {
             self.reader.get_data_field::<u64>(1)
         }
         #[inline]
@@ -2395,11 +2395,11 @@ pub mod extent {
             self.builder.set_data_field::<u64>(0, value);
         }
         #[inline]
-        pub fn get_bytes(self) -> u64 {
+        pub fn get_size(self) -> u64 {
             self.builder.get_data_field::<u64>(1)
         }
         #[inline]
-        pub fn set_bytes(&mut self, value: u64)  {
+        pub fn set_size(&mut self, value: u64)  {
             self.builder.set_data_field::<u64>(1, value);
         }
         #[inline]
@@ -2456,7 +2456,7 @@ pub mod extent {
             ::capnp::word(2, 0, 0, 0, 1, 0, 0, 0),
             ::capnp::word(0, 0, 1, 0, 2, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-            ::capnp::word(105, 0, 0, 0, 50, 0, 0, 0),
+            ::capnp::word(105, 0, 0, 0, 42, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(100, 0, 0, 0, 3, 0, 1, 0),
             ::capnp::word(112, 0, 0, 0, 2, 0, 1, 0),
@@ -2483,7 +2483,7 @@ pub mod extent {
             ::capnp::word(9, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-            ::capnp::word(98, 121, 116, 101, 115, 0, 0, 0),
+            ::capnp::word(115, 105, 122, 101, 0, 0, 0, 0),
             ::capnp::word(9, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
@@ -2521,7 +2521,7 @@ pub mod extent {
         );
         pub(crate) static NONUNION_MEMBERS : &[u16] = &[0,1,2,3];
         pub(crate) static MEMBERS_BY_DISCRIMINANT : &[u16] = &[];
-        pub(crate) static MEMBERS_BY_NAME : &[u16] = &[2,0,1,3];
+        pub(crate) static MEMBERS_BY_NAME : &[u16] = &[0,1,2,3];
         pub(crate) const TYPE_ID: u64 = 0xa958_4a71_95f0_5500;
     }
 }
@@ -2612,7 +2612,7 @@ pub mod artifact {
             !self.reader.get_pointer_field(2).is_null()
         }
         #[inline]
-        pub fn get_bytes(self) -> u64 {
+        pub fn get_size(self) -> u64 {
             self.reader.get_data_field::<u64>(0)
         }
     }
@@ -2718,11 +2718,11 @@ pub mod artifact {
             !self.builder.is_pointer_field_null(2)
         }
         #[inline]
-        pub fn get_bytes(self) -> u64 {
+        pub fn get_size(self) -> u64 {
             self.builder.get_data_field::<u64>(0)
         }
         #[inline]
-        pub fn set_bytes(&mut self, value: u64)  {
+        pub fn set_size(&mut self, value: u64)  {
             self.builder.set_data_field::<u64>(0, value);
         }
     }
@@ -2778,7 +2778,7 @@ pub mod artifact {
             ::capnp::word(3, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 1, 0, 3, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-            ::capnp::word(109, 0, 0, 0, 50, 0, 0, 0),
+            ::capnp::word(109, 0, 0, 0, 42, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(104, 0, 0, 0, 3, 0, 1, 0),
             ::capnp::word(116, 0, 0, 0, 2, 0, 1, 0),
@@ -2806,7 +2806,7 @@ pub mod artifact {
             ::capnp::word(13, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
-            ::capnp::word(98, 121, 116, 101, 115, 0, 0, 0),
+            ::capnp::word(115, 105, 122, 101, 0, 0, 0, 0),
             ::capnp::word(9, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
             ::capnp::word(0, 0, 0, 0, 0, 0, 0, 0),
@@ -2836,7 +2836,7 @@ pub mod artifact {
         );
         pub(crate) static NONUNION_MEMBERS : &[u16] = &[0,1,2,3];
         pub(crate) static MEMBERS_BY_DISCRIMINANT : &[u16] = &[];
-        pub(crate) static MEMBERS_BY_NAME : &[u16] = &[3,2,0,1];
+        pub(crate) static MEMBERS_BY_NAME : &[u16] = &[2,0,1,3];
         pub(crate) const TYPE_ID: u64 = 0xb0fe_eefc_bcfd_9d84;
     }
 }

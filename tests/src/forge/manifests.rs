@@ -60,14 +60,14 @@ fn segment(ty: &mut RecordType, kind: u8, (number, small): (u64, u32), rows: Vec
         }
         14 => match random.random_range(0..4) {
             0 => entry.rows = small,
-            1 => entry.bytes = number,
+            1 => entry.size = number,
             2 => entry.writer_revision = small,
             _ => entry.dead = small.min(entry.rows),
         },
         15 => {
             // Of another segment: its bytes, its index, its merge sources, its keys.
             match random.random_range(0..4) {
-                0 => (entry.id, entry.bytes, entry.rows) = (other.id, other.bytes, other.rows),
+                0 => (entry.id, entry.size, entry.rows) = (other.id, other.size, other.rows),
                 1 => entry.artifacts = other.artifacts,
                 2 => entry.merged_from = other.merged_from,
                 _ => (entry.first_key, entry.last_key) = (other.first_key, other.last_key),
@@ -77,7 +77,7 @@ fn segment(ty: &mut RecordType, kind: u8, (number, small): (u64, u32), rows: Vec
             if let Some(one) = entry.merged_from.first_mut() {
                 match random.random_range(0..3) {
                     0 => one.rows = small,
-                    1 => one.bytes = number,
+                    1 => one.size = number,
                     _ => one.dropped = rows,
                 }
             }
@@ -91,7 +91,7 @@ fn segment(ty: &mut RecordType, kind: u8, (number, small): (u64, u32), rows: Vec
                     kind: text(random),
                     name: text(random),
                     id: entry.id,
-                    bytes: entry.bytes,
+                    size: entry.size,
                 });
             } else {
                 let twice = entry.clone();

@@ -170,7 +170,7 @@ fn parts(manifest: &Manifest) -> String {
 }
 
 fn segment_parts(out: &mut String, segment: &SegmentEntry) {
-    let SegmentEntry { id, bytes, rows, dead, writer_revision, .. } = segment;
+    let SegmentEntry { id, size: bytes, rows, dead, writer_revision, .. } = segment;
     let sharing = match segment.sharing {
         Sharing::Shared => "shared",
         Sharing::StrictTree => "strict tree",
@@ -186,7 +186,7 @@ fn segment_parts(out: &mut String, segment: &SegmentEntry) {
         let _ = writeln!(
             out,
             "      extent {:?} offset={} bytes={} stride={}",
-            extent.field, extent.offset, extent.bytes, extent.stride
+            extent.field, extent.offset, extent.size, extent.stride
         );
     }
     match &segment.tombstones {
@@ -205,7 +205,7 @@ fn segment_parts(out: &mut String, segment: &SegmentEntry) {
             artifact.kind,
             artifact.name,
             hex(&artifact.id),
-            artifact.bytes
+            artifact.size
         );
     }
     for source in &segment.merged_from {
@@ -213,7 +213,7 @@ fn segment_parts(out: &mut String, segment: &SegmentEntry) {
             out,
             "      merged from {} bytes={} rows={} without {}",
             hex(&source.segment),
-            source.bytes,
+            source.size,
             source.rows,
             hash_of(&source.dropped)
         );

@@ -29,7 +29,7 @@ async fn other_bytes(store: &Store, before: &Manifest, after: &Manifest) -> u64 
     let mut bytes = 0;
     for segment in after.record_types.iter().flat_map(|ty| &ty.segments) {
         if segment.merged_from.is_empty() && !known.contains(&segment.id) {
-            bytes += segment.artifacts.iter().map(|index| index.bytes).sum::<u64>();
+            bytes += segment.artifacts.iter().map(|index| index.size).sum::<u64>();
         }
     }
     let tombstones = after.blobs().filter(|blob| blob.role == BlobRole::Tombstones && !known.contains(&blob.id));
@@ -93,7 +93,7 @@ async fn cycles_of_small_changes_keep_the_bounds_and_cost_a_follower_the_changes
         let segments = &view.manifest().record_type("Movie").unwrap().segments;
         let (mut live, mut all) = (0.0, 0.0);
         for segment in segments {
-            let bytes = f64::from(u32::try_from(segment.bytes).unwrap());
+            let bytes = f64::from(u32::try_from(segment.size).unwrap());
             all += bytes;
             live += bytes * f64::from(segment.rows - segment.dead) / f64::from(segment.rows);
         }

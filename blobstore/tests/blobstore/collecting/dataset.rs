@@ -78,14 +78,14 @@ fn segment(word: &str) -> SegmentEntry {
     let (kind, name) = ("unique".to_owned(), String::new());
     SegmentEntry {
         id: *rows.as_bytes(),
-        bytes: file.len() as u64,
+        size: file.len() as u64,
         rows: 1,
         dead: 1,
         first_key: Vec::new(),
         last_key: Vec::new(),
         extents: Vec::new(),
         tombstones: Tombstones::Blob(*dead.as_bytes()),
-        artifacts: vec![Artifact { kind, name, id: *index.as_bytes(), bytes: index_file.len() as u64 }],
+        artifacts: vec![Artifact { kind, name, id: *index.as_bytes(), size: index_file.len() as u64 }],
         writer_revision: 1,
         sharing: Sharing::Shared,
         merged_from: Vec::new(),
@@ -130,7 +130,7 @@ pub async fn words(store: &Store) -> String {
 /// What lies in the store: names, lengths, times.
 pub async fn files(store: &Store) -> Vec<(String, u64, i64)> {
     let files = store.files().list().await.unwrap();
-    files.into_iter().map(|file| (file.name, file.bytes, file.modified_unix_ms)).collect()
+    files.into_iter().map(|file| (file.name, file.size, file.modified_unix_ms)).collect()
 }
 
 /// Pins whatever is asked for, there or not.

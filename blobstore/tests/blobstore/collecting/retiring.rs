@@ -167,7 +167,7 @@ async fn what_a_version_lacks_is_told() {
     assert_eq!(store.blobs().missing(&manifest).await.unwrap(), []);
     let [(_, rows, _), (index_kind, index, _), _] = blobs_of("e");
     store.blobs().delete(index_kind, index).await.unwrap();
-    manifest.record_types[0].segments.iter_mut().find(|it| it.id == *rows.as_bytes()).unwrap().bytes += 1;
+    manifest.record_types[0].segments.iter_mut().find(|it| it.id == *rows.as_bytes()).unwrap().size += 1;
     let lacking = store.blobs().missing(&manifest).await.unwrap();
     let mut found: Vec<_> = lacking.iter().map(|it| (BlobKind::from(it.role), it.id)).collect();
     found.sort();

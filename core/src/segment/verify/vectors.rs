@@ -12,9 +12,9 @@ impl Column<'_> {
         // In words, as everything here.
         let stride = self.extent.map_or(0, |extent| extent.stride / 8);
         if let Some(extent) = self.extent
-            && u64::from(stride) * WORD as u64 * u64::from(self.segment.rows()) != extent.bytes
+            && u64::from(stride) * WORD as u64 * u64::from(self.segment.rows()) != extent.size
         {
-            let found = format!("{} bytes at stride {}", extent.bytes, extent.stride);
+            let found = format!("{} bytes at stride {}", extent.size, extent.stride);
             return Err(self.blob.corrupt(words.start, self.expected("a vector for each row"), found));
         }
         let mut dimension = plan.dimension;

@@ -96,14 +96,14 @@ impl History {
         let index = self.insert(index);
         let entry = SegmentEntry {
             id,
-            bytes,
+            size: bytes,
             rows: sealed.rows,
             dead: 0,
             first_key: sealed.first_key,
             last_key: sealed.last_key,
             extents: sealed.extents,
             tombstones: Tombstones::None,
-            artifacts: vec![Artifact { kind: unique::KIND.into(), name: String::new(), id: index, bytes: index_bytes }],
+            artifacts: vec![Artifact { kind: unique::KIND.into(), name: String::new(), id: index, size: index_bytes }],
             writer_revision: WRITER_REVISION,
             sharing: Sharing::Shared,
             merged_from: Vec::new(),

@@ -156,7 +156,7 @@ impl Version {
         let id = self.insert(&name, sealed.bytes);
         self.segments.push(SegmentEntry {
             id,
-            bytes,
+            size: bytes,
             rows: sealed.rows,
             dead: u32::try_from(dead.len()).unwrap(),
             first_key: sealed.first_key,
@@ -182,7 +182,7 @@ impl Version {
         let bytes = index.len() as u64;
         let id = self.insert(&format!("index {place}"), index);
         let name = self.encoding.key().names().collect::<Vec<_>>().join(",");
-        self.segments[place].artifacts = vec![Artifact { kind: unique::KIND.into(), name, id, bytes }];
+        self.segments[place].artifacts = vec![Artifact { kind: unique::KIND.into(), name, id, size: bytes }];
     }
 
     pub fn manifest(&self) -> Arc<Manifest> {

@@ -198,7 +198,7 @@ fn views_and_lookups_are_shared_between_threads() {
 #[test]
 fn artifacts_that_do_not_fit_are_refused() {
     let mut version = two_segments();
-    version.segments[0].artifacts[0].bytes += 1;
+    version.segments[0].artifacts[0].size += 1;
     assert_eq!(version.open().unwrap_err().kind(), ErrorKind::Corrupt);
     version = two_segments();
     version.segments[0].artifacts[0].id = [7; 32];
