@@ -217,7 +217,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What to do next.
+    /// Returns what the caller does next.
     pub fn kind(&self) -> ErrorKind {
         use object_store::Error as Backend;
         match self {

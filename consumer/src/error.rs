@@ -90,7 +90,7 @@ impl Error {
         }
     }
 
-    /// What to do next.
+    /// Returns what the caller does next.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Store { source } | Self::Load { source, .. } => source.kind(),

@@ -14,18 +14,17 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub struct Error(Box<Fault>);
 
 impl Error {
-    /// The facts.
+    /// Returns the facts.
     pub fn fault(&self) -> &Fault {
         &self.0
     }
 
-    /// What to do next.
+    /// Returns what the caller does next.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind()
     }
 
-    /// The same error about something further in: `step` comes before the path of its field, if it has one that is not
-    /// complete yet.
+    /// Puts a step before the path of the field, for errors about values that know only the end of their path yet.
     #[cold]
     #[must_use]
     pub fn within(mut self, step: &str) -> Self {
@@ -35,31 +34,31 @@ impl Error {
         self
     }
 
-    /// [`Fault::Invalid`].
+    /// Makes a [`Fault::Invalid`].
     #[cold]
     pub fn invalid(subject: impl Into<String>, detail: impl Into<String>) -> Self {
         Fault::Invalid { subject: subject.into(), detail: detail.into() }.into()
     }
 
-    /// [`Fault::Schema`].
+    /// Makes a [`Fault::Schema`].
     #[cold]
     pub fn schema(subject: impl Into<String>, detail: impl Into<String>) -> Self {
         Fault::Schema { subject: subject.into(), detail: detail.into() }.into()
     }
 
-    /// [`Fault::Incompatible`].
+    /// Makes a [`Fault::Incompatible`].
     #[cold]
     pub fn incompatible(subject: impl Into<String>, detail: impl Into<String>) -> Self {
         Fault::Incompatible { subject: subject.into(), detail: detail.into() }.into()
     }
 
-    /// [`Fault::NotFound`].
+    /// Makes a [`Fault::NotFound`].
     #[cold]
     pub fn not_found(subject: impl Into<String>, detail: impl Into<String>) -> Self {
         Fault::NotFound { subject: subject.into(), detail: detail.into() }.into()
     }
 
-    /// [`Fault::Corrupt`].
+    /// Makes a [`Fault::Corrupt`].
     #[cold]
     pub fn corrupt(
         blob: impl Into<String>,

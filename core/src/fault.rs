@@ -135,6 +135,60 @@ pub enum Fault {
         /// What is wrong with it and what would be right.
         detail: String,
     },
+    /// A name that no record type can have.
+    #[error("record type {name:?}: not a type name: expected=letters and digits, a capital first; try {suggestion:?}")]
+    TypeName {
+        /// The name as it was given.
+        name: String,
+        /// The name that comes closest.
+        suggestion: String,
+    },
+    /// A short name that several types of a schema file have.
+    #[error("record type {name}: ambiguous name; say which: {}", candidates.join(", "))]
+    AmbiguousName {
+        /// The name as it was given.
+        name: String,
+        /// Longer names, of one type each; not all of many.
+        candidates: Vec<String>,
+    },
+    /// A path that leads to no value.
+    #[error("{path}: {problem}")]
+    Path {
+        /// The path as it was given.
+        path: String,
+        /// Where it ends, and how to go on.
+        problem: String,
+    },
+    /// A field that cannot be dropped from its type.
+    #[error("{field}: cannot be dropped: {reason}")]
+    NotDroppable {
+        /// Path of the field.
+        field: String,
+        /// Why not, and what to do instead.
+        reason: String,
+    },
+    /// There is no record to infer a schema from.
+    #[error("{record_type}: no record to infer a schema from")]
+    NoRecords {
+        /// Name of the record type.
+        record_type: String,
+    },
+    /// A setting of an inference that contradicts another one, or the records.
+    #[error("{field}: {problem}")]
+    InferenceSetting {
+        /// Path of the field that the setting names.
+        field: String,
+        /// What it contradicts.
+        problem: String,
+    },
+    /// A field that is known and cannot be given here.
+    #[error("{field}: {problem}")]
+    FieldRefused {
+        /// Path of the field, or of the object if it is about several fields.
+        field: String,
+        /// Why not.
+        problem: String,
+    },
     /// A Rust type that no schema can be made of.
     #[error("{field}: {what} has no Cap'n Proto type: rust_type={rust_type}; declare the schema instead")]
     RustType {
@@ -361,7 +415,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// What to do next.
+    /// Returns what the caller does next.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Corrupt { .. } => ErrorKind::Corrupt,
@@ -373,6 +427,13 @@ impl Fault {
             | Self::KeyChange { .. } => ErrorKind::Incompatible,
             Self::Invalid { .. }
             | Self::Schema { .. }
+            | Self::TypeName { .. }
+            | Self::AmbiguousName { .. }
+            | Self::Path { .. }
+            | Self::NotDroppable { .. }
+            | Self::NoRecords { .. }
+            | Self::InferenceSetting { .. }
+            | Self::FieldRefused { .. }
             | Self::RustType { .. }
             | Self::Json { .. }
             | Self::JsonInteger { .. }
@@ -399,7 +460,7 @@ impl Fault {
         }
     }
 
-    /// Path of the field that this is about, if it is about one field.
+    /// Returns the path of the field that this is about, if it is about one field.
     pub fn field(&self) -> Option<String> {
         match self {
             Self::UnknownField { path, field, .. } => Some(format!("{path}.{field}")),
@@ -407,6 +468,10 @@ impl Fault {
             | Self::SchemaChange { field, .. }
             | Self::OlderSchema { field, .. }
             | Self::TypeMismatch { field, .. }
+            | Self::Path { path: field, .. }
+            | Self::NotDroppable { field, .. }
+            | Self::InferenceSetting { field, .. }
+            | Self::FieldRefused { field, .. }
             | Self::RustType { field, .. }
             | Self::Inference { field, .. }
             | Self::Mismatch { field, .. }
@@ -431,6 +496,7 @@ impl Fault {
             | Self::Limit { subject: path, .. }
             | Self::UnknownField { path, .. }
             | Self::Mismatch { field: path, .. }
+            | Self::FieldRefused { field: path, .. }
             | Self::NotNullable { field: path, .. }
             | Self::MissingKey { field: path } => Some(path),
             _ => None,

@@ -58,7 +58,8 @@ impl Tables {
     /// `NotFound` for a type or field that there is not, `Invalid` where values cannot be read as `T`.
     pub fn field<'v, T: FieldValue<'v>>(&'v self, path: &str) -> Result<Field<'v, T>> {
         let (record_type, rest) = path.split_once('.').ok_or_else(|| {
-            Error::invalid(path, "a path is a record type and a field with a dot between, such as Movie.title")
+            let problem = "a path is a record type and a field with a dot between, such as Movie.title";
+            Error::from(Fault::Path { path: path.to_owned(), problem: problem.to_owned() })
         })?;
         self.table(record_type)?.field(rest)
     }
@@ -76,7 +77,7 @@ impl Table {
         if !T::fits(schema, compiled.leaf.ty) {
             let ty = describe(schema, compiled.leaf.ty);
             return Err(
-                Fault::ReadAs { field: subject(), field_type: ty.to_string(), wanted: T::NAME.to_owned() }.into()
+                Fault::ReadAs { field: subject(), field_type: ty, wanted: T::NAME.to_owned() }.into()
             );
         }
         if compiled.may_be_absent() && !T::OPTIONAL {

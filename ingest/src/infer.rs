@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 
 use crate::Value;
 use kapok_core::schema::{Metric, Schema, StructType, Type, VectorSpace, is_type_name, to_type_name, unique_name};
-use kapok_core::{Error, Fault, Result};
+use kapok_core::{Fault, Result};
 
 pub(crate) mod growth;
 mod known;
@@ -34,7 +34,7 @@ mod shape;
 mod vector;
 mod walk;
 
-use growth::{Growth, key_field};
+use growth::{Growth, key_field, not_a_type_name};
 use shape::{Appended, Member, NodeId, Object, Shape};
 use walk::{Position, Shapes};
 
@@ -66,13 +66,7 @@ impl Inference {
     /// `Invalid` for a name that no type can have, and for settings that contradict each other.
     pub fn new(record_type: &str, settings: InferenceSettings) -> Result<Self> {
         if !is_type_name(record_type) {
-            return Err(Error::invalid(
-                format!("record type {record_type:?}"),
-                format!(
-                    "not a type name: expected=letters and digits, a capital first; try {:?}",
-                    to_type_name(record_type)
-                ),
-            ));
+            return Err(not_a_type_name(record_type));
         }
         check(record_type, &settings)?;
         let mut shapes = Shapes::new(record_type, settings, Schema::new());
@@ -133,15 +127,13 @@ impl Inference {
         let root = &shapes.objects[0];
         if root.known.is_none() {
             if records == 0 {
-                return Err(Error::invalid(&*root.name, "no record to infer a schema from"));
+                return Err(Fault::NoRecords { record_type: root.name.clone() }.into());
             }
             let InferenceSettings { vectors, maps, json, .. } = &shapes.settings;
             for path in vectors.iter().chain(maps).chain(json) {
                 if !shapes.nodes.iter().any(|node| node.path == *path) {
-                    return Err(Error::invalid(
-                        format!("{}.{path}", root.name),
-                        "the settings name a field that no record has",
-                    ));
+                    let problem = "the settings name a field that no record has".to_owned();
+                    return Err(Fault::InferenceSetting { field: format!("{}.{path}", root.name), problem }.into());
                 }
             }
         }
@@ -195,8 +187,10 @@ fn check(record_type: &str, settings: &InferenceSettings) -> Result<()> {
             return Err(key_field(format!("{record_type}.{part}"), "a key field cannot be kept as JSON"));
         }
     }
-    let twice =
-        |path: &str, what: &str| Err(Error::invalid(format!("{record_type}.{path}"), format!("named both {what}")));
+    let twice = |path: &str, what: &str| {
+        let (field, problem) = (format!("{record_type}.{path}"), format!("named both {what}"));
+        Err(Fault::InferenceSetting { field, problem }.into())
+    };
     if let Some(path) = vectors.iter().find(|path| maps.contains(path)) {
         return twice(path, "as a vector and as a map");
     }

@@ -182,11 +182,8 @@ impl SchemaRequest {
                 Err(Fault::NoRecordType { record_type: name.to_owned(), detail }.into())
             }
             several => {
-                let names: Vec<_> = several.iter().take(LISTED_MAX).map(|ty| ty.display.as_str()).collect();
-                Err(Error::invalid(
-                    format!("record type {name}"),
-                    format!("ambiguous name; say which: {}", names.join(", ")),
-                ))
+                let candidates = several.iter().take(LISTED_MAX).map(|ty| ty.display.clone()).collect();
+                Err(Fault::AmbiguousName { name: name.to_owned(), candidates }.into())
             }
         }
     }

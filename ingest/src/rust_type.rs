@@ -24,10 +24,10 @@ use std::collections::BTreeSet;
 use hashbrown::HashMap;
 use serde::de::DeserializeOwned;
 
+use kapok_core::Result;
 use kapok_core::schema::{EnumType, Enumerant, Schema, Type, is_type_name, to_camel_case, to_type_name, unique_name};
-use kapok_core::{Error, Result};
 
-use crate::infer::growth::{Growth, key_field, type_id};
+use crate::infer::growth::{Growth, key_field, not_a_type_name, type_id};
 
 mod access;
 mod probe;
@@ -47,10 +47,7 @@ use trace::{Trace, TraceId, Traces, refusal};
 /// can have; for key fields that do not exist, are optional, or cannot be keys.
 pub fn schema_of_rust_type<T: DeserializeOwned>(name: &str, key: &[&str]) -> Result<(Schema, u64)> {
     if !is_type_name(name) {
-        return Err(Error::invalid(
-            format!("record type {name:?}"),
-            format!("not a type name: expected=letters and digits, a capital first; try {:?}", to_type_name(name)),
-        ));
+        return Err(not_a_type_name(name));
     }
     let traces = trace::<T>(name)?;
     let Trace::Struct(root) = traces.places[0] else {

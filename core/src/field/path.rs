@@ -1,6 +1,7 @@
 //! How does a path such as `address.city` lead from a row to a value?
 
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::field::Leaf;
 use crate::schema::{DefaultValue, FieldKind, Schema, StructType, Type};
 use crate::words::{Read, StructRef};
@@ -48,7 +49,7 @@ impl<'v> Path<'v> {
                 (FieldKind::Group(id), Some(_)) => ty = schema.struct_type(*id)?,
                 (FieldKind::Group(_), None) => {
                     let subject = format!("{}.{path}", record.name);
-                    return Err(Error::invalid(subject, "a group has no value of its own; go on to one of its fields"));
+                    return Err(no_value(subject, "a group has no value of its own; go on to one of its fields"));
                 }
                 (FieldKind::Slot { offset, ty: value, default }, None) => {
                     let leaf = Leaf::new(schema, ty, field, *offset, value, default);
@@ -58,21 +59,18 @@ impl<'v> Path<'v> {
                 (FieldKind::Slot { offset, ty: Type::Struct(id), default }, Some(_)) => {
                     if matches!(default, DefaultValue::Pointer(_)) {
                         let subject = format!("{}.{path}", record.name);
-                        return Err(Error::invalid(
-                            subject,
-                            "leads through a struct with a default value; read the record",
-                        ));
+                        return Err(no_value(subject, "leads through a struct with a default value; read the record"));
                     }
                     hops.push(Hop { conditions: std::mem::take(&mut conditions), slot: *offset });
                     ty = schema.struct_type(*id)?;
                 }
                 (FieldKind::Slot { .. }, Some(next)) => {
                     let subject = format!("{}.{path}", record.name);
-                    return Err(Error::invalid(subject, format!("{name} is not a struct, so it has no {next}")));
+                    return Err(no_value(subject, format!("{name} is not a struct, so it has no {next}")));
                 }
             }
         }
-        Err(Error::invalid(&record.name, "no field named"))
+        Err(no_value(record.name.clone(), "no field named"))
     }
 
     /// Whether a record may have no value at all, not even a default one.
@@ -102,4 +100,9 @@ impl<'v> Path<'v> {
 #[inline]
 fn hold(conditions: &[Condition], at: StructRef<'_>) -> bool {
     conditions.iter().all(|condition| u16::from_le_bytes(at.scalar(condition.at)) == condition.value)
+}
+
+#[cold]
+fn no_value(path: String, problem: impl Into<String>) -> Error {
+    Fault::Path { path, problem: problem.into() }.into()
 }

@@ -33,6 +33,7 @@ impl PathError {
 
     /// Below a field of this name.
     #[cold]
+    #[must_use]
     pub fn within_field(mut self, name: &str) -> Self {
         self.path.insert_str(0, name);
         self.path.insert(0, '.');
@@ -41,6 +42,7 @@ impl PathError {
 
     /// Below a list item of this index.
     #[cold]
+    #[must_use]
     pub fn within_item(mut self, index: usize) -> Self {
         self.path.insert_str(0, &format!("[{index}]"));
         self

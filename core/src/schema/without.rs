@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::names::unique_name;
 use super::{DefaultValue, FieldKind, FieldType, Schema, StructType, Type};
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 
 /// A schema without a field that it had, and how records lose it.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,7 +101,7 @@ const GROUPS: &str = "its struct has groups or unions; publish the records anew 
                       --republish)";
 
 fn refused(subject: &str, why: &str) -> Error {
-    Error::invalid(subject, format!("cannot be dropped: {why}"))
+    Fault::NotDroppable { field: subject.to_owned(), reason: why.to_owned() }.into()
 }
 
 fn absent(subject: &str, owner: &StructType) -> Error {

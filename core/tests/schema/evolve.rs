@@ -1,8 +1,8 @@
 //! Which changes of a schema does a dataset accept?
 
 use crate::compile;
-use kapok_core::ErrorKind;
 use kapok_core::schema::{FieldKind, FieldType, OlderSchema, Schema, StructType, Type};
+use kapok_core::{ErrorKind, Fault};
 
 /// Ids of the types that the tables use.
 const HEAD: &str = "@0xd1a3c5e7f9b80000;
@@ -115,6 +115,7 @@ fn other_changes_are_refused_with_field_old_and_new() {
         let error = dataset.evolve(&next, &[MOVIE], OlderSchema::KeepNewer).expect_err(&new);
         let text = error.to_string();
         assert_eq!(error.kind(), ErrorKind::Incompatible, "{text}");
+        assert!(matches!(error.fault(), Fault::SchemaChange { .. }), "{text}");
         for part in expected.into_iter().chain(["publish the record type anew"]) {
             assert!(text.contains(part), "{part} not in: {text}");
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kapok_core::schema::{FieldKind, FieldType, StructType, Type, to_camel_case, unique_name};
+use kapok_core::schema::{FieldKind, FieldType, StructType, Type, to_camel_case, to_type_name, unique_name};
 use kapok_core::{Error, Fault, Result};
 
 /// A struct type that grows at its end: what it has keeps its place.
@@ -129,6 +129,12 @@ pub(crate) fn type_id(path: &str) -> u64 {
 #[cold]
 pub(crate) fn key_field(field: String, problem: impl Into<String>) -> Error {
     Fault::KeyField { field, problem: problem.into() }.into()
+}
+
+/// The error about a name that no record type can have.
+#[cold]
+pub(crate) fn not_a_type_name(name: &str) -> Error {
+    Fault::TypeName { name: name.to_owned(), suggestion: to_type_name(name) }.into()
 }
 
 /// Whether a type has unions or groups: such a one is laid out by its declaration only.

@@ -132,7 +132,7 @@ impl<'p> MessageDraft<'p> {
             if !is_null || matches!(members, Members::Variant(..)) {
                 if let Some((_, other)) = set {
                     let detail = format!("{} and {} are members of one union: give one", other.name, field.name);
-                    return Err(Error::invalid("", detail));
+                    return Err(Fault::FieldRefused { field: String::new(), problem: detail }.into());
                 }
                 set = Some((discriminant, field));
             } else if field.may_be_null() {
@@ -418,7 +418,7 @@ fn unknown_field(ty: &StructPlan, name: &str) -> Error {
 
 #[cold]
 fn refused_field(name: &str, why: &str) -> Error {
-    Error::invalid(format!(".{}", excerpt(name)), why)
+    Fault::FieldRefused { field: format!(".{}", excerpt(name)), problem: why.to_owned() }.into()
 }
 
 #[cold]

@@ -15,7 +15,7 @@ pub struct RepairReport {
     pub dry_run: bool,
     /// Live versions that were looked at, those that were put back included.
     pub versions: usize,
-    /// BlobMap that they name.
+    /// Blobs that they name.
     pub blobs: usize,
     /// Files that were missing or damaged, and what became of each.
     pub lost: Vec<Lost>,

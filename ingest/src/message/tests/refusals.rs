@@ -149,6 +149,19 @@ fn two_members_of_a_union_are_refused_by_name() {
 }
 
 #[test]
+fn a_refusal_has_the_path_and_the_types_as_fields() {
+    let error = kinds_writer().write(&one("children", Value::Null)).unwrap_err();
+    let Fault::UnknownField { path, field, type_name, fields } = error.fault() else { panic!("{error}") };
+    assert_eq!((path.as_str(), field.as_str(), type_name.as_str()), ("Kinds", "children", "Kinds"));
+    assert!(fields.iter().any(|name| name == "tree"), "{fields:?}");
+    assert_eq!(error.fault().field().as_deref(), Some("Kinds.children"));
+
+    let error = kinds_writer().write(&one("i8", Value::Int(128))).unwrap_err();
+    let Fault::Mismatch { field, expected, found } = error.fault() else { panic!("{error}") };
+    assert_eq!((field.as_str(), expected.as_str(), found.as_str()), ("Kinds.i8", "Int8 from -128 to 127", "128"));
+}
+
+#[test]
 fn records_nested_deeper_than_they_may_be_read_are_refused() {
     // Each level is a list and, in it, a struct; the record and its tree are two more.
     let nested = |levels: u32| {
