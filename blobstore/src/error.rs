@@ -123,6 +123,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The local folder cannot be watched.
+    #[cfg(feature = "watch")]
     #[error("folder cannot be watched: name={} cause={source}; poll instead", path.display())]
     Watch {
         /// The folder.
@@ -239,7 +240,9 @@ impl Error {
             },
             Self::Denied { .. } => ErrorKind::Denied,
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => ErrorKind::Denied,
-            Self::TimedOut { .. } | Self::Io { .. } | Self::Watch { .. } => ErrorKind::Unavailable,
+            Self::TimedOut { .. } | Self::Io { .. } => ErrorKind::Unavailable,
+            #[cfg(feature = "watch")]
+            Self::Watch { .. } => ErrorKind::Unavailable,
             Self::Location { .. }
             | Self::NotEmpty { .. }
             | Self::NoConditionalWrites { .. }

@@ -4,20 +4,26 @@
 //! store is still polled, only less often.
 
 use std::fmt;
+#[cfg(feature = "watch")]
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "watch")]
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
 use crate::announcements::Announcements;
-use crate::error::{Error, Result};
+#[cfg(feature = "watch")]
+use crate::error::Error;
+use crate::error::Result;
+#[cfg(feature = "watch")]
 use crate::numbered::ANNOUNCEMENTS;
 
 /// Watches the announcement log of a folder, from [`Announcements::watch`].
 pub struct LogWatcher {
     grown: Arc<Notify>,
     /// Watches until it is dropped.
+    #[cfg(feature = "watch")]
     _watcher: RecommendedWatcher,
 }
 
@@ -35,32 +41,44 @@ impl LogWatcher {
 }
 
 impl Announcements<'_> {
-    /// Watches the log. Returns `None` if the store cannot be watched.
+    /// Watches the log. Returns `None` if the store cannot be watched, or if the crate is built without the feature `watch`.
     ///
     /// # Errors
-    /// [`Error::Watch`] where the system refuses, for example for want of watches.
+    /// `Unavailable` if the system refuses, for example for want of watches.
     pub fn watch(self) -> Result<Option<LogWatcher>> {
-        let Some(folder) = self.objects.root.as_ref().map(|root| root.join(ANNOUNCEMENTS)) else {
-            return Ok(None);
-        };
-        if !folder.is_dir() {
-            return Ok(None);
-        }
-        let failed = |source| Error::Watch { path: folder.clone(), source };
-        let grown = Arc::new(Notify::new());
-        let seen = Arc::clone(&grown);
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // An error may stand for events that were lost.
-            if event.as_ref().map_or(true, is_hint) {
-                seen.notify_one();
-            }
-        })
-        .map_err(failed)?;
-        watcher.watch(&folder, RecursiveMode::NonRecursive).map_err(failed)?;
-        Ok(Some(LogWatcher { grown, _watcher: watcher }))
+        watch(self)
     }
 }
 
+#[cfg(not(feature = "watch"))]
+#[expect(clippy::unnecessary_wraps, reason = "with the feature it may fail")]
+fn watch(_: Announcements<'_>) -> Result<Option<LogWatcher>> {
+    Ok(None)
+}
+
+#[cfg(feature = "watch")]
+fn watch(announcements: Announcements<'_>) -> Result<Option<LogWatcher>> {
+    let Some(folder) = announcements.objects.root.as_ref().map(|root| root.join(ANNOUNCEMENTS)) else {
+        return Ok(None);
+    };
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    let failed = |source| Error::Watch { path: folder.clone(), source };
+    let grown = Arc::new(Notify::new());
+    let seen = Arc::clone(&grown);
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        // An error may stand for events that were lost.
+        if event.as_ref().map_or(true, is_hint) {
+            seen.notify_one();
+        }
+    })
+    .map_err(failed)?;
+    watcher.watch(&folder, RecursiveMode::NonRecursive).map_err(failed)?;
+    Ok(Some(LogWatcher { grown, _watcher: watcher }))
+}
+
+#[cfg(feature = "watch")]
 /// Whether an event may mean a new entry: not one of reading, nor of the file that an entry is prepared in.
 fn is_hint(event: &Event) -> bool {
     let prepared = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().contains('#'));
@@ -68,7 +86,7 @@ fn is_hint(event: &Event) -> bool {
     event.need_rescan() || !(matches!(event.kind, EventKind::Access(_)) || only_prepared)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "watch"))]
 mod tests {
     use super::*;
     use notify::event::{AccessKind, CreateKind, Flag};

@@ -42,6 +42,13 @@
 //! | check a store and repair it | [`verify`] |
 //! | do all of it without `async` | [`blocking`] |
 //!
+//! # Features
+//!
+//! | feature | default | without it |
+//! |---|---|---|
+//! | `json` | yes | only generated types are published: no JSON, serde or dynamic values, and no inferred schemas |
+//! | `watch` | yes | followers of a local folder poll and are not woken by the file system |
+//!
 //! # Limitations
 //!
 //! * Stores by URL are local folders and `memory://NAME`. Other backends are plugged in as an `object_store`; their blobs
@@ -67,7 +74,10 @@ pub use error::{Error, ErrorKind, Result};
 #[doc(inline)]
 pub use follow::{FollowSettings, Listener};
 #[doc(inline)]
-pub use own_type::{Declaration, Value};
+pub use own_type::Declaration;
+#[cfg(feature = "json")]
+#[doc(inline)]
+pub use own_type::Value;
 #[doc(inline)]
 pub use publish::{Producer, ProducerSettings, Validator};
 #[doc(inline)]

@@ -92,6 +92,7 @@
 
 #[doc(inline)]
 pub use kapok_core::schema::{FieldRemoval, OlderSchema, RecordDeclaration, RecordStruct, Schema};
+#[cfg(feature = "json")]
 #[doc(inline)]
 pub use kapok_ingest::{AbsentFields, Inference, InferenceSettings, SchemaRequest, Value, schema_of_rust_type};
 #[doc(inline)]

@@ -43,5 +43,8 @@ pub use kapok_producer::metrics::describe as describe_metrics;
 pub use kapok_producer::{
     AnnounceMode, Bound, Counts, Cycle, CycleReport, Finding, IncrementalCycle, MergePolicy, MergeReport,
     MergeSchedule, Outcome, Producer, ProducerBuilder, ProducerSettings, Proposal, RecordChanges, RecordWriter, Steps,
-    TypeReport, Validator, ValueChanges, ValueWriter, Verification, merge_policy,
+    TypeReport, Validator, Verification, merge_policy,
 };
+#[cfg(feature = "json")]
+#[doc(inline)]
+pub use kapok_producer::{ValueChanges, ValueWriter};

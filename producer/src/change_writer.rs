@@ -6,17 +6,21 @@ use std::sync::Arc;
 use capnp::message::{self, ScratchSpaceHeapAllocator};
 use capnp::traits::{Owned, SetterInput};
 use kapok_core::key::Key;
+#[cfg(feature = "json")]
 use kapok_core::record::Record;
 use kapok_core::schema::RecordStruct;
 use kapok_core::words::StructRef;
 use kapok_index::View;
-use kapok_ingest::MessageWriter;
-use kapok_ingest::Value;
+#[cfg(feature = "json")]
+use kapok_ingest::{MessageWriter, Value};
+#[cfg(feature = "json")]
 use serde::Serialize;
 
 use crate::changes::ChangedType;
 use crate::error::Result;
-use crate::writer::{SCRATCH_WORDS, add_message, add_root, unreadable};
+#[cfg(feature = "json")]
+use crate::writer::add_root;
+use crate::writer::{SCRATCH_WORDS, add_message, unreadable};
 
 /// Changes records of a generated type. Made by [`IncrementalCycle::records`](crate::IncrementalCycle::records).
 pub struct RecordChanges<'c, T> {
@@ -110,6 +114,7 @@ fn copy<T: RecordStruct, R>(
     add_message::<T, _, _>(&message, add)
 }
 
+#[cfg(feature = "json")]
 /// Changes records by dynamic values. Made by [`IncrementalCycle::values`](crate::IncrementalCycle::values).
 pub struct ValueChanges<'c> {
     prior: &'c View,
@@ -117,6 +122,7 @@ pub struct ValueChanges<'c> {
     message: MessageWriter,
 }
 
+#[cfg(feature = "json")]
 impl<'c> ValueChanges<'c> {
     pub(crate) fn new(prior: &'c View, ty: Arc<ChangedType>) -> Result<Self> {
         let message = ty.schema.message_writer()?;
@@ -186,6 +192,7 @@ impl<'c> ValueChanges<'c> {
     }
 }
 
+#[cfg(feature = "json")]
 impl Drop for ValueChanges<'_> {
     fn drop(&mut self) {
         self.ty.schema.note_absent(&mut self.message);

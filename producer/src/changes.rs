@@ -9,12 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use kapok_core::key::Key;
 use kapok_core::manifest::RecordType;
-use kapok_core::schema::{RecordStruct, Schema};
+use kapok_core::schema::RecordStruct;
+#[cfg(feature = "json")]
+use kapok_core::schema::Schema;
 use kapok_core::segment::{Segment, Sharing, Stage};
 use kapok_core::words::StructRef;
 use kapok_index::View;
 
-use crate::change_writer::{RecordChanges, ValueChanges};
+use crate::change_writer::RecordChanges;
+#[cfg(feature = "json")]
+use crate::change_writer::ValueChanges;
 use crate::cycle::StagedSchema;
 use crate::declaration::Declaration;
 use crate::declared::{Declared, OfType, lock};
@@ -107,6 +111,7 @@ impl IncrementalCycle {
         Ok(RecordChanges::new(&self.prior, ty))
     }
 
+    #[cfg(feature = "json")]
     /// Changes records by dynamic values, of a type that the dataset has or that was declared.
     ///
     /// # Errors

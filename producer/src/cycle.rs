@@ -8,13 +8,16 @@ use kapok_core::manifest::RecordType;
 use kapok_core::schema::{OlderSchema, RecordStruct, Schema};
 use kapok_core::segment::{Encoding, Stage};
 use kapok_index::View;
+#[cfg(feature = "json")]
 use kapok_ingest::{AbsentFields, MessageWriter};
 
 use crate::changes::ONCE;
 use crate::declaration::{Declaration, Evolution};
 use crate::declared::{Declared, OfType, lock};
 use crate::error::{Error, Result};
-use crate::writer::{RecordWriter, ValueWriter};
+use crate::writer::RecordWriter;
+#[cfg(feature = "json")]
+use crate::writer::ValueWriter;
 
 /// A version in the making: hand records to it. Shared by as many threads as like to write.
 #[derive(Debug)]
@@ -37,6 +40,7 @@ pub(crate) struct StagedSchema {
     pub declared: Schema,
     pub key: Vec<String>,
     pub older: OlderSchema,
+    #[cfg(feature = "json")]
     pub absent_fields: AbsentFields,
     /// Fields that records were not given, by name.
     pub absent: Absent,
@@ -54,9 +58,22 @@ enum Change {
     /// It is continued.
     Grown,
     /// It is continued, but for integers that are floats now.
+    #[cfg(feature = "json")]
     Widened,
     /// There is no such type, or it is published anew.
     New,
+}
+
+impl Change {
+    #[cfg(feature = "json")]
+    fn is_widened(self) -> bool {
+        self == Self::Widened
+    }
+
+    #[cfg(not(feature = "json"))]
+    fn is_widened(self) -> bool {
+        false
+    }
 }
 
 /// Records of one type that the writers have handed over.
@@ -98,6 +115,7 @@ impl StagedSchema {
             (Ok(schema), _) => (schema, if known.is_none() { Change::New } else { Change::Grown }),
             // What cannot be continued is published anew.
             (Err(_), Evolution::Republish) => (declared.clone(), Change::New),
+            #[cfg(feature = "json")]
             (Err(error), Evolution::Widen) => {
                 let wider = known.map(|known| before.widened(&declared, known.type_id, &known.key)).transpose()?;
                 let Some(wider) = wider.flatten() else { return Err(error) };
@@ -111,13 +129,25 @@ impl StagedSchema {
             check_growth(&schema, before, declaration)?;
         }
         let encoding = Encoding::new(schema, declaration.type_id, &key, declaration.sharing)?;
-        let (older, absent_fields) = (declaration.older, declaration.absent_fields);
-        let (is_new, is_widened) = (change != Change::Grown, change == Change::Widened);
+        let older = declaration.older;
+        let (is_new, is_widened) = (change != Change::Grown, change.is_widened());
         let is_declared = declaration.is_declared || known.is_some();
         let absent = Absent::default();
-        Ok(Self { encoding, declared, key, older, absent_fields, absent, is_new, is_widened, is_declared })
+        Ok(Self {
+            encoding,
+            declared,
+            key,
+            older,
+            #[cfg(feature = "json")]
+            absent_fields: declaration.absent_fields,
+            absent,
+            is_new,
+            is_widened,
+            is_declared,
+        })
     }
 
+    #[cfg(feature = "json")]
     /// A writer of values, and where it tells what they lacked.
     pub(crate) fn message_writer(&self) -> Result<MessageWriter> {
         let mut message = MessageWriter::of_records(&self.encoding)?;
@@ -125,6 +155,7 @@ impl StagedSchema {
         Ok(message)
     }
 
+    #[cfg(feature = "json")]
     /// Takes over what a writer of values has counted.
     pub(crate) fn note_absent(&self, message: &mut MessageWriter) {
         for (field, count) in message.take_absent() {
@@ -142,6 +173,17 @@ impl StagedSchema {
         if joined == **known { Ok(()) } else { Err(declared_twice(&declaration.name)) }
     }
 
+    #[cfg(not(feature = "json"))]
+    fn absent_as(&self, _: &Declaration) -> bool {
+        true
+    }
+
+    /// Whether a declaration treats absent fields alike.
+    #[cfg(feature = "json")]
+    fn absent_as(&self, declaration: &Declaration) -> bool {
+        self.absent_fields == declaration.absent_fields
+    }
+
     /// Whether a declaration says the same.
     pub(crate) fn is_of(&self, declaration: &Declaration, key: &[String]) -> bool {
         self.encoding.type_id() == declaration.type_id
@@ -149,7 +191,7 @@ impl StagedSchema {
             && self.key == key
             && self.encoding.sharing() == declaration.sharing
             && self.older == declaration.older
-            && self.absent_fields == declaration.absent_fields
+            && self.absent_as(declaration)
             && (self.is_declared || !declaration.is_declared)
     }
 }
@@ -239,6 +281,7 @@ impl Cycle {
         Ok(RecordWriter::new(ty))
     }
 
+    #[cfg(feature = "json")]
     /// A writer of dynamic values for a record type that was declared before.
     ///
     /// # Errors

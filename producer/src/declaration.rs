@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kapok_core::schema::{FieldKind, OlderSchema, RecordStruct, Schema, StructType};
 use kapok_core::segment::Sharing;
+#[cfg(feature = "json")]
 use kapok_ingest::{AbsentFields, schema_of_rust_type};
 
 use crate::error::Result;
@@ -18,6 +19,7 @@ pub struct Declaration {
     pub(crate) sharing: Sharing,
     pub(crate) evolution: Evolution,
     pub(crate) older: OlderSchema,
+    #[cfg(feature = "json")]
     pub(crate) absent_fields: AbsentFields,
     /// Somebody wrote the schema down: it was not inferred from data.
     pub(crate) is_declared: bool,
@@ -31,6 +33,7 @@ pub enum Evolution {
     /// By what it adds. Anything else is refused.
     #[default]
     Append,
+    #[cfg(feature = "json")]
     /// By what it adds, and by integer fields that are Float64 now, those of the key excepted. Where there are such, all
     /// records of the type are written anew, in a cycle of changes those too that it does not speak of; a stored integer
     /// that no Float64 is equal to is refused. Consumers with generated code of the old kind will refuse the version.
@@ -65,12 +68,14 @@ impl Declaration {
             sharing: Sharing::default(),
             evolution: Evolution::default(),
             older: OlderSchema::default(),
+            #[cfg(feature = "json")]
             absent_fields: AbsentFields::default(),
             is_declared: true,
             may_grow: false,
         })
     }
 
+    #[cfg(feature = "json")]
     /// A struct inferred from a Rust type that derives `Deserialize`, with the name and key given.
     ///
     /// # Errors
@@ -127,6 +132,7 @@ impl Declaration {
         self
     }
 
+    #[cfg(feature = "json")]
     /// Chooses what becomes of numbers, Bools and enums that a value does not give and that the schema cannot call null:
     /// by default they take their defaults, and [`TypeReport::absent`](crate::TypeReport::absent) counts them.
     #[must_use]

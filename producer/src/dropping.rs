@@ -1,12 +1,18 @@
 //! Takes what nobody should have added out of a dataset: a record type, or a field of one.
 
+#[cfg(feature = "json")]
 use kapok_core::Error as DataError;
+#[cfg(feature = "json")]
 use kapok_ingest::Value;
 
+#[cfg(feature = "json")]
 use crate::changes::sharing_of;
 use crate::cycle::Cycle;
+#[cfg(feature = "json")]
 use crate::declaration::{Declaration, Evolution};
-use crate::error::{BoxError, Result};
+#[cfg(feature = "json")]
+use crate::error::BoxError;
+use crate::error::Result;
 use crate::producer::Producer;
 use crate::report::CycleReport;
 
@@ -24,6 +30,7 @@ impl Producer {
         .await
     }
 
+    #[cfg(feature = "json")]
     /// Publishes a version in which the records of a type have no field `path` any more: its name, or names joined by dots,
     /// through structs and lists of structs. All records of the type are written anew, since what lies behind the field
     /// moves. Programs compiled for the old schema that know the field find the new one incompatible.
@@ -48,6 +55,7 @@ fn keep_tags(cycle: &Cycle) {
     }
 }
 
+#[cfg(feature = "json")]
 fn without_field(cycle: &Cycle, record_type: &str, path: &str) -> std::result::Result<(), BoxError> {
     let manifest = cycle.prior().manifest();
     let entry = manifest.expect_record_type(record_type)?;
@@ -68,6 +76,7 @@ fn without_field(cycle: &Cycle, record_type: &str, path: &str) -> std::result::R
     Ok(())
 }
 
+#[cfg(feature = "json")]
 /// Takes a member out of a value, or of each of a list.
 fn take(value: &mut Value, path: &[String]) -> std::result::Result<(), DataError> {
     match (value, path) {

@@ -73,10 +73,13 @@ mod publish;
 pub mod repair;
 mod report;
 mod validate;
+#[cfg(feature = "json")]
 mod widening;
 mod writer;
 
-pub use change_writer::{RecordChanges, ValueChanges};
+pub use change_writer::RecordChanges;
+#[cfg(feature = "json")]
+pub use change_writer::ValueChanges;
 pub use changes::IncrementalCycle;
 pub use cycle::Cycle;
 pub use declaration::{Declaration, Evolution};
@@ -84,10 +87,12 @@ pub use error::{BoxError, Error, ErrorKind, Result};
 pub use kapok_blobstore::Store;
 pub use kapok_core::schema::OlderSchema;
 pub use kapok_core::segment::{SealSettings, Sharing};
-pub use kapok_ingest::AbsentFields;
-pub use kapok_ingest::Value;
+#[cfg(feature = "json")]
+pub use kapok_ingest::{AbsentFields, Value};
 pub use merge_policy::MergePolicy;
 pub use producer::{AnnounceMode, MergeSchedule, Producer, ProducerBuilder, ProducerSettings, Verification};
 pub use report::{CycleReport, MergeReport, Outcome, Steps, TypeReport};
 pub use validate::{Bound, Counts, Finding, Proposal, Validator};
-pub use writer::{RecordWriter, ValueWriter};
+pub use writer::RecordWriter;
+#[cfg(feature = "json")]
+pub use writer::ValueWriter;

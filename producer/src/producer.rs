@@ -23,6 +23,7 @@ use crate::merge_policy::MergePolicy;
 use crate::metrics;
 use crate::report::{CycleReport, Steps};
 use crate::validate::Validator;
+#[cfg(feature = "json")]
 use crate::widening::keep_others;
 
 /// How a producer works.
@@ -288,7 +289,10 @@ impl Producer {
 
             let started = clock::instant();
             let mut plans = Vec::new();
-            for (schema, mut changes) in types {
+            for (schema, changes) in types {
+                #[cfg(feature = "json")]
+                let mut changes = changes;
+                #[cfg(feature = "json")]
                 if schema.is_widened {
                     keep_others(&schema, &mut changes, &base.view)?;
                 }

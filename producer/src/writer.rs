@@ -12,8 +12,9 @@ use capnp::traits::Owned;
 use kapok_core::schema::RecordStruct;
 use kapok_core::segment::Stage;
 use kapok_core::words::{StructRef, Words};
-use kapok_ingest::MessageWriter;
-use kapok_ingest::Value;
+#[cfg(feature = "json")]
+use kapok_ingest::{MessageWriter, Value};
+#[cfg(feature = "json")]
 use serde::Serialize;
 
 use crate::cycle::StagedType;
@@ -29,6 +30,7 @@ pub struct RecordWriter<'c, T> {
     record: PhantomData<fn(T)>,
 }
 
+#[cfg(feature = "json")]
 /// Takes records as JSON, serde or dynamic values. Made by [`Cycle::values`](crate::Cycle::values).
 pub struct ValueWriter<'c> {
     staging: Staging<'c>,
@@ -54,6 +56,7 @@ impl Staging<'_> {
         Ok(self.stage.get_or_insert_with(|| Stage::new(&self.ty.schema.encoding)).add_struct(record)?)
     }
 
+    #[cfg(feature = "json")]
     fn set_position(&mut self, unit: &Arc<str>, position: u64) {
         if let Some(stage) = &mut self.stage {
             stage.set_source(unit, position);
@@ -139,6 +142,7 @@ pub(crate) fn unreadable(error: &capnp::Error) -> kapok_core::Error {
     kapok_core::Error::invalid("record", format!("the builder's message cannot be read: {error}"))
 }
 
+#[cfg(feature = "json")]
 impl ValueWriter<'_> {
     pub(crate) fn new(ty: Arc<StagedType>) -> Result<Self> {
         let message = ty.schema.message_writer()?;
@@ -176,6 +180,7 @@ impl ValueWriter<'_> {
     }
 }
 
+#[cfg(feature = "json")]
 impl Drop for ValueWriter<'_> {
     fn drop(&mut self) {
         self.staging.ty.schema.note_absent(&mut self.message);
