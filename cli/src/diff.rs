@@ -293,9 +293,9 @@ impl TypeDiff {
                 changed: changes.updated.len(),
                 removed: changes.removed.len(),
             },
-            evidence: match changes.evidence {
-                ChangeSource::Trail => "manifests",
-                ChangeSource::Compared => "segments",
+            evidence: match changes.source {
+                ChangeSource::Manifests => "manifests",
+                ChangeSource::Segments => "segments",
             },
             added: keys(new, &changes.added)?,
             changed,

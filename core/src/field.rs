@@ -1,8 +1,9 @@
-//! How is one field of many records read at memory speed?
+//! Reads one field of many records at memory speed.
 //!
 //! A [`Field`] is a path such as `Movie.title`, resolved once per view: per segment it knows where rows begin and how long
 //! they are, so that reading a record is a few checked loads, with no allocation and no counter that threads would share.
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -24,7 +25,6 @@ pub use value::{FieldValue, Leaf, Row};
 /// A field of a record type, over all segments of a view; `T` is what its values are read as.
 ///
 /// Cheap to share between threads. Made by [`Tables::field`].
-#[derive(Debug)]
 pub struct Field<'v, T> {
     path: Path<'v>,
     segments: Vec<Rows<'v>>,
@@ -55,7 +55,7 @@ impl Tables {
     /// and nullable numbers need an `Option`; a null text without one reads as empty.
     ///
     /// # Errors
-    /// `NotFound` for a type or field that there is not, `Invalid` where values cannot be read as `T`.
+    /// `NotFound` for a type or field that there is not, `Invalid` if values cannot be read as `T`.
     pub fn field<'v, T: FieldValue<'v>>(&'v self, path: &str) -> Result<Field<'v, T>> {
         let (record_type, rest) = path.split_once('.').ok_or_else(|| {
             let problem = "a path is a record type and a field with a dot between, such as Movie.title";
@@ -76,9 +76,7 @@ impl Table {
         let subject = || format!("{}.{path}", self.name());
         if !T::fits(schema, compiled.leaf.ty) {
             let ty = describe(schema, compiled.leaf.ty);
-            return Err(
-                Fault::ReadAs { field: subject(), field_type: ty, wanted: T::NAME.to_owned() }.into()
-            );
+            return Err(Fault::ReadAs { field: subject(), field_type: ty, wanted: T::NAME.to_owned() }.into());
         }
         if compiled.may_be_absent() && !T::OPTIONAL {
             return Err(Fault::ReadAsOption { field: subject(), wanted: T::NAME.to_owned() }.into());
@@ -149,10 +147,10 @@ impl<'v> Rows<'v> {
 }
 
 impl<'v, T: FieldValue<'v>> Field<'v, T> {
-    /// The value of a record, dead or alive.
+    /// Returns the value of a record, live or dead.
     ///
     /// # Errors
-    /// `Invalid` for a row id of another record type, or of a segment that this view does not have; `Corrupt` where the
+    /// `Invalid` for a row id of another record type, or of a segment that this view does not have; `Corrupt` if the
     /// bytes are not as they must be.
     #[inline]
     pub fn get(&self, row_id: RowId) -> Result<T> {
@@ -168,7 +166,7 @@ impl<'v, T: FieldValue<'v>> Field<'v, T> {
         self.get_elsewhere(row_id)
     }
 
-    /// The value where the row id is of another view, in which its segment stands at another place.
+    /// Reads the value if the row id is of another view, in which its segment stands at another place.
     #[cold]
     #[inline(never)]
     fn get_elsewhere(&self, row_id: RowId) -> Result<T> {
@@ -178,7 +176,7 @@ impl<'v, T: FieldValue<'v>> Field<'v, T> {
         self.path.read(row).map_err(|malformed| rows.corrupt(malformed))
     }
 
-    /// The values of all live records, in the order of their row ids.
+    /// Iterates over the values of all live records, in the order of their row ids. Each item is a `Result`.
     pub fn iter(&self) -> FieldIter<'_, 'v, T> {
         FieldIter { field: self, segment: 0, rows: Rows::none(), ranges: LiveRanges::none(), at: 0, end: 0 }
     }
@@ -186,7 +184,7 @@ impl<'v, T: FieldValue<'v>> Field<'v, T> {
     /// Hands the values of all live records to a function, in the order of their row ids: the fastest scan.
     ///
     /// # Errors
-    /// `Corrupt` where the bytes are not as they must be; the function was given what comes before.
+    /// `Corrupt` if the bytes are not as they must be; the function was given what comes before.
     #[inline]
     pub fn for_each(&self, mut f: impl FnMut(T)) -> Result<()> {
         for rows in &self.segments {
@@ -197,6 +195,16 @@ impl<'v, T: FieldValue<'v>> Field<'v, T> {
             }
         }
         Ok(())
+    }
+}
+
+impl<T> fmt::Debug for Field<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Field")
+            .field("record_type", &self.record_type)
+            .field("type", self.path.leaf.ty)
+            .field("segments", &self.segments.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,7 @@
-//! What is a record's primary key, in which order do keys stand, and how is one compared with a row in place?
+//! Primary keys: their fields, their order, and their comparison with a row in place.
 //!
 //! An encoded key is a string of bytes whose bytewise order is the order of keys: integers big-endian with the sign bit
-//! flipped, Bool one byte, enums two; Text and Data as they are where they are the last part, else with each 0 byte
+//! flipped, Bool one byte, enums two; Text and Data as they are if they are the last part, else with each 0 byte
 //! followed by 255 and a 0 byte at the end.
 
 use crate::error::{Error, Result};
@@ -87,23 +87,18 @@ impl KeySpec {
         Ok(Self { parts, fixed_bytes: fixed })
     }
 
-    /// Number of parts.
-    pub fn part_count(&self) -> usize {
-        self.parts.len()
-    }
-
     /// Names of the key's fields.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().map(|part| part.name.as_str())
     }
 
-    /// Length of every encoded key, where all have the same of at most 8 bytes.
+    /// Returns the length of every encoded key; `None` if they differ in length or are longer than 8 bytes.
     #[inline]
     pub fn fixed_bytes(&self) -> Option<u8> {
         self.fixed_bytes
     }
 
-    /// Key of a row as a number that orders as the encoded key does. Only where [`Self::fixed_bytes`] is some.
+    /// Returns the key of a row as a number that orders as the encoded key does. Only if [`Self::fixed_bytes`] is some.
     #[inline]
     pub fn row_number(&self, row: StructRef<'_>) -> u64 {
         let mut out = 0;
@@ -118,7 +113,7 @@ impl KeySpec {
     /// Appends the encoded key of a row.
     ///
     /// # Errors
-    /// The malformed word. `Ok(false)` where a part is null.
+    /// The malformed word. `Ok(false)` if a part is null.
     pub fn encode_row(&self, row: StructRef<'_>, out: &mut Vec<u8>) -> Read<bool> {
         for (index, part) in self.parts.iter().enumerate() {
             match part.kind {
@@ -161,7 +156,7 @@ impl KeySpec {
         Ok(self.encode_row(row, &mut out)? && out == key)
     }
 
-    /// The number of an encoded key of fixed length, as [`Self::row_number`] gives it; 0 for others.
+    /// Returns the number of an encoded key of fixed length, as [`Self::row_number`] gives it; 0 for others.
     #[inline]
     pub fn number(&self, key: &[u8]) -> u64 {
         match self.fixed_bytes {
@@ -170,11 +165,11 @@ impl KeySpec {
         }
     }
 
-    /// Encodes a key that somebody looks up into `out`, which is cleared. False where no record can have it, since an
+    /// Encodes a key that somebody looks up into `out`, which is cleared. False if no record can have it, since an
     /// integer does not fit its field.
     ///
     /// # Errors
-    /// `Invalid` where the number of parts or their types are not the key's.
+    /// `Invalid` if the number of parts or their types are not the key's.
     pub fn encode(&self, parts: &[KeyPart<'_>], out: &mut Vec<u8>) -> Result<bool> {
         out.clear();
         if parts.len() != self.parts.len() {
@@ -213,11 +208,11 @@ impl KeySpec {
         Ok(true)
     }
 
-    /// The number of a key that somebody looks up, as [`Self::row_number`] gives it: what [`Self::encode`] gives, without
-    /// the bytes. `None` where no record can have it, since an integer does not fit its field.
+    /// Returns the number of a key that somebody looks up, as [`Self::row_number`] gives it: what [`Self::encode`] gives,
+    /// without the bytes. `None` if no record can have it, since an integer does not fit its field.
     ///
     /// # Errors
-    /// `Invalid` as [`Self::encode`], and where [`Self::fixed_bytes`] is none.
+    /// `Invalid` as [`Self::encode`], and if [`Self::fixed_bytes`] is none.
     #[inline]
     pub fn encode_number(&self, parts: &[KeyPart<'_>]) -> Result<Option<u64>> {
         if parts.len() != self.parts.len() || self.fixed_bytes.is_none() {
@@ -237,7 +232,7 @@ impl KeySpec {
         Ok(Some(out))
     }
 
-    /// The encoded key that somebody looks up, where it is one Text or Data, which is encoded as it is.
+    /// Returns the encoded form of a key of one Text or Data, which is encoded as it is; `None` for other keys.
     #[inline]
     pub fn plain_bytes<'k>(&self, parts: &[KeyPart<'k>]) -> Option<&'k [u8]> {
         match (self.parts.as_slice(), parts) {
@@ -282,7 +277,7 @@ impl KeySpec {
         self.encode(&parts, out)
     }
 
-    /// An encoded key for people: parts as JSON would have them, comma separated.
+    /// Returns an encoded key for people: parts as JSON would have them, comma separated.
     pub fn describe(&self, key: &[u8]) -> String {
         let mut rest = key;
         let mut out = Vec::new();

@@ -1,4 +1,4 @@
-//! What is a version? The schema, the segments, what is dead in them, their indexes, what changed: a [`Manifest`].
+//! A version of a dataset as a [`Manifest`]: schema, segments, dead rows, indexes and changes.
 //!
 //! Its Cap'n Proto form is `schemas/manifest.capnp`. Decoding checks whatever later code leans on, since a manifest comes
 //! from outside.
@@ -69,9 +69,9 @@ pub struct RecordType {
     pub key: Vec<String>,
     /// Live records.
     pub rows: u64,
-    /// In the order in which row ids count them.
+    /// Returns the segments, in the order in which row ids count them.
     pub segments: Vec<SegmentEntry>,
-    /// Against the parent; `None` where they are not listed.
+    /// Against the parent; `None` if they are not listed.
     pub changes: Option<RowChanges>,
     /// Whether its schema was declared, not inferred, so that records do not add to it unless they are told to.
     pub declared: bool,
@@ -153,7 +153,7 @@ pub struct RowChanges {
     pub removed: Vec<(Id, Vec<u8>)>,
 }
 
-/// The bytes of a set of rows, as manifests and tombstones hold it: a serialized roaring bitmap.
+/// Returns the bytes of a set of rows, as manifests and tombstones hold it: a serialized roaring bitmap.
 pub fn encode_rows(rows: &RoaringBitmap) -> Vec<u8> {
     let mut rows = rows.clone();
     rows.optimize();
@@ -177,12 +177,12 @@ pub fn decode_rows(name: &str, bytes: &[u8]) -> Result<RoaringBitmap> {
 }
 
 impl Manifest {
-    /// The record type of a name.
+    /// Returns the record type of a name.
     pub fn record_type(&self, name: &str) -> Option<&RecordType> {
         self.record_types.iter().find(|ty| ty.name == name)
     }
 
-    /// The record type of a name, which the caller asks for.
+    /// Returns the record type of a name, or an error that lists those that there are.
     ///
     /// # Errors
     /// `NotFound`, listing those that there are.
@@ -195,10 +195,10 @@ impl Manifest {
         })
     }
 
-    /// Writes the Cap'n Proto message.
+    /// Writes the manifest as a Cap'n Proto message.
     ///
     /// # Errors
-    /// `Invalid` where a default value of the schema cannot be written.
+    /// `Invalid` if a default value of the schema cannot be written.
     pub fn encode(&self) -> Result<Vec<u8>> {
         let mut message = message::Builder::new_default();
         let mut root: wire::manifest::Builder<'_> = message.init_root();
@@ -224,7 +224,7 @@ impl Manifest {
         Ok(serialize::write_message_to_words(&message))
     }
 
-    /// Reads the Cap'n Proto message. `name`: what errors call it.
+    /// Reads a manifest from its Cap'n Proto message. `name`: what errors call it.
     ///
     /// # Errors
     /// `Corrupt` for what is no manifest, `Incompatible` for one that a newer Kapok made.

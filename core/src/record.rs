@@ -1,4 +1,4 @@
-//! How is a record read when no generated code knows its type?
+//! Reads records in place without generated code.
 //!
 //! A [`Record`] is a struct in place, together with the type that a [`Schema`] gives it. Nothing is parsed and nothing
 //! copied: values borrow from the segment (or, for the defaults of absent texts and lists, from the schema). The rules
@@ -48,10 +48,10 @@ pub struct Record<'v> {
 }
 
 impl<'v> Record<'v> {
-    /// The struct `at`, which is of the struct type `id` of `schema`.
+    /// Makes a record of the struct `at`, which is of the struct type `id` of `schema`.
     ///
     /// # Errors
-    /// `Invalid` where the schema has no such type.
+    /// `Invalid` if the schema has no such type.
     pub fn new(schema: &'v Schema, id: u64, at: StructRef<'v>) -> Result<Self> {
         Ok(Self::of_type(schema, schema.struct_type(id)?, at))
     }
@@ -61,37 +61,37 @@ impl<'v> Record<'v> {
         Self { origin: Origin { schema, blob: "record" }, ty, at }
     }
 
-    /// The same, with the name of the blob that it lies in, for errors to tell.
+    /// Names the blob that this record lies in, for errors.
     #[must_use]
     pub fn in_blob(mut self, blob: &'v str) -> Self {
         self.origin.blob = blob;
         self
     }
 
-    /// The schema that this record is read by.
+    /// Returns the schema that this record is read by.
     pub fn schema(&self) -> &'v Schema {
         self.origin.schema
     }
 
-    /// Type of this struct or group.
+    /// Returns the type of this struct or group.
     pub fn struct_type(&self) -> &'v StructType {
         self.ty
     }
 
-    /// The words that are read.
+    /// Returns the words that are read.
     pub fn struct_ref(&self) -> StructRef<'v> {
         self.at
     }
 
-    /// Name of the blob that this record lies in.
+    /// Returns the name of the blob that this record lies in.
     pub fn blob(&self) -> &'v str {
         self.origin.blob
     }
 
-    /// The value of the field of a JSON name, or else of a Cap'n Proto name; `Null` for a union's inactive members.
+    /// Returns the value of the field of a JSON name, or else of a Cap'n Proto name; `Null` for a union's inactive members.
     ///
     /// # Errors
-    /// `NotFound` where there is no such field; `Corrupt` where the words do not hold what the type says.
+    /// `NotFound` if there is no such field; `Corrupt` if the words do not hold what the type says.
     pub fn get(&self, name: &str) -> Result<ValueRef<'v>> {
         match self.ty.field_by_any_name(name) {
             Some(field) => self.value(field),
@@ -99,10 +99,10 @@ impl<'v> Record<'v> {
         }
     }
 
-    /// The value of a field of [`Record::struct_type`]; `Null` for a union's inactive members.
+    /// Returns the value of a field of [`Record::struct_type`]; `Null` for a union's inactive members.
     ///
     /// # Errors
-    /// `Corrupt` where the words do not hold what the type says.
+    /// `Corrupt` if the words do not hold what the type says.
     pub fn value(&self, field: &'v FieldType) -> Result<ValueRef<'v>> {
         self.value_unless(field, || self.is_flagged_null(field))
     }
@@ -142,25 +142,25 @@ impl<'v> Record<'v> {
         }
     }
 
-    /// Fields and their values in the order in which people declared them: of a union the active member alone, and no
-    /// `nullOf` flags.
+    /// Returns the fields and their values in the order in which people declared them: of a union the active member alone,
+    /// and no `nullOf` flags.
     pub fn fields(&self) -> Fields<'v> {
         Fields::new(*self)
     }
 
     /// Whether a field is outside the union, or its active member.
-    pub fn is_active(&self, field: &FieldType) -> bool {
+    pub(crate) fn is_active(&self, field: &FieldType) -> bool {
         field.discriminant.is_none_or(|value| value == self.discriminant())
     }
 
-    /// The active member of the unnamed union (or of this named one); `None` where there is no union, and where a newer
-    /// writer chose a member that this schema does not know.
+    /// Returns the active member of the unnamed union (or of this named one); `None` if there is no union, or if a
+    /// newer writer chose a member that this schema does not know.
     pub fn active_member(&self) -> Option<&'v FieldType> {
         let discriminant = self.discriminant();
         self.ty.fields.iter().find(|field| field.discriminant == Some(discriminant))
     }
 
-    /// Value of the union's discriminant; 0 where there is no union.
+    /// Returns the value of the union's discriminant; 0 if there is no union.
     pub fn discriminant(&self) -> u16 {
         if self.ty.discriminant_count == 0 {
             return 0;

@@ -1,8 +1,8 @@
-//! What types do a dataset's records have, where do their fields lie, and how do schemas come, go and change?
+//! Types of a dataset's records and the places of their fields; how schemas travel, grow and match.
 //!
-//! A [`Schema`] holds every struct and enum type that some record types reach. It is read from generated code
-//! (`typed`), or from a manifest (`nodes`), to which it is also written. It is printed as Cap'n Proto IDL (`idl`). Layouts are those of the `capnp` compiler (`layout`). `kapok-ingest` makes schemas
-//! of other sources.
+//! A [`Schema`] holds every struct and enum type that some record types reach. It is read from generated code (`typed`), or
+//! from a manifest (`nodes`), to which it is also written. It is printed as Cap'n Proto IDL (`idl`). Layouts are those of
+//! the `capnp` compiler (`layout`). `kapok-ingest` makes schemas of other sources.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,11 +54,11 @@ pub struct StructType {
     pub pointer_words: u16,
     /// Whether this is a group (or named union) of the struct `scope`.
     pub is_group: bool,
-    /// Members of the unnamed union; 0 where there is none.
+    /// Members of the unnamed union; 0 if there is none.
     pub discriminant_count: u16,
     /// Where the union's discriminant lies, in 16-bit units of the data section.
     pub discriminant_offset: u32,
-    /// Names of the primary key's fields, from the `key` annotation; empty where there is none.
+    /// Names of the primary key's fields, from the `key` annotation; empty if there is none.
     pub key: Vec<String>,
     /// Fields, by the order of their ordinals (that of the node: groups among them).
     pub fields: Vec<FieldType>,
@@ -69,7 +69,7 @@ pub struct StructType {
 pub struct FieldType {
     /// Name in Cap'n Proto, camelCase.
     pub name: String,
-    /// Name in JSON where it differs.
+    /// Name in JSON if it differs.
     pub json_name: Option<String>,
     /// The `@N` of the declaration; a group may have none.
     pub ordinal: Option<u16>,
@@ -196,14 +196,14 @@ pub struct EnumType {
 pub struct Enumerant {
     /// Name in Cap'n Proto, camelCase.
     pub name: String,
-    /// Name in JSON where it differs.
+    /// Name in JSON if it differs.
     pub json_name: Option<String>,
     /// Place in the declaration as people wrote it.
     pub code_order: u16,
 }
 
 impl Schema {
-    /// No types.
+    /// Makes a schema without types.
     pub fn new() -> Self {
         Self::default()
     }
@@ -218,51 +218,51 @@ impl Schema {
         self.enums.insert(ty.id, Arc::new(ty));
     }
 
-    /// Struct types and groups, by id.
+    /// Iterates over struct types and groups, by id.
     pub fn structs(&self) -> impl Iterator<Item = &Arc<StructType>> {
         self.structs.values()
     }
 
-    /// Enum types, by id.
+    /// Iterates over enum types, by id.
     pub fn enums(&self) -> impl Iterator<Item = &Arc<EnumType>> {
         self.enums.values()
     }
 
-    /// A struct type or group.
+    /// Returns the struct type or group of an id.
     pub fn get_struct(&self, id: u64) -> Option<&Arc<StructType>> {
         self.structs.get(&id)
     }
 
-    /// An enum type.
+    /// Returns the enum type of an id.
     pub fn get_enum(&self, id: u64) -> Option<&Arc<EnumType>> {
         self.enums.get(&id)
     }
 
-    /// A struct type or group that the schema must have.
+    /// Returns the struct type or group of an id, or an error that names it.
     ///
     /// # Errors
-    /// `Invalid` where it does not.
+    /// `Invalid` if it does not.
     pub fn struct_type(&self, id: u64) -> Result<&Arc<StructType>> {
         self.get_struct(id).ok_or_else(|| Error::schema("schema", format!("struct type missing: id={id:#018x}")))
     }
 
-    /// An enum type that the schema must have.
+    /// Returns the enum type of an id, or an error that names it.
     ///
     /// # Errors
-    /// `Invalid` where it does not.
+    /// `Invalid` if it does not.
     pub fn enum_type(&self, id: u64) -> Result<&Arc<EnumType>> {
         self.get_enum(id).ok_or_else(|| Error::schema("schema", format!("enum type missing: id={id:#018x}")))
     }
 
-    /// Struct types (no groups) of an unqualified name.
+    /// Iterates over struct types (no groups) of an unqualified name.
     pub fn structs_named<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Arc<StructType>> {
         self.structs().filter(move |ty| !ty.is_group && ty.name == name)
     }
 
-    /// The types that are reachable from some struct types, and only those.
+    /// Returns the types that are reachable from some struct types, and only those.
     ///
     /// # Errors
-    /// `Invalid` where a type is missing.
+    /// `Invalid` if a type is missing.
     pub fn closure(&self, roots: impl IntoIterator<Item = u64>) -> Result<Self> {
         let mut out = Self::new();
         let mut open: Vec<u64> = roots.into_iter().collect();
@@ -290,12 +290,12 @@ impl Schema {
 }
 
 impl StructType {
-    /// The field of a Cap'n Proto name.
+    /// Returns the field of a Cap'n Proto name.
     pub fn field(&self, name: &str) -> Option<&FieldType> {
         self.fields.iter().find(|field| field.name == name)
     }
 
-    /// The field of a JSON name, or else of a Cap'n Proto name.
+    /// Returns the field of a JSON name, or else of a Cap'n Proto name.
     pub fn field_by_any_name(&self, name: &str) -> Option<&FieldType> {
         self.fields.iter().find(|field| field.json_name() == name).or_else(|| self.field(name))
     }
@@ -307,8 +307,8 @@ impl StructType {
         Fault::NoField { path, type_name: self.name.clone(), fields }.into()
     }
 
-    /// Fields in the order in which people wrote them.
-    pub fn fields_in_code_order(&self) -> Vec<&FieldType> {
+    /// Returns the fields in the order in which people wrote them.
+    pub(crate) fn fields_in_code_order(&self) -> Vec<&FieldType> {
         let mut fields: Vec<_> = self.fields.iter().collect();
         fields.sort_by_key(|field| field.code_order);
         fields
@@ -316,7 +316,7 @@ impl StructType {
 }
 
 impl FieldType {
-    /// A plain field, neither in a union nor annotated.
+    /// Makes a plain field, neither in a union nor annotated.
     pub fn slot(name: &str, ordinal: u16, offset: u32, ty: Type) -> Self {
         Self {
             name: name.to_owned(),
@@ -332,21 +332,21 @@ impl FieldType {
         }
     }
 
-    /// Name in JSON.
+    /// Returns the name in JSON.
     pub fn json_name(&self) -> &str {
         self.json_name.as_deref().unwrap_or(&self.name)
     }
 }
 
 impl Enumerant {
-    /// Name in JSON.
+    /// Returns the name in JSON.
     pub fn json_name(&self) -> &str {
         self.json_name.as_deref().unwrap_or(&self.name)
     }
 }
 
 impl Type {
-    /// The type of the elements of a list's innermost lists; of anything else, itself.
+    /// Returns the type of the elements of a list's innermost lists; of anything else, itself.
     pub fn innermost(&self) -> &Self {
         match self {
             Self::List(element) => element.innermost(),
@@ -354,7 +354,7 @@ impl Type {
         }
     }
 
-    /// Bits in the data section; `None` for pointers.
+    /// Returns the bits in the data section; `None` for pointers.
     pub fn data_bits(&self) -> Option<u32> {
         match self {
             Self::Void => Some(0),
@@ -374,7 +374,7 @@ impl Type {
 }
 
 impl DefaultValue {
-    /// Bits to XOR a stored number with.
+    /// Returns the bits to XOR a stored number with.
     pub fn bits(&self) -> u64 {
         if let Self::Bits(bits) = self { *bits } else { 0 }
     }

@@ -1,11 +1,13 @@
-//! How are the records of one type kept in bytes, and how are they read in place?
+//! Writes the records of one type as bytes, and opens these bytes in place.
 //!
 //! A segment is a file of one stream-framed, single-segment Cap'n Proto message whose root has one pointer: a list of the
 //! records' structs. Cap'n Proto's own tools decode it. Within what the encoding allows, records are laid out by field (see
-//! [`layout`]): first the rows, then one *extent* per pointer field, in which equal values stand once. FORMAT.md has it all.
+//! `layout`): first the rows, then one *extent* per pointer field, in which equal values stand once. FORMAT.md has it
+//! all.
 //!
 //! [`Stage`] takes records in, [`Stage::seal`] writes segments, [`Segment::open`] reads one.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,7 +19,7 @@ mod column;
 mod compare;
 mod copy;
 mod copy_plan;
-pub mod layout;
+mod layout;
 mod live;
 mod matrix;
 mod merge;
@@ -29,7 +31,8 @@ mod stage;
 mod staged_keys;
 mod verify;
 
-pub use live::{LiveRanges, LiveSegment};
+pub(crate) use live::LiveRanges;
+pub use live::LiveSegment;
 pub use merge::MergeInput;
 pub use row_id::{RowId, SegmentMark};
 pub use seal::{SealSettings, SealedSegment, Segments};
@@ -57,7 +60,7 @@ pub struct Extent {
 }
 
 /// A segment in place.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Segment {
     name: Arc<str>,
     bytes: Bytes,
@@ -73,7 +76,7 @@ impl Segment {
     /// `name`: what errors call it. `rows`: what the manifest says.
     ///
     /// # Errors
-    /// `Corrupt` where any of these is not as it must be. `Invalid` for bytes that are not 8-byte aligned.
+    /// `Corrupt` if any of these is not as it must be. `Invalid` for bytes that are not 8-byte aligned.
     pub fn open(name: &str, bytes: Bytes, rows: u32) -> Result<Self> {
         let corrupt =
             |offset: usize, expected: String, found: String| Err(Error::corrupt(name, offset as u64, expected, found));
@@ -119,45 +122,45 @@ impl Segment {
         Ok(Self { name: Arc::from(name), rows, rows_at, data_words, pointer_words, bytes })
     }
 
-    /// What errors call it.
+    /// Returns the name that errors give it.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The file.
+    /// Returns the bytes of the file.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// Number of rows, dead ones included.
+    /// Returns the number of rows, dead ones included.
     pub fn rows(&self) -> u32 {
         self.rows
     }
 
-    /// The words of the message, without the file's header.
+    /// Returns the words of the message, without the file's header.
     #[inline]
     pub fn words(&self) -> Words<'_> {
         Words::new(&self.bytes[HEADER_BYTES..])
     }
 
-    /// Words of a row's data section, and number of its pointers.
+    /// Returns the words of a row's data section, and number of its pointers.
     pub fn row_sizes(&self) -> (u16, u16) {
         (self.data_words, self.pointer_words)
     }
 
-    /// Bytes from one row to the next.
+    /// Returns the bytes from one row to the next.
     #[inline]
     pub fn stride(&self) -> usize {
         (self.data_words as usize + self.pointer_words as usize) * WORD
     }
 
-    /// Byte at which the rows begin in [`Self::words`].
+    /// Returns the byte at which the rows begin in [`Self::words`].
     #[inline]
     pub fn rows_at(&self) -> usize {
         self.rows_at
     }
 
-    /// A row in place; `None` beyond the last.
+    /// Returns a row in place; `None` beyond the last.
     #[inline]
     pub fn row(&self, row: u32) -> Option<StructRef<'_>> {
         if row >= self.rows {
@@ -167,5 +170,16 @@ impl Segment {
         #[expect(clippy::cast_possible_truncation, reason = "a segment has at most 2^29 words")]
         let word = (at / WORD) as u32;
         self.words().struct_within(word, self.data_words, self.pointer_words)
+    }
+}
+
+/// The name and the sizes, not the bytes.
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment")
+            .field("name", &self.name)
+            .field("rows", &self.rows)
+            .field("len", &self.bytes.len())
+            .finish_non_exhaustive()
     }
 }

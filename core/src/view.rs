@@ -65,10 +65,9 @@ pub use readers::Readers;
 pub use record_iter::{Deserialized, RecordIter};
 
 /// A whole version, immutable.
-#[derive(Debug)]
 pub struct Tables {
     manifest: Arc<Manifest>,
-    tables: Vec<Table>,
+    record_types: Vec<Table>,
     left_out: BTreeMap<String, String>,
 }
 
@@ -87,7 +86,7 @@ impl Tables {
     /// Opens a version over its blobs, in time independent of the number of records.
     ///
     /// # Errors
-    /// `Corrupt` where a blob is not what the manifest says.
+    /// `Corrupt` if a blob is not what the manifest says.
     pub fn open(manifest: Arc<Manifest>, blobs: &BlobMap) -> Result<Self> {
         Self::open_without(manifest, blobs, BTreeMap::new())
     }
@@ -96,16 +95,16 @@ impl Tables {
     /// [`table`](Self::table) answers for them. Their blobs are not needed.
     ///
     /// # Errors
-    /// `Corrupt` where another type's blob is not what the manifest says.
+    /// `Corrupt` if another type's blob is not what the manifest says.
     pub fn open_without(manifest: Arc<Manifest>, blobs: &BlobMap, left_out: BTreeMap<String, String>) -> Result<Self> {
         let mut tables = Vec::with_capacity(manifest.record_types.len());
         for entry in manifest.record_types.iter().filter(|entry| !left_out.contains_key(&entry.name)) {
             tables.push(Table::open(&manifest.schema, entry, blobs)?);
         }
-        Ok(Self { manifest, tables, left_out })
+        Ok(Self { manifest, record_types: tables, left_out })
     }
 
-    /// A version without records.
+    /// Makes a version without records.
     pub fn empty() -> Self {
         let manifest = Manifest {
             version: 0,
@@ -119,43 +118,43 @@ impl Tables {
             record_types: Vec::new(),
             tags: std::collections::BTreeMap::default(),
         };
-        Self { manifest: Arc::new(manifest), tables: Vec::new(), left_out: BTreeMap::new() }
+        Self { manifest: Arc::new(manifest), record_types: Vec::new(), left_out: BTreeMap::new() }
     }
 
-    /// Number of the version; 0 for the empty view.
+    /// Returns the number of the version; 0 for the empty view.
     pub fn version(&self) -> u64 {
         self.manifest.version
     }
 
-    /// What the version is made of.
+    /// Returns the version's manifest.
     pub fn manifest(&self) -> &Arc<Manifest> {
         &self.manifest
     }
 
-    /// Its record types.
+    /// Returns the tables of all record types, sorted by name.
     pub fn tables(&self) -> &[Table] {
-        &self.tables
+        &self.record_types
     }
 
-    /// Record types of the version that the view was opened without, and why.
+    /// Returns the record types that the view was opened without, each with the reason.
     pub fn left_out(&self) -> &BTreeMap<String, String> {
         &self.left_out
     }
 
-    /// The records of a type.
+    /// Returns the table of a record type.
     ///
     /// # Errors
     /// `NotFound`, listing the types that there are.
     pub fn table(&self, record_type: &str) -> Result<&Table> {
-        self.table_index(record_type).map(|index| &self.tables[index])
+        self.table_index(record_type).map(|index| &self.record_types[index])
     }
 
-    /// Place of a record type in [`Self::tables`].
+    /// Returns the place of a record type in [`Self::tables`].
     ///
     /// # Errors
     /// `NotFound`, listing the types that there are.
     pub fn table_index(&self, record_type: &str) -> Result<usize> {
-        if let Some(index) = self.tables.iter().position(|table| table.name() == record_type) {
+        if let Some(index) = self.record_types.iter().position(|table| table.name() == record_type) {
             return Ok(index);
         }
         self.manifest.expect_record_type(record_type)?;
@@ -188,27 +187,27 @@ impl Table {
         self.readable.write().unwrap_or_else(PoisonError::into_inner).push(ty);
     }
 
-    /// Unqualified name of the record type.
+    /// Returns the unqualified name of the record type.
     pub fn name(&self) -> &str {
         &self.ty.name
     }
 
-    /// Types of the whole dataset.
+    /// Returns the types of the whole dataset.
     pub fn schema(&self) -> &Arc<Schema> {
         &self.schema
     }
 
-    /// The record's struct.
+    /// Returns the struct type of the records.
     pub fn struct_type(&self) -> &Arc<StructType> {
         &self.ty
     }
 
-    /// The primary key.
+    /// Returns the primary key.
     pub fn key(&self) -> &KeySpec {
         &self.key
     }
 
-    /// Number of live records.
+    /// Returns the number of live records.
     pub fn len(&self) -> u64 {
         self.rows
     }
@@ -218,12 +217,12 @@ impl Table {
         self.rows == 0
     }
 
-    /// In the order in which row ids count them.
+    /// Returns the segments, in the order in which row ids count them.
     pub fn segments(&self) -> &[LiveSegment] {
         &self.segments
     }
 
-    /// The segment of a row id, as its place in [`Self::segments`], and the row.
+    /// Returns the segment of a row id, as its place in [`Self::segments`], and the row.
     ///
     /// # Errors
     /// `Invalid` for a row id of another record type, or of a segment that this view does not have.
@@ -231,7 +230,7 @@ impl Table {
     pub fn place(&self, row_id: RowId) -> Result<(usize, u32)> {
         let place = match self.segments.get(row_id.place()) {
             Some(source) if source.mark() == row_id.segment() => Some(row_id.place()),
-            _ => row_id.find(self.segments.iter().map(|source| source.mark())),
+            _ => row_id.find(self.segments.iter().map(LiveSegment::mark)),
         };
         match place {
             Some(place) if row_id.row() < self.segments[place].segment().rows() => Ok((place, row_id.row())),
@@ -239,13 +238,13 @@ impl Table {
         }
     }
 
-    /// The row id of a row, dead or alive; `None` where there is no such segment or row.
+    /// Returns the row id of a row, live or dead; `None` if there is no such segment or row.
     pub fn row_id(&self, place: usize, row: u32) -> Option<RowId> {
         let source = self.segments.get(place).filter(|source| row < source.segment().rows())?;
         Some(source.mark().row_id(place, row))
     }
 
-    /// A row in place, dead or alive.
+    /// Returns a row in place, live or dead.
     ///
     /// # Errors
     /// `Invalid` for a row id of another record type, or of a segment that this view does not have.
@@ -255,7 +254,7 @@ impl Table {
         self.segments[place].segment().row(row).ok_or_else(|| row_id.stale(self.name()))
     }
 
-    /// Row ids of the live records: in key order within each segment.
+    /// Iterates over the row ids of the live records: in key order within each segment.
     pub fn row_ids(&self) -> impl Iterator<Item = RowId> + '_ {
         self.segments
             .iter()
@@ -263,10 +262,10 @@ impl Table {
             .flat_map(|(place, source)| source.live_rows().map(move |row| source.mark().row_id(place, row)))
     }
 
-    /// Row ids of the live records in key order across all segments, by a merge of the segments.
+    /// Returns the row ids of the live records in key order across all segments, by a merge of the segments.
     ///
     /// # Errors
-    /// `Corrupt` where a key cannot be read.
+    /// `Corrupt` if a key cannot be read.
     pub fn row_ids_in_key_order(&self) -> Result<Vec<RowId>> {
         let mut out: Vec<RowId> = self.row_ids().collect();
         if self.segments.len() > 1 {
@@ -296,6 +295,15 @@ impl Table {
     fn record_in<'v>(&'v self, segment: &'v LiveSegment, row: u32) -> Option<Record<'v>> {
         let segment = segment.segment();
         Some(Record::of_type(&self.schema, &self.ty, segment.row(row)?).in_blob(segment.name()))
+    }
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tables")
+            .field("version", &self.version())
+            .field("tables", &self.record_types)
+            .finish_non_exhaustive()
     }
 }
 

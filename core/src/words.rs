@@ -1,8 +1,10 @@
-//! How is a Cap'n Proto segment read in place, safely, with neither parsing nor allocation?
+//! Reads Cap'n Proto segments in place, safely, with neither parsing nor allocation.
 //!
 //! A segment is a slice of 64-bit little-endian words. Everything here is a checked offset into that slice, `Copy`, and
 //! borrows from it alone; layouts are those of <https://capnproto.org/encoding.html>. Only single-segment messages are
 //! read: a far pointer is malformed.
+
+use std::fmt;
 
 /// What was wrong, and where: turned into an [`Error`](crate::Error) that names the blob by whoever knows its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub type Read<T> = Result<T, Malformed>;
 pub const WORD: usize = 8;
 
 /// The words of one segment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Words<'a> {
     bytes: &'a [u8],
 }
@@ -61,7 +63,7 @@ impl ElementSize {
         }
     }
 
-    /// Bits of one element; 0 for structs, whose tag tells.
+    /// Returns the bits of one element; 0 for structs, whose tag tells.
     pub fn bits(self) -> usize {
         match self {
             Self::Void | Self::Composite => 0,
@@ -98,7 +100,7 @@ pub struct StructRef<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct ListRef<'a> {
     words: Words<'a>,
-    /// First word of the elements, behind the tag where there is one.
+    /// First word of the elements, behind the tag if there is one.
     at: u32,
     len: u32,
     size: ElementSize,
@@ -106,20 +108,28 @@ pub struct ListRef<'a> {
     pointer_count: u16,
 }
 
+/// The number of words, not their bytes.
+impl fmt::Debug for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Words").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
 impl<'a> Words<'a> {
-    /// `bytes`: the segment alone, without the stream's header; a length that is no multiple of 8 loses its tail.
+    /// Reads the words of a segment. `bytes`: the segment alone, without the stream's header; a length that is no multiple
+    /// of 8 loses its tail.
     #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes: &bytes[..bytes.len() & !(WORD - 1)] }
     }
 
-    /// The bytes of the segment.
+    /// Returns the bytes of the segment.
     #[inline]
     pub fn bytes(self) -> &'a [u8] {
         self.bytes
     }
 
-    /// Number of words.
+    /// Returns the number of words.
     #[inline]
     pub fn len(self) -> usize {
         self.bytes.len() / WORD
@@ -130,7 +140,7 @@ impl<'a> Words<'a> {
         self.bytes.is_empty()
     }
 
-    /// The word at an index.
+    /// Returns the word at an index.
     #[inline]
     pub fn word(self, at: u32) -> Read<u64> {
         let start = at as usize * WORD;
@@ -155,7 +165,7 @@ impl<'a> Words<'a> {
         if u64::from(first) + words <= self.len() as u64 { Ok(first) } else { Err(out) }
     }
 
-    /// What the pointer word at an index points at.
+    /// Returns what the pointer word at an index points at.
     #[inline]
     pub fn pointer(self, at: u32) -> Read<Pointer<'a>> {
         let pointer = self.word(at)?;
@@ -179,9 +189,9 @@ impl<'a> Words<'a> {
         Ok(self.struct_unchecked(start, data_words, pointer_count))
     }
 
-    /// A struct of known place and size; `None` where it is not within the segment.
+    /// Returns a struct of known place and size; `None` if it is not within the segment.
     #[inline]
-    pub fn struct_within(self, start: u32, data_words: u16, pointer_count: u16) -> Option<StructRef<'a>> {
+    pub(crate) fn struct_within(self, start: u32, data_words: u16, pointer_count: u16) -> Option<StructRef<'a>> {
         let from = start as usize * WORD;
         let pointers_from = from + data_words as usize * WORD;
         if pointers_from + pointer_count as usize * WORD > self.bytes.len() {
@@ -229,7 +239,7 @@ impl<'a> Words<'a> {
         Ok(ListRef { words: self, at, len, size, data_words: 0, pointer_count })
     }
 
-    /// The struct that the pointer at an index points at; `None` where it is null.
+    /// Returns the struct that the pointer at an index points at; `None` if it is null.
     #[inline]
     pub fn struct_of(self, at: u32) -> Read<Option<StructRef<'a>>> {
         let pointer = self.word(at)?;
@@ -242,7 +252,7 @@ impl<'a> Words<'a> {
         self.struct_at(at, pointer).map(Some)
     }
 
-    /// The list that the pointer at an index points at; `None` where it is null.
+    /// Returns the list that the pointer at an index points at; `None` if it is null.
     #[inline]
     pub fn list_of(self, at: u32, size: ElementSize) -> Read<Option<ListRef<'a>>> {
         let pointer = self.word(at)?;
@@ -255,9 +265,9 @@ impl<'a> Words<'a> {
         self.list_at(at, pointer).map(Some)
     }
 
-    /// The bytes of a `Data` that the pointer at an index points at; `None` where it is null.
+    /// Returns the bytes of a `Data` that the pointer at an index points at; `None` if it is null.
     #[inline]
-    pub fn data_of(self, at: u32) -> Read<Option<&'a [u8]>> {
+    pub(crate) fn data_of(self, at: u32) -> Read<Option<&'a [u8]>> {
         let pointer = self.word(at)?;
         if pointer == 0 { Ok(None) } else { self.data_at(at, pointer).map(Some) }
     }
@@ -283,9 +293,9 @@ impl<'a> Words<'a> {
         .ok_or(Malformed { word: at, expected: "a pointer to within the segment" })
     }
 
-    /// The bytes of a `Text`, without its final NUL, not checked to be UTF-8; `None` where the pointer is null.
+    /// Returns the bytes of a `Text`, without its final NUL, not checked to be UTF-8; `None` if the pointer is null.
     #[inline]
-    pub fn text_bytes_of(self, at: u32) -> Read<Option<&'a [u8]>> {
+    pub(crate) fn text_bytes_of(self, at: u32) -> Read<Option<&'a [u8]>> {
         match self.data_of(at)? {
             None => Ok(None),
             Some([text @ .., 0]) => Ok(Some(text)),
@@ -293,7 +303,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// A `Text`; `None` where the pointer is null.
+    /// Returns a `Text`; `None` if the pointer is null.
     #[inline]
     pub fn text_of(self, at: u32) -> Read<Option<&'a str>> {
         match self.text_bytes_of(at)? {
@@ -307,55 +317,55 @@ impl<'a> Words<'a> {
 }
 
 impl<'a> StructRef<'a> {
-    /// A struct of no size: every field reads as its default.
+    /// Returns a struct of no size: every field reads as its default.
     pub fn empty() -> Self {
         Self { words: Words { bytes: &[] }, data: &[], pointers_at: 0, pointer_count: 0 }
     }
 
-    /// The segment that this struct lies in.
+    /// Returns the segment that this struct lies in.
     #[inline]
     pub fn words(self) -> Words<'a> {
         self.words
     }
 
-    /// The data section.
+    /// Returns the data section.
     #[inline]
     pub fn data(self) -> &'a [u8] {
         self.data
     }
 
-    /// Number of pointers.
+    /// Returns the number of pointers.
     #[inline]
     pub fn pointer_count(self) -> u16 {
         self.pointer_count
     }
 
-    /// Word index of a pointer; `None` beyond the section, where an older or truncated struct has none.
+    /// Returns the word index of a pointer; `None` beyond the section, where an older or truncated struct has none.
     #[inline]
     pub fn pointer_at(self, slot: u32) -> Option<u32> {
         // Lazily: a hostile schema's slot may be too large to add.
         (slot < u32::from(self.pointer_count)).then(|| self.pointers_at + slot)
     }
 
-    /// What a pointer points at.
+    /// Returns what a pointer points at.
     #[inline]
     pub fn pointer(self, slot: u32) -> Read<Pointer<'a>> {
         self.pointer_at(slot).map_or(Ok(Pointer::Null), |at| self.words.pointer(at))
     }
 
-    /// `N` bytes of the data section; zeros beyond it. `offset` in bytes.
+    /// Returns `N` bytes of the data section; zeros beyond it. `offset` in bytes.
     #[inline]
     pub fn scalar<const N: usize>(self, offset: usize) -> [u8; N] {
         self.data.get(offset..offset + N).map_or([0; N], array)
     }
 
-    /// A bit of the data section; false beyond it.
+    /// Returns a bit of the data section; false beyond it.
     #[inline]
     pub fn bit(self, offset: usize) -> bool {
         self.data.get(offset / 8).is_some_and(|byte| byte >> (offset % 8) & 1 == 1)
     }
 
-    /// A word of the data section; 0 beyond it.
+    /// Returns a word of the data section; 0 beyond it.
     #[inline]
     pub fn data_word(self, index: usize) -> u64 {
         u64::from_le_bytes(self.scalar(index * WORD))
@@ -363,13 +373,13 @@ impl<'a> StructRef<'a> {
 }
 
 impl<'a> ListRef<'a> {
-    /// The segment that this list lies in.
+    /// Returns the segment that this list lies in.
     #[inline]
     pub fn words(self) -> Words<'a> {
         self.words
     }
 
-    /// Number of elements.
+    /// Returns the number of elements.
     #[inline]
     pub fn len(self) -> u32 {
         self.len
@@ -380,25 +390,25 @@ impl<'a> ListRef<'a> {
         self.len == 0
     }
 
-    /// Kind of elements.
+    /// Returns the kind of elements.
     #[inline]
     pub fn size(self) -> ElementSize {
         self.size
     }
 
-    /// Index of the first word of the elements, behind the tag of a struct list.
+    /// Returns the index of the first word of the elements, behind the tag of a struct list.
     #[inline]
     pub fn at(self) -> u32 {
         self.at
     }
 
-    /// Words of an element's data section and number of its pointers, for struct lists.
+    /// Returns the words of an element's data section and number of its pointers, for struct lists.
     #[inline]
-    pub fn struct_sizes(self) -> (u16, u16) {
+    pub(crate) fn struct_sizes(self) -> (u16, u16) {
         (self.data_words, self.pointer_count)
     }
 
-    /// The bytes of the elements of a list of numbers; of bits, rounded up to bytes.
+    /// Returns the bytes of the elements of a list of numbers; of bits, rounded up to bytes.
     #[inline]
     pub fn bytes(self) -> &'a [u8] {
         let from = self.at as usize * WORD;
@@ -406,26 +416,26 @@ impl<'a> ListRef<'a> {
         self.words.bytes.get(from..from + len).unwrap_or_default()
     }
 
-    /// The `N` bytes of a number of a list; zeros beyond its end.
+    /// Returns the `N` bytes of a number of a list; zeros beyond its end.
     #[inline]
     pub fn scalar<const N: usize>(self, index: u32) -> [u8; N] {
         let from = index as usize * N;
         self.bytes().get(from..from + N).map_or([0; N], array)
     }
 
-    /// A bit of a list of Bool; false beyond its end.
+    /// Returns a bit of a list of Bool; false beyond its end.
     #[inline]
     pub fn bit(self, index: u32) -> bool {
         index < self.len && self.bytes().get(index as usize / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
     }
 
-    /// Word index of a pointer of a list of pointers.
+    /// Returns the word index of a pointer of a list of pointers.
     #[inline]
     pub fn pointer_at(self, index: u32) -> Option<u32> {
         (self.size == ElementSize::Pointer && index < self.len).then_some(self.at + index)
     }
 
-    /// A struct of a struct list.
+    /// Returns a struct of a struct list.
     #[inline]
     pub fn get_struct(self, index: u32) -> Option<StructRef<'a>> {
         if self.size != ElementSize::Composite || index >= self.len {

@@ -1,4 +1,4 @@
-//! What is net different between two versions, whatever lies between them?
+//! Finds the net differences between two versions, whatever lies between them.
 //!
 //! Each manifest lists the rows that it added and removed against its parent. So the way from one version to another, up
 //! to their common ancestor and down again, names every row whose key may be different; the two views tell what became of
@@ -28,7 +28,7 @@ use version_path::VersionPath;
 /// The net changes from one view to another. Made by [`View::changes_since`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// One for each record type that either view has, in the order of their names; also where nothing changed.
+    /// One for each record type that either view has, in the order of their names; also if nothing changed.
     pub types: Vec<TypeChanges>,
 }
 
@@ -44,20 +44,20 @@ pub struct TypeChanges {
     /// Records whose key the new view has not: row ids of the old view.
     pub removed: Vec<RowId>,
     /// How this was found out. It is the same result either way.
-    pub evidence: ChangeSource,
+    pub source: ChangeSource,
 }
 
 /// How changes were found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeSource {
     /// By what the manifests on the way list: in time that grows with the changes that they list.
-    Trail,
+    Manifests,
     /// By the rows of the segments that the two views do not share: in time that grows with those.
-    Compared,
+    Segments,
 }
 
 impl Changes {
-    /// The changes of a record type; `None` where neither view has it.
+    /// Returns the changes of a record type; `None` if neither view has it.
     pub fn of(&self, record_type: &str) -> Option<&TypeChanges> {
         self.types.iter().find(|ty| ty.record_type == record_type)
     }
@@ -74,24 +74,25 @@ impl TypeChanges {
         self.len() == 0
     }
 
-    /// Records that were added, updated or removed.
+    /// Returns the number of records that were added, updated or removed.
     pub fn len(&self) -> usize {
         self.added.len() + self.updated.len() + self.removed.len()
     }
 
-    fn none(record_type: &str, evidence: ChangeSource) -> Self {
+    fn none(record_type: &str, source: ChangeSource) -> Self {
         let (added, updated, removed) = (Vec::new(), Vec::new(), Vec::new());
-        Self { record_type: record_type.to_owned(), added, updated, removed, evidence }
+        Self { record_type: record_type.to_owned(), added, updated, removed, source }
     }
 }
 
 impl View {
-    /// What it takes to make the records of `old` into those of this view: older, newer, or of another branch.
+    /// Finds what it takes to make the records of `old`, which may be older, newer or of another branch, into those of this
+    /// view.
     ///
-    /// `trail`: the manifests of versions between the two, in any order; those that are on no way between them do no harm.
+    /// `manifests`: those of versions between the two, in any order; those that are on no way between them do no harm.
     /// Where they show the whole way and the segments of the rows that they list are in one of the two views, this takes
     /// time that grows with the listed changes. Otherwise the segments that are in one view only are compared. The changes
-    /// are the same; [`TypeChanges::evidence`] says which it was.
+    /// are the same; [`TypeChanges::source`] says which it was.
     ///
     /// Records are compared by value, see [`Record::value_eq`]. A record type whose key consists of other fields than
     /// before has other records: all that were there are removed, all that are there are added. One whose schema was
@@ -99,25 +100,25 @@ impl View {
     /// not compare.
     ///
     /// # Errors
-    /// `Corrupt` where a manifest lists rows that its segment does not have, or a segment or index is not as it must be;
+    /// `Corrupt` if a manifest lists rows that its segment does not have, or a segment or index is not as it must be;
     /// [`Fault::Budget`](kapok_core::Fault::Budget) for a record too large to be compared.
-    pub fn changes_since(&self, old: &Self, trail: &[Arc<Manifest>]) -> Result<Changes> {
-        self.changes_since_with(old, trail, &BlobMap::new())
+    pub fn changes_since(&self, old: &Self, manifests: &[Arc<Manifest>]) -> Result<Changes> {
+        self.changes_since_with(old, manifests, &BlobMap::new())
     }
 
-    /// As [`changes_since`](Self::changes_since), where `between` holds segments of versions on the way: those that
+    /// As [`changes_since`](Self::changes_since), if `between` holds segments of versions on the way: those that
     /// [`lacking_for_changes`](Self::lacking_for_changes) names spare the comparison.
     ///
     /// # Errors
     /// As [`changes_since`](Self::changes_since).
-    pub fn changes_since_with(&self, old: &Self, trail: &[Arc<Manifest>], between: &BlobMap) -> Result<Changes> {
+    pub fn changes_since_with(&self, old: &Self, manifests: &[Arc<Manifest>], between: &BlobMap) -> Result<Changes> {
         let mut segments = HashMap::new();
-        for entry in entries(trail) {
+        for entry in entries(manifests) {
             if let Some(Blob { name, bytes }) = between.get(&entry.id) {
                 segments.insert(entry.id, Segment::open(name, bytes.clone(), entry.rows)?);
             }
         }
-        let way = VersionPath::between(old.manifest(), self.manifest(), trail);
+        let way = VersionPath::between(old.manifest(), self.manifest(), manifests);
         let mut names: Vec<&str> = old.tables().iter().chain(self.tables()).map(Table::name).collect();
         names.sort_unstable();
         names.dedup();
@@ -125,20 +126,20 @@ impl View {
         Ok(Changes { types: types.collect::<Result<_>>()? })
     }
 
-    /// The segments that the manifests on the way list rows of and neither view has, each once: such as came after the
-    /// older version and were merged away before the newer one.
+    /// Returns the segments that the manifests on the way list rows of and neither view has, each once: such as came after
+    /// the older version and were merged away before the newer one.
     ///
     /// # Errors
-    /// `NotFound` never for views of whole versions.
-    pub fn lacking_for_changes(&self, old: &Self, trail: &[Arc<Manifest>]) -> Result<Vec<BlobRef>> {
-        let Some(way) = VersionPath::between(old.manifest(), self.manifest(), trail) else { return Ok(Vec::new()) };
+    /// None for views of whole versions.
+    pub fn lacking_for_changes(&self, old: &Self, manifests: &[Arc<Manifest>]) -> Result<Vec<BlobRef>> {
+        let Some(way) = VersionPath::between(old.manifest(), self.manifest(), manifests) else { return Ok(Vec::new()) };
         let none = HashMap::new();
         let mut out: Vec<BlobRef> = Vec::new();
         for after in self.tables() {
             let (Ok(before), Some(listed)) = (old.table(after.name()), way.row_sets(after.name())) else { continue };
             let sources = Sources::new((old, before), (self, after), &none)?;
             for (id, _) in listed.into_iter().filter(|(id, _)| !sources.has(id)) {
-                if let Some(entry) = entries(trail).find(|entry| entry.id == *id)
+                if let Some(entry) = entries(manifests).find(|entry| entry.id == *id)
                     && !out.iter().any(|blob| blob.id == *id)
                 {
                     out.push(BlobRef { role: BlobRole::Segment, id: *id, size: Some(entry.size) });
@@ -149,8 +150,8 @@ impl View {
     }
 }
 
-fn entries(trail: &[Arc<Manifest>]) -> impl Iterator<Item = &SegmentEntry> {
-    trail.iter().flat_map(|manifest| &manifest.record_types).flat_map(|ty| &ty.segments)
+fn entries(manifests: &[Arc<Manifest>]) -> impl Iterator<Item = &SegmentEntry> {
+    manifests.iter().flat_map(|manifest| &manifest.record_types).flat_map(|ty| &ty.segments)
 }
 
 fn type_changes(
@@ -160,7 +161,7 @@ fn type_changes(
     between: &HashMap<Id, Segment>,
     name: &str,
 ) -> Result<TypeChanges> {
-    let mut changes = TypeChanges::none(name, ChangeSource::Compared);
+    let mut changes = TypeChanges::none(name, ChangeSource::Segments);
     let (before, after) = (lookup(old, name)?, lookup(new, name)?);
     let (Some(before), Some(after)) = (before, after) else {
         changes.removed = all(before)?;
@@ -179,7 +180,7 @@ fn type_changes(
     };
     let keys = match listed {
         Some(keys) => {
-            changes.evidence = ChangeSource::Trail;
+            changes.source = ChangeSource::Manifests;
             keys
         }
         None => sources.compared()?,
@@ -229,7 +230,7 @@ fn place(schema: &Schema, ty: &StructType, path: &str) -> Option<FieldKind> {
 struct Comparison<'v> {
     old: &'v Table,
     new: &'v Table,
-    /// One that both are read by; `None` where there is none.
+    /// One that both are read by; `None` if there is none.
     schema: Option<Arc<Schema>>,
 }
 

@@ -1,6 +1,7 @@
 //! Finds the live record of a key, in one of the segments, each through its index.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use bytes::Bytes;
 use kapok_core::key::{IntegerKey, Key, KeyPart, KeySpec};
@@ -20,27 +21,26 @@ use crate::unique::{self, Guess, UniqueIndex};
 /// Finds records of one type by primary key.
 ///
 /// Cheap to copy and to share between threads. Made by [`View::lookup`](crate::View::lookup).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Lookup<'v> {
     table: &'v Table,
     accesses: &'v [Access],
-    /// `None` where the key is not one integer.
+    /// `None` if the key is not one integer.
     integer: Option<IntegerKey>,
-    /// Length of every encoded key; 0 where it varies.
+    /// Length of every encoded key; 0 if it varies.
     key_bytes: u8,
 }
 
 /// How the keys of one segment are found.
-#[derive(Debug)]
 pub(crate) struct Access {
-    /// `None` where the manifest has none: the rows, which stand in key order, are searched by bisection.
+    /// `None` if the manifest has none: the rows, which stand in key order, are searched by bisection.
     index: Option<UniqueIndex>,
     first_key: Vec<u8>,
     last_key: Vec<u8>,
     /// Numbers of the two, for keys of fixed length.
     first_number: u64,
     last_number: u64,
-    /// `None` where the key is not one integer, these rows are too old to have it, or there is no index.
+    /// `None` if the key is not one integer, these rows are too old to have it, or there is no index.
     integers: Option<IntegerColumn>,
     all_live: bool,
     /// What row ids of its rows name the segment by.
@@ -48,7 +48,6 @@ pub(crate) struct Access {
 }
 
 /// Keys that are one integer, in the rows of one segment, and their index.
-#[derive(Debug)]
 struct IntegerColumn {
     key: IntegerKey,
     /// From the first row's word on.
@@ -63,15 +62,16 @@ impl<'v> Lookup<'v> {
         Self { table, accesses, integer: key.integer(), key_bytes: key.fixed_bytes().unwrap_or(0) }
     }
 
-    /// The table that is searched.
+    /// Returns the table that is searched.
     pub fn table(&self) -> &'v Table {
         self.table
     }
 
-    /// The live record of a key: an integer, Bool, text, bytes, or a tuple of them.
+    /// Returns the row id of the live record of a key (an integer, Bool, text, bytes, or a tuple of them); `None` if there
+    /// is none.
     ///
     /// # Errors
-    /// `Invalid` where the number of parts or their types are not the key's, `Corrupt` where a segment or its index is not
+    /// `Invalid` if the number of parts or their types are not the key's, `Corrupt` if a segment or its index is not
     /// as it must be.
     #[inline]
     pub fn find<K: Key + ?Sized>(&self, key: &K) -> Result<Option<RowId>> {
@@ -126,10 +126,10 @@ impl<'v> Lookup<'v> {
         if key.encode(parts, &mut encoded)? { self.find_bytes(&encoded) } else { Ok(None) }
     }
 
-    /// The live record of an encoded key, see [`kapok_core::key`].
+    /// Returns the row id of the live record of an encoded key; `None` if there is none. See [`kapok_core::key`].
     ///
     /// # Errors
-    /// `Corrupt` where a segment or its index is not as it must be.
+    /// `Corrupt` if a segment or its index is not as it must be.
     pub fn find_encoded(&self, encoded: &[u8]) -> Result<Option<RowId>> {
         let key = self.table.key();
         match key.fixed_bytes() {
@@ -225,6 +225,12 @@ impl<'v> Lookup<'v> {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Lookup<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookup").field("table", self.table).finish_non_exhaustive()
     }
 }
 

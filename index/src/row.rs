@@ -1,4 +1,4 @@
-//! How is the key of a row read, and what is said where it cannot be?
+//! Reads the key of a row, and makes the errors of rows that cannot be read.
 
 use kapok_core::key::KeySpec;
 use kapok_core::segment::{HEADER_BYTES, Segment};

@@ -1,30 +1,10 @@
-//! In which row of a segment does a primary key stand? A hash table of row numbers, read in place.
+//! The unique index of a segment: from a primary key to its row, by a hash table that is read in place.
 //!
 //! Keys are not stored: a slot has a row number and, in the bits that this leaves, a fingerprint of the key's hash, so that
-//! a lookup touches one cache line of slots, then one row, whose own words confirm the key. Integers are little-endian:
-//!
-//! ```text
-//! byte    0         8      12         16           24     32           64       128      192
-//!         ┌─────────┬──────┬──────────┬────────────┬──────┬────────────┬────────┬────────┬─────┬─────────┐
-//!         │ magic   │ rows │ row bits │ slot count │ seed │ reserved   │ group  │ group  │  …  │ group   │
-//!         │KAPOKUQ1 │ u32  │ u32      │ u64        │ u64  │ 32 × 0     │ 0      │ 1      │     │ g - 1   │
-//!         └─────────┴──────┴──────────┴────────────┴──────┴────────────┴────────┴────────┴─────┴─────────┘
-//!
-//! group   16 slots of u32, filled from the front
-//!
-//! slot    bit 31          row bits              0        0 where the slot is empty
-//!         ┌──────────────────────┬──────────────┐        row bits: as many as the number `rows` has, 0 for no rows
-//!         │ fingerprint          │ row + 1      │        fingerprint: these same bits of the key's hash
-//!         └──────────────────────┴──────────────┘
-//! ```
-//!
-//! * The hash is `XXH3_64bits` (seed 0) of the encoded key, see [`kapok_core::key`]; `seed` is 0.
-//! * Of `g` groups, a key's home is `(hash × g) >> 64`; where that is full, the next, round the end, until one has room. A
-//!   search ends at the first group whose last slot is empty.
-//! * Rows are inserted in row order. The slot count is `16 × g` and more than `rows`, so that a slot is always empty;
-//!   [`build`] makes `g` the smallest with `16 × g > rows + rows / 3` (integer division): three quarters full. Readers take
-//!   any `g`.
+//! a lookup touches one cache line of slots, then one row, whose own words confirm the key. FORMAT.md tells the bytes in its
+//! section "Unique index".
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -56,7 +36,7 @@ const GROUP_BYTES: usize = GROUP * SLOT_BYTES;
 type Group = [[u8; SLOT_BYTES]; GROUP];
 
 /// The unique-key index of one segment, in place.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct UniqueIndex {
     name: Arc<str>,
     slots: Bytes,
@@ -65,22 +45,30 @@ pub struct UniqueIndex {
     row_mask: u32,
 }
 
-/// Where a key may stand.
+/// What the home group of a key tells.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Guess {
-    /// There, if anywhere, as a rule: the row's key tells. If that is another, [`UniqueIndex::probe`] knows.
+    /// Candidate row; compare its key, else [`UniqueIndex::probe`].
     Row(u32),
-    /// Nowhere.
+    /// No row has the key.
     Absent,
-    /// [`UniqueIndex::probe`] knows.
+    /// The home group does not tell; [`UniqueIndex::probe`].
     Unclear,
 }
 
+/// The name and the number of rows, not the slots.
+impl fmt::Debug for UniqueIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UniqueIndex").field("name", &self.name).field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
 impl UniqueIndex {
-    /// Opens the index of a segment of so many rows: checks its length and its header, in O(1). `name`: what errors call it.
+    /// Opens the index of a segment of so many rows: checks its length and its header, in O(1). `name`: what errors call
+    /// it.
     ///
     /// # Errors
-    /// `Corrupt` where these are not as they must be, or it is the index of a segment of another size.
+    /// `Corrupt` if these are not as they must be, or it is the index of a segment of another size.
     pub fn open(name: &str, mut bytes: Bytes, rows: u32) -> Result<Self> {
         let corrupt = |at: usize, expected: String, found: String| Error::corrupt(name, at as u64, expected, found);
         let Some(header) = bytes.first_chunk::<SLOTS_AT>() else {
@@ -118,25 +106,25 @@ impl UniqueIndex {
         Ok(Self { name: Arc::from(name), rows, row_mask: row_mask(rows), slots: bytes.split_off(SLOTS_AT) })
     }
 
-    /// What errors call it.
+    /// Returns the name that errors give it.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Number of rows of its segment.
+    /// Returns the number of rows of its segment.
     pub fn rows(&self) -> u32 {
         self.rows
     }
 
-    /// The row that has an encoded key, dead or alive. `number`: what [`KeySpec::number`] gives for it.
+    /// Returns the row that has an encoded key, live or dead. `number`: what [`KeySpec::number`] gives for it.
     ///
     /// # Errors
-    /// `Corrupt` where a slot that the search comes by, or a row's key, is not as it must be.
+    /// `Corrupt` if a slot that the search comes by, or a row's key, is not as it must be.
     pub fn find(&self, key: &KeySpec, segment: &Segment, encoded: &[u8], number: u64) -> Result<Option<u32>> {
         self.find_hashed(key, segment, hash(encoded), encoded, number)
     }
 
-    /// [`Self::find`], where the key's [`hash`] is known.
+    /// As [`Self::find`], for a key whose [`hash`] is known.
     pub(crate) fn find_hashed(
         &self,
         key: &KeySpec,
@@ -199,7 +187,7 @@ impl UniqueIndex {
     /// Checks all of it against its segment: every row is found at its own key, and no slot holds anything else.
     ///
     /// # Errors
-    /// `Corrupt` where that is not so.
+    /// `Corrupt` if that is not so.
     pub fn verify(&self, key: &KeySpec, segment: &Segment) -> Result<()> {
         if segment.rows() != self.rows {
             let found = format!("{} rows in {}", segment.rows(), segment.name());
@@ -252,8 +240,8 @@ impl UniqueIndex {
     }
 }
 
-/// The rows, each plus 1, of all slots of a group that have a fingerprint, joined bit by bit: where one slot has it, its
-/// row; where none has, 0. All are compared at once, which costs less than branches that the processor cannot foresee.
+/// The rows, each plus 1, of all slots of a group that have a fingerprint, joined bit by bit: if one slot has it, its
+/// row; if none has, 0. All are compared at once, which costs less than branches that the processor cannot foresee.
 #[inline]
 fn rows_of(group: &Group, row_mask: u32, tag: u32) -> u32 {
     let mut out = 0;

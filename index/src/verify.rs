@@ -1,4 +1,4 @@
-//! Is a segment what its manifest entry says, and are its indexes those of its rows?
+//! Verifies that a segment is what its manifest entry says and that its indexes are those of its rows.
 
 use kapok_core::Result;
 use kapok_core::manifest::SegmentEntry;
@@ -11,7 +11,7 @@ use crate::unique::{self, UniqueIndex};
 /// [`Encoding::verify`], then each index against the rows.
 ///
 /// # Errors
-/// `NotFound` where an index is not among the blobs, `Corrupt` where something is not as it must be.
+/// `NotFound` if an index is not among the blobs, `Corrupt` if something is not as it must be.
 pub fn verify_segment(encoding: &Encoding, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
     encoding.verify(segment, entry)?;
     verify_indexes(encoding, segment, entry, blobs)

@@ -1,6 +1,7 @@
 //! Opens a whole version in place, records and indexes together.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use kapok_core::Result;
@@ -20,10 +21,10 @@ use crate::records::Records;
 /// A whole version, immutable, with its indexes: [`kapok_core::view::Tables`] and lookups by key.
 ///
 /// # Threads and await
-/// A view, a [`Table`], a [`Lookup`], a [`Field`], a [`Record`] and a [`RowId`] are `Send` and `Sync`, so they may be shared
-/// between threads and held across `.await`. [`Records`] is `Send` and not `Sync`, since its readers count what they read;
-/// the readers themselves (`movie::Reader`) are neither. A task that is spawned on several threads holds an `Arc<View>` and
-/// row ids or handles across `.await`, and makes [`Records`] anew behind it:
+/// A view, a [`Table`], a [`Lookup`], a [`Field`], a [`Record`] and a [`RowId`] are `Send` and `Sync`, so they may be
+/// shared between threads and held across `.await`. [`Records`] is `Send` and not `Sync`, since its readers count what they
+/// read; the readers themselves (`movie::Reader`) are neither. A task that is spawned on several threads holds an
+/// `Arc<View>` and row ids or handles across `.await`, and makes [`Records`] anew behind it:
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -60,7 +61,6 @@ use crate::records::Records;
 ///     }
 /// }
 /// ```
-#[derive(Debug)]
 pub struct View {
     tables: Tables,
     /// For each table, for each segment.
@@ -71,7 +71,7 @@ impl View {
     /// Opens a version over its blobs, in time independent of the number of records.
     ///
     /// # Errors
-    /// `NotFound` where a blob is missing, `Corrupt` where one is not what the manifest says.
+    /// `NotFound` if a blob is missing, `Corrupt` if one is not what the manifest says.
     pub fn open(manifest: Arc<Manifest>, blobs: &BlobMap) -> Result<Self> {
         Self::open_without(manifest, blobs, BTreeMap::new())
     }
@@ -92,32 +92,32 @@ impl View {
         Ok(Self { tables, accesses })
     }
 
-    /// A version without records.
+    /// Makes a version without records.
     pub fn empty() -> Self {
         Self { tables: Tables::empty(), accesses: Vec::new() }
     }
 
-    /// Number of the version; 0 for the empty view.
+    /// Returns the number of the version; 0 for the empty view.
     pub fn version(&self) -> u64 {
         self.tables.version()
     }
 
-    /// What the version is made of.
+    /// Returns the version's manifest.
     pub fn manifest(&self) -> &Arc<Manifest> {
         self.tables.manifest()
     }
 
-    /// Its record types.
+    /// Returns the tables of all record types, sorted by name.
     pub fn tables(&self) -> &[Table] {
         self.tables.tables()
     }
 
-    /// Record types of the version that the view was opened without, and why.
+    /// Returns the record types that the view was opened without, each with the reason.
     pub fn left_out(&self) -> &BTreeMap<String, String> {
         self.tables.left_out()
     }
 
-    /// The records of a type.
+    /// Returns the table of a record type.
     ///
     /// # Errors
     /// `NotFound`, listing the types that there are.
@@ -125,7 +125,7 @@ impl View {
         self.tables.table(record_type)
     }
 
-    /// A handle to a field of a record type, such as `Movie.title`: see [`Tables::field`].
+    /// Resolves a field of a record type, such as `Movie.title`, to a handle: see [`Tables::field`].
     ///
     /// # Errors
     /// Those of [`Tables::field`].
@@ -133,7 +133,7 @@ impl View {
         self.tables.field(path)
     }
 
-    /// Finds records of a type by key: to be kept where many are to be found.
+    /// Returns the lookup of a record type, to be kept if many records are to be found.
     ///
     /// # Errors
     /// `NotFound`, listing the types that there are.
@@ -142,7 +142,7 @@ impl View {
         Ok(Lookup::new(&self.tables.tables()[index], &self.accesses[index]))
     }
 
-    /// The live record of a key.
+    /// Returns the row id of the live record of a key; `None` if there is none.
     ///
     /// # Errors
     /// `NotFound` for a type that there is not, and as [`Lookup::find`].
@@ -150,10 +150,10 @@ impl View {
         self.lookup(record_type)?.find(key)
     }
 
-    /// The records of a generated type, which is found by its unqualified name.
+    /// Reads records as a generated type, whose unqualified name is that of the record type.
     ///
     /// # Errors
-    /// `NotFound` where the view has no such record type, `Incompatible` where the generated code would misread it.
+    /// `NotFound` if the view has no such record type, `Incompatible` if the generated code would misread it.
     pub fn records<T: RecordStruct + 'static>(&self) -> Result<Records<'_, T>> {
         let (name, _) = Schema::name_and_id_of::<T>()?;
         let lookup = self.lookup(&name)?;
@@ -168,8 +168,8 @@ impl View {
         self.lookup(record_type)?.record_by_key(key)
     }
 
-    /// Returns the live record of a key as a value of a Rust type; `None` if there is none. Texts and bytes may be borrowed.
-    /// [`Table::deserialize`] does the same for all records.
+    /// Returns the live record of a key as a value of a Rust type; `None` if there is none. Texts and bytes may be
+    /// borrowed. [`Table::deserialize`] does the same for all records.
     ///
     /// ```
     /// # use kapok_core::Result;
@@ -201,12 +201,18 @@ impl View {
     /// and last keys are the rows', each index finds each row, and no key has two live rows.
     ///
     /// # Errors
-    /// `Corrupt` where that is not so.
+    /// `Corrupt` if that is not so.
     pub fn verify_keys(&self) -> Result<()> {
         self.tables
             .tables()
             .iter()
             .zip(&self.accesses)
             .try_for_each(|(table, accesses)| Lookup::new(table, accesses).verify())
+    }
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View").field("version", &self.version()).field("tables", &self.tables()).finish_non_exhaustive()
     }
 }

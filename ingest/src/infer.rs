@@ -1,9 +1,9 @@
-//! What schema do records have that come without one?
+//! Infers the schema of records that come without one.
 //!
 //! Records are [observed](Inference::observe) one at a time; [`Inference::finish`] gives the schema that holds them all.
 //! The same records in the same order give the same schema. Rules:
 //!
-//! * Integers are Int64, or `UInt64` where one exceeds it and none is negative. Integers and floats join to Float64 where
+//! * Integers are Int64, or `UInt64` if one exceeds it and none is negative. Integers and floats join to Float64 if
 //!   each integer is exact in it. Other mixes are errors that name both lines.
 //! * A number or Bool that is null or absent somewhere gets a flag field `<name>IsNull`, appended where the need was
 //!   first seen. Text, lists and objects need none.
@@ -41,7 +41,7 @@ use walk::{Position, Shapes};
 /// What data does not say about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InferenceSettings {
-    /// Names of the primary key's fields; may be left empty where a known type has a key.
+    /// Names of the primary key's fields; may be left empty if a known type has a key.
     pub key: Vec<String>,
     /// Paths of vector fields, as `List(Float32)` of constant length: JSON names joined by dots, passing through lists.
     pub vectors: Vec<String>,
@@ -77,7 +77,7 @@ impl Inference {
     /// Begins with a known record type, which may grow.
     ///
     /// # Errors
-    /// `Incompatible` where the settings contradict the known type, `Invalid` where they contradict each other or the
+    /// `Incompatible` if the settings contradict the known type, `Invalid` if they contradict each other or the
     /// schema has no such type.
     pub fn extending(known: &Schema, record_type_id: u64, mut settings: InferenceSettings) -> Result<Self> {
         let ty = known.struct_type(record_type_id)?;
@@ -98,7 +98,7 @@ impl Inference {
         Ok(Self { shapes, records: 0 })
     }
 
-    /// Lets integer fields of the known type become Float64 where a record has a float; those of the key stay, and those
+    /// Lets integer fields of the known type become Float64 if a record has a float; those of the key stay, and those
     /// of structs with groups or unions. Records that there are must then be written anew.
     pub fn widen_integers(&mut self) {
         self.shapes.widens = true;
@@ -107,7 +107,7 @@ impl Inference {
     /// Takes one record; `line` is where it comes from, for errors.
     ///
     /// # Errors
-    /// `Invalid` where no schema, or not the known one, can hold the record: names line and field. The inference is of
+    /// `Invalid` if no schema, or not the known one, can hold the record: names line and field. The inference is of
     /// no use after an error.
     pub fn observe(&mut self, record: &Value, line: u64) -> Result<()> {
         self.check_key(record, line)?;
@@ -117,11 +117,11 @@ impl Inference {
         Ok(())
     }
 
-    /// The schema, and the id of the record type in it.
+    /// Returns the schema, and the id of the record type in it.
     ///
     /// # Errors
-    /// `Invalid` where there was no record to infer a new type from, where a path of the settings was never met, and
-    /// where a type exceeds what the encoding can hold.
+    /// `Invalid` if there was no record to infer a new type from, if a path of the settings was never met, and
+    /// if a type exceeds what the encoding can hold.
     pub fn finish(self) -> Result<(Schema, u64)> {
         let Self { shapes, records } = self;
         let root = &shapes.objects[0];
@@ -237,7 +237,7 @@ impl Shapes {
         growth.finish()
     }
 
-    /// A known type, with Float64 where integers were widened.
+    /// A known type, with Float64 if integers were widened.
     fn widened(&self, object: &Object, ty: &StructType) -> Result<StructType> {
         let mut ty = ty.clone();
         if !self.widens || object.is_closed {

@@ -1,11 +1,11 @@
 //! Turns foreign values into records: JSON, serde values and `.capnp` files become schemas and Cap'n Proto messages.
 //!
 //! A record on its way in is a [`Value`]. Its type is read from a `.capnp` file or a compiled request ([`SchemaRequest`]),
-//! from a Rust struct ([`schema_of_rust_type`]), or found in the data ([`Inference`]). A [`MessageWriter`] then lays the value
-//! out as a message of that type, which a segment can hold.
+//! from a Rust struct ([`schema_of_rust_type`]), or found in the data ([`Inference`]). A [`MessageWriter`] then lays the
+//! value out as a message of that type, which a segment can hold.
 //!
-//! This crate stages and stores nothing: a message goes to `kapok-core`'s `Stage`. It reads no files but the schemas that it
-//! is asked to compile.
+//! This crate stages and stores nothing: a message goes to `kapok-core`'s `Stage`. It reads no files but the schemas that
+//! it is asked to compile.
 //!
 //! ```
 //! use std::sync::Arc;

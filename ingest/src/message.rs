@@ -1,4 +1,4 @@
-//! How does a [`Value`] become a message that a segment, or any reader of Cap'n Proto, can read?
+//! Writes a [`Value`] as a message that a segment, or any reader of Cap'n Proto, can read.
 //!
 //! Members are found by JSON name, or else by Cap'n Proto name; objects are laid out depth first in one segment, structs at
 //! the full size of their types.
@@ -6,8 +6,8 @@
 //! | field | takes |
 //! |---|---|
 //! | any with a pointer | `Null`: a null pointer, as if absent |
-//! | number, Bool, enum | `Null`: sets its `nullOf` flag, which cannot be given by name; refused where it has none |
-//! | … that is not given | as `Null` where it has a flag; else its default, which is counted, see [`AbsentFields`] |
+//! | number, Bool, enum | `Null`: sets its `nullOf` flag, which cannot be given by name; refused if it has none |
+//! | … that is not given | as `Null` if it has a flag; else its default, which is counted, see [`AbsentFields`] |
 //! | field of the record's key | no `Null`, and it must be given, see [`MessageWriter::of_records`] |
 //! | Bool | `Bool` |
 //! | integers | `Int` and `UInt` in range |
@@ -73,7 +73,7 @@ pub enum AbsentFields {
 }
 
 impl MessageWriter {
-    /// A writer for records of a struct type.
+    /// Makes a writer for records of a struct type.
     ///
     /// # Errors
     /// `Invalid` for a schema that lacks types or contradicts itself.
@@ -82,7 +82,7 @@ impl MessageWriter {
         Ok(Self::of_plan(plan, schema, type_id))
     }
 
-    /// A writer for the records of an encoding, which refuses those that lack a field of their key.
+    /// Makes a writer for the records of an encoding, which refuses those that lack a field of their key.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -110,8 +110,8 @@ impl MessageWriter {
         self.absent_fields = absent_fields;
     }
 
-    /// How often each number, Bool and enum was not given and took its default, by type and field; begins anew with each
-    /// call.
+    /// Returns how often each number, Bool and enum was not given and took its default, by type and field; begins anew with
+    /// each call.
     pub fn take_absent(&mut self) -> BTreeMap<String, u64> {
         let counts = std::mem::take(&mut self.absent_counts);
         if counts.is_empty() {
@@ -120,17 +120,17 @@ impl MessageWriter {
         self.plan.field_names().into_iter().zip(counts).filter(|(_, count)| *count > 0).collect()
     }
 
-    /// Types of the records.
+    /// Returns the types of the records.
     pub fn schema(&self) -> &Arc<Schema> {
         &self.schema
     }
 
-    /// Struct type of the records.
+    /// Returns the struct type of the records.
     pub fn type_id(&self) -> u64 {
         self.type_id
     }
 
-    /// The words of a record: one segment, without the stream's header, whose word 0 points at the struct.
+    /// Returns the words of a record: one segment, without the stream's header, whose word 0 points at the struct.
     ///
     /// # Errors
     /// `Invalid` for a value that does not fit the type, and [`Fault::Limit`](crate::Fault::Limit) beyond a limit of the

@@ -1,4 +1,4 @@
-//! What types does a `.capnp` file declare, as its compiler tells in a `CodeGeneratorRequest`?
+//! Types that a `.capnp` file declares, as its compiler tells in a `CodeGeneratorRequest`.
 //!
 //! Every code generator of Cap'n Proto is fed such a message; `capnp compile -o- movies.capnp > movies.cgr` keeps it. A
 //! request holds all types that its files reach, interfaces and generics among them; only those that a record type
@@ -49,7 +49,7 @@ impl SchemaRequest {
     /// Reads a `CodeGeneratorRequest`: what `capnp compile -o-` writes, of any number of segments.
     ///
     /// # Errors
-    /// `Invalid` where the bytes are no such message.
+    /// `Invalid` if the bytes are no such message.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let mut rest = bytes;
         let segments = read_message(&mut rest, ReaderOptions::new()).map_err(|e| unreadable(&e))?.into_segments();
@@ -69,7 +69,7 @@ impl SchemaRequest {
     /// `/kapok.capnp` need not be on one of the paths: the text that is part of Kapok is found behind them.
     ///
     /// # Errors
-    /// `NotFound` where there is no such tool; `Invalid`, with what the tool says, where it fails.
+    /// `NotFound` if there is no such tool; `Invalid`, with what the tool says, if it fails.
     pub fn compile(path: impl AsRef<Path>, import_paths: &[PathBuf]) -> Result<Self> {
         compile_with(OsStr::new("capnp"), path.as_ref(), import_paths)
     }
@@ -112,7 +112,8 @@ fn annotations() -> std::io::Result<tempfile::TempDir> {
 }
 
 impl SchemaRequest {
-    /// Struct types of the compiled files, as `Movie` or `Movie.Rating`, sorted; groups and generic types are left out.
+    /// Returns the struct types of the compiled files, as `Movie` or `Movie.Rating`, sorted; groups and generic types are
+    /// left out.
     pub fn struct_names(&self) -> Vec<&str> {
         let requested = self.candidates.iter().filter(|ty| ty.is_requested);
         let mut names: Vec<_> = requested.map(|ty| ty.qualified.as_str()).collect();
@@ -121,12 +122,12 @@ impl SchemaRequest {
         names
     }
 
-    /// The schema of one record type, and its type id: the struct of an unqualified name (`Movie`), or, where that is
-    /// not unique, of a qualified one (`Films.Movie`, `films.capnp:Movie`). Whole names come before unqualified ones,
+    /// Returns the schema of one record type, and its type id: the struct of an unqualified name (`Movie`), or, if that
+    /// is not unique, of a qualified one (`Films.Movie`, `films.capnp:Movie`). Whole names come before unqualified ones,
     /// types of the compiled files before those that they import.
     ///
     /// # Errors
-    /// `NotFound`, with the types that there are; `Invalid` for an ambiguous name, and where the type reaches
+    /// `NotFound`, with the types that there are; `Invalid` for an ambiguous name, and if the type reaches
     /// `AnyPointer`, an interface or a generic, naming the field.
     pub fn record_type(&self, name: &str) -> Result<(Schema, u64)> {
         let id = self.find(name)?;

@@ -1,4 +1,4 @@
-//! What schema does a Rust type have that serde can deserialize?
+//! Derives the schema of a Rust type that serde can deserialize.
 //!
 //! The type's own `Deserialize` is asked: see [`schema_of_rust_type`].
 //!
@@ -36,10 +36,10 @@ mod trace;
 use probe::{Halt, Probe};
 use trace::{Trace, TraceId, Traces, refusal};
 
-/// The schema of a Rust struct as a record type of that name, and its type id. `key` names the fields of the primary
-/// key as serde has them.
+/// Returns the schema of a Rust struct as a record type of that name, and its type id. `key` names the fields of the
+/// primary key as serde has them.
 ///
-/// The type is deserialized from made-up values, several times where it refuses some: what it does on the way, beyond
+/// The type is deserialized from made-up values, several times if it refuses some: what it does on the way, beyond
 /// making a value, happens too. Type ids derive from the record type's and the Rust types' names.
 ///
 /// # Errors

@@ -36,6 +36,9 @@
 //! # }
 //! ```
 //!
+//! A `Result` stands where bytes are read, never around a loop: `for film in &records` and `for record in table` yield
+//! records, whose getters return a `Result`; `for title in &field` and [`Table::deserialize`] yield values, each a `Result`.
+//!
 //! Take a new view per request or per batch; the old one stays whole until its last holder lets go.
 
 #[doc(inline)]

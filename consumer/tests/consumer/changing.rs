@@ -62,10 +62,10 @@ async fn a_listener_that_asks_is_told_what_changed_by_the_manifests_in_between()
     let listener = consumer.on_refresh(move |swap| {
         let changes = swap.changes().unwrap();
         assert!(std::ptr::eq(changes, swap.changes().unwrap()), "found once");
-        told.send((films(&swap.old, &swap.new, changes), changes.of("Movie").unwrap().evidence)).unwrap();
+        told.send((films(&swap.old, &swap.new, changes), changes.of("Movie").unwrap().source)).unwrap();
     });
     consumer.refresh_to(3).await.unwrap();
-    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), ([vec![20], vec![3, 4], vec![5]], ChangeSource::Trail));
+    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), ([vec![20], vec![3, 4], vec![5]], ChangeSource::Manifests));
     drop(listener);
 }
 
@@ -77,15 +77,15 @@ async fn a_retired_version_in_between_makes_it_a_comparison_of_the_same_result()
     consumer.refresh_to(1).await.unwrap();
     let first = consumer.view_arc();
     let expected = [vec![20], vec![3, 4], vec![5]];
-    for evidence in [ChangeSource::Trail, ChangeSource::Compared] {
+    for evidence in [ChangeSource::Manifests, ChangeSource::Segments] {
         let changes = consumer.changes_between(&first, &third).await.unwrap();
         assert_eq!(films(&first, &third, &changes), expected);
-        assert_eq!(changes.of("Movie").unwrap().evidence, evidence);
+        assert_eq!(changes.of("Movie").unwrap().source, evidence);
         assert!(changes.of("Rating").unwrap().is_empty());
         let back = consumer.changes_between(&third, &first).await.unwrap();
         let [added, updated, removed] = expected.clone();
         assert_eq!(films(&third, &first, &back), [removed, updated, added]);
-        assert_eq!(back.of("Movie").unwrap().evidence, evidence);
+        assert_eq!(back.of("Movie").unwrap().source, evidence);
         store.manifests().retire(2).await.unwrap();
     }
 }

@@ -76,7 +76,7 @@ impl<'v, T: Element<'v>> List<'v, T> {
 }
 
 impl<T> List<'_, T> {
-    /// Number of elements.
+    /// Returns the number of elements.
     #[inline]
     pub fn len(&self) -> u32 {
         self.at.map_or(0, ListRef::len)

@@ -1,4 +1,4 @@
-//! How does a path such as `address.city` lead from a row to a value?
+//! Resolves a path such as `address.city`, which leads from a row to a value.
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
@@ -79,7 +79,7 @@ impl<'v> Path<'v> {
         conditions > 0 || self.leaf.is_nullable_number()
     }
 
-    /// The struct that holds the value; `None` where a struct on the way is null or a union has another member.
+    /// The struct that holds the value; `None` if a struct on the way is null or a union has another member.
     #[inline]
     pub(super) fn walk(&self, row: StructRef<'v>) -> Read<Option<StructRef<'v>>> {
         let mut at = row;

@@ -1,4 +1,4 @@
-//! As what can a field's value be read?
+//! Types that the values of a field can be read as.
 
 use super::list::{Element, List};
 use crate::record::Record;
@@ -13,7 +13,7 @@ pub trait FieldValue<'v>: Sized {
     const OPTIONAL: bool = false;
     /// Whether fields of a type can be read so.
     fn fits(schema: &Schema, ty: &Type) -> bool;
-    /// Reads the value in a struct; `None` where there is no such struct.
+    /// Reads the value in a struct; `None` if there is no such struct.
     ///
     /// # Errors
     /// The malformed word.
@@ -76,7 +76,7 @@ impl<'v> Row<'v> {
 }
 
 impl<'v> Leaf<'v> {
-    /// A number of the row; its default where the row is too short.
+    /// A number of the row; its default if the row is too short.
     #[inline]
     fn row_scalar<const N: usize>(&self, row: Row<'v>) -> u64 {
         let from = self.offset as usize;
@@ -89,7 +89,7 @@ impl<'v> Leaf<'v> {
         u64::from_le_bytes(word) ^ self.default
     }
 
-    /// The bytes that the row's pointer points at; `None` where it is null or the row is too short.
+    /// The bytes that the row's pointer points at; `None` if it is null or the row is too short.
     #[inline]
     fn row_data(&self, row: Row<'v>) -> Read<Option<&'v [u8]>> {
         let from = row.data_bytes + self.offset as usize * WORD;
@@ -147,7 +147,7 @@ impl<'v> Leaf<'v> {
         u64::from_le_bytes(word) ^ self.default
     }
 
-    /// Where the pointer is: in the struct, or in the default value's words; `None` where it is null and has no default.
+    /// Where the pointer is: in the struct, or in the default value's words; `None` if it is null and has no default.
     #[inline]
     pub(super) fn pointer(&self, at: Option<StructRef<'v>>) -> Read<Option<(Words<'v>, u32)>> {
         if let Some(at) = at

@@ -1,4 +1,4 @@
-//! How is a key compared that is one integer, with nothing left to decide per row?
+//! Compares keys that are one integer, with nothing left to decide per row.
 
 use super::{KeyKind, KeySpec};
 use crate::words::WORD;
@@ -16,7 +16,7 @@ pub struct IntegerKey {
 }
 
 impl KeySpec {
-    /// The key's place, where it is one integer or enum.
+    /// Returns the place of a key that is one integer or enum; `None` for other keys.
     pub fn integer(&self) -> Option<IntegerKey> {
         let [part] = self.parts.as_slice() else { return None };
         let (bits, signed) = match part.kind {
@@ -36,19 +36,20 @@ impl KeySpec {
 }
 
 impl IntegerKey {
-    /// Byte of the data section at which the word begins. A shorter data section, of an older row, has the default.
+    /// Returns the byte of the data section at which the word begins. A shorter data section, of an older row, has the
+    /// default.
     #[inline]
     pub fn word_at(self) -> usize {
         self.word as usize * WORD
     }
 
-    /// What [`KeySpec::row_number`] gives for the row that has this word.
+    /// Returns what [`KeySpec::row_number`] gives for the row that has this word.
     #[inline]
     pub fn number_in(self, word: u64) -> u64 {
         (word >> self.shift & self.mask) ^ self.flip
     }
 
-    /// What [`KeySpec::encode_number`] gives for an integer; `None` where it does not fit the field.
+    /// Returns what [`KeySpec::encode_number`] gives for an integer; `None` if it does not fit the field.
     #[inline]
     pub fn encode(self, value: i128) -> Option<u64> {
         let number = u64::try_from(value.checked_add(i128::from(self.bias))?).ok()?;

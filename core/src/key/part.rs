@@ -1,4 +1,4 @@
-//! What can be looked up as a key?
+//! Values that can be looked up as a key.
 
 use std::fmt;
 

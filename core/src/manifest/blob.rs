@@ -1,6 +1,7 @@
-//! Which bytes is a view opened over? Those of the blobs that its manifest names, by their hash.
+//! The bytes that a view is opened over: blobs by their hash, as a manifest names them.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{Id, Manifest, Tombstones};
 
 /// Bytes of a stored file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Blob {
     /// What errors call it: its path or key.
     pub name: Arc<str>,
@@ -52,8 +53,15 @@ impl BlobRef {
     }
 }
 
+/// The name and the length, not the bytes.
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blob").field("name", &self.name).field("len", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
 impl BlobMap {
-    /// None.
+    /// Makes a map of no blobs.
     pub fn new() -> Self {
         Self::default()
     }
@@ -63,12 +71,12 @@ impl BlobMap {
         self.by_id.insert(id, blob);
     }
 
-    /// A blob.
+    /// Returns the blob with this id.
     pub fn get(&self, id: &Id) -> Option<&Blob> {
         self.by_id.get(id)
     }
 
-    /// Takes a blob out.
+    /// Removes a blob and returns it.
     pub fn remove(&mut self, id: &Id) -> Option<Blob> {
         self.by_id.remove(id)
     }
@@ -96,22 +104,22 @@ impl BlobMap {
         (held, lacking)
     }
 
-    /// All of them, in no order.
+    /// Iterates over all blobs, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&Id, &Blob)> {
         self.by_id.iter()
     }
 
-    /// A blob that there must be.
+    /// Returns the blob with this id, or an error that names it.
     ///
     /// # Errors
-    /// `NotFound` where there is none.
+    /// `NotFound` if there is none.
     pub fn expect(&self, id: &Id) -> Result<&Blob> {
         self.get(id).ok_or_else(|| Error::not_found(format!("blob {}", blake3::Hash::from(*id)), "not fetched"))
     }
 }
 
 impl Manifest {
-    /// Every blob that the version consists of, each once per use.
+    /// Iterates over the blobs that the version consists of, each once per use.
     pub fn blobs(&self) -> impl Iterator<Item = BlobRef> + '_ {
         self.record_types.iter().flat_map(|ty| &ty.segments).flat_map(|segment| {
             let tombstones = match segment.tombstones {

@@ -1,4 +1,4 @@
-//! How much of a record may be walked?
+//! Limits how much of a record may be walked.
 //!
 //! Sharing makes trees that are far larger than their bytes, and a list of empty structs counts 2^29 elements in no
 //! bytes at all. So a walk counts what it visits, and how deep it is.
@@ -21,14 +21,14 @@ pub struct Budget {
 
 impl Budget {
     /// What [`Budget::default`] allows: 16 Mi elements for one record. The longest Text or Data fits.
-    pub const ELEMENTS_DEFAULT: u64 = 16 << 20;
+    pub(crate) const ELEMENTS_DEFAULT: u64 = 16 << 20;
 
-    /// A number of elements.
+    /// Makes a budget of a number of elements.
     pub fn new(elements: u64) -> Self {
         Self { allowed: elements, left: elements }
     }
 
-    /// Elements not spent yet.
+    /// Returns the number of elements not spent yet.
     pub fn left(&self) -> u64 {
         self.left
     }
@@ -36,7 +36,7 @@ impl Budget {
     /// Takes elements off, before they are visited.
     ///
     /// # Errors
-    /// [`Fault::Budget`] where there are not so many left.
+    /// [`Fault::Budget`] if there are not so many left.
     pub fn spend(&mut self, elements: u64, record_type: &str) -> Result<()> {
         if let Some(left) = self.left.checked_sub(elements) {
             self.left = left;
@@ -46,11 +46,11 @@ impl Budget {
         Err(Fault::Budget { record_type: record_type.to_owned(), budget: self.allowed }.into())
     }
 
-    /// [`Budget::spend`] for the bytes of a Text or Data.
+    /// Takes elements off for the bytes of a Text or Data: see [`Budget::spend`].
     ///
     /// # Errors
-    /// [`Fault::Budget`] where there are not so many elements left.
-    pub fn spend_bytes(&mut self, bytes: usize, record_type: &str) -> Result<()> {
+    /// [`Fault::Budget`] if there are not so many elements left.
+    pub(crate) fn spend_bytes(&mut self, bytes: usize, record_type: &str) -> Result<()> {
         self.spend(bytes as u64 / BYTES_PER_ELEMENT, record_type)
     }
 }
@@ -61,7 +61,7 @@ impl Default for Budget {
     }
 }
 
-/// The depth of what lies within something at `depth`; the record itself lies at 1.
+/// Returns the depth of what lies within something at `depth`; the record itself lies at 1.
 ///
 /// # Errors
 /// [`Fault::Limit`] beyond [`DEPTH_MAX`].

@@ -1,11 +1,11 @@
-//! How does a record become a value of any Rust type that derives `Deserialize`?
+//! Deserializes records as any Rust type that derives `Deserialize`.
 //!
 //! Fields are found by JSON name. Null is an absent field: `None` for an `Option`, serde's "missing field" otherwise.
-//! Texts and data are borrowed where the type borrows. An enum is a unit variant of its JSON name. A union is a Rust
+//! Texts and data are borrowed if the type borrows. An enum is a unit variant of its JSON name. A union is a Rust
 //! enum whose variants are the members: a struct or group with a union, asked to be an enum, gives the active member;
 //! a struct that has fields beside its unnamed union takes the latter by `#[serde(flatten)]`. Lists annotated as maps
-//! become maps, or sequences of entries where the type asks for a sequence. A Text annotated as JSON is the value that it
-//! holds, or where it holds none, a text. Numbers are checked to fit.
+//! become maps, or sequences of entries if the type asks for a sequence. A Text annotated as JSON is the value that it
+//! holds, or if it holds none, a text. Numbers are checked to fit.
 
 use std::cell::Cell;
 
@@ -25,16 +25,16 @@ pub(super) mod tests;
 use access::{Bytes, Elements, Entries, Member, Members};
 
 impl<'v> Record<'v> {
-    /// This record as a Rust value, within the default budget.
+    /// Returns this record as a Rust value, within the default budget.
     ///
     /// # Errors
-    /// `Invalid`, with the path of the field, where the type does not fit; otherwise as
+    /// `Invalid`, with the path of the field, if the type does not fit; otherwise as
     /// [`Record::write_json`](Record::write_json).
     pub fn deserialize<T: Deserialize<'v>>(&self) -> Result<T> {
         self.deserialize_within(&mut Budget::default())
     }
 
-    /// This record as a Rust value, within a budget.
+    /// Returns this record as a Rust value, within a budget.
     ///
     /// # Errors
     /// As [`Record::deserialize`].
@@ -114,7 +114,7 @@ impl<'de> Walk<'de, '_> {
         serde_json::Deserializer::from_str(text).deserialize_any(visitor).map_err(PathError::custom)
     }
 
-    /// A list as a map, where it is annotated as one.
+    /// A list as a map, if it is annotated as one.
     fn map_or_list<V: Visitor<'de>>(self, list: ListValue<'de>, visitor: V) -> PathResult<V::Value> {
         let Some(fields) = list.map_fields() else { return self.list(list, visitor) };
         let depth = self.enter_list(list)?;

@@ -1,4 +1,4 @@
-//! Do two records hold the same values?
+//! Compares two records by value.
 
 use super::budget::deeper;
 use super::{Budget, ListValue, Record, ValueRef};
@@ -10,10 +10,10 @@ impl Record<'_> {
     /// objects and builder history do not count; null and empty differ; numbers are compared by their bits, so that a
     /// NaN equals itself.
     ///
-    /// Both are read by the schema of `self`: where the two have different schemas, let `self` be of the newer.
+    /// Both are read by the schema of `self`: if the two have different schemas, let `self` be of the newer.
     ///
     /// # Errors
-    /// `Incompatible` where they are not of one type; `Corrupt`; [`Fault::Budget`](crate::Fault::Budget), which counts
+    /// `Incompatible` if they are not of one type; `Corrupt`; [`Fault::Budget`](crate::Fault::Budget), which counts
     /// the elements of one side.
     pub fn value_eq(&self, other: &Record<'_>, budget: &mut Budget) -> Result<bool> {
         if self.ty.id != other.ty.id {

@@ -1,4 +1,4 @@
-//! Which fields does a record have, in the order in which people declared them?
+//! Iterates over the fields of a record, in the order in which people declared them.
 
 use hashbrown::HashSet;
 

@@ -4,11 +4,11 @@
 //! |---|---|
 //! | struct, group | object: JSON names in the order of declaration |
 //! | null, `Void` | omitted; `null` as the active member of a union and inside lists, so that it can be read back |
-//! | enum | JSON name; the number where the schema knows no name |
+//! | enum | JSON name; the number if the schema knows no name |
 //! | integers of any width | number |
 //! | `Float32`, `Float64` | the shortest number that reads back the same; `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | `Data` | text in base64, standard alphabet, padded |
-//! | `Text` annotated as JSON | the value that it holds, without white space; where it is no JSON, or nests too deep here, text |
+//! | `Text` annotated as JSON | the value that it holds, without white space; if it is no JSON, or nests too deep here, text |
 //! | list annotated as a map, with texts for keys | object: one member per entry, in the list's order |
 //!
 //! `nullOf` flags are not printed. The text has no line breaks: one record, one line.
@@ -38,13 +38,13 @@ impl Record<'_> {
     ///
     /// # Errors
     /// Those of `out`. What is wrong with the record is `InvalidData` around an [`Error`] of this crate: `Corrupt`, or
-    /// [`Fault::Budget`](crate::Fault::Budget), or [`Fault::Limit`](crate::Fault::Limit) where it nests too deep;
+    /// [`Fault::Budget`](crate::Fault::Budget), or [`Fault::Limit`](crate::Fault::Limit) if it nests too deep;
     /// `out` then holds part of the text.
     pub fn write_json(&self, out: &mut impl Write, budget: &mut Budget) -> io::Result<()> {
         Writer { out, budget, root: &self.struct_type().name }.record(self, 0)
     }
 
-    /// This record as JSON, within the default budget.
+    /// Returns this record as JSON, within the default budget.
     ///
     /// # Errors
     /// As [`Record::write_json`].
@@ -63,7 +63,7 @@ impl ValueRef<'_> {
         Writer { out, budget, root }.value(*self, 0)
     }
 
-    /// This value as JSON, within the default budget.
+    /// Returns this value as JSON, within the default budget.
     ///
     /// # Errors
     /// As [`Record::write_json`].

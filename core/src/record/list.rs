@@ -1,4 +1,4 @@
-//! How is a list read in place, whatever its elements are?
+//! Reads a list in place, whatever its elements are.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ impl<'v> ListValue<'v> {
         Self { origin, element, list, is_map }
     }
 
-    /// Number of elements; a hostile list of elements without bytes may claim 2^30 of them.
+    /// Returns the number of elements; a hostile list of elements without bytes may claim 2^30 of them.
     pub fn len(&self) -> u32 {
         self.list.len()
     }
@@ -33,20 +33,20 @@ impl<'v> ListValue<'v> {
         self.list.is_empty()
     }
 
-    /// Type of the elements.
+    /// Returns the type of the elements.
     pub fn element_type(&self) -> &'v Type {
         self.element
     }
 
-    /// The words that are read.
-    pub fn list_ref(&self) -> ListRef<'v> {
+    /// Returns the words that are read.
+    pub(crate) fn list_ref(&self) -> ListRef<'v> {
         self.list
     }
 
-    /// An element; `None` beyond the end. Null pointers among texts, data and lists are `Null`.
+    /// Returns an element; `None` beyond the end. Null pointers among texts, data and lists are `Null`.
     ///
     /// # Errors
-    /// `Corrupt` where the words do not hold what the type says.
+    /// `Corrupt` if the words do not hold what the type says.
     pub fn get(&self, index: u32) -> Result<Option<ValueRef<'v>>> {
         if index >= self.list.len() {
             return Ok(None);
@@ -75,12 +75,12 @@ impl<'v> ListValue<'v> {
         self.origin.scalar(self.element, bits).map(Some)
     }
 
-    /// The elements in order.
+    /// Iterates over the elements in order.
     pub fn iter(&self) -> Items<'v> {
         Items { list: *self, next: 0 }
     }
 
-    /// The fields that hold the keys and the values, where this list is annotated as a map.
+    /// Returns the fields that hold the keys and the values of a list that is annotated as a map; `None` for others.
     pub fn map_fields(&self) -> Option<(&'v FieldType, &'v FieldType)> {
         let Type::Struct(id) = self.element else { return None };
         if !self.is_map {

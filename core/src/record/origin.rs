@@ -1,4 +1,4 @@
-//! How do words become values, and how does an error say where they lie?
+//! Turns words into values, and names the place of malformed words in errors.
 
 use super::{ListValue, Record, ValueRef};
 use crate::error::{Error, Result};
@@ -17,13 +17,13 @@ pub(super) struct Origin<'v> {
 }
 
 impl Malformed {
-    /// The error that names the blob: a stream-framed message, whose segment starts behind a header of 8 bytes.
+    /// Returns the error that names the blob: a stream-framed message, whose segment starts behind a header of 8 bytes.
     #[cold]
     pub fn into_error(self, blob: &str) -> Error {
         Error::corrupt(blob, self.byte_offset(), self.expected, "something else")
     }
 
-    /// [`Malformed::into_error`], which also tells what stands there.
+    /// Makes the error as [`Malformed::into_error`] does, and also tells what stands there.
     #[cold]
     pub fn into_error_with(self, blob: &str, words: Words<'_>) -> Error {
         let found = match words.word(self.word) {
@@ -39,7 +39,7 @@ impl Malformed {
 }
 
 impl<'v> Origin<'v> {
-    /// What the pointer at a word points at, which must be of a pointer type; `None` where it is null.
+    /// Returns what the pointer at a word points at, which must be of a pointer type; `None` if it is null.
     pub fn pointer(self, words: Words<'v>, at: u32, ty: &'v Type, is_map: bool) -> Result<Option<ValueRef<'v>>> {
         let value = match ty {
             Type::Text => words.text_of(at).map(|text| text.map(ValueRef::Text)),
@@ -59,7 +59,7 @@ impl<'v> Origin<'v> {
         value.map_err(|malformed| malformed.into_error_with(self.blob, words))
     }
 
-    /// A value of the data section, from its bits (in the low end, default already applied).
+    /// Returns a value of the data section, from its bits (in the low end, default already applied).
     #[expect(clippy::cast_possible_truncation, reason = "the low end holds bits of the type's own width")]
     #[inline]
     pub fn scalar(self, ty: &'v Type, bits: u64) -> Result<ValueRef<'v>> {

@@ -1,4 +1,4 @@
-//! How does a serde error learn which field it is about?
+//! A serde error that collects the path of the field that it is about.
 //!
 //! serde's own errors say what is wrong and not where. On the way up each level puts its step before the path.
 

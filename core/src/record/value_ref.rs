@@ -1,4 +1,4 @@
-//! What values does a field or a list item have, read in place?
+//! A value of a field or a list item, read in place.
 
 use super::{ListValue, Record};
 use crate::schema::{EnumType, Enumerant};
@@ -45,12 +45,12 @@ impl<'v> ValueRef<'v> {
         matches!(self, Self::Null)
     }
 
-    /// The truth value.
+    /// Returns the truth value; `None` for other values.
     pub fn as_bool(&self) -> Option<bool> {
         if let Self::Bool(value) = self { Some(*value) } else { None }
     }
 
-    /// The integer, signed or not, where it fits.
+    /// Returns the integer, signed or not; `None` if it does not fit, and for other values.
     pub fn as_i64(&self) -> Option<i64> {
         match self {
             Self::Int(value) => Some(*value),
@@ -59,7 +59,7 @@ impl<'v> ValueRef<'v> {
         }
     }
 
-    /// The integer, signed or not, where it fits.
+    /// Returns the integer, signed or not; `None` if it does not fit, and for other values.
     pub fn as_u64(&self) -> Option<u64> {
         match self {
             Self::Int(value) => u64::try_from(*value).ok(),
@@ -68,7 +68,7 @@ impl<'v> ValueRef<'v> {
         }
     }
 
-    /// The number of either precision.
+    /// Returns the floating-point number of either precision; `None` for other values.
     pub fn as_f64(&self) -> Option<f64> {
         match self {
             Self::Float32(value) => Some(f64::from(*value)),
@@ -77,7 +77,7 @@ impl<'v> ValueRef<'v> {
         }
     }
 
-    /// The text, that of JSON too, or the JSON name of the enumerant where the schema knows it.
+    /// Returns the text, that of JSON too, or the JSON name of an enumerant that the schema knows; `None` for other values.
     pub fn as_str(&self) -> Option<&'v str> {
         match self {
             Self::Text(text) | Self::Json(text) => Some(text),
@@ -86,22 +86,22 @@ impl<'v> ValueRef<'v> {
         }
     }
 
-    /// The bytes.
+    /// Returns the bytes; `None` for other values.
     pub fn as_bytes(&self) -> Option<&'v [u8]> {
         if let Self::Data(bytes) = self { Some(bytes) } else { None }
     }
 
-    /// The list.
+    /// Returns the list; `None` for other values.
     pub fn as_list(&self) -> Option<ListValue<'v>> {
         if let Self::List(list) = self { Some(*list) } else { None }
     }
 
-    /// The struct or group.
+    /// Returns the struct or group; `None` for other values.
     pub fn as_record(&self) -> Option<Record<'v>> {
         if let Self::Struct(record) = self { Some(*record) } else { None }
     }
 
-    /// The enumerant, where the schema knows it.
+    /// Returns the enumerant; `None` if the schema does not know it, and for other values.
     pub fn enumerant(&self) -> Option<&'v Enumerant> {
         if let Self::Enum { ty, value } = self { ty.enumerants.get(usize::from(*value)) } else { None }
     }

@@ -1,4 +1,4 @@
-//! Which changes of a producer's schema does a dataset accept?
+//! Merges a producer's schema into the dataset's, or refuses what cannot be merged.
 //!
 //! Accepted: appended fields, enumerants, union members and types, and renames of them all. Everything else is refused,
 //! since old segments stay as they are; publishing the whole record type anew is the way out. Types are matched by id.
@@ -11,7 +11,7 @@ use super::{FieldKind, Schema, StructType, Type, VectorSpace};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 
-/// What to do where the producer's schema is older than the dataset's: it lacks fields, union members or enumerants.
+/// What to do if the producer's schema is older than the dataset's: it lacks fields, union members or enumerants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OlderSchema {
     /// Refuse.
@@ -33,15 +33,15 @@ struct Evolution<'s> {
 }
 
 impl Schema {
-    /// This dataset's schema with a producer's types for some record types (by type id in `next`) merged in. Types that
-    /// those do not reach stay.
+    /// Returns this dataset's schema with a producer's types for some record types (by type id in `next`) merged in. Types
+    /// that those do not reach stay.
     ///
-    /// Keys are compared where both schemas declare one, vector dimensions where both know one: a key that the record
+    /// Keys are compared if both schemas declare one, vector dimensions if both know one: a key that the record
     /// type got elsewhere, and a dimension fixed by the first record, are the caller's to compare.
     ///
     /// # Errors
     /// `Incompatible` for a change that is not accepted, naming the field by its path, the old and the new; `Invalid`
-    /// where one of the schemas is broken.
+    /// if one of the schemas is broken.
     pub fn evolve(&self, next: &Self, record_types: &[u64], older: OlderSchema) -> Result<Self> {
         let mut evolution = Evolution {
             dataset: self,
@@ -218,7 +218,7 @@ fn compare_meaning(
     Ok(())
 }
 
-/// Key fields by ordinal, where both schemas declare a key.
+/// Key fields by ordinal, if both schemas declare a key.
 fn compare_keys(
     path: &str,
     (old, old_places): (&StructType, &Places<'_>),
@@ -258,7 +258,7 @@ fn known_dimension((old, new): (VectorSpace, VectorSpace)) -> VectorSpace {
     VectorSpace { dimension: if new.dimension == 0 { old.dimension } else { new.dimension }, ..new }
 }
 
-/// Key fields by ordinal, or by name where there is no such field.
+/// Key fields by ordinal, or by name if there is no such field.
 /// Ordinals of the key's fields, which may lie in groups; the name of one that is not there.
 fn key_ordinals<'k>(places: &Places<'_>, key: &'k [String]) -> Vec<std::result::Result<u16, &'k str>> {
     key.iter().map(|path| places.ordinal(path).ok_or(path.as_str())).collect()
@@ -271,11 +271,11 @@ fn translate_key(key: &[String], from: &Places<'_>, to: &Places<'_>) -> Vec<Stri
 }
 
 impl Schema {
-    /// The paths of a record type's key in the names that another revision of the schema has for the fields, and for the
-    /// groups around them.
+    /// Returns the paths of a record type's key in the names that another revision of the schema has for the fields, and
+    /// for the groups around them.
     ///
     /// # Errors
-    /// `Invalid` where one of the schemas is broken.
+    /// `Invalid` if one of the schemas is broken.
     pub fn translate_key(&self, type_id: u64, key: &[String], other: &Self) -> Result<Vec<String>> {
         let from = Places::of(self, self.struct_type(type_id)?)?;
         Ok(translate_key(key, &from, &Places::of(other, other.struct_type(type_id)?)?))

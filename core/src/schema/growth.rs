@@ -1,4 +1,4 @@
-//! What did a record type's schema grow by, from one version to the next?
+//! Lists what a record type's schema grew by, from one version to the next.
 
 use std::collections::BTreeSet;
 
@@ -6,9 +6,9 @@ use super::{FieldKind, FieldType, Schema, Type};
 use crate::error::Result;
 
 impl Schema {
-    /// Fields and enumerants that a record type reaches here and that `before`, an older schema of it, does not have:
-    /// `verison Text`, `rooms.beds Int64`, `priority: enumerant low`. Of what a new field leads to only the field itself is
-    /// told, and flags that say that another field is null are not.
+    /// Lists the fields and enumerants that a record type reaches here and that `before`, an older schema of it, does not
+    /// have: `verison Text`, `rooms.beds Int64`, `priority: enumerant low`. Of what a new field leads to only the field
+    /// itself is told, and flags that say that another field is null are not.
     pub fn growth(&self, before: &Self, type_id: u64) -> Vec<String> {
         let mut grown = Vec::new();
         let mut seen = BTreeSet::from([type_id]);
@@ -43,10 +43,10 @@ impl Schema {
         grown
     }
 
-    /// Flags for null that a record type reaches here and that `before` does not have: `Hut.heightIsNull Bool`.
+    /// Lists the flags for null that a record type reaches here and that `before` does not have: `Hut.heightIsNull Bool`.
     ///
     /// # Errors
-    /// `Invalid` where there is no such type.
+    /// `Invalid` if there is no such type.
     pub fn grown_flags(&self, before: &Self, type_id: u64) -> Result<Vec<String>> {
         let mut grown = Vec::new();
         for ty in self.closure([type_id])?.structs() {

@@ -1,4 +1,4 @@
-//! How does a dataset's schema look in Cap'n Proto's own schema language?
+//! Prints a dataset's schema in Cap'n Proto's own schema language.
 //!
 //! One file without imports, which the stock compiler turns into the same type ids, offsets, sizes, defaults and
 //! annotations. For every record type it declares a root `<Type>Segment`, so that
@@ -44,7 +44,7 @@ impl Schema {
     /// Prints every type as Cap'n Proto IDL, and a root struct for each record type's segments.
     ///
     /// # Errors
-    /// `Invalid` where a record type is missing or the schema holds what the compiler would refuse or lay out
+    /// `Invalid` if a record type is missing or the schema holds what the compiler would refuse or lay out
     /// otherwise, naming the field.
     pub fn to_idl(&self, record_types: &[RecordDeclaration<'_>]) -> Result<String> {
         for record_type in record_types {

@@ -1,4 +1,4 @@
-//! Where does the Cap'n Proto compiler put the fields of a struct?
+//! Places the fields of a struct as the Cap'n Proto compiler does.
 //!
 //! In the order of their ordinals: a data field takes the smallest hole that holds it, or else the start of a new word,
 //! and what is left of the hole or word becomes holes of its own, one of each power of two; pointers follow each other.

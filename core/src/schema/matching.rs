@@ -1,4 +1,4 @@
-//! May a program's generated type read a dataset's records?
+//! Checks that a program's generated type may read a dataset's records.
 //!
 //! Fields are matched by ordinal and compared by place and kind, under Cap'n Proto's upgrade rules; names and type ids
 //! say nothing. Either side may know more fields, enumerants and union members than the other. A field that only one
@@ -18,7 +18,7 @@ impl Schema {
     ///
     /// # Errors
     /// `Incompatible`, naming the field by its path (`Movie.address.zip`), what the dataset has there and what the
-    /// program expects; `Invalid` where one of the schemas is broken.
+    /// program expects; `Invalid` if one of the schemas is broken.
     pub fn check_readable_as(&self, id: u64, other: &Self, other_id: u64) -> Result<()> {
         let mut steps = Steps::default();
         let mut open = vec![(steps.begin(&self.struct_type(id)?.name), id, other_id)];

@@ -1,4 +1,4 @@
-//! Which names may a field or type have in Cap'n Proto, and which one comes closest to a name in data?
+//! Makes valid Cap'n Proto names of names in data.
 //!
 //! Cap'n Proto's compiler wants ASCII letters and digits only, a lower-case letter first for fields and enumerants, an
 //! upper-case one for types. Its keywords are fine as names. What a name loses on the way stays in the `name`
@@ -12,8 +12,8 @@ pub(super) const BUILT_IN: [&str; 15] = [
     "Text", "Data", "List",
 ];
 
-/// A valid name of a field or enumerant for any JSON name: `installed_size_kib` gives `installedSizeKib`, `2fast` gives
-/// `n2fast`; where nothing is left of it, `field`.
+/// Returns a valid name of a field or enumerant for any JSON name: `installed_size_kib` gives `installedSizeKib`, `2fast`
+/// gives `n2fast`; if nothing is left of it, `field`.
 pub fn to_camel_case(json_name: &str) -> String {
     let mut name = String::with_capacity(json_name.len());
     for word in words(json_name) {
@@ -30,8 +30,8 @@ pub fn to_camel_case(json_name: &str) -> String {
     }
 }
 
-/// A valid name of a type for any JSON name: `installed_size` gives `InstalledSize`, `2fast` gives `N2fast`, `text`
-/// gives `TextType`, since `Text` is taken; where nothing is left of it, `Record`.
+/// Returns a valid name of a type for any JSON name: `installed_size` gives `InstalledSize`, `2fast` gives `N2fast`, `text`
+/// gives `TextType`, since `Text` is taken; if nothing is left of it, `Record`.
 pub fn to_type_name(json_name: &str) -> String {
     let mut name = String::with_capacity(json_name.len());
     for word in words(json_name) {
@@ -45,7 +45,7 @@ pub fn to_type_name(json_name: &str) -> String {
     }
 }
 
-/// The wanted name, or else the first of `wanted2`, `wanted3`, … that is not taken.
+/// Returns the wanted name, or else the first of `wanted2`, `wanted3`, … that is not taken.
 pub fn unique_name(taken: &BTreeSet<String>, wanted: &str) -> String {
     let mut name = wanted.to_owned();
     let mut count = 1_u64;

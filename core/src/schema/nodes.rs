@@ -1,4 +1,4 @@
-//! How does a schema travel? As the `Node`s of Cap'n Proto's own schema.capnp.
+//! Reads and writes a schema as the `Node`s of Cap'n Proto's own schema.capnp.
 
 use std::sync::Arc;
 
@@ -76,16 +76,16 @@ impl Schema {
         Ok(())
     }
 
-    /// Number of nodes that [`Schema::encode_nodes`] writes.
-    pub fn node_count(&self) -> u32 {
+    /// Returns the number of nodes that [`Schema::encode_nodes`] writes.
+    pub(crate) fn node_count(&self) -> u32 {
         u32::try_from(self.structs.len() + self.enums.len()).unwrap_or(u32::MAX)
     }
 
     /// Writes every type as a node, by kind and id, into a list of [`Schema::node_count`] nodes.
     ///
     /// # Errors
-    /// `Invalid` where a default value cannot be written.
-    pub fn encode_nodes(&self, mut nodes: capnp::struct_list::Builder<'_, node::Owned>) -> Result<()> {
+    /// `Invalid` if a default value cannot be written.
+    pub(crate) fn encode_nodes(&self, mut nodes: capnp::struct_list::Builder<'_, node::Owned>) -> Result<()> {
         let mut index = 0;
         for ty in self.structs() {
             encode_struct(ty, nodes.reborrow().get(index)).map_err(|e| unreadable(&ty.name, &e))?;
@@ -98,10 +98,10 @@ impl Schema {
         Ok(())
     }
 
-    /// Identity of the schema: BLAKE3 of its nodes in canonical form.
+    /// Returns the identity of the schema: BLAKE3 of its nodes in canonical form.
     ///
     /// # Errors
-    /// `Invalid` where a default value cannot be written.
+    /// `Invalid` if a default value cannot be written.
     pub fn fingerprint(&self) -> Result<[u8; 32]> {
         let mut scratch = message::Builder::new_default();
         {

@@ -1,4 +1,4 @@
-//! Which bits and pointers of a struct, its groups included, belong to which field?
+//! Maps bits and pointers of a struct, its groups included, to the fields that own them.
 //!
 //! Ordinals count through a struct and all of its groups, so two revisions of a struct are compared as two flat lists
 //! of fields by ordinal, each with the groups and unions that it stands in.
@@ -53,7 +53,7 @@ enum Extent {
 
 impl<'s> Places<'s> {
     /// # Errors
-    /// `Invalid` where groups are missing, nested too deep or used twice, and where a field lacks its ordinal or has
+    /// `Invalid` if groups are missing, nested too deep or used twice, and if a field lacks its ordinal or has
     /// that of another.
     pub fn of(schema: &'s Schema, ty: &'s StructType) -> Result<Self> {
         let mut places = Self::default();
@@ -106,17 +106,17 @@ impl<'s> Places<'s> {
         Ok(())
     }
 
-    /// The ordinal of the field at the end of a path.
+    /// Returns the ordinal of the field at the end of a path.
     pub fn ordinal(&self, path: &str) -> Option<u16> {
         self.by_ordinal.iter().find(|(_, placed)| placed.path == path).map(|(ordinal, _)| *ordinal)
     }
 
-    /// RowId of the field of a name beside another field.
+    /// The ordinal of the field of a name beside another field.
     pub fn beside(&self, field: &PlacedField<'_>, name: &str) -> Option<u16> {
         self.named.get(&(field.groups.last().copied().unwrap_or(0), name)).copied()
     }
 
-    /// Highest ordinal.
+    /// Returns the highest ordinal.
     pub fn last_ordinal(&self) -> Option<u16> {
         self.by_ordinal.last_key_value().map(|(ordinal, _)| *ordinal)
     }
@@ -126,8 +126,8 @@ impl<'s> Places<'s> {
         !self.discriminants.is_empty()
     }
 
-    /// A field or union of `self` that `other` lacks although its bits or pointer mean something else there: its path
-    /// here and what the place is there. None between two revisions of one declaration, whatever was appended.
+    /// Returns a field or union of `self` that `other` lacks although its bits or pointer mean something else there: its
+    /// path here and what the place is there. None between two revisions of one declaration, whatever was appended.
     pub fn collision(&self, other: &Self) -> Option<(String, String)> {
         let mut theirs: HashMap<(bool, u64), Vec<_>> = HashMap::new();
         let mut discriminants = HashSet::new();

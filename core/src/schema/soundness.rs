@@ -1,4 +1,4 @@
-//! Is a schema from outside one that Cap'n Proto's compiler could have made?
+//! Checks that a schema from outside is one that Cap'n Proto's compiler could have made.
 //!
 //! Later code sizes memory by what types claim and follows groups as far as they lead. A few kilobytes can claim far more
 //! than they hold: unions of 65,535 members without a member, sections without fields, groups within themselves. Such a

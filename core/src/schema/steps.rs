@@ -1,4 +1,4 @@
-//! How did a walk over types come to one of them? Told by its path, once there is something to tell.
+//! The path by which a walk over types came to one of them.
 //!
 //! Types may stand in long chains, so a walk that carried the path of each type would take quadratic time and memory.
 
@@ -12,12 +12,12 @@ pub(super) struct Steps {
 pub(super) type Step = usize;
 
 impl Steps {
-    /// A type that the walk begins at.
+    /// Begins a walk at a type.
     pub fn begin(&mut self, name: &str) -> Step {
         self.push(None, name)
     }
 
-    /// What a field of a place holds.
+    /// Steps from a place to what one of its fields holds.
     pub fn go(&mut self, from: Step, field: &str) -> Step {
         self.push(Some(from), field)
     }

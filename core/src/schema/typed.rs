@@ -1,4 +1,4 @@
-//! What schema does a type of generated code have?
+//! Schemas of generated types.
 
 use capnp::introspect::{Type as Introspected, TypeVariant};
 use capnp::schema::{EnumSchema, StructSchema};
@@ -13,7 +13,7 @@ pub trait RecordStruct: OwnedStruct + Owned + capnp::introspect::Introspect {}
 impl<T: OwnedStruct + Owned + capnp::introspect::Introspect> RecordStruct for T {}
 
 impl Schema {
-    /// The unqualified name and the type id of a generated struct.
+    /// Returns the unqualified name and the type id of a generated struct.
     ///
     /// # Errors
     /// `Invalid` for what is not a struct.
@@ -25,7 +25,7 @@ impl Schema {
         Ok((super::nodes::unqualified_name(node)?, node.get_id()))
     }
 
-    /// The types that a generated struct reaches, and its own type id.
+    /// Returns the types that a generated struct reaches, and its own type id.
     ///
     /// # Errors
     /// `Invalid` for `AnyPointer`, interfaces and generics, naming the field.

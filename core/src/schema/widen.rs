@@ -1,4 +1,4 @@
-//! Makes Float64 fields of integer fields, where another schema of the same types has them so.
+//! Makes integer fields Float64 fields, as they are in another schema of the same types.
 //!
 //! Wider fields move what lies behind them, so records are to be written anew.
 
@@ -6,11 +6,11 @@ use super::{DefaultValue, FieldKind, FieldType, Schema, StructType, Type};
 use crate::error::Result;
 
 impl Schema {
-    /// This schema with those integer fields of a record type as Float64 that `next` has as Float64, lists of integers
-    /// included; `None` where there are none. Fields of the key stay, and so do structs with groups or unions.
+    /// Returns this schema with those integer fields of a record type as Float64 that `next` has as Float64, lists of
+    /// integers included; `None` if there are none. Fields of the key stay, and so do structs with groups or unions.
     ///
     /// # Errors
-    /// `Invalid` where there is no such type, `Limit` where a struct becomes larger than the encoding can hold.
+    /// `Invalid` if there is no such type, `Limit` if a struct becomes larger than the encoding can hold.
     pub fn widened(&self, next: &Self, type_id: u64, key: &[String]) -> Result<Option<Self>> {
         let mut out = None;
         for ty in self.closure([type_id])?.structs() {
@@ -43,7 +43,7 @@ impl StructType {
 }
 
 impl FieldType {
-    /// Makes it Float64, or lists of it, where it has integers and the type wanted is that; whether it did. Its struct is
+    /// Makes it Float64, or lists of it, if it has integers and the type wanted is that; whether it did. Its struct is
     /// to be laid out anew.
     pub fn widen(&mut self, wanted: &Type) -> bool {
         let FieldKind::Slot { ty, default, .. } = &mut self.kind else { return false };
@@ -77,7 +77,7 @@ impl Type {
         matches!(self, Self::Int8 | Self::Int16 | Self::Int32 | Self::Int64)
     }
 
-    /// Whether it has integers where the other, which is the same otherwise, has Float64.
+    /// Whether it has integers if the other, which is the same otherwise, has Float64.
     fn is_narrower(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::List(own), Self::List(other)) => own.is_narrower(other),
@@ -86,7 +86,7 @@ impl Type {
         }
     }
 
-    /// The number that is equal to an integer of this type, given by its bits; `None` where there is none.
+    /// The number that is equal to an integer of this type, given by its bits; `None` if there is none.
     fn float_of(&self, bits: u64) -> Option<f64> {
         let shift = 64_u32.checked_sub(self.data_bits().filter(|bits| *bits > 0)?)?;
         let integer = match self.is_signed() {

@@ -1,4 +1,4 @@
-//! Takes a field out of a schema, without a trace that a later field could be mistaken for.
+//! Takes a field out of a schema, so that no later field can be mistaken for it.
 //!
 //! The field's ordinal stays taken, by a `Void` field of another name, since programs compiled for the old schema would
 //! otherwise read the next field added in its place. What lies behind it moves, so records are to be written anew.
@@ -20,8 +20,8 @@ pub struct FieldRemoval {
 }
 
 impl Schema {
-    /// The schema in which a record type has no field `path` any more: its name, or names joined by dots, through structs
-    /// and lists of structs. `key`: the record type's key fields.
+    /// Returns the schema in which a record type has no field `path` any more: its name, or names joined by dots, through
+    /// structs and lists of structs. `key`: the record type's key fields.
     ///
     /// # Errors
     /// `NotFound` for a field that there is not, listing those that there are. `Invalid` for a field of the key, a `nullOf`

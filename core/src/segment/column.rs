@@ -1,4 +1,4 @@
-//! Where do the objects of one field wait until the order of rows is known?
+//! Objects of one field, until the order of rows is known.
 //!
 //! An object is a text, a list or a struct: the *image* of its words as they will stand in the segment, with the ids of
 //! other objects where pointers will be. Objects are interned from the leaves up, so that equal ids mean equal values:

@@ -1,4 +1,4 @@
-//! Does a staged record equal one that a segment holds?
+//! Compares a staged record with one that a segment holds.
 //!
 //! Objects in segments and in columns have one form per value: bits that fields own, no trailing zeros. So the stored words
 //! are compared as they are, and pointers by what they point at, with no look at the schema.

@@ -1,4 +1,4 @@
-//! How does an object of a message become an object of a column?
+//! Copies objects of a message into a column.
 //!
 //! Driven by the schema's [`CopyPlan`], so that what stands in a column depends on values alone: active union members only,
 //! bits that fields own, no trailing zeros.

@@ -1,4 +1,4 @@
-//! How is a struct copied into a segment so that its bytes depend on its values alone?
+//! Plans how a struct is copied into a segment, so that its bytes depend on its values alone.
 //!
 //! A [`CopyPlan`] is compiled once from the schema: for each struct type, masks of the bits that fields own, pointers with
 //! their kinds, and unions whose active member alone is copied. Bits that no field owns, inactive members, padding and
@@ -32,7 +32,7 @@ pub(super) struct ColumnPlan {
     pub name: String,
     /// Index of the pointer in the row.
     pub slot: u16,
-    /// Set where the field is a vector.
+    /// Set if the field is a vector.
     pub vector: Option<VectorPlan>,
 }
 

@@ -1,4 +1,4 @@
-//! How large may a segment be, and where do its parts lie? A pure function of sizes.
+//! Lays out the parts of a segment within its size limit: a pure function of sizes.
 //!
 //! ```text
 //! word 0        root struct pointer
@@ -25,7 +25,7 @@ pub const SEGMENT_WORDS_MAX: u64 = 1 << 29;
 pub enum ColumnSize {
     /// Objects of so many words together.
     Objects(u64),
-    /// A vector of so many words for each row; 0 where no row has one.
+    /// A vector of so many words for each row; 0 if no row has one.
     Vectors(u64),
 }
 
@@ -41,7 +41,7 @@ pub struct SegmentLayout {
 /// Lays out a segment.
 ///
 /// # Errors
-/// `Invalid` ([`Fault::Limit`]) where an encoding limit is passed: nothing of such a segment may be written.
+/// `Invalid` ([`Fault::Limit`]) if an encoding limit is passed: nothing of such a segment may be written.
 pub fn lay_out(subject: &str, rows: u64, row_words: u64, columns: &[ColumnSize]) -> Result<SegmentLayout> {
     let limit = |limit: &'static str, allowed: u64, needed: u64| Fault::Limit {
         subject: subject.to_owned(),
@@ -114,7 +114,7 @@ impl Packer {
         Self { target_words, row_words, vector_columns, rows: 0, words: 0 }
     }
 
-    /// Where a row goes that brings so many words of objects which the segment does not have yet.
+    /// Returns where a row goes that brings so many words of objects which the segment does not have yet.
     pub fn place(&self, object_words: u64) -> Placement {
         let words = self.words.saturating_add(self.row_words).saturating_add(object_words);
         let head = u64::from(ROWS_AT) + 7 * self.vector_columns;

@@ -1,4 +1,4 @@
-//! A segment in use: its rows, less those that are dead in a version.
+//! A segment of a version: its rows, less those that are dead.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,24 +18,24 @@ pub struct LiveSegment {
 }
 
 impl LiveSegment {
-    /// A segment of a record type, by the id that the manifest gives it, and its dead rows.
+    /// Makes a segment of a record type, by the id that the manifest gives it, and its dead rows.
     pub fn new(record_type: &str, id: &Id, segment: Segment, dead: Option<RoaringBitmap>) -> Self {
         Self { segment, mark: SegmentMark::new(record_type, id), dead: dead.map(Arc::new) }
     }
 
-    /// The segment.
+    /// Returns the segment.
     #[inline]
     pub fn segment(&self) -> &Segment {
         &self.segment
     }
 
-    /// What row ids of its rows name it by.
+    /// Returns what row ids of its rows name it by.
     #[inline]
     pub fn mark(&self) -> SegmentMark {
         self.mark
     }
 
-    /// Its dead rows; `None` where there are none.
+    /// Returns its dead rows; `None` if there are none.
     pub fn dead(&self) -> Option<&RoaringBitmap> {
         self.dead.as_deref()
     }
@@ -49,20 +49,20 @@ impl LiveSegment {
         }
     }
 
-    /// Live rows in order.
+    /// Iterates over the live rows in order.
     pub fn live_rows(&self) -> impl Iterator<Item = u32> + '_ {
         self.live_ranges().flatten()
     }
 
-    /// Live rows in order, as ranges without a gap.
-    pub fn live_ranges(&self) -> LiveRanges<'_> {
+    /// Iterates over the live rows in order, as ranges without a gap.
+    pub(crate) fn live_ranges(&self) -> LiveRanges<'_> {
         LiveRanges { next: 0, rows: self.segment.rows(), dead: self.dead.as_deref().map(RoaringBitmap::iter) }
     }
 }
 
 /// Ranges of live rows, in order.
 #[derive(Clone)]
-pub struct LiveRanges<'v> {
+pub(crate) struct LiveRanges<'v> {
     next: u32,
     rows: u32,
     dead: Option<roaring::bitmap::Iter<'v>>,

@@ -1,4 +1,4 @@
-//! Where do the vectors of one field wait?
+//! Vectors of one field, until the order of rows is known.
 
 use super::column::ObjectId;
 use super::copy_plan::VectorPlan;

@@ -1,4 +1,4 @@
-//! How do several segments become one?
+//! Merges several segments into one.
 //!
 //! Their rows are staged again and sealed, so a merged segment is byte for byte what a producer would have written had it
 //! been given these records at once: whoever has the inputs can make it, and check its hash.
@@ -34,7 +34,7 @@ impl Encoding {
     /// their defaults; fields are copied as the schema knows them.
     ///
     /// # Errors
-    /// `DuplicateKey` where two rows have the same key, `Limit` where one segment cannot hold all, `Invalid` where an
+    /// `DuplicateKey` if two rows have the same key, `Limit` if one segment cannot hold all, `Invalid` if an
     /// input cannot be read or no rows are left.
     pub fn merge(&self, inputs: &[MergeInput<'_>]) -> Result<SealedSegment> {
         self.check_growth(inputs)?;

@@ -1,4 +1,4 @@
-//! How is independent work spread over the processors?
+//! Spreads independent work over the processors.
 
 use std::sync::Mutex;
 

@@ -1,4 +1,4 @@
-//! Names a row of a version: its segment, and its number there.
+//! The id of a row of a version: its segment, and its number there.
 
 use crate::error::Error;
 use crate::fault::Fault;
@@ -10,7 +10,7 @@ use crate::manifest::Id;
 /// every view that shares the segment, wherever the segment stands there. With any other view or record type whoever
 /// takes it answers `Invalid`; that another segment has the same 32 bits is left to chance.
 ///
-/// Row ids of one view are ordered as its segments and rows are. Those of one row in two views are equal where its segment
+/// Row ids of one view are ordered as its segments and rows are. Those of one row in two views are equal if its segment
 /// stands at the same place in both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowId {
@@ -25,7 +25,7 @@ pub struct RowId {
 pub struct SegmentMark(u32);
 
 impl RowId {
-    /// The row within its segment.
+    /// Returns the row within its segment.
     #[inline]
     pub fn row(self) -> u32 {
         #[expect(clippy::cast_possible_truncation, reason = "its low half")]
@@ -64,7 +64,7 @@ impl SegmentMark {
         Self(bits(segment) ^ bits(name.as_bytes()))
     }
 
-    /// The row id of a row of this segment, which stands at `place`.
+    /// Returns the row id of a row of this segment, which stands at `place`.
     #[inline]
     pub fn row_id(self, place: usize, row: u32) -> RowId {
         // A manifest's list has less than 2^29 elements.

@@ -1,7 +1,7 @@
-//! How do staged records become segments?
+//! Writes staged records as segments.
 //!
 //! 1. Sort the rows by key; refuse duplicates (see [`super::sorted`]).
-//! 2. Cut the rows into segments, where they are too many for one.
+//! 2. Cut the rows into segments, if they are too many for one.
 //! 3. For each field, find the order of its objects: those that rows point at, in row order; then those that these point
 //!    at; and so on, depth by depth, each once.
 //! 4. Lay the segment out, then write rows and fields, several at once.
@@ -15,13 +15,13 @@ use super::{Extent, HEADER_BYTES};
 use crate::error::{Error, Result};
 use crate::words::{ElementSize, WORD};
 
-/// Default size at which a new segment begins, where no field is a vector.
+/// Default size at which a new segment begins, if no field is a vector.
 const TARGET_BYTES: u64 = 256 << 20;
 
 /// How segments are cut.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SealSettings {
-    /// Size in bytes at which a new segment begins. Default: 256 MiB, and 4 GiB where there are vectors.
+    /// Size in bytes at which a new segment begins. Default: 256 MiB, and 4 GiB if there are vectors.
     pub target_bytes: Option<u64>,
 }
 

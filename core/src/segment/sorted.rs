@@ -1,4 +1,4 @@
-//! In which order do staged records stand, and which of them does a version have already?
+//! Sorts staged records by key, and drops those that a version has already.
 //!
 //! [`Stage::sort`] puts records into key order and refuses duplicates. [`SortedStage::compare`] finds which of them a table
 //! holds unchanged, so that only the others are written.
@@ -29,7 +29,7 @@ pub struct SortedStage {
 /// How staged records differ from those of a table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Difference {
-    /// For each of the table's segments the rows that live no more: replaced or, where all records were staged, removed.
+    /// For each of the table's segments the rows that live no more: replaced or, if all records were staged, removed.
     pub dead: Vec<RoaringBitmap>,
     /// Records whose keys the table does not have.
     pub added: u64,
@@ -110,7 +110,7 @@ impl Stage {
         self.write_segment(&[row])
     }
 
-    /// Encoded key of a row, counted as they were added.
+    /// Returns the encoded key of a row, counted as they were added.
     pub fn encoded_key(&self, row: u32) -> Vec<u8> {
         match (&self.keys, self.encoding.key.fixed_bytes()) {
             (StagedKeys::Numbers(numbers), Some(len)) => {
@@ -122,7 +122,7 @@ impl Stage {
 }
 
 impl SortedStage {
-    /// Number of records.
+    /// Returns the number of records.
     pub fn len(&self) -> usize {
         self.order.len()
     }
@@ -132,7 +132,7 @@ impl SortedStage {
         self.order.is_empty()
     }
 
-    /// Dimension of each vector field, where it is known by now, by name.
+    /// Iterates over the vector fields whose dimension is known by now, by name.
     pub fn dimensions(&self) -> impl Iterator<Item = (&str, u32)> {
         self.stage.dimensions()
     }
@@ -142,14 +142,15 @@ impl SortedStage {
         Segments::new(self.stage, self.order, settings)
     }
 
-    /// Takes these records as all that a record type is to hold, drops those that its `segments` hold unchanged, and says how the
-    /// others differ. The segments must be of the same record type, of the same schema or an older one; `key` is their key.
+    /// Takes these records as all that a record type is to hold, drops those that its `segments` hold unchanged, and says
+    /// how the others differ. The segments must be of the same record type, of the same schema or an older one; `key` is
+    /// their key.
     ///
     /// Compared are the stored words: two records of equal value that revisions of the writer laid out differently count
     /// as different, which costs bytes and is otherwise harmless.
     ///
     /// # Errors
-    /// `Corrupt` where a row of the table cannot be read.
+    /// `Corrupt` if a row of the table cannot be read.
     pub fn compare(&mut self, key: &KeySpec, segments: &[LiveSegment]) -> Result<Difference> {
         let mut tasks = Vec::new();
         for (place, source) in segments.iter().enumerate() {
@@ -219,7 +220,7 @@ impl SortedStage {
         Ok(out)
     }
 
-    /// Moves to the first staged row that is not less, in doubling steps; the row where it is equal.
+    /// Moves to the first staged row that is not less, in doubling steps; the row if it is equal.
     fn advance(&self, at: &mut usize, compare: impl Fn(u32) -> Ordering) -> Option<u32> {
         let less = |place: usize| self.order.get(place).is_some_and(|row| compare(*row) == Ordering::Less);
         if less(*at) {

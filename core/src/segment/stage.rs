@@ -1,4 +1,4 @@
-//! Where do records wait until all of them are known?
+//! Collects records until all of them are known.
 //!
 //! A [`Stage`] takes the records of one type, in any order, and keeps them by column. Several threads fill a stage each;
 //! [`Stage::absorb`] joins them. [`Stage::seal`](super::seal) sorts by key and writes segments.
@@ -87,17 +87,17 @@ impl Encoding {
         Ok(Self { plan, key, record_type, schema, type_id, sharing })
     }
 
-    /// The primary key.
+    /// Returns the primary key.
     pub fn key(&self) -> &KeySpec {
         &self.key
     }
 
-    /// Types of the records.
+    /// Returns the types of the records.
     pub fn schema(&self) -> &Arc<Schema> {
         &self.schema
     }
 
-    /// Struct type of the records.
+    /// Returns the struct type of the records.
     pub fn type_id(&self) -> u64 {
         self.type_id
     }
@@ -107,7 +107,7 @@ impl Encoding {
         self.sharing
     }
 
-    /// Unqualified name of the record type.
+    /// Returns the unqualified name of the record type.
     pub fn record_type(&self) -> &str {
         &self.record_type
     }
@@ -131,7 +131,7 @@ impl Encoding {
 }
 
 impl Stage {
-    /// An empty stage.
+    /// Makes an empty stage.
     pub fn new(encoding: &Encoding) -> Self {
         let column = |plan: &ColumnPlan| StagedColumn {
             roots: Vec::new(),
@@ -155,12 +155,12 @@ impl Stage {
         }
     }
 
-    /// How its records are encoded.
+    /// Returns the encoding of its records.
     pub fn encoding(&self) -> &Encoding {
         &self.encoding
     }
 
-    /// Number of records.
+    /// Returns the number of records.
     pub fn len(&self) -> usize {
         self.row_count as usize
     }
@@ -224,7 +224,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Counts the row, or takes it back where there was an error.
+    /// Counts the row, or takes it back if there was an error.
     pub(super) fn end_row(&mut self, result: Result<()>) -> Result<()> {
         if let Err(error) = result {
             let rows = self.row_count as usize;
@@ -315,7 +315,7 @@ impl Stage {
     /// Takes over the records of another stage of the same encoding.
     ///
     /// # Errors
-    /// `Invalid` where together they are beyond a limit, or their vectors differ in dimension.
+    /// `Invalid` if together they are beyond a limit, or their vectors differ in dimension.
     pub fn absorb(&mut self, other: Self) -> Result<()> {
         if other.is_empty() {
             return Ok(());
@@ -358,7 +358,7 @@ impl Stage {
         rows + columns + 64
     }
 
-    /// Dimension of each vector field, where it is known by now, by name.
+    /// Iterates over the vector fields whose dimension is known by now, by name.
     pub fn dimensions(&self) -> impl Iterator<Item = (&str, u32)> {
         self.columns.iter().zip(&self.encoding.plan.columns).filter_map(|(column, plan)| match &column.body {
             ColumnBody::Vectors(matrix) if matrix.plan.dimension > 0 => {

@@ -1,4 +1,4 @@
-//! Where do the keys of staged rows wait?
+//! Keys of staged rows.
 
 /// Keys of the rows, in a form that orders as they do.
 #[derive(Debug)]

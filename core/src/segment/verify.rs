@@ -1,4 +1,4 @@
-//! Is a segment what its schema and its manifest entry say, down to the last bit?
+//! Verifies that a segment is what its schema and its manifest entry say, down to the last bit.
 //!
 //! [`Encoding::verify`] walks everything that rows reach, each object once for each type that it is read as, so that
 //! neither sharing nor cycles make it more than linear. It asks for more than safety: objects stand where the writer would
@@ -32,7 +32,7 @@ impl Segment {
     /// Checks that the file has this hash.
     ///
     /// # Errors
-    /// `Corrupt` where it has another.
+    /// `Corrupt` if it has another.
     pub fn verify_hash(&self, id: &Id) -> Result<()> {
         let (expected, found) = (blake3::Hash::from(*id), blake3::hash(self.bytes()));
         if expected == found {
@@ -246,7 +246,7 @@ fn find_routes<'p>(scope: &'p Scope, conditions: &mut Vec<(usize, u16)>, out: &m
 }
 
 impl Column<'_> {
-    /// Calls a function with each row where the field is active and not null: the row, the word of its pointer, the
+    /// Calls a function with each row if the field is active and not null: the row, the word of its pointer, the
     /// pointer.
     fn for_each_pointer(&self, mut f: impl FnMut(u32, u32, u64) -> Result<()>) -> Result<()> {
         let slot = u32::from(self.route.pointer.slot);

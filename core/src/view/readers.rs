@@ -101,8 +101,8 @@ impl Tables {
     /// Reads records as a generated type, whose unqualified name is that of the record type.
     ///
     /// # Errors
-    /// `NotFound` if there is no such record type, `Incompatible` if the generated code would misread it, `Corrupt` if a list
-    /// of records cannot be read.
+    /// `NotFound` if there is no such record type, `Incompatible` if the generated code would misread it, `Corrupt` if a
+    /// list of records cannot be read.
     pub fn records<T: RecordStruct + 'static>(&self) -> Result<Readers<'_, T>> {
         let (name, _) = Schema::name_and_id_of::<T>()?;
         self.table(&name)?.records()

@@ -51,8 +51,8 @@ impl Table {
         }
     }
 
-    /// Iterates over all live records as values of a Rust type, in the order of their row ids. Each item is a `Result`, since
-    /// each record is read when its turn comes: see [`Record::deserialize`]. Texts and bytes may be borrowed.
+    /// Iterates over all live records as values of a Rust type, in the order of their row ids. Each item is a `Result`,
+    /// since each record is read when its turn comes: see [`Record::deserialize`]. Texts and bytes may be borrowed.
     ///
     /// ```
     /// # use kapok_core::{Result, view::Tables};

@@ -1,4 +1,4 @@
-//! Which keys may be different in two views?
+//! Finds the keys that may be different in two views.
 
 use std::collections::HashMap;
 
@@ -52,7 +52,7 @@ impl<'v> Sources<'v> {
         old.row() == new.row() && self.old.id(old).is_some_and(|id| self.new.id(new) == Some(id))
     }
 
-    /// The keys of the rows that manifests list; `None` where one of their segments is not at hand.
+    /// The keys of the rows that manifests list; `None` if one of their segments is not at hand.
     pub(super) fn listed(&self, row_sets: Vec<(&Id, &[u8])>) -> Result<Option<Keys>> {
         // A segment whose rows come up in many steps is read once.
         let mut rows: HashMap<&Id, RoaringBitmap> = HashMap::new();

@@ -1,4 +1,4 @@
-//! By which versions does one get from one version to another?
+//! The versions on the way from one version to another.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,13 +11,14 @@ pub(super) struct VersionPath<'m> {
 }
 
 impl<'m> VersionPath<'m> {
-    /// The way, or `None` where the trail does not show all of it.
-    pub(super) fn between(old: &'m Manifest, new: &'m Manifest, trail: &'m [Arc<Manifest>]) -> Option<Self> {
+    /// The way, or `None` if the manifests do not show all of it.
+    pub(super) fn between(old: &'m Manifest, new: &'m Manifest, manifests: &'m [Arc<Manifest>]) -> Option<Self> {
         if old.version == new.version {
             // Two stores may count alike.
             return (old.writer_token == new.writer_token).then(|| Self { steps: Vec::new() });
         }
-        let mut known: HashMap<u64, &Manifest> = trail.iter().map(|manifest| (manifest.version, &**manifest)).collect();
+        let mut known: HashMap<u64, &Manifest> =
+            manifests.iter().map(|manifest| (manifest.version, &**manifest)).collect();
         known.extend([(old.version, old), (new.version, new)]);
         let mut steps = Vec::new();
         let (mut left, mut right) = (old.version, new.version);
@@ -35,7 +36,7 @@ impl<'m> VersionPath<'m> {
         Some(Self { steps })
     }
 
-    /// The rows that the steps list for a record type, or `None` where a step does not list them.
+    /// The rows that the steps list for a record type, or `None` if a step does not list them.
     pub(super) fn row_sets(&self, record_type: &str) -> Option<Vec<(&'m Id, &'m [u8])>> {
         let mut out = Vec::new();
         for step in &self.steps {

@@ -1,4 +1,4 @@
-//! How is a unique index made?
+//! Builds the unique index of a segment.
 
 use kapok_core::key::KeySpec;
 use kapok_core::segment::Segment;
@@ -13,7 +13,7 @@ use crate::row::{corrupt_row, encode_row, expect_row};
 /// Builds the index of a segment: a function of its rows' keys.
 ///
 /// # Errors
-/// `Invalid` where two rows have the same key. `Corrupt` where a key cannot be read, or the rows do not stand in key order.
+/// `Invalid` if two rows have the same key. `Corrupt` if a key cannot be read, or the rows do not stand in key order.
 pub fn build(key: &KeySpec, segment: &Segment) -> Result<Vec<u8>> {
     let rows = segment.rows();
     let group_count = group_count(rows);

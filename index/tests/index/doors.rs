@@ -40,6 +40,10 @@ fn answer<K: Into<u64>>(read: Result<Option<K>>) -> Answer {
     }
 }
 
+fn key_of(record: kinds::Reader<'_>) -> u32 {
+    record.get_u32()
+}
+
 /// Every door that takes a key.
 fn by_key(view: &View, key: u32) -> Vec<(&'static str, Answer)> {
     let (table, lookup) = (view.table("Kinds").unwrap(), view.lookup("Kinds").unwrap());
@@ -73,12 +77,12 @@ fn by_row_id(view: &View, at: RowId) -> Vec<(&'static str, Answer)> {
     let (numbers, optional) =
         (view.field::<u32>("Kinds.u32").unwrap(), view.field::<Option<u32>>("Kinds.u32").unwrap());
     let row = |(place, row): (usize, u32)| {
-        let read = table.segments()[place].segment().read_row::<kinds::Owned, _>(row, |record| record.get_u32());
+        let read = table.segments()[place].segment().read_row::<kinds::Owned, _>(row, key_of);
         read.unwrap().expect("a row that the table has")
     };
     vec![
         ("Table::place", answer(table.place(at).map(row).map(Some))),
-        ("Table::row", answer(table.row(at).map(|_| numbers.get(at).map(Some)).unwrap_or_else(Err))),
+        ("Table::row", answer(table.row(at).map_or_else(Err, |_| numbers.get(at).map(Some)))),
         ("Table::record", answer(table.record(at).map(|record| record.get("u32").unwrap().as_u64()))),
         ("Readers::get", answer(readers.get(at).map(|record| Some(record.get_u32())))),
         ("Records::get", answer(records.get(at).map(|record| Some(record.get_u32())))),
@@ -95,7 +99,7 @@ fn by_row(view: &View, place: usize, row: u32) -> Vec<(&'static str, Answer)> {
     let read = |at: RowId| readers.get(at).map(kinds::Reader::get_u32);
     vec![
         ("Table::row_id", answer(table.row_id(place, row).map(read).transpose())),
-        ("Segment::read_row", answer(segment.read_row::<kinds::Owned, _>(row, |record| record.get_u32()))),
+        ("Segment::read_row", answer(segment.read_row::<kinds::Owned, _>(row, key_of))),
         (
             "Segment::row",
             answer(segment.row(row).map(|_| read(table.row_id(place, row).expect("a row id"))).transpose()),

@@ -1,4 +1,4 @@
-//! How does a struct type come to have one more field?
+//! Appends fields to struct types.
 
 use std::collections::BTreeSet;
 
@@ -79,7 +79,7 @@ impl Growth {
     /// The type with every field in its place.
     ///
     /// # Errors
-    /// `Invalid` where known fields do not lie where the `capnp` compiler puts them, since that is where it will look for
+    /// `Invalid` if known fields do not lie where the `capnp` compiler puts them, since that is where it will look for
     /// appended ones; and beyond the limits of the layout.
     pub(crate) fn finish(mut self) -> Result<StructType> {
         if self.known_count == self.ty.fields.len() {

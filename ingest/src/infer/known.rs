@@ -1,4 +1,4 @@
-//! What does a known schema say about the records to come?
+//! What a known schema says about the records to come.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl Shapes {
         Ok(())
     }
 
-    /// The object of a struct type, to be loaded where it is new.
+    /// The object of a struct type, to be loaded if it is new.
     fn meet(&mut self, id: u64, path: &str, loaded: &mut Loaded) -> Result<ObjectId> {
         if let Some(&object) = loaded.objects.get(&id) {
             return Ok(object);

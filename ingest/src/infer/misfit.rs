@@ -1,4 +1,4 @@
-//! What does a value say that the schema does not take?
+//! Errors of values that the schema does not take.
 
 use crate::Value;
 use kapok_core::schema::Type;

@@ -1,4 +1,4 @@
-//! Which type holds all the numbers of a field exactly?
+//! The type that holds all the numbers of a field exactly.
 
 use super::misfit::{Fit, Misfit};
 use crate::Value;
@@ -85,7 +85,7 @@ pub(super) fn fits(ty: &Type, value: &Value) -> bool {
     }
 }
 
-/// Whether a number type holds a number exactly; `None` where either is none.
+/// Whether a number type holds a number exactly; `None` if either is none.
 pub(super) fn holds(ty: &Type, value: &Value) -> Option<bool> {
     let (negative, magnitude) = match *value {
         Value::Int(v) => (v < 0, v.unsigned_abs()),

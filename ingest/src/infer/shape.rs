@@ -1,4 +1,4 @@
-//! What is known so far of the values at one place of the records?
+//! What is known so far of the values at one place of the records.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(super) type ObjectId = usize;
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) shape: Shape,
-    /// Line of the first value, 0 where the schema said it.
+    /// Line of the first value, 0 if the schema said it.
     pub(super) line: u64,
     /// First line with a null in the list whose elements these are.
     pub(super) null_line: Option<u64>,
@@ -30,7 +30,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// What to do where values of one place do not go together.
+    /// What to do if values of one place do not go together.
     pub(super) fn json_hint(&self) -> String {
         let path = &self.path;
         match self.line {
@@ -66,9 +66,9 @@ pub(super) enum Shape {
 #[derive(Clone, Debug)]
 pub(super) struct Vector {
     pub(super) element: Type,
-    /// 0 where none was seen yet.
+    /// 0 if none was seen yet.
     pub(super) dimension: u32,
-    /// Line that the dimension comes from, 0 where the schema said it.
+    /// Line that the dimension comes from, 0 if the schema said it.
     pub(super) line: u64,
 }
 
@@ -131,12 +131,12 @@ pub(super) struct Object {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) json_name: String,
-    /// Name of the field where the known schema has one.
+    /// Name of the field if the known schema has one.
     pub(super) known_name: Option<String>,
     pub(super) node: NodeId,
     /// Null, or absent, in some object.
     pub(super) is_null_somewhere: bool,
-    /// A flag is there already or, as in a declared type where the default stands for it, not wanted.
+    /// A flag is there already or, as in a declared type if the default stands for it, not wanted.
     pub(super) null_is_settled: bool,
     /// Last visit in which it was neither absent nor null.
     pub(super) visit: u64,
@@ -152,7 +152,7 @@ pub(super) enum Appended {
 }
 
 impl Object {
-    /// Index of a member, first where it is expected.
+    /// Index of a member, first if it is expected.
     pub(super) fn find(&self, name: &str, expected: usize) -> Option<usize> {
         match self.members.get(expected) {
             Some(member) if member.json_name == name => Some(expected),

@@ -1,4 +1,4 @@
-//! Can a list be a vector of its field?
+//! Decides if a list can be a vector of its field.
 
 use super::misfit::{Fit, Misfit, describe_type, found};
 use super::number::{fits_float32, holds};

@@ -1,4 +1,4 @@
-//! How does one more value change what is known?
+//! Adds what one more value shows to what is known.
 
 use hashbrown::HashMap;
 

@@ -1,4 +1,4 @@
-//! How does a value fill the places of its type?
+//! Fills the places of a type from a value.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -392,7 +392,7 @@ impl Object {
     }
 }
 
-/// The depth of what lies within something at `depth`; the record itself lies at 1.
+/// Returns the depth of what lies within something at `depth`; the record itself lies at 1.
 #[inline]
 pub(super) fn deeper(depth: u32) -> Result<u32> {
     if depth < DEPTH_MAX { Ok(depth + 1) } else { Err(too_deep()) }

@@ -1,4 +1,4 @@
-//! Where do the objects of a message lie?
+//! Places the objects of a message.
 //!
 //! One behind the other, in the order in which they are begun. Places are byte offsets; what was just allocated is zero.
 
@@ -63,7 +63,7 @@ impl Image {
     /// Room for a number of words.
     ///
     /// # Errors
-    /// [`Fault::Limit`] where the message would be too large; so all other functions here.
+    /// [`Fault::Limit`] if the message would be too large; so all other functions here.
     pub(super) fn allocate(&mut self, words: u64) -> Result<usize> {
         let at = self.bytes.len();
         let needed = (at / WORD) as u64 + words;

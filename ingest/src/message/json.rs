@@ -1,4 +1,4 @@
-//! What JSON text stands for a value in a field that keeps JSON?
+//! JSON text of a value in a field that keeps JSON.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -10,7 +10,7 @@ use kapok_core::{Error, Result};
 /// The text of a value that lies within `depth` structs and lists.
 ///
 /// # Errors
-/// [`Fault::Limit`](crate::Fault::Limit) where it nests too deep.
+/// [`Fault::Limit`](crate::Fault::Limit) if it nests too deep.
 pub(super) fn json_text(value: &Value, depth: u32) -> Result<String> {
     let mut out = Vec::new();
     write(value, depth, &mut out)?;

@@ -1,4 +1,4 @@
-//! Which members does a value have that stands for a struct?
+//! Members of a value that stands for a struct.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ pub(super) enum Members<'v> {
 }
 
 impl<'v> Members<'v> {
-    /// `None` where the value cannot be a struct.
+    /// `None` if the value cannot be a struct.
     pub(super) fn of(value: &'v Value) -> Option<Self> {
         match value {
             Value::Struct(members) => Some(Self::Named(members)),
@@ -40,7 +40,7 @@ impl<'v> Members<'v> {
     /// Name of the member at an index below [`Members::len`].
     ///
     /// # Errors
-    /// `Invalid` where it is no text.
+    /// `Invalid` if it is no text.
     #[inline]
     pub(super) fn name(self, index: usize) -> Result<&'v str> {
         match self {

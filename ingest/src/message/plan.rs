@@ -1,4 +1,4 @@
-//! Which field of a struct does a name mean, and what may stand there?
+//! Compiled struct types: which field a name means, and what may stand there.
 //!
 //! Compiled once from the schema, so that writing a value looks up nothing but names.
 
@@ -24,7 +24,7 @@ pub(super) struct StructPlan {
     /// Of the struct that a group is part of.
     pub size: StructSize,
     pub fields: Vec<FieldPlan>,
-    /// Fields by JSON name and, where that is no other's JSON name, by Cap'n Proto name.
+    /// Fields by JSON name and, if that is no other's JSON name, by Cap'n Proto name.
     names: HashMap<String, usize>,
     /// By index of the field.
     capnp_names: Vec<String>,
@@ -186,7 +186,7 @@ impl StructPlan {
         self.capnp_names.iter().position(|it| it == name)
     }
 
-    /// Indices of the fields `key` and `value` of a map's entries; where they have other names, the first two.
+    /// Indices of the fields `key` and `value` of a map's entries; if they have other names, the first two.
     fn map_fields(&self) -> Option<(usize, usize)> {
         let is_plain = |index: &usize| {
             let field = &self.fields[*index];

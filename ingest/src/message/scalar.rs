@@ -1,4 +1,4 @@
-//! Which bits does a value have in a data section or a list of numbers?
+//! Bits of a value in a data section or a list of numbers.
 
 use hashbrown::HashMap;
 
@@ -126,7 +126,7 @@ impl Scalar {
     /// The bits of what a text stands for.
     ///
     /// # Errors
-    /// `Invalid` where it stands for no value of this type.
+    /// `Invalid` if it stands for no value of this type.
     pub(super) fn text_bits(self, text: &str, enums: &[EnumPlan]) -> Result<u64> {
         let bits = match (self, text) {
             (Self::Enum(ty), name) => enums[ty].value(name),

@@ -1,4 +1,4 @@
-//! What does a type find within the sequences, maps, structs and enums that a probe stands for?
+//! What a type finds within the sequences, maps, structs and enums that a probe stands for.
 
 use std::any::type_name;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -29,7 +29,7 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
     }
 }
 
-/// Entries of a map: one, or none where it has nothing to tell.
+/// Entries of a map: one, or none if it has nothing to tell.
 pub(super) struct Entries<'t> {
     pub(super) traces: &'t mut Traces,
     pub(super) key: TraceId,

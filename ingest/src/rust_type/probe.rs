@@ -1,4 +1,4 @@
-//! How does a Rust type tell what it is made of? It is deserialized from a source that notes what it asks for.
+//! Deserializes a Rust type from a source that notes what the type asks for.
 
 use std::any::type_name;
 use std::fmt;

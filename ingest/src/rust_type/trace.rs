@@ -1,4 +1,4 @@
-//! What did a Rust type ask for when it was deserialized?
+//! What a Rust type asked for when it was deserialized.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! How does JSON become a value?
+//! Parses JSON as a value.
 //!
 //! Strictly: nothing is dropped, rounded or guessed. Numbers stay what they were written as: an integer literal is an
 //! integer, everything with a fraction or an exponent a `Float64`.
@@ -18,7 +18,7 @@ use kapok_core::{Error, Fault, Result};
 const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
 
 impl Value {
-    /// The one value of a JSON text in UTF-8.
+    /// Parses a JSON text in UTF-8, which holds one value.
     ///
     /// # Errors
     /// `Invalid`, with line and column, for what is not JSON, for text behind the value, for an object's key that occurs
@@ -48,7 +48,7 @@ fn invalid(error: &serde_json::Error) -> Error {
 #[derive(Clone, Copy)]
 struct Seed<'s> {
     depth: u32,
-    /// Set where a float may be a rounded integer.
+    /// Set if a float may be a rounded integer.
     saw_huge: &'s Cell<bool>,
 }
 

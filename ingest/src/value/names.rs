@@ -1,4 +1,4 @@
-//! Does a name occur twice among an object's members?
+//! Finds a name that occurs twice among an object's members.
 
 /// Up to this many names are compared one by one; more are sorted.
 const FEW: usize = 16;

@@ -1,4 +1,4 @@
-//! How does a Rust value of any type that derives `Serialize` become a value?
+//! Serializes any Rust type that derives `Serialize` as a value.
 //!
 //! | Rust | value |
 //! |---|---|
@@ -28,12 +28,12 @@ use kapok_core::record::{PathError, PathResult, deeper};
 mod tests;
 
 impl Value {
-    /// A Rust value as a record or field value.
+    /// Serializes a Rust value as a record or field value.
     ///
     /// # Errors
     /// `Invalid`, with the path of the field, for 128-bit integers, for maps whose keys are not texts, integers or
     /// Bools or occur twice, and for what the type's own `Serialize` refuses; [`Fault::Limit`](crate::Fault::Limit)
-    /// where it nests too deep.
+    /// if it nests too deep.
     pub fn from_serde<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
         value.serialize(Depth(0)).map_err(|e| e.into_error(std::any::type_name::<T>()))
     }

@@ -54,6 +54,6 @@ async fn sources_of_a_merge_and_segments_that_tell_changes_are_fetched_side_by_s
 
     let changes = consumer.changes_between(&old, &consumer.view_arc()).await.unwrap();
     let films = changes.of("Movie").unwrap();
-    assert_eq!((films.updated.len(), films.evidence), (25, ChangeSource::Trail));
+    assert_eq!((films.updated.len(), films.source), (25, ChangeSource::Manifests));
     assert_eq!(slow.most_at_once(), 5, "what came and went in between");
 }

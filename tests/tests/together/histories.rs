@@ -343,7 +343,7 @@ impl History {
         }
         if old.version().abs_diff(new.version()) > 1 {
             for ty in &by_trail.types {
-                self.count(if ty.evidence == ChangeSource::Trail { "by the trail" } else { "compared" });
+                self.count(if ty.source == ChangeSource::Manifests { "by the trail" } else { "compared" });
             }
         }
     }

@@ -155,7 +155,7 @@ async fn a_follower_that_never_saw_the_fresh_segment_fetches_it_rather_than_the_
     let changes = consumer.changes_between(&old, &consumer.view_arc()).await.unwrap();
     let films = changes.of("Movie").unwrap();
     assert_eq!((films.added.len(), films.updated.len(), films.removed.len()), (0, 10, 0));
-    assert_eq!(films.evidence, kapok_index::ChangeSource::Trail);
+    assert_eq!(films.source, kapok_index::ChangeSource::Manifests);
     let years = years(&consumer.view());
     assert_eq!([years[&0], years[&5], years[&14], years[&15]], [2, 3, 3, 1]);
 }

@@ -1,4 +1,4 @@
-//! How does serde step through a struct, a list, a map and a union?
+//! Steps of serde through a struct, a list, a map and a union.
 
 use serde::de::Error as _;
 use serde::de::value::{BorrowedStrDeserializer, U8Deserializer};
@@ -62,7 +62,7 @@ impl<'de, 'b> Elements<'de, 'b> {
         Self { walk, items, depth, index: 0 }
     }
 
-    /// Elements that nobody asked for.
+    /// Returns the number of elements that nobody asked for.
     pub fn left(&self) -> usize {
         self.items.len()
     }

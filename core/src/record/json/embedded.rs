@@ -1,4 +1,4 @@
-//! JSON that is a value of a record: whoever wrote the record may have put any text there.
+//! Checks and copies JSON that is a value of a record: whoever wrote the record may have put any text there.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How is a default value written in the schema language?
+//! Writes default values in the schema language.
 
 use std::fmt::Write as _;
 
@@ -26,7 +26,7 @@ impl<'s> Literals<'s> {
         Self { schema, path, steps }
     }
 
-    /// The literal of a field's default value.
+    /// Returns the literal of a field's default value.
     pub fn default(mut self, ty: &Type, default: &DefaultValue) -> Result<String> {
         match default {
             DefaultValue::Pointer(words) if ty.is_pointer() => {

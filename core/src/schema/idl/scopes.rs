@@ -1,4 +1,4 @@
-//! Which name does each type have in the printed file, and how do others refer to it?
+//! Names every type of the printed file, and gives the name by which other types refer to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ pub(super) struct Scopes {
 }
 
 impl Scopes {
-    /// Names every type: its own name, or with a number behind it where an earlier one in its scope has that. First
+    /// Names every type: its own name, or with a number behind it if an earlier one in its scope has that. First
     /// come the record types, then the others by name and id, then the roots of segments, then the types that only
     /// annotations need (`support`).
     pub fn new(schema: &Schema, record_types: &[RecordDeclaration<'_>], support: &BTreeSet<u64>) -> Result<Self> {
@@ -93,23 +93,23 @@ impl Scopes {
         }
     }
 
-    /// Types declared directly in a scope, in the order of printing.
+    /// Returns the types declared directly in a scope, in the order of printing.
     pub fn children(&self, scope: Scope) -> &[u64] {
         self.children.get(&scope).map_or(&[], Vec::as_slice)
     }
 
-    /// The unqualified name of a type that is declared.
+    /// Returns the unqualified name of a type that is declared.
     pub fn name(&self, id: u64) -> Result<&str> {
         let name = self.names.get(&id);
         name.map(String::as_str).ok_or_else(|| Error::schema("schema", format!("type missing: id={id:#018x}")))
     }
 
-    /// Name of the root struct of a record type's segments, by the record type's index.
+    /// Returns the name of the root struct of a record type's segments, by the record type's index.
     pub fn segment_name(&self, index: usize) -> &str {
         self.segments.get(index).map_or("", String::as_str)
     }
 
-    /// The shortest name by which the compiler finds a type from within a scope.
+    /// Returns the shortest name by which the compiler finds a type from within a scope.
     pub fn reference(&self, scope: Scope, id: u64) -> Result<String> {
         let mut path = self.name(id)?.to_owned();
         let mut outermost = id;

@@ -1,4 +1,4 @@
-//! How deep are objects nested? By the schema where it tells, else by the longest path through them.
+//! Nesting depth of objects: by the schema if it tells, else by the longest path through them.
 //!
 //! As readers count: a list is a level, each struct is one, texts and data are none.
 
@@ -13,7 +13,7 @@ pub(super) fn levels(target: &Target) -> u32 {
     }
 }
 
-/// Levels below each struct type; `None` where it contains itself, or one that does.
+/// Levels below each struct type; `None` if it contains itself, or one that does.
 pub(super) struct Depths {
     below: Vec<Option<u32>>,
 }
@@ -52,7 +52,7 @@ impl Depths {
         Self { below }
     }
 
-    /// Levels on the longest path from an object of a kind, itself included; `None` where a type contains itself.
+    /// Levels on the longest path from an object of a kind, itself included; `None` if a type contains itself.
     pub(super) fn of(&self, target: &Target) -> Option<u32> {
         match reach(target) {
             (above, None) => Some(above),

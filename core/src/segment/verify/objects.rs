@@ -1,4 +1,4 @@
-//! Are the objects of a field's extent those that its rows reach, one behind the other?
+//! Verifies that the objects of a field's extent are those that its rows reach, one behind the other.
 //!
 //! The walk is the writer's: what rows point at, in row order, then what these point at, and so on. So each pointer aims
 //! at an object that was met before, or at the one that begins where the last new one ended.
@@ -24,7 +24,7 @@ pub(super) struct Objects<'c, 'p> {
     /// For each word of the extent, 1 + the first node of the object that begins there.
     met: Vec<u32>,
     nodes: Vec<Node<'c>>,
-    /// Which node points at which, where depth is not bounded by the schema.
+    /// Which node points at which, if depth is not bounded by the schema.
     edges: Option<Vec<(u32, u32)>>,
 }
 

@@ -1,4 +1,4 @@
-//! Does a struct hold only what its active fields own?
+//! Verifies that a struct holds only what its active fields own.
 
 use super::Blob;
 use crate::error::Result;

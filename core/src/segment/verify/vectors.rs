@@ -1,4 +1,4 @@
-//! Do a field's vectors stand at constant stride, each at its row's place?
+//! Verifies that a field's vectors stand at constant stride, each at its row's place.
 
 use super::Column;
 use crate::error::Result;

@@ -205,8 +205,8 @@ impl History {
         let (before, after) = (self.view(old), self.view(new));
         let changes = after.changes_since(&before, trail).unwrap();
         match changes.of("Kinds") {
-            Some(changes) => (net(&before, &after, changes), changes.evidence),
-            None => (Net::default(), ChangeSource::Trail),
+            Some(changes) => (net(&before, &after, changes), changes.source),
+            None => (Net::default(), ChangeSource::Manifests),
         }
     }
 }

@@ -62,7 +62,7 @@ proptest! {
                     changes.added.iter().chain(&changes.removed).all(|(id, _)| named_in_an_end(*id))
                 });
                 if all_named || !merged && steps.iter().all(|(_, parent)| parent.is_none()) {
-                    assert_eq!(evidence, ChangeSource::Trail, "{old} to {new}");
+                    assert_eq!(evidence, ChangeSource::Manifests, "{old} to {new}");
                 }
             }
         }

@@ -27,10 +27,10 @@ fn forward_and_backward_give_the_same_net_changes() {
     let history = linear();
     let trail = history.trail();
     let forward = Net { updated: vec![(5, 1, 2)], ..Net::default() };
-    assert_eq!(history.found(2, 4, &trail), (forward, ChangeSource::Trail));
+    assert_eq!(history.found(2, 4, &trail), (forward, ChangeSource::Manifests));
     let backward = Net { updated: vec![(5, 2, 1)], ..Net::default() };
-    assert_eq!(history.found(4, 2, &trail), (backward, ChangeSource::Trail));
-    assert_eq!(history.found(4, 4, &[]), (Net::default(), ChangeSource::Trail));
+    assert_eq!(history.found(4, 2, &trail), (backward, ChangeSource::Manifests));
+    assert_eq!(history.found(4, 4, &[]), (Net::default(), ChangeSource::Manifests));
 }
 
 #[test]
@@ -39,18 +39,18 @@ fn a_branch_after_a_rollback_is_reached_through_the_common_ancestor() {
     let branch = history.cycle(2, &records([7], 9), &[5]);
     let trail = history.trail();
     let expected = Net { updated: vec![(7, 1, 9)], removed: vec![(5, 2)], ..Net::default() };
-    assert_eq!(history.found(4, branch, &trail), (expected, ChangeSource::Trail));
+    assert_eq!(history.found(4, branch, &trail), (expected, ChangeSource::Manifests));
     let expected = Net { updated: vec![(7, 9, 1)], added: vec![(5, 2)], ..Net::default() };
-    assert_eq!(history.found(branch, 4, &trail), (expected, ChangeSource::Trail));
+    assert_eq!(history.found(branch, 4, &trail), (expected, ChangeSource::Manifests));
 }
 
 #[test]
 fn one_step_needs_no_trail_since_the_views_have_their_own_manifests() {
     let history = linear();
     let (net, evidence) = history.found(2, 3, &[]);
-    assert_eq!((net, evidence), (history.expected(2, 3), ChangeSource::Trail));
-    assert_eq!(history.found(3, 2, &[]).1, ChangeSource::Trail);
-    assert_eq!(history.found(2, 4, &[]), (history.expected(2, 4), ChangeSource::Compared));
+    assert_eq!((net, evidence), (history.expected(2, 3), ChangeSource::Manifests));
+    assert_eq!(history.found(3, 2, &[]).1, ChangeSource::Manifests);
+    assert_eq!(history.found(2, 4, &[]), (history.expected(2, 4), ChangeSource::Segments));
 }
 
 #[test]
@@ -60,12 +60,12 @@ fn a_merge_changes_nothing_and_costs_nothing_on_the_trail() {
     let after = history.cycle(merged, &records([200], 1), &[]);
     assert_eq!(history.versions[merged].parts.len(), 1);
     let trail = history.trail();
-    assert_eq!(history.found(4, merged, &trail), (Net::default(), ChangeSource::Trail));
-    assert_eq!(history.found(merged, 4, &[]), (Net::default(), ChangeSource::Trail));
+    assert_eq!(history.found(4, merged, &trail), (Net::default(), ChangeSource::Manifests));
+    assert_eq!(history.found(merged, 4, &[]), (Net::default(), ChangeSource::Manifests));
     let added = Net { added: vec![(200, 1)], ..Net::default() };
-    assert_eq!(history.found(4, after, &trail), (added, ChangeSource::Trail));
+    assert_eq!(history.found(4, after, &trail), (added, ChangeSource::Manifests));
     // Key 5 was updated in a segment that was merged away since: neither view has it.
-    assert_eq!(history.found(2, merged, &trail), (history.expected(2, merged), ChangeSource::Compared));
+    assert_eq!(history.found(2, merged, &trail), (history.expected(2, merged), ChangeSource::Segments));
 }
 
 #[test]
@@ -75,8 +75,8 @@ fn a_step_that_lists_nothing_makes_it_a_comparison() {
     unlisted.record_types[0].changes = None;
     history.versions[3].manifest = Arc::new(unlisted);
     let expected = history.expected(2, 4);
-    assert_eq!(history.found(2, 4, &history.trail()), (expected, ChangeSource::Compared));
-    assert_eq!(history.found(3, 4, &history.trail()).1, ChangeSource::Trail, "a step that is not on the way");
+    assert_eq!(history.found(2, 4, &history.trail()), (expected, ChangeSource::Segments));
+    assert_eq!(history.found(3, 4, &history.trail()).1, ChangeSource::Manifests, "a step that is not on the way");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn versions_of_two_stores_that_count_alike_are_compared() {
     other.versions[2].manifest = Arc::new(foreign);
     let changes = other.view(2).changes_since(&one.view(2), &[]).unwrap();
     assert!(changes.is_empty());
-    assert_eq!(changes.of("Kinds").unwrap().evidence, ChangeSource::Compared);
+    assert_eq!(changes.of("Kinds").unwrap().source, ChangeSource::Segments);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn parents_that_are_no_older_than_their_children_lead_nowhere() {
         let mut circular = Manifest::clone(&history.versions[3].manifest);
         circular.parent = Some(parent);
         history.versions[3].manifest = Arc::new(circular);
-        assert_eq!(history.found(2, 4, &history.trail()), (history.expected(2, 4), ChangeSource::Compared));
+        assert_eq!(history.found(2, 4, &history.trail()), (history.expected(2, 4), ChangeSource::Segments));
     }
 }
 

@@ -44,7 +44,7 @@ fn an_appended_field_that_nobody_set_changes_nothing() {
     for (before, after) in [(&old, &new), (&new, &old)] {
         let changes = after.changes_since(before, &[]).unwrap();
         let changes = changes.of("Kinds").unwrap();
-        assert_eq!((changes.updated.len(), changes.len(), changes.evidence), (1, 1, ChangeSource::Trail));
+        assert_eq!((changes.updated.len(), changes.len(), changes.source), (1, 1, ChangeSource::Manifests));
     }
 }
 
@@ -68,7 +68,7 @@ fn another_key_makes_other_records() {
     let changes = new.changes_since(&history.view(2), &history.trail()).unwrap();
     let changes = changes.of("Kinds").unwrap();
     assert_eq!((changes.removed.len(), changes.added.len(), changes.updated.len()), (10, 10, 0));
-    assert_eq!(changes.evidence, ChangeSource::Compared);
+    assert_eq!(changes.source, ChangeSource::Segments);
 }
 
 #[test]
