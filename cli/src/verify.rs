@@ -19,7 +19,7 @@ use crate::terminal::one_line;
 
 /// Check every byte of a store, or of one version
 ///
-/// It may run beside publishes and gc. BlobMap that no version names and files that writers left behind are counted; files
+/// It may run beside publishes and gc. Blobs that no version names and files that writers left behind are counted; files
 /// that are none of a store's are named.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

@@ -39,14 +39,14 @@
 //! ([`describe_metrics`]), and spans and events to that of `tracing`.
 //!
 //! # Limitations
-//! * BlobMap of a store that is no local folder are fetched into memory.
-//! * BlobMap that nobody reads any more are let go by a thread of their own, a moment after their last reader.
+//! * Blobs of a store that is no local folder are fetched into memory.
+//! * Blobs that nobody reads any more are let go by a thread of their own, a moment after their last reader.
 //! * A view that is held keeps its version's blobs mapped. Of two versions, what they share is mapped once; but blobs of a
 //!   version that is only held, not current, are mapped anew where a refresh needs them again.
 //! * A download that was cut off goes on with the blobs that had not come, not in the middle of one.
 //! * What changed is found by comparison where more than 256 manifests lie between, where one of them is retired, and where
 //!   large segments came and were merged away in between: see [`ChangeSource`].
-//! * A merged segment is made only of segments of the version that the consumer is on, else it is fetched: see [`Merges`].
+//! * A merged segment is made only of segments of the version that the consumer is on, else it is fetched: see [`MergedSegments`].
 
 #![forbid(unsafe_code)]
 

@@ -37,7 +37,7 @@ pub fn describe_metrics() {
         "Time from reading a manifest to the swap, of refreshes that swapped"
     );
     describe_counter!(FETCHED_BYTES, Unit::Bytes, "Bytes of blobs that were fetched, or mapped on a local store");
-    describe_counter!(FETCHED_BLOBS, Unit::Count, "BlobMap that were fetched, or mapped on a local store");
+    describe_counter!(FETCHED_BLOBS, Unit::Count, "Blobs that were fetched, or mapped on a local store");
     describe_counter!(FAILURES, Unit::Count, "Refreshes that failed");
     describe_gauge!(MAPPED_BYTES, Unit::Bytes, "Bytes of the blobs of the current view");
     describe_gauge!(RESIDENT_BYTES, Unit::Bytes, "Bytes of the store's mapped files in memory, when last asked for");

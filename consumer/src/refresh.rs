@@ -28,11 +28,11 @@ pub struct RefreshReport {
     pub from: u64,
     /// The version after; the same where there was nothing to do.
     pub to: u64,
-    /// BlobMap that were fetched, or mapped on a local store.
+    /// Blobs that were fetched, or mapped on a local store.
     pub fetched_blobs: usize,
     /// Their length.
     pub fetched_bytes: u64,
-    /// Length of the merged segments, and their indexes, that were made here instead: see [`crate::Merges`].
+    /// Length of the merged segments, and their indexes, that were made here instead: see [`crate::MergedSegments`].
     pub made_bytes: u64,
     /// Merged segments that were to be made here and had to be fetched, since they came out otherwise.
     pub not_made: usize,
@@ -44,7 +44,7 @@ impl Consumer {
     /// Takes the version that consumers should be on by now: one swap of a whole view (I3), or none.
     ///
     /// Whatever fails, the view stays. Refreshes take turns. One that is dropped before it is done has changed nothing.
-    /// BlobMap fetched by a refresh that failed or was dropped are used by the next one, so a version that cannot be opened
+    /// Blobs fetched by a refresh that failed or was dropped are used by the next one, so a version that cannot be opened
     /// is not downloaded anew at each attempt: only a blob whose hash is wrong is asked for again.
     ///
     /// # Errors

@@ -133,7 +133,7 @@ impl MessageWriter {
     /// Returns the words of a record: one segment, without the stream's header, whose word 0 points at the struct.
     ///
     /// # Errors
-    /// `Invalid` for a value that does not fit the type, and [`Fault::Limit`](crate::Fault::Limit) beyond a limit of the
+    /// `Invalid` for a value that does not fit the type, and [`Fault::Limit`](kapok_core::Fault::Limit) beyond a limit of the
     /// encoding or of depth; both name the path of the field, such as `Movie.genres[3]`.
     pub fn write(&mut self, value: &Value) -> Result<&[u8]> {
         self.image.clear();

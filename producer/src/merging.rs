@@ -24,7 +24,7 @@ use crate::report::MergeReport;
 const ROUNDS_MAX: usize = 3;
 
 impl Producer {
-    /// Merges segments of the newest version where it is time to, as [`crate::ProducerSettings::merge`] says, and announces the
+    /// Merges segments of the newest version where it is time to, as [`crate::ProducerSettings::merge_policy`] says, and announces the
     /// result. `None` where there is nothing to do, where another producer was faster, and while consumers are kept on an
     /// older version by a rollback.
     ///

@@ -284,7 +284,7 @@ impl Producer {
         let manifest = &*stored.manifest;
         let is_slow = base.started.elapsed() > self.store.settings().grace / 2;
         if is_slow || base.view.version() != base.current {
-            // BlobMap that were there when the cycle wanted to write them, or are those of a version that may be retired at
+            // Blobs that were there when the cycle wanted to write them, or are those of a version that may be retired at
             // any time, may have been collected since.
             let readable = without(manifest, base.view.left_out());
             if let Some(lacking) = self.store.blobs().missing(&readable).await?.first() {

@@ -109,7 +109,7 @@ fn name_of(kind: BlobKind, id: BlobId) -> String {
     FileKind::Blob(kind, id).name().unwrap_or_default()
 }
 
-/// BlobMap that no version names, but are not what their own name says: nothing is lost with them.
+/// Blobs that no version names, but are not what their own name says: nothing is lost with them.
 async fn mend_unnamed(
     store: &Store,
     sources: &mut Sources<'_>,

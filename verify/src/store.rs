@@ -72,7 +72,7 @@ struct Check<'s> {
     progress: &'s dyn Fn(Progress),
     report: Report,
     live: BTreeMap<u64, Manifest>,
-    /// BlobMap that are wrong or missing, and are not looked into any further.
+    /// Blobs that are wrong or missing, and are not looked into any further.
     lost: HashSet<Id>,
 }
 

@@ -17,7 +17,7 @@ use crate::{changes, fingerprint, merge_sources};
 /// A walk over versions.
 pub(crate) struct Walk<'s> {
     store: &'s Store,
-    /// BlobMap that are told already.
+    /// Blobs that are told already.
     lost: &'s HashSet<Id>,
     segments: HashSet<blake3::Hash>,
     tables: HashSet<blake3::Hash>,

@@ -10,7 +10,7 @@ use kapok_core::{Error, Result};
 /// The text of a value that lies within `depth` structs and lists.
 ///
 /// # Errors
-/// [`Fault::Limit`](crate::Fault::Limit) if it nests too deep.
+/// [`Fault::Limit`](kapok_core::Fault::Limit) if it nests too deep.
 pub(super) fn json_text(value: &Value, depth: u32) -> Result<String> {
     let mut out = Vec::new();
     write(value, depth, &mut out)?;

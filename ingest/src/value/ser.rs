@@ -32,7 +32,7 @@ impl Value {
     ///
     /// # Errors
     /// `Invalid`, with the path of the field, for 128-bit integers, for maps whose keys are not texts, integers or
-    /// Bools or occur twice, and for what the type's own `Serialize` refuses; [`Fault::Limit`](crate::Fault::Limit)
+    /// Bools or occur twice, and for what the type's own `Serialize` refuses; [`Fault::Limit`](kapok_core::Fault::Limit)
     /// if it nests too deep.
     pub fn from_serde<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
         value.serialize(Depth(0)).map_err(|e| e.into_error(std::any::type_name::<T>()))
