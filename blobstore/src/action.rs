@@ -29,7 +29,7 @@ impl Action {
         }
     }
 
-    /// The word in the file.
+    /// Returns the word in the file.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Announce => "announce",

@@ -1,11 +1,11 @@
-//! How do bytes get an address that Cap'n Proto can read from?
+//! Aligns bytes to words, as Cap'n Proto reads them.
 
 use bytes::Bytes;
 
 /// Cap'n Proto reads words of this many bytes.
 const WORD_BYTES: usize = 8;
 
-/// The same bytes, starting at a multiple of eight; copied only where they do not already.
+/// Returns the same bytes, starting at a multiple of eight; copied only if they do not yet.
 pub(crate) fn aligned(bytes: Bytes) -> Bytes {
     if bytes.is_empty() || bytes.as_ptr().align_offset(WORD_BYTES) == 0 {
         return bytes;

@@ -11,13 +11,13 @@ use crate::sealed_file::SealedKind;
 use crate::sealed_message;
 use crate::token::Token;
 
-/// An entry of the log: the whole answer as of its sequence.
+/// An entry of the announcement log. It says all: which version to be on, and which one is pinned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Announcement {
     /// From 1, without gaps.
     pub sequence: u64,
-    /// The newest version to be on; 0 where none was announced yet.
+    /// The newest version to be on; 0 if none was announced yet.
     pub announced: u64,
     /// The highest version that was ever announced: above [`announced`](Self::announced) after a rollback.
     pub highest: u64,
@@ -35,7 +35,7 @@ pub struct Announcement {
     pub token: Token,
 }
 
-/// An entry to be: what [`Announcements::append`](crate::Announcements::append) asks its caller for.
+/// What the next entry is to say; the caller of [`Announcements::append`](crate::Announcements::append) makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnnouncementDraft {
     /// The newest version to be on.
@@ -51,27 +51,27 @@ pub struct AnnouncementDraft {
 }
 
 impl AnnouncementDraft {
-    /// Announces a version: keeps the pin and never goes back. `None` where the version is announced already.
+    /// Drafts the announcement of a version: keeps the pin and never goes back. `None` if the version is announced already.
     pub fn announce(latest: Option<&Announcement>, version: u64, by: &str, reason: &str) -> Option<Self> {
         let announced = latest.map_or(0, |entry| entry.announced);
         let pinned = latest.and_then(|entry| entry.pinned);
         (version > announced).then(|| Self::new(Action::Announce, version, pinned, by, reason))
     }
 
-    /// Holds every consumer on a version. `None` where it is pinned already.
+    /// Drafts a pin, which holds every consumer on a version. `None` if it is pinned already.
     pub fn pin(latest: Option<&Announcement>, version: u64, by: &str, reason: &str) -> Option<Self> {
         let announced = latest.map_or(0, |entry| entry.announced);
         let pinned = latest.and_then(|entry| entry.pinned);
         (pinned != Some(version)).then(|| Self::new(Action::Pin, announced, Some(version), by, reason))
     }
 
-    /// Lets consumers follow the announced version again. `None` where nothing is pinned.
+    /// Drafts the end of a pin: consumers follow the announced version again. `None` if nothing is pinned.
     pub fn unpin(latest: Option<&Announcement>, by: &str, reason: &str) -> Option<Self> {
         let latest = latest.filter(|entry| entry.pinned.is_some())?;
         Some(Self::new(Action::Unpin, latest.announced, None, by, reason))
     }
 
-    /// Announces a version that may be older; keeps the pin. `None` where the version is announced already.
+    /// Drafts the announcement of a version that may be older; keeps the pin. `None` if the version is announced already.
     pub fn rollback(latest: Option<&Announcement>, version: u64, by: &str, reason: &str) -> Option<Self> {
         let latest = latest.filter(|entry| entry.announced != version)?;
         Some(Self::new(Action::Rollback, version, latest.pinned, by, reason))
@@ -83,12 +83,12 @@ impl AnnouncementDraft {
 }
 
 impl Announcement {
-    /// The version that consumers should be on: the pinned one, or else the announced one; 0 for none yet.
+    /// Returns the version that consumers should be on: the pinned one, or else the announced one; 0 for none yet.
     pub fn current(&self) -> u64 {
         self.pinned.unwrap_or(self.announced)
     }
 
-    /// Whether a higher version than the announced one was announced before.
+    /// Returns whether a higher version than the announced one was announced before.
     pub fn is_rolled_back(&self) -> bool {
         self.announced < self.highest
     }

@@ -93,10 +93,10 @@ impl Announcements<'_> {
         })
     }
 
-    /// The latest entry, or `None` where nothing was announced yet.
+    /// Returns the latest entry, or `None` if nothing was announced yet.
     ///
     /// It is looked for from `hint` on, the sequence of an entry seen earlier, or else from the last one that this store
-    /// has seen, with no listing: two requests where nothing is new, and about twice the logarithm of the number of
+    /// has seen, with no listing: two requests if nothing is new, and about twice the logarithm of the number of
     /// new entries otherwise. A wrong hint costs time only. To poll, ask for the next [entry](Self::get) instead: one request.
     pub async fn latest(self, hint: Option<u64>) -> Result<Option<Announcement>> {
         let hint = self.hint(hint);
@@ -120,7 +120,7 @@ impl Announcements<'_> {
         }
     }
 
-    /// The entry of a sequence, or `None` where there is none yet. A consumer polls for the one after its last.
+    /// Returns the entry of a sequence, or `None` if there is none yet. A consumer polls for the one after its last.
     pub async fn get(self, sequence: u64) -> Result<Option<Announcement>> {
         let key = key(ANNOUNCEMENTS, sequence);
         let file = match self.objects.read(&key).await {
@@ -170,14 +170,14 @@ impl Announcements<'_> {
         Ok(entries)
     }
 
-    /// The whole log, in order.
+    /// Returns the whole log, in order.
     pub async fn list(self) -> Result<Vec<Announcement>> {
         let last = self.end().await?;
         let entries = futures::stream::iter(1..=last).map(|sequence| self.entry(sequence));
         entries.buffered(REQUESTS_IN_FLIGHT).try_collect().await
     }
 
-    /// The sequence of the last entry, 0 where there is none.
+    /// The sequence of the last entry, 0 if there is none.
     async fn end(self) -> Result<u64> {
         last_number(self.objects, ANNOUNCEMENTS, self.hint(None)).await
     }

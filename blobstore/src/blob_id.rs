@@ -10,17 +10,17 @@ use crate::error::{Error, Result};
 pub struct BlobId([u8; 32]);
 
 impl BlobId {
-    /// The id of these bytes.
+    /// Returns the id of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
-    /// The id with these 32 bytes, or `None` where there are not 32.
+    /// Returns the id with these 32 bytes, or `None` if there are not 32.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
-    /// The 32 bytes.
+    /// Returns the 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -73,10 +73,10 @@ pub enum BlobKind {
 }
 
 impl BlobKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Segment, Self::Index, Self::Tombstones];
 
-    /// The folder, without slashes.
+    /// Returns the name of the folder, without slashes.
     pub fn folder(self) -> &'static str {
         match self {
             Self::Segment => "segments",

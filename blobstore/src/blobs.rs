@@ -12,7 +12,7 @@ mod fetch;
 /// Hashing less than this is not worth a thread.
 const HASH_HERE_BYTES: usize = 1 << 20;
 
-/// What a put came to.
+/// The outcome of a put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutOutcome {
     /// The blob was written.
@@ -60,7 +60,9 @@ impl Blobs<'_> {
         self.objects.put(&kind.key(id), bytes).await
     }
 
-    /// Returns the contents of a blob of `size` bytes: a map of the store's own file where there is one, else checked against its id.
+    /// Returns the contents of a blob of `size` bytes.
+    ///
+    /// In a folder that is a map of the store's own file; elsewhere the bytes are read and checked against the id.
     ///
     /// The bytes start at a multiple of eight. A mapped blob was hashed when it was written; only its length is
     /// checked here. [`Files::check`](crate::Files::check) hashes it again.

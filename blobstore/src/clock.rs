@@ -1,4 +1,4 @@
-//! The clocks of the machine: no other file asks them.
+//! Asks the clocks of the machine; no other file does.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -44,8 +44,8 @@ pub enum FileKind {
 }
 
 impl FileEntry {
-    /// Returns whether a writer at work or one that died made it, beside the place of a file of the store: a later
-    /// [`gc`](crate::Store::gc) deletes it.
+    /// Returns whether it is a temporary file of a writer, which is at work or died. A later [`gc`](crate::Store::gc)
+    /// deletes it.
     pub fn is_orphan(&self) -> bool {
         self.what == FileKind::Foreign && is_orphan_name(&self.name)
     }
@@ -115,7 +115,7 @@ impl Files<'_> {
     /// A foreign file has nothing to be checked against and passes; what to make of it is for the caller to say.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] or [`Error::Incompatible`] for what is wrong, [`Error::NotFound`] where the file is gone.
+    /// [`Error::Corrupt`] or [`Error::Incompatible`] for what is wrong, [`Error::NotFound`] if the file is gone.
     pub async fn check(self, entry: &FileEntry) -> Result<()> {
         let name = self.objects.name(&entry.name);
         let gone = || Error::NotFound { name: name.clone() };

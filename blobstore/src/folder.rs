@@ -1,4 +1,4 @@
-//! How is a folder read, so that nothing but files is ever opened?
+//! Reads a folder as an object store, and opens nothing but regular files.
 //!
 //! A FIFO in the place of a file would be waited for until somebody writes to it, by a thread that cannot be stopped. So a
 //! file is opened without waiting, and looked at before it is read. All the rest is `object_store`'s.

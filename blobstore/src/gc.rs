@@ -3,7 +3,7 @@
 //! ```text
 //! 1 read the log, list the manifests and read the live ones    a gap in their numbers: stop, nothing has changed
 //! 2 list the blobs, and see which versions are whole
-//! 3 decide which versions to retire         `retention`, pure; none that is whole where one that stays is not
+//! 3 decide which versions to retire         `retention`, pure; none that is whole if one that stays is not
 //! 4 overwrite their manifests by stubs      no name under manifests/ is freed; the bytes are kept in memory
 //! 5 read the log again                      it names one of them now: put its manifest back
 //! 6 read the manifests that are new         they may name old blobs
@@ -11,13 +11,13 @@
 //! 8 delete the orphans, files of writers that died, by the same grace period
 //! ```
 //!
-//! **Where something is wrong with the store**, gc errs on the side of keeping. A copy that is under way lacks manifests
+//! **If something is wrong with the store**, gc errs on the side of keeping. A copy that is under way lacks manifests
 //! or blobs: a gap in the numbers, a highest announced version that is not there, and a store without any version stop
 //! it or leave it nothing to delete. While a version that stays is not whole, no whole one is retired and no blob is
 //! deleted, since what is left may be what the store is repaired from, or what consumers are sent back to. While a live
-//! manifest cannot be read, nobody knows which blobs it names, so none is deleted; and where it is the newest, or one that
+//! manifest cannot be read, nobody knows which blobs it names, so none is deleted; and if it is the newest, or one that
 //! consumers are sent to, no whole version is retired either. In all cases the report names the version, and
-//! [`GcSettings::retire_unreadable`] is the way on where it is lost for good.
+//! [`GcSettings::retire_unreadable`] is the way on if it is lost for good.
 //!
 //! **Beside a pin or a rollback.** They look for the version, make their entry, and look again; step 5 is the other half
 //! (see [`Announcements::pin`](crate::Announcements::pin)). An entry that is made before step 5 is seen by it, and one that is made after it finds the stub.
@@ -63,9 +63,9 @@ impl Store {
     /// retired versions, and with the blobs that go.
     ///
     /// # Errors
-    /// [`Error::ManifestMissing`] where the numbers of versions have a gap or end below a version that was announced,
+    /// [`Error::ManifestMissing`] if the numbers of versions have a gap or end below a version that was announced,
     /// [`Error::StillNamed`] and [`Error::Argument`] for settings that would harm, and [`Error::GcStopped`] for a version of
-    /// a newer release that it was told to retire: nothing was changed. [`Error::NamedButRetired`] where the log names a
+    /// a newer release that it was told to retire: nothing was changed. [`Error::NamedButRetired`] if the log names a
     /// version that is gone: no blob was deleted. After any other error a part is done; the next gc does the rest.
     pub async fn gc(&self, settings: &GcSettings) -> Result<GcReport> {
         let grace = self.grace_of(settings)?;
@@ -122,7 +122,7 @@ impl Store {
         })
     }
 
-    /// The grace period that is asked for, where that is safe.
+    /// The grace period that is asked for, if that is safe.
     fn grace_of(&self, settings: &GcSettings) -> Result<Duration> {
         let own = self.settings().grace;
         let grace = settings.grace.unwrap_or(own);

@@ -10,7 +10,7 @@ use crate::objects::Objects;
 
 /// Returns the last number of the folder, 0 if it is empty.
 ///
-/// From a hint that is there it goes up, by doubling steps and then by bisection: two requests where it is the last.
+/// From a hint that is there it goes up, by doubling steps and then by bisection: two requests if it is the last.
 /// Without one it bisects the number of binary digits first: about six requests and the logarithm of the answer.
 pub(crate) async fn last_number(objects: &Objects, folder: &str, hint: u64) -> Result<u64> {
     let numbers = Numbers { objects, folder, denied: Mutex::default() };
@@ -37,7 +37,7 @@ pub(crate) async fn last_number(objects: &Objects, folder: &str, hint: u64) -> R
 /// The numbers of a folder that are taken.
 ///
 /// A store may answer "denied" for names that are not there, to whom has no right to list. So a name that is denied counts
-/// as not there; but where none is there at all, it may well be the right to read that lacks.
+/// as not there; but if none is there at all, it may well be the right to read that lacks.
 struct Numbers<'a> {
     objects: &'a Objects,
     folder: &'a str,

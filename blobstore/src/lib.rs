@@ -1,8 +1,8 @@
-//! Where the blobs of a dataset live, and which version of it is current.
+//! Stores the blobs and versions of a dataset, and the log that says which version is current.
 //!
 //! A [`Store`] is a folder or a prefix of an object store. Writers put immutable blobs, commit a version by creating its
 //! manifest, and announce it in a log that is only ever appended to. Readers find the end of the log, read the manifest,
-//! and get its blobs: maps of the store's own files where it is a folder.
+//! and get its blobs, which are maps of the store's own files if it is a folder.
 //!
 //! What this crate does not do: it looks into no blob, decides nothing about merging, and keeps no view.
 //!

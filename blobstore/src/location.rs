@@ -45,7 +45,7 @@ impl Location {
         }
     }
 
-    /// The backend, and the folder where it is one. The folder must exist.
+    /// The backend, and the folder if it is one. The folder must exist.
     pub(crate) fn backend(&self, location: &str) -> Result<(Arc<dyn ObjectStore>, Option<PathBuf>)> {
         match self {
             Self::Memory(name) => {

@@ -14,7 +14,7 @@ use crate::objects::{Created, Listed, Objects, REQUESTS_IN_FLIGHT};
 use crate::sealed_file::{HEADER_BYTES, SEALED_BYTES_MAX, SealedKind, open_sealed, seal};
 use crate::token::Token;
 
-/// What a commit came to.
+/// The outcome of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitOutcome {
     /// The version is ours.
@@ -28,20 +28,20 @@ pub enum CommitOutcome {
 pub struct UnreadableVersion {
     /// Its number.
     pub version: u64,
-    /// [`ErrorKind::Incompatible`] where a newer release can read it.
+    /// [`ErrorKind::Incompatible`] if a newer release can read it.
     pub kind: ErrorKind,
     /// What is wrong with its manifest, with the file's name.
     pub reason: String,
 }
 
-/// The manifests of a store, one for each version: [`Store::manifests`](crate::Store::manifests).
+/// The manifests of a store, one for each version, from [`Store::manifests`](crate::Store::manifests).
 #[derive(Debug, Clone, Copy)]
 pub struct Manifests<'s> {
     pub(crate) objects: &'s Objects,
 }
 
 impl Manifests<'_> {
-    /// The manifest of a version, decoded.
+    /// Reads the manifest of a version.
     ///
     /// # Errors
     /// Those of [`read_bytes`](Self::read_bytes); [`Error::Manifest`] for one that cannot be read or needs a newer release,
@@ -57,7 +57,7 @@ impl Manifests<'_> {
         Ok(manifest)
     }
 
-    /// The manifests of these versions, in order, and which of them cannot be read. Those that are retired are left out.
+    /// Reads the manifests of these versions, in order, and tells which of them cannot be read. Retired ones are left out.
     ///
     /// # Errors
     /// Where the store fails: then it is not known whether they can be read.
@@ -73,7 +73,7 @@ impl Manifests<'_> {
         Ok((manifests, unreadable))
     }
 
-    /// The same one after the other, several requests at a time.
+    /// Reads the same one after the other, several requests at a time.
     pub(crate) fn each(
         self,
         versions: &[u64],
@@ -103,7 +103,7 @@ impl Manifests<'_> {
         self.commit_bytes(manifest.version, &manifest.encode()?, manifest.writer_token).await
     }
 
-    /// The bytes of a manifest to be [committed](Self::commit_bytes), and what a reader will make of them: decoded from the sealed
+    /// Encodes a manifest to be [committed](Self::commit_bytes), and decodes it as every reader will: from the sealed
     /// file, within the limits that every reader has.
     ///
     /// # Errors
@@ -145,7 +145,7 @@ impl Manifests<'_> {
         }
     }
 
-    /// The encoded manifest of a version, its checksum checked, at an address that is a multiple of eight.
+    /// Reads the encoded manifest of a version, its checksum checked, at an address that is a multiple of eight.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Retired`], or [`Error::Corrupt`].
@@ -162,21 +162,21 @@ impl Manifests<'_> {
         }
     }
 
-    /// Every version that was ever committed, the retired ones included, in order.
+    /// Lists every version that was ever committed, the retired ones included, in order.
     pub async fn versions(self) -> Result<Vec<u64>> {
         Ok(self.list().await?.into_iter().map(|(version, _)| version).collect())
     }
 
-    /// The versions that were not retired, in order: one listing. A file of a stub's length is taken for a stub.
+    /// Lists the versions that were not retired, in order. One listing; a file as long as a stub is taken for a stub.
     pub async fn live(self) -> Result<Vec<u64>> {
         let listed = self.list().await?.into_iter();
         Ok(listed.filter(|(_, file)| !is_stub(file)).map(|(version, _)| version).collect())
     }
 
-    /// Whether the version was retired.
+    /// Returns whether the version was retired.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where it was never committed.
+    /// [`Error::NotFound`] if it was never committed.
     pub async fn is_retired(self, version: u64) -> Result<bool> {
         let key = key(MANIFESTS, version);
         let name = self.objects.name(&key);
@@ -191,10 +191,10 @@ impl Manifests<'_> {
         }
     }
 
-    /// The newest version that was committed, announced or not; `None` where there is none.
+    /// Returns the newest version that was committed, announced or not; `None` if there is none.
     ///
     /// It is looked for from the last one that this store has seen on, at first from the highest that was announced, with
-    /// no listing: two requests where nothing is new.
+    /// no listing: two requests if nothing is new.
     pub async fn head(self) -> Result<Option<u64>> {
         let mut hint = self.objects.run.last_seen.of(MANIFESTS);
         if hint == 0 {
@@ -214,7 +214,7 @@ impl Manifests<'_> {
     /// Nothing else is touched: the caller deletes the blobs that no other manifest names.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where it was never committed.
+    /// [`Error::NotFound`] if it was never committed.
     pub async fn retire(self, version: u64) -> Result<()> {
         if self.is_retired(version).await? {
             return Ok(());

@@ -1,4 +1,4 @@
-//! How do a file's bytes become memory without a copy?
+//! Maps files into memory, read-only.
 //!
 //! This is the only file of the crate with unsafe code: one map, whole and read-only.
 

@@ -32,7 +32,7 @@ pub(crate) struct Objects {
     pub(crate) prefix: Path,
     /// The location as given, for messages.
     pub(crate) location: String,
-    /// The folder behind the backend, where there is one.
+    /// The folder behind the backend, if there is one.
     pub(crate) root: Option<PathBuf>,
     pub(crate) settings: StoreSettings,
     pub(crate) run: Run,
@@ -67,7 +67,7 @@ pub(crate) struct Listed {
 }
 
 impl Objects {
-    /// How messages and people call a file: its path where there is one.
+    /// How messages and people call a file: its path if there is one.
     pub(crate) fn name(&self, key: &str) -> String {
         match &self.root {
             Some(root) => root.join(key).display().to_string(),
@@ -75,7 +75,7 @@ impl Objects {
         }
     }
 
-    /// The file's length and age, or `None` where there is none.
+    /// The file's length and age, or `None` if there is none.
     pub(crate) async fn look(&self, key: &str) -> Result<Option<Listed>> {
         let path = self.path(key);
         match self.bounded("look up", key, self.backend.head(&path)).await {

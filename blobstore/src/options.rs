@@ -68,8 +68,9 @@ impl StoreOptions {
         self
     }
 
-    /// Opens the store for writing; if there is none, the place becomes one by [`Store::create`]. Until then it reads as
-    /// an empty store, and nothing is written there.
+    /// Opens the store for writing, and leaves its creation to [`Store::create`] if there is none.
+    ///
+    /// Until then the place reads as an empty store, and nothing is written there.
     pub fn create_later(mut self) -> Self {
         self.access = Access::WriteLater;
         self

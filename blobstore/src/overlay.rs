@@ -19,8 +19,10 @@ use crate::objects::{Objects, Run};
 use crate::store::Store;
 
 impl Store {
-    /// Returns a store that holds what this one holds, and keeps in memory whatever is put, committed or announced there: to see
-    /// what a cycle would do. This store stays as it is. What the overlay holds goes with its last clone, and nothing can
+    /// Returns a store over this one whose writes stay in memory.
+    ///
+    /// It holds what this store holds, and keeps whatever is put, committed or announced there, so that one sees what a
+    /// cycle would do. This store stays as it is. What the overlay holds goes with its last clone, and nothing can
     /// be deleted from it.
     #[must_use]
     pub fn overlay(&self) -> Self {
@@ -38,7 +40,7 @@ impl Store {
     }
 }
 
-/// Reads fall through to the backend below where there is nothing above; writes stay above.
+/// Reads fall through to the backend below if there is nothing above; writes stay above.
 #[derive(Debug)]
 struct Overlay {
     above: InMemory,

@@ -1,4 +1,4 @@
-//! What has arrived of blobs whose transfer broke off? The next try goes on from there.
+//! Keeps what has arrived of blobs whose transfer broke off; the next try goes on from there.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,7 +19,7 @@ pub(crate) struct Arriving<'p> {
 }
 
 impl Partials {
-    /// Goes on with a blob, where a part of it is there.
+    /// Goes on with a blob, if a part of it is there.
     pub(crate) fn arriving<'p>(&'p self, key: &'p str) -> Arriving<'p> {
         let mut kept = self.kept();
         let at = kept.iter().position(|(found, _)| found == key);

@@ -1,4 +1,4 @@
-//! Does this backend keep the one promise that a store needs?
+//! Probes that a backend creates a file only if there is none.
 
 use bytes::Bytes;
 use futures::future::join_all;

@@ -37,7 +37,7 @@ impl Progress {
         Uploading { progress: self, size }
     }
 
-    /// Waits for a part of a transfer; `None` where nothing has moved for too long, and how long that was.
+    /// Waits for a part of a transfer; `None` if nothing has moved for too long, and how long that was.
     pub(crate) async fn wait<T>(&self, settings: &StoreSettings, part: impl Future<Output = T>) -> Result<T, Duration> {
         let mut part = std::pin::pin!(part);
         let started = timer_instant();

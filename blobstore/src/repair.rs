@@ -16,7 +16,7 @@ use crate::numbered::{ANNOUNCEMENTS, MANIFESTS, key};
 use crate::objects::{Created, Objects};
 use crate::sealed_file::{HEADER_BYTES, SealedKind, open_sealed, seal};
 
-/// Whether a file is what its name says.
+/// The state of a file: sound, missing, damaged, or too new to tell.
 #[derive(Debug)]
 pub enum Soundness {
     /// It is.
@@ -30,7 +30,7 @@ pub enum Soundness {
 }
 
 impl FileKind {
-    /// The name of the file relative to the store; `None` for a foreign one.
+    /// Returns the name of the file relative to the store; `None` for a foreign one.
     pub fn name(self) -> Option<String> {
         match self {
             Self::Marker => Some(MARKER.to_owned()),
@@ -49,7 +49,7 @@ pub struct Repair<'s> {
 }
 
 impl Repair<'_> {
-    /// Checks all of a file, of a manifest also that it can be decoded.
+    /// Checks all of a file; of a manifest also that it can be decoded.
     ///
     /// # Errors
     /// Where the store fails: then it is not known.
@@ -75,7 +75,7 @@ impl Repair<'_> {
         }
     }
 
-    /// The bytes of a file as they are; `None` where there is none.
+    /// Reads a file as it is; `None` if there is none.
     pub async fn read_raw(self, name: &str) -> Result<Option<Bytes>> {
         match self.objects.look(name).await? {
             Some(found) => Ok(self.objects.fetch(name, found.size).await?.map(|fetched| fetched.bytes)),
@@ -83,10 +83,10 @@ impl Repair<'_> {
         }
     }
 
-    /// Puts a file where there is none, or a damaged one. Says whether there was need to: a sound file stays as it is.
+    /// Puts a file in place of one that is missing or damaged. Returns `false` for a sound file, which stays as it is.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] or [`Error::Incompatible`] where the bytes are not those of the name: nothing was put.
+    /// [`Error::Corrupt`] or [`Error::Incompatible`] if the bytes are not those of the name: nothing was put.
     pub async fn put_back(self, what: FileKind, bytes: Bytes) -> Result<bool> {
         let Some(name) = what.name() else {
             let found = "a foreign file".to_owned();
@@ -107,13 +107,13 @@ impl Repair<'_> {
         }
     }
 
-    /// The file of a retired version.
+    /// Returns the file that a retired version has.
     pub fn retired_manifest(self) -> Bytes {
         seal(SealedKind::RetiredManifest, &[], &[])
     }
 
-    /// Whether a damaged manifest's file can only have been that of a retired version: it is as long as that, and was not
-    /// cut from a longer one.
+    /// Returns whether a damaged manifest can only have been that of a retired version: it is as long as that, and was
+    /// not cut from a longer one.
     pub fn is_retired_manifest(self, file: &Bytes) -> bool {
         let uncut = |header: &[u8; HEADER_BYTES]| header[16..32] == [0; 16] || header[8..12] == [4, 0, 0, 0];
         file.len() == HEADER_BYTES && file.first_chunk::<HEADER_BYTES>().is_some_and(uncut)
@@ -146,7 +146,7 @@ impl Repair<'_> {
         }
     }
 
-    /// A blob, hashed whatever the store is; `None` where it is not there or is damaged.
+    /// Reads a blob and checks its hash, even in a folder; `None` if it is not there or is damaged.
     ///
     /// # Errors
     /// Where the store fails.

@@ -21,9 +21,9 @@ pub(crate) struct VersionAge {
 /// * the head, which the next cycle builds on, and the `keep` newest, the head among them;
 /// * what the latest entry announces or pins, and what consumers were on at any time in the last `grace`: some may still
 ///   be downloading it;
-/// * a version that is younger than `grace`, or whose successor is: the same where the log is not asked;
+/// * a version that is younger than `grace`, or whose successor is: the same if the log is not asked;
 /// * a version above the announced one, as it waits to be announced, unless it, or a higher one, was announced before
-///   and then rolled back. So where nothing was announced yet all versions stay.
+///   and then rolled back. So if nothing was announced yet all versions stay.
 pub(crate) fn to_retire(
     versions: &[VersionAge],
     log: &[Announcement],

@@ -1,25 +1,7 @@
 //! The sealed file: a payload with a header that proves that it is whole.
 //!
-//! Blobs are named by their hash. The other files of a store (the marker `dataset`, manifests, announcements) are
-//! named by what they are, so each carries its own checksum: it is *sealed*. All numbers are little-endian.
-//!
-//! ```text
-//!  0        8      12      16               24                  32                         64
-//! ┌────────┬───────┬───────┬────────────────┬───────────────────┬──────────────────────────┬─────────┬───────────┐
-//! │KAPOKSF1│ kind  │   0   │ payload bytes  │ signature bytes   │ BLAKE3 of 0..32, payload │ payload │ signature │
-//! │        │  u32  │  u32  │      u64       │       u64         │       and signature      │         │           │
-//! └────────┴───────┴───────┴────────────────┴───────────────────┴──────────────────────────┴─────────┴───────────┘
-//! ```
-//!
-//! | kind | file | payload |
-//! |---|---|---|
-//! | 1 | `dataset` | stream-framed Cap'n Proto message, root `Marker` |
-//! | 2 | `manifests/<version>` | stream-framed Cap'n Proto message, root `Manifest` |
-//! | 3 | `announcements/<sequence>` | stream-framed Cap'n Proto message, root `Announcement` |
-//! | 4 | `manifests/<version>` of a retired version | empty |
-//!
-//! The file ends where the signature ends. Its length is 0 today: it is room for a signature, carried and checked for
-//! length and checksum but not interpreted.
+//! Blobs are named by their hash. The other files of a store (the marker `dataset`, manifests, announcements) are named by
+//! what they are, so each carries its own checksum: it is *sealed*. The layout is told in FORMAT.md, section 2.
 
 use bytes::Bytes;
 
@@ -29,12 +11,12 @@ use crate::error::{Error, Result};
 const MAGIC: [u8; 8] = *b"KAPOKSF1";
 /// Length of the header in front of the payload.
 pub(crate) const HEADER_BYTES: usize = 64;
-/// A sealed file is at most this long: 1 GiB. Nobody reads a longer one, and none is written.
+/// The size that a sealed file has at most: 1 GiB. None longer is read or written.
 pub const SEALED_BYTES_MAX: u64 = 1 << 30;
 /// The part of the header that the checksum covers; the checksum itself follows.
 const COVERED_BYTES: usize = 32;
 
-/// What a sealed file is.
+/// The kind of a sealed file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SealedKind {
     /// The file `dataset`.
@@ -71,7 +53,7 @@ pub struct Sealed {
     pub kind: SealedKind,
     /// Its content, at an address that is a multiple of eight.
     pub payload: Bytes,
-    /// Its signature; empty where there is none.
+    /// Its signature; empty if there is none.
     pub signature: Bytes,
 }
 
@@ -93,7 +75,7 @@ pub fn seal(kind: SealedKind, payload: &[u8], signature: &[u8]) -> Bytes {
 /// Opens a sealed file and checks all of it; `name` is for the error.
 ///
 /// # Errors
-/// [`Error::Corrupt`] where the file is empty, short, too long, of another kind than it may be, or not what its
+/// [`Error::Corrupt`] if the file is empty, short, too long, of another kind than it may be, or not what its
 /// checksum says.
 pub fn open_sealed(name: &str, file: &Bytes) -> Result<Sealed> {
     let found = file.len() as u64;
@@ -149,7 +131,7 @@ pub(crate) fn check_header(name: &str, header: &[u8; HEADER_BYTES], found: u64) 
 }
 
 impl Sealed {
-    /// The payload, where the file is of this kind.
+    /// The payload, if the file is of this kind.
     pub(crate) fn payload_of(self, name: &str, kind: SealedKind) -> Result<Bytes> {
         if self.kind == kind {
             Ok(self.payload)

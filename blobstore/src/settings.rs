@@ -45,7 +45,7 @@ impl StoreSettings {
     }
 }
 
-/// What [`Store::gc`](crate::Store::gc) keeps.
+/// What [`Store::gc`](crate::Store::gc) keeps and deletes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct GcSettings {
@@ -78,7 +78,7 @@ impl GcSettings {
         self
     }
 
-    /// Says that no producer is at work.
+    /// Declares that no producer is at work.
     #[must_use]
     pub fn with_no_writers(mut self) -> Self {
         self.no_writers = true;
@@ -92,7 +92,7 @@ impl GcSettings {
         self
     }
 
-    /// Only says what would be done.
+    /// Reports what would be done, and does nothing.
     #[must_use]
     pub fn with_dry_run(mut self) -> Self {
         self.dry_run = true;

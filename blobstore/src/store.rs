@@ -15,7 +15,7 @@ use crate::objects::Objects;
 use crate::repair::Repair;
 use crate::settings::StoreSettings;
 
-/// A store: a prefix of a backend that holds one dataset. Clones are cheap and share everything.
+/// An open store: a prefix of a backend that holds one dataset. Clones are cheap and share everything.
 ///
 /// What it holds is read and written by handles: [`blobs`](Self::blobs), [`manifests`](Self::manifests) and
 /// [`announcements`](Self::announcements).
@@ -69,8 +69,9 @@ impl Store {
         check_marker(&self.objects).await
     }
 
-    /// Creates the store if that was [put off](crate::StoreOptions::create_later). A producer does so before it puts the
-    /// first blob. Any number of writers may do so at once.
+    /// Creates the store if that was [put off](crate::StoreOptions::create_later).
+    ///
+    /// A producer does so before it puts the first blob. Any number of writers may do so at once.
     ///
     /// # Errors
     /// Those of [`StoreOptions::open`](crate::StoreOptions::open) for writing.
@@ -78,8 +79,9 @@ impl Store {
         self.creation.finish(&self.objects).await
     }
 
-    /// Removes the folders that [`create_later`](crate::StoreOptions::create_later) made, unless the store was created
-    /// or somebody put something there.
+    /// Removes the folders that were made for a store which was not [created](Self::create) after all.
+    ///
+    /// A folder that holds something stays.
     pub fn remove_uncreated(&self) {
         self.creation.undo();
     }
@@ -94,9 +96,10 @@ impl Store {
         self.objects.root.as_deref()
     }
 
-    /// Returns whether the store was seen to answer "denied" for names that are not there, as S3 does if the right to
-    /// list (`s3:ListBucket`) is missing. It can be followed all the same; but "not there yet" cannot be told from "not
-    /// allowed".
+    /// Returns whether the store was seen to answer "denied" for names that are not there.
+    ///
+    /// S3 does so if the right to list (`s3:ListBucket`) is missing. The store can be followed all the same, but "not there
+    /// yet" cannot be told from "not allowed".
     pub fn hides_missing(&self) -> bool {
         self.objects.run.hides_missing.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! How is a large blob put in parts, so that nothing is left of it where it fails?
+//! Puts large blobs in parts, and aborts an upload that fails.
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -12,7 +12,7 @@ const PART_BYTES: usize = 16 << 20;
 /// How many parts are on their way at once.
 const PARTS_IN_FLIGHT: usize = 4;
 
-/// An upload that is aborted unless it is completed, also where its future is dropped half way.
+/// An upload that is aborted unless it is completed, also if its future is dropped half way.
 struct Upload {
     parts: Option<Box<dyn MultipartUpload>>,
 }

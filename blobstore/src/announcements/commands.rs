@@ -11,16 +11,16 @@ use crate::error::{Error, Result};
 use crate::manifests::Manifests;
 
 impl Announcements<'_> {
-    /// Announces a committed version: keeps the pin and never goes back. `None` where it, or a newer one, is announced.
+    /// Announces a committed version: keeps the pin and never goes back. `None` if it, or a newer one, is announced.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the version was never committed, [`Error::Retired`], [`Error::Corrupt`] where its
+    /// [`Error::NotFound`] if the version was never committed, [`Error::Retired`], [`Error::Corrupt`] if its
     /// manifest is damaged, [`Error::RetiredMeanwhile`], and those of [`append`](Self::append).
     pub async fn announce(self, version: u64, by: &str, reason: &str) -> Result<Option<Announcement>> {
         self.append_checked(version, by, |latest| AnnouncementDraft::announce(latest, version, by, reason)).await
     }
 
-    /// Holds every consumer on a committed version. `None` where it is pinned already.
+    /// Holds every consumer on a committed version. `None` if it is pinned already.
     ///
     /// # Errors
     /// Those of [`announce`](Self::announce).
@@ -28,7 +28,7 @@ impl Announcements<'_> {
         self.append_checked(version, by, |latest| AnnouncementDraft::pin(latest, version, by, reason)).await
     }
 
-    /// Lets consumers follow the announced version again. `None` where nothing is pinned.
+    /// Lets consumers follow the announced version again. `None` if nothing is pinned.
     ///
     /// # Errors
     /// Those of [`append`](Self::append).
@@ -36,7 +36,7 @@ impl Announcements<'_> {
         self.append(|latest| AnnouncementDraft::unpin(latest, by, reason)).await
     }
 
-    /// Announces a committed version, older or newer; keeps the pin. `None` where it is announced already, and where
+    /// Announces a committed version, older or newer; keeps the pin. `None` if it is announced already, and if
     /// nothing was announced yet.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Announcements<'_> {
     }
 }
 
-/// The entry that takes back what `made` did after `before`; `None` where somebody else has done so.
+/// The entry that takes back what `made` did after `before`; `None` if somebody else has done so.
 fn undo(
     before: Option<&Announcement>,
     made: &Announcement,

@@ -19,9 +19,10 @@ pub enum OwnAnnouncement {
 }
 
 impl Announcements<'_> {
-    /// Announces a version that its own producer has committed, or left over, unless the log has a rollback behind
-    /// `since`: the last entry when the version that it builds on was chosen. Keeps the pin and never goes back, but to
-    /// come back from a version that was never committed.
+    /// Announces a version for the producer that committed it, unless the log has a rollback after `since`.
+    ///
+    /// `since` is the last entry at the time when the version that it builds on was chosen. Keeps the pin and never goes
+    /// back, except from a version that was never committed.
     ///
     /// The entry is created behind the last one that was asked, so that no rollback slips in between.
     ///
@@ -61,7 +62,7 @@ impl Announcements<'_> {
         Err(Error::Outrun { attempts: ATTEMPTS, sequence: asked })
     }
 
-    /// The first rollback of the log behind the entry `since`, whatever came after it.
+    /// Returns the first rollback of the log after the entry `since`, whatever came after it.
     ///
     /// # Errors
     /// Those of [`get`](Self::get).

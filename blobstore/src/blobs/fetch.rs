@@ -40,7 +40,7 @@ impl Blobs<'_> {
         Ok(blobs)
     }
 
-    /// Fetches blobs, several at a time, in any order: maps of the store's own files where there are such.
+    /// Fetches blobs, several at a time, in any order; in a folder they are maps of the store's own files.
     ///
     /// # Errors
     /// Those of [`get`](Self::get), for the first blob that fails.

@@ -6,7 +6,7 @@ use crate::blob_id::{BlobId, BlobKind};
 use crate::files::FileEntry;
 use crate::manifests::UnreadableVersion;
 
-/// What a [`Store::gc`](crate::Store::gc) did, or would do.
+/// What [`Store::gc`](crate::Store::gc) did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct GcReport {
@@ -24,7 +24,7 @@ pub struct GcReport {
     /// The versions that stay although blobs of theirs are lost. While there is one, no blob is deleted, and no version
     /// is retired that is whole.
     pub damaged: Vec<DamagedVersion>,
-    /// The blobs that were deleted, with their length in bytes, in the order of kind and id.
+    /// The blobs that were deleted, with their size in bytes, in the order of kind and id.
     pub deleted: Vec<(BlobKind, BlobId, u64)>,
     /// What writers that died had left behind, and was deleted.
     pub orphans: Vec<FileEntry>,
@@ -32,7 +32,7 @@ pub struct GcReport {
     pub bytes_freed: u64,
 }
 
-/// A version with blobs that are not there, or not with the length that its manifest says.
+/// A version with blobs that are not there, or not with the size that its manifest says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DamagedVersion {
     /// Its number.

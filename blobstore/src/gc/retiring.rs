@@ -18,7 +18,7 @@ impl Store {
         let mut overwritten = Vec::new();
         let mut new = Entries { next: latest.map_or(Some(1), |entry| entry.sequence.checked_add(1)), read: Vec::new() };
         let mut outcome = self.retire_all(versions, &mut new, &mut overwritten).await;
-        // Read even where that failed half way, and never before the last stub is written.
+        // Read even if that failed half way, and never before the last stub is written.
         let read = self.read_on(&mut new).await;
         let latest = new.read.last().or(latest);
         let mut retired = Vec::new();
@@ -34,7 +34,7 @@ impl Store {
         Ok(retired)
     }
 
-    /// Stops where the log names a version that is retired: nobody knows which blobs that needs.
+    /// Stops if the log names a version that is retired: nobody knows which blobs that needs.
     pub(crate) async fn check_named(&self, latest: Option<&Announcement>) -> Result<()> {
         let named = latest.map_or([0, 0], |entry| [entry.announced, entry.pinned.unwrap_or(0)]);
         for version in named.into_iter().filter(|version| *version > 0) {

@@ -106,7 +106,7 @@ impl Stock {
 
     /// The versions that gc was told to retire and that are still there, or that leave a gap.
     ///
-    /// Stops gc where there is another gap, and where one of them is of use.
+    /// Stops gc if there is another gap, and if one of them is of use.
     pub(crate) fn told(&self, store: &Store, versions: &[u64], latest: Option<&Announcement>) -> Result<Vec<u64>> {
         let mut told = BTreeSet::new();
         for &version in versions {
@@ -182,7 +182,7 @@ impl Stock {
         self.unreadable.retain(|version, _| !retired.contains(version));
     }
 
-    /// The blobs of that age that no live version names; none where one cannot be read, or where there is no version.
+    /// The blobs of that age that no live version names; none if one cannot be read, or if there is no version.
     pub(crate) fn unnamed(&self, modified_unix_ms_max: i64) -> Vec<(BlobKind, BlobEntry)> {
         if !self.unreadable.is_empty() || self.listed.is_empty() {
             return Vec::new();
