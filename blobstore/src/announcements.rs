@@ -8,7 +8,7 @@ use crate::clock::now_unix_ms;
 use crate::error::{Error, Result};
 use crate::last_number::last_number;
 use crate::numbered::{ANNOUNCEMENTS, key};
-use crate::objects::{Created, Objects, REQUESTS_IN_FLIGHT};
+use crate::objects::{CreateOutcome, Objects, REQUESTS_IN_FLIGHT};
 use crate::token::fresh_token;
 
 mod commands;
@@ -16,8 +16,8 @@ mod own_version;
 
 pub use own_version::OwnAnnouncement;
 
-/// What came of one try to append an entry.
-enum Appended {
+/// The outcome of one try to append an entry.
+enum AppendOutcome {
     /// The entry.
     Made(Announcement),
     /// Another writer has this sequence.
@@ -54,8 +54,8 @@ impl Announcements<'_> {
             };
             let highest = latest.as_ref().map_or(0, |entry| entry.highest).max(draft.announced);
             match self.create_entry(latest.as_ref(), draft, highest).await? {
-                Appended::Made(entry) => return Ok(Some(entry)),
-                Appended::Lost(sequence) => latest = self.latest(Some(sequence)).await?,
+                AppendOutcome::Made(entry) => return Ok(Some(entry)),
+                AppendOutcome::Lost(sequence) => latest = self.latest(Some(sequence)).await?,
             }
         }
         let sequence = latest.map_or(0, |entry| entry.sequence);
@@ -68,7 +68,7 @@ impl Announcements<'_> {
         latest: Option<&Announcement>,
         draft: AnnouncementDraft,
         highest: u64,
-    ) -> Result<Appended> {
+    ) -> Result<AppendOutcome> {
         let last = latest.map_or(0, |entry| entry.sequence);
         let Some(sequence) = last.checked_add(1) else {
             return Err(Error::LastNumber { name: self.objects.name(&key(ANNOUNCEMENTS, last)) });
@@ -85,11 +85,11 @@ impl Announcements<'_> {
             token: fresh_token(),
         };
         Ok(match self.objects.create(&key(ANNOUNCEMENTS, sequence), entry.encode()).await? {
-            Created::Won => {
+            CreateOutcome::Won => {
                 self.objects.run.last_seen.keep(ANNOUNCEMENTS, sequence);
-                Appended::Made(entry)
+                AppendOutcome::Made(entry)
             }
-            Created::Lost => Appended::Lost(sequence),
+            CreateOutcome::Lost => AppendOutcome::Lost(sequence),
         })
     }
 

@@ -8,7 +8,7 @@ use crate::files::Files;
 use crate::location::create_folder;
 use crate::marker::{MARKER, Marker};
 use crate::numbered::ANNOUNCEMENTS;
-use crate::objects::{Created, Objects};
+use crate::objects::{CreateOutcome, Objects};
 use crate::probe::{is_leftover, probe};
 
 /// Whether a place is a store yet.
@@ -98,9 +98,9 @@ pub(crate) async fn create(objects: &Objects) -> Result<()> {
         create_folder(&root.join(ANNOUNCEMENTS))?;
     }
     match objects.create(MARKER, Marker { conditional_writes_probed: true }.encode()).await? {
-        Created::Won => Ok(()),
+        CreateOutcome::Won => Ok(()),
         // The winner's marker may be of a newer release.
-        Created::Lost => Marker::read(objects).await.map(drop),
+        CreateOutcome::Lost => Marker::read(objects).await.map(drop),
     }
 }
 

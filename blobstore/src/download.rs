@@ -14,11 +14,11 @@ use crate::alignment::aligned;
 use crate::error::{Error, Result};
 use crate::mapping;
 use crate::objects::{Objects, absent};
-use crate::partial::Arriving;
+use crate::partial::PartialBlob;
 use crate::sealed_file::{HEADER_BYTES, SEALED_BYTES_MAX, check_header};
 
 /// A file's bytes, and whether they are a map of a file of this host.
-pub(crate) struct Fetched {
+pub(crate) struct FileContents {
     pub(crate) bytes: Bytes,
     pub(crate) mapped: bool,
     /// A part of it arrived in an earlier try.
@@ -62,7 +62,7 @@ impl Objects {
     }
 
     /// The whole file, which must have this length; mapped if it is a file of this host. Aligned to words.
-    pub(crate) async fn fetch(&self, key: &str, size: u64) -> Result<Option<Fetched>> {
+    pub(crate) async fn fetch(&self, key: &str, size: u64) -> Result<Option<FileContents>> {
         let mut arriving = self.run.partials.arriving(key);
         // Of another length than this: not the same content.
         if arriving.bytes.len() as u64 >= size {
@@ -71,14 +71,14 @@ impl Objects {
         let resumed = !arriving.bytes.is_empty();
         loop {
             let start = arriving.bytes.len() as u64;
-            match self.go_on(key, size, &mut arriving).await {
-                Ok(Some(Came::Map(bytes))) => {
+            match self.receive(key, size, &mut arriving).await {
+                Ok(Some(Received::Map(bytes))) => {
                     arriving.bytes.clear();
-                    return Ok(Some(Fetched { bytes, mapped: true, resumed: false }));
+                    return Ok(Some(FileContents { bytes, mapped: true, resumed: false }));
                 }
-                Ok(Some(Came::Whole)) => {
+                Ok(Some(Received::Whole)) => {
                     let bytes = aligned(Bytes::from(arriving.complete()));
-                    return Ok(Some(Fetched { bytes, mapped: false, resumed }));
+                    return Ok(Some(FileContents { bytes, mapped: false, resumed }));
                 }
                 Ok(None) => return Ok(None),
                 // It went on, so it may do so again.
@@ -89,7 +89,7 @@ impl Objects {
     }
 
     /// Receives what is lacking, as far as it comes.
-    async fn go_on(&self, key: &str, size: u64, arriving: &mut Arriving<'_>) -> Result<Option<Came>> {
+    async fn receive(&self, key: &str, size: u64, arriving: &mut PartialBlob<'_>) -> Result<Option<Received>> {
         let path = self.path(key);
         let start = arriving.bytes.len() as u64;
         let range = (start > 0).then_some(GetRange::Offset(start));
@@ -103,7 +103,7 @@ impl Objects {
             let map =
                 mapping::map(file).map_err(|source| Error::Io { operation: "map", path: path.clone(), source })?;
             self.check_size(key, size, map.len() as u64)?;
-            return Ok(Some(Came::Map(map)));
+            return Ok(Some(Received::Map(map)));
         }
         if found.range.start != start {
             arriving.bytes.clear();
@@ -114,12 +114,12 @@ impl Objects {
             arriving.bytes.extend_from_slice(&piece);
         }
         self.check_size(key, size, arriving.bytes.len() as u64)?;
-        Ok(Some(Came::Whole))
+        Ok(Some(Received::Whole))
     }
 }
 
-/// What came of it.
-enum Came {
+/// What a request brought.
+enum Received {
     /// A map of the whole file.
     Map(Bytes),
     /// All that was lacking.

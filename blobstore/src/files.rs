@@ -9,7 +9,7 @@ use crate::clock::unix_ms;
 use crate::error::{Error, Result};
 use crate::marker::{MARKER, Marker};
 use crate::numbered::{ANNOUNCEMENTS, MANIFESTS, number};
-use crate::objects::{Listed, Objects};
+use crate::objects::{ObjectEntry, Objects};
 use crate::probe::is_leftover;
 use crate::sealed_file::{SealedKind, open_sealed};
 
@@ -80,7 +80,7 @@ impl Files<'_> {
             Some(root) => walk(root.clone()).await?,
             None => self.objects.list(None).await?,
         };
-        let entry = |file: Listed| FileEntry {
+        let entry = |file: ObjectEntry| FileEntry {
             what: FileKind::of(&file.key),
             name: file.key,
             size: file.size,
@@ -164,11 +164,11 @@ fn remove_file(path: &Path) -> Result<()> {
 }
 
 /// Every file under the folder, by its path relative to it.
-async fn walk(root: PathBuf) -> Result<Vec<Listed>> {
+async fn walk(root: PathBuf) -> Result<Vec<ObjectEntry>> {
     let walked = tokio::task::spawn_blocking(move || {
         let mut found = Vec::new();
         walk_folder(&root, "", &mut found)?;
-        found.sort_by(|a: &Listed, b| a.key.cmp(&b.key));
+        found.sort_by(|a: &ObjectEntry, b| a.key.cmp(&b.key));
         Ok(found)
     });
     match walked.await {
@@ -177,7 +177,7 @@ async fn walk(root: PathBuf) -> Result<Vec<Listed>> {
     }
 }
 
-fn walk_folder(folder: &Path, prefix: &str, found: &mut Vec<Listed>) -> Result<()> {
+fn walk_folder(folder: &Path, prefix: &str, found: &mut Vec<ObjectEntry>) -> Result<()> {
     let failed = |path: &Path, source| Error::Io { operation: "list", path: path.to_owned(), source };
     for entry in std::fs::read_dir(folder).map_err(|source| failed(folder, source))? {
         let entry = entry.map_err(|source| failed(folder, source))?;
@@ -193,7 +193,7 @@ fn walk_folder(folder: &Path, prefix: &str, found: &mut Vec<Listed>) -> Result<(
         if meta.is_dir() && !path.is_symlink() {
             walk_folder(&path, &format!("{key}/"), found)?;
         } else if meta.is_file() {
-            found.push(Listed { key, size: meta.len(), modified_unix_ms: meta.modified().map_or(0, unix_ms) });
+            found.push(ObjectEntry { key, size: meta.len(), modified_unix_ms: meta.modified().map_or(0, unix_ms) });
         }
     }
     Ok(())

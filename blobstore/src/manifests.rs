@@ -10,7 +10,7 @@ use crate::announcements::Announcements;
 use crate::error::{Error, ErrorKind, Result};
 use crate::last_number::last_number;
 use crate::numbered::{MANIFESTS, key, number};
-use crate::objects::{Created, Listed, Objects, REQUESTS_IN_FLIGHT};
+use crate::objects::{CreateOutcome, ObjectEntry, Objects, REQUESTS_IN_FLIGHT};
 use crate::sealed_file::{HEADER_BYTES, SEALED_BYTES_MAX, SealedKind, open_sealed, seal};
 use crate::token::Token;
 
@@ -137,11 +137,11 @@ impl Manifests<'_> {
         }
         let file = seal(SealedKind::Manifest, payload, &[]);
         match self.objects.create(&key(MANIFESTS, version), file).await? {
-            Created::Won => {
+            CreateOutcome::Won => {
                 self.objects.run.last_seen.keep(MANIFESTS, version);
                 Ok(CommitOutcome::Committed)
             }
-            Created::Lost => Ok(CommitOutcome::Lost),
+            CreateOutcome::Lost => Ok(CommitOutcome::Lost),
         }
     }
 
@@ -223,7 +223,7 @@ impl Manifests<'_> {
     }
 
     /// The files of versions, live and retired, in order.
-    pub(crate) async fn list(self) -> Result<Vec<(u64, Listed)>> {
+    pub(crate) async fn list(self) -> Result<Vec<(u64, ObjectEntry)>> {
         let listed = self.objects.list(Some(MANIFESTS)).await?;
         Ok(listed.into_iter().filter_map(|file| Some((number(MANIFESTS, &file.key)?, file))).collect())
     }
@@ -235,7 +235,7 @@ pub(crate) fn stub() -> Bytes {
 }
 
 /// Whether a listed manifest is a stub: a manifest has a payload behind its header, and a stub has none.
-pub(crate) fn is_stub(file: &Listed) -> bool {
+pub(crate) fn is_stub(file: &ObjectEntry) -> bool {
     file.size == HEADER_BYTES as u64
 }
 

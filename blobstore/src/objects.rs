@@ -48,9 +48,9 @@ pub(crate) struct Run {
     pub(crate) hides_missing: AtomicBool,
 }
 
-/// What a create came to.
+/// The outcome of a create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Created {
+pub(crate) enum CreateOutcome {
     /// The file holds our bytes.
     Won,
     /// The file holds somebody else's.
@@ -59,7 +59,7 @@ pub(crate) enum Created {
 
 /// A file as a listing shows it.
 #[derive(Debug, Clone)]
-pub(crate) struct Listed {
+pub(crate) struct ObjectEntry {
     /// Relative to the store.
     pub(crate) key: String,
     pub(crate) size: u64,
@@ -76,7 +76,7 @@ impl Objects {
     }
 
     /// The file's length and age, or `None` if there is none.
-    pub(crate) async fn look(&self, key: &str) -> Result<Option<Listed>> {
+    pub(crate) async fn look(&self, key: &str) -> Result<Option<ObjectEntry>> {
         let path = self.path(key);
         match self.bounded("look up", key, self.backend.head(&path)).await {
             Ok(meta) => Ok(Some(listed(key.to_owned(), &meta))),
@@ -97,18 +97,18 @@ impl Objects {
 
     /// Creates the file unless there is one. A create whose reply was lost is settled by reading back: the bytes hold
     /// the writer's token, so equal bytes are ours.
-    pub(crate) async fn create(&self, key: &str, bytes: Bytes) -> Result<Created> {
+    pub(crate) async fn create(&self, key: &str, bytes: Bytes) -> Result<CreateOutcome> {
         let path = self.path(key);
         let len = bytes.len() as u64;
         let put = self.backend.put_opts(&path, PutPayload::from_bytes(bytes.clone()), PutMode::Create.into());
         let Err(failure) = self.moving("create", key, len, put).await else {
-            return Ok(Created::Won);
+            return Ok(CreateOutcome::Won);
         };
         // A backend that tries again by itself reports its own first success as "already exists", and one that lost
         // the reply reports anything: what stands there now is the answer.
         match self.read(key).await {
-            Ok(Some(found)) if found == bytes => Ok(Created::Won),
-            Ok(Some(_)) => Ok(Created::Lost),
+            Ok(Some(found)) if found == bytes => Ok(CreateOutcome::Won),
+            Ok(Some(_)) => Ok(CreateOutcome::Lost),
             Ok(None) | Err(_) => Err(failure),
         }
     }
@@ -123,7 +123,7 @@ impl Objects {
     }
 
     /// Every file of a folder of the store, or of the store, in the order of the names.
-    pub(crate) async fn list(&self, folder: Option<&str>) -> Result<Vec<Listed>> {
+    pub(crate) async fn list(&self, folder: Option<&str>) -> Result<Vec<ObjectEntry>> {
         let (path, label) = folder.map_or((self.prefix.clone(), ""), |name| (self.path(name), name));
         let mut listing = self.backend.list(Some(&path));
         let mut found = Vec::new();
@@ -239,6 +239,6 @@ pub(crate) fn absent<T>(error: Error) -> Result<Option<T>> {
     }
 }
 
-fn listed(key: String, meta: &ObjectMeta) -> Listed {
-    Listed { key, size: meta.size, modified_unix_ms: meta.last_modified.timestamp_millis() }
+fn listed(key: String, meta: &ObjectMeta) -> ObjectEntry {
+    ObjectEntry { key, size: meta.size, modified_unix_ms: meta.last_modified.timestamp_millis() }
 }

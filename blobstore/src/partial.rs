@@ -12,7 +12,7 @@ pub(crate) struct Partials {
 }
 
 /// What has arrived of a blob by now. Dropped before it is complete, it is kept.
-pub(crate) struct Arriving<'p> {
+pub(crate) struct PartialBlob<'p> {
     partials: &'p Partials,
     key: &'p str,
     pub(crate) bytes: Vec<u8>,
@@ -20,11 +20,11 @@ pub(crate) struct Arriving<'p> {
 
 impl Partials {
     /// Goes on with a blob, if a part of it is there.
-    pub(crate) fn arriving<'p>(&'p self, key: &'p str) -> Arriving<'p> {
+    pub(crate) fn arriving<'p>(&'p self, key: &'p str) -> PartialBlob<'p> {
         let mut kept = self.kept();
         let at = kept.iter().position(|(found, _)| found == key);
         let bytes = at.map_or_else(Vec::new, |at| kept.remove(at).1);
-        Arriving { partials: self, key, bytes }
+        PartialBlob { partials: self, key, bytes }
     }
 
     fn kept(&self) -> MutexGuard<'_, Vec<(String, Vec<u8>)>> {
@@ -32,14 +32,14 @@ impl Partials {
     }
 }
 
-impl Arriving<'_> {
+impl PartialBlob<'_> {
     /// The whole blob.
     pub(crate) fn complete(mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
     }
 }
 
-impl Drop for Arriving<'_> {
+impl Drop for PartialBlob<'_> {
     fn drop(&mut self) {
         if self.bytes.is_empty() {
             return;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 
 use crate::error::{Error, Result};
-use crate::objects::{Created, Objects};
+use crate::objects::{CreateOutcome, Objects};
 use crate::token::fresh_token;
 
 /// How many creates race.
@@ -26,7 +26,7 @@ pub(crate) async fn probe(objects: &Objects) -> Result<()> {
     let deleted = objects.delete(&key).await;
     let mut winners = 0;
     for outcome in outcomes {
-        winners += usize::from(outcome? == Created::Won);
+        winners += usize::from(outcome? == CreateOutcome::Won);
     }
     deleted?;
     if winners == 1 { Ok(()) } else { Err(Error::NoConditionalWrites { location: objects.location.clone(), winners }) }

@@ -20,7 +20,7 @@ pub(crate) struct Progress {
 }
 
 /// Bytes that are counted as on their way until this is dropped.
-pub(crate) struct Uploading<'p> {
+pub(crate) struct UploadInFlight<'p> {
     progress: &'p Progress,
     size: u64,
 }
@@ -32,9 +32,9 @@ impl Progress {
     }
 
     /// An upload begins. Only its end is seen, so the others are given the time that its bytes need, too.
-    pub(crate) fn uploading(&self, size: u64) -> Uploading<'_> {
+    pub(crate) fn uploading(&self, size: u64) -> UploadInFlight<'_> {
         self.uploading_bytes.fetch_add(size, Ordering::Relaxed);
-        Uploading { progress: self, size }
+        UploadInFlight { progress: self, size }
     }
 
     /// Waits for a part of a transfer; `None` if nothing has moved for too long, and how long that was.
@@ -60,7 +60,7 @@ impl Progress {
     }
 }
 
-impl Drop for Uploading<'_> {
+impl Drop for UploadInFlight<'_> {
     fn drop(&mut self) {
         self.progress.uploading_bytes.fetch_sub(self.size, Ordering::Relaxed);
     }

@@ -13,7 +13,7 @@ use crate::files::{FileEntry, FileKind, Files};
 use crate::manifests::Manifests;
 use crate::marker::{MARKER, Marker};
 use crate::numbered::{ANNOUNCEMENTS, MANIFESTS, key};
-use crate::objects::{Created, Objects};
+use crate::objects::{CreateOutcome, Objects};
 use crate::sealed_file::{HEADER_BYTES, SealedKind, open_sealed, seal};
 
 /// The state of a file: sound, missing, damaged, or too new to tell.
@@ -98,7 +98,7 @@ impl Repair<'_> {
             Soundness::Newer(error) => Err(error),
             Soundness::Missing if !matches!(what, FileKind::Blob(..)) => {
                 // Beside other writers, who may take the name meanwhile.
-                Ok(self.objects.create(&name, bytes).await? == Created::Won)
+                Ok(self.objects.create(&name, bytes).await? == CreateOutcome::Won)
             }
             Soundness::Missing | Soundness::Damaged(_) => {
                 self.objects.put(&name, bytes).await?;

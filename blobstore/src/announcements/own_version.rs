@@ -1,6 +1,6 @@
 //! Announces a version that its own producer has committed, unless a rollback came in between.
 
-use super::{ATTEMPTS, Announcements, Appended};
+use super::{ATTEMPTS, Announcements, AppendOutcome};
 use crate::action::Action;
 use crate::announcement::{Announcement, AnnouncementDraft};
 use crate::error::{Error, Result};
@@ -55,8 +55,8 @@ impl Announcements<'_> {
                 reason: reason.to_owned(),
             };
             match self.create_entry(latest.as_ref(), draft, highest.max(version)).await? {
-                Appended::Made(entry) => return Ok(OwnAnnouncement::Made(entry)),
-                Appended::Lost(sequence) => latest = self.latest(Some(sequence)).await?,
+                AppendOutcome::Made(entry) => return Ok(OwnAnnouncement::Made(entry)),
+                AppendOutcome::Lost(sequence) => latest = self.latest(Some(sequence)).await?,
             }
         }
         Err(Error::Outrun { attempts: ATTEMPTS, sequence: asked })

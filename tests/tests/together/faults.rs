@@ -191,7 +191,7 @@ async fn whichever_request_of_the_first_cycle_is_spoilt_the_next_one_makes_the_s
             faults.arm(number, fault);
             let outcome = async {
                 let store = place.faulty(&faults, patience(fault)).await.map_err(kapok_producer::Error::from)?;
-                publish(&Producer::builder(store).open().await.expect("a producer"), &films, 0).await
+                publish(&Producer::builder(store).open().await?, &films, 0).await
             };
             let outcome = outcome.await;
             let struck = faults.disarm();
