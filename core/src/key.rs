@@ -1,8 +1,7 @@
 //! Primary keys: their fields, their order, and their comparison with a row in place.
 //!
-//! An encoded key is a string of bytes whose bytewise order is the order of keys: integers big-endian with the sign bit
-//! flipped, Bool one byte, enums two; Text and Data as they are if they are the last part, else with each 0 byte
-//! followed by 255 and a 0 byte at the end.
+//! An encoded key is a string of bytes whose bytewise order is the order of keys. FORMAT.md tells the bytes in its section
+//! "Keys".
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
@@ -165,7 +164,7 @@ impl KeySpec {
         }
     }
 
-    /// Encodes a key that somebody looks up into `out`, which is cleared. False if no record can have it, since an
+    /// Encodes the parts of a key into `out`, which is cleared. False if no record can have it, since an
     /// integer does not fit its field.
     ///
     /// # Errors
@@ -208,7 +207,7 @@ impl KeySpec {
         Ok(true)
     }
 
-    /// Returns the number of a key that somebody looks up, as [`Self::row_number`] gives it: what [`Self::encode`] gives,
+    /// Returns the number of the parts of a key, as [`Self::row_number`] gives it: what [`Self::encode`] gives,
     /// without the bytes. `None` if no record can have it, since an integer does not fit its field.
     ///
     /// # Errors
@@ -418,7 +417,7 @@ fn push_integer(value: i128, bytes: u8, out: &mut Vec<u8>) -> bool {
     }
 }
 
-/// A number that is not negative and fits so many bytes.
+/// A number that is not negative and fits a number of bytes.
 #[inline]
 fn fitting(value: i128, bytes: u8) -> Option<u64> {
     u64::try_from(value).ok().filter(|value| bytes == 8 || value >> (8 * bytes) == 0)

@@ -1,7 +1,7 @@
-//! A dataset as bytes and as a view: schemas, segments, manifests, and the three doors through which records are read.
+//! A dataset as bytes and as a view: schemas, segments, manifests, and the ways to read records.
 //!
-//! This crate does no I/O and knows no clock: bytes come in, bytes and views go out. Where blobs lie is `kapok-blobstore`'s
-//! business, how keys are found is `kapok-index`'s; producers and consumers are built on all three.
+//! This crate does no I/O and knows no clock: bytes come in, bytes and views go out. `kapok-blobstore` stores blobs,
+//! `kapok-index` finds keys; producers and consumers are built on all three.
 //!
 //! ```
 //! use std::sync::Arc;

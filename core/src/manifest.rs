@@ -1,6 +1,6 @@
 //! A version of a dataset as a [`Manifest`]: schema, segments, dead rows, indexes and changes.
 //!
-//! Its Cap'n Proto form is `schemas/manifest.capnp`. Decoding checks whatever later code leans on, since a manifest comes
+//! Its Cap'n Proto form is `schemas/manifest.capnp`. Decoding checks all that later code relies on, since a manifest comes
 //! from outside.
 
 use std::collections::BTreeMap;

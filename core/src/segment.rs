@@ -1,9 +1,8 @@
 //! Writes the records of one type as bytes, and opens these bytes in place.
 //!
-//! A segment is a file of one stream-framed, single-segment Cap'n Proto message whose root has one pointer: a list of the
-//! records' structs. Cap'n Proto's own tools decode it. Within what the encoding allows, records are laid out by field (see
-//! `layout`): first the rows, then one *extent* per pointer field, in which equal values stand once. FORMAT.md has it
-//! all.
+//! A segment is a file of one Cap'n Proto message, which Cap'n Proto's own tools decode. Within what the encoding allows,
+//! records are laid out by field: first the rows, then one *extent* per pointer field, in which equal values stand once.
+//! FORMAT.md tells the bytes in its section "Segments".
 //!
 //! [`Stage`] takes records in, [`Stage::seal`] writes segments, [`Segment::open`] reads one.
 

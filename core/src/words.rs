@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-/// What was wrong, and where: turned into an [`Error`](crate::Error) that names the blob by whoever knows its name.
+/// What is wrong with a word, and where: a caller that knows the blob's name makes an [`Error`](crate::Error) of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// Index of the offending word in the segment.

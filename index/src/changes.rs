@@ -2,7 +2,7 @@
 //!
 //! Each manifest lists the rows that it added and removed against its parent. So the way from one version to another, up
 //! to their common ancestor and down again, names every row whose key may be different; the two views tell what became of
-//! it. Where the way is not known, the rows of the segments that the two views do not share are those to ask about.
+//! it. If the way is not known, the rows of the segments that the two views do not share are compared.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ impl View {
     /// view.
     ///
     /// `manifests`: those of versions between the two, in any order; those that are on no way between them do no harm.
-    /// Where they show the whole way and the segments of the rows that they list are in one of the two views, this takes
+    /// If they show the whole way and the segments of the rows that they list are in one of the two views, this takes
     /// time that grows with the listed changes. Otherwise the segments that are in one view only are compared. The changes
     /// are the same; [`TypeChanges::source`] says which it was.
     ///

@@ -28,10 +28,10 @@
 //! [`View::changes_since`] tells what was added, updated and removed between any two versions.
 //!
 //! # Limitations
-//! Where a segment came and was merged away between two versions, its rows are in neither view, so the changes of its
+//! If a segment came and was merged away between two versions, its rows are in neither view, so the changes of its
 //! record type are found by comparison.
 //!
-//! Hashes are not seeded: whoever chooses a segment's keys can make lookups in it slow, up to a walk over the index,
+//! Hashes are not seeded: an attacker who chooses a segment's keys can make lookups in it slow, up to a walk over the index,
 //! though never endless and never wrong.
 
 #![forbid(unsafe_code)]

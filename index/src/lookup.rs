@@ -169,7 +169,7 @@ impl<'v> Lookup<'v> {
         self.table.segments().get(place).is_some_and(|source| source.is_live(row))
     }
 
-    /// Where keys have several parts, there is no index, or its home group does not tell.
+    /// The slow path: keys of several parts, no index, or a home group that does not decide.
     #[inline(never)]
     fn find_number_in(&self, place: usize, hash: u64, number: u64) -> Result<Option<u32>> {
         let (Some(source), Some(access)) = (self.table.segments().get(place), self.accesses.get(place)) else {
@@ -209,7 +209,7 @@ impl<'v> Lookup<'v> {
         Ok(None)
     }
 
-    /// Checks everything that lookups lean on: rows in key order, first and last keys, indexes, one live row per key.
+    /// Checks everything that lookups rely on: rows in key order, first and last keys, indexes, one live row per key.
     pub(crate) fn verify(&self) -> Result<()> {
         let key = self.table.key();
         let mut encoded = Vec::new();

@@ -45,14 +45,14 @@ pub struct UniqueIndex {
     row_mask: u32,
 }
 
-/// What the home group of a key tells.
+/// What the home group of a key shows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Guess {
-    /// Candidate row; compare its key, else [`UniqueIndex::probe`].
+    /// Candidate row; compare its key, else probe with [`UniqueIndex::probe`].
     Row(u32),
     /// No row has the key.
     Absent,
-    /// The home group does not tell; [`UniqueIndex::probe`].
+    /// The home group does not decide; probe with [`UniqueIndex::probe`].
     Unclear,
 }
 
@@ -64,7 +64,7 @@ impl fmt::Debug for UniqueIndex {
 }
 
 impl UniqueIndex {
-    /// Opens the index of a segment of so many rows: checks its length and its header, in O(1). `name`: what errors call
+    /// Opens the index of a segment of `rows` rows: checks its length and its header, in O(1). `name`: what errors call
     /// it.
     ///
     /// # Errors

@@ -197,7 +197,7 @@ impl View {
         self.lookup(record_type)?.deserialize_by_key(key)
     }
 
-    /// Checks all that lookups lean on, in time that grows with the records: rows stand in key order, the manifest's first
+    /// Checks all that lookups rely on, in time that grows with the records: rows stand in key order, the manifest's first
     /// and last keys are the rows', each index finds each row, and no key has two live rows.
     ///
     /// # Errors

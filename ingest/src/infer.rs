@@ -52,7 +52,7 @@ pub struct InferenceSettings {
     pub json: Vec<String>,
 }
 
-/// A schema in the making.
+/// Infers a schema from records, one by one.
 #[derive(Debug)]
 pub struct Inference {
     shapes: Shapes,

@@ -73,7 +73,7 @@ pub fn schema_of_rust_type<T: DeserializeOwned>(name: &str, key: &[&str]) -> Res
     Ok((builder.schema, id))
 }
 
-/// Deserializes the type until it has nothing more to tell.
+/// Deserializes the type until nothing more is learnt of it.
 fn trace<T: DeserializeOwned>(name: &str) -> Result<Traces> {
     let mut traces = Traces::new(name);
     loop {

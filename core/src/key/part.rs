@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One part of a key that somebody looks up.
+/// One part of a key that is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyPart<'a> {
     /// For Bool fields.

@@ -7,7 +7,7 @@ use std::fmt;
 use crate::error::Error;
 use crate::fault::Fault;
 
-/// An error on its way up, with the path from where it passed to where it arose.
+/// A serde error that collects the path of its field on its way up.
 #[derive(Debug)]
 pub struct PathError {
     /// `.field`, `[3]` and so on.
@@ -25,13 +25,13 @@ enum Cause {
 pub type PathResult<T> = Result<T, PathError>;
 
 impl PathError {
-    /// An error at the place where it arose.
+    /// Makes an error at the place where it arose.
     #[cold]
     pub fn message(message: impl Into<String>) -> Self {
         Self { path: String::new(), cause: Cause::Message(message.into()) }
     }
 
-    /// Below a field of this name.
+    /// Puts a field name in front of the path.
     #[cold]
     #[must_use]
     pub fn within_field(mut self, name: &str) -> Self {
@@ -40,7 +40,7 @@ impl PathError {
         self
     }
 
-    /// Below a list item of this index.
+    /// Puts a list index in front of the path.
     #[cold]
     #[must_use]
     pub fn within_item(mut self, index: usize) -> Self {
@@ -48,7 +48,7 @@ impl PathError {
         self
     }
 
-    /// The error of this crate, about a path below `root`. Errors that already name their place stay as they are.
+    /// Makes the error of this crate, about a path below `root`. Errors that already name their place stay as they are.
     #[cold]
     pub fn into_error(self, root: &str) -> Error {
         match self.cause {

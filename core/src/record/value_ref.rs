@@ -22,7 +22,7 @@ pub enum ValueRef<'v> {
     Float64(f64),
     /// Text.
     Text(&'v str),
-    /// JSON, of a Text that is annotated so: as it is stored, which nobody has checked.
+    /// JSON, of a Text that is annotated so: as it is stored, unchecked.
     Json(&'v str),
     /// Bytes.
     Data(&'v [u8]),

@@ -1,13 +1,6 @@
 //! Lays out the parts of a segment within its size limit: a pure function of sizes.
 //!
-//! ```text
-//! word 0        root struct pointer
-//! word 1        list pointer
-//! word 2        tag: number of rows, words of data, number of pointers
-//! word 3        rows, one after another
-//! …             one extent per pointer field that has objects, in the order of the fields' pointers;
-//!               that of a vector field begins at word 7 mod 8, which is 64-byte aligned in the file
-//! ```
+//! FORMAT.md tells the layout in its section "Segments".
 
 use super::column::LIST_MAX;
 use crate::error::Result;
@@ -23,13 +16,13 @@ pub const SEGMENT_WORDS_MAX: u64 = 1 << 29;
 /// What one field needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnSize {
-    /// Objects of so many words together.
+    /// Objects of this number of words together.
     Objects(u64),
-    /// A vector of so many words for each row; 0 if no row has one.
+    /// A vector of this number of words for each row; 0 if no row has one.
     Vectors(u64),
 }
 
-/// Where everything lies.
+/// Places of all parts of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentLayout {
     /// First word and number of words of each field's extent; no words for an empty one.
@@ -96,7 +89,7 @@ pub struct Packer {
     words: u64,
 }
 
-/// Where the next row goes.
+/// Place of the next row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
     /// Into the segment at hand.
@@ -114,7 +107,7 @@ impl Packer {
         Self { target_words, row_words, vector_columns, rows: 0, words: 0 }
     }
 
-    /// Returns where a row goes that brings so many words of objects which the segment does not have yet.
+    /// Returns where the next row goes. `object_words`: words of its objects that the segment does not have yet.
     pub fn place(&self, object_words: u64) -> Placement {
         let words = self.words.saturating_add(self.row_words).saturating_add(object_words);
         let head = u64::from(ROWS_AT) + 7 * self.vector_columns;

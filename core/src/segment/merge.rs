@@ -1,7 +1,7 @@
 //! Merges several segments into one.
 //!
 //! Their rows are staged again and sealed, so a merged segment is byte for byte what a producer would have written had it
-//! been given these records at once: whoever has the inputs can make it, and check its hash.
+//! been given these records at once: a consumer that has the inputs can make it, and check its hash.
 
 use roaring::RoaringBitmap;
 

@@ -4,11 +4,11 @@ use crate::error::Error;
 use crate::fault::Fault;
 use crate::manifest::Id;
 
-/// Place of a record: stable until a merge moves the row.
+/// Place of a row in a version: stable until a merge moves the row.
 ///
 /// It names the segment that it is of, by some bits of the segment's id and of the record type's name. So it is good for
-/// every view that shares the segment, wherever the segment stands there. With any other view or record type whoever
-/// takes it answers `Invalid`; that another segment has the same 32 bits is left to chance.
+/// every view that shares the segment, wherever the segment stands there. With any other view or record type
+/// it is refused as `Invalid`, unless another segment has the same 32 bits by chance.
 ///
 /// Row ids of one view are ordered as its segments and rows are. Those of one row in two views are equal if its segment
 /// stands at the same place in both.
@@ -20,7 +20,7 @@ pub struct RowId {
     segment: SegmentMark,
 }
 
-/// What tells the segment of a [`RowId`] from others: bits of its id, mixed with some of its record type's name.
+/// Mark of the segment of a [`RowId`]: bits of its id, mixed with some of its record type's name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentMark(u32);
 
@@ -33,7 +33,7 @@ impl RowId {
         row
     }
 
-    /// Where its segment probably stands; to be believed if the mark there is [`Self::segment`].
+    /// Where its segment probably stands: it does if the mark there is [`Self::segment`].
     #[inline]
     pub(crate) fn place(self) -> usize {
         (self.place_and_row >> 32) as usize

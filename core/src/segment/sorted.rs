@@ -29,7 +29,7 @@ pub struct SortedStage {
 /// How staged records differ from those of a table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Difference {
-    /// For each of the table's segments the rows that live no more: replaced or, if all records were staged, removed.
+    /// For each of the table's segments the rows that die: replaced or, if all records were staged, removed.
     pub dead: Vec<RoaringBitmap>,
     /// Records whose keys the table does not have.
     pub added: u64,

@@ -71,7 +71,7 @@ impl ReaderSegments for ListMessage<'_> {
 impl Segment {
     /// Calls a function with a row as a generated type and returns its result; `None` beyond the last row.
     ///
-    /// The type must fit, which whoever opened the segment checks.
+    /// The caller has checked that the type fits.
     ///
     /// # Errors
     /// `Corrupt` if the list of rows cannot be read.

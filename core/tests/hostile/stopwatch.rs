@@ -21,7 +21,7 @@ impl Stopwatch {
     /// Returns the time that the thread has worked since the start, where the system tells, or else the time since then.
     pub fn worked(&self) -> Duration {
         #[cfg(unix)]
-        return thread_time() - self.worked;
+        return thread_time().saturating_sub(self.worked);
         #[cfg(not(unix))]
         self.begun.elapsed()
     }

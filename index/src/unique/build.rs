@@ -48,7 +48,7 @@ pub fn build(key: &KeySpec, segment: &Segment) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Slots in the making.
+/// Slots that are being filled.
 struct Table<'s> {
     slots: &'s mut [[u8; SLOT_BYTES]],
     /// Slots in use, of each group: so that the slots themselves are written without being read.
@@ -71,7 +71,7 @@ impl Table<'_> {
     }
 }
 
-/// Groups for so many rows: three quarters full at most, and one slot is always empty.
+/// Number of groups for a number of rows: three quarters full at most, and one slot is always empty.
 fn group_count(rows: u32) -> usize {
     let rows = rows as usize;
     (rows + rows / 3 + 1).div_ceil(GROUP)

@@ -123,13 +123,13 @@ impl Image {
         Ok(&mut self.bytes[at..at + len])
     }
 
-    /// Writes the bits of a field, `bit` counted from the start of the struct, where all is zero as yet.
+    /// Writes the bits of a field, `bit` counted from the start of the struct, where all bits are still zero.
     #[inline]
     pub(super) fn put_field(&mut self, frame: Frame, bit: usize, width: usize, bits: u64) {
         self.put_bits(frame.data, bit, width, bits);
     }
 
-    /// Writes a number of 0, 1, 8, 16, 32 or 64 bits, `bit` counted from a place, where all is zero as yet.
+    /// Writes a number of 0, 1, 8, 16, 32 or 64 bits, `bit` counted from a place, where all bits are still zero.
     #[inline]
     pub(super) fn put_bits(&mut self, at: usize, bit: usize, width: usize, bits: u64) {
         let at = at + bit / 8;

@@ -13,9 +13,9 @@ use kapok_core::{Error, Result};
 pub(super) enum Scalar {
     Void,
     Bool,
-    /// A signed integer of so many bits.
+    /// A signed integer of this number of bits.
     Signed(u32),
-    /// An unsigned integer of so many bits.
+    /// An unsigned integer of this number of bits.
     Unsigned(u32),
     Float32,
     Float64,

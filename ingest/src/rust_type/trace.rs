@@ -179,7 +179,7 @@ impl Traces {
     }
 }
 
-/// Why a Rust type has no schema of its own accord.
+/// The error about a Rust type that has no schema by itself.
 pub(super) fn refusal(subject: String, what: &str, rust_type: &str) -> Error {
     Fault::RustType { field: subject, what: what.to_owned(), rust_type: rust_type.to_owned() }.into()
 }

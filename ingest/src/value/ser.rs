@@ -39,7 +39,7 @@ impl Value {
     }
 }
 
-/// A serializer, within so many structs, lists and maps.
+/// A serializer, within `depth` structs, lists and maps.
 #[derive(Clone, Copy)]
 struct Depth(u32);
 
@@ -49,21 +49,21 @@ impl Depth {
     }
 }
 
-/// A sequence or tuple in the making.
+/// A sequence or tuple that is being serialized.
 struct Elements {
     values: Vec<Value>,
     variant: Option<&'static str>,
     depth: Depth,
 }
 
-/// A struct in the making.
+/// A struct that is being serialized.
 struct Members {
     values: Vec<(Cow<'static, str>, Value)>,
     variant: Option<&'static str>,
     depth: Depth,
 }
 
-/// A map in the making.
+/// A map that is being serialized.
 struct Entries {
     values: Vec<(Value, Value)>,
     key: Option<Value>,

@@ -62,7 +62,7 @@ impl<'de, 'b> Elements<'de, 'b> {
         Self { walk, items, depth, index: 0 }
     }
 
-    /// Returns the number of elements that nobody asked for.
+    /// Returns the number of elements that were not asked for.
     pub fn left(&self) -> usize {
         self.items.len()
     }
