@@ -53,6 +53,17 @@ pub enum Fault {
         fields: Vec<String>,
     },
 
+    /// The field that was to be dropped is not there.
+    #[error("not found: field {path}: {type_name} has {}", fields.join(", "))]
+    NoFieldToDrop {
+        /// The path that was asked for.
+        path: String,
+        /// The struct type that lacks the field: the record type, or one within it.
+        type_name: String,
+        /// The fields of that type, by their names in JSON.
+        fields: Vec<String>,
+    },
+
     /// Valid data or code that does not fit this schema or this version of Kapok.
     #[error("incompatible: {subject}: {detail}")]
     Incompatible {
@@ -419,7 +430,9 @@ impl Fault {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Corrupt { .. } => ErrorKind::Corrupt,
-            Self::NotFound { .. } | Self::NoRecordType { .. } | Self::NoField { .. } => ErrorKind::NotFound,
+            Self::NotFound { .. } | Self::NoRecordType { .. } | Self::NoField { .. } | Self::NoFieldToDrop { .. } => {
+                ErrorKind::NotFound
+            }
             Self::Incompatible { .. }
             | Self::SchemaChange { .. }
             | Self::OlderSchema { .. }
@@ -465,6 +478,7 @@ impl Fault {
         match self {
             Self::UnknownField { path, field, .. } => Some(format!("{path}.{field}")),
             Self::NoField { path: field, .. }
+            | Self::NoFieldToDrop { path: field, .. }
             | Self::SchemaChange { field, .. }
             | Self::OlderSchema { field, .. }
             | Self::TypeMismatch { field, .. }

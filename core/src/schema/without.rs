@@ -105,5 +105,6 @@ fn refused(subject: &str, why: &str) -> Error {
 }
 
 fn absent(subject: &str, owner: &StructType) -> Error {
-    owner.no_field(subject.to_owned())
+    let fields = owner.fields.iter().map(|field| field.json_name().to_owned()).collect();
+    Fault::NoFieldToDrop { path: subject.to_owned(), type_name: owner.name.clone(), fields }.into()
 }
