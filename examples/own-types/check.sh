@@ -28,7 +28,8 @@ for package in "${published[@]}"; do
 done
 cargo package --quiet --locked --offline --allow-dirty --no-verify --target-dir "$scratch/packaging" "${names[@]}"
 for package in "${published[@]}"; do
-  tar -xzf "$scratch/packaging/package/${package/ /-}.crate" -C "$packages"
+  # -m: files are as new as this run, or Cargo takes what it built of an earlier one's for theirs.
+  tar -xzmf "$scratch/packaging/package/${package/ /-}.crate" -C "$packages"
 done
 
 run() { # FOLDER
