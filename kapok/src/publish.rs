@@ -2,7 +2,8 @@
 //!
 //! A [`Producer`] runs cycles. A full cycle ([`Producer::run_cycle`]) is given all records of a type and writes what
 //! differs from the version before. An incremental cycle ([`Producer::run_incremental_cycle`]) is given changes alone, and
-//! its cost grows with them. Both check what they stored, commit a manifest and announce the version.
+//! its cost grows with them. Records that arrive over time come from an async closure ([`Producer::run_cycle_async`]) or
+//! a stream ([`RecordWriter::add_all`]). All check what they stored, commit a manifest and announce the version.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

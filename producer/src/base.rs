@@ -1,4 +1,4 @@
-//! Which version does a cycle build on, and what of it can be read?
+//! Chooses the version that a cycle builds on, and opens what can be read of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,16 +9,10 @@ use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::Manifest;
 use kapok_index::View;
 
-use crate::declared::lock;
+use crate::base_cache::BaseCache;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lock::lock;
 use crate::producer::Producer;
-
-/// The version that was built on or made last, so that the next cycle need not map it again.
-#[derive(Clone, Debug)]
-pub(crate) struct BaseCache {
-    pub view: Arc<View>,
-    pub blobs: BlobMap,
-}
 
 /// The version that a cycle builds on, mapped.
 pub(crate) struct Base {
@@ -65,6 +59,15 @@ impl Base {
 }
 
 impl Producer {
+    /// Maps the version that the next cycle builds on, so that it starts at once; the version's number, 0 for none. A
+    /// cycle does so by itself.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt` where it cannot be read.
+    pub async fn restore(&self) -> Result<u64> {
+        Ok(self.base(BuildOn::Current).await?.view.version())
+    }
+
     /// The version to build on or to merge, mapped.
     pub(crate) async fn base(&self, on: BuildOn) -> Result<Base> {
         let started = clock::instant();

@@ -1,10 +1,11 @@
-//! How do changes come into an incremental cycle?
+//! Writers of changes into an incremental cycle.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use capnp::message::{self, ScratchSpaceHeapAllocator};
 use capnp::traits::{Owned, SetterInput};
+use futures::Stream;
 use kapok_core::key::Key;
 #[cfg(feature = "json")]
 use kapok_core::record::Record;
@@ -16,11 +17,11 @@ use kapok_ingest::{MessageWriter, Value};
 #[cfg(feature = "json")]
 use serde::Serialize;
 
-use crate::changes::ChangedType;
-use crate::error::Result;
+use crate::changed_type::ChangedType;
+use crate::error::{BoxError, Result};
 #[cfg(feature = "json")]
 use crate::writer::add_root;
-use crate::writer::{SCRATCH_WORDS, add_message, unreadable};
+use crate::writer::{SCRATCH_WORDS, add_message, for_each, unreadable};
 
 /// Changes records of a generated type. Made by [`IncrementalCycle::records`](crate::IncrementalCycle::records).
 pub struct RecordChanges<'c, T> {
@@ -42,6 +43,20 @@ impl<'c, T: RecordStruct> RecordChanges<'c, T> {
     pub fn upsert(&mut self, fill: impl FnOnce(<T as Owned>::Builder<'_>)) -> Result<()> {
         let Self { ty, scratch, .. } = self;
         build::<T, _>(scratch, fill, |record| ty.put(record))
+    }
+
+    /// Adds or replaces a record for each item of a stream, which a closure fills in; how many items there were.
+    ///
+    /// The next item is asked for when the one before is staged, so nothing queues up between the stream and the cycle.
+    ///
+    /// # Errors
+    /// The first error of the stream, and as [`Self::upsert`].
+    pub async fn upsert_all<I, E: Into<BoxError>>(
+        &mut self,
+        items: impl Stream<Item = std::result::Result<I, E>>,
+        mut fill: impl FnMut(I, <T as Owned>::Builder<'_>),
+    ) -> Result<u64> {
+        for_each(items, |item| self.upsert(|builder| fill(item, builder))).await
     }
 
     /// Adds a record that some message already holds, or replaces the one of the same key.
@@ -152,6 +167,19 @@ impl<'c> ValueChanges<'c> {
     /// As [`Self::upsert`].
     pub fn upsert_serde<T: Serialize>(&mut self, record: &T) -> Result<()> {
         self.upsert(&Value::from_serde(record)?)
+    }
+
+    /// Adds or replaces each record of a stream, of any type that serde can serialize; how many there were.
+    ///
+    /// The next record is asked for when the one before is staged, so nothing queues up between the stream and the cycle.
+    ///
+    /// # Errors
+    /// The first error of the stream, and as [`Self::upsert`].
+    pub async fn upsert_all<T: Serialize, E: Into<BoxError>>(
+        &mut self,
+        records: impl Stream<Item = std::result::Result<T, E>>,
+    ) -> Result<u64> {
+        for_each(records, |record| self.upsert_serde(&record)).await
     }
 
     /// Adds a record unless there is one of the same key; whether it was added.

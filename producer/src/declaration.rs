@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kapok_core::manifest::RecordType;
 use kapok_core::schema::{FieldKind, OlderSchema, RecordStruct, Schema, StructType};
 use kapok_core::segment::Sharing;
 #[cfg(feature = "json")]
@@ -187,4 +188,9 @@ fn capnp_name(schema: &Schema, ty: &StructType, path: &str) -> String {
         }
         (Some(_), FieldKind::Slot { .. }) => path.to_owned(),
     }
+}
+
+/// As the newest segment was written.
+pub(crate) fn sharing_of(known: &RecordType) -> Sharing {
+    known.segments.last().map_or_else(Sharing::default, |segment| segment.sharing)
 }

@@ -2,7 +2,8 @@
 //!
 //! A [`Producer`] runs cycles. A closure hands over the whole of a record type ([`Producer::run_cycle`]) or changes to it
 //! ([`Producer::run_incremental_cycle`]); the producer writes what differs from the version before, as segments with their
-//! indexes, checks what it stored, commits a manifest and announces it. It does not read data from anywhere, and it does not
+//! indexes, checks what it stored, commits a manifest and announces it. Records that arrive over time come from an async
+//! closure ([`Producer::run_cycle_async`]) or a stream ([`RecordWriter::add_all`]). It does not read data from anywhere, and it does not
 //! tell consumers what to do beyond naming the version that they should be on.
 //!
 //! ```
@@ -55,43 +56,53 @@
 
 #![forbid(unsafe_code)]
 
-mod announcing;
+mod announcement;
 mod base;
+mod base_cache;
+mod batch;
 mod change_writer;
-mod changes;
+mod changed_type;
+mod comparison;
 mod cycle;
+mod cycle_run;
 mod declaration;
-mod declared;
-mod dropping;
+mod declarations;
 mod error;
+mod incremental_cycle;
+mod lock;
 mod manifest_draft;
+mod merge;
 pub mod merge_policy;
-mod merging;
 pub mod metrics;
 mod producer;
 mod publish;
+mod removal;
 pub mod repair;
 mod report;
-mod validate;
 #[cfg(feature = "json")]
-mod widening;
+mod rewrite;
+mod settings;
+mod staged_schema;
+mod staged_type;
+mod validate;
 mod writer;
 
 pub use change_writer::RecordChanges;
 #[cfg(feature = "json")]
 pub use change_writer::ValueChanges;
-pub use changes::IncrementalCycle;
 pub use cycle::Cycle;
 pub use declaration::{Declaration, Evolution};
 pub use error::{BoxError, Error, ErrorKind, Result};
+pub use incremental_cycle::IncrementalCycle;
 pub use kapok_blobstore::Store;
 pub use kapok_core::schema::OlderSchema;
 pub use kapok_core::segment::{SealSettings, Sharing};
 #[cfg(feature = "json")]
 pub use kapok_ingest::{AbsentFields, Value};
 pub use merge_policy::MergePolicy;
-pub use producer::{AnnounceMode, MergeSchedule, Producer, ProducerBuilder, ProducerSettings, Verification};
+pub use producer::{Producer, ProducerBuilder};
 pub use report::{CycleReport, MergeReport, Outcome, Steps, TypeReport};
+pub use settings::{AnnounceMode, MergeSchedule, ProducerSettings, Verification};
 pub use validate::{Bound, Counts, Finding, Proposal, Validator};
 pub use writer::RecordWriter;
 #[cfg(feature = "json")]

@@ -10,13 +10,16 @@ use kapok_core::segment::{Difference, Encoding, SortedStage};
 use kapok_index::View;
 use roaring::RoaringBitmap;
 
-use crate::cycle::StagedSchema;
-use crate::declared::lock;
 use crate::error::Result;
+use crate::lock::lock;
 use crate::report::TypeReport;
+use crate::staged_schema::StagedSchema;
 
 /// Larger bitmaps of dead rows become blobs of their own.
 const INLINE_TOMBSTONES_MAX: usize = 1024;
+
+/// Tags of a version.
+pub(crate) type Tags = BTreeMap<String, String>;
 
 /// What a cycle does to one record type.
 pub(crate) struct TypePlan {

@@ -13,10 +13,11 @@ use tracing::{Instrument, info_span};
 
 use crate::base::{Base, without};
 use crate::error::{Error, ErrorKind, Result};
-use crate::manifest_draft::{ManifestDraft, Origin, TypePlan};
+use crate::manifest_draft::{ManifestDraft, Origin, Tags, TypePlan};
 use crate::metrics;
-use crate::producer::{AnnounceMode, MergeSchedule, Producer, Tags, Verification};
+use crate::producer::Producer;
 use crate::report::{CycleReport, Outcome, Steps, TypeReport};
+use crate::settings::{AnnounceMode, MergeSchedule, Verification};
 use crate::validate::{Counts, Proposal, Validator};
 
 /// A version's manifest, and the bytes of it that are committed.

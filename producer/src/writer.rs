@@ -1,14 +1,16 @@
-//! How do records come into a cycle?
+//! Writers of records into a full cycle.
 //!
 //! Each writer keeps records to itself and hands them to its cycle when it is dropped, so several threads write the same
 //! record type at once, each with a writer of its own.
 
 use std::marker::PhantomData;
+use std::pin::pin;
 use std::sync::Arc;
 
 use capnp::OutputSegments;
 use capnp::message::{self, Allocator, HeapAllocator, ScratchSpaceHeapAllocator};
 use capnp::traits::Owned;
+use futures::{Stream, StreamExt};
 use kapok_core::schema::RecordStruct;
 use kapok_core::segment::Stage;
 use kapok_core::words::{StructRef, Words};
@@ -17,8 +19,8 @@ use kapok_ingest::{MessageWriter, Value};
 #[cfg(feature = "json")]
 use serde::Serialize;
 
-use crate::cycle::StagedType;
-use crate::error::Result;
+use crate::error::{BoxError, Error, Result};
+use crate::staged_type::StagedType;
 
 /// Words of the buffer that a record is built in before it is staged; larger records are copied once more.
 pub(crate) const SCRATCH_WORDS: usize = 1024;
@@ -99,6 +101,34 @@ impl<T: RecordStruct> RecordWriter<'_, T> {
         message.set_root::<T>(record).map_err(|e| unreadable(&e))?;
         add_message::<T, _, _>(&message, |record| self.staging.add(record))
     }
+
+    /// Adds a record for each item of a stream, which a closure fills in; how many there were.
+    ///
+    /// The next item is asked for when the one before is staged, so nothing queues up between the stream and the cycle.
+    ///
+    /// # Errors
+    /// The first error of the stream, and as [`Self::add`].
+    pub async fn add_all<I, E: Into<BoxError>>(
+        &mut self,
+        items: impl Stream<Item = std::result::Result<I, E>>,
+        mut fill: impl FnMut(I, <T as Owned>::Builder<'_>),
+    ) -> Result<u64> {
+        for_each(items, |item| self.add(|builder| fill(item, builder))).await
+    }
+}
+
+/// Takes the items of a stream one by one; how many there were.
+pub(crate) async fn for_each<I, E: Into<BoxError>>(
+    items: impl Stream<Item = std::result::Result<I, E>>,
+    mut take: impl FnMut(I) -> Result<()>,
+) -> Result<u64> {
+    let mut items = pin!(items);
+    let mut count = 0;
+    while let Some(item) = items.next().await {
+        take(item.map_err(|error| Error::from_populate(error.into()))?)?;
+        count += 1;
+    }
+    Ok(count)
 }
 
 /// Hands over the record at the root of a message's one segment.
@@ -177,6 +207,19 @@ impl ValueWriter<'_> {
     /// `Invalid`, naming the field or the Rust type, for what does not fit the schema.
     pub fn add_serde<T: Serialize>(&mut self, record: &T) -> Result<()> {
         self.add(&Value::from_serde(record)?)
+    }
+
+    /// Adds each record of a stream, of any type that serde can serialize; how many there were.
+    ///
+    /// The next record is asked for when the one before is staged, so nothing queues up between the stream and the cycle.
+    ///
+    /// # Errors
+    /// The first error of the stream, and as [`Self::add_serde`].
+    pub async fn add_all<T: Serialize, E: Into<BoxError>>(
+        &mut self,
+        records: impl Stream<Item = std::result::Result<T, E>>,
+    ) -> Result<u64> {
+        for_each(records, |record| self.add_serde(&record)).await
     }
 }
 

@@ -10,5 +10,6 @@ mod keys;
 mod merge_policy;
 mod metrics;
 mod nested;
+mod populate;
 mod row_ids;
 mod validating;

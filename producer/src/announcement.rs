@@ -1,10 +1,11 @@
-//! When does a version announce itself? If no rollback was made since the version that it builds on was chosen.
+//! Announces versions: each by itself, if no rollback was made since the version that it builds on was chosen.
 
 use kapok_blobstore::{Announcement, OwnAnnouncement};
 
 use crate::base::{Base, unreadable};
 use crate::error::{Error, Result};
-use crate::producer::{AnnounceMode, Producer};
+use crate::producer::Producer;
+use crate::settings::AnnounceMode;
 
 const LEFT_OVER: &str = "committed earlier, and left unannounced";
 

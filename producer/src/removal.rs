@@ -1,20 +1,20 @@
-//! Takes what nobody should have added out of a dataset: a record type, or a field of one.
+//! Removes a record type, or a field of one, from a dataset.
 
 #[cfg(feature = "json")]
 use kapok_core::Error as DataError;
 #[cfg(feature = "json")]
 use kapok_ingest::Value;
 
-#[cfg(feature = "json")]
-use crate::changes::sharing_of;
 use crate::cycle::Cycle;
 #[cfg(feature = "json")]
-use crate::declaration::{Declaration, Evolution};
+use crate::declaration::{Declaration, Evolution, sharing_of};
 #[cfg(feature = "json")]
 use crate::error::BoxError;
 use crate::error::Result;
 use crate::producer::Producer;
 use crate::report::CycleReport;
+#[cfg(feature = "json")]
+use crate::rewrite::each_value;
 
 impl Producer {
     /// Publishes a version without a record type: neither its records nor its schema. Versions before keep it, so a
@@ -68,11 +68,15 @@ fn without_field(cycle: &Cycle, record_type: &str, path: &str) -> std::result::R
     cycle.declare(&declaration)?;
     let table = cycle.prior().table(record_type)?;
     let mut records = cycle.values(record_type)?;
-    for record in table {
-        let mut record = Value::from_json(record.to_json_string()?.as_bytes())?;
-        take(&mut record, &without.json_path)?;
-        records.add(&record)?;
-    }
+    each_value(
+        table,
+        &mut records,
+        |_, _| false,
+        |records, _, mut record| {
+            take(&mut record, &without.json_path)?;
+            records.add(&record)
+        },
+    )?;
     Ok(())
 }
 

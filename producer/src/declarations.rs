@@ -1,32 +1,33 @@
-//! Which record types were declared in a cycle, and do all who declare one mean the same?
+//! The record types that were declared in a cycle; a second declaration of one must say the same.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kapok_core::schema::{RecordStruct, Schema};
 use kapok_index::View;
 
-use crate::cycle::{StagedSchema, declared_twice};
 use crate::declaration::Declaration;
 use crate::error::Result;
+use crate::lock::lock;
+use crate::staged_schema::{StagedSchema, declared_twice};
 
 /// The record types of a cycle by name, each with what the cycle keeps of it.
 #[derive(Debug)]
-pub(crate) struct Declared<T>(Mutex<BTreeMap<String, Arc<T>>>);
+pub(crate) struct Declarations<T>(Mutex<BTreeMap<String, Arc<T>>>);
 
 /// What a cycle keeps of a record type.
-pub(crate) trait OfType {
+pub(crate) trait DeclaredType {
     /// How its records are staged.
     fn schema(&self) -> &StagedSchema;
 }
 
-impl<T> Default for Declared<T> {
+impl<T> Default for Declarations<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T: OfType> Declared<T> {
+impl<T: DeclaredType> Declarations<T> {
     pub(crate) fn get(&self, record_type: &str) -> Option<Arc<T>> {
         lock(&self.0).get(record_type).cloned()
     }
@@ -69,8 +70,4 @@ impl<T: OfType> Declared<T> {
     pub(crate) fn into_inner(self) -> BTreeMap<String, Arc<T>> {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

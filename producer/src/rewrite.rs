@@ -1,0 +1,58 @@
+//! Writes stored records anew, as values: those that a change of schema would lose as they are.
+
+use kapok_core::Fault;
+use kapok_core::view::Table;
+use kapok_index::View;
+use kapok_ingest::{MessageWriter, Value};
+
+use crate::changed_type::ChangeSet;
+use crate::error::Result;
+use crate::staged_schema::StagedSchema;
+use crate::writer::add_root;
+
+/// Hands over each record of a table as a value, with its encoded key; those whose key is `settled` are passed over.
+///
+/// # Errors
+/// `Corrupt` if a record cannot be read, and those of `take`.
+pub(crate) fn each_value<C>(
+    table: &Table,
+    context: &mut C,
+    settled: impl Fn(&C, &[u8]) -> bool,
+    mut take: impl FnMut(&mut C, &[u8], Value) -> Result<()>,
+) -> Result<()> {
+    let mut key = Vec::new();
+    for row_id in table.row_ids() {
+        key.clear();
+        let row = table.row(row_id)?;
+        table.key().encode_row(row, &mut key).map_err(|malformed| malformed.into_error(table.name()))?;
+        if !settled(context, &key) {
+            let record = Value::from_json(table.record(row_id)?.to_json_string()?.as_bytes())?;
+            take(context, &key, record)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts every record of the version before that the changes leave alone, since their integers become floats.
+///
+/// # Errors
+/// `Invalid`, naming key and field, for an integer that no float is equal to; `Corrupt` if records cannot be read.
+pub(crate) fn widen_others(schema: &StagedSchema, changes: &mut ChangeSet, prior: &View) -> Result<()> {
+    let table = prior.table(schema.encoding.record_type())?;
+    let mut message = MessageWriter::of_records(&schema.encoding)?;
+    let is_changed = |changes: &ChangeSet, key: &[u8]| changes.latest.contains_key(key);
+    each_value(table, changes, is_changed, |changes, key, record| {
+        let words = message.write(&record).map_err(|error| of_record(&table.key().describe(key), error))?;
+        add_root(words, |record| changes.put(record))
+    })
+}
+
+fn of_record(key: &str, error: kapok_core::Error) -> kapok_core::Error {
+    match error.fault() {
+        Fault::Mismatch { field, expected, found } => {
+            let (field, expected, found) = (field.clone(), expected.clone(), found.clone());
+            Fault::StoredMismatch { field, key: key.to_owned(), expected, found }.into()
+        }
+        _ => error,
+    }
+}

@@ -1,0 +1,213 @@
+//! A declaration joined with the dataset's type: how records are staged.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use kapok_core::manifest::RecordType;
+use kapok_core::schema::{OlderSchema, Schema};
+use kapok_core::segment::Encoding;
+use kapok_index::View;
+#[cfg(feature = "json")]
+use kapok_ingest::{AbsentFields, MessageWriter};
+
+use crate::declaration::{Declaration, Evolution};
+use crate::error::{Error, Result};
+use crate::lock::lock;
+
+/// How often fields were not given and took their defaults, told by all writers of a type.
+pub(crate) type Absent = Arc<Mutex<BTreeMap<String, u64>>>;
+
+/// How records of one type are staged.
+#[derive(Clone, Debug)]
+pub(crate) struct StagedSchema {
+    /// Of the dataset's types and those of this cycle together.
+    pub encoding: Encoding,
+    /// As it was declared.
+    pub declared: Schema,
+    pub key: Vec<String>,
+    pub older: OlderSchema,
+    #[cfg(feature = "json")]
+    pub absent_fields: AbsentFields,
+    /// Fields that records were not given, by name.
+    pub absent: Absent,
+    /// The dataset has no such type, or has it in a way that nothing can be kept of.
+    pub is_new: bool,
+    /// It is new in that integers of the dataset's type are floats now: its records are kept, and written anew.
+    pub is_widened: bool,
+    /// Somebody wrote the type's schema down.
+    pub is_declared: bool,
+}
+
+/// What a declaration is to the dataset's type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// It is continued.
+    Grown,
+    /// It is continued, but for integers that are floats now.
+    #[cfg(feature = "json")]
+    Widened,
+    /// There is no such type, or it is published anew.
+    New,
+}
+
+impl Change {
+    #[cfg(feature = "json")]
+    fn is_widened(self) -> bool {
+        self == Self::Widened
+    }
+
+    #[cfg(not(feature = "json"))]
+    fn is_widened(self) -> bool {
+        false
+    }
+}
+
+impl StagedSchema {
+    /// Joins a declaration with what the dataset has.
+    ///
+    /// # Errors
+    /// `Incompatible` for a change that the declaration's evolution does not allow.
+    pub(crate) fn new(declaration: &Declaration, prior: &View) -> Result<Self> {
+        let (declared, key) = (declaration.schema.clone(), declaration.key_fields()?);
+        let known = prior.manifest().record_type(&declaration.name);
+        let before = &prior.manifest().schema;
+        let joined_with = |before: &Schema| -> Result<Schema> {
+            if let Some(known) = known {
+                check_type_id(known, declaration)?;
+            }
+            let schema = before.evolve(&declared, &[declaration.type_id], declaration.older)?;
+            if let Some(known) = known {
+                check_key(&known.name, &before.translate_key(known.type_id, &known.key, &schema)?, &key)?;
+            }
+            Ok(schema)
+        };
+        let (schema, change) = match (joined_with(before), declaration.evolution) {
+            (Ok(schema), _) => (schema, if known.is_none() { Change::New } else { Change::Grown }),
+            // What cannot be continued is published anew.
+            (Err(_), Evolution::Republish) => (declared.clone(), Change::New),
+            #[cfg(feature = "json")]
+            (Err(error), Evolution::Widen) => {
+                let wider = known.map(|known| before.widened(&declared, known.type_id, &known.key)).transpose()?;
+                let Some(wider) = wider.flatten() else { return Err(error) };
+                (joined_with(&wider)?, Change::Widened)
+            }
+            (Err(error), Evolution::Append) => return Err(error),
+        };
+        let schema = Arc::new(schema.closure([declaration.type_id])?);
+        let known = known.filter(|known| known.declared && declaration.evolution != Evolution::Republish);
+        if known.is_some() && !declaration.is_declared && !declaration.may_grow {
+            check_growth(&schema, before, declaration)?;
+        }
+        let encoding = Encoding::new(schema, declaration.type_id, &key, declaration.sharing)?;
+        let older = declaration.older;
+        let (is_new, is_widened) = (change != Change::Grown, change.is_widened());
+        let is_declared = declaration.is_declared || known.is_some();
+        let absent = Absent::default();
+        Ok(Self {
+            encoding,
+            declared,
+            key,
+            older,
+            #[cfg(feature = "json")]
+            absent_fields: declaration.absent_fields,
+            absent,
+            is_new,
+            is_widened,
+            is_declared,
+        })
+    }
+
+    #[cfg(feature = "json")]
+    /// A writer of values, and where it tells what they lacked.
+    pub(crate) fn message_writer(&self) -> Result<MessageWriter> {
+        let mut message = MessageWriter::of_records(&self.encoding)?;
+        message.set_absent_fields(self.absent_fields);
+        Ok(message)
+    }
+
+    #[cfg(feature = "json")]
+    /// Takes over what a writer of values has counted.
+    pub(crate) fn note_absent(&self, message: &mut MessageWriter) {
+        for (field, count) in message.take_absent() {
+            *lock(&self.absent).entry(field).or_default() += count;
+        }
+    }
+
+    /// Sees that records of another declaration of the type lose nothing when they are staged by this one.
+    ///
+    /// # Errors
+    /// `Invalid` where they would.
+    pub(crate) fn check_takes(&self, declaration: &Declaration) -> Result<()> {
+        let known = self.encoding.schema();
+        let joined = known.evolve(&declaration.schema, &[declaration.type_id], OlderSchema::KeepNewer)?;
+        if joined == **known { Ok(()) } else { Err(declared_twice(&declaration.name)) }
+    }
+
+    #[cfg(not(feature = "json"))]
+    fn absent_as(&self, _: &Declaration) -> bool {
+        true
+    }
+
+    /// Whether a declaration treats absent fields alike.
+    #[cfg(feature = "json")]
+    fn absent_as(&self, declaration: &Declaration) -> bool {
+        self.absent_fields == declaration.absent_fields
+    }
+
+    /// Whether a declaration says the same.
+    pub(crate) fn is_of(&self, declaration: &Declaration, key: &[String]) -> bool {
+        self.encoding.type_id() == declaration.type_id
+            && self.declared == declaration.schema
+            && self.key == key
+            && self.encoding.sharing() == declaration.sharing
+            && self.older == declaration.older
+            && self.absent_as(declaration)
+            && (self.is_declared || !declaration.is_declared)
+    }
+}
+
+pub(crate) fn declared_twice(record_type: &str) -> Error {
+    let detail = "declared twice in this cycle, in different ways; declare it once, before its records";
+    kapok_core::Error::invalid(format!("record type {record_type}"), detail).into()
+}
+
+/// A primary key stays what it is, unless the record type is published anew.
+fn check_key(name: &str, known: &[String], key: &[String]) -> Result<()> {
+    if known == key {
+        return Ok(());
+    }
+    let detail = format!(
+        "the dataset's is {}, this one is {}; to change it, republish the record type (--republish)",
+        known.join(","),
+        key.join(",")
+    );
+    Err(kapok_core::Error::incompatible(format!("{name} key"), detail).into())
+}
+
+/// Data adds nothing to a type that somebody declared.
+fn check_growth(schema: &Schema, before: &Schema, declaration: &Declaration) -> Result<()> {
+    let name = &declaration.name;
+    let mut grown: Vec<String> =
+        schema.growth(before, declaration.type_id).into_iter().map(|field| format!("{name}.{field}")).collect();
+    grown.extend(schema.grown_flags(before, declaration.type_id)?);
+    if grown.is_empty() {
+        return Ok(());
+    }
+    let detail = format!(
+        "its schema was declared, and these records would add to it: grown={}; take that out, declare it, or let the type \
+         grow (--grow)",
+        grown.join(", ")
+    );
+    Err(kapok_core::Error::invalid(format!("record type {name}"), detail).into())
+}
+
+fn check_type_id(known: &RecordType, declaration: &Declaration) -> Result<()> {
+    if known.type_id == declaration.type_id {
+        return Ok(());
+    }
+    let detail = format!(
+        "the dataset's type id is {:#018x}, this one's is {:#018x}; keep it, or republish the record type (--republish)",
+        known.type_id, declaration.type_id
+    );
+    Err(kapok_core::Error::incompatible(format!("record type {}", known.name), detail).into())
+}
