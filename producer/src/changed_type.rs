@@ -10,7 +10,7 @@ use kapok_core::words::StructRef;
 use kapok_index::View;
 
 use crate::declarations::DeclaredType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lock::lock;
 use crate::staged_schema::StagedSchema;
 
@@ -112,8 +112,7 @@ impl ChangedType {
                 let found = self.find_in(prior, key)?;
                 if found.is_some() && self.schema.is_widened {
                     let name = self.schema.encoding.record_type();
-                    let detail = "its integers become floats in this cycle; change records in place in the next one";
-                    return Err(kapok_core::Error::invalid(format!("record type {name}"), detail).into());
+                    return Err(Error::Widened { record_type: name.to_string() });
                 }
                 Ok(found)
             }

@@ -34,8 +34,7 @@ pub(crate) struct Populated {
 }
 
 fn declared_and_dropped(record_type: &str) -> Error {
-    let detail = "declared and dropped in one cycle; do one of the two";
-    kapok_core::Error::invalid(format!("record type {record_type}"), detail).into()
+    Error::DeclaredAndDropped { record_type: record_type.to_owned() }
 }
 
 impl Cycle {
@@ -79,8 +78,7 @@ impl Cycle {
     /// `NotFound` where it was not.
     pub fn values(&self, record_type: &str) -> Result<ValueWriter<'_>> {
         let Some(ty) = self.types.get(record_type) else {
-            let detail = "not declared in this cycle; declare it first";
-            return Err(kapok_core::Error::not_found(format!("record type {record_type}"), detail).into());
+            return Err(Error::NotDeclared { record_type: record_type.to_owned() });
         };
         ValueWriter::new(ty)
     }

@@ -8,7 +8,7 @@ use kapok_core::segment::Sharing;
 #[cfg(feature = "json")]
 use kapok_ingest::{AbsentFields, schema_of_rust_type};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A record type that a cycle writes.
 #[derive(Clone, Debug)]
@@ -166,11 +166,7 @@ impl Declaration {
         let declared: Vec<String> = self.key.iter().map(|name| capnp_name(&self.schema, ty, name)).collect();
         let annotated: Vec<String> = ty.key.iter().map(|name| capnp_name(&self.schema, ty, name)).collect();
         if !declared.is_empty() && !annotated.is_empty() && declared != annotated {
-            return Err(kapok_core::Error::invalid(
-                format!("{} key", self.name),
-                format!("declared as {}, annotated as {}; make them one", declared.join(","), annotated.join(",")),
-            )
-            .into());
+            return Err(Error::TwoKeys { record_type: self.name.clone(), declared, annotated });
         }
         Ok(if declared.is_empty() { annotated } else { declared })
     }

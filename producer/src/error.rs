@@ -18,7 +18,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// | [`Conflict`](ErrorKind::Conflict) | `Conflict`: run the cycle again on top of the winner. `RolledBackMeanwhile`: look at why consumers were sent back |
 /// | [`Corrupt`](ErrorKind::Corrupt) | `Damaged` |
 /// | [`Unavailable`](ErrorKind::Unavailable) | `MaybeCommitted`, `Task` |
-/// | [`Invalid`](ErrorKind::Invalid) | `Populate`, `Refused`, and `RolledBack`, `HeldBack`: say which version to build on |
+/// | [`NotFound`](ErrorKind::NotFound) | `NotDeclared` |
+/// | [`Incompatible`](ErrorKind::Incompatible) | `KeyChange`, `TypeIdChange` |
+/// | [`Invalid`](ErrorKind::Invalid) | `RolledBack`, `HeldBack`: say which version to build on. All others: correct the records, the declaration or the closure |
 ///
 /// After `Committed` and `MaybeCommitted` run an incremental cycle again only if it
 /// [applies its changes once](crate::IncrementalCycle::once).
@@ -147,6 +149,89 @@ pub enum Error {
         /// Why, with the blob's name.
         reason: String,
     },
+    /// A record type that the cycle was not told of.
+    #[error("not found: record type {record_type}: not declared in this cycle; declare it first")]
+    NotDeclared {
+        /// Name of the record type.
+        record_type: String,
+    },
+    /// Two declarations of one record type differ.
+    #[error(
+        "record type {record_type}: declared twice in this cycle, in different ways; declare it once, before its records"
+    )]
+    DeclaredTwice {
+        /// Name of the record type.
+        record_type: String,
+    },
+    /// A record type is declared and dropped.
+    #[error("record type {record_type}: declared and dropped in one cycle; do one of the two")]
+    DeclaredAndDropped {
+        /// Name of the record type.
+        record_type: String,
+    },
+    /// The declaration and the annotations of the schema name different keys.
+    #[error(
+        "{record_type} key: declared as {}, annotated as {}; make them one",
+        declared.join(","), annotated.join(",")
+    )]
+    TwoKeys {
+        /// Name of the record type.
+        record_type: String,
+        /// The key's fields as declared.
+        declared: Vec<String>,
+        /// The key's fields as annotated.
+        annotated: Vec<String>,
+    },
+    /// The primary key is not the one that the dataset has.
+    #[error(
+        "incompatible: {record_type} key: the dataset's is {}, this one is {}; to change it, republish the record type \
+         (--republish)",
+        known.join(","), given.join(",")
+    )]
+    KeyChange {
+        /// Name of the record type.
+        record_type: String,
+        /// The key's fields in the dataset.
+        known: Vec<String>,
+        /// The key's fields in this cycle.
+        given: Vec<String>,
+    },
+    /// The struct's type id is not the one that the dataset has.
+    #[error(
+        "incompatible: record type {record_type}: the dataset's type id is {known:#018x}, this one's is {given:#018x}; \
+         keep it, or republish the record type (--republish)"
+    )]
+    TypeIdChange {
+        /// Name of the record type.
+        record_type: String,
+        /// The type id in the dataset.
+        known: u64,
+        /// The type id in this cycle.
+        given: u64,
+    },
+    /// Data would add fields to a type that somebody declared.
+    #[error(
+        "record type {record_type}: its schema was declared, and these records would add to it: grown={}; take that out, \
+         declare it, or let the type grow (--grow)",
+        fields.join(", ")
+    )]
+    Growth {
+        /// Name of the record type.
+        record_type: String,
+        /// Paths of the new fields.
+        fields: Vec<String>,
+    },
+    /// A record cannot be changed in place in the cycle that makes floats of its integers.
+    #[error(
+        "record type {record_type}: its integers become floats in this cycle; change records in place in the next one"
+    )]
+    Widened {
+        /// Name of the record type.
+        record_type: String,
+    },
+    /// A writer is still there after the populate closure.
+    #[error("cycle: a writer outlived it; drop the writers before the closure ends")]
+    WriterOutlived,
     /// A thread of the cycle died.
     #[error("a task of the cycle ended early: {source}; nothing was published")]
     Task {
@@ -156,14 +241,23 @@ pub enum Error {
 }
 
 impl Error {
-    /// What to do next.
+    /// Returns what the caller does next.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Data(source) => source.kind(),
             Self::Store(source) => source.kind(),
-            Self::Populate { .. } | Self::Refused { .. } | Self::RolledBack { .. } | Self::HeldBack { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::NotDeclared { .. } => ErrorKind::NotFound,
+            Self::KeyChange { .. } | Self::TypeIdChange { .. } => ErrorKind::Incompatible,
+            Self::Populate { .. }
+            | Self::Refused { .. }
+            | Self::RolledBack { .. }
+            | Self::HeldBack { .. }
+            | Self::DeclaredTwice { .. }
+            | Self::DeclaredAndDropped { .. }
+            | Self::TwoKeys { .. }
+            | Self::Growth { .. }
+            | Self::Widened { .. }
+            | Self::WriterOutlived => ErrorKind::Invalid,
             Self::Conflict { .. } | Self::RolledBackMeanwhile { .. } => ErrorKind::Conflict,
             Self::Committed { source, .. } | Self::Unreadable { source, .. } => source.kind(),
             Self::MaybeCommitted { .. } | Self::Task { .. } => ErrorKind::Unavailable,

@@ -131,9 +131,7 @@ impl IncrementalCycle {
     pub(crate) fn finish(self) -> Result<Changed> {
         let mut types = Vec::new();
         for ty in self.types.into_inner().into_values() {
-            let ty = Arc::into_inner(ty).ok_or_else(|| {
-                kapok_core::Error::invalid("cycle", "a writer outlived it; drop the writers before the closure ends")
-            })?;
+            let ty = Arc::into_inner(ty).ok_or_else(|| Error::WriterOutlived)?;
             types.push(ty.into_parts());
         }
         Ok(Changed { types, tags: self.tags.into_inner().unwrap_or_else(PoisonError::into_inner) })

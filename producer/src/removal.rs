@@ -1,7 +1,7 @@
 //! Removes a record type, or a field of one, from a dataset.
 
 #[cfg(feature = "json")]
-use kapok_core::Error as DataError;
+use kapok_core::{Error as DataError, Fault};
 #[cfg(feature = "json")]
 use kapok_ingest::Value;
 
@@ -93,6 +93,9 @@ fn take(value: &mut Value, path: &[String]) -> std::result::Result<(), DataError
             members.iter_mut().filter(|(name, _)| name == first).try_for_each(|(_, member)| take(member, rest))
         }
         (Value::Null, _) => Ok(()),
-        (other, _) => Err(DataError::invalid(path.join("."), format!("expected an object, found {other:?}"))),
+        (other, _) => {
+            let (expected, found) = ("an object".to_owned(), format!("{other:?}"));
+            Err(Fault::Mismatch { field: path.join("."), expected, found }.into())
+        }
     }
 }

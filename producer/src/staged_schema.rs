@@ -167,8 +167,7 @@ impl StagedSchema {
 }
 
 pub(crate) fn declared_twice(record_type: &str) -> Error {
-    let detail = "declared twice in this cycle, in different ways; declare it once, before its records";
-    kapok_core::Error::invalid(format!("record type {record_type}"), detail).into()
+    Error::DeclaredTwice { record_type: record_type.to_owned() }
 }
 
 /// A primary key stays what it is, unless the record type is published anew.
@@ -176,12 +175,7 @@ fn check_key(name: &str, known: &[String], key: &[String]) -> Result<()> {
     if known == key {
         return Ok(());
     }
-    let detail = format!(
-        "the dataset's is {}, this one is {}; to change it, republish the record type (--republish)",
-        known.join(","),
-        key.join(",")
-    );
-    Err(kapok_core::Error::incompatible(format!("{name} key"), detail).into())
+    Err(Error::KeyChange { record_type: name.to_owned(), known: known.to_vec(), given: key.to_vec() })
 }
 
 /// Data adds nothing to a type that somebody declared.
@@ -193,21 +187,13 @@ fn check_growth(schema: &Schema, before: &Schema, declaration: &Declaration) -> 
     if grown.is_empty() {
         return Ok(());
     }
-    let detail = format!(
-        "its schema was declared, and these records would add to it: grown={}; take that out, declare it, or let the type \
-         grow (--grow)",
-        grown.join(", ")
-    );
-    Err(kapok_core::Error::invalid(format!("record type {name}"), detail).into())
+    Err(Error::Growth { record_type: name.clone(), fields: grown })
 }
 
 fn check_type_id(known: &RecordType, declaration: &Declaration) -> Result<()> {
     if known.type_id == declaration.type_id {
         return Ok(());
     }
-    let detail = format!(
-        "the dataset's type id is {:#018x}, this one's is {:#018x}; keep it, or republish the record type (--republish)",
-        known.type_id, declaration.type_id
-    );
-    Err(kapok_core::Error::incompatible(format!("record type {}", known.name), detail).into())
+    let (record_type, known, given) = (known.name.clone(), known.type_id, declaration.type_id);
+    Err(Error::TypeIdChange { record_type, known, given })
 }
