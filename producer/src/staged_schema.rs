@@ -12,6 +12,7 @@ use kapok_ingest::{AbsentFields, MessageWriter};
 
 use crate::declaration::{Declaration, Evolution};
 use crate::error::{Error, Result};
+#[cfg(feature = "json")]
 use crate::lock::lock;
 
 /// How often fields were not given and took their defaults, told by all writers of a type.
@@ -57,6 +58,7 @@ impl Change {
     }
 
     #[cfg(not(feature = "json"))]
+    #[expect(clippy::unused_self, reason = "the twin of the one above")]
     fn is_widened(self) -> bool {
         false
     }
@@ -144,6 +146,7 @@ impl StagedSchema {
     }
 
     #[cfg(not(feature = "json"))]
+    #[expect(clippy::unused_self, reason = "the twin of the one below")]
     fn absent_as(&self, _: &Declaration) -> bool {
         true
     }
