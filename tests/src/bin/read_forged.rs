@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         let worked = process_time();
         let tally = runtime.block_on(use_all(&files));
         let Tally { opened, sound, records, errors, published } = tally;
-        let ms = (process_time() - worked).as_millis();
+        let ms = process_time().saturating_sub(worked).as_millis();
         say(&format!("done {ms} {} {} {records} {errors} {}", u8::from(opened), u8::from(sound), u8::from(published)));
     }
     ExitCode::SUCCESS
