@@ -225,7 +225,8 @@ impl Producer {
         let mut warnings = Vec::new();
         let plans = compare(&populated, &base.view, &mut warnings)?;
         steps.compare = started.elapsed();
-        self.publish(&base, plans, &populated.dropped, populated.tags, steps, warnings).await
+        // On the heap: callers hold the future of a cycle on their stack.
+        Box::pin(self.publish(&base, plans, &populated.dropped, populated.tags, steps, warnings)).await
     }
 
     /// Publishes what an incremental cycle was given in so much time.
@@ -244,7 +245,8 @@ impl Producer {
             plans.push(plan_changes(schema, changes, &base.view)?);
         }
         steps.compare = started.elapsed();
-        self.publish(&base, plans, &BTreeSet::new(), tags, steps, Vec::new()).await
+        // On the heap: callers hold the future of a cycle on their stack.
+        Box::pin(self.publish(&base, plans, &BTreeSet::new(), tags, steps, Vec::new())).await
     }
 
     /// Runs a cycle in its span, and counts what came of it.

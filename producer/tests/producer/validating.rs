@@ -174,7 +174,7 @@ async fn a_closure_sees_the_version_before_and_the_one_after() {
         let Ok(before) = proposal.before.records::<movie::Owned>() else {
             return Ok(vec![]);
         };
-        for film in proposal.after.records::<movie::Owned>()?.iter() {
+        for film in &proposal.after.records::<movie::Owned>()? {
             if let Some(earlier) = before.by_key(&film.get_id())?
                 && earlier.get_year() > film.get_year()
             {
