@@ -41,6 +41,7 @@
 //! | open stores, pin, roll back, collect garbage | [`store`] |
 //! | check a store and repair it | [`verify`] |
 //! | do all of it without `async` | [`blocking`] |
+//! | test a program against stores that fail | [`testing`](https://docs.rs/kapok-testing), by the feature of that name |
 //!
 //! # Features
 //!
@@ -48,6 +49,7 @@
 //! |---|---|---|
 //! | `json` | yes | only generated types are published: no JSON, serde or dynamic values, and no inferred schemas |
 //! | `watch` | yes | followers of a local folder poll and are not woken by the file system |
+//! | `testing` | no | there is no module `testing` |
 //!
 //! # Limitations
 //!
@@ -93,3 +95,7 @@ pub use kapok_schemas::capnp;
 /// Annotations of `.capnp` files, for generated code.
 #[doc(hidden)]
 pub use kapok_schemas::kapok_capnp;
+
+/// Helps to test programs: stores that fail on purpose, a consumer that steps, fixtures, the contract of a backend.
+#[cfg(feature = "testing")]
+pub use kapok_testing as testing;

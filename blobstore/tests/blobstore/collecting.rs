@@ -3,6 +3,5 @@
 mod announcing;
 mod damaged;
 mod dataset;
-mod hooked;
 mod meanwhile;
 mod retiring;

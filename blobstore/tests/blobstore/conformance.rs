@@ -1,301 +1,32 @@
-//! Is it a store? The contract as functions over a store, called for every backend.
+//! Is it a store, whatever is behind it?
 
-use bytes::Bytes;
-use kapok_blobstore::{
-    Action, Announcement, AnnouncementDraft, BlobId, BlobKind, CommitOutcome, ErrorKind, FileKind, GcSettings,
-    PutOutcome, Store, fresh_token,
-};
+use std::sync::Arc;
 
-/// Calls a function of the contract for every backend.
-macro_rules! conformance {
-    ($($name:ident)*) => {
-        mod memory {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-            async fn $name() {
-                let url = concat!("memory://", stringify!($name));
-                super::$name(super::Store::options().writable().open(url).await.unwrap()).await;
-            })*
-        }
-        mod folder {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-            async fn $name() {
-                let folder = tempfile::tempdir().unwrap();
-                let url = folder.path().join("made/on the way");
-                super::$name(super::Store::options().writable().open(url.to_str().unwrap()).await.unwrap()).await;
-            })*
-        }
-        mod prefix {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-            async fn $name() {
-                let backend = std::sync::Arc::new(object_store::memory::InMemory::new());
-                let store = super::Store::options().writable().object_store(backend, "some/prefix").open("test://prefix");
-                super::$name(store.await.unwrap()).await;
-            })*
-        }
-    };
+use kapok_blobstore::Store;
+use object_store::memory::InMemory;
+use tempfile::TempDir;
+
+async fn open_memory(name: &str) -> Store {
+    Store::options().writable().open(&format!("memory://{name}")).await.unwrap()
 }
 
-conformance! {
-    a_blob_comes_back_as_it_was_put
-    everything_can_be_awaited_on_any_thread
-    a_large_blob_comes_back_as_it_was_put
-    a_missing_blob_is_not_found
-    a_wrong_length_is_corrupt
-    deleting_twice_is_fine
-    of_eight_racing_commits_one_wins
-    committing_the_same_bytes_again_is_still_a_commit
-    a_commit_must_be_settleable
-    versions_and_head_follow_the_commits
-    a_retired_version_keeps_its_number
-    eight_racing_announcers_all_land_in_a_log_without_gaps
-    nothing_is_announced_where_there_is_nothing_to_do
-    the_tail_is_found_from_any_hint
-    a_clone_and_a_second_opening_see_the_same
-    every_file_is_known_and_passes_its_check
+async fn open_folder(_name: &str) -> (Store, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = folder.path().join("made/on the way");
+    (Store::options().writable().open(url.to_str().unwrap()).await.unwrap(), folder)
 }
 
-fn blob(text: &str) -> (BlobId, Bytes) {
-    (BlobId::of(text.as_bytes()), Bytes::copy_from_slice(text.as_bytes()))
+async fn open_prefix(_name: &str) -> Store {
+    let backend = Arc::new(InMemory::new());
+    Store::options().writable().object_store(backend, "some/prefix").open("test://prefix").await.unwrap()
 }
 
-async fn a_blob_comes_back_as_it_was_put(store: Store) {
-    for kind in BlobKind::ALL {
-        let (id, bytes) = blob("some rows");
-        assert_eq!(store.blobs().size(kind, id).await.unwrap(), None);
-        assert_eq!(store.blobs().put(kind, id, bytes.clone()).await.unwrap(), PutOutcome::Written);
-        assert_eq!(store.blobs().put(kind, id, bytes.clone()).await.unwrap(), PutOutcome::AlreadyThere);
-        assert_eq!(store.blobs().size(kind, id).await.unwrap(), Some(9));
-        let found = store.blobs().get(kind, id, 9).await.unwrap();
-        assert_eq!(found, bytes);
-        assert_eq!(found.as_ptr().align_offset(8), 0, "aligned to words");
-        let listed = store.blobs().list(kind).await.unwrap();
-        assert_eq!(listed.len(), 1);
-        assert_eq!((listed[0].id, listed[0].size), (id, 9));
-        assert!(listed[0].modified_unix_ms > 1_600_000_000_000);
-    }
+mod memory {
+    kapok_testing::conformance!(super::open_memory);
 }
-
-async fn a_large_blob_comes_back_as_it_was_put(store: Store) {
-    let bytes: Vec<u8> = (0_u32..9_000_001).flat_map(u32::to_le_bytes).collect();
-    let (id, len) = (BlobId::of(&bytes), bytes.len() as u64);
-    store.blobs().put(BlobKind::Segment, id, Bytes::from(bytes.clone())).await.unwrap();
-    let found = store.blobs().get(BlobKind::Segment, id, len).await.unwrap();
-    assert!(found == bytes, "the same bytes");
-    assert_eq!(found.as_ptr().align_offset(8), 0, "aligned to words");
+mod folder {
+    kapok_testing::conformance!(super::open_folder);
 }
-
-async fn a_missing_blob_is_not_found(store: Store) {
-    let (id, _) = blob("never put");
-    let error = store.blobs().get(BlobKind::Segment, id, 9).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(error.to_string().contains(&store.blobs().name(BlobKind::Segment, id)), "{error}");
-    assert_eq!(store.manifests().read_bytes(1).await.unwrap_err().kind(), ErrorKind::NotFound);
-    assert_eq!(store.announcements().get(1).await.unwrap(), None);
-}
-
-async fn a_wrong_length_is_corrupt(store: Store) {
-    let (id, bytes) = blob("nine byte");
-    store.blobs().put(BlobKind::Segment, id, bytes).await.unwrap();
-    for expected in [0, 8, 10, u64::MAX] {
-        let error = store.blobs().get(BlobKind::Segment, id, expected).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Corrupt, "{expected}");
-        assert!(error.to_string().contains("found=9 bytes"), "{error}");
-    }
-}
-
-async fn deleting_twice_is_fine(store: Store) {
-    let (id, bytes) = blob("short-lived");
-    store.blobs().put(BlobKind::Tombstones, id, bytes.clone()).await.unwrap();
-    let held = store.blobs().get(BlobKind::Tombstones, id, 11).await.unwrap();
-    store.blobs().delete(BlobKind::Tombstones, id).await.unwrap();
-    store.blobs().delete(BlobKind::Tombstones, id).await.unwrap();
-    assert_eq!(store.blobs().size(BlobKind::Tombstones, id).await.unwrap(), None);
-    assert_eq!(held, bytes, "what was got stays readable");
-}
-
-async fn of_eight_racing_commits_one_wins(store: Store) {
-    for version in 1..=5 {
-        let racers: Vec<_> = (0..8)
-            .map(|_| {
-                let store = store.clone();
-                tokio::spawn(async move {
-                    let token = fresh_token();
-                    (token, store.manifests().commit_bytes(version, &token, token).await.unwrap())
-                })
-            })
-            .collect();
-        let mut winners = Vec::new();
-        for racer in racers {
-            let (token, outcome) = racer.await.unwrap();
-            if outcome == CommitOutcome::Committed {
-                winners.push(token);
-            }
-        }
-        assert_eq!(winners.len(), 1);
-        assert_eq!(store.manifests().read_bytes(version).await.unwrap(), winners[0].as_slice());
-    }
-}
-
-async fn committing_the_same_bytes_again_is_still_a_commit(store: Store) {
-    let token = fresh_token();
-    assert_eq!(store.manifests().commit_bytes(1, &token, token).await.unwrap(), CommitOutcome::Committed);
-    assert_eq!(store.manifests().commit_bytes(1, &token, token).await.unwrap(), CommitOutcome::Committed);
-    let other = fresh_token();
-    assert_eq!(store.manifests().commit_bytes(1, &other, other).await.unwrap(), CommitOutcome::Lost);
-}
-
-async fn a_commit_must_be_settleable(store: Store) {
-    let token = fresh_token();
-    let without = store.manifests().commit_bytes(1, b"a manifest without its token", token).await.unwrap_err();
-    assert_eq!(without.kind(), ErrorKind::Invalid);
-    assert_eq!(store.manifests().commit_bytes(0, &token, token).await.unwrap_err().kind(), ErrorKind::Invalid);
-    assert_eq!(store.manifests().head().await.unwrap(), None);
-}
-
-async fn versions_and_head_follow_the_commits(store: Store) {
-    assert_eq!(store.manifests().head().await.unwrap(), None);
-    for version in [1, 2, 3, 10, 100] {
-        let token = fresh_token();
-        store.manifests().commit_bytes(version, &token, token).await.unwrap();
-        assert_eq!(store.manifests().head().await.unwrap(), Some(version));
-    }
-    assert_eq!(store.manifests().versions().await.unwrap(), [1, 2, 3, 10, 100]);
-}
-
-async fn a_retired_version_keeps_its_number(store: Store) {
-    for version in 1..=3 {
-        let token = fresh_token();
-        store.manifests().commit_bytes(version, &token, token).await.unwrap();
-    }
-    store.manifests().retire(2).await.unwrap();
-    store.manifests().retire(2).await.unwrap();
-    assert!(store.manifests().is_retired(2).await.unwrap());
-    assert!(!store.manifests().is_retired(3).await.unwrap());
-    let error = store.manifests().read_bytes(2).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(error.to_string().contains("retired: version=2"), "{error}");
-    let late = fresh_token();
-    assert_eq!(store.manifests().commit_bytes(2, &late, late).await.unwrap(), CommitOutcome::Lost);
-    assert_eq!(store.manifests().versions().await.unwrap(), [1, 2, 3]);
-    assert_eq!(store.manifests().live().await.unwrap(), [1, 3]);
-    assert_eq!(
-        store.manifests().retire(9).await.unwrap_err().kind(),
-        ErrorKind::NotFound,
-        "no number is taken by retiring it"
-    );
-    assert_eq!(store.manifests().head().await.unwrap(), Some(3));
-}
-
-fn next(latest: Option<&Announcement>, by: &str) -> AnnouncementDraft {
-    let version = latest.map_or(1, |entry| entry.announced + 1);
-    AnnouncementDraft::announce(latest, version, by, "").unwrap()
-}
-
-async fn eight_racing_announcers_all_land_in_a_log_without_gaps(store: Store) {
-    let racers: Vec<_> = (0..8)
-        .map(|racer| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                for _ in 0..5 {
-                    let by = format!("racer {racer}");
-                    store.announcements().append(|latest| Some(next(latest, &by))).await.unwrap().unwrap();
-                }
-            })
-        })
-        .collect();
-    for racer in racers {
-        racer.await.unwrap();
-    }
-    let log = store.announcements().list().await.unwrap();
-    assert_eq!(log.len(), 40);
-    for (entry, sequence) in log.iter().zip(1..) {
-        assert_eq!((entry.sequence, entry.announced), (sequence, sequence), "each built on the one before");
-    }
-    for racer in 0..8 {
-        let by = format!("racer {racer}");
-        assert_eq!(log.iter().filter(|entry| entry.by == by).count(), 5);
-    }
-}
-
-async fn nothing_is_announced_where_there_is_nothing_to_do(store: Store) {
-    assert_eq!(store.announcements().append(|_| None).await.unwrap(), None);
-    let pinned =
-        store.announcements().append(|latest| AnnouncementDraft::pin(latest, 3, "ops", "hold")).await.unwrap().unwrap();
-    assert_eq!((pinned.sequence, pinned.action, pinned.pinned), (1, Action::Pin, Some(3)));
-    assert_eq!(
-        store.announcements().append(|latest| AnnouncementDraft::pin(latest, 3, "ops", "again")).await.unwrap(),
-        None
-    );
-    assert_eq!(store.announcements().list().await.unwrap().len(), 1);
-}
-
-async fn the_tail_is_found_from_any_hint(store: Store) {
-    let mut written = 0;
-    for entries in [0, 1, 2, 3, 7, 8, 9, 100] {
-        while written < entries {
-            store.announcements().append(|latest| Some(next(latest, "writer"))).await.unwrap();
-            written += 1;
-        }
-        let hints = [None, Some(0), Some(1), Some(2), Some(entries), Some(entries + 1), Some(1_000), Some(u64::MAX)];
-        for hint in hints {
-            let latest = store.announcements().latest(hint).await.unwrap();
-            let found = latest.map_or(0, |entry| entry.sequence);
-            assert_eq!(found, entries, "hint={hint:?}");
-        }
-    }
-}
-
-async fn a_clone_and_a_second_opening_see_the_same(store: Store) {
-    let token = fresh_token();
-    store.clone().manifests().commit_bytes(1, &token, token).await.unwrap();
-    assert_eq!(store.manifests().head().await.unwrap(), Some(1));
-    if store.local_path().is_some() || store.url().starts_with("memory://") {
-        for second in [Store::open(store.url()).await, Store::options().writable().open(store.url()).await] {
-            assert_eq!(second.unwrap().manifests().read_bytes(1).await.unwrap(), token.as_slice());
-        }
-    }
-}
-
-async fn everything_can_be_awaited_on_any_thread(store: Store) {
-    let task = async move {
-        let (id, bytes) = blob("rows");
-        store.blobs().put(BlobKind::Segment, id, bytes).await?;
-        store.blobs().get(BlobKind::Segment, id, 4).await?;
-        store.announcements().list().await?;
-        store.manifests().live().await?;
-        store.gc(&GcSettings::default().with_dry_run()).await?;
-        for file in store.files().list().await? {
-            store.files().check(&file).await?;
-        }
-        store.blobs().delete(BlobKind::Segment, id).await
-    };
-    tokio::spawn(task).await.unwrap().unwrap();
-}
-
-async fn every_file_is_known_and_passes_its_check(store: Store) {
-    let token = fresh_token();
-    let (id, bytes) = blob("rows");
-    for kind in BlobKind::ALL {
-        store.blobs().put(kind, id, bytes.clone()).await.unwrap();
-    }
-    for version in 1..=2 {
-        store.manifests().commit_bytes(version, &token, token).await.unwrap();
-    }
-    store.manifests().retire(1).await.unwrap();
-    store.announcements().append(|latest| Some(next(latest, "writer"))).await.unwrap();
-    let files = store.files().list().await.unwrap();
-    let kinds: Vec<_> = files.iter().map(|file| file.what).collect();
-    let expected = [
-        FileKind::Announcement(1),
-        FileKind::Marker,
-        FileKind::Blob(BlobKind::Index, id),
-        FileKind::Manifest(1),
-        FileKind::Manifest(2),
-        FileKind::Blob(BlobKind::Segment, id),
-        FileKind::Blob(BlobKind::Tombstones, id),
-    ];
-    assert_eq!(kinds, expected, "these and nothing else");
-    for file in &files {
-        store.files().check(file).await.unwrap();
-    }
+mod prefix {
+    kapok_testing::conformance!(super::open_prefix);
 }

@@ -10,6 +10,7 @@ use flaky::{Fault, Flaky, Manner};
 use kapok_blobstore::{
     AnnouncementDraft, BlobId, BlobKind, CommitOutcome, Error, ErrorKind, Store, StoreSettings, fresh_token,
 };
+use kapok_testing::Intercept;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, PutOptions};
 
@@ -40,8 +41,8 @@ async fn whatever_write_misbehaves_the_next_cycle_runs() {
         let mut number = 1;
         loop {
             let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-            let flaky = Flaky::over(Arc::clone(&backend), Manner::Write(number, fault));
-            let first = cycle(flaky.clone()).await;
+            let flaky = Flaky::new(Manner::Write(number, fault));
+            let first = cycle(flaky.over(Arc::clone(&backend))).await;
             if !flaky.struck() {
                 assert!(number > 11, "the probe, the marker, a blob, a manifest and an entry were written");
                 break;
@@ -67,9 +68,9 @@ async fn a_create_whose_reply_was_lost_is_ours() {
         let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         open(Arc::clone(&backend)).await.unwrap();
         let token = fresh_token();
-        let store = open(Flaky::over(Arc::clone(&backend), Manner::Write(1, fault))).await.unwrap();
+        let store = open(Flaky::new(Manner::Write(1, fault)).over(Arc::clone(&backend))).await.unwrap();
         assert_eq!(store.manifests().commit_bytes(1, &token, token).await.unwrap(), CommitOutcome::Committed);
-        let store = open(Flaky::over(Arc::clone(&backend), Manner::Write(1, fault))).await.unwrap();
+        let store = open(Flaky::new(Manner::Write(1, fault)).over(Arc::clone(&backend))).await.unwrap();
         let entry = store
             .announcements()
             .append(|latest| AnnouncementDraft::announce(latest, 1, "x", ""))
@@ -86,7 +87,7 @@ async fn a_lost_reply_to_a_lost_race_is_a_lost_race() {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let winner = fresh_token();
     open(Arc::clone(&backend)).await.unwrap().manifests().commit_bytes(1, &winner, winner).await.unwrap();
-    let store = open(Flaky::over(backend, Manner::Write(1, Fault::ReplyLost))).await.unwrap();
+    let store = open(Flaky::new(Manner::Write(1, Fault::ReplyLost)).over(backend)).await.unwrap();
     let loser = fresh_token();
     assert_eq!(store.manifests().commit_bytes(1, &loser, loser).await.unwrap(), CommitOutcome::Lost);
     assert_eq!(store.manifests().read_bytes(1).await.unwrap(), winner.as_slice());
@@ -96,7 +97,7 @@ async fn a_lost_reply_to_a_lost_race_is_a_lost_race() {
 async fn a_refused_create_is_unavailable_and_names_the_cause() {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     open(Arc::clone(&backend)).await.unwrap();
-    let store = open(Flaky::over(backend, Manner::Write(1, Fault::Refused))).await.unwrap();
+    let store = open(Flaky::new(Manner::Write(1, Fault::Refused)).over(backend)).await.unwrap();
     let token = fresh_token();
     let error = store.manifests().commit_bytes(1, &token, token).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -112,7 +113,7 @@ async fn a_refused_create_is_unavailable_and_names_the_cause() {
 async fn a_request_that_is_never_answered_ends() {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     open(Arc::clone(&backend)).await.unwrap();
-    let store = open(Flaky::over(backend, Manner::Write(1, Fault::Silent))).await.unwrap();
+    let store = open(Flaky::new(Manner::Write(1, Fault::Silent)).over(backend)).await.unwrap();
     let rows = Bytes::from_static(b"rows");
     let error = store.blobs().put(BlobKind::Segment, BlobId::of(&rows), rows).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -122,7 +123,7 @@ async fn a_request_that_is_never_answered_ends() {
 #[tokio::test]
 async fn a_backend_whose_creates_overwrite_is_refused() {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    let error = open(Flaky::over(Arc::clone(&backend), Manner::NoConditions)).await.unwrap_err();
+    let error = open(Flaky::new(Manner::NoConditions).over(Arc::clone(&backend))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("winners=8"), "{error}");
     open(backend).await.expect("nothing was left behind");
@@ -132,7 +133,7 @@ async fn a_backend_whose_creates_overwrite_is_refused() {
 async fn a_store_that_another_writer_made_meanwhile_is_used() {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     assert_eq!(cycle(Arc::clone(&backend)).await.unwrap(), 1);
-    let store = open(Flaky::over(backend, Manner::LateRead)).await.unwrap();
+    let store = open(Flaky::new(Manner::LateRead).over(backend)).await.unwrap();
     assert_eq!(store.manifests().head().await.unwrap(), Some(1));
 }
 
@@ -140,7 +141,7 @@ async fn a_store_that_another_writer_made_meanwhile_is_used() {
 async fn bytes_come_out_aligned_from_wherever_they_came_in() {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     assert_eq!(cycle(Arc::clone(&backend)).await.unwrap(), 1);
-    let store = open(Flaky::over(backend, Manner::OddAddress)).await.unwrap();
+    let store = open(Flaky::new(Manner::OddAddress).over(backend)).await.unwrap();
     let rows = store.blobs().get(BlobKind::Segment, BlobId::of(b"some rows"), 9).await.unwrap();
     for bytes in [rows, store.manifests().read_bytes(1).await.unwrap()] {
         assert_eq!(bytes.as_ptr().align_offset(8), 0);
@@ -152,7 +153,7 @@ async fn bytes_come_out_aligned_from_wherever_they_came_in() {
 async fn the_head_is_found_without_listings() {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let store = open(Arc::clone(&backend)).await.unwrap();
-    let blind = open(Flaky::over(backend, Manner::NoListing)).await.unwrap();
+    let blind = open(Flaky::new(Manner::NoListing).over(backend)).await.unwrap();
     assert_eq!(blind.manifests().head().await.unwrap(), None);
     for version in 1..=13 {
         let token = fresh_token();

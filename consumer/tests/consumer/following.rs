@@ -1,7 +1,6 @@
 //! Does the view come by itself, soon, at little cost, and until it is told to stop?
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use kapok_blobstore::{AnnouncementDraft, BlobKind};
@@ -86,11 +85,11 @@ async fn an_idle_poll_is_one_get() {
     let settings = with(often(), |settings| settings.poll = Duration::from_millis(100));
     let _follower = consumer.follow(settings);
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let (begun, before) = (Instant::now(), backend.gets.load(Ordering::SeqCst));
+    let (begun, before) = (Instant::now(), backend.gets());
     tokio::time::sleep(Duration::from_secs(1)).await;
     let looked_at = consumer.status().looked_at;
     until(&consumer, |status| status.looked_at > looked_at).await;
-    let asked = backend.gets.load(Ordering::SeqCst) - before;
+    let asked = backend.gets() - before;
     // Two polls are 90 ms apart at least.
     let polls = begun.elapsed().as_millis() / 90 + 1;
     assert!(asked >= 1 && asked as u128 <= polls, "{asked} requests in {polls} polls at most");

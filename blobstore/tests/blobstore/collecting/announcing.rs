@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use kapok_blobstore::{Announcement, ErrorKind, Store};
+use kapok_testing::Operation;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
-use super::dataset::{gc, load, open, publish};
-use super::hooked::{Hooked, Request};
+use super::dataset::{gc, load, once, open, publish};
 
 async fn published() -> Arc<dyn ObjectStore> {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
@@ -62,7 +62,7 @@ async fn a_pin_of_a_version_that_a_gc_retires_meanwhile_is_undone() {
     let backend = published().await;
     let collector = open(&backend).await;
     let collect = async move { drop(gc(&collector).await) };
-    let hooked = Hooked::once(&backend, Request::Create, "announcements", collect);
+    let hooked = once(&backend, Operation::Create, "announcements", collect);
     let error = open(&hooked).await.announcements().pin(3, "ops", "hold").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains("version=3 action=pin; the entry was undone"), "{error}");
@@ -79,7 +79,7 @@ async fn a_rollback_to_a_version_that_a_gc_retires_meanwhile_is_undone() {
     let backend = published().await;
     let collector = open(&backend).await;
     let collect = async move { drop(gc(&collector).await) };
-    let hooked = Hooked::once(&backend, Request::Create, "announcements", collect);
+    let hooked = once(&backend, Operation::Create, "announcements", collect);
     let error = open(&hooked).await.announcements().rollback(3, "ops", "bad data").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     let store = open(&backend).await;

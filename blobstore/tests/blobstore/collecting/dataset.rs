@@ -13,6 +13,7 @@ use kapok_core::manifest::{Artifact, Manifest, RecordType, SegmentEntry, Tombsto
 use kapok_core::schema::Schema;
 use kapok_core::segment::Sharing;
 use kapok_samples::movies_capnp::rating;
+use kapok_testing::{Hooks, Intercept, Operation};
 use object_store::ObjectStore;
 
 /// Nothing is too young to go.
@@ -30,6 +31,16 @@ pub async fn open(backend: &Arc<dyn ObjectStore>) -> Store {
     let backend = Arc::clone(backend);
     let store = Store::options().writable().object_store(backend, "data").open("test://data");
     store.await.unwrap()
+}
+
+/// Lets it happen once, before the first such request on a path that holds the text.
+pub fn once(
+    backend: &Arc<dyn ObjectStore>,
+    operation: Operation,
+    text: &str,
+    event: impl Future<Output = ()> + Send + 'static,
+) -> Arc<dyn ObjectStore> {
+    Arc::new(Hooks::once(operation, text, event)).over(Arc::clone(backend))
 }
 
 /// The blobs of a word: its rows, their index, their dead rows.

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use kapok_blobstore::{CommitOutcome, ErrorKind, GcSettings, Store, StoreSettings};
+use kapok_testing::{Hooks, Intercept, Operation, refused};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
-use super::dataset::{blobs_of, files, gc, load, manifest, now, open, pin_blindly, publish, put, words};
-use super::hooked::{Hooked, Request, refused};
+use super::dataset::{blobs_of, files, gc, load, manifest, now, once, open, pin_blindly, publish, put, words};
 
 /// The backend of a published store.
 async fn published() -> Arc<dyn ObjectStore> {
@@ -27,7 +27,7 @@ async fn a_pin_made_between_the_two_reads_of_the_log_is_honoured() {
         let before = store.manifests().read_bytes(pinned).await.unwrap();
         let pin = async move { pin_blindly(&store, pinned).await };
         // Of the version whose stub is about to be written, of one whose stub stands, or of one whose turn comes.
-        let hooked = Hooked::once(&backend, Request::Overwrite, "00003", pin);
+        let hooked = once(&backend, Operation::Put, "00003", pin);
         let report = gc(&open(&hooked).await).await;
         let store = open(&backend).await;
         assert_eq!(store.announcements().latest(None).await.unwrap().unwrap().pinned, Some(pinned));
@@ -45,12 +45,13 @@ async fn a_pin_made_between_the_two_reads_of_the_log_is_honoured() {
 async fn a_version_pinned_before_its_turn_is_not_touched() {
     let backend = published().await;
     let store = open(&backend).await;
-    let hooked = Hooked::over(&backend, move |request, path| {
-        let store = store.clone();
-        assert!(request != Request::Overwrite || !path.ends_with("00004"), "no moment in which it is gone");
-        (request == Request::Overwrite && path.ends_with("00001"))
-            .then(|| async move { pin_blindly(&store, 4).await }.map(Ok).boxed())
+    let hooks = Hooks::new(move |request| {
+        let (store, path) = (store.clone(), request.path.as_ref());
+        let is_put = request.operation == Operation::Put;
+        assert!(!is_put || !path.ends_with("00004"), "no moment in which it is gone");
+        (is_put && path.ends_with("00001")).then(|| async move { pin_blindly(&store, 4).await }.map(Ok).boxed())
     });
+    let hooked = Arc::new(hooks).over(Arc::clone(&backend));
     assert_eq!(gc(&open(&hooked).await).await.retired, [1, 3], "2 was pinned when it was decided");
 }
 
@@ -67,8 +68,12 @@ async fn whatever_request_is_refused_the_next_gc_completes() {
         let backend = published().await;
         let count = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&count);
-        let hooked =
-            Hooked::over(&backend, move |_, _| (counter.fetch_add(1, Ordering::SeqCst) + 1 == at).then(refused));
+        // Reads are not refused.
+        let hooks = Hooks::new(move |request| {
+            let refuses = !request.operation.is_read() && counter.fetch_add(1, Ordering::SeqCst) + 1 == at;
+            refuses.then(refused)
+        });
+        let hooked = Arc::new(hooks).over(Arc::clone(&backend));
         let first = open(&hooked).await.gc(&now()).await;
         if count.load(Ordering::SeqCst) < at {
             first.unwrap();
@@ -90,12 +95,13 @@ async fn whatever_request_is_refused_the_next_gc_completes() {
 async fn a_pin_is_honoured_though_a_stub_could_not_be_written() {
     let backend = published().await;
     let store = open(&backend).await;
-    let hooked = Hooked::over(&backend, move |request, path| {
+    let hooks = Hooks::new(move |request| {
         let store = store.clone();
         // The first stub stands, the second is refused.
-        (request == Request::Overwrite && path.contains("00003"))
+        (request.operation == Operation::Put && request.names("00003"))
             .then(|| async move { pin_blindly(&store, 1).await }.then(|()| refused()).boxed())
     });
+    let hooked = Arc::new(hooks).over(Arc::clone(&backend));
     let error = open(&hooked).await.gc(&now()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     load(&open(&backend).await, 1).await.unwrap();
@@ -109,7 +115,7 @@ async fn a_version_committed_meanwhile_keeps_the_old_blobs_that_it_names() {
     let cycle = async move {
         assert_eq!(store.manifests().commit(&manifest(7, &["a", "d"])).await.unwrap(), CommitOutcome::Committed);
     };
-    let hooked = Hooked::once(&backend, Request::List, "data/segments", cycle);
+    let hooked = once(&backend, Operation::List, "data/segments", cycle);
     let report = gc(&open(&hooked).await).await;
     assert_eq!((report.retired, report.kept), (vec![1, 3, 4], vec![2, 5, 6, 7]));
     load(&open(&backend).await, 7).await.unwrap();
@@ -128,11 +134,12 @@ async fn a_blob_put_again_after_the_listing_stays() {
         put(&store, "a").await;
     };
     let (mut again, mut listings) = (Some(again.map(Ok).boxed()), 0);
-    let hooked = Hooked::over(&backend, move |request, path| {
-        listings += u32::from(request == Request::List && path.contains("manifests"));
+    let hooks = Hooks::new(move |request| {
+        listings += u32::from(request.operation == Operation::List && request.names("manifests"));
         // The second comes after the blobs were listed.
-        if listings == 2 { again.take() } else { None }
+        if listings == 2 && !request.operation.is_read() { again.take() } else { None }
     });
+    let hooked = Arc::new(hooks).over(Arc::clone(&backend));
     gc(&open(&hooked).await).await;
     assert_eq!(&words(&open(&backend).await).await[..6], "aaabbb");
 }

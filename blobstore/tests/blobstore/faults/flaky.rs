@@ -1,19 +1,12 @@
 //! A backend that misbehaves on demand.
 
-use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use object_store::path::Path;
-use object_store::{
-    CopyOptions, Error, Extensions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-};
+use kapok_testing::{Intercept, Operation, Request, Verdict, async_trait};
+use object_store::{Error, Extensions, GetResult, GetResultPayload, Result};
 
 /// How the chosen request misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,15 +38,14 @@ pub enum Manner {
 
 #[derive(Debug)]
 pub struct Flaky {
-    backend: Arc<dyn ObjectStore>,
     manner: Manner,
     writes: AtomicUsize,
     reads: AtomicUsize,
 }
 
 impl Flaky {
-    pub fn over(backend: Arc<dyn ObjectStore>, manner: Manner) -> Arc<Self> {
-        Arc::new(Self { backend, manner, writes: AtomicUsize::new(0), reads: AtomicUsize::new(0) })
+    pub fn new(manner: Manner) -> Arc<Self> {
+        Arc::new(Self { manner, writes: AtomicUsize::new(0), reads: AtomicUsize::new(0) })
     }
 
     /// Whether the misbehaviour has come up.
@@ -63,11 +55,22 @@ impl Flaky {
             _ => true,
         }
     }
-}
 
-impl fmt::Display for Flaky {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Flaky({})", self.backend)
+    fn write(&self, request: &Request<'_>) -> Verdict {
+        let number = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
+        let fault = match self.manner {
+            Manner::NoConditions => return Verdict::Overwrite,
+            Manner::Write(at, fault) if at == number => fault,
+            _ => return Verdict::Proceed,
+        };
+        match fault {
+            Fault::Refused => Verdict::Fail(lost("refused")),
+            Fault::Silent => Verdict::NeverAnswer,
+            Fault::TakenByItself if request.operation == Operation::Create => {
+                Verdict::LoseReply(Error::AlreadyExists { path: request.path.to_string(), source: "taken".into() })
+            }
+            Fault::ReplyLost | Fault::TakenByItself => Verdict::LoseReply(lost("connection reset")),
+        }
     }
 }
 
@@ -75,48 +78,27 @@ fn lost(text: &str) -> Error {
     Error::Generic { store: "Flaky", source: text.to_owned().into() }
 }
 
-fn no_listing() -> Error {
-    Error::NotImplemented { operation: "list".to_owned(), implementer: "Flaky".to_owned() }
-}
-
 #[async_trait]
-impl ObjectStore for Flaky {
-    async fn put_opts(&self, path: &Path, payload: PutPayload, mut options: PutOptions) -> Result<PutResult> {
-        let number = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
-        if self.manner == Manner::NoConditions {
-            options.mode = PutMode::Overwrite;
-        }
-        let fault = match self.manner {
-            Manner::Write(at, fault) if at == number => Some(fault),
-            _ => None,
-        };
-        match fault {
-            None => self.backend.put_opts(path, payload, options).await,
-            Some(Fault::Refused) => Err(lost("refused")),
-            Some(Fault::Silent) => futures::future::pending().await,
-            Some(Fault::ReplyLost) => {
-                let _ = self.backend.put_opts(path, payload, options).await;
-                Err(lost("connection reset"))
+impl Intercept for Flaky {
+    async fn before(&self, request: &Request<'_>) -> Verdict {
+        match request.operation {
+            Operation::Create | Operation::Put => self.write(request),
+            Operation::Get | Operation::Head => {
+                let number = self.reads.fetch_add(1, Ordering::SeqCst) + 1;
+                if self.manner == Manner::LateRead && number == 1 {
+                    return Verdict::Fail(Error::NotFound { path: request.path.to_string(), source: "not yet".into() });
+                }
+                Verdict::Proceed
             }
-            Some(Fault::TakenByItself) => {
-                let create = options.mode == PutMode::Create;
-                let _ = self.backend.put_opts(path, payload, options).await;
-                let taken = Error::AlreadyExists { path: path.to_string(), source: "taken".into() };
-                Err(if create { taken } else { lost("connection reset") })
+            Operation::List if self.manner == Manner::NoListing => {
+                Verdict::Fail(Error::NotImplemented { operation: "list".to_owned(), implementer: "Flaky".to_owned() })
             }
+            _ => Verdict::Proceed,
         }
     }
 
-    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        self.backend.put_multipart_opts(path, options).await
-    }
-
-    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        let number = self.reads.fetch_add(1, Ordering::SeqCst) + 1;
-        if self.manner == Manner::LateRead && number == 1 {
-            return Err(Error::NotFound { path: path.to_string(), source: "not yet".into() });
-        }
-        let found = self.backend.get_opts(path, options).await?;
+    async fn found(&self, _: &Request<'_>, found: Result<GetResult>) -> Result<GetResult> {
+        let found = found?;
         if self.manner != Manner::OddAddress {
             return Ok(found);
         }
@@ -128,28 +110,5 @@ impl ObjectStore for Flaky {
         let odd = Bytes::from(buffer).slice(start..start + bytes.len());
         let payload = GetResultPayload::Stream(async { Ok(odd) }.into_stream().boxed());
         Ok(GetResult { payload, meta, range, attributes, extensions: Extensions::default() })
-    }
-
-    async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.backend.get_ranges(path, ranges).await
-    }
-
-    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.backend.delete_stream(paths)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        match self.manner {
-            Manner::NoListing => async { Err(no_listing()) }.into_stream().boxed(),
-            _ => self.backend.list(prefix),
-        }
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.backend.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.backend.copy_opts(from, to, options).await
     }
 }

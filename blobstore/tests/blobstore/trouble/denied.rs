@@ -5,21 +5,22 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use kapok_blobstore::{AnnouncementDraft, BlobId, BlobKind, ErrorKind, Store, fresh_token};
+use kapok_testing::Intercept;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
-use super::link::{Link, Manner};
+use super::link::Link;
 
-async fn scene(announced: u64) -> (Link, Store, Store) {
+async fn scene(announced: u64) -> (Arc<Link>, Store, Store) {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let writing = |backend| Store::options().writable().object_store(backend, "data").open("test://data");
     let writer = writing(Arc::clone(&backend)).await.unwrap();
     for version in 1..=announced {
         publish(&writer, version).await;
     }
-    let link = Link::over(backend, Manner::default());
-    link.manner.get_only.store(true, Ordering::SeqCst);
-    let backend = Arc::new(link.clone());
+    let link = Arc::new(Link::default());
+    link.get_only.store(true, Ordering::SeqCst);
+    let backend = link.over(backend);
     let reader = Store::options().object_store(backend, "data").open("test://data").await.unwrap();
     (link, writer, reader)
 }
@@ -55,7 +56,7 @@ async fn a_follower_that_may_only_read_learns_what_is_new() {
 async fn rights_that_are_taken_away_are_no_silence() {
     let (link, _, reader) = scene(5).await;
     assert_eq!(reader.announcements().get(6).await.unwrap(), None);
-    link.manner.closed.store(true, Ordering::SeqCst);
+    link.closed.store(true, Ordering::SeqCst);
     for error in [
         reader.announcements().get(6).await.unwrap_err(),
         reader.announcements().latest(None).await.unwrap_err(),

@@ -7,14 +7,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use kapok_blobstore::{BlobId, BlobKind, ErrorKind, Store};
+use kapok_testing::Intercept;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use tokio::time::Instant;
 
-use super::link::{Link, Manner};
+use super::link::Link;
+
+/// The link, and what is behind it.
+struct Scene {
+    backend: Arc<dyn ObjectStore>,
+    link: Arc<Link>,
+}
 
 /// Blobs of 40 pieces each, and a store behind a link.
-async fn scene(manner: Manner) -> (Link, Store, Vec<(BlobId, Bytes)>) {
+async fn scene(link: Link) -> (Scene, Store, Vec<(BlobId, Bytes)>) {
     let backend: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let open =
         async |backend| Store::options().writable().object_store(backend, "data").open("test://data").await.unwrap();
@@ -26,14 +33,14 @@ async fn scene(manner: Manner) -> (Link, Store, Vec<(BlobId, Bytes)>) {
         plain.blobs().put(BlobKind::Segment, id, bytes.clone()).await.unwrap();
         blobs.push((id, bytes));
     }
-    let link = Link::over(backend, manner);
-    let store = open(Arc::new(link.clone())).await;
-    (link, store, blobs)
+    let link = Arc::new(link);
+    let store = open(link.over(Arc::clone(&backend))).await;
+    (Scene { backend, link }, store, blobs)
 }
 
 #[tokio::test(start_paused = true)]
 async fn eight_fetches_that_share_a_slow_link_finish() {
-    let (_, store, blobs) = scene(Manner { piece: Duration::from_secs(5), ..Manner::default() }).await;
+    let (_, store, blobs) = scene(Link::slow(Duration::from_secs(5))).await;
     let begun = Instant::now();
     let fetches = blobs.iter().map(|(id, bytes)| store.blobs().get(BlobKind::Segment, *id, bytes.len() as u64));
     for (got, (_, bytes)) in join_all(fetches).await.into_iter().zip(&blobs) {
@@ -44,25 +51,25 @@ async fn eight_fetches_that_share_a_slow_link_finish() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fetch_that_breaks_off_goes_on_where_it_stopped() {
-    let (link, store, blobs) = scene(Manner::default()).await;
-    link.manner.breaks_after.store(3, Ordering::SeqCst);
+    let (Scene { link, .. }, store, blobs) = scene(Link::default()).await;
+    link.breaks_after.store(3, Ordering::SeqCst);
     let (id, bytes) = &blobs[0];
     let got = store.blobs().get(BlobKind::Segment, *id, bytes.len() as u64).await.unwrap();
     assert!(got == *bytes);
-    assert_eq!(link.manner.arrived.load(Ordering::SeqCst), bytes.len(), "no byte twice");
+    assert_eq!(link.arrived.load(Ordering::SeqCst), bytes.len(), "no byte twice");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_link_that_falls_silent_is_given_up_and_what_arrived_is_kept() {
-    let (link, store, blobs) = scene(Manner { piece: Duration::from_secs(1), ..Manner::default() }).await;
+    let (Scene { link, .. }, store, blobs) = scene(Link::slow(Duration::from_secs(1))).await;
     let (id, bytes) = &blobs[0];
     let get = || store.blobs().get(BlobKind::Segment, *id, bytes.len() as u64);
     // Dropped half way.
     tokio::time::timeout(Duration::from_millis(10_500), get()).await.unwrap_err();
-    assert_eq!(link.manner.arrived.load(Ordering::SeqCst), 10 << 16);
+    assert_eq!(link.arrived.load(Ordering::SeqCst), 10 << 16);
     let falls = async {
         tokio::time::sleep(Duration::from_millis(5_500)).await;
-        link.manner.silent.store(true, Ordering::SeqCst);
+        link.silent.store(true, Ordering::SeqCst);
     };
     let begun = Instant::now();
     let (failed, ()) = tokio::join!(get(), falls);
@@ -70,18 +77,18 @@ async fn a_link_that_falls_silent_is_given_up_and_what_arrived_is_kept() {
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     // One piece was on its way; then it was tried once more.
     assert!(begun.elapsed() < Duration::from_secs(5 + 2 * 61), "{:?}", begun.elapsed());
-    link.manner.silent.store(false, Ordering::SeqCst);
+    link.silent.store(false, Ordering::SeqCst);
     assert!(get().await.unwrap() == *bytes);
-    assert_eq!(link.manner.arrived.load(Ordering::SeqCst), bytes.len(), "no byte twice");
+    assert_eq!(link.arrived.load(Ordering::SeqCst), bytes.len(), "no byte twice");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_beginning_that_was_kept_is_fetched_anew() {
-    let (link, store, blobs) = scene(Manner { piece: Duration::from_secs(1), ..Manner::default() }).await;
+    let (Scene { backend, .. }, store, blobs) = scene(Link::slow(Duration::from_secs(1))).await;
     let (id, bytes) = &blobs[0];
     let key = object_store::path::Path::from(format!("data/segments/{id}"));
     let put =
-        async |bytes: Bytes| link.put_opts(&key, bytes.into(), object_store::PutOptions::default()).await.unwrap();
+        async |bytes: Bytes| backend.put_opts(&key, bytes.into(), object_store::PutOptions::default()).await.unwrap();
     let mut wrong = bytes.to_vec();
     wrong[0] ^= 1;
     put(Bytes::from(wrong)).await;
@@ -93,19 +100,19 @@ async fn a_wrong_beginning_that_was_kept_is_fetched_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_in_parts_that_is_dropped_half_way_or_hangs_is_aborted() {
-    let (link, store, _) = scene(Manner::default()).await;
+    let (Scene { link, .. }, store, _) = scene(Link::default()).await;
     let large = Bytes::from(vec![7; 40 << 20]);
     let id = BlobId::of(&large);
-    link.manner.silent.store(true, Ordering::SeqCst);
+    link.silent.store(true, Ordering::SeqCst);
     tokio::time::timeout(Duration::from_secs(1), store.blobs().put(BlobKind::Segment, id, large.clone()))
         .await
         .unwrap_err();
     tokio::time::sleep(Duration::from_millis(1)).await;
-    assert_eq!(link.manner.aborted.load(Ordering::SeqCst), 1, "dropped");
+    assert_eq!(link.aborted.load(Ordering::SeqCst), 1, "dropped");
     let error = store.blobs().put(BlobKind::Segment, id, large.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    assert_eq!(link.manner.aborted.load(Ordering::SeqCst), 2, "given up");
-    link.manner.silent.store(false, Ordering::SeqCst);
+    assert_eq!(link.aborted.load(Ordering::SeqCst), 2, "given up");
+    link.silent.store(false, Ordering::SeqCst);
     store.blobs().put(BlobKind::Segment, id, large).await.unwrap();
-    assert_eq!(link.manner.aborted.load(Ordering::SeqCst), 2);
+    assert_eq!(link.aborted.load(Ordering::SeqCst), 2);
 }
