@@ -1,10 +1,10 @@
 //! Records in, announced version out.
 //!
 //! A [`Producer`] runs cycles. A closure hands over the whole of a record type ([`Producer::run_cycle`]) or changes to it
-//! ([`Producer::run_incremental_cycle`]); the producer writes what differs from the version before, as segments with their
+//! ([`Producer::run_incremental_cycle`]). The producer writes what differs from the version before, as segments with their
 //! indexes, checks what it stored, commits a manifest and announces it. Records that arrive over time come from an async
-//! closure ([`Producer::run_cycle_async`]) or a stream ([`RecordWriter::add_all`]). It does not read data from anywhere, and it does not
-//! tell consumers what to do beyond naming the version that they should be on.
+//! closure ([`Producer::run_cycle_async`]) or a stream ([`RecordWriter::add_all`]). The producer does not read data from
+//! anywhere, and it does not tell consumers what to do beyond naming the version that they should be on.
 //!
 //! ```
 //! use kapok_producer::Producer;
