@@ -31,7 +31,8 @@ impl Producer {
     /// 2. **Compare** with the version before, by key and content: records that are as they were are not written again.
     /// 3. **Write**: segments of the new and the changed records, and their indexes. Nothing refers to them yet.
     /// 4. **Verify**: what was stored is opened again and checked.
-    /// 5. **Validate**: see [`ProducerSettings::validators`]. What numbers alone refuse is refused before anything is written.
+    /// 5. **Validate**: see [`ProducerSettings::validators`](crate::ProducerSettings::validators). What numbers alone refuse is
+    ///    refused before anything is written.
     /// 6. **Commit**: the manifest is put where no other producer's is yet.
     /// 7. **Announce**: consumers move.
     /// 8. **Merge**, where it is time to, as a version of its own: see [`Producer::merge`].

@@ -43,7 +43,7 @@ pub enum MergeSchedule {
     /// Each cycle, where it is time to, after its announcement.
     #[default]
     AfterCycles,
-    /// Whoever calls [`Producer::merge`].
+    /// Whoever calls [`Producer::merge`](crate::Producer::merge).
     Manual,
 }
 
