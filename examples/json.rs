@@ -1,4 +1,4 @@
-//! JSON lines in, JSON out, and no schema written by hand: it is inferred, travels with the data, and grows.
+//! Publishes and reads JSON lines: the schema is inferred, travels with the data, and grows.
 //!
 //! `cargo run -p kapok-examples --example json`
 

@@ -1,7 +1,7 @@
 //! Reads files: sealed ones into memory, blobs as maps or piece by piece.
 //!
-//! What may be long comes piece by piece: a transfer lasts as long as it moves, and one that breaks off goes on where it
-//! stopped. What is sealed says in its first bytes how long it is, so that is looked at before the rest is read.
+//! What may be long comes piece by piece: a transfer lasts as long as it moves, and one that breaks off goes on where
+//! it stopped. What is sealed says in its first bytes how long it is, so that is looked at before the rest is read.
 
 use std::fs::File;
 use std::io::Read;
@@ -72,11 +72,11 @@ impl Objects {
         loop {
             let start = arriving.bytes.len() as u64;
             match self.receive(key, size, &mut arriving).await {
-                Ok(Some(Received::Map(bytes))) => {
+                Ok(Some(FetchOutcome::Map(bytes))) => {
                     arriving.bytes.clear();
                     return Ok(Some(FileContents { bytes, mapped: true, resumed: false }));
                 }
-                Ok(Some(Received::Whole)) => {
+                Ok(Some(FetchOutcome::Whole)) => {
                     let bytes = aligned(Bytes::from(arriving.complete()));
                     return Ok(Some(FileContents { bytes, mapped: false, resumed }));
                 }
@@ -89,7 +89,7 @@ impl Objects {
     }
 
     /// Receives what is lacking, as far as it comes.
-    async fn receive(&self, key: &str, size: u64, arriving: &mut PartialBlob<'_>) -> Result<Option<Received>> {
+    async fn receive(&self, key: &str, size: u64, arriving: &mut PartialBlob<'_>) -> Result<Option<FetchOutcome>> {
         let path = self.path(key);
         let start = arriving.bytes.len() as u64;
         let range = (start > 0).then_some(GetRange::Offset(start));
@@ -103,7 +103,7 @@ impl Objects {
             let map =
                 mapping::map(file).map_err(|source| Error::Io { operation: "map", path: path.clone(), source })?;
             self.check_size(key, size, map.len() as u64)?;
-            return Ok(Some(Received::Map(map)));
+            return Ok(Some(FetchOutcome::Map(map)));
         }
         if found.range.start != start {
             arriving.bytes.clear();
@@ -114,15 +114,15 @@ impl Objects {
             arriving.bytes.extend_from_slice(&piece);
         }
         self.check_size(key, size, arriving.bytes.len() as u64)?;
-        Ok(Some(Received::Whole))
+        Ok(Some(FetchOutcome::Whole))
     }
 }
 
-/// What a request brought.
-enum Received {
+/// Outcome of a request.
+enum FetchOutcome {
     /// A map of the whole file.
     Map(Bytes),
-    /// All that was lacking.
+    /// All missing bytes, in the partial blob.
     Whole,
 }
 

@@ -20,17 +20,18 @@
 //! [`GcSettings::retire_unreadable`] is the way on if it is lost for good.
 //!
 //! **Beside a pin or a rollback.** They look for the version, make their entry, and look again; step 5 is the other half
-//! (see [`Announcements::pin`](crate::Announcements::pin)). An entry that is made before step 5 is seen by it, and one that is made after it finds the stub.
+//! (see [`Announcements::pin`](crate::Announcements::pin)). An entry that is made before step 5 is seen by it, and one
+//! that is made after it finds the stub.
 //!
 //! **Beside a producer in mid-cycle.** Its blobs come from three places. Those that it wrote are younger than its cycle.
 //! Those that a put found "already there" were then younger than half the grace period, or they were written again; so
 //! both are younger than the grace period for as long as the cycle lasts no longer than half of it, and a longer cycle
-//! asks [`Blobs::missing`](crate::Blobs::missing) before it commits. Those that it carries over from the version that it builds on are named by
-//! that version's manifest. That version was the head, or the one that consumers were on, when the cycle began, so it
-//! stays until its successor, or what came after it in the log, is as old as the grace period; and step 6 sees the new
-//! manifest if it was committed by then. The age of a blob is looked up once more right before its deletion, since a put
-//! may have written it again after the listing. What is left is a put that falls between that look and the deletion,
-//! which are one request apart.
+//! asks [`Blobs::missing`](crate::Blobs::missing) before it commits. Those that it carries over from the version that
+//! it builds on are named by that version's manifest. That version was the head, or the one that consumers were on,
+//! when the cycle began, so it stays until its successor, or what came after it in the log, is as old as the grace
+//! period; and step 6 sees the new manifest if it was committed by then. The age of a blob is looked up once more right
+//! before its deletion, since a put may have written it again after the listing. What is left is a put that falls
+//! between that look and the deletion, which are one request apart.
 //!
 //! **Beside a consumer in mid-download.** It was sent to its version by the log, and a version that consumers were on in
 //! the last grace period stays. One that takes longer finds a blob gone, and plans again from the log. What is mapped
@@ -59,14 +60,15 @@ pub use report::{DamagedVersion, GcReport};
 impl Store {
     /// Retires the versions that nobody needs, and deletes the blobs that then no version names.
     ///
-    /// It may run beside producers and consumers, but only one gc at a time. Its requests grow with the live and the newly
-    /// retired versions, and with the blobs that go.
+    /// It may run beside producers and consumers, but only one gc at a time. Its requests grow with the live and the
+    /// newly retired versions, and with the blobs that go.
     ///
     /// # Errors
     /// [`Error::ManifestMissing`] if the numbers of versions have a gap or end below a version that was announced,
-    /// [`Error::StillNamed`] and [`Error::Argument`] for settings that would harm, and [`Error::GcStopped`] for a version of
-    /// a newer release that it was told to retire: nothing was changed. [`Error::NamedButRetired`] if the log names a
-    /// version that is gone: no blob was deleted. After any other error a part is done; the next gc does the rest.
+    /// [`Error::StillNamed`] and [`Error::Argument`] for settings that would harm, and [`Error::GcStopped`] for a
+    /// version of a newer release that it was told to retire: nothing was changed. [`Error::NamedButRetired`] if the
+    /// log names a version that is gone: no blob was deleted. After any other error a part is done; the next gc does
+    /// the rest.
     pub async fn gc(&self, settings: &GcSettings) -> Result<GcReport> {
         let grace = self.grace_of(settings)?;
         let oldest_ms = unix_ms_before(grace);
@@ -106,7 +108,7 @@ impl Store {
         }
         orphans.sort_by(|a, b| a.name.cmp(&b.name));
         let deleted: Vec<_> = unnamed.into_iter().map(|(kind, blob)| (kind, blob.id, blob.size)).collect();
-        let blob_bytes: u64 = deleted.iter().map(|(_, _, bytes)| bytes).sum();
+        let blob_bytes: u64 = deleted.iter().map(|(_, _, size)| size).sum();
         let orphan_bytes: u64 = orphans.iter().map(|file| file.size).sum();
         let (kept, unreadable) = stock.into_kept();
         Ok(GcReport {

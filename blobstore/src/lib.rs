@@ -1,8 +1,8 @@
 //! Stores the blobs and versions of a dataset, and the log that says which version is current.
 //!
-//! A [`Store`] is a folder or a prefix of an object store. Writers put immutable blobs, commit a version by creating its
-//! manifest, and announce it in a log that is only ever appended to. Readers find the end of the log, read the manifest,
-//! and get its blobs, which are maps of the store's own files if it is a folder.
+//! A [`Store`] is a folder or a prefix of an object store. Writers put immutable blobs, commit a version by creating
+//! its manifest, and announce it in a log that is only ever appended to. Readers find the end of the log, read the
+//! manifest, and get its blobs, which are maps of the store's own files if it is a folder.
 //!
 //! What this crate does not do: it looks into no blob, decides nothing about merging, and keeps no view.
 //!
@@ -91,7 +91,7 @@ pub use manifests::{CommitOutcome, Manifests, UnreadableVersion};
 pub use objects::REQUESTS_IN_FLIGHT;
 pub use options::StoreOptions;
 pub use repair::{Repair, Soundness};
-pub use sealed_file::{Sealed, SealedKind, open_sealed, seal};
+pub use sealed_file::{SealedFile, SealedKind, open_sealed, seal};
 pub use settings::{GcSettings, StoreSettings};
 pub use store::Store;
 pub use token::{Token, fresh_token};

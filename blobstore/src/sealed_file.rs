@@ -1,7 +1,7 @@
 //! The sealed file: a payload with a header that proves that it is whole.
 //!
-//! Blobs are named by their hash. The other files of a store (the marker `dataset`, manifests, announcements) are named by
-//! what they are, so each carries its own checksum: it is *sealed*. The layout is told in FORMAT.md, section 2.
+//! Blobs are named by their hash. The other files of a store (the marker `dataset`, manifests, announcements) are named
+//! by what they are, so each carries its own checksum: it is *sealed*. The layout is told in FORMAT.md, section 2.
 
 use bytes::Bytes;
 
@@ -48,7 +48,7 @@ impl SealedKind {
 
 /// An opened sealed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed {
+pub struct SealedFile {
     /// What it is.
     pub kind: SealedKind,
     /// Its content, at an address that is a multiple of eight.
@@ -77,7 +77,7 @@ pub fn seal(kind: SealedKind, payload: &[u8], signature: &[u8]) -> Bytes {
 /// # Errors
 /// [`Error::Corrupt`] if the file is empty, short, too long, of another kind than it may be, or not what its
 /// checksum says.
-pub fn open_sealed(name: &str, file: &Bytes) -> Result<Sealed> {
+pub fn open_sealed(name: &str, file: &Bytes) -> Result<SealedFile> {
     let found = file.len() as u64;
     let Some((header, body)) = file.split_first_chunk::<HEADER_BYTES>() else {
         return Err(Error::corrupt(name, found, "at least 64 bytes", format!("{found} bytes")));
@@ -97,7 +97,7 @@ pub fn open_sealed(name: &str, file: &Bytes) -> Result<Sealed> {
             format!("checksum {stored}"),
         ));
     }
-    Ok(Sealed { kind, payload: aligned(file.slice_ref(payload)), signature: file.slice_ref(signature) })
+    Ok(SealedFile { kind, payload: aligned(file.slice_ref(payload)), signature: file.slice_ref(signature) })
 }
 
 /// What a header says.
@@ -130,7 +130,7 @@ pub(crate) fn check_header(name: &str, header: &[u8; HEADER_BYTES], found: u64) 
     Ok(Lengths { kind, payload_bytes })
 }
 
-impl Sealed {
+impl SealedFile {
     /// The payload, if the file is of this kind.
     pub(crate) fn payload_of(self, name: &str, kind: SealedKind) -> Result<Bytes> {
         if self.kind == kind {

@@ -1,4 +1,4 @@
-//! `kapok announce`, `pin`, `unpin`, `rollback`: which version should consumers be on?
+//! `kapok announce`, `pin`, `unpin`, `rollback`: set the version that consumers should be on.
 
 use std::io::Write;
 
@@ -42,7 +42,7 @@ pub struct Unpin {
     #[command(flatten)]
     store: StoreArgument,
     #[command(flatten)]
-    signed: Signed,
+    signature: Signature,
 }
 
 /// Announce another version, older or newer than the announced one
@@ -57,7 +57,7 @@ pub struct Rollback {
     target: Target,
 }
 
-/// To which version, and who says so.
+/// The version that consumers should go to, and who decides so.
 #[derive(Debug, Args)]
 struct Target {
     /// The version
@@ -66,12 +66,12 @@ struct Target {
     #[command(flatten)]
     store: StoreArgument,
     #[command(flatten)]
-    signed: Signed,
+    signature: Signature,
 }
 
-/// Who says so, and why.
+/// Who decides so, and why.
 #[derive(Debug, Args)]
-struct Signed {
+struct Signature {
     /// Why, for the log
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
@@ -81,7 +81,7 @@ struct Signed {
 }
 
 #[derive(Serialize)]
-struct Steered {
+struct AnnouncementOutput {
     /// Whether an entry was made; otherwise there was nothing to do.
     changed: bool,
     /// The entry that was made, or else the latest one.
@@ -91,7 +91,7 @@ struct Steered {
 impl Announce {
     /// Announces the version.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let Target { version, signed: Signed { by, reason }, .. } = &self.target;
+        let Target { version, signature: Signature { by, reason }, .. } = &self.target;
         let store = self.target.store().await?;
         let made = self.target.known(&store, store.announcements().announce(*version, by, reason).await).await?;
         if made.is_none() {
@@ -109,7 +109,7 @@ impl Announce {
 impl Pin {
     /// Pins the version.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let Target { version, signed: Signed { by, reason }, .. } = &self.target;
+        let Target { version, signature: Signature { by, reason }, .. } = &self.target;
         let store = self.target.store().await?;
         let made = self.target.known(&store, store.announcements().pin(*version, by, reason).await).await?;
         tell(json, out, &store, made, &format!("version {version} is pinned already")).await
@@ -120,7 +120,7 @@ impl Unpin {
     /// Lifts the pin.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = Store::open(&self.store.store).await?;
-        let made = store.announcements().unpin(&self.signed.by, &self.signed.reason).await?;
+        let made = store.announcements().unpin(&self.signature.by, &self.signature.reason).await?;
         tell(json, out, &store, made, "no version is pinned").await
     }
 }
@@ -128,7 +128,7 @@ impl Unpin {
 impl Rollback {
     /// Announces the version, older or newer.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let Target { version, signed: Signed { by, reason }, .. } = &self.target;
+        let Target { version, signature: Signature { by, reason }, .. } = &self.target;
         let store = self.target.store().await?;
         let made = self.target.known(&store, store.announcements().rollback(*version, by, reason).await).await?;
         if made.is_none() && store.announcements().latest(None).await?.is_none() {
@@ -143,7 +143,7 @@ impl Target {
         Ok(Store::open(&self.store.store).await?)
     }
 
-    /// A version that is not there is told with those that are.
+    /// Adds the versions that there are to the error of an unknown one.
     async fn known<T>(&self, store: &Store, result: kapok_blobstore::Result<T>) -> Result<T> {
         if let Err(kapok_blobstore::Error::NotFound { .. }) = &result {
             read_manifest(store, self.version).await?;
@@ -161,7 +161,7 @@ fn moved(entry: &Announcement) -> String {
     format!("entry {}: {}: {state}", entry.sequence, entry.action)
 }
 
-/// Prints the entry that was made, or what stands where there was nothing to do.
+/// Prints the entry that was made, or the latest one if there was nothing to do.
 async fn tell(
     json: bool,
     out: &mut impl Write,
@@ -175,6 +175,9 @@ async fn tell(
     }
     let changed = made.is_some();
     let entry = if changed { made } else { store.announcements().latest(None).await? };
-    serde_json::to_writer_pretty(&mut *out, &Steered { changed, entry: entry.as_ref().map(LogEntry::from) })?;
+    serde_json::to_writer_pretty(
+        &mut *out,
+        &AnnouncementOutput { changed, entry: entry.as_ref().map(LogEntry::from) },
+    )?;
     Ok(writeln!(out)?)
 }

@@ -1,4 +1,4 @@
-//! How does a verb come to the version that it reads?
+//! Opens the version that a verb reads.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl Dataset {
     }
 }
 
-/// The manifest of a version, which the user may have got wrong.
+/// Reads the manifest of a version; the error of an unknown one lists those that there are.
 pub async fn read_manifest(store: &Store, version: u64) -> Result<Manifest> {
     match store.manifests().read(version).await {
         Err(kapok_blobstore::Error::NotFound { .. }) => {
@@ -72,7 +72,7 @@ fn listed(versions: &[u64]) -> String {
     text
 }
 
-/// A time as people and tools read it.
+/// Formats a time by RFC 3339.
 pub fn rfc3339(unix_ms: i64) -> String {
     match DateTime::from_timestamp_millis(unix_ms) {
         Some(time) => time.to_rfc3339_opts(SecondsFormat::Millis, true),
@@ -80,7 +80,7 @@ pub fn rfc3339(unix_ms: i64) -> String {
     }
 }
 
-/// Hexadecimal digits of a hash.
+/// Formats a hash as hexadecimal digits.
 pub fn hex(id: [u8; 32]) -> String {
     kapok_blobstore::BlobId::from(id).to_string()
 }

@@ -33,7 +33,7 @@ const RECORD_TYPE: &str = "Package";
 const KEY: &str = "package";
 /// A package that the second version changes.
 const FAMOUS: &str = "emacs";
-/// How the writer of a demo's versions begins: so that a store is known as the demo's.
+/// Prefix of the writer's name in a demo's versions, by which a store is known as a demo's.
 const WRITER: &str = "kapok demo";
 /// The reader reads this long before and after each swap.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -85,8 +85,7 @@ impl Demo {
     }
 }
 
-/// A store that holds anything else is not the demo's to write to. Its newest version tells: after another one there is
-/// none of a demo.
+/// Refuses a store that a demo did not write, as the writer of its newest version tells.
 async fn check_is_ours(store: &Store) -> Result<()> {
     let Some(head) = store.manifests().head().await? else { return Ok(()) };
     let writer = match store.manifests().read(head).await {
@@ -102,7 +101,7 @@ async fn check_is_ours(store: &Store) -> Result<()> {
     )))
 }
 
-/// The acts, in order.
+/// Runs the steps of the demo in order.
 async fn play(store: &Store, is_kept: bool) -> Result<Story> {
     let mut settings = ProducerSettings::default();
     settings.writer = format!("{WRITER} pid={}", std::process::id());
@@ -162,7 +161,7 @@ async fn play(store: &Store, is_kept: bool) -> Result<Story> {
     let after = consumer.view_arc();
     tokio::time::sleep(PAUSE).await;
 
-    // 5. Back, and forward again.
+    // 5. A rollback, and forward again.
     let started = clock::instant();
     store.announcements().rollback(version, WRITER, "to show it").await?;
     wait_for(&consumer, version).await?;
@@ -203,7 +202,7 @@ async fn play(store: &Store, is_kept: bool) -> Result<Story> {
     })
 }
 
-/// Finds each record of the first version, not in the order in which they lie.
+/// Finds each record of the first version, out of their stored order.
 fn look_up(view: &View, probes: &[Probe]) -> Result<u32> {
     let lookup = view.lookup(RECORD_TYPE)?;
     let mut found = 0;

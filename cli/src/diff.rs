@@ -1,4 +1,4 @@
-//! `kapok diff`: what is different between two versions?
+//! `kapok diff`: prints what is different between two versions.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ pub struct VersionDiff {
 pub struct TypeDiff {
     record_type: String,
     counts: Counts,
-    /// How it was found out: by the changes that manifests list, or by comparing segments.
+    /// How changes were found: by the lists of manifests, or by comparing segments.
     evidence: &'static str,
     /// Keys.
     pub added: Vec<Key>,
@@ -98,7 +98,7 @@ pub struct RecordChange {
     fields: Vec<FieldChange>,
 }
 
-/// What scripts get.
+/// JSON output.
 #[derive(Serialize)]
 struct Output<'d> {
     from: u64,
@@ -171,7 +171,7 @@ impl Diff {
     }
 }
 
-/// The version that was announced last, or else the newest.
+/// Returns the version that was announced last, or else the newest.
 async fn announced(store: &Store) -> Result<u64> {
     match store.announcements().latest(None).await?.map_or(0, |latest| latest.announced) {
         0 => {
@@ -192,7 +192,7 @@ fn check_type(only: Option<&str>, before: &Manifest, after: &Manifest) -> Result
 }
 
 impl VersionDiff {
-    /// The announced version against the last before it that differs.
+    /// Compares the announced version with the last one before it that differs.
     async fn last(store: &Store, only: Option<&str>, limit: usize) -> Result<Self> {
         let to = announced(store).await?;
         let after = read_manifest(store, to).await?;
@@ -210,7 +210,7 @@ impl VersionDiff {
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible) => {
                     let (kind, reason) = (error.kind(), error.to_string());
                     left_out.push(UnreadableVersion { version, kind, reason });
-                    // Nobody knows its parent.
+                    // Its parent is not known.
                     before = store.manifests().live().await?.into_iter().rfind(|it| *it < version);
                     continue;
                 }
@@ -228,8 +228,7 @@ impl VersionDiff {
         Err(Failure::no(format!("no version before {to} differs from it; name two: kapok diff A B")))
     }
 
-    /// What is different between two versions, or between none and the first one. At most `limit` records of each kind
-    /// are described.
+    /// Compares two versions, or the first one with none, and describes at most `limit` records of each kind.
     pub async fn between(
         store: &Store,
         before: Option<Manifest>,
@@ -245,7 +244,7 @@ impl VersionDiff {
             None => View::empty(),
         };
         let new = open(store, after, only, &mut blobs).await?;
-        // Where one is gone by now the versions are compared.
+        // If one of these blobs is gone, segments are compared instead.
         let between = store.blobs().fetch(new.lacking_for_changes(&old, &trail)?).await.unwrap_or_default();
         let mut segments = BlobMap::new();
         for (id, blob) in between {
@@ -257,7 +256,8 @@ impl VersionDiff {
     }
 }
 
-/// Manifests between two versions, which list what changed, and the versions of which they cannot be read.
+/// Reads the manifests between two versions, which list changes, and returns the versions whose manifests cannot be
+/// read.
 async fn trail(store: &Store, from: u64, to: u64) -> Result<(Vec<Arc<Manifest>>, Vec<UnreadableVersion>)> {
     let between = from.min(to)..=from.max(to);
     let mut versions = store.manifests().live().await?;
@@ -312,15 +312,16 @@ impl Key {
     }
 }
 
-/// Says which versions are left out, and why.
+/// Warns of versions that are left out, and why.
 pub fn tell_unreadable(json: bool, versions: &[UnreadableVersion]) {
     for it in versions {
         notice::warn(json, &format!("version {} is left out, it cannot be read: {}", it.version, it.reason));
     }
 }
 
-/// A view of a version, or of one record type of it; empty where the version has no such type. `blobs` are those that are
-/// open already, and then those of this view.
+/// Opens a view of a version, or of one record type of it; an empty view if the version has no such type.
+///
+/// `blobs` holds the blobs that are open already, and afterwards those of this view.
 pub async fn open(store: &Store, mut manifest: Manifest, only: Option<&str>, blobs: &mut BlobMap) -> Result<View> {
     manifest.record_types.retain(|ty| only.is_none_or(|name| ty.name == name));
     *blobs = store.blobs().load(&manifest, blobs).await?;

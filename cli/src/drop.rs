@@ -1,4 +1,4 @@
-//! `kapok drop-type` and `kapok drop-field`: out with what nobody should have added.
+//! `kapok drop-type` and `kapok drop-field`: remove a record type or a field.
 
 use std::io::Write;
 
@@ -47,7 +47,7 @@ pub struct DropField {
 }
 
 #[derive(Serialize)]
-struct Dropped<'r> {
+struct DropOutput<'r> {
     version: u64,
     #[serde(rename = "type")]
     record_type: &'r str,
@@ -80,7 +80,7 @@ impl DropField {
     }
 }
 
-/// A producer on a store that is there: to drop something from a new one is a mistake.
+/// Opens a producer on a store that exists; dropping something from a new one would be a mistake.
 async fn open(store: &StoreArgument) -> Result<Producer> {
     Store::open(&store.store).await?;
     Ok(Producer::open(&store.store).await?)
@@ -95,7 +95,7 @@ fn tell(report: &CycleReport, record_type: &str, field: Option<&str>, json: bool
     let version = report.outcome.version();
     if json {
         let (warnings, duration_ms) = (&report.warnings, report.steps.total().as_millis());
-        let dropped = Dropped { version, record_type, field, rows, removed, warnings, duration_ms };
+        let dropped = DropOutput { version, record_type, field, rows, removed, warnings, duration_ms };
         serde_json::to_writer(&mut *out, &dropped)?;
         return Ok(writeln!(out)?);
     }

@@ -1,8 +1,8 @@
-//! How is a duration told? With a unit that leaves few digits, one way everywhere.
+//! Formats durations, with a unit that leaves few digits.
 
 use std::time::Duration;
 
-/// `340 µs`, `15.0 ms`, `1.2 s`, `2 min 5 s`.
+/// Formats a duration as `340 µs`, `15.0 ms`, `1.2 s`, `2 min 5 s`.
 pub fn shown(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     if seconds < 1e-6 {

@@ -40,7 +40,7 @@ impl Export {
 pub fn print(record: &Record<'_>, out: &mut impl Write) -> Result<()> {
     record.write_json(out, &mut Budget::default()).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => match error.downcast::<kapok_core::Error>() {
-            // Stored already, so it is no fault of the caller's.
+            // An error about a stored record is not the caller's fault.
             Ok(wrong) => Failure::no(wrong.to_string()),
             Err(error) => Failure::Output(error),
         },

@@ -25,7 +25,7 @@ pub enum Failure {
         /// The parts of it that a script may want.
         parts: Box<Parts>,
     },
-    /// A version that may not be published.
+    /// Validators refused a version.
     #[error("{message}")]
     Refused {
         /// What to tell.
@@ -33,12 +33,12 @@ pub enum Failure {
         /// What was found.
         findings: Vec<Finding>,
     },
-    /// Standard output cannot be written to. If its reader has gone away, that is no failure.
+    /// Standard output cannot be written to. If its reader has closed it, that is no failure.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
 }
 
-/// What kind of failure it is, for scripts.
+/// Kinds of failures, for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Arguments that are not understood.
@@ -49,7 +49,7 @@ pub enum Kind {
     No,
     /// Standard output cannot be written to.
     Output,
-    /// A kind of the libraries.
+    /// A kind of error of the libraries.
     Of(ErrorKind),
 }
 
@@ -105,7 +105,7 @@ impl Kind {
         }
     }
 
-    /// 2 for what the caller can correct, else 1.
+    /// Returns 2 for a failure that the caller can correct, else 1.
     fn exit_code(self) -> u8 {
         match self {
             Self::Usage | Self::Refused | Self::Of(ErrorKind::Invalid) => 2,
@@ -120,7 +120,7 @@ impl From<ErrorKind> for Kind {
     }
 }
 
-/// What scripts get on standard error.
+/// JSON output on standard error.
 #[derive(Serialize)]
 struct Line<'f> {
     error: Error<'f>,
@@ -146,27 +146,27 @@ struct FindingLine<'f> {
 }
 
 impl Failure {
-    /// The answer is no.
+    /// Makes a failure whose answer is no.
     pub fn no(message: impl Into<String>) -> Self {
         Self::of(Kind::No, message)
     }
 
-    /// The input cannot be used.
+    /// Makes a failure about input that cannot be used.
     pub fn input(message: impl Into<String>) -> Self {
         Self::of(ErrorKind::Invalid, message)
     }
 
-    /// The arguments make no sense.
+    /// Makes a failure about arguments that make no sense together.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::of(Kind::Usage, message)
     }
 
-    /// A failure of a kind.
+    /// Makes a failure of a kind.
     pub fn of(kind: impl Into<Kind>, message: impl Into<String>) -> Self {
         Self::Message { kind: kind.into(), message: message.into(), parts: Box::default() }
     }
 
-    /// The same failure, with its parts.
+    /// Adds the facts of the failure, for scripts.
     #[must_use]
     pub fn with_parts(mut self, known: impl Into<Parts>) -> Self {
         if let Self::Message { parts, .. } = &mut self {
@@ -175,7 +175,7 @@ impl Failure {
         self
     }
 
-    /// The same failure, with what it is about in front.
+    /// Puts what the failure is about in front of its message.
     #[must_use]
     pub fn about(mut self, subject: &str) -> Self {
         match &mut self {
@@ -185,7 +185,7 @@ impl Failure {
         self
     }
 
-    /// What to print; `None` if there is nobody to tell.
+    /// Returns the line to print; `None` if there is nobody to read it.
     pub fn line(&self, json: bool) -> Option<String> {
         if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
             return None;
@@ -213,7 +213,7 @@ impl Failure {
         }))
     }
 
-    /// What to exit with.
+    /// Returns the exit code of the program.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code())
     }
@@ -234,7 +234,7 @@ impl Failure {
     }
 }
 
-/// Arguments that clap does not understand, told as all failures are.
+/// Formats an error of clap as all failures are.
 pub fn usage_line(text: &str, json: bool) -> String {
     let text = text.strip_prefix("error: ").unwrap_or(text).trim_end();
     if !json {
@@ -256,7 +256,7 @@ fn json_line(error: Error<'_>) -> String {
     serde_json::to_string(&Line { error }).unwrap_or_default()
 }
 
-/// Only standard output is written to without more words.
+/// An I/O error without context is one of standard output.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
@@ -285,7 +285,7 @@ impl From<kapok_producer::Error> for Failure {
     fn from(error: kapok_producer::Error) -> Self {
         let kind = error.kind();
         match error {
-            // A populate closure of ours fails with a failure of ours.
+            // Populate closures of this program return failures of this program.
             kapok_producer::Error::Populate { source } => match source.downcast::<Self>() {
                 Ok(failure) => *failure,
                 Err(source) => Self::of(kind, source.to_string()),

@@ -1,4 +1,4 @@
-//! `kapok gc`: how is the room of versions that nobody needs taken back?
+//! `kapok gc`: retires old versions and deletes the blobs that no version names.
 
 use std::io::Write;
 use std::time::Duration;
@@ -46,36 +46,36 @@ pub struct Gc {
 }
 
 #[derive(Serialize)]
-struct Collected {
+struct GcOutput {
     dry_run: bool,
     retired: Vec<u64>,
     kept: Vec<u64>,
-    /// Those that stay for the grace period alone.
+    /// Versions that stay only because of the grace period.
     kept_by_grace: Vec<u64>,
     grace_seconds: u64,
-    unreadable: Vec<Unreadable>,
-    damaged: Vec<Damaged>,
-    deleted: Vec<Deleted>,
-    /// What writers that died had left behind.
+    unreadable: Vec<UnreadableOutput>,
+    damaged: Vec<DamagedOutput>,
+    deleted: Vec<DeletedBlob>,
+    /// Temporary files of writers that died.
     debris: Vec<Orphan>,
     bytes_freed: u64,
 }
 
 #[derive(Serialize)]
-struct Unreadable {
+struct UnreadableOutput {
     version: u64,
     reason: String,
 }
 
 #[derive(Serialize)]
-struct Damaged {
+struct DamagedOutput {
     version: u64,
     /// The blobs that are lost, as `segments/<id>`.
     lost: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct Deleted {
+struct DeletedBlob {
     kind: &'static str,
     id: String,
     bytes: u64,
@@ -88,7 +88,7 @@ struct Orphan {
 }
 
 impl Gc {
-    /// Collects, and tells what went.
+    /// Runs gc, and prints what was deleted.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = Store::open(&self.store.store).await?;
         let mut settings =
@@ -99,7 +99,7 @@ impl Gc {
         let report = store.gc(&settings).await?;
         let trouble = trouble(&report);
         if json {
-            serde_json::to_writer_pretty(&mut *out, &Collected::of(report, self.dry_run))?;
+            serde_json::to_writer_pretty(&mut *out, &GcOutput::of(report, self.dry_run))?;
             writeln!(out)?;
         } else {
             self.print(&report, out)?;
@@ -127,7 +127,7 @@ impl Gc {
     }
 }
 
-impl Collected {
+impl GcOutput {
     fn of(report: GcReport, dry_run: bool) -> Self {
         let deleted = report.deleted.into_iter();
         let orphans = report.orphans.into_iter();
@@ -140,15 +140,15 @@ impl Collected {
             unreadable: report
                 .unreadable
                 .into_iter()
-                .map(|it| Unreadable { version: it.version, reason: it.reason })
+                .map(|it| UnreadableOutput { version: it.version, reason: it.reason })
                 .collect(),
             damaged: report
                 .damaged
                 .into_iter()
-                .map(|it| Damaged { version: it.version, lost: it.blobs.iter().map(blob_text).collect() })
+                .map(|it| DamagedOutput { version: it.version, lost: it.blobs.iter().map(blob_text).collect() })
                 .collect(),
             deleted: deleted
-                .map(|(kind, id, bytes)| Deleted { kind: kind.folder(), id: id.to_string(), bytes })
+                .map(|(kind, id, bytes)| DeletedBlob { kind: kind.folder(), id: id.to_string(), bytes })
                 .collect(),
             debris: orphans.map(|file| Orphan { name: file.name, bytes: file.size }).collect(),
             bytes_freed: report.bytes_freed,
@@ -156,7 +156,7 @@ impl Collected {
     }
 }
 
-/// What keeps blobs from being deleted, and what to do about it.
+/// Says what keeps blobs from being deleted, and what to do about it.
 fn trouble(report: &GcReport) -> Option<String> {
     let unreadable = report.unreadable.iter().map(|it| format!("version {} cannot be read: {}", it.version, it.reason));
     let damaged = report.damaged.iter().map(|it| {
@@ -176,7 +176,7 @@ fn blob_text((kind, id): &(BlobKind, BlobId)) -> String {
     format!("{}/{id}", kind.folder())
 }
 
-/// A grace period as one gives it.
+/// Formats a grace period as it is given on the command line.
 fn grace_text(grace: Duration) -> String {
     let seconds = grace.as_secs();
     let units = [(24 * 60 * 60, 'd'), (60 * 60, 'h'), (60, 'm')];
@@ -186,7 +186,7 @@ fn grace_text(grace: Duration) -> String {
     }
 }
 
-/// How many versions, and which: `3 version(s): 1, 4-5`.
+/// Formats a list of versions: `3 version(s): 1, 4-5`.
 pub fn versions(numbers: &[u64]) -> String {
     if numbers.is_empty() {
         return "no version".to_owned();

@@ -1,4 +1,4 @@
-//! `kapok get`: the record of a key.
+//! `kapok get`: prints the record of a key.
 
 use std::io::Write;
 

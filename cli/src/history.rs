@@ -1,4 +1,4 @@
-//! `kapok history`: what became of a record from version to version?
+//! `kapok history`: prints how a record changed from version to version.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -37,7 +37,7 @@ pub struct History {
     record: RecordArgument,
 }
 
-/// A version, and those after it in which the record stayed as it was.
+/// A version that changed the record, and the versions after it that did not.
 #[derive(Serialize)]
 struct Entry {
     version: u64,
@@ -45,8 +45,8 @@ struct Entry {
     until: u64,
     created: String,
     tags: BTreeMap<String, String>,
-    what: What,
-    /// The whole record where it was added.
+    what: EntryKind,
+    /// The whole record, in the version that added it.
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<Value>,
     /// What changed in it.
@@ -56,26 +56,26 @@ struct Entry {
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum What {
+enum EntryKind {
     /// Not there yet.
     Absent,
-    /// There already where the trail begins: versions before are retired.
+    /// In the oldest version already: those before are retired.
     Present,
     Added,
     Changed,
     Removed,
 }
 
-/// Whether there was a version in which the key could be looked up.
-enum Sought {
-    Nowhere,
-    /// Why not in the newest.
+/// Whether the key could be looked up in any version.
+enum Lookups {
+    None,
+    /// Why not in the newest version.
     Refused(Failure),
-    Somewhere,
+    Any,
 }
 
-/// A version that was looked at.
-struct Seen {
+/// A version with its view and the record's row id.
+struct RecordVersion {
     view: View,
     at: Option<RowId>,
 }
@@ -90,8 +90,8 @@ impl History {
         let oldest = manifests.iter().map(|it| it.version).chain(unreadable.iter().map(|it| it.version)).min();
         let begins = oldest.filter(|oldest| *oldest > 1);
         let mut entries = self.entries(&store, manifests).await?;
-        if let (Some(_), Some(first @ Entry { what: What::Added, .. })) = (begins, entries.first_mut()) {
-            first.what = What::Present;
+        if let (Some(_), Some(first @ Entry { what: EntryKind::Added, .. })) = (begins, entries.first_mut()) {
+            first.what = EntryKind::Present;
         }
         if json {
             serde_json::to_writer_pretty(&mut *out, &entries)?;
@@ -114,8 +114,8 @@ impl History {
         let versions: Vec<_> = manifests.iter().map(|manifest| manifest.version.to_string()).collect();
         let mut blobs = BlobMap::new();
         let mut entries: Vec<Entry> = Vec::new();
-        let mut last: Option<Seen> = None;
-        let mut sought = Sought::Nowhere;
+        let mut last: Option<RecordVersion> = None;
+        let mut lookups = Lookups::None;
         for manifest in manifests {
             if let (Some(last), Some(entry)) = (&last, entries.last_mut())
                 && has_same_rows(last.view.manifest(), &manifest, name)
@@ -125,8 +125,8 @@ impl History {
             }
             let (version, created, tags) = (manifest.version, rfc3339(manifest.created_unix_ms), manifest.tags.clone());
             let view = open(store, manifest, Some(name), &mut blobs).await?;
-            let at = find(&view, name, key, &mut sought)?;
-            let seen = Seen { view, at };
+            let at = find(&view, name, key, &mut lookups)?;
+            let seen = RecordVersion { view, at };
             match step(last.as_ref(), &seen, name)? {
                 Some((what, record, fields)) => {
                     entries.push(Entry { version, until: version, created, tags, what, record, fields });
@@ -139,9 +139,9 @@ impl History {
             }
             last = Some(seen);
         }
-        if entries.iter().all(|entry| entry.what == What::Absent) {
-            return Err(match sought {
-                Sought::Refused(failure) => failure,
+        if entries.iter().all(|entry| entry.what == EntryKind::Absent) {
+            return Err(match lookups {
+                Lookups::Refused(failure) => failure,
                 _ => {
                     Failure::no(format!("{name} {} is in none of the versions {}", key.join(" "), versions.join(", ")))
                 }
@@ -151,24 +151,24 @@ impl History {
     }
 }
 
-/// Where the record is. A key that fits in one version need not fit in all, since a type may be published anew.
-fn find(view: &View, name: &str, key: &[String], sought: &mut Sought) -> Result<Option<RowId>> {
+/// Finds the record. A key that fits one version need not fit all, since a type may be published anew.
+fn find(view: &View, name: &str, key: &[String], lookups: &mut Lookups) -> Result<Option<RowId>> {
     let Ok(table) = view.table(name) else { return Ok(None) };
     match KeyArgument::parse(table, key) {
         Ok(key) => {
-            *sought = Sought::Somewhere;
+            *lookups = Lookups::Any;
             Ok(view.find(name, &KeyParts(&key.parts()))?)
         }
         Err(failure) => {
-            if !matches!(sought, Sought::Somewhere) {
-                *sought = Sought::Refused(failure);
+            if !matches!(lookups, Lookups::Any) {
+                *lookups = Lookups::Refused(failure);
             }
             Ok(None)
         }
     }
 }
 
-/// Whether two versions have the same live rows of a type, which needs no look into them.
+/// Returns whether two versions have the same live rows of a type, by their manifests alone.
 fn has_same_rows(old: &Manifest, new: &Manifest, name: &str) -> bool {
     let rows = |manifest: &Manifest| {
         let ty = manifest.record_types.iter().find(|ty| ty.name == name)?;
@@ -181,22 +181,22 @@ fn identity(segment: &SegmentEntry) -> impl PartialEq + use<> {
     (segment.id, segment.tombstones.clone())
 }
 
-type Step = (What, Option<Value>, Vec<FieldChange>);
+type Step = (EntryKind, Option<Value>, Vec<FieldChange>);
 
-/// What became of the record from one version to the next; `None` for nothing.
-fn step(last: Option<&Seen>, seen: &Seen, name: &str) -> Result<Option<Step>> {
+/// Compares the record in one version and the next; `None` if nothing changed.
+fn step(last: Option<&RecordVersion>, seen: &RecordVersion, name: &str) -> Result<Option<Step>> {
     let Some(at) = seen.at else {
         return Ok(match last {
-            None => Some((What::Absent, None, Vec::new())),
-            Some(last) => last.at.map(|_| (What::Removed, None, Vec::new())),
+            None => Some((EntryKind::Absent, None, Vec::new())),
+            Some(last) => last.at.map(|_| (EntryKind::Removed, None, Vec::new())),
         });
     };
     let table = seen.view.table(name)?;
     if let Some((view, before)) = last.and_then(|last| Some((&last.view, last.at?))) {
         let fields = Comparison::new(view.table(name)?, table).changes(before, at)?;
-        return Ok((!fields.is_empty()).then_some((What::Changed, None, fields)));
+        return Ok((!fields.is_empty()).then_some((EntryKind::Changed, None, fields)));
     }
-    Ok(Some((What::Added, Some(json(&record_at(table, at)?)?), Vec::new())))
+    Ok(Some((EntryKind::Added, Some(json(&record_at(table, at)?)?), Vec::new())))
 }
 
 impl Entry {
@@ -209,11 +209,11 @@ impl Entry {
         let tags: Vec<_> = self.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let tags = if tags.is_empty() { String::new() } else { format!(" ({})", one_line(&tags.join(" "))) };
         match self.what {
-            What::Absent => writeln!(out, "not there{tags}")?,
-            What::Removed => writeln!(out, "removed{tags}")?,
-            What::Changed => writeln!(out, "changed{tags}")?,
-            What::Added => writeln!(out, "added{tags}")?,
-            What::Present => writeln!(out, "there{tags}")?,
+            EntryKind::Absent => writeln!(out, "not there{tags}")?,
+            EntryKind::Removed => writeln!(out, "removed{tags}")?,
+            EntryKind::Changed => writeln!(out, "changed{tags}")?,
+            EntryKind::Added => writeln!(out, "added{tags}")?,
+            EntryKind::Present => writeln!(out, "there{tags}")?,
         }
         if let Some(record) = &self.record {
             writeln!(out, "  {record}")?;

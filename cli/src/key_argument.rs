@@ -1,4 +1,4 @@
-//! How does a key on the command line become one that can be looked up?
+//! Parses a key of the command line.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -8,7 +8,7 @@ use kapok_core::view::Table;
 
 use crate::failure::{Failure, Result};
 
-/// The parts of a key, as the types of its fields read them.
+/// The parts of a key, parsed by the types of its fields.
 #[derive(Debug)]
 pub struct KeyArgument {
     parts: Vec<Part>,
@@ -48,7 +48,7 @@ impl KeyArgument {
         Ok(Self { parts })
     }
 
-    /// The parts, to be looked up.
+    /// Returns the parts, to be looked up.
     pub fn parts(&self) -> Vec<KeyPart<'_>> {
         let part = |part| match part {
             &Part::Bool(value) => KeyPart::Bool(value),
@@ -89,7 +89,7 @@ fn describe(schema: &Schema, ty: &Type) -> String {
     }
 }
 
-/// The type of a key field, whose name may lead through groups.
+/// Returns the type of a key field, whose name may lead through groups.
 fn field_type<'s>(schema: &'s Schema, ty: &'s StructType, name: &str) -> Option<&'s Type> {
     let (first, rest) = name.split_once('.').map_or((name, None), |(first, rest)| (first, Some(rest)));
     match (&ty.field_by_any_name(first)?.kind, rest) {

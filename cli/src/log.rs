@@ -1,4 +1,4 @@
-//! `kapok log`: who sent consumers to which version, when and why?
+//! `kapok log`: prints the announcement log.
 
 use std::io::Write;
 
@@ -23,13 +23,13 @@ pub struct Log {
     store: StoreArgument,
 }
 
-/// An entry of the log, as scripts read it.
+/// An entry of the log, as JSON output.
 #[derive(Serialize)]
 pub struct LogEntry {
     sequence: u64,
     created: String,
     action: String,
-    /// The version that consumers are on; `None` where nothing is announced.
+    /// The version that consumers are on; `None` if nothing is announced.
     current: Option<u64>,
     announced: Option<u64>,
     pinned: Option<u64>,

@@ -1,16 +1,20 @@
 //! `kapok`: publishes, reads and verifies Kapok datasets from the command line.
 //!
-//! It reads any dataset without generated code, since schemas travel in the manifests. What it does not do: serve
-//! a dataset. One file per verb; each has its arguments, then its `run`.
+//! It reads any dataset without generated code, since manifests hold the schemas. It does not serve a dataset. Each
+//! verb has a file with its arguments, then its `run`.
 //!
 //! ```text
-//! publish   JSON lines in, a new version out          export, get        records out, as JSON
-//! versions, stat, segments, schema                    what a store holds
-//! log, announce, pin, unpin, rollback                 which version consumers are on
-//! gc        what nobody needs, away                   drop-type, drop-field    what should not be there, out
-//! diff, history    what changed                       watch               each swap, live, with its cost
-//! verify    is every byte what it should be           repair             what is lost, and put back what can be
-//! demo      all of it on a bundled sample              completions, man   for shells and for people
+//! publish                               JSON lines in, a new version out
+//! export, get                           records out, as JSON
+//! versions, stat, segments, schema      print what a store holds
+//! log, announce, pin, unpin, rollback   print and set the version that consumers are on
+//! diff, history                         print what changed
+//! watch                                 prints each swap of a consumer, with its cost
+//! merge, gc                             fewer segments, and old versions deleted
+//! drop-type, drop-field                 remove a record type or a field
+//! verify, repair                        check every byte, and put back what was lost
+//! demo                                  most of it on a bundled sample
+//! completions, man                      for shells, and manual pages
 //! ```
 //!
 //! Exit codes: 0 done, 1 the answer is no or the operation failed, 2 usage or input that cannot be used.
@@ -113,7 +117,7 @@ enum Verb {
 }
 
 impl Cli {
-    /// Whether what it prints is read by programs, and to stay as it is: JSON, or what other tools take.
+    /// Returns whether programs read the output, so that nothing in it is escaped: JSON, or what other tools take.
     fn is_for_programs(&self) -> bool {
         self.json || matches!(self.verb, Verb::Get(_) | Verb::Export(_) | Verb::Completions(_) | Verb::Man(_))
     }
@@ -126,7 +130,7 @@ fn main() -> ExitCode {
     };
     let mut out = Terminal::new(output::standard(), cli.is_for_programs());
     let result = run(&cli, &mut out);
-    // What was printed before a failure is printed before its line.
+    // Flushed first, so that the line of a failure comes after what was printed before it.
     let result = result.and(out.flush().map_err(Failure::Output));
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -191,7 +195,7 @@ fn refuse(usage: &clap::Error) -> ExitCode {
     if usage.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         output::error_text(text);
     } else {
-        // Nothing was parsed that could tell.
+        // The arguments were not parsed, so `--json` is searched among the words.
         let words = std::env::args_os().take_while(|word| word != "--");
         let json = words.into_iter().any(|word| word == "--json");
         output::error_line(failure::usage_line(&text, json));

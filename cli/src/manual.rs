@@ -1,4 +1,4 @@
-//! `kapok completions` and `kapok man`: how do a shell and `man` learn what the program takes?
+//! `kapok completions` and `kapok man`: print shell completions and write manual pages.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ pub struct Completions {
   kapok man ~/.local/share/man/man1
   kapok man /tmp/man && man -l /tmp/man/kapok-publish.1")]
 pub struct Man {
-    /// The folder; it is made where it is not there
+    /// The folder; it is made if it is not there
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
@@ -49,7 +49,7 @@ impl Man {
         let failed =
             |error: std::io::Error| Failure::no(format!("{}: cannot be written: {error}", self.folder.display()));
         std::fs::create_dir_all(&self.folder).map_err(failed)?;
-        // So that each verb knows what it is called in full.
+        // Gives each verb its full name.
         command.build();
         let verbs = command.get_subcommands().filter(|verb| verb.get_name() != "help").cloned().collect::<Vec<_>>();
         for page in std::iter::once(command).chain(verbs) {

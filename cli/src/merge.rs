@@ -1,4 +1,4 @@
-//! `kapok merge`: fewer and denser segments.
+//! `kapok merge`: merges segments into fewer and denser ones.
 
 use std::io::Write;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::duration;
 use crate::failure::Result;
 use crate::store_argument::StoreArgument;
 
-/// Merge small segments, and those with many dead rows, where it is time to
+/// Merge small segments, and those with many dead rows, if it is time to
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   kapok merge --store data/debian
@@ -24,8 +24,8 @@ pub struct Merge {
 }
 
 #[derive(Serialize)]
-struct Merged {
-    /// Versions made, in order; none where there was nothing to do.
+struct MergeOutput {
+    /// Versions made, in order; none if there was nothing to do.
     versions: Vec<u64>,
     inputs: usize,
     outputs: usize,
@@ -37,11 +37,17 @@ struct Merged {
 impl Merge {
     /// Merges until there is nothing left to do.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        // Where there is no store there is nothing to merge, and none is to be made.
+        // Fails if there is no store: a producer would create one.
         Store::open(&self.store.store).await?;
         let producer = Producer::open(&self.store.store).await?;
-        let mut merged =
-            Merged { versions: Vec::new(), inputs: 0, outputs: 0, segment_bytes: 0, bytes_written: 0, duration_ms: 0 };
+        let mut merged = MergeOutput {
+            versions: Vec::new(),
+            inputs: 0,
+            outputs: 0,
+            segment_bytes: 0,
+            bytes_written: 0,
+            duration_ms: 0,
+        };
         while let Some(report) = producer.merge().await? {
             merged.versions.push(report.version);
             merged.inputs += report.inputs;

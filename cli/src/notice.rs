@@ -1,9 +1,9 @@
-//! What should be known although it is no failure? A line on standard error, as failures are.
+//! Prints warnings, as lines on standard error.
 
 use crate::output;
 use crate::terminal::joined_lines;
 
-/// Tells it.
+/// Prints a warning.
 pub fn warn(json: bool, message: &str) {
     let line = if json {
         serde_json::json!({"warning": {"message": message}}).to_string()

@@ -1,14 +1,14 @@
-//! How far is it? Told on standard error, and only where that is a terminal.
+//! Progress bars on standard error, if that is a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar that counts bytes.
+/// Makes a bar that counts bytes.
 pub fn bytes(what: &'static str, len: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg:>10} {wide_bar} {bytes}/{total_bytes} {eta}");
     bar(ProgressBar::new(len), style, what)
 }
 
-/// A sign of life where nobody knows how long it takes.
+/// Makes a spinner, for work of unknown length.
 pub fn spinner(what: &'static str) -> ProgressBar {
     let bar = bar(ProgressBar::new_spinner(), ProgressStyle::with_template("{msg:>10} {spinner} {elapsed}"), what);
     bar.enable_steady_tick(std::time::Duration::from_millis(100));

@@ -1,7 +1,7 @@
-//! `kapok publish`: JSON lines in, a new version out.
+//! `kapok publish`: publishes JSON lines as a new version.
 //!
-//! The records of a file are the whole record type; other record types of the dataset are carried over. Without a schema
-//! the file is read twice: once to infer one (or to extend the one that the dataset has), once to write.
+//! The records of a file are the whole record type; other record types of the dataset are carried over. Without a
+//! schema the file is read twice: once to infer one (or to extend the one that the dataset has), once to write.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ mod report;
 mod trial;
 
 use guards::Guards;
-use report::Published;
+use report::PublishReport;
 use trial::Sample;
 
 pub use input::Input;
@@ -75,7 +75,7 @@ pub struct Publish {
     /// The schema, as a .capnp file (needs the capnp tool) or a .cgr file [default: inferred]
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
-    /// Where the schema's imports are searched
+    /// Folder in which the schema's imports are searched
     #[arg(long, value_name = "FOLDER", requires = "schema")]
     import_path: Vec<PathBuf>,
     /// A field that holds vectors: lists of numbers, all of one length
@@ -90,18 +90,19 @@ pub struct Publish {
     /// Write equal values as often as they occur, for readers that ask for strict trees
     #[arg(long)]
     strict_tree: bool,
-    /// Refuse lines that lack a number, Bool or enum which the schema cannot call null [default: take its default, and warn]
+    /// Refuse lines that lack a number, Bool or enum which the schema cannot call null [default: take its default, and
+    /// warn]
     #[arg(long)]
     no_absent: bool,
-    /// Keep fields that the dataset has and the file of --schema does not know yet, with their values where --upsert leaves
-    /// records as they are [default: refuse the older schema]
+    /// Keep fields that the dataset has and the file of --schema does not know yet, with their values if --upsert
+    /// leaves records as they are [default: refuse the older schema]
     #[arg(long, requires = "schema")]
     keep_newer_fields: bool,
     /// Accept any change of the schema or the key; consumers with generated code of the old kind will refuse it
     #[arg(long)]
     republish: bool,
-    /// Make Float64 fields of integer fields where the file has floats, and write all records of the type anew; refused
-    /// where a stored integer is not equal to any Float64. Fields of the key stay. Consumers with generated code of the old
+    /// Make Float64 fields of integer fields if the file has floats, and write all records of the type anew; refused if
+    /// a stored integer is not equal to any Float64. Fields of the key stay. Consumers with generated code of the old
     /// kind will refuse it
     #[arg(long, conflicts_with = "republish")]
     widen: bool,
@@ -127,8 +128,8 @@ pub struct Publish {
     guards: Guards,
 }
 
-/// What came of a publish.
-struct Done {
+/// Outcome of a publish.
+struct PublishOutcome {
     report: CycleReport,
     keys_absent: u64,
 }
@@ -136,7 +137,7 @@ struct Done {
 impl Publish {
     /// Runs one cycle.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        // Before a store is made: what cannot be read leaves nothing behind.
+        // Opened before a store is created, so that unreadable input leaves nothing behind.
         let input = self.file.as_deref().map(Input::open).transpose()?;
         let keys = self.delete_keys.as_deref().map(Input::open).transpose()?;
         if keys.is_some() && input.is_some() && !self.upsert {
@@ -150,7 +151,7 @@ impl Publish {
         let population = self.population()?;
         let store = Store::options().create_later().open(&self.store.store).await?;
         let ended = self.publish(&store, &population, input.as_ref(), keys.as_ref(), json, out).await;
-        // Where nothing came of it, the place is left as it was found.
+        // If no version was made, no store is left behind.
         store.remove_uncreated();
         ended
     }
@@ -173,10 +174,10 @@ impl Publish {
         } else {
             Producer::builder(store.clone()).settings(settings).open().await?
         };
-        let Done { report, keys_absent } = match input {
+        let PublishOutcome { report, keys_absent } = match input {
             Some(input) if is_full => {
                 let report = run_cycle_with(&producer, population, input, |error| self.explain(error)).await?;
-                Done { report, keys_absent: 0 }
+                PublishOutcome { report, keys_absent: 0 }
             }
             _ => self.run_changes(&producer, population, input, keys, json).await?,
         };
@@ -199,7 +200,7 @@ impl Publish {
         if let Some(warning) = absent_warning(&report) {
             notice::warn(json, &warning);
         }
-        let published = Published::of(&report, &self.record_type, keys_absent, sample.as_ref());
+        let published = PublishReport::of(&report, &self.record_type, keys_absent, sample.as_ref());
         if json {
             serde_json::to_writer(&mut *out, &published)?;
             return Ok(writeln!(out)?);
@@ -207,7 +208,7 @@ impl Publish {
         published.print(out)
     }
 
-    /// Applies changes, again where another producer was faster: they are meant for whatever is newest.
+    /// Applies changes to the newest version, and again if another producer was faster.
     async fn run_changes(
         &self,
         producer: &Producer,
@@ -215,7 +216,7 @@ impl Publish {
         input: Option<&Input>,
         keys: Option<&Input>,
         json: bool,
-    ) -> Result<Done> {
+    ) -> Result<PublishOutcome> {
         let mut attempt = 1;
         loop {
             let mut keys_absent = 0;
@@ -236,7 +237,7 @@ impl Publish {
                 None => producer.run_incremental_cycle(populate).await,
             };
             match report {
-                Ok(report) => return Ok(Done { report, keys_absent }),
+                Ok(report) => return Ok(PublishOutcome { report, keys_absent }),
                 Err(Error::Conflict { version, winner }) if self.on.is_none() && attempt < ATTEMPTS_MAX => {
                     attempt += 1;
                     notice::warn(
@@ -246,7 +247,7 @@ impl Publish {
                              changes on top of it, attempt={attempt} of {ATTEMPTS_MAX}"
                         ),
                     );
-                    // Each of several waits a time of its own.
+                    // Several processes wait for different times.
                     let spread_ms = u64::from(std::process::id() % 16);
                     tokio::time::sleep(Duration::from_millis(u64::from(attempt) * (5 + spread_ms))).await;
                 }
@@ -255,14 +256,14 @@ impl Publish {
         }
     }
 
-    /// An error of a cycle, with the switches that have to do with it.
+    /// Explains an error of a cycle, with the switches that have to do with it.
     fn explain(&self, error: Error) -> Failure {
         match error {
             Error::RolledBack { announced, highest } => Failure::no(format!(
                 "the store was rolled back from version {highest} to {announced}; say which version to build on: \
                  --on {announced} drops what came after it"
             )),
-            Error::HeldBack { version, announced, sequence } => Failure::no(format!(
+            Error::UnannouncedHead { version, announced, sequence } => Failure::no(format!(
                 "version {version} is unannounced since entry {sequence} of the log sent consumers back; say which version \
                  to build on: --on {announced} leaves it out, and kapok announce {version} announces it all the same"
             )),
@@ -308,7 +309,7 @@ impl Publish {
     }
 }
 
-/// What is to be known of fields that lines did not give.
+/// Warns of fields that lines did not give.
 fn absent_warning(report: &CycleReport) -> Option<String> {
     let fields: Vec<String> =
         report.types.iter().flat_map(|ty| &ty.absent).map(|(field, count)| format!("{field}={count}")).collect();
@@ -338,7 +339,7 @@ async fn run_cycle_with(
 ) -> Result<CycleReport> {
     let threads = threads();
     match cycle(producer, population, input, threads).await {
-        // Which of a key's records come first depends on the threads, but for one.
+        // Which of a key's records come first depends on the threads, unless there is one thread.
         Err(kapok_producer::Error::Data(error)) if matches!(error.fault(), Fault::DuplicateKey { .. }) => {
             let error = if threads > 1 { cycle(producer, population, input, 1).await } else { Err(error.into()) };
             error.map_err(|error| Failure::from(error).about(input.name()))

@@ -1,10 +1,10 @@
-//! `kapok repair`: what has a store lost, and what of it can be put back?
+//! `kapok repair`: prints what a store has lost, and puts back what can be made again.
 
 use std::io::Write;
 
 use clap::Args;
 use kapok_blobstore::{FileKind, Store};
-use kapok_producer::repair::{Loss, Lost, Mode, RepairReport, repair};
+use kapok_producer::repair::{Loss, LostFile, RepairMode, RepairReport, repair};
 use serde::Serialize;
 
 use crate::failure::{Failure, Result};
@@ -36,13 +36,13 @@ pub struct Repair {
 }
 
 #[derive(Serialize)]
-struct Repaired {
+struct RepairOutput {
     ok: bool,
     dry_run: bool,
     versions: usize,
     blobs: usize,
     /// Files that were missing or damaged.
-    files: Vec<LostFile>,
+    files: Vec<FileOutput>,
     /// Record types that could not be read.
     losses: Vec<LostRows>,
     notes: Vec<String>,
@@ -51,11 +51,11 @@ struct Repaired {
 }
 
 #[derive(Serialize)]
-struct LostFile {
+struct FileOutput {
     name: String,
     trouble: String,
     versions: Vec<u64>,
-    /// Where it came from; null where it stays lost.
+    /// What it was made again from; null if it stays lost.
     put_back: Option<String>,
 }
 
@@ -70,18 +70,18 @@ struct LostRows {
 }
 
 impl Repair {
-    /// Repairs, and tells what was lost, what is back, and what to do about the rest.
+    /// Repairs the store, and prints what was lost, what is back, and what to do about the rest.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = Store::options().for_repair().open(&self.store.store).await?;
         let from = match &self.from {
             Some(url) => Some(Store::options().for_repair().open(url).await?),
             None => None,
         };
-        let mode = if self.dry_run { Mode::DryRun } else { Mode::Mend };
+        let mode = if self.dry_run { RepairMode::DryRun } else { RepairMode::Mend };
         let report = repair(&store, from.as_ref(), mode).await?;
         let next = self.next(&report);
         if json {
-            serde_json::to_writer_pretty(&mut *out, &Repaired::of(&report, &next))?;
+            serde_json::to_writer_pretty(&mut *out, &RepairOutput::of(&report, &next))?;
             writeln!(out)?;
         } else {
             self.print(&report, &next, out)?;
@@ -96,7 +96,7 @@ impl Repair {
 
     fn print(&self, report: &RepairReport, next: &[String], out: &mut impl Write) -> Result<()> {
         let would = if self.dry_run { "would be " } else { "" };
-        for Lost { name, trouble, versions: needed_by, remedy, .. } in &report.lost {
+        for LostFile { name, trouble, versions: needed_by, remedy, .. } in &report.lost {
             write!(out, "{name}: {trouble}")?;
             if !needed_by.is_empty() {
                 write!(out, "; needed by {}", versions(needed_by))?;
@@ -125,7 +125,7 @@ impl Repair {
         Ok(())
     }
 
-    /// What to do about what stays lost, the most promising first.
+    /// Advises on what stays lost, the most promising step first.
     fn next(&self, report: &RepairReport) -> Vec<String> {
         let mut steps = Vec::new();
         if report.is_whole() {
@@ -138,7 +138,7 @@ impl Repair {
         let mut current = report.losses.iter().filter(|loss| loss.version == report.announced && !loss.is_mended());
         let types: Vec<_> = current.by_ref().map(|loss| loss.record_type.as_str()).collect();
         let is_kept =
-            |file: &&Lost| file.remedy.is_none() && !file.is_missing() && matches!(file.what, FileKind::Blob(..));
+            |file: &&LostFile| file.remedy.is_none() && !file.is_missing() && matches!(file.what, FileKind::Blob(..));
         for file in report.lost.iter().filter(is_kept).filter(|file| file.versions.contains(&report.announced)) {
             let name = &file.name;
             steps.push(format!(
@@ -177,9 +177,9 @@ impl Repair {
     }
 }
 
-impl Repaired {
+impl RepairOutput {
     fn of(report: &RepairReport, next: &[String]) -> Self {
-        let files = report.lost.iter().map(|file| LostFile {
+        let files = report.lost.iter().map(|file| FileOutput {
             name: file.name.clone(),
             trouble: file.trouble.clone(),
             versions: file.versions.clone(),

@@ -1,4 +1,4 @@
-//! `kapok schema`: what types does a dataset have, for those who read it in other languages?
+//! `kapok schema`: prints the types of a dataset as Cap'n Proto IDL, for programs in other languages.
 
 use std::io::Write;
 
@@ -30,7 +30,7 @@ pub struct PrintSchema {
     annotations: bool,
 }
 
-/// What `--annotations` prints for scripts.
+/// JSON output of `--annotations`.
 #[derive(Serialize)]
 struct AnnotationsText {
     idl: &'static str,
@@ -46,7 +46,7 @@ struct SchemaText {
 }
 
 impl PrintSchema {
-    /// Prints it.
+    /// Prints the schema.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         if self.annotations {
             let idl = KAPOK_CAPNP;

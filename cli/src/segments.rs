@@ -1,4 +1,4 @@
-//! `kapok segments`: in which files does a record type lie?
+//! `kapok segments`: lists the segments of a record type.
 
 use std::io::Write;
 

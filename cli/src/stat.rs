@@ -1,4 +1,4 @@
-//! `kapok stat`: what is a version made of, and where do its bytes go?
+//! `kapok stat`: prints the sizes of a version, by record type and field.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -52,17 +52,17 @@ struct TypeStat {
     dead_rows: u64,
     segments: usize,
     bytes: u64,
-    /// Of the rows themselves: numbers and pointers.
+    /// Bytes of the rows themselves: numbers and pointers.
     row_bytes: u64,
-    /// Of these, of each field that is a number, a Bool or an enum.
+    /// Bytes within rows of each field that is a number, a Bool or an enum.
     number_bytes: BTreeMap<String, u64>,
-    /// Of each field that has objects.
+    /// Bytes of each field that has objects.
     field_bytes: BTreeMap<String, u64>,
     index_bytes: u64,
 }
 
 impl Stat {
-    /// Adds up what the manifest says; no blob is read.
+    /// Prints the sizes that the manifest has; no blob is read.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let Dataset { mut manifest, .. } = Dataset::open(&self.store, &self.version).await?;
         if let Some(name) = self.only.name() {
@@ -122,7 +122,7 @@ impl TypeStat {
     }
 }
 
-/// Bytes of the fields that lie in the rows themselves, those of groups included.
+/// Adds the sizes of the fields that lie in the rows themselves, those of groups included.
 fn add_numbers(schema: &Schema, ty: &StructType, path: &str, rows: u64, bytes: &mut BTreeMap<String, u64>) {
     for field in &ty.fields {
         let name = format!("{path}{}", field.json_name());
@@ -141,7 +141,7 @@ fn add_numbers(schema: &Schema, ty: &StructType, path: &str, rows: u64, bytes: &
     }
 }
 
-/// How wide a number is; `None` for what a pointer leads to.
+/// Returns the width of a number; `None` for a pointer type.
 fn bits(ty: &Type) -> Option<u64> {
     Some(match ty {
         Type::Bool => 1,

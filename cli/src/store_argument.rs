@@ -1,4 +1,4 @@
-//! Which store, and which version of it?
+//! Arguments that name a store and a version of it.
 
 use clap::{ArgMatches, Args};
 
@@ -6,7 +6,7 @@ use clap::{ArgMatches, Args};
 #[derive(Debug, Args)]
 pub struct StoreArgument {
     /// The store: a folder, as a path or a file URL; also before the verb
-    // Given before the verb, it is known only when all arguments are: so that a verb cannot ask for it by itself.
+    // Not required by clap: a store that stands before the verb is known only when all arguments are parsed.
     #[arg(long, value_name = "URL", env = "KAPOK_STORE", default_value = "", hide_default_value = true)]
     pub store: String,
 }
@@ -19,7 +19,7 @@ pub struct VersionArgument {
     pub version: Option<u64>,
 }
 
-/// Whether a verb lacks the store that it works on.
+/// Returns whether a verb lacks the store that it works on.
 pub fn is_missing(matches: &ArgMatches) -> bool {
     matches.subcommand().is_some_and(|(_, verb)| {
         let is_empty = matches!(verb.try_get_one::<String>("store"), Ok(Some(store)) if store.is_empty());

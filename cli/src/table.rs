@@ -1,4 +1,4 @@
-//! How do columns come to stand under one another?
+//! Prints tables of aligned columns.
 
 use std::io::{self, Write};
 
@@ -7,14 +7,14 @@ use crate::terminal::one_line;
 /// Spaces between columns.
 const GAP: &str = "  ";
 
-/// Rows of text with a heading; columns of numbers stand to the right.
+/// Rows of text with a heading; columns of numbers are aligned to the right.
 pub struct Table {
     is_right: Vec<bool>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// A table with these headings; those that start with `>` are of columns that stand to the right.
+    /// Makes a table with these headings; those that start with `>` are of columns aligned to the right.
     pub fn new(headings: &[&str]) -> Self {
         let is_right = headings.iter().map(|heading| heading.starts_with('>')).collect();
         let names = headings.iter().map(|heading| heading.trim_start_matches('>').to_owned()).collect();
@@ -27,7 +27,7 @@ impl Table {
         self.rows.push(cells.into_iter().map(|cell| one_line(&cell)).collect());
     }
 
-    /// Prints all of it.
+    /// Prints the table.
     pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let width = |cell: &String| cell.chars().count();
         let widths: Vec<usize> = (0..self.is_right.len())

@@ -1,29 +1,29 @@
-//! How does text from a store come to a terminal without commanding it?
+//! Escapes text from a store, so that it cannot control a terminal.
 //!
-//! Names, writers, reasons, tags and values are whatever their publisher made them: with escape sequences in them, they could
-//! hide lines, rewrite what stands above, or set a window's title. All that the program prints for people goes through
-//! [`Terminal`] or, on standard error, [`visible`]. What it prints for programs (JSON, generated scripts) stays as it is.
+//! Publishers choose names, writers, reasons, tags and values freely. Escape sequences in them could hide lines,
+//! rewrite text above, or set a window's title. All output for people goes through [`Terminal`] or, on standard error,
+//! [`visible`]. Output for programs (JSON, generated scripts) stays as it is.
 
 use std::io::{self, Write};
 
-/// Whether a character commands a terminal or turns the direction of text instead of being seen.
+/// Returns whether a character is not printed, but controls the terminal or the direction of text.
 fn is_hidden(c: char) -> bool {
     (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The text, with what cannot be seen escaped. Line ends stay.
+/// Escapes the hidden characters of a text. Line ends stay.
 pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     push_visible(text, &mut out);
     out
 }
 
-/// The text as one line.
+/// Escapes a text as one line.
 pub fn one_line(text: &str) -> String {
     visible(&text.replace(['\n', '\r', '\t'], " "))
 }
 
-/// The lines of a text in one, told apart.
+/// Joins the lines of a text in one, with a separator.
 pub fn joined_lines(text: &str) -> String {
     visible(text.trim_end()).replace('\n', " | ")
 }
@@ -34,17 +34,17 @@ fn push_visible(text: &str, out: &mut String) {
     }
 }
 
-/// An output for people.
+/// Output for people, which escapes hidden characters.
 pub struct Terminal<W> {
     out: W,
-    /// What is printed is for programs.
+    /// Whether the output is for programs, and nothing is escaped.
     is_exact: bool,
-    /// The beginning of a character whose end is yet to come.
+    /// The beginning of a character whose other bytes are not yet written.
     begun: Vec<u8>,
 }
 
 impl<W: Write> Terminal<W> {
-    /// Escapes what is written, unless it is to stay as it is.
+    /// Wraps an output; `is_exact` if nothing is escaped.
     pub fn new(out: W, is_exact: bool) -> Self {
         Self { out, is_exact, begun: Vec::new() }
     }
@@ -62,7 +62,7 @@ impl<W: Write> Write for Terminal<W> {
         for chunk in chunks {
             push_visible(chunk.valid(), &mut text);
             let broken = chunk.invalid();
-            // The end of it may come with the next write.
+            // The next write may bring its other bytes.
             if std::str::from_utf8(broken).is_err_and(|error| error.error_len().is_none()) {
                 left = broken.to_vec();
             } else if !broken.is_empty() {
@@ -95,7 +95,7 @@ mod tests {
             ("abc\u{202e}fed", "abc\\u{202e}fed"),
         ] {
             assert_eq!(visible(text), seen);
-            // Whatever pieces it comes in.
+            // In pieces of any size.
             for size in 1..4 {
                 let mut terminal = Terminal::new(Vec::new(), false);
                 text.as_bytes().chunks(size).for_each(|piece| terminal.write_all(piece).unwrap());

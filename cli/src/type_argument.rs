@@ -1,4 +1,4 @@
-//! Which record type, and which record of it? TYPE stands in its place or behind `--type`, for every verb.
+//! Arguments that name a record type and a record of it. Every verb takes TYPE in its place or after `--type`.
 
 use clap::Args;
 
@@ -15,7 +15,7 @@ pub struct TypeArgument {
     named: Option<String>,
 }
 
-/// The one record type that a verb is to be about.
+/// The only record type that a verb prints.
 #[derive(Debug, Args)]
 pub struct OnlyType {
     /// Only this record type
@@ -38,22 +38,22 @@ pub struct RecordArgument {
 }
 
 impl TypeArgument {
-    /// Its name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
-        // One of them is there, or the arguments are refused.
+        // Clap has refused arguments without either.
         self.named.as_deref().or(self.positional.as_deref()).unwrap_or_default()
     }
 }
 
 impl OnlyType {
-    /// Its name; `None` for all types.
+    /// Returns the name; `None` for all types.
     pub fn name(&self) -> Option<&str> {
         self.named.as_deref().or(self.positional.as_deref())
     }
 }
 
 impl RecordArgument {
-    /// The type's name, and the key.
+    /// Returns the type's name, and the key.
     pub fn type_and_key(&self) -> Result<(&str, &[String])> {
         match (&self.named, self.words.as_slice()) {
             (Some(name), key) => Ok((name, key)),

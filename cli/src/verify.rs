@@ -1,6 +1,6 @@
-//! `kapok verify`: is every byte of a store what it should be?
+//! `kapok verify`: checks every byte of a store.
 //!
-//! What is checked, and in which order, is told in [`kapok_verify`].
+//! [`kapok_verify`] says what is checked, and in which order.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -19,8 +19,8 @@ use crate::terminal::one_line;
 
 /// Check every byte of a store, or of one version
 ///
-/// It may run beside publishes and gc. Blobs that no version names and files that writers left behind are counted; files
-/// that are none of a store's are named.
+/// It may run beside publishes and gc. Blobs that no version names and files that writers left behind are counted;
+/// files that are none of a store's are named.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   kapok verify --store data/debian
@@ -39,7 +39,7 @@ pub struct Verify {
     strict: bool,
 }
 
-/// What was found, and whether that is well.
+/// JSON output.
 #[derive(Serialize)]
 struct Findings {
     ok: bool,
@@ -48,14 +48,14 @@ struct Findings {
 }
 
 impl Verify {
-    /// Checks, and tells all that is wrong.
+    /// Checks the store, and prints all that is wrong.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = Store::open(&self.store.store).await?;
         let bar = RefCell::new(None);
         let show = |progress| show(&mut bar.borrow_mut(), progress);
         let report = match self.version {
             Some(version) => {
-                // Says which versions there are where this one is not.
+                // Fails with a list of the versions that there are.
                 drop(read_manifest(&store, version).await?);
                 verify_version(&store, version, &show).await?
             }
@@ -120,9 +120,9 @@ impl Findings {
         if !report.is_ok() {
             return Ok(());
         }
-        let bytes = HumanBytes(report.size);
+        let size = HumanBytes(report.size);
         let (files, versions, segments) = (report.files, report.versions, report.segments);
-        write!(out, "ok: {files} file(s), {bytes}, {versions} version(s), {segments} segment(s) walked")?;
+        write!(out, "ok: {files} file(s), {size}, {versions} version(s), {segments} segment(s) walked")?;
         for (count, what) in [
             (report.unchecked_changes, "list(s) of changes whose parent is gone"),
             (report.unchecked_merges, "merged segment(s) whose sources are gone"),

@@ -1,4 +1,4 @@
-//! `kapok versions`: which versions does a store have?
+//! `kapok versions`: lists the versions of a store.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -26,9 +26,9 @@ pub struct Versions {
 #[derive(Serialize)]
 struct VersionEntry {
     version: u64,
-    /// It is the version that was announced last.
+    /// Whether it is the version that was announced last.
     announced: bool,
-    /// It holds every consumer.
+    /// Whether consumers are pinned to it.
     pinned: bool,
     #[serde(flatten)]
     content: Content,
@@ -37,16 +37,16 @@ struct VersionEntry {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Content {
-    Read(Described),
+    Read(ManifestOutput),
     /// Why its manifest cannot be read.
     Unreadable {
         unreadable: String,
     },
 }
 
-/// What the manifest says.
+/// Facts of a manifest.
 #[derive(Serialize)]
-struct Described {
+struct ManifestOutput {
     created: String,
     parent: Option<u64>,
     rows: u64,
@@ -72,7 +72,7 @@ impl Versions {
         let read = manifests.into_iter().map(|manifest| {
             entry(
                 manifest.version,
-                Content::Read(Described {
+                Content::Read(ManifestOutput {
                     created: rfc3339(manifest.created_unix_ms),
                     parent: manifest.parent,
                     rows: manifest.record_types.iter().map(|ty| ty.rows).sum(),

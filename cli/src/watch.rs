@@ -1,4 +1,4 @@
-//! `kapok watch`: what does each swap of a consumer cost?
+//! `kapok watch`: prints each swap of a consumer, with its cost.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -66,10 +66,10 @@ struct Counts {
 }
 
 impl Watch {
-    /// Refreshes whenever there may be news, and prints what that came to.
+    /// Refreshes whenever there may be a new version, and prints each swap.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let store = self.open(json).await?;
-        // Before the first look, so that nothing is announced between the two.
+        // Begins to watch before the first refresh, so that no announcement in between is missed.
         let hints = hints(&store, json);
         let consumer = Consumer::builder(store).open().await?;
         let mut seen = consumer.view_arc();
@@ -115,7 +115,7 @@ impl Watch {
     }
 }
 
-/// Whether a place that is no store may become one: nothing is there.
+/// Returns whether nothing is at the location yet, so that a store may still be created there.
 fn is_yet_to_come(reason: &str) -> bool {
     ["the folder does not exist", "it is empty"].contains(&reason)
 }
@@ -134,7 +134,7 @@ async fn hinted(hints: Option<&LogWatcher>) {
     }
 }
 
-/// Tells what went wrong, once for as long as it is the same.
+/// Warns of what went wrong, once as long as it is the same.
 fn tell(json: bool, message: String, told: &mut Option<String>) {
     if told.as_ref() != Some(&message) {
         notice::warn(json, &message);
@@ -143,7 +143,7 @@ fn tell(json: bool, message: String, told: &mut Option<String>) {
 }
 
 impl Swap {
-    /// A refresh; from the view `before`, unless it is the first load.
+    /// Describes a refresh, from the view `before` unless it is the first load.
     async fn of(done: RefreshReport, consumer: &Consumer, before: Option<&Arc<View>>) -> Self {
         let view = consumer.view_arc();
         let changes = match before.filter(|before| before.version() > 0) {
@@ -156,7 +156,7 @@ impl Swap {
             let changed = changes.types.iter().filter(|ty| !ty.is_empty());
             changed.map(|ty| (ty.record_type.clone(), counts(ty))).collect()
         });
-        // A newer entry than the one that moved the consumer is about another version.
+        // An entry that is newer than the one that moved the consumer is about another version.
         let latest = consumer.store().announcements().latest(Some(consumer.status().sequence)).await.ok().flatten();
         let latest = latest.filter(|latest| latest.current() == done.to);
         Self {
@@ -174,7 +174,7 @@ impl Swap {
         }
     }
 
-    /// Each swap is seen when it happens, also through a pipe.
+    /// Prints and flushes the swap, so that it is seen at once through a pipe.
     fn print(&self, json: bool, out: &mut impl Write) -> Result<()> {
         if json {
             serde_json::to_writer(&mut *out, self)?;

@@ -1,4 +1,4 @@
-//! Any bytes as a manifest: decoded, encoded again, its schema compiled and printed.
+//! Decodes any bytes as a manifest, encodes it again, compiles and prints its schema.
 #![no_main]
 
 use std::sync::Arc;

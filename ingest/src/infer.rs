@@ -1,7 +1,7 @@
 //! Infers the schema of records that come without one.
 //!
-//! Records are [observed](Inference::observe) one at a time; [`Inference::finish`] gives the schema that holds them all.
-//! The same records in the same order give the same schema. Rules:
+//! Records are [observed](Inference::observe) one at a time; [`Inference::finish`] gives the schema that holds them
+//! all. The same records in the same order give the same schema. Rules:
 //!
 //! * Integers are Int64, or `UInt64` if one exceeds it and none is negative. Integers and floats join to Float64 if
 //!   each integer is exact in it. Other mixes are errors that name both lines.
@@ -35,7 +35,7 @@ mod vector;
 mod walk;
 
 use growth::{Growth, key_field, not_a_type_name};
-use shape::{Appended, Member, NodeId, Object, Shape};
+use shape::{AppendedField, Member, NodeId, Object, Shape};
 use walk::{Position, Shapes};
 
 /// What data does not say about itself.
@@ -47,8 +47,8 @@ pub struct InferenceSettings {
     pub vectors: Vec<String>,
     /// Paths of objects that are maps, whose keys are data; `*` stands for the values of a map.
     pub maps: Vec<String>,
-    /// Paths of members that are kept as JSON text, such as lists whose elements are not of one type; `*` stands for the
-    /// values of a map.
+    /// Paths of members that are kept as JSON text, such as lists whose elements are not of one type; `*` stands for
+    /// the values of a map.
     pub json: Vec<String>,
 }
 
@@ -227,8 +227,8 @@ impl Shapes {
             object.members.iter().map(|m| m.known_name.clone().unwrap_or_else(|| growth.name(&m.json_name))).collect();
         for appended in &object.appended {
             match *appended {
-                Appended::Member(index) => self.append(&mut growth, &object.members[index], &names[index])?,
-                Appended::NullFlag(index) => growth.add_null_flag(&names[index])?,
+                AppendedField::Member(index) => self.append(&mut growth, &object.members[index], &names[index])?,
+                AppendedField::NullFlag(index) => growth.add_null_flag(&names[index])?,
             }
         }
         if object.id == self.objects[0].id {

@@ -1,8 +1,8 @@
 //! Does without `async`: a blocking twin of each async call that a program of threads needs.
 //!
-//! [`Producer`], [`Consumer`] and [`Store`] wrap those of the crate's root. They share one small runtime, which starts with
-//! the first of them and ends with the last; followers and listeners run on it. Any other async call is waited for by
-//! [`wait`].
+//! [`Producer`], [`Consumer`] and [`Store`] wrap those of the crate's root. They share one small runtime, which starts
+//! with the first of them and ends with the last; followers and listeners run on it. Any other async call is waited for
+//! by [`wait`].
 //!
 //! ```
 //! # fn main() -> kapok::Result<()> {
@@ -31,7 +31,8 @@
 //!
 //! A blocking call inside of a Tokio runtime would stop one of its threads, so it is refused with
 //! [`Error::InsideRuntime`](crate::Error::InsideRuntime): also on the threads of `spawn_blocking`, where
-//! `tokio::runtime::Handle::block_on` waits for the async calls. Nothing here panics, and dropping is allowed everywhere.
+//! `tokio::runtime::Handle::block_on` waits for the async calls. Nothing here panics, and dropping is allowed
+//! everywhere.
 
 mod consumer;
 mod producer;
@@ -45,15 +46,15 @@ pub use store::{Store, StoreOptions};
 use std::future::Future;
 
 use crate::error::Result;
-use runtime::Shared;
+use runtime::SharedRuntime;
 
 /// Waits for an async call, such as `wait(store.as_async().manifests().versions())?`.
 ///
 /// The call must be one of this crate or one that needs nothing but Tokio's time.
 ///
 /// # Errors
-/// [`Error::InsideRuntime`](crate::Error::InsideRuntime) in async code, [`Error::Runtime`](crate::Error::Runtime) if the
-/// system has no thread left.
+/// [`Error::InsideRuntime`](crate::Error::InsideRuntime) in async code, [`Error::Runtime`](crate::Error::Runtime) if
+/// the system has no thread left.
 pub fn wait<F: Future>(call: F) -> Result<F::Output> {
-    Shared::get()?.wait(call)
+    SharedRuntime::get()?.wait(call)
 }

@@ -16,6 +16,6 @@
 //! ```
 
 #[doc(inline)]
-pub use kapok_producer::repair::{Loss, Lost, Mode, Remedy, RepairReport, repair};
+pub use kapok_producer::repair::{Loss, LostFile, Remedy, RepairMode, RepairReport, repair};
 #[doc(inline)]
 pub use kapok_verify::{Progress, Report, verify_store, verify_version};

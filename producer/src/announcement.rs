@@ -1,4 +1,4 @@
-//! Announces versions: each by itself, if no rollback was made since the version that it builds on was chosen.
+//! Announces committed versions, unless a rollback was made since their base was chosen.
 
 use kapok_blobstore::{Announcement, OwnAnnouncement};
 
@@ -10,15 +10,16 @@ use crate::settings::AnnounceMode;
 const LEFT_OVER: &str = "committed earlier, and left unannounced";
 
 impl Producer {
-    /// Announces the newest version, where it was to be announced but its producer died before it could; its number. A
-    /// version that was held back by a rollback stays so.
+    /// Announces the newest version if its producer died before it could, and returns its number.
+    ///
+    /// A version that is unannounced because of a rollback stays so.
     ///
     /// # Errors
-    /// `Unavailable` where the store fails.
+    /// `Unavailable` if the store fails.
     pub async fn announce_left_over(&self) -> Result<Option<u64>> {
         let latest = self.store.announcements().latest(None).await?;
         let Some(head) = self.store.manifests().head().await? else { return Ok(None) };
-        // Above the head it was never committed; a cycle says so, and comes back from it.
+        // An announced version above the head was never committed; the next cycle warns and announces another.
         if head <= latest.map_or(0, |latest| latest.highest) {
             return Ok(None);
         }
@@ -40,7 +41,7 @@ impl Producer {
     /// Announces a version that this producer has committed.
     ///
     /// # Errors
-    /// [`Error::Committed`] for all that goes wrong, and where consumers were sent back meanwhile.
+    /// [`Error::Committed`] for every failure, and if a rollback was made meanwhile.
     pub(crate) async fn announce(&self, version: u64, base: &Base, reason: &str) -> Result<Vec<String>> {
         if self.settings.announce_mode == AnnounceMode::Never {
             return Ok(base
@@ -53,7 +54,7 @@ impl Producer {
         announced.map_err(|source| Error::Committed { version, source: Box::new(source) })
     }
 
-    /// In a cycle that made no version: brings consumers to the current one if they are not, or cannot get there.
+    /// Announces the current version in a cycle that made none, if consumers are not on it or cannot get there.
     pub(crate) async fn announce_unchanged(&self, base: &Base) -> Result<Vec<String>> {
         if base.is_astray {
             if self.settings.announce_mode == AnnounceMode::Never {
@@ -63,7 +64,7 @@ impl Producer {
         }
         let latest = base.latest.as_ref();
         if let Some(latest) = latest.filter(|latest| base.is_held && latest.announced == base.current) {
-            // It was mapped long ago. Who comes now has to read it.
+            // It may have been mapped long ago; a consumer that starts now has to read it.
             let read = self.store.manifests().read(latest.announced).await;
             read.map_err(|error| unreadable(latest, error.into()))?;
         }
@@ -79,7 +80,7 @@ impl Producer {
             .announce_own(version, base.log_sequence(), writer, reason)
             .await?
         {
-            OwnAnnouncement::HeldBack(rollback) => {
+            OwnAnnouncement::AfterRollback(rollback) => {
                 let Announcement { announced, sequence, by, .. } = rollback;
                 return Err(Error::RolledBackMeanwhile { version, announced, sequence, by });
             }
@@ -106,7 +107,7 @@ impl Producer {
         Ok(warnings)
     }
 
-    /// A pin is somebody's decision, but a version that cannot be read holds consumers nowhere.
+    /// Warns of a pin on a version that cannot be read.
     async fn warn_of_pin(&self, latest: Option<&Announcement>) -> Vec<String> {
         let Some((latest, pinned)) = latest.and_then(|latest| Some((latest, latest.pinned?))) else {
             return Vec::new();

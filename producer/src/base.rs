@@ -20,9 +20,9 @@ pub(crate) struct Base {
     pub blobs: BlobMap,
     /// The newest committed version, which may be another after a rollback; 0 for none.
     pub head: u64,
-    /// The version that a full cycle builds on: the head or, where that is not what consumers are to be on, the announced one.
+    /// The version that a full cycle builds on: the head or, after a rollback, the announced version.
     pub current: u64,
-    /// The last entry of the log when that was chosen.
+    /// The last entry of the log when the base was chosen.
     pub latest: Option<Announcement>,
     /// Whether that entry announces a version that was never committed.
     pub is_astray: bool,
@@ -31,27 +31,27 @@ pub(crate) struct Base {
     pub started: Instant,
 }
 
-/// Which version a cycle builds on.
+/// The version that a cycle builds on.
 #[derive(Clone, Copy)]
 pub(crate) enum BuildOn {
     /// The head or, after a rollback, the version that consumers were sent back to.
     Current,
     /// The head; refused after a rollback.
     Head,
-    /// This one.
+    /// The version with this number.
     Version(u64),
 }
 
 impl Base {
-    /// The last entry of the log when the version was chosen; 0 for an empty log.
+    /// Returns the last entry of the log when the base was chosen; 0 for an empty log.
     pub(crate) fn log_sequence(&self) -> u64 {
         self.latest.as_ref().map_or(0, |latest| latest.sequence)
     }
 
-    /// The number of the version to be.
+    /// Returns the number of the next version.
     ///
     /// # Errors
-    /// `Corrupt` where the last of all numbers is taken.
+    /// `Corrupt` if the head has the highest of all numbers.
     pub(crate) fn next_version(&self) -> Result<u64> {
         let next = self.head.checked_add(1);
         next.ok_or_else(|| kapok_blobstore::Error::LastNumber { name: format!("manifests/{}", self.head) }.into())
@@ -59,19 +59,20 @@ impl Base {
 }
 
 impl Producer {
-    /// Maps the version that the next cycle builds on, so that it starts at once; the version's number, 0 for none. A
-    /// cycle does so by itself.
+    /// Maps the version that the next cycle builds on, and returns its number; 0 for none.
+    ///
+    /// A cycle does this by itself; to do it before saves the first one time.
     ///
     /// # Errors
-    /// `Unavailable` or `Corrupt` where it cannot be read.
+    /// `Unavailable` or `Corrupt` if it cannot be read.
     pub async fn restore(&self) -> Result<u64> {
         Ok(self.base(BuildOn::Current).await?.view.version())
     }
 
-    /// The version to build on or to merge, mapped.
+    /// Chooses and maps the version to build on or to merge.
     pub(crate) async fn base(&self, on: BuildOn) -> Result<Base> {
         let started = clock::instant();
-        // The log first: what is announced was committed before, and a rollback made from here on is behind this entry.
+        // The log is read first: announced versions were committed before, and later rollbacks are behind this entry.
         let latest = self.store.announcements().latest(None).await?;
         let head = self.store.manifests().head().await?.unwrap_or(0);
         let announced = latest.as_ref().map_or(0, |latest| latest.announced);
@@ -92,8 +93,8 @@ impl Producer {
             is_held,
             started,
         };
-        // A version that somebody names may have been retired since it was held; the current one never is. Of a view that
-        // lacks a type the blobs may be there again.
+        // Only the current version is taken from the cache: another may have been retired since. A view that lacks a
+        // record type is opened anew, since its blobs may have been restored.
         if version == current && version == held.view.version() && held.view.left_out().is_empty() {
             return Ok(base(held.view, held.blobs, true));
         }
@@ -113,10 +114,10 @@ impl Producer {
         Ok(base(view, blobs, false))
     }
 
-    /// The head, or the announced version: after a rollback, and where the head was held back by one or is retired.
+    /// Chooses the head, or the announced version if a rollback was made or the head is retired.
     async fn current(&self, on: BuildOn, latest: &Announcement, head: u64, held: &BaseCache) -> Result<u64> {
         let Announcement { announced, highest, .. } = *latest;
-        // What lies above the head was never committed, whoever announced it.
+        // Versions above the head were never committed, even if they are announced.
         if announced < highest.min(head) {
             if let BuildOn::Head = on {
                 return Err(Error::RolledBack { announced, highest });
@@ -138,13 +139,13 @@ impl Producer {
         match self.store.announcements().rollback_since(log_sequence, latest).await? {
             None => Ok(head),
             Some(rollback) if matches!(on, BuildOn::Head) => {
-                Err(Error::HeldBack { version: head, announced, sequence: rollback.sequence })
+                Err(Error::UnannouncedHead { version: head, announced, sequence: rollback.sequence })
             }
             Some(_) => Ok(announced),
         }
     }
 
-    /// Opens a version without the record types of which a blob is lost or damaged.
+    /// Opens a version without the record types that lack a blob or have a damaged one.
     async fn open_readable(&self, manifest: Arc<Manifest>, have: &BlobMap) -> Result<(View, BlobMap)> {
         let error = match self.open_without(Arc::clone(&manifest), have, BTreeMap::new()).await {
             Err(error) if is_damage(&error) => error,
@@ -164,7 +165,7 @@ impl Producer {
         self.open_without(manifest, have, left_out).await
     }
 
-    /// Opens a version but for some record types, whose blobs are not asked for.
+    /// Opens a version without some record types, whose blobs are not read.
     pub(crate) async fn open_without(
         &self,
         manifest: Arc<Manifest>,
@@ -179,11 +180,11 @@ impl Producer {
         Ok((View::open_without(manifest, &blobs, left_out)?, blobs))
     }
 
-    /// The version to merge: none while consumers are kept on an older one, and while the log names one that is not there.
+    /// Returns the version to merge; none after a rollback, or while the log names a version that is not there.
     pub(crate) async fn base_to_merge(&self) -> Result<Option<Base>> {
         match self.base(BuildOn::Head).await {
             Ok(base) => Ok(Some(base).filter(|base| !base.is_astray)),
-            Err(Error::RolledBack { .. } | Error::HeldBack { .. }) => Ok(None),
+            Err(Error::RolledBack { .. } | Error::UnannouncedHead { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -194,7 +195,7 @@ impl Producer {
     }
 }
 
-/// A manifest less some record types, to find the blobs of the others.
+/// Copies a manifest without some record types, to find the blobs of the others.
 pub(crate) fn without(manifest: &Manifest, left_out: &BTreeMap<String, String>) -> Manifest {
     let mut rest = manifest.clone();
     rest.record_types.retain(|ty| !left_out.contains_key(&ty.name));
@@ -210,7 +211,7 @@ pub(crate) fn unreadable(latest: &Announcement, source: Error) -> Error {
     }
 }
 
-/// Whether stored bytes are lost or wrong, so that to try again does not help.
+/// Returns whether stored bytes are lost or wrong, so that a retry does not help.
 fn is_damage(error: &Error) -> bool {
     matches!(error, Error::Data(_) | Error::Store(_))
         && matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound)

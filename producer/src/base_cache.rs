@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kapok_core::manifest::BlobMap;
 use kapok_index::View;
 
-/// The version that was built on or made last, so that the next cycle need not map it again.
+/// The view and blobs of the version that was built on or made last, for the next cycle.
 #[derive(Clone, Debug)]
 pub(crate) struct BaseCache {
     pub view: Arc<View>,

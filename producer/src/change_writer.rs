@@ -23,7 +23,8 @@ use crate::error::{BoxError, Result};
 use crate::writer::add_root;
 use crate::writer::{SCRATCH_WORDS, add_message, for_each, unreadable};
 
-/// Changes records of a generated type. Made by [`IncrementalCycle::records`](crate::IncrementalCycle::records).
+/// Writer of changes to records of a generated type, made by
+/// [`IncrementalCycle::records`](crate::IncrementalCycle::records).
 pub struct RecordChanges<'c, T> {
     prior: &'c View,
     ty: Arc<ChangedType>,
@@ -45,7 +46,7 @@ impl<'c, T: RecordStruct> RecordChanges<'c, T> {
         build::<T, _>(scratch, fill, |record| ty.put(record))
     }
 
-    /// Adds or replaces a record for each item of a stream, which a closure fills in; how many items there were.
+    /// Adds or replaces a record for each item of a stream, filled in by a closure, and returns the number of items.
     ///
     /// The next item is asked for when the one before is staged, so nothing queues up between the stream and the cycle.
     ///
@@ -59,7 +60,7 @@ impl<'c, T: RecordStruct> RecordChanges<'c, T> {
         for_each(items, |item| self.upsert(|builder| fill(item, builder))).await
     }
 
-    /// Adds a record that some message already holds, or replaces the one of the same key.
+    /// Adds a record that a message already holds, or replaces the one of the same key.
     ///
     /// # Errors
     /// As [`Self::upsert`].
@@ -68,7 +69,7 @@ impl<'c, T: RecordStruct> RecordChanges<'c, T> {
         copy::<T, _>(scratch, record, |_| (), |record| ty.put(record))
     }
 
-    /// Adds a record unless there is one of the same key; whether it was added.
+    /// Adds a record unless there is one of the same key, and returns whether it was added.
     ///
     /// # Errors
     /// As [`Self::upsert`].
@@ -77,9 +78,10 @@ impl<'c, T: RecordStruct> RecordChanges<'c, T> {
         build::<T, _>(scratch, fill, |record| ty.put_if_absent(prior, record))
     }
 
-    /// Changes the record of a key in place; whether there is one. Fields that the closure does not touch stay, those
-    /// that this program does not know included. Where it changes the key, the record of the new key is put and the one
-    /// of the old key stays.
+    /// Changes the record of a key, and returns whether there is one.
+    ///
+    /// Fields that the closure does not touch stay, even those that this program does not know. If the closure changes
+    /// the key, the record of the new key is put and the one of the old key stays.
     ///
     /// # Errors
     /// As [`Self::upsert`], and `Invalid` for a key of another type.
@@ -93,7 +95,7 @@ impl<'c, T: RecordStruct> RecordChanges<'c, T> {
         put.transpose().map(|put| put.is_some())
     }
 
-    /// Takes the record of a key away; whether there was one.
+    /// Deletes the record of a key, and returns whether there was one.
     ///
     /// # Errors
     /// `Invalid` for a key of another type.
@@ -130,7 +132,8 @@ fn copy<T: RecordStruct, R>(
 }
 
 #[cfg(feature = "json")]
-/// Changes records by dynamic values. Made by [`IncrementalCycle::values`](crate::IncrementalCycle::values).
+/// Writer of changes to records by dynamic values, made by
+/// [`IncrementalCycle::values`](crate::IncrementalCycle::values).
 pub struct ValueChanges<'c> {
     prior: &'c View,
     ty: Arc<ChangedType>,
@@ -169,9 +172,10 @@ impl<'c> ValueChanges<'c> {
         self.upsert(&Value::from_serde(record)?)
     }
 
-    /// Adds or replaces each record of a stream, of any type that serde can serialize; how many there were.
+    /// Adds or replaces each record of a stream, of any type that serde can serialize, and returns their number.
     ///
-    /// The next record is asked for when the one before is staged, so nothing queues up between the stream and the cycle.
+    /// The next record is asked for when the one before is staged, so nothing queues up between the stream and the
+    /// cycle.
     ///
     /// # Errors
     /// The first error of the stream, and as [`Self::upsert`].
@@ -182,7 +186,7 @@ impl<'c> ValueChanges<'c> {
         for_each(records, |record| self.upsert_serde(&record)).await
     }
 
-    /// Adds a record unless there is one of the same key; whether it was added.
+    /// Adds a record unless there is one of the same key, and returns whether it was added.
     ///
     /// # Errors
     /// As [`Self::upsert`].
@@ -191,7 +195,7 @@ impl<'c> ValueChanges<'c> {
         add_root(message.write(record)?, |record| ty.put_if_absent(prior, record))
     }
 
-    /// Changes the record of a key in place; whether there is one.
+    /// Changes the record of a key, and returns whether there is one.
     ///
     /// # Errors
     /// As [`Self::upsert`], and `Invalid` for a key of another type.
@@ -208,7 +212,7 @@ impl<'c> ValueChanges<'c> {
         Ok(true)
     }
 
-    /// Takes the record of a key away; whether there was one.
+    /// Deletes the record of a key, and returns whether there was one.
     ///
     /// # Errors
     /// `Invalid` for a key of another type.

@@ -1,4 +1,4 @@
-//! The changes to one record type that an incremental cycle was given.
+//! Changes to one record type in an incremental cycle.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -21,23 +21,23 @@ pub(crate) struct ChangedType {
     changes: Mutex<ChangeSet>,
 }
 
-/// The last change of each key.
+/// Staged records, and the last change of each key.
 #[derive(Debug)]
 pub(crate) struct ChangeSet {
     pub stage: Stage,
     pub latest: HashMap<Vec<u8>, Change>,
 }
 
-/// What is to become of a key.
+/// Change of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// It gets a row of the stage.
+    /// Its record is this row of the stage.
     Put(u32),
-    /// It goes.
+    /// Its record is deleted.
     Delete,
 }
 
-/// Where the record of a key stands in the middle of a cycle.
+/// The record of a key as the changes so far leave it.
 pub(crate) enum Current<'v> {
     Prior { segment: &'v Segment, row: u32 },
     Staged(Segment),
@@ -99,7 +99,7 @@ impl ChangedType {
         Ok(was_there)
     }
 
-    /// The record of a key as the changes so far leave it.
+    /// Returns the record of a key as the changes so far leave it.
     pub(crate) fn current<'v>(&self, prior: &'v View, key: &[u8]) -> Result<Option<Current<'v>>> {
         let changes = lock(&self.changes);
         match changes.latest.get(key) {
@@ -129,7 +129,7 @@ impl ChangedType {
         Ok(Some(Current::Prior { segment: lookup.table().segments()[place].segment(), row }))
     }
 
-    /// The encoded key; `None` where no record can have it.
+    /// Encodes a key; `None` if no record can have it.
     pub(crate) fn encode<K: Key + ?Sized>(&self, key: &K) -> Result<Option<Vec<u8>>> {
         let mut encoded = Vec::new();
         let possible = key.with_parts(|parts| self.schema.encoding.key().encode(parts, &mut encoded))?;

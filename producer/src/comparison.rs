@@ -1,4 +1,4 @@
-//! Compares what a cycle was given with the version before, by key and content.
+//! Compares the records and changes of a cycle with the version before, by key and content.
 
 use kapok_core::ErrorKind;
 use kapok_core::segment::Difference;
@@ -6,15 +6,15 @@ use kapok_core::view::Table;
 use kapok_index::View;
 
 use crate::changed_type::{Change, ChangeSet};
-use crate::cycle::Populated;
+use crate::cycle::CycleRecords;
 use crate::error::Result;
 use crate::manifest_draft::{TypePlan, rows_of};
 use crate::staged_schema::StagedSchema;
 
-/// What a full cycle does to the record types that it touched.
-pub(crate) fn compare(populated: &Populated, prior: &View, warnings: &mut Vec<String>) -> Result<Vec<TypePlan>> {
+/// Plans what a full cycle does to the record types that it touches.
+pub(crate) fn compare(records: &CycleRecords, prior: &View, warnings: &mut Vec<String>) -> Result<Vec<TypePlan>> {
     let mut plans = Vec::new();
-    for (name, staged) in &populated.types {
+    for (name, staged) in &records.types {
         let mut rows = staged.join()?.sort()?;
         let live = rows.len() as u64;
         let table = prior.table(name).ok().filter(|_| !staged.schema.is_new);
@@ -45,7 +45,7 @@ pub(crate) fn compare(populated: &Populated, prior: &View, warnings: &mut Vec<St
     Ok(plans)
 }
 
-/// What changes do to a record type.
+/// Plans what changes do to a record type.
 pub(crate) fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &View) -> Result<TypePlan> {
     let name = schema.encoding.record_type();
     let table = prior.table(name).ok().filter(|_| !schema.is_new);
@@ -84,11 +84,11 @@ pub(crate) fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &Vie
     }
     let live = table.map_or(0, Table::len) + difference.added - difference.removed;
     if table.is_none() {
-        // What is published anew leaves behind all that was there.
+        // A type that is published anew loses all its records of before.
         difference.removed = rows_of(prior, name);
     }
     let is_anew = table.is_none();
-    // Staged rows count up: the order of the hash map does not matter.
+    // Sorted, so that the order of the hash map does not matter.
     written.sort_unstable();
     let rows = stage.sort_rows(written)?;
     Ok(TypePlan { schema, rows, difference, live, is_anew })

@@ -1,4 +1,4 @@
-//! The version that a full cycle makes, while records are added to it.
+//! Takes the records of a full cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use crate::writer::RecordWriter;
 #[cfg(feature = "json")]
 use crate::writer::ValueWriter;
 
-/// A version in the making: hand records to it. Shared by as many threads as like to write.
+/// A full cycle, which records are added to. Threads may share it, each with writers of its own.
 #[derive(Debug)]
 pub struct Cycle {
     prior: Arc<View>,
@@ -25,10 +25,10 @@ pub struct Cycle {
     tags: Mutex<BTreeMap<String, String>>,
 }
 
-/// What a populate closure left behind.
-pub(crate) struct Populated {
+/// What the populate closure of a full cycle added.
+pub(crate) struct CycleRecords {
     pub types: BTreeMap<String, Arc<StagedType>>,
-    /// Record types that are to go.
+    /// Record types to drop.
     pub dropped: BTreeSet<String>,
     pub tags: BTreeMap<String, String>,
 }
@@ -39,27 +39,28 @@ fn declared_and_dropped(record_type: &str) -> Error {
 
 impl Cycle {
     pub(crate) fn new(prior: Arc<View>) -> Self {
-        // Batches of changes stay applied where their records are carried over.
+        // Batches stay applied to the records that are carried over.
         let tags = prior.manifest().tags.iter().filter(|(key, _)| key.starts_with(TAG_PREFIX));
         let tags = Mutex::new(tags.map(|(key, value)| (key.clone(), value.clone())).collect());
         Self { prior, types: Declarations::default(), dropped: Mutex::default(), tags }
     }
 
-    /// The version that this one will follow, to be read while populating; empty, of version 0, for the first.
+    /// Returns the version before, to be read while populating; an empty one, of version 0, for the first.
     pub fn prior(&self) -> &View {
         &self.prior
     }
 
-    /// Declares a record type, whose records so far are all replaced by those of this cycle. Record types that a cycle
-    /// does not declare are carried over from the version before.
+    /// Declares a record type, all of whose records are replaced by those of this cycle.
+    ///
+    /// Record types that a cycle does not declare are carried over from the version before.
     ///
     /// # Errors
-    /// `Invalid` for a key or schema that cannot be used, or where the type was declared otherwise before.
+    /// `Invalid` for a key or schema that cannot be used, or if the type was declared otherwise before.
     pub fn declare(&self, declaration: &Declaration) -> Result<()> {
         self.staged(declaration).map(drop)
     }
 
-    /// A writer of a generated type, declared by its annotations where it was not declared before.
+    /// Returns a writer of a generated type, which is declared by its annotations if it was not declared before.
     ///
     /// # Errors
     /// As [`Cycle::declare`].
@@ -72,10 +73,10 @@ impl Cycle {
     }
 
     #[cfg(feature = "json")]
-    /// A writer of dynamic values for a record type that was declared before.
+    /// Returns a writer of dynamic values for a record type that was declared before.
     ///
     /// # Errors
-    /// `NotFound` where it was not.
+    /// `NotFound` if it was not declared.
     pub fn values(&self, record_type: &str) -> Result<ValueWriter<'_>> {
         let Some(ty) = self.types.get(record_type) else {
             return Err(Error::NotDeclared { record_type: record_type.to_owned() });
@@ -83,10 +84,10 @@ impl Cycle {
         ValueWriter::new(ty)
     }
 
-    /// Takes a record type out of the dataset: the version has neither its records nor its schema.
+    /// Drops a record type: the version has neither its records nor its schema.
     ///
     /// # Errors
-    /// `NotFound`, listing the types that there are; `Invalid` where this cycle declares it.
+    /// `NotFound`, listing the types of the dataset; `Invalid` if this cycle declares it.
     pub fn drop_type(&self, record_type: &str) -> Result<()> {
         self.prior.manifest().expect_record_type(record_type)?;
         if self.types.get(record_type).is_some() {
@@ -108,8 +109,8 @@ impl Cycle {
         self.types.declare(declaration, &self.prior, StagedType::new)
     }
 
-    pub(crate) fn finish(self) -> Populated {
-        Populated {
+    pub(crate) fn finish(self) -> CycleRecords {
+        CycleRecords {
             types: self.types.into_inner(),
             dropped: self.dropped.into_inner().unwrap_or_else(PoisonError::into_inner),
             tags: self.tags.into_inner().unwrap_or_else(PoisonError::into_inner),

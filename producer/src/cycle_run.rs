@@ -11,40 +11,41 @@ use crate::base::{Base, BuildOn};
 use crate::comparison::{compare, plan_changes};
 use crate::cycle::Cycle;
 use crate::error::{BoxError, Error, Result};
-use crate::incremental_cycle::{Changed, IncrementalCycle};
+use crate::incremental_cycle::{CycleChanges, IncrementalCycle};
 use crate::metrics;
 use crate::producer::Producer;
 use crate::report::{CycleReport, Steps};
 #[cfg(feature = "json")]
 use crate::rewrite::widen_others;
 
-/// What a populate closure returns.
-type Populated = std::result::Result<(), BoxError>;
+/// Result of a populate closure.
+type PopulateResult = std::result::Result<(), BoxError>;
 
 impl Producer {
     /// Runs one full cycle: the closure adds the whole dataset.
     ///
-    /// That is every record of every type that it declares; record types that it does not touch are carried over. A closure
-    /// that waits for its records goes to [`run_cycle_async`](Self::run_cycle_async).
+    /// It adds every record of every type that it declares; other record types are carried over. For a closure that
+    /// waits for its records there is [`run_cycle_async`](Self::run_cycle_async).
     ///
     /// 1. **Populate**: the closure stages records; it runs on this task, and may use threads.
-    /// 2. **Compare** with the version before, by key and content: records that are as they were are not written again.
-    /// 3. **Write**: segments of the new and the changed records, and their indexes. Nothing refers to them yet.
-    /// 4. **Verify**: what was stored is opened again and checked.
-    /// 5. **Validate**: see [`ProducerSettings::validators`](crate::ProducerSettings::validators). What numbers alone refuse is
-    ///    refused before anything is written.
-    /// 6. **Commit**: the manifest is put where no other producer's is yet.
-    /// 7. **Announce**: consumers move.
-    /// 8. **Merge**, where it is time to, as a version of its own: see [`Producer::merge`].
+    /// 2. **Compare**: records that are as in the version before, by key and content, are not written again.
+    /// 3. **Write**: the new and changed records are stored as segments with indexes. Nothing refers to them yet.
+    /// 4. **Verify**: the stored files are opened again and checked.
+    /// 5. **Validate**: see [`ProducerSettings::validators`](crate::ProducerSettings::validators). Validators of counts alone
+    ///    run before anything is written.
+    /// 6. **Commit**: the manifest is put, unless another producer took the number.
+    /// 7. **Announce**: consumers move to the version.
+    /// 8. **Merge**, if a merge is due, as a version of its own: see [`Producer::merge`].
     ///
-    /// The version before is the newest one or, after a rollback, the one that consumers were sent back to. Dropped or
-    /// failing at any point, a cycle leaves the announced version as it was. Where nothing changed there is no new version.
+    /// The version before is the newest one or, after a rollback, the one that consumers were sent back to. A cycle
+    /// that fails or is dropped at any point leaves the announced version as it was. If nothing changed there is no new
+    /// version.
     ///
     /// # Errors
-    /// `Invalid` for records that cannot be published, naming type, key and positions, and where validators refuse;
-    /// `Conflict` where another producer committed the same version first; `Unavailable` where the store fails. Behind the
-    /// commit all errors are [`Error::Committed`], or [`Error::MaybeCommitted`] where its outcome is not known.
-    pub async fn run_cycle(&self, populate: impl FnOnce(&Cycle) -> Populated) -> Result<CycleReport> {
+    /// `Invalid` for records that cannot be published, naming type, key and positions, and if validators refuse;
+    /// `Conflict` if another producer committed the same version first; `Unavailable` if the store fails. After the
+    /// commit all errors are [`Error::Committed`], or [`Error::MaybeCommitted`] if its outcome is not known.
+    pub async fn run_cycle(&self, populate: impl FnOnce(&Cycle) -> PopulateResult) -> Result<CycleReport> {
         let cycle = async {
             let base = self.base(BuildOn::Current).await?;
             let started = clock::instant();
@@ -57,9 +58,10 @@ impl Producer {
 
     /// Runs one full cycle whose records arrive over time: as [`run_cycle`](Self::run_cycle), with an async closure.
     ///
-    /// The closure takes the next record when it has staged the one before, so a source that is faster waits. Of a stream,
-    /// [`RecordWriter::add_all`](crate::RecordWriter::add_all) and [`ValueWriter::add_all`](crate::ValueWriter::add_all)
-    /// do the same in one call. The future is `Send` if the closure's is, so the cycle may be spawned.
+    /// The closure takes the next record when it has staged the one before, so a faster source waits.
+    /// [`RecordWriter::add_all`](crate::RecordWriter::add_all) and
+    /// [`ValueWriter::add_all`](crate::ValueWriter::add_all) take all records of a stream in this way. The future is
+    /// `Send` if the closure's is, so the cycle may be spawned.
     ///
     /// ```
     /// use kapok_producer::Producer;
@@ -89,7 +91,7 @@ impl Producer {
     ///
     /// # Errors
     /// As [`run_cycle`](Self::run_cycle).
-    pub async fn run_cycle_async(&self, populate: impl AsyncFnOnce(&Cycle) -> Populated) -> Result<CycleReport> {
+    pub async fn run_cycle_async(&self, populate: impl AsyncFnOnce(&Cycle) -> PopulateResult) -> Result<CycleReport> {
         let cycle = async {
             let base = self.base(BuildOn::Current).await?;
             let started = clock::instant();
@@ -100,15 +102,15 @@ impl Producer {
         self.observe("full", cycle).await
     }
 
-    /// Runs an incremental cycle on top of the newest version: the closure says what changes, all else stays as it is.
+    /// Runs an incremental cycle on top of the newest version: the closure adds, changes and deletes single records.
     ///
     /// Its cost grows with the changes, not with the dataset. The steps are those of [`run_cycle`](Self::run_cycle).
     ///
     /// # Running it again
     /// A cycle whose future was dropped, whose process was killed or that ended in [`Error::Committed`] or
-    /// [`Error::MaybeCommitted`] may have made its version. To run it again is right all the same where the closure asks
-    /// [`IncrementalCycle::once`] first. Then the rule is one: until a cycle returns `Ok`, run it again with the same feed
-    /// and batch; begin the next batch of the feed only then. After [`Error::RolledBack`], [`Error::HeldBack`] and
+    /// [`Error::MaybeCommitted`] may have made its version. It may be run again safely if the closure asks
+    /// [`IncrementalCycle::once`] first: run it again with the same feed and batch until it returns `Ok`, and begin the
+    /// next batch of the feed only then. After [`Error::RolledBack`], [`Error::UnannouncedHead`] and
     /// [`Error::RolledBackMeanwhile`] look at the store first.
     ///
     /// ```
@@ -133,12 +135,12 @@ impl Producer {
     /// ```
     ///
     /// # Errors
-    /// As [`run_cycle`](Self::run_cycle), [`Error::RolledBack`] where consumers were sent back to an older version,
-    /// [`Error::HeldBack`] where the newest version is unannounced since they were, and [`Error::Damaged`] for changes to a
-    /// record type that cannot be read.
+    /// As [`run_cycle`](Self::run_cycle), [`Error::RolledBack`] if consumers were sent back to an older version,
+    /// [`Error::UnannouncedHead`] if the newest version has been unannounced since then, and [`Error::Damaged`] for
+    /// changes to a record type that cannot be read.
     pub async fn run_incremental_cycle(
         &self,
-        populate: impl FnOnce(&IncrementalCycle) -> Populated,
+        populate: impl FnOnce(&IncrementalCycle) -> PopulateResult,
     ) -> Result<CycleReport> {
         self.run_changes(BuildOn::Head, populate).await
     }
@@ -146,29 +148,30 @@ impl Producer {
     /// Runs an incremental cycle whose changes arrive over time.
     ///
     /// As [`run_incremental_cycle`](Self::run_incremental_cycle), with an async closure: see
-    /// [`run_cycle_async`](Self::run_cycle_async). Of a stream,
-    /// [`RecordChanges::upsert_all`](crate::RecordChanges::upsert_all) and
-    /// [`ValueChanges::upsert_all`](crate::ValueChanges::upsert_all) take all records. If another producer publishes while
-    /// the closure waits, the commit is a `Conflict`.
+    /// [`run_cycle_async`](Self::run_cycle_async). [`RecordChanges::upsert_all`](crate::RecordChanges::upsert_all) and
+    /// [`ValueChanges::upsert_all`](crate::ValueChanges::upsert_all) take all records of a stream. If another producer
+    /// publishes while the closure waits, the commit is a `Conflict`.
     ///
     /// # Errors
     /// As [`run_incremental_cycle`](Self::run_incremental_cycle).
     pub async fn run_incremental_cycle_async(
         &self,
-        populate: impl AsyncFnOnce(&IncrementalCycle) -> Populated,
+        populate: impl AsyncFnOnce(&IncrementalCycle) -> PopulateResult,
     ) -> Result<CycleReport> {
         self.run_changes_async(BuildOn::Head, populate).await
     }
 
-    /// As [`run_incremental_cycle`](Self::run_incremental_cycle), on top of a retained version, which need not be the
-    /// newest: what came after it is not in the new version.
+    /// Runs an incremental cycle on top of a retained version.
+    ///
+    /// As [`run_incremental_cycle`](Self::run_incremental_cycle). If it is not the newest version, the new one lacks
+    /// what was published after it.
     ///
     /// # Errors
-    /// As [`run_cycle`](Self::run_cycle), and `NotFound` where the version was never committed or is retired.
+    /// As [`run_cycle`](Self::run_cycle), and `NotFound` if the version was never committed or is retired.
     pub async fn run_incremental_cycle_on(
         &self,
         version: u64,
-        populate: impl FnOnce(&IncrementalCycle) -> Populated,
+        populate: impl FnOnce(&IncrementalCycle) -> PopulateResult,
     ) -> Result<CycleReport> {
         self.run_changes(BuildOn::Version(version), populate).await
     }
@@ -183,7 +186,7 @@ impl Producer {
     pub async fn run_incremental_cycle_on_async(
         &self,
         version: u64,
-        populate: impl AsyncFnOnce(&IncrementalCycle) -> Populated,
+        populate: impl AsyncFnOnce(&IncrementalCycle) -> PopulateResult,
     ) -> Result<CycleReport> {
         self.run_changes_async(BuildOn::Version(version), populate).await
     }
@@ -191,7 +194,7 @@ impl Producer {
     async fn run_changes(
         &self,
         on: BuildOn,
-        populate: impl FnOnce(&IncrementalCycle) -> Populated,
+        populate: impl FnOnce(&IncrementalCycle) -> PopulateResult,
     ) -> Result<CycleReport> {
         let cycle = async {
             let base = self.base(on).await?;
@@ -206,7 +209,7 @@ impl Producer {
     async fn run_changes_async(
         &self,
         on: BuildOn,
-        populate: impl AsyncFnOnce(&IncrementalCycle) -> Populated,
+        populate: impl AsyncFnOnce(&IncrementalCycle) -> PopulateResult,
     ) -> Result<CycleReport> {
         let cycle = async {
             let base = self.base(on).await?;
@@ -218,7 +221,7 @@ impl Producer {
         self.observe("incremental", cycle).await
     }
 
-    /// Publishes what a full cycle was given in so much time.
+    /// Publishes the records of a full cycle; `populate` is how long its closure took.
     async fn publish_records(&self, base: Base, cycle: Cycle, populate: Duration) -> Result<CycleReport> {
         let mut steps = Steps { populate, ..Steps::default() };
         let populated = cycle.finish();
@@ -230,10 +233,10 @@ impl Producer {
         Box::pin(self.publish(&base, plans, &populated.dropped, populated.tags, steps, warnings)).await
     }
 
-    /// Publishes what an incremental cycle was given in so much time.
+    /// Publishes the changes of an incremental cycle; `populate` is how long its closure took.
     async fn publish_changes(&self, base: Base, cycle: IncrementalCycle, populate: Duration) -> Result<CycleReport> {
         let mut steps = Steps { populate, ..Steps::default() };
-        let Changed { types, tags } = cycle.finish()?;
+        let CycleChanges { types, tags } = cycle.finish()?;
         let started = clock::instant();
         let mut plans = Vec::new();
         for (schema, changes) in types {
@@ -250,7 +253,7 @@ impl Producer {
         Box::pin(self.publish(&base, plans, &BTreeSet::new(), tags, steps, Vec::new())).await
     }
 
-    /// Runs a cycle in its span, and counts what came of it.
+    /// Runs a cycle in a tracing span, and counts its outcome.
     async fn observe(&self, kind: &str, cycle: impl Future<Output = Result<CycleReport>>) -> Result<CycleReport> {
         let span = info_span!("cycle", store = self.store.url(), kind);
         metrics::counted(cycle.instrument(span).await, &self.settings.writer)

@@ -1,4 +1,4 @@
-//! What is a record type to a producer? A struct, its primary key, and how its segments are written.
+//! Declares a record type: a struct, its primary key, and how its segments are written.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use kapok_ingest::{AbsentFields, schema_of_rust_type};
 
 use crate::error::{Error, Result};
 
-/// A record type that a cycle writes.
+/// A record type as a cycle writes it.
 #[derive(Clone, Debug)]
 pub struct Declaration {
     pub(crate) schema: Schema,
@@ -22,7 +22,7 @@ pub struct Declaration {
     pub(crate) older: OlderSchema,
     #[cfg(feature = "json")]
     pub(crate) absent_fields: AbsentFields,
-    /// Somebody wrote the schema down: it was not inferred from data.
+    /// Whether the schema was written by somebody, not inferred from data.
     pub(crate) is_declared: bool,
     pub(crate) may_grow: bool,
 }
@@ -31,20 +31,22 @@ pub struct Declaration {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Evolution {
-    /// By what it adds. Anything else is refused.
+    /// It may add fields, types and members. Anything else is refused.
     #[default]
     Append,
     #[cfg(feature = "json")]
-    /// By what it adds, and by integer fields that are Float64 now, those of the key excepted. Where there are such, all
-    /// records of the type are written anew, in a cycle of changes those too that it does not speak of; a stored integer
-    /// that no Float64 is equal to is refused. Consumers with generated code of the old kind will refuse the version.
+    /// As [`Append`](Self::Append), and integer fields may become Float64, except those of the key.
+    ///
+    /// If any does, all records of the type are written anew, by an incremental cycle too. A stored integer that no
+    /// Float64 is equal to is refused. Consumers with generated code of the old schema refuse the version.
     Widen,
-    /// In any way: the record type is published anew. Consumers with generated code of the old kind will refuse it.
+    /// It may differ in any way: the record type is published anew. Consumers with generated code of the old schema
+    /// refuse the version.
     Republish,
 }
 
 impl Declaration {
-    /// A struct of generated code.
+    /// Declares a struct of generated code.
     ///
     /// # Errors
     /// `Invalid` for `AnyPointer`, interfaces and generics, naming the field.
@@ -53,10 +55,10 @@ impl Declaration {
         Self::new(schema, type_id)
     }
 
-    /// A struct of any schema: read from a request or a file or, with [`inferred`](Self::inferred), from data.
+    /// Declares a struct of any schema: one from a request or a file or, with [`inferred`](Self::inferred), from data.
     ///
     /// # Errors
-    /// `Invalid` where the schema has no such struct.
+    /// `Invalid` if the schema has no such struct.
     #[expect(clippy::needless_pass_by_value, reason = "callers have made it for this")]
     pub fn new(schema: Schema, type_id: u64) -> Result<Self> {
         let schema = schema.closure([type_id])?;
@@ -77,16 +79,16 @@ impl Declaration {
     }
 
     #[cfg(feature = "json")]
-    /// A struct inferred from a Rust type that derives `Deserialize`, with the name and key given.
+    /// Declares a struct inferred from a Rust type that derives `Deserialize`, with the name and key given.
     ///
     /// # Errors
-    /// `Invalid` for what has no counterpart, by name.
+    /// `Invalid`, naming the Rust type, for what has no counterpart in Cap'n Proto.
     pub fn of_rust_type<T: serde::de::DeserializeOwned>(name: &str, key: &[&str]) -> Result<Self> {
         let (schema, type_id) = schema_of_rust_type::<T>(name, key)?;
         Ok(Self::new(schema, type_id)?.key(key.iter().copied()))
     }
 
-    /// Names the fields of the primary key; needed where the struct is not annotated with `$Kapok.key`.
+    /// Names the fields of the primary key; needed if the struct is not annotated with `$Kapok.key`.
     #[must_use]
     pub fn key<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
         self.key = fields.into_iter().map(Into::into).collect();
@@ -107,21 +109,23 @@ impl Declaration {
         self
     }
 
-    /// Chooses what happens where the dataset's schema has fields that this one does not know yet: refused by default.
+    /// Chooses what happens if the dataset's schema has fields that this one does not know; by default it is refused.
     #[must_use]
     pub fn older_schema(mut self, older: OlderSchema) -> Self {
         self.older = older;
         self
     }
 
-    /// Says that the schema was inferred from data. The dataset remembers which record types were declared: to those,
-    /// data adds nothing unless it [may](Self::grow). Published anew by an inferred schema, a type is no longer declared.
+    /// Marks the schema as inferred from data.
+    ///
+    /// The dataset remembers which record types were declared. An inferred schema adds no fields to those unless
+    /// [allowed](Self::grow). Published anew by an inferred schema, a type is no longer declared.
     #[must_use]
     pub fn inferred(self) -> Self {
         self.declared(false)
     }
 
-    /// Lets an inferred schema add fields to a record type that was declared.
+    /// Allows an inferred schema to add fields to a record type that was declared.
     #[must_use]
     pub fn grow(mut self) -> Self {
         self.may_grow = true;
@@ -134,33 +138,34 @@ impl Declaration {
     }
 
     #[cfg(feature = "json")]
-    /// Chooses what becomes of numbers, Bools and enums that a value does not give and that the schema cannot call null:
-    /// by default they take their defaults, and [`TypeReport::absent`](crate::TypeReport::absent) counts them.
+    /// Chooses what happens if a number, Bool or enum is absent from a value and the schema cannot call it null.
+    ///
+    /// By default it takes its default, and [`TypeReport::absent`](crate::TypeReport::absent) counts it.
     #[must_use]
     pub fn absent_fields(mut self, absent_fields: AbsentFields) -> Self {
         self.absent_fields = absent_fields;
         self
     }
 
-    /// Name of the record type.
+    /// Returns the name of the record type.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its types.
+    /// Returns its types.
     pub fn schema(&self) -> &Schema {
         &self.schema
     }
 
-    /// Id of its struct.
+    /// Returns the id of its struct.
     pub fn type_id(&self) -> u64 {
         self.type_id
     }
 
-    /// The fields of the primary key, by their Cap'n Proto names.
+    /// Returns the fields of the primary key, by their Cap'n Proto names.
     ///
     /// # Errors
-    /// `Invalid` where declaration and annotation differ.
+    /// `Invalid` if declaration and annotation differ.
     pub(crate) fn key_fields(&self) -> Result<Vec<String>> {
         let ty: &Arc<StructType> = self.schema.struct_type(self.type_id)?;
         let declared: Vec<String> = self.key.iter().map(|name| capnp_name(&self.schema, ty, name)).collect();
@@ -172,7 +177,8 @@ impl Declaration {
     }
 }
 
-/// The path of a key field by Cap'n Proto names; as it is where it leads nowhere, for the encoding to refuse.
+/// Returns the path of a key field by Cap'n Proto names; a path that leads nowhere as it is, for the encoding to
+/// refuse.
 fn capnp_name(schema: &Schema, ty: &StructType, path: &str) -> String {
     let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
     let Some(field) = ty.field_by_any_name(name) else { return path.to_owned() };
@@ -186,7 +192,7 @@ fn capnp_name(schema: &Schema, ty: &StructType, path: &str) -> String {
     }
 }
 
-/// As the newest segment was written.
+/// Returns how the newest segment was written.
 pub(crate) fn sharing_of(known: &RecordType) -> Sharing {
     known.segments.last().map_or_else(Sharing::default, |segment| segment.sharing)
 }

@@ -1,4 +1,4 @@
-//! The record types that were declared in a cycle; a second declaration of one must say the same.
+//! Record types that were declared in a cycle. A second declaration of one must say the same.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,13 +11,13 @@ use crate::error::Result;
 use crate::lock::lock;
 use crate::staged_schema::{StagedSchema, declared_twice};
 
-/// The record types of a cycle by name, each with what the cycle keeps of it.
+/// Record types of a cycle by name, each with its staged records or changes.
 #[derive(Debug)]
 pub(crate) struct Declarations<T>(Mutex<BTreeMap<String, Arc<T>>>);
 
-/// What a cycle keeps of a record type.
+/// Staged records of a record type, or changes to it.
 pub(crate) trait DeclaredType {
-    /// How its records are staged.
+    /// Returns how its records are staged.
     fn schema(&self) -> &StagedSchema;
 }
 
@@ -35,7 +35,7 @@ impl<T: DeclaredType> Declarations<T> {
     /// Adds a type, or finds the one that was declared in the same way.
     ///
     /// # Errors
-    /// `Invalid` where it was declared otherwise, and as [`StagedSchema::new`].
+    /// `Invalid` if it was declared otherwise, and as [`StagedSchema::new`].
     pub(crate) fn declare(
         &self,
         declaration: &Declaration,
@@ -54,10 +54,10 @@ impl<T: DeclaredType> Declarations<T> {
         Ok(ty)
     }
 
-    /// The type of a generated struct, where it was declared before and takes all that the struct holds.
+    /// Finds the type of a generated struct, if it was declared before and takes all fields of the struct.
     ///
     /// # Errors
-    /// `Invalid` where it does not.
+    /// `Invalid` if it does not take all fields.
     pub(crate) fn of_generated<R: RecordStruct>(&self) -> Result<Option<Arc<T>>> {
         let (name, type_id) = Schema::name_and_id_of::<R>()?;
         let known = self.get(&name).filter(|ty| ty.schema().encoding.type_id() == type_id);

@@ -7,7 +7,7 @@ use crate::validate::Finding;
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What a populate closure may return: anything that can be shown.
+/// Any error that a populate closure may return.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// An error of a cycle. [`Error::kind`] says what to do next:
@@ -20,7 +20,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// | [`Unavailable`](ErrorKind::Unavailable) | `MaybeCommitted`, `Task` |
 /// | [`NotFound`](ErrorKind::NotFound) | `NotDeclared` |
 /// | [`Incompatible`](ErrorKind::Incompatible) | `KeyChange`, `TypeIdChange` |
-/// | [`Invalid`](ErrorKind::Invalid) | `RolledBack`, `HeldBack`: say which version to build on. All others: correct the records, the declaration or the closure |
+/// | [`Invalid`](ErrorKind::Invalid) | `RolledBack`, `UnannouncedHead`: say which version to build on. All others: correct the records, the declaration or the closure |
 ///
 /// After `Committed` and `MaybeCommitted` run an incremental cycle again only if it
 /// [applies its changes once](crate::IncrementalCycle::once).
@@ -30,10 +30,10 @@ pub enum Error {
     /// Records, schemas or keys that cannot be published.
     #[error(transparent)]
     Data(#[from] kapok_core::Error),
-    /// The store.
+    /// The store failed, or is damaged.
     #[error(transparent)]
     Store(#[from] kapok_blobstore::Error),
-    /// The populate closure gave up.
+    /// The populate closure returned an error.
     #[error("populating failed, nothing was published: {source}")]
     Populate {
         /// Its own error.
@@ -55,7 +55,7 @@ pub enum Error {
         /// Everything that was found.
         findings: Vec<Finding>,
     },
-    /// Consumers were sent back to an older version, so it is not clear which one changes are meant for.
+    /// A rollback sent consumers to an older version, so it is not clear which version the changes are meant for.
     #[error(
         "the dataset was rolled back from version {highest} to {announced}; say which version to build on: \
          run_incremental_cycle_on({announced}, …) drops what came after it"
@@ -66,14 +66,14 @@ pub enum Error {
         /// The newest version that they were on.
         highest: u64,
     },
-    /// The newest version was left unannounced when consumers were sent back, so it is not clear whether changes are meant
-    /// for it or for the announced one.
+    /// The newest version is unannounced because of a rollback, so it is not clear whether the changes are meant for it
+    /// or for the announced version.
     #[error(
         "version {version} is committed and was left unannounced, since consumers were sent back meanwhile, by entry \
          {sequence} of the log; say which version to build on: run_incremental_cycle_on({announced}, …) leaves it out, \
          and kapok announce {version} announces it all the same"
     )]
-    HeldBack {
+    UnannouncedHead {
         /// The newest version.
         version: u64,
         /// The version that consumers are on.
@@ -81,7 +81,7 @@ pub enum Error {
         /// The rollback's entry of the log.
         sequence: u64,
     },
-    /// Consumers were sent back while the version was made, so it does not announce itself.
+    /// A rollback was made while the version was made, so it is not announced.
     #[error(
         "it stays unannounced: entry {sequence} of the log, by {by}, sent consumers back to version {announced} \
          meanwhile; look at why, then kapok announce {version} announces it all the same, and a full cycle replaces it"
@@ -96,11 +96,11 @@ pub enum Error {
         /// Who made that entry.
         by: String,
     },
-    /// The version is there, and is not known to be announced. The kind is that of the cause: `Conflict` for a rollback
-    /// made meanwhile; for all others the next cycle, or [`Producer::announce_left_over`](crate::Producer::announce_left_over),
-    /// announces it.
+    /// The version is committed, but may not be announced.
     ///
-    /// To run an incremental cycle again would apply its changes twice: see
+    /// The kind is that of the cause: `Conflict` for a rollback made meanwhile; in all other cases the next cycle, or
+    /// [`Producer::announce_left_over`](crate::Producer::announce_left_over), announces the version. To run an
+    /// incremental cycle again would apply its changes twice: see
     /// [`IncrementalCycle::once`](crate::IncrementalCycle::once).
     #[error("version {version} is committed, so its changes are not to be applied again; {source}")]
     Committed {
@@ -109,7 +109,7 @@ pub enum Error {
         /// What failed behind the commit.
         source: Box<Error>,
     },
-    /// It is not known whether the version is there: the commit was not answered, and could not be read back.
+    /// It is not known whether the version is committed: the request was not answered, and could not be read back.
     ///
     /// To run an incremental cycle again may apply its changes twice: see
     /// [`IncrementalCycle::once`](crate::IncrementalCycle::once).
@@ -118,9 +118,9 @@ pub enum Error {
          changes are applied again (kapok versions), or run cycles that apply them once (IncrementalCycle::once)"
     )]
     MaybeCommitted {
-        /// The version that was to be made.
+        /// The version that should be made.
         version: u64,
-        /// What the commit came to.
+        /// How the commit failed.
         source: kapok_blobstore::Error,
     },
     /// The version that consumers should be on cannot be read, so nothing can be built on it.
@@ -136,7 +136,7 @@ pub enum Error {
         /// Why it cannot be read.
         source: Box<Error>,
     },
-    /// Changes to a record type whose stored records cannot be read.
+    /// Changes were made to a record type whose stored records cannot be read.
     #[error(
         "record type {record_type} of version {version} cannot be read: {reason}; publish all of its records by a full \
          cycle (kapok publish without --upsert), or restore the blob (kapok repair)"
@@ -149,7 +149,7 @@ pub enum Error {
         /// Why, with the blob's name.
         reason: String,
     },
-    /// A record type that the cycle was not told of.
+    /// A record type was not declared in the cycle.
     #[error("not found: record type {record_type}: not declared in this cycle; declare it first")]
     NotDeclared {
         /// Name of the record type.
@@ -221,7 +221,7 @@ pub enum Error {
         /// Paths of the new fields.
         fields: Vec<String>,
     },
-    /// A record cannot be changed in place in the cycle that makes floats of its integers.
+    /// A record was changed in place in a cycle that turns its integers into floats.
     #[error(
         "record type {record_type}: its integers become floats in this cycle; change records in place in the next one"
     )]
@@ -229,13 +229,13 @@ pub enum Error {
         /// Name of the record type.
         record_type: String,
     },
-    /// A writer is still there after the populate closure.
+    /// A writer outlived the populate closure.
     #[error("cycle: a writer outlived it; drop the writers before the closure ends")]
     WriterOutlived,
     /// A thread of the cycle died.
     #[error("a task of the cycle ended early: {source}; nothing was published")]
     Task {
-        /// Why.
+        /// How it ended.
         source: tokio::task::JoinError,
     },
 }
@@ -251,7 +251,7 @@ impl Error {
             Self::Populate { .. }
             | Self::Refused { .. }
             | Self::RolledBack { .. }
-            | Self::HeldBack { .. }
+            | Self::UnannouncedHead { .. }
             | Self::DeclaredTwice { .. }
             | Self::DeclaredAndDropped { .. }
             | Self::TwoKeys { .. }

@@ -1,7 +1,7 @@
-//! The version that an incremental cycle makes, while changes are added to it.
+//! Takes the changes of an incremental cycle.
 //!
-//! Each change is looked up in the version before when the cycle ends, so its cost grows with the changes and not with the
-//! dataset. Of several changes of one key the last holds.
+//! Each change is looked up in the version before when the cycle ends, so the cost grows with the changes and not with
+//! the dataset. Of several changes of one key the last one counts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::lock::lock;
 use crate::staged_schema::StagedSchema;
 
-/// Changes to a version, in the making: hand them to it. Shared by as many threads as like to write.
+/// An incremental cycle, which changes are added to. Threads may share it, each with writers of its own.
 #[derive(Debug)]
 pub struct IncrementalCycle {
     prior: Arc<View>,
@@ -30,25 +30,25 @@ pub struct IncrementalCycle {
     tags: Mutex<BTreeMap<String, String>>,
 }
 
-/// What a populate closure left behind.
-pub(crate) struct Changed {
+/// What the populate closure of an incremental cycle changed.
+pub(crate) struct CycleChanges {
     pub types: Vec<(StagedSchema, ChangeSet)>,
     pub tags: BTreeMap<String, String>,
 }
 
 impl IncrementalCycle {
     pub(crate) fn new(prior: Arc<View>) -> Self {
-        // What nobody speaks of stays as it is, tags included.
+        // Tags stay, as all does that the cycle does not change.
         let tags = Mutex::new(prior.manifest().tags.clone());
         Self { prior, types: Declarations::default(), tags }
     }
 
-    /// The version that this one builds on, to be read while populating.
+    /// Returns the version that this one builds on, to be read while populating.
     pub fn prior(&self) -> &View {
         &self.prior
     }
 
-    /// Declares a record type: needed for one that the dataset does not have and no generated type describes.
+    /// Declares a record type. Needed only if the dataset does not have it and no generated type describes it.
     ///
     /// # Errors
     /// `Invalid` for a key or schema that cannot be used, `Incompatible` for a change of schema that is not accepted.
@@ -56,7 +56,7 @@ impl IncrementalCycle {
         self.changed(declaration).map(drop)
     }
 
-    /// Changes records of a generated type.
+    /// Returns a writer of changes to records of a generated type.
     ///
     /// # Errors
     /// As [`IncrementalCycle::declare`].
@@ -69,7 +69,7 @@ impl IncrementalCycle {
     }
 
     #[cfg(feature = "json")]
-    /// Changes records by dynamic values, of a type that the dataset has or that was declared.
+    /// Returns a writer of changes by dynamic values, for a type that the dataset has or that was declared.
     ///
     /// # Errors
     /// `NotFound`, listing the types that there are.
@@ -86,13 +86,14 @@ impl IncrementalCycle {
         ValueChanges::new(&self.prior, ty)
     }
 
-    /// Whether the changes of a batch are still to be made: false where the version that this one builds on has them.
+    /// Returns whether the changes of a batch must still be made: false if the version that this one builds on has
+    /// them.
     ///
     /// This makes it safe to run a cycle again whose outcome is not known: see
-    /// [`run_incremental_cycle`](crate::Producer::run_incremental_cycle). A feed is whoever sends batches one after the
-    /// other, under a name that stays; its last batch is kept in a tag, `kapok.once.FEED`, which later versions inherit,
-    /// full cycles and merges too. So the answer is that of the records themselves: after a rollback behind the batch it is
-    /// to be made again.
+    /// [`run_incremental_cycle`](crate::Producer::run_incremental_cycle). A feed is a source that sends batches one
+    /// after the other, under a lasting name. Its last batch is kept in a tag, `kapok.once.FEED`, which later versions
+    /// inherit, those of full cycles and merges too. So the answer always agrees with the records: after a rollback to
+    /// before the batch it must be made again.
     pub fn once(&self, feed: &str, batch: &str) -> bool {
         let key = format!("{TAG_PREFIX}{feed}");
         if self.prior.manifest().tags.get(&key).is_some_and(|last| last == batch) {
@@ -102,17 +103,17 @@ impl IncrementalCycle {
         true
     }
 
-    /// Sets a tag of the version. Tags of the version before stay unless they are set anew or taken away.
+    /// Sets a tag of the version. Tags of the version before stay unless they are set anew or removed.
     pub fn tag(&self, key: impl Into<String>, value: impl Into<String>) {
         lock(&self.tags).insert(key.into(), value.into());
     }
 
-    /// Takes a tag away.
+    /// Removes a tag.
     pub fn remove_tag(&self, key: &str) {
         lock(&self.tags).remove(key);
     }
 
-    /// A generated type's declaration, with the dataset's key where the struct is not annotated with one.
+    /// Declares a generated type, with the dataset's key if the struct is not annotated with one.
     fn declaration_of<T: RecordStruct>(&self) -> Result<Declaration> {
         let declaration = Declaration::of::<T>()?;
         let Some(known) = self.prior.manifest().record_type(&declaration.name) else { return Ok(declaration) };
@@ -128,12 +129,12 @@ impl IncrementalCycle {
         self.types.declare(declaration, &self.prior, ChangedType::new)
     }
 
-    pub(crate) fn finish(self) -> Result<Changed> {
+    pub(crate) fn finish(self) -> Result<CycleChanges> {
         let mut types = Vec::new();
         for ty in self.types.into_inner().into_values() {
             let ty = Arc::into_inner(ty).ok_or_else(|| Error::WriterOutlived)?;
             types.push(ty.into_parts());
         }
-        Ok(Changed { types, tags: self.tags.into_inner().unwrap_or_else(PoisonError::into_inner) })
+        Ok(CycleChanges { types, tags: self.tags.into_inner().unwrap_or_else(PoisonError::into_inner) })
     }
 }

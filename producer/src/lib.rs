@@ -1,10 +1,10 @@
-//! Records in, announced version out.
+//! Publishes versions of a dataset: records in, announced version out.
 //!
-//! A [`Producer`] runs cycles. A closure hands over the whole of a record type ([`Producer::run_cycle`]) or changes to it
-//! ([`Producer::run_incremental_cycle`]). The producer writes what differs from the version before, as segments with their
-//! indexes, checks what it stored, commits a manifest and announces it. Records that arrive over time come from an async
-//! closure ([`Producer::run_cycle_async`]) or a stream ([`RecordWriter::add_all`]). The producer does not read data from
-//! anywhere, and it does not tell consumers what to do beyond naming the version that they should be on.
+//! A [`Producer`] runs cycles. A closure hands over the whole of a record type ([`Producer::run_cycle`]) or changes to
+//! it ([`Producer::run_incremental_cycle`]). The producer writes what differs from the version before, as segments with
+//! their indexes, checks what it stored, commits a manifest and announces it. Records that arrive over time come from
+//! an async closure ([`Producer::run_cycle_async`]) or a stream ([`RecordWriter::add_all`]). The producer does not read
+//! data from anywhere, and it does not tell consumers what to do beyond naming the version that they should be on.
 //!
 //! ```
 //! use kapok_producer::Producer;
@@ -45,8 +45,9 @@
 //!                                  new, dead  manifest                               move        versions
 //! ```
 //!
-//! [`ProducerSettings`] say how versions are checked ([`Validator`], [`Verification`]), announced and merged ([`merge_policy`]); a
-//! [`Declaration`] says how a schema may change. Numbers go to the recorder of the `metrics` crate ([`crate::metrics::describe`]).
+//! [`ProducerSettings`] say how versions are checked ([`Validator`], [`Verification`]), announced and merged
+//! ([`merge_policy`]); a [`Declaration`] says how a schema may change. Numbers go to the recorder of the `metrics`
+//! crate ([`crate::metrics::describe`]).
 //!
 //! # Limitations
 //! * A full cycle stages all records of the types that it touches; an incremental cycle only what it changes.

@@ -1,4 +1,4 @@
-//! What does the next version's manifest say? What the version before says, less what died, plus what is new.
+//! Drafts the manifest of the next version: that of the version before, less dead rows, plus new segments.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::lock::lock;
 use crate::report::TypeReport;
 use crate::staged_schema::StagedSchema;
 
-/// Larger bitmaps of dead rows become blobs of their own.
+/// Largest bitmap of dead rows, in bytes, that stands in the manifest; a larger one becomes a blob.
 const INLINE_TOMBSTONES_MAX: usize = 1024;
 
 /// Tags of a version.
@@ -26,11 +26,12 @@ pub(crate) struct TypePlan {
     pub schema: StagedSchema,
     /// Records to be written.
     pub rows: SortedStage,
-    /// Against the version before; its `dead` has a bitmap for each of the segments there.
+    /// Difference from the version before; its `dead` has a bitmap for each of the segments there.
     pub difference: Difference,
     /// Live records afterwards.
     pub live: u64,
-    /// Nothing of the version before is kept: it has no such type, or not in this way, or it cannot be read.
+    /// Whether nothing of the version before is kept: it has no such type, or an incompatible one, or it cannot be
+    /// read.
     pub is_anew: bool,
 }
 
@@ -53,7 +54,7 @@ pub(crate) struct Origin {
 }
 
 impl TypePlan {
-    /// What is known before anything is written.
+    /// Reports what is known before anything is written.
     pub(crate) fn report(&self, prior: &Manifest) -> TypeReport {
         let Difference { added, updated, removed, .. } = self.difference;
         TypeReport {
@@ -71,7 +72,7 @@ impl TypePlan {
         }
     }
 
-    /// What the schema grew by; nothing for a type that is new, or published anew.
+    /// Returns the fields that the schema gained; none for a type that is new, or published anew.
     fn growth(&self, prior: &Manifest) -> Vec<String> {
         if self.schema.is_new && !self.schema.is_widened {
             return Vec::new();
@@ -81,13 +82,13 @@ impl TypePlan {
         grown.into_iter().map(|field| format!("{}.{field}", encoding.record_type())).collect()
     }
 
-    /// Whether the version before says as this one who made the schema.
+    /// Returns whether the version before agrees on whether the schema was declared.
     pub(crate) fn is_declared_as(&self, prior: &Manifest) -> bool {
         let before = prior.record_type(self.schema.encoding.record_type());
         before.is_none_or(|before| before.declared == self.schema.is_declared)
     }
 
-    /// Whether it leaves the record type's rows as they are.
+    /// Returns whether the plan leaves the record type's rows as they are.
     pub(crate) fn is_idle(&self) -> bool {
         let Difference { added, updated, removed, .. } = self.difference;
         !self.is_anew && (added, updated, removed) == (0, 0, 0)
@@ -95,14 +96,14 @@ impl TypePlan {
 }
 
 impl TypeReport {
-    /// Of a record type that goes.
+    /// Reports a record type that is dropped.
     pub(crate) fn dropped(prior: &View, record_type: &str) -> Self {
         Self { name: record_type.to_owned(), removed: rows_of(prior, record_type), ..Self::default() }
     }
 }
 
 impl ManifestDraft {
-    /// All record types of the version before as they are, but for those that are dropped, under the schema of all.
+    /// Begins with all record types of the version before but the dropped ones, under the schema of all.
     pub(crate) fn new(prior: &View, schemas: &[&StagedSchema], dropped: &BTreeSet<String>) -> Result<Self> {
         let manifest = prior.manifest();
         // A record type that is published anew leaves its old schema behind.
@@ -124,12 +125,12 @@ impl ManifestDraft {
         Ok(Self { schema, record_types, tombstones: Vec::new() })
     }
 
-    /// The schema of the record types that there are so far.
+    /// Returns the schema of the record types so far.
     pub(crate) fn closed_schema(&self) -> Result<Schema> {
         Ok(self.schema.closure(self.record_types.values().map(|ty| ty.type_id))?)
     }
 
-    /// Takes over the rows of a record type that live on, with no new ones yet.
+    /// Takes over the rows of a record type that stay alive; new ones are added later.
     pub(crate) fn carry_over(&mut self, plan: &TypePlan, prior: &View) -> Result<()> {
         let staged = &plan.schema;
         let name = staged.encoding.record_type();
@@ -163,7 +164,7 @@ impl ManifestDraft {
         Ok(())
     }
 
-    /// A segment with more dead rows; `None` where all are dead.
+    /// Returns a segment with more dead rows; `None` if all are dead.
     fn bury(
         &mut self,
         mut segment: SegmentEntry,
@@ -200,7 +201,7 @@ impl ManifestDraft {
         ty.segments.push(segment);
     }
 
-    /// Puts merged segments each where the first of its merge sources stood.
+    /// Replaces merge sources by merged segments, each at the place of its first source.
     pub(crate) fn replace_segments(&mut self, record_type: &str, merged: &[(Vec<usize>, SegmentEntry)]) {
         let Some(ty) = self.record_types.get_mut(record_type) else { return };
         let segments = std::mem::take(&mut ty.segments);
@@ -213,7 +214,7 @@ impl ManifestDraft {
         }
     }
 
-    /// Writes down the dimensions of vectors that were not known before the first one.
+    /// Adds the dimensions of vectors that were not known before.
     fn fix_dimensions(&mut self, type_id: u64, dimensions: &[(String, u32)]) -> Result<()> {
         for (path, dimension) in dimensions {
             let mut owner = type_id;
@@ -251,7 +252,7 @@ impl ManifestDraft {
     }
 }
 
-/// Extents carry the names of fields, and names may change.
+/// Renames extents, which carry the names of fields, if the schema has renamed the fields.
 fn rename_extents(ty: &mut RecordType, old: &Arc<Schema>, new: &Schema) -> Result<()> {
     if **old == *new {
         return Ok(());
@@ -269,7 +270,7 @@ fn rename_extents(ty: &mut RecordType, old: &Arc<Schema>, new: &Schema) -> Resul
     Ok(())
 }
 
-/// Live records that a version has of a type, whether they can be read or not.
+/// Returns the number of live records of a type, readable or not.
 pub(crate) fn rows_of(version: &View, record_type: &str) -> u64 {
     version.manifest().record_type(record_type).map_or(0, |ty| ty.rows)
 }

@@ -1,7 +1,7 @@
-//! How are small segments, and those with many dead rows, made into fewer and denser ones?
+//! Merges small segments, and those with many dead rows, into fewer and denser ones.
 //!
-//! As a version of its own in which no record changes: consumers move to it as to any other, or make the merged segments
-//! themselves from what they have.
+//! A merge is a version of its own in which no record changes. Consumers move to it as to any other, and may make the
+//! merged segments themselves from the segments that they have.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,21 +20,22 @@ use crate::metrics;
 use crate::producer::Producer;
 use crate::report::MergeReport;
 
-/// Merges after one cycle; what is left is done after the next.
+/// Rounds of merging after one cycle; what is left is done after the next cycle.
 const ROUNDS_MAX: usize = 3;
 
 impl Producer {
-    /// Merges segments of the newest version where it is time to, as [`crate::ProducerSettings::merge_policy`] says, and announces the
-    /// result. `None` where there is nothing to do, where another producer was faster, and while consumers are kept on an
-    /// older version by a rollback.
+    /// Merges segments of the newest version if a merge is due, and announces the result.
+    ///
+    /// [`ProducerSettings::merge_policy`](crate::ProducerSettings::merge_policy) says when it is. `None` if there is
+    /// nothing to do, if another producer was faster, and while a rollback keeps consumers on an older version.
     ///
     /// # Errors
-    /// `Unavailable` where the store fails. The version before stays announced.
+    /// `Unavailable` if the store fails. The version before stays announced.
     pub async fn merge(&self) -> Result<Option<MergeReport>> {
         self.merge_once(&mut Vec::new()).instrument(info_span!("merge", store = self.store.url())).await
     }
 
-    /// `damaged`: segments that it was time to merge and that cannot be read, in words.
+    /// Runs one round; segments that should be merged and cannot be read are described in `damaged`.
     async fn merge_once(&self, damaged: &mut Vec<String>) -> Result<Option<MergeReport>> {
         let started = clock::instant();
         let Some(base) = self.base_to_merge().await? else { return Ok(None) };
@@ -48,7 +49,7 @@ impl Producer {
             duration: started.elapsed(),
         };
         for entry in &base.view.manifest().record_types {
-            // What cannot be read stays as it is; the cycle has told.
+            // A type that cannot be read stays as it is; the cycle has warned of it.
             let Ok(table) = base.view.table(&entry.name) else { continue };
             let stats: Vec<SegmentStat> = entry.segments.iter().map(SegmentStat::of).collect();
             let mut merged = Vec::new();
@@ -91,10 +92,10 @@ impl Producer {
         Ok(Some(report))
     }
 
-    /// Merges until there is nothing left to do, and why it did not get there.
+    /// Merges until there is nothing left to do, and returns what was done with the error that stopped it.
     pub(crate) async fn merge_all(&self, warnings: &mut Vec<String>) -> (Option<MergeReport>, Option<Error>) {
         let mut all: Option<MergeReport> = None;
-        // Once as a rule: a segment may come out larger than was to be expected.
+        // One round is usual; a segment that came out larger than planned needs another.
         for _ in 0..ROUNDS_MAX {
             let mut damaged = Vec::new();
             let merged = self.merge_once(&mut damaged).instrument(info_span!("merge", store = self.store.url())).await;
@@ -128,7 +129,7 @@ impl Producer {
             let (Some(source), Some(segment)) = (table.segments().get(*place), entry.segments.get(*place)) else {
                 continue;
             };
-            // Wrong bytes would be right ones under the name of what they are merged into.
+            // A merged segment has a hash of its own, under which wrong bytes would pass as right ones.
             source.segment().verify_hash(&segment.id)?;
             inputs.push(MergeInput { segment: source.segment(), dropped: source.dead() });
             merged_from.push(MergeSource {

@@ -1,23 +1,23 @@
-//! Which segments should be written anew as one?
+//! Decides which segments are merged into one.
 //!
 //! Every cycle adds a fresh segment and leaves dead rows in older ones, so reads get slower and files hold bytes that
 //! nobody reads. A merge writes the live rows of some segments as one segment, which costs bytes written now and
-//! downloaded later. [`plan`] is a pure decision; it is asked until it has nothing left to say ([`plan_all`]),
-//! and then holds:
+//! downloaded later. [`plan`] decides by sizes and counts alone. It is repeated until it finds nothing to merge
+//! ([`plan_all`]); then:
 //!
 //! * live bytes are at least `live_min` of all bytes, or the dead ones are no more than `small_bytes`;
 //! * at most `segments_max` segments are below half the size cap (any two of those fit into one);
 //! * no merge made a segment larger than the cap.
 //!
-//! **Where it comes from.** Size-tiered compaction: segments of like size are merged with one another, so that a row is
+//! **Model.** Size-tiered compaction: segments of like size are merged with one another, so that a row is
 //! copied about once per tier and not once per cycle. Tiers are not fixed here. Segments stand in order of live bytes,
 //! and of all runs of neighbours the one with the least `bytes written / segments freed^2.5` is merged. At an exponent
 //! of one it would always be the two smallest, and one growing segment would be copied each cycle; a high one would
-//! always merge all. Dead rows are taken as a log-structured file system cleans: the segment with the greatest dead
-//! share, of those where it matters, with the segments that are small beside it, which makes room for later cycles at
-//! little cost.
+//! always merge all. Dead rows are removed as a log-structured file system cleans: the segment with the greatest dead
+//! share (segments with few dead bytes do not count) is written anew together with the segments that are small beside
+//! it, which makes room for later cycles at little cost.
 //!
-//! **What was measured** (`tests/producer/merge_policy.rs`: 100,000 records in one segment, then 1,000 cycles, the defaults;
+//! **Measurements** (`tests/producer/merge_policy.rs`: 100,000 records in one segment, then 1,000 cycles, the defaults;
 //! bytes written by cycles and merges over bytes of records added, changed and removed; "local" is a consumer that
 //! makes merged segments itself and downloads the fresh ones only):
 //!
@@ -33,48 +33,47 @@
 //! 9 x 0.1 % changed and added, 1 x 10 %      2.98         2.75        0.96          8   70 %
 //! ```
 //!
-//! Tried on the same histories, and how much more was written over all of them: merging the smallest segments in a
-//! geometric invariant 3 %, runs of segments that are at most some times the smallest 4 %, an exponent of 2 5 %, an
-//! exponent of 3 or rewriting the segment with the most dead bytes 2 %. Some of them win in one history and lose in
-//! others.
+//! Alternatives, on the same histories, wrote more in sum: merging the smallest segments by a geometric invariant 3 %,
+//! merging runs of segments that are at most some times the smallest 4 %, an exponent of 2 5 %, an exponent of 3, or
+//! rewriting the segment with the most dead bytes, 2 %. Some win in one history and lose in others.
 
 /// Weight of the segments that a merge frees against the bytes that it writes; found by simulation.
 const FREED_EXPONENT: f64 = 2.5;
 
-/// A segment goes along with one that is rewritten for its dead rows where this many of its kind fit into that.
+/// A segment is small beside one that is rewritten for its dead rows if this many of its size fit into that one.
 const SMALL_BESIDE: u64 = 3;
 
-/// A segment's dead bytes matter where they are this part of an even share of all dead bytes.
+/// A segment's dead bytes matter if they are this part of an even share of all dead bytes.
 const EVEN_SHARE_PART: u64 = 4;
 
-/// What a merge needs to know of a segment.
+/// Size of a segment and its numbers of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentStat {
-    /// Size of its file in bytes, dead rows included.
+    /// Size of its file in bytes.
     pub size: u64,
-    /// Its rows, dead ones included.
+    /// Number of its rows, dead ones included.
     pub rows: u32,
-    /// Rows that are not in the version any more; a segment where all are is dropped, not merged.
+    /// Number of rows that are not in the version any more. A segment of dead rows alone is dropped, not merged.
     pub dead: u32,
 }
 
 impl SegmentStat {
-    /// Bytes that its live rows would take, estimated as if rows were all of a size.
+    /// Estimates the bytes of its live rows, as if rows were all of a size.
     pub fn live_bytes(&self) -> u64 {
         if self.rows == 0 {
             return self.size;
         }
         let live = u128::from(self.rows.saturating_sub(self.dead));
-        let bytes = u128::from(self.size) * live / u128::from(self.rows);
-        u64::try_from(bytes).unwrap_or(self.size)
+        let live_size = u128::from(self.size) * live / u128::from(self.rows);
+        u64::try_from(live_size).unwrap_or(self.size)
     }
 
-    /// Bytes that nobody reads, by the same estimate.
+    /// Estimates the bytes of its dead rows, likewise.
     pub fn dead_bytes(&self) -> u64 {
         self.size - self.live_bytes()
     }
 
-    /// Whether `self` has the greater share of dead bytes.
+    /// Returns whether `self` has the greater share of dead bytes.
     fn is_deader_than(&self, other: &Self) -> bool {
         let share = |of: &Self, by: &Self| u128::from(of.dead_bytes()) * u128::from(by.size);
         share(self, other) > share(other, self)
@@ -85,13 +84,13 @@ impl SegmentStat {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MergePolicy {
-    /// Segments whose live bytes are below half of `segment_bytes_max`; at least 1.
+    /// Largest number of segments whose live bytes are below half of `segment_bytes_max`; at least 1.
     pub segments_max: usize,
-    /// Share of live bytes in all bytes, from 0 (dead rows do not matter) to 1.
+    /// Smallest share of live bytes in all bytes, from 0 (dead rows do not matter) to 1.
     pub live_min: f64,
-    /// Dead bytes, of all segments together, that do not matter.
+    /// Dead bytes of all segments together that are not worth a merge.
     pub small_bytes: u64,
-    /// No merge makes a segment larger than this, in bytes. One that is larger already is only rewritten alone.
+    /// Largest size of a merged segment in bytes. A segment that is larger already is only rewritten alone.
     pub segment_bytes_max: u64,
 }
 
@@ -101,8 +100,9 @@ impl Default for MergePolicy {
     }
 }
 
-/// The segments to merge into one, by their place in `segments`, rising; `None` where all is well. A single one is to
-/// be rewritten without its dead rows.
+/// Returns the next segments to merge into one, as ascending places in `segments`; `None` if no merge is due.
+///
+/// A single place means that the segment is rewritten without its dead rows.
 pub fn plan(segments: &[SegmentStat], settings: &MergePolicy) -> Option<Vec<usize>> {
     let mut by_size: Vec<usize> = (0..segments.len()).collect();
     by_size.sort_by_key(|&at| (segments[at].live_bytes(), at));
@@ -112,13 +112,14 @@ pub fn plan(segments: &[SegmentStat], settings: &MergePolicy) -> Option<Vec<usiz
     Some(chosen)
 }
 
-/// All that is to be merged by now, as one step: sets of segments by their place in `segments`, each to become one. What
-/// [`plan`] says when it is asked again and again, with each result taken at the size that is to be expected.
+/// Returns all merges that are due, as sets of places in `segments`, each to become one segment.
+///
+/// This is [`plan`] repeated, with each merged segment taken at its expected size.
 pub fn plan_all(segments: &[SegmentStat], settings: &MergePolicy) -> Vec<Vec<usize>> {
     let mut sets: Vec<Vec<usize>> = (0..segments.len()).map(|place| vec![place]).collect();
     let mut stats = segments.to_vec();
     let mut is_merged = vec![false; segments.len()];
-    // Each round leaves fewer sets, or one less with dead rows.
+    // Ends: each round leaves fewer sets, or one less with dead rows.
     while let Some(chosen) = plan(&stats, settings) {
         let Some((first, others)) = chosen.split_first() else { break };
         let live = |stat: &SegmentStat| stat.rows.saturating_sub(stat.dead);
@@ -128,7 +129,7 @@ pub fn plan_all(segments: &[SegmentStat], settings: &MergePolicy) -> Vec<Vec<usi
             dead: 0,
         };
         is_merged[*first] = true;
-        // From the back, so that places before stay what they are.
+        // From the back, so that the places before stay valid.
         for at in others.iter().rev() {
             let set = sets.remove(*at);
             sets[*first].extend(set);
@@ -145,11 +146,11 @@ pub fn plan_all(segments: &[SegmentStat], settings: &MergePolicy) -> Vec<Vec<usi
         .collect()
 }
 
-/// Where too many bytes are dead: the segment that has the greatest share of them, and those that are small beside it.
+/// If too many bytes are dead, returns the segment with the greatest dead share and those that are small beside it.
 fn shed_dead_rows(segments: &[SegmentStat], by_size: &[usize], settings: &MergePolicy) -> Option<Vec<usize>> {
-    let bytes: u64 = segments.iter().map(|segment| segment.size).sum();
+    let size: u64 = segments.iter().map(|segment| segment.size).sum();
     let dead: u64 = segments.iter().map(SegmentStat::dead_bytes).sum();
-    if dead <= settings.small_bytes || float(bytes - dead) >= settings.live_min * float(bytes) {
+    if dead <= settings.small_bytes || float(size - dead) >= settings.live_min * float(size) {
         return None;
     }
     let matters = dead / (EVEN_SHARE_PART * u64::try_from(segments.len()).unwrap_or(u64::MAX));
@@ -168,7 +169,8 @@ fn shed_dead_rows(segments: &[SegmentStat], by_size: &[usize], settings: &MergeP
     Some(chosen)
 }
 
-/// Where there are too many segments: the run of neighbours in size that frees most places for the bytes it writes.
+/// If there are too many segments, returns the run of neighbours in size that frees most segments for the bytes it
+/// writes.
 fn free_places(segments: &[SegmentStat], by_size: &[usize], settings: &MergePolicy) -> Option<Vec<usize>> {
     let full_min = settings.segment_bytes_max / 2;
     let open = by_size.partition_point(|&at| segments[at].live_bytes() < full_min);
@@ -195,8 +197,8 @@ fn free_places(segments: &[SegmentStat], by_size: &[usize], settings: &MergePoli
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes are compared by ratio; 52 bits are plenty")]
-fn float(bytes: u64) -> f64 {
-    bytes as f64
+fn float(size: u64) -> f64 {
+    size as f64
 }
 
 #[cfg(test)]
@@ -275,8 +277,8 @@ mod tests {
         assert!(sets.len() > 1 || sets[0].len() > 3, "{sets:?}");
         let mut after: Vec<SegmentStat> = Vec::new();
         for set in &sets {
-            let bytes = set.iter().map(|at| segments[*at].live_bytes()).sum();
-            after.push(SegmentStat { size: bytes, rows: 100, dead: 0 });
+            let size = set.iter().map(|at| segments[*at].live_bytes()).sum();
+            after.push(SegmentStat { size, rows: 100, dead: 0 });
         }
         after.extend((0..segments.len()).filter(|at| !sets.concat().contains(at)).map(|at| segments[at]));
         assert_eq!(plan(&after, &settings), None, "{sets:?}");

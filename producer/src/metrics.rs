@@ -1,4 +1,4 @@
-//! What does a producer count? See [`describe`].
+//! Metrics of a producer, by the `metrics` crate.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
@@ -17,7 +17,7 @@ const MERGES: &str = "kapok_merges_total";
 const MERGE_SECONDS: &str = "kapok_merge_duration_seconds";
 const VERSION: &str = "kapok_version_published";
 
-/// Tells the recorder of the program, by the `metrics` crate, what the figures of a producer mean.
+/// Describes a producer's metrics to the program's recorder.
 pub fn describe() {
     describe_counter!(CYCLES, "Cycles, by outcome: published or unchanged");
     describe_counter!(FAILURES, "Cycles that failed, by kind of error");

@@ -18,7 +18,7 @@ pub struct Producer {
     pub(crate) held: Arc<Mutex<BaseCache>>,
 }
 
-/// Builds a [`Producer`]. Made by [`Producer::builder`].
+/// Builder of a [`Producer`], made by [`Producer::builder`].
 #[derive(Clone, Debug)]
 #[must_use = "a producer is made by `open`"]
 pub struct ProducerBuilder {
@@ -81,20 +81,20 @@ impl Producer {
         ProducerBuilder { store, settings: ProducerSettings::default() }
     }
 
-    /// The store.
+    /// Returns the store.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The settings, to be changed between cycles.
+    /// Returns the settings, which may be changed between cycles.
     pub fn settings_mut(&mut self) -> &mut ProducerSettings {
         &mut self.settings
     }
 
-    /// The newest committed version.
+    /// Reads the manifest of the newest committed version.
     ///
     /// # Errors
-    /// `Unavailable` or `Corrupt` where it cannot be read.
+    /// `Unavailable` or `Corrupt` if it cannot be read.
     pub async fn head(&self) -> Result<Option<Arc<Manifest>>> {
         match self.store.manifests().head().await? {
             Some(version) => Ok(Some(Arc::new(self.store.manifests().read(version).await?))),

@@ -1,4 +1,4 @@
-//! How are the records of a cycle stored, checked and committed?
+//! Stores, checks, commits and announces the records of a cycle.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use crate::report::{CycleReport, Outcome, Steps, TypeReport};
 use crate::settings::{AnnounceMode, MergeSchedule, Verification};
 use crate::validate::{Counts, Proposal, Validator};
 
-/// A version's manifest, and the bytes of it that are committed.
-pub(crate) struct Stored {
+/// A version's manifest with its encoded bytes, to be committed.
+pub(crate) struct EncodedManifest {
     pub manifest: Arc<Manifest>,
     payload: Bytes,
 }
 
 impl Producer {
-    /// From plans to an announced version.
+    /// Makes an announced version of the plans for its record types.
     pub(crate) async fn publish(
         &self,
         base: &Base,
@@ -43,7 +43,8 @@ impl Producer {
         let gone = dropped.iter().map(|name| TypeReport::dropped(&base.view, name));
         let mut types: Vec<TypeReport> = plans.iter().map(|plan| plan.report(prior)).chain(gone).collect();
         let idle = dropped.is_empty() && plans.iter().all(|plan| plan.is_idle() && plan.is_declared_as(prior));
-        // What another version than the current one holds is not where consumers are, so it is published.
+        // A base that is not the current version is not where consumers are, so its records are published even if
+        // unchanged.
         let is_current = prior.version > 0 && prior.version == base.current;
         if is_current && idle && prior.tags == tags && *prior.schema == draft.closed_schema()? {
             let started = clock::instant();
@@ -107,7 +108,7 @@ impl Producer {
         let mut report = CycleReport { outcome, types, steps, bytes_written, merged, merge_error, warnings };
         metrics::published(report.bytes_written, &manifest);
         if self.settings.merge_schedule == MergeSchedule::AfterCycles {
-            // The version is out: what fails from here on does not take that back.
+            // The version is announced: a merge that fails does not fail the cycle.
             let (merged, error) = self.merge_all(&mut report.warnings).await;
             report.merged = merged;
             report.merge_error = error.map(|error| {
@@ -118,8 +119,10 @@ impl Producer {
         Ok(report)
     }
 
-    /// What numbers alone refuse is refused before anything is stored. Where there are other validators too, a refusal
-    /// tells what all of them find, so that they run together.
+    /// Runs the validators before anything is stored, if all of them look at counts alone.
+    ///
+    /// If there are other validators too, all run together once the version is stored, so that a refusal tells
+    /// everything.
     fn validate_counts(&self, counts: &Counts<'_>, version: u64) -> Result<()> {
         if !self.settings.validators.iter().all(Validator::is_of_counts) {
             return Ok(());
@@ -131,11 +134,11 @@ impl Producer {
         if findings.is_empty() { Ok(()) } else { Err(Error::Refused { version, findings }) }
     }
 
-    /// The manifest as it will be stored, read back as every reader reads it.
+    /// Encodes the manifest, and reads it back as every reader does.
     ///
     /// # Errors
-    /// `Invalid` where no reader could.
-    pub(crate) fn encode(&self, draft: ManifestDraft, tags: Tags, base: &Base) -> Result<Stored> {
+    /// `Invalid` if no reader could read it.
+    pub(crate) fn encode(&self, draft: ManifestDraft, tags: Tags, base: &Base) -> Result<EncodedManifest> {
         let version = base.next_version()?;
         let origin = Origin {
             version,
@@ -155,25 +158,25 @@ impl Producer {
         if read != manifest {
             return Err(unreadable("it is read as another one".to_owned()));
         }
-        Ok(Stored { manifest: Arc::new(read), payload })
+        Ok(EncodedManifest { manifest: Arc::new(read), payload })
     }
 
-    /// Seals and stores the new records of one type; the bytes that the store did not have.
+    /// Seals and stores the new records of one type, and returns the bytes that the store did not have.
     async fn write_type(&self, plan: TypePlan, draft: &mut ManifestDraft, report: &mut TypeReport) -> Result<u64> {
         let TypePlan { schema, rows, .. } = plan;
         let mut written = 0;
         for sealed in rows.seal(self.settings.seal) {
-            let (entry, bytes) = self.write_segment(sealed?, &schema.encoding, Vec::new()).await?;
+            let (entry, size_written) = self.write_segment(sealed?, &schema.encoding, Vec::new()).await?;
             report.segments += 1;
             report.segment_bytes += entry.size;
             report.index_bytes += entry.artifacts.iter().map(|index| index.size).sum::<u64>();
-            written += bytes;
+            written += size_written;
             draft.add_segment(schema.encoding.record_type(), entry);
         }
         Ok(written)
     }
 
-    /// Stores a segment, and beside it makes and stores its index.
+    /// Stores a segment, and at the same time builds and stores its index.
     pub(crate) async fn write_segment(
         &self,
         sealed: SealedSegment,
@@ -182,7 +185,7 @@ impl Producer {
     ) -> Result<(SegmentEntry, u64)> {
         let id = BlobId::from(sealed.id);
         let bytes = Bytes::from(sealed.bytes);
-        // On a thread of its own: on this one it would keep the upload from its first step.
+        // On a thread of its own: on this one it would delay the upload.
         let making = tokio::task::spawn_blocking({
             let segment = Segment::open(&self.store.blobs().name(BlobKind::Segment, id), bytes.clone(), sealed.rows)?;
             let key = encoding.key().clone();
@@ -190,18 +193,18 @@ impl Producer {
         });
         let index = async {
             let index = Bytes::from(making.await.map_err(|source| Error::Task { source })??);
-            let (index_id, index_bytes) = (BlobId::of(&index), index.len() as u64);
-            Result::Ok((index_id, index_bytes, self.put(BlobKind::Index, index_id, index).await?))
+            let (index_id, index_size) = (BlobId::of(&index), index.len() as u64);
+            Result::Ok((index_id, index_size, self.put(BlobKind::Index, index_id, index).await?))
         };
         let (put, index) = tokio::join!(self.put(BlobKind::Segment, id, bytes.clone()), index);
-        // Also where the index failed: nothing writes on once this has returned.
-        let ((index_id, index_bytes, index_written), written) = (index?, put?);
+        // Both are awaited even if the index failed, so that nothing is still being written once this has returned.
+        let ((index_id, index_size, index_written), written) = (index?, put?);
         let written = written + index_written;
         let artifact = Artifact {
             kind: unique::KIND.to_owned(),
             name: encoding.key().names().collect::<Vec<_>>().join(","),
             id: *index_id.as_bytes(),
-            size: index_bytes,
+            size: index_size,
         };
         let entry = SegmentEntry {
             id: sealed.id,
@@ -220,8 +223,9 @@ impl Producer {
         Ok((entry, written))
     }
 
-    /// Puts a blob; the bytes that the store did not have. One that is there already is read, and put again where it is
-    /// damaged.
+    /// Puts a blob, and returns the bytes that the store did not have.
+    ///
+    /// A blob that is there already is read, and put again if it is damaged.
     async fn put(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<u64> {
         let len = bytes.len() as u64;
         match self.store.blobs().put(kind, id, bytes.clone()).await? {
@@ -251,9 +255,9 @@ impl Producer {
         Ok(written)
     }
 
-    /// Opens the version from the store, and checks what it does not share with the version that it builds on.
+    /// Opens the version from the store, and checks all segments that it does not share with its base.
     pub(crate) async fn verify(&self, manifest: &Arc<Manifest>, base: &Base) -> Result<(View, BlobMap)> {
-        // What could not be read, and is as it was, is not read now.
+        // Record types that could not be read, and are carried over, are left out again.
         let mut left_out = base.view.left_out().clone();
         left_out.retain(|name, _| {
             let before = base.view.manifest().record_type(name).map(|ty| &ty.segments);
@@ -281,12 +285,12 @@ impl Producer {
         Ok((view, blobs))
     }
 
-    pub(crate) async fn commit(&self, stored: &Stored, base: &Base) -> Result<()> {
+    pub(crate) async fn commit(&self, stored: &EncodedManifest, base: &Base) -> Result<()> {
         let manifest = &*stored.manifest;
         let is_slow = base.started.elapsed() > self.store.settings().grace / 2;
         if is_slow || base.view.version() != base.current {
-            // Blobs that were there when the cycle wanted to write them, or are those of a version that may be retired at
-            // any time, may have been collected since.
+            // Blobs that were there already, or belong to a version that may be retired at any time, may have been
+            // collected since.
             let readable = without(manifest, base.view.left_out());
             if let Some(lacking) = self.store.blobs().missing(&readable).await?.first() {
                 let name = self.store.blobs().name(lacking.role.into(), BlobId::from(lacking.id));
@@ -309,8 +313,8 @@ impl Producer {
         }
     }
 
-    /// What a commit came to that failed, or was not answered, as far as the store tells now.
-    async fn settle(&self, stored: &Stored, error: kapok_blobstore::Error) -> Result<CommitOutcome> {
+    /// Finds out whether a commit that failed or was not answered took place.
+    async fn settle(&self, stored: &EncodedManifest, error: kapok_blobstore::Error) -> Result<CommitOutcome> {
         use kapok_blobstore::Error::{NotFound, Retired, TimedOut};
         let version = stored.manifest.version;
         match self.store.manifests().read_bytes(version).await {

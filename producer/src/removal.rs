@@ -17,8 +17,9 @@ use crate::report::CycleReport;
 use crate::rewrite::each_value;
 
 impl Producer {
-    /// Publishes a version without a record type: neither its records nor its schema. Versions before keep it, so a
-    /// rollback brings it back. It need not be readable.
+    /// Publishes a version without a record type: it has neither its records nor its schema.
+    ///
+    /// Versions before keep it, so a rollback brings it back. A record type that cannot be read can be dropped, too.
     ///
     /// # Errors
     /// `NotFound`, listing the types that there are, and as [`run_cycle`](Self::run_cycle).
@@ -31,13 +32,14 @@ impl Producer {
     }
 
     #[cfg(feature = "json")]
-    /// Publishes a version in which the records of a type have no field `path` any more: its name, or names joined by dots,
-    /// through structs and lists of structs. All records of the type are written anew, since what lies behind the field
-    /// moves. Programs compiled for the old schema that know the field find the new one incompatible.
+    /// Publishes a version in which the records of a type lack the field `path`.
+    ///
+    /// The path is a name, or names joined by dots, through structs and lists of structs. All records of the type are
+    /// written anew, since other fields move. Programs that were compiled with the field refuse the version.
     ///
     /// # Errors
-    /// `NotFound` for a type or field that there is not; `Invalid` for a field that cannot be dropped
-    /// ([`Schema::without_field`](kapok_core::schema::Schema::without_field)); `Corrupt` where the records cannot be read;
+    /// `NotFound` for an unknown type or field; `Invalid` for a field that cannot be dropped
+    /// ([`Schema::without_field`](kapok_core::schema::Schema::without_field)); `Corrupt` if the records cannot be read;
     /// and as [`run_cycle`](Self::run_cycle).
     pub async fn drop_field(&self, record_type: &str, path: &str) -> Result<CycleReport> {
         self.run_cycle(|cycle| {
@@ -48,7 +50,7 @@ impl Producer {
     }
 }
 
-/// What is not spoken of stays.
+/// Keeps the tags of the version before.
 fn keep_tags(cycle: &Cycle) {
     for (key, value) in &cycle.prior().manifest().tags {
         cycle.tag(key, value);
@@ -81,7 +83,7 @@ fn without_field(cycle: &Cycle, record_type: &str, path: &str) -> std::result::R
 }
 
 #[cfg(feature = "json")]
-/// Takes a member out of a value, or of each of a list.
+/// Removes a member from a value, or from each value of a list.
 fn take(value: &mut Value, path: &[String]) -> std::result::Result<(), DataError> {
     match (value, path) {
         (Value::List(items), path) => items.iter_mut().try_for_each(|item| take(item, path)),

@@ -1,19 +1,19 @@
-//! What does a store lack that its versions need, and what of it can be made again?
+//! Finds what a store has lost of what its versions need, and puts back what can be made again.
 //!
-//! [`repair`] checks every file that a live version needs, and the log. What is missing, cut or damaged is looked for, in
-//! this order: elsewhere in the store, in a second store, and in what it was made of.
+//! [`repair`] checks every file that a live version needs, and the log. What is missing, cut or damaged is looked for,
+//! in this order: elsewhere in the store, in a second store, and in what it was made of.
 //!
 //! | lost | is made again from |
 //! |---|---|
 //! | a blob | a copy of it under another name; a second store |
-//! | a merged segment | its merge sources, where the segments of that are there |
+//! | a merged segment | the segments that it was merged from, if they are there |
 //! | an index | its segment |
 //! | tombstones | those of the parent or a child, and the changes in between |
 //! | a manifest, an announcement | a second store of the same dataset |
 //! | a retired manifest, the marker | nothing: what they say is known |
 //!
-//! Nothing is put that is not what its name says, and nothing that is sound is touched, so it may run beside producers and
-//! consumers.
+//! Only files that are what their names say are put, and sound files are not touched, so a repair may run beside
+//! producers and consumers.
 
 mod kinship;
 mod loss;
@@ -29,33 +29,33 @@ use kapok_core::manifest::Manifest;
 
 use crate::error::Result;
 use loss::losses;
-pub use report::{Loss, Lost, Remedy, RepairReport};
+pub use report::{Loss, LostFile, Remedy, RepairReport};
 use sealed::mend_sealed;
 use sources::Sources;
 
-/// Whether anything is put.
+/// Chooses between a repair and a dry run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mode {
-    /// What can be made again is put back.
+pub enum RepairMode {
+    /// Puts back what can be made again.
     #[default]
     Mend,
-    /// What can be made again is told.
+    /// Reports what can be made again, and puts nothing.
     DryRun,
 }
 
 /// A blob that a version names.
 pub(crate) type BlobName = (BlobKind, BlobId);
 
-/// Says what a store has lost, and puts back what can be made again; see [the module](self).
+/// Reports what a store has lost, and puts back what can be made again; see [the module](self).
 ///
-/// A second store, `from`, may be any: its blobs are checked by their hash. Manifests and announcements are taken only where
-/// both stores are seen to be of one dataset, and only those that this store has lost by its own evidence.
+/// The second store, `from`, may be any: its blobs are checked by their hash. Manifests and announcements are taken
+/// only if both stores have a common past, and only if this store's own files show that they are lost.
 ///
 /// # Errors
-/// `Unavailable` where one of the stores fails. What is lost is no error: see [`RepairReport::is_whole`].
-pub async fn repair(store: &Store, from: Option<&Store>, mode: Mode) -> Result<RepairReport> {
+/// `Unavailable` if one of the stores fails. Lost files are no error: see [`RepairReport::is_whole`].
+pub async fn repair(store: &Store, from: Option<&Store>, mode: RepairMode) -> Result<RepairReport> {
     let files = store.files().list().await?;
-    let mut report = RepairReport { dry_run: mode == Mode::DryRun, ..RepairReport::default() };
+    let mut report = RepairReport { dry_run: mode == RepairMode::DryRun, ..RepairReport::default() };
     let manifests = mend_sealed(store, from, &files, mode, &mut report).await?;
     report.versions = manifests.len();
 
@@ -65,10 +65,10 @@ pub async fn repair(store: &Store, from: Option<&Store>, mode: Mode) -> Result<R
         report.blobs += 1;
         let trouble = match store.repair().soundness(FileKind::Blob(name.0, name.1)).await? {
             Soundness::Sound => continue,
-            Soundness::Missing => Lost::MISSING.to_owned(),
+            Soundness::Missing => LostFile::MISSING.to_owned(),
             Soundness::Damaged(error) | Soundness::Newer(error) => error.to_string(),
         };
-        // Retired and collected since its manifest was read, perhaps.
+        // The version may have been retired, and its blobs collected, since its manifest was read.
         let mut still_named = Vec::new();
         for version in versions {
             if report.is_new(*version) || !store.manifests().is_retired(*version).await.unwrap_or(false) {
@@ -88,9 +88,9 @@ pub async fn repair(store: &Store, from: Option<&Store>, mode: Mode) -> Result<R
     for (name, (trouble, versions)) in names {
         let (kind, id) = name;
         let mut file =
-            Lost { name: name_of(kind, id), what: FileKind::Blob(kind, id), trouble, versions, remedy: None };
+            LostFile { name: name_of(kind, id), what: FileKind::Blob(kind, id), trouble, versions, remedy: None };
         if let Some((bytes, remedy)) = sources.find(name).await? {
-            if mode == Mode::Mend {
+            if mode == RepairMode::Mend {
                 store.repair().put_back(file.what, bytes).await?;
             }
             file.remedy = Some(remedy);
@@ -104,17 +104,17 @@ pub async fn repair(store: &Store, from: Option<&Store>, mode: Mode) -> Result<R
     Ok(report)
 }
 
-/// Relative to the store, as all names of a report.
+/// Returns the name of a blob, relative to the store, as all names of a report are.
 fn name_of(kind: BlobKind, id: BlobId) -> String {
     FileKind::Blob(kind, id).name().unwrap_or_default()
 }
 
-/// Blobs that no version names, but are not what their own name says: nothing is lost with them.
+/// Mends damaged blobs that no version names; no records are lost with them.
 async fn mend_unnamed(
     store: &Store,
     sources: &mut Sources<'_>,
     named: &BTreeMap<BlobName, Vec<u64>>,
-    mode: Mode,
+    mode: RepairMode,
     report: &mut RepairReport,
 ) -> Result<()> {
     for file in sources.files() {
@@ -127,16 +127,16 @@ async fn mend_unnamed(
             report.notes.push(format!("{error}; no version needs it, and gc deletes it"));
             continue;
         };
-        if mode == Mode::Mend {
+        if mode == RepairMode::Mend {
             store.repair().put_back(file.what, bytes).await?;
         }
         let (name, trouble) = (name_of(kind, id), error.to_string());
-        report.lost.push(Lost { name, what: file.what, trouble, versions: Vec::new(), remedy: Some(remedy) });
+        report.lost.push(LostFile { name, what: file.what, trouble, versions: Vec::new(), remedy: Some(remedy) });
     }
     Ok(())
 }
 
-/// The blobs that versions name, each with these versions.
+/// Returns the blobs that versions name, each with these versions.
 fn named_blobs(manifests: &[Manifest]) -> BTreeMap<BlobName, Vec<u64>> {
     let mut named: BTreeMap<BlobName, Vec<u64>> = BTreeMap::new();
     for manifest in manifests {

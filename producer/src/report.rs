@@ -1,4 +1,4 @@
-//! What did a cycle do, and how long did each step take?
+//! What a cycle did, and how long each step took.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CycleReport {
-    /// What came of it.
+    /// Whether there is a new version.
     pub outcome: Outcome,
     /// Record types that the cycle wrote.
     pub types: Vec<TypeReport>,
@@ -15,35 +15,35 @@ pub struct CycleReport {
     pub steps: Steps,
     /// Bytes of blobs that the store did not have yet.
     pub bytes_written: u64,
-    /// What was merged after the announcement, in versions of their own.
+    /// What was merged after the announcement, as versions of their own.
     pub merged: Option<MergeReport>,
-    /// Why nothing was merged although it was time to; the cycle itself is done. The next cycle tries again.
+    /// Why a merge failed that was due. The cycle itself succeeded, and the next one tries again.
     pub merge_error: Option<String>,
-    /// What somebody should look at although the cycle is done: an entry of the log that names a version which is not
+    /// Findings that need attention although the cycle succeeded: an entry of the log that names a version which is not
     /// there, a record type that cannot be read and was carried over as it is.
     pub warnings: Vec<String>,
 }
 
-/// What merges did.
+/// Outcome of merges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MergeReport {
-    /// The version that holds the merged segments, the last one where there were several.
+    /// The version that holds the merged segments; the last one if there were several.
     pub version: u64,
-    /// Segments that were merged.
+    /// Number of segments that were merged.
     pub inputs: usize,
-    /// Segments that were written.
+    /// Number of segments that were written.
     pub outputs: usize,
     /// Bytes of the segments that were written, without their indexes.
     pub segment_bytes: u64,
     /// Bytes of blobs that the store did not have yet.
     pub bytes_written: u64,
-    /// From planning to the announcement.
+    /// Time from planning to the announcement.
     pub duration: Duration,
 }
 
 impl MergeReport {
-    /// This merge and the next one together.
+    /// Adds up this merge and the next one.
     pub(crate) fn and(self, next: &Self) -> Self {
         Self {
             version: next.version,
@@ -56,7 +56,7 @@ impl MergeReport {
     }
 }
 
-/// What came of a cycle.
+/// Whether a cycle made a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A new version.
@@ -72,7 +72,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The version that holds what the cycle was given.
+    /// Returns the version that holds what the cycle was given.
     pub fn version(self) -> u64 {
         match self {
             Self::Published { version } | Self::Unchanged { version } => version,
@@ -80,7 +80,7 @@ impl Outcome {
     }
 }
 
-/// A record type of a cycle.
+/// What a cycle did to a record type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TypeReport {
@@ -94,19 +94,20 @@ pub struct TypeReport {
     pub updated: u64,
     /// Records of the version before that are gone.
     pub removed: u64,
-    /// The type was published anew, and records were not compared by key: all of before count as removed, all of now as
-    /// added.
+    /// Whether the type was published anew: records were not compared by key, so all of those before count as removed,
+    /// all of those now as added.
     pub replaced: bool,
-    /// What the type's schema grew by, where the version before has the type: `Package.verison Text`.
+    /// Fields that the type's schema gained, if the version before has the type: `Package.verison Text`.
     pub grown: Vec<String>,
-    /// Segments written.
+    /// Number of segments that were written.
     pub segments: usize,
-    /// Bytes of these segments.
+    /// Bytes of these segments, without their indexes.
     pub segment_bytes: u64,
     /// Bytes of their indexes.
     pub index_bytes: u64,
-    /// Numbers, Bools and enums that values did not give and that took their defaults, since the schema cannot call them
-    /// null: how often, by type and field. Records of generated types always have all fields.
+    /// How often a number, Bool or enum was absent and took its default, by type and field.
+    ///
+    /// Only fields that the schema cannot call null are counted. Records of generated types always have all fields.
     pub absent: BTreeMap<String, u64>,
 }
 
@@ -114,15 +115,15 @@ pub struct TypeReport {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Steps {
-    /// The populate closure.
+    /// Running the populate closure.
     pub populate: Duration,
     /// Sorting, and comparing with the version before.
     pub compare: Duration,
-    /// Laying out, writing segments and indexes, storing them.
+    /// Laying out and storing segments and indexes.
     pub write: Duration,
-    /// Opening again what was stored and walking it.
+    /// Opening again what was stored, and walking it.
     pub verify: Duration,
-    /// The validators.
+    /// Running the validators.
     pub validate: Duration,
     /// Putting the manifest.
     pub commit: Duration,
@@ -131,7 +132,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// All of them.
+    /// Adds up all steps.
     pub fn total(&self) -> Duration {
         self.populate + self.compare + self.write + self.verify + self.validate + self.commit + self.announce
     }

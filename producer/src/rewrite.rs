@@ -1,4 +1,4 @@
-//! Writes stored records anew, as values: those that a change of schema would lose as they are.
+//! Writes stored records anew, as values, if a change of schema would lose data otherwise.
 
 use kapok_core::Fault;
 use kapok_core::view::Table;
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::staged_schema::StagedSchema;
 use crate::writer::add_root;
 
-/// Hands over each record of a table as a value, with its encoded key; those whose key is `settled` are passed over.
+/// Passes each record of a table on as a value, with its encoded key, except those whose key is `settled`.
 ///
 /// # Errors
 /// `Corrupt` if a record cannot be read, and those of `take`.
@@ -33,7 +33,7 @@ pub(crate) fn each_value<C>(
     Ok(())
 }
 
-/// Puts every record of the version before that the changes leave alone, since their integers become floats.
+/// Puts every record that the changes do not mention, since its integers become floats.
 ///
 /// # Errors
 /// `Invalid`, naming key and field, for an integer that no float is equal to; `Corrupt` if records cannot be read.

@@ -5,56 +5,56 @@ use kapok_core::segment::SealSettings;
 use crate::merge_policy::MergePolicy;
 use crate::validate::Validator;
 
-/// How a producer works.
+/// Settings of a producer.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProducerSettings {
-    /// Who publishes, for people: stands in manifests and announcements.
+    /// Name of the publisher, for people, in manifests and announcements.
     pub writer: String,
     /// How segments are cut.
     pub seal: SealSettings,
     /// Whether a version is announced as soon as it is committed.
     pub announce_mode: AnnounceMode,
-    /// How stored bytes are checked before the commit.
+    /// How stored files are checked before the commit.
     pub verification: Verification,
-    /// What must hold of a version before it is committed.
+    /// Conditions that a version must fulfil before it is committed.
     pub validators: Vec<Validator>,
-    /// Whether a cycle merges segments once it has announced.
+    /// Whether a cycle merges segments after its announcement.
     pub merge_schedule: MergeSchedule,
-    /// When segments are merged.
+    /// Bounds that merges keep.
     pub merge_policy: MergePolicy,
 }
 
-/// Whether versions are announced.
+/// When committed versions are announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum AnnounceMode {
     /// As soon as they are committed.
     #[default]
     Always,
-    /// By somebody else, later.
+    /// Not by this producer.
     Never,
 }
 
-/// Who merges segments.
+/// When segments are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MergeSchedule {
-    /// Each cycle, where it is time to, after its announcement.
+    /// At the end of each cycle, if a merge is due.
     #[default]
     AfterCycles,
-    /// Whoever calls [`Producer::merge`](crate::Producer::merge).
+    /// Only by calls of [`Producer::merge`](crate::Producer::merge).
     Manual,
 }
 
-/// How stored bytes are checked before the commit.
+/// How stored files are checked before the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Verification {
-    /// Opened again from the store, hashed, and walked through every pointer.
+    /// They are opened again from the store, hashed, and walked through every pointer.
     #[default]
     Full,
-    /// Opened again from the store: lengths, headers and roots.
+    /// They are opened again from the store, which checks lengths, headers and roots.
     Open,
 }
 

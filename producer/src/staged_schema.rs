@@ -1,4 +1,4 @@
-//! A declaration joined with the dataset's type: how records are staged.
+//! Joins a declaration with the dataset's type, to stage records.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -15,39 +15,39 @@ use crate::error::{Error, Result};
 #[cfg(feature = "json")]
 use crate::lock::lock;
 
-/// How often fields were not given and took their defaults, told by all writers of a type.
-pub(crate) type Absent = Arc<Mutex<BTreeMap<String, u64>>>;
+/// How often each field was absent and took its default, counted by all writers of a type.
+pub(crate) type AbsentCounts = Arc<Mutex<BTreeMap<String, u64>>>;
 
-/// How records of one type are staged.
+/// Schema and encoding that records of one type are staged by.
 #[derive(Clone, Debug)]
 pub(crate) struct StagedSchema {
-    /// Of the dataset's types and those of this cycle together.
+    /// The encoding by the dataset's types and those of this cycle together.
     pub encoding: Encoding,
-    /// As it was declared.
+    /// The schema as it was declared.
     pub declared: Schema,
     pub key: Vec<String>,
     pub older: OlderSchema,
     #[cfg(feature = "json")]
     pub absent_fields: AbsentFields,
-    /// Fields that records were not given, by name.
-    pub absent: Absent,
-    /// The dataset has no such type, or has it in a way that nothing can be kept of.
+    /// Counts of absent fields.
+    pub absent: AbsentCounts,
+    /// Whether the dataset has no such type, or an incompatible one, whose records are not kept.
     pub is_new: bool,
-    /// It is new in that integers of the dataset's type are floats now: its records are kept, and written anew.
+    /// Whether it is new because integers of the dataset's type become floats: its records are kept, and written anew.
     pub is_widened: bool,
-    /// Somebody wrote the type's schema down.
+    /// Whether the type's schema was declared, not inferred.
     pub is_declared: bool,
 }
 
-/// What a declaration is to the dataset's type.
+/// Difference of a declaration from the dataset's type.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Change {
-    /// It is continued.
+    /// The same type, or one with more fields.
     Grown,
-    /// It is continued, but for integers that are floats now.
+    /// As `Grown`, but integers become floats.
     #[cfg(feature = "json")]
     Widened,
-    /// There is no such type, or it is published anew.
+    /// The dataset has no such type, or it is published anew.
     New,
 }
 
@@ -65,7 +65,7 @@ impl Change {
 }
 
 impl StagedSchema {
-    /// Joins a declaration with what the dataset has.
+    /// Joins a declaration with the dataset's type.
     ///
     /// # Errors
     /// `Incompatible` for a change that the declaration's evolution does not allow.
@@ -104,7 +104,7 @@ impl StagedSchema {
         let older = declaration.older;
         let (is_new, is_widened) = (change != Change::Grown, change.is_widened());
         let is_declared = declaration.is_declared || known.is_some();
-        let absent = Absent::default();
+        let absent = AbsentCounts::default();
         Ok(Self {
             encoding,
             declared,
@@ -120,7 +120,7 @@ impl StagedSchema {
     }
 
     #[cfg(feature = "json")]
-    /// A writer of values, and where it tells what they lacked.
+    /// Makes a writer of values.
     pub(crate) fn message_writer(&self) -> Result<MessageWriter> {
         let mut message = MessageWriter::of_records(&self.encoding)?;
         message.set_absent_fields(self.absent_fields);
@@ -128,17 +128,17 @@ impl StagedSchema {
     }
 
     #[cfg(feature = "json")]
-    /// Takes over what a writer of values has counted.
+    /// Adds the absent fields that a writer of values has counted.
     pub(crate) fn note_absent(&self, message: &mut MessageWriter) {
         for (field, count) in message.take_absent() {
             *lock(&self.absent).entry(field).or_default() += count;
         }
     }
 
-    /// Sees that records of another declaration of the type lose nothing when they are staged by this one.
+    /// Checks that records of another declaration of the type lose nothing when they are staged by this one.
     ///
     /// # Errors
-    /// `Invalid` where they would.
+    /// `Invalid` if they would lose fields.
     pub(crate) fn check_takes(&self, declaration: &Declaration) -> Result<()> {
         let known = self.encoding.schema();
         let joined = known.evolve(&declaration.schema, &[declaration.type_id], OlderSchema::KeepNewer)?;
@@ -151,13 +151,13 @@ impl StagedSchema {
         true
     }
 
-    /// Whether a declaration treats absent fields alike.
+    /// Returns whether a declaration treats absent fields alike.
     #[cfg(feature = "json")]
     fn absent_as(&self, declaration: &Declaration) -> bool {
         self.absent_fields == declaration.absent_fields
     }
 
-    /// Whether a declaration says the same.
+    /// Returns whether a declaration says the same.
     pub(crate) fn is_of(&self, declaration: &Declaration, key: &[String]) -> bool {
         self.encoding.type_id() == declaration.type_id
             && self.declared == declaration.schema
@@ -173,7 +173,7 @@ pub(crate) fn declared_twice(record_type: &str) -> Error {
     Error::DeclaredTwice { record_type: record_type.to_owned() }
 }
 
-/// A primary key stays what it is, unless the record type is published anew.
+/// Refuses a change of the primary key.
 fn check_key(name: &str, known: &[String], key: &[String]) -> Result<()> {
     if known == key {
         return Ok(());
@@ -181,7 +181,7 @@ fn check_key(name: &str, known: &[String], key: &[String]) -> Result<()> {
     Err(Error::KeyChange { record_type: name.to_owned(), known: known.to_vec(), given: key.to_vec() })
 }
 
-/// Data adds nothing to a type that somebody declared.
+/// Refuses an inferred schema that would add fields to a declared type.
 fn check_growth(schema: &Schema, before: &Schema, declaration: &Declaration) -> Result<()> {
     let name = &declaration.name;
     let mut grown: Vec<String> =

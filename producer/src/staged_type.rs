@@ -1,4 +1,4 @@
-//! The records of one type that a full cycle was given.
+//! Records of one type in a full cycle.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::lock::lock;
 use crate::staged_schema::StagedSchema;
 
-/// Records of one type that the writers have handed over.
+/// Records of one type, from all its writers.
 #[derive(Debug)]
 pub(crate) struct StagedType {
     pub schema: StagedSchema,
@@ -29,12 +29,12 @@ impl StagedType {
         Self { schema, stages: Mutex::default(), writers: AtomicU64::new(0) }
     }
 
-    /// Takes over what a writer has.
+    /// Takes over the records of a writer.
     pub(crate) fn take(&self, stage: Stage) {
         lock(&self.stages).push(stage);
     }
 
-    /// Name of the next writer's records in errors.
+    /// Returns the name of the next writer's records in errors.
     pub(crate) fn next_source(&self) -> Arc<str> {
         match self.writers.fetch_add(1, Ordering::Relaxed) {
             0 => Arc::from("record"),
@@ -42,7 +42,7 @@ impl StagedType {
         }
     }
 
-    /// All records together.
+    /// Joins all records in one stage.
     pub(crate) fn join(&self) -> Result<Stage> {
         let mut stages = std::mem::take(&mut *lock(&self.stages));
         // The largest takes the others over: fewer objects to move.

@@ -1,5 +1,6 @@
-//! May a version be published? Validators look at it, beside the one before, before it is committed: those that ask for
-//! numbers before anything is stored, the others once it is.
+//! Validates a version, beside the one before, before it is committed.
+//!
+//! Validators of counts run before anything is stored, if there are no others; all others once the version is stored.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use kapok_index::View;
 
 use crate::report::TypeReport;
 
-/// What a validator looks at.
+/// A version that may be published, as validators see it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Proposal<'v> {
@@ -18,11 +19,11 @@ pub struct Proposal<'v> {
     pub before: &'v View,
     /// The version that may be published.
     pub after: &'v View,
-    /// What the cycle did to the record types that it touched.
+    /// What the cycle does to the record types that it touches.
     pub types: &'v [TypeReport],
 }
 
-/// The numbers of a version that may be published, known before anything is stored.
+/// The numbers of records of a version that may be published, known before anything is stored.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Counts<'v> {
@@ -32,24 +33,24 @@ pub struct Counts<'v> {
     pub types: &'v [TypeReport],
 }
 
-/// How many records a cycle may touch.
+/// The most records that a cycle may touch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Bound {
-    /// So many records.
+    /// A number of records.
     Records(u64),
-    /// So many percent of the records before.
+    /// A percentage of the records before.
     Percent(f64),
-    /// So many percent of the records before; fewer than `records` are always allowed.
+    /// A percentage of the records before; fewer than `records` are always allowed.
     PercentFrom {
         /// The percentage.
         percent: f64,
-        /// The first number of records that the percentage is asked of.
+        /// The smallest number of records that the percentage applies to.
         records: u64,
     },
 }
 
-/// Something that must hold of a version.
+/// A condition that a version must fulfil to be committed.
 #[derive(Clone)]
 pub struct Validator {
     name: Arc<str>,
@@ -87,7 +88,7 @@ impl fmt::Debug for Validator {
 }
 
 impl Validator {
-    /// A closure that returns what it finds wrong, in words; nothing where all is well.
+    /// Makes a validator of a closure that returns its findings in words; none if the version is valid.
     pub fn new(
         name: impl Into<String>,
         check: impl Fn(&Proposal<'_>) -> kapok_core::Result<Vec<String>> + Send + Sync + 'static,
@@ -95,8 +96,9 @@ impl Validator {
         Self { name: Arc::from(name.into()), check: Check::Views(Arc::new(check)) }
     }
 
-    /// As [`Self::new`], for what the numbers tell. Where all validators of a producer are of this kind, a version that
-    /// is refused leaves nothing in the store.
+    /// Makes a validator of a closure that looks at numbers of records alone.
+    ///
+    /// If all validators of a producer are of this kind, a version that is refused leaves nothing in the store.
     pub fn of_counts(
         name: impl Into<String>,
         check: impl Fn(&Counts<'_>) -> Vec<String> + Send + Sync + 'static,
@@ -104,7 +106,7 @@ impl Validator {
         Self { name: Arc::from(name.into()), check: Check::Counts(Arc::new(check)) }
     }
 
-    /// At least one record of a type that the cycle touches.
+    /// Demands at least one record of a type that the cycle touches.
     pub fn not_empty(record_type: &str) -> Self {
         let ty = record_type.to_owned();
         Self::of_counts(format!("not_empty({ty})"), move |counts| {
@@ -113,7 +115,7 @@ impl Validator {
         })
     }
 
-    /// At least so many records of a type; a type that is not there has none.
+    /// Demands at least `minimum` records of a type; a type that is not there has none.
     pub fn minimum_count(record_type: &str, minimum: u64) -> Self {
         let ty = record_type.to_owned();
         Self::of_counts(format!("minimum_count({ty})"), move |counts| {
@@ -122,7 +124,8 @@ impl Validator {
         })
     }
 
-    /// The number of records of a type differs by at most so many percent from the version before, where that has any.
+    /// Demands that the number of records of a type differs by at most `percent` from the version before, if that has
+    /// any.
     pub fn count_variance(record_type: &str, percent: f64) -> Self {
         let ty = record_type.to_owned();
         Self::of_counts(format!("count_variance({ty})"), move |counts| {
@@ -131,29 +134,31 @@ impl Validator {
         })
     }
 
-    /// At most so many percent, of the records before, were added.
+    /// Demands that at most `percent` of the number of records before are added.
     pub fn added_percent(record_type: &str, percent: f64) -> Self {
         Self::of_changes("added", record_type, percent, |ty| ty.added)
     }
 
-    /// At most so many percent, of the records before, were removed.
+    /// Demands that at most `percent` of the records before are removed.
     pub fn removed_percent(record_type: &str, percent: f64) -> Self {
         Self::of_changes("removed", record_type, percent, |ty| ty.removed)
     }
 
-    /// At most so many percent, of the records before, were changed.
+    /// Demands that at most `percent` of the records before are changed.
     pub fn updated_percent(record_type: &str, percent: f64) -> Self {
         Self::of_changes("updated", record_type, percent, |ty| ty.updated)
     }
 
-    /// At most so many records of a type are removed: by key or, where the type is published anew and keys are not
-    /// compared, by how many fewer there are. A type without records before has none to lose.
+    /// Demands that at most `bound` records of a type are removed.
+    ///
+    /// They are counted by key or, if the type is published anew and keys are not compared, by how many fewer there
+    /// are. A type without records before has none to lose.
     pub fn removed(record_type: &str, bound: Bound) -> Self {
         #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime")]
         Self::bounded("removed", record_type, bound, |counts, ty| counts.removed(ty))
     }
 
-    /// At most so many records of a type are changed; where the type is published anew, all that stay are.
+    /// Demands that at most `bound` records of a type are changed; if the type is published anew, all that stay are.
     pub fn changed(record_type: &str, bound: Bound) -> Self {
         #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime")]
         Self::bounded("changed", record_type, bound, |counts, ty| counts.changed(ty))
@@ -182,14 +187,15 @@ impl Validator {
         })
     }
 
-    /// A field of one type holds keys of another: each value that is not null is the key of a record. `field` is
-    /// `"Rating.movieId"`, for example.
+    /// Demands that each value of `field` that is not null is the key of a record of type `target`.
+    ///
+    /// `field` is `"Rating.movieId"`, for example.
     pub fn reference(field: &str, target: &str) -> Self {
         let (field, target) = (field.to_owned(), target.to_owned());
         Self::new(format!("reference({field} -> {target})"), move |proposal| dangling(proposal.after, &field, &target))
     }
 
-    /// Whether it asks for numbers alone.
+    /// Returns whether it looks at numbers of records alone.
     pub(crate) fn is_of_counts(&self) -> bool {
         matches!(self.check, Check::Counts(_))
     }
@@ -203,7 +209,7 @@ impl Validator {
         Ok(())
     }
 
-    /// Does nothing unless it asks for numbers alone.
+    /// Runs the validator if it looks at numbers of records alone.
     pub(crate) fn run_on_counts(&self, counts: &Counts<'_>, findings: &mut Vec<Finding>) {
         if let Check::Counts(check) = &self.check {
             self.note(check(counts), findings);
@@ -216,29 +222,29 @@ impl Validator {
 }
 
 impl Counts<'_> {
-    /// What the cycle does to a record type, where it touches it.
+    /// Returns what the cycle does to a record type, if it touches it.
     pub fn report(&self, record_type: &str) -> Option<&TypeReport> {
         self.types.iter().find(|report| report.name == record_type)
     }
 
-    /// Records of a type in the version before.
+    /// Returns the number of records of a type in the version before.
     pub fn rows_before(&self, record_type: &str) -> u64 {
         self.before.record_type(record_type).map_or(0, |ty| ty.rows)
     }
 
-    /// Records of a type in the version that may be published.
+    /// Returns the number of records of a type in the version that may be published.
     pub fn rows_after(&self, record_type: &str) -> u64 {
         self.report(record_type).map_or_else(|| self.rows_before(record_type), |report| report.rows)
     }
 
-    /// Records of a type that go: see [`Validator::removed`].
+    /// Returns the number of records of a type that are removed: see [`Validator::removed`].
     pub fn removed(&self, record_type: &str) -> u64 {
         self.report(record_type).map_or(0, |report| {
             if report.replaced { self.rows_before(record_type).saturating_sub(report.rows) } else { report.removed }
         })
     }
 
-    /// Records of a type that become others: see [`Validator::changed`].
+    /// Returns the number of records of a type that are changed: see [`Validator::changed`].
     pub fn changed(&self, record_type: &str) -> u64 {
         self.report(record_type).map_or(0, |report| {
             if report.replaced { self.rows_before(record_type).min(report.rows) } else { report.updated }
@@ -247,7 +253,7 @@ impl Counts<'_> {
 }
 
 impl Bound {
-    /// Whether so many records, of those before, are too many.
+    /// Returns whether `records`, of `before` records, are too many.
     pub fn is_exceeded_by(self, records: u64, before: u64) -> bool {
         match self {
             Self::Records(most) => records > most,
@@ -280,7 +286,7 @@ fn exceeded(what: &str, changed: u64, before: u64, percent: f64) -> Vec<String> 
     if found <= percent { Vec::new() } else { vec![format!("{what}={found:.2}% of {before} allowed={percent}%")] }
 }
 
-/// Keys that no record has, the first few by name.
+/// Reports keys that no record has, the first few by name.
 fn dangling(view: &View, path: &str, target: &str) -> kapok_core::Result<Vec<String>> {
     const NAMED: usize = 5;
     let (record_type, field) = path.split_once('.').unwrap_or((path, ""));

@@ -1,7 +1,7 @@
 //! Writers of records into a full cycle.
 //!
-//! Each writer keeps records to itself and hands them to its cycle when it is dropped, so several threads write the same
-//! record type at once, each with a writer of its own.
+//! Each writer keeps records to itself and hands them to its cycle when it is dropped, so several threads write the
+//! same record type at once, each with a writer of its own.
 
 use std::marker::PhantomData;
 use std::pin::pin;
@@ -25,7 +25,7 @@ use crate::staged_type::StagedType;
 /// Words of the buffer that a record is built in before it is staged; larger records are copied once more.
 pub(crate) const SCRATCH_WORDS: usize = 1024;
 
-/// Takes records of a generated type. Made by [`Cycle::records`](crate::Cycle::records).
+/// Writer of records of a generated type, made by [`Cycle::records`](crate::Cycle::records).
 pub struct RecordWriter<'c, T> {
     staging: Staging<'c>,
     scratch: Vec<capnp::Word>,
@@ -33,17 +33,17 @@ pub struct RecordWriter<'c, T> {
 }
 
 #[cfg(feature = "json")]
-/// Takes records as JSON, serde or dynamic values. Made by [`Cycle::values`](crate::Cycle::values).
+/// Writer of records as JSON, serde or dynamic values, made by [`Cycle::values`](crate::Cycle::values).
 pub struct ValueWriter<'c> {
     staging: Staging<'c>,
     message: MessageWriter,
 }
 
-/// A stage that goes to its cycle when it is dropped.
+/// Stage of one writer, which is handed to the cycle when it is dropped.
 struct Staging<'c> {
     stage: Option<Stage>,
     ty: Arc<StagedType>,
-    /// No writer outlives its cycle, or its records would be lost.
+    /// A writer must not outlive its cycle, or its records would be lost.
     cycle: PhantomData<&'c ()>,
 }
 
@@ -91,7 +91,7 @@ impl<T: RecordStruct> RecordWriter<'_, T> {
         add_message::<T, _, _>(&message, |record| self.staging.add(record))
     }
 
-    /// Adds a record that some message already holds.
+    /// Adds a record that a message already holds.
     ///
     /// # Errors
     /// `Invalid` for what cannot be a record: see [`Stage::add_struct`].
@@ -102,7 +102,7 @@ impl<T: RecordStruct> RecordWriter<'_, T> {
         add_message::<T, _, _>(&message, |record| self.staging.add(record))
     }
 
-    /// Adds a record for each item of a stream, which a closure fills in; how many there were.
+    /// Adds a record for each item of a stream, filled in by a closure, and returns the number of items.
     ///
     /// The next item is asked for when the one before is staged, so nothing queues up between the stream and the cycle.
     ///
@@ -117,7 +117,7 @@ impl<T: RecordStruct> RecordWriter<'_, T> {
     }
 }
 
-/// Takes the items of a stream one by one; how many there were.
+/// Passes on the items of a stream one by one, and returns their number.
 pub(crate) async fn for_each<I, E: Into<BoxError>>(
     items: impl Stream<Item = std::result::Result<I, E>>,
     mut take: impl FnMut(I) -> Result<()>,
@@ -131,7 +131,7 @@ pub(crate) async fn for_each<I, E: Into<BoxError>>(
     Ok(count)
 }
 
-/// Hands over the record at the root of a message's one segment.
+/// Passes on the record at the root of a message of one segment.
 pub(crate) fn add_root<R>(segment: &[u8], add: impl FnOnce(StructRef<'_>) -> Result<R>) -> Result<R> {
     match Words::new(segment).struct_of(0) {
         Ok(root) => add(root.unwrap_or_else(StructRef::empty)),
@@ -139,7 +139,7 @@ pub(crate) fn add_root<R>(segment: &[u8], add: impl FnOnce(StructRef<'_>) -> Res
     }
 }
 
-/// Hands over the record that a builder holds.
+/// Passes on the record that a builder holds.
 pub(crate) fn add_message<T: RecordStruct, A: Allocator, R>(
     message: &message::Builder<A>,
     add: impl FnOnce(StructRef<'_>) -> Result<R>,
@@ -151,7 +151,7 @@ pub(crate) fn add_message<T: RecordStruct, A: Allocator, R>(
     add_copy::<T, R>(root, message.size_in_words(), add)
 }
 
-/// Hands over a record that lies in several segments, by way of one that holds it all.
+/// Passes on a record that lies in several segments, as a copy in one segment.
 fn add_copy<T: RecordStruct, R>(
     record: <T as Owned>::Reader<'_>,
     words: usize,
@@ -179,7 +179,7 @@ impl ValueWriter<'_> {
         Ok(Self { staging: Staging::new(ty), message })
     }
 
-    /// Says where the next record comes from, for error messages: `unit` is "line", for example.
+    /// Sets where the next record comes from, for error messages; `unit` is "line", for example.
     pub fn set_position(&mut self, unit: &Arc<str>, position: u64) {
         self.staging.set_position(unit, position);
     }
@@ -209,9 +209,10 @@ impl ValueWriter<'_> {
         self.add(&Value::from_serde(record)?)
     }
 
-    /// Adds each record of a stream, of any type that serde can serialize; how many there were.
+    /// Adds each record of a stream, of any type that serde can serialize, and returns their number.
     ///
-    /// The next record is asked for when the one before is staged, so nothing queues up between the stream and the cycle.
+    /// The next record is asked for when the one before is staged, so nothing queues up between the stream and the
+    /// cycle.
     ///
     /// # Errors
     /// The first error of the stream, and as [`Self::add_serde`].

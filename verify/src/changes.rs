@@ -1,4 +1,4 @@
-//! Are the changes that a version lists those between its parent's rows and its own?
+//! Checks the changes that a version lists against the rows of its parent and its own.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use kapok_core::{Error, Result};
 use kapok_index::{TypeChanges, View};
 use roaring::RoaringBitmap;
 
-/// Holds the list of a version of one record type against the rows. `old`: the parent, of the same record type; `None`
-/// where there is no parent, or it has no such type.
+/// Checks the listed changes of a version of one record type.
+///
+/// `old` is the parent, of the same record type; `None` if there is no parent, or it has no such type.
 pub(crate) fn check(manifest: &Manifest, blobs: &BlobMap, old: Option<&(Manifest, BlobMap)>) -> Result<()> {
     let Some((ty, listed)) = only_type(manifest).and_then(|ty| Some((ty, ty.changes.as_ref()?))) else { return Ok(()) };
     let added = row_sets(&listed.added, "added", Some(ty))?;
@@ -19,7 +20,7 @@ pub(crate) fn check(manifest: &Manifest, blobs: &BlobMap, old: Option<&(Manifest
     let Some((old, old_blobs)) = old else { return check_all_added(ty, &added) };
     let before = View::open(Arc::new(old.clone()), old_blobs)?;
     let after = View::open(Arc::new(manifest.clone()), blobs)?;
-    // What the version would say if it listed nothing is found by a look at the rows themselves.
+    // A version that lists nothing is compared by its rows.
     let mut silent = manifest.clone();
     silent.record_types.iter_mut().for_each(|ty| ty.changes = None);
     let found = View::open(Arc::new(silent), blobs)?.changes_since(&before, &[])?;
@@ -33,7 +34,7 @@ pub(crate) fn check(manifest: &Manifest, blobs: &BlobMap, old: Option<&(Manifest
     Ok(())
 }
 
-/// A version without a parent, or one that brings a record type, lists all its rows.
+/// Checks that all rows are listed, as they must be without a parent or for a new record type.
 fn check_all_added(ty: &RecordType, added: &BTreeMap<&Id, RoaringBitmap>) -> Result<()> {
     let listed: u64 = added.values().map(RoaringBitmap::len).sum();
     if listed >= ty.rows {
@@ -42,7 +43,7 @@ fn check_all_added(ty: &RecordType, added: &BTreeMap<&Id, RoaringBitmap>) -> Res
     Err(wrong(format!("{} rows added, which are all", ty.rows), format!("{listed} rows")))
 }
 
-/// Rows by segment: each segment once, and of the version that it must be of.
+/// Decodes listed rows by segment, and checks that each segment is listed once and belongs to the right version.
 fn row_sets<'m>(
     sets: &'m [(Id, Vec<u8>)],
     kind: &str,

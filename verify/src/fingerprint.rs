@@ -1,15 +1,15 @@
-//! Was this very thing looked at before? Versions share most of what they name.
+//! Fingerprints of segments and tables, so that what versions share is checked once.
 
 use kapok_core::manifest::{RecordType, SegmentEntry, Tombstones};
 
-/// Of everything that a walk of the segment leans on: not its dead rows.
+/// Hashes everything that a check of the segment depends on: not its dead rows.
 pub(crate) fn of_segment(type_id: u64, entry: &SegmentEntry) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     add_segment(&mut hasher, type_id, entry);
     hasher.finalize()
 }
 
-/// Of everything that a check of the keys of a record type leans on.
+/// Hashes everything that a check of the keys of a record type depends on.
 pub(crate) fn of_table(ty: &RecordType) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     add_text(&mut hasher, &ty.name);

@@ -1,4 +1,4 @@
-//! Is every byte of a store what it should be?
+//! Checks every byte of a store.
 //!
 //! [`verify_store`] looks at every file and every live version, [`verify_version`] at one version. Neither changes
 //! anything, and both may run beside producers, consumers and gc.
@@ -13,7 +13,7 @@
 //! ```
 //!
 //! # Limitations
-//! It cannot tell an honest publisher from another one: a store whose files all fit together passes.
+//! It does not detect a dishonest publisher: a store whose files all fit together passes.
 
 #![forbid(unsafe_code)]
 

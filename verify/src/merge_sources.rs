@@ -1,4 +1,4 @@
-//! Is a merged segment what its merge sources says?
+//! Checks merged segments against their merge sources.
 
 use std::sync::Arc;
 
@@ -9,22 +9,22 @@ use kapok_core::segment::{Encoding, MergeInput, Segment, WRITER_REVISION};
 use kapok_core::{Error, Result};
 use kapok_index::View;
 
-/// Whether a version names a segment as merged of the same.
+/// Returns whether a version names a segment with the same merge sources.
 pub(crate) fn names(manifest: &Manifest, entry: &SegmentEntry) -> bool {
     let mut segments = manifest.record_types.iter().flat_map(|ty| &ty.segments);
     segments.any(|one| one.id == entry.id && one.merged_from == entry.merged_from)
 }
 
-/// The segments that a merge's sources names.
+/// Returns the blobs of the merge sources of a segment.
 pub(crate) fn sources(entry: &SegmentEntry) -> impl Iterator<Item = BlobRef> + '_ {
     let of = |one: &MergeSource| BlobRef { role: BlobRole::Segment, id: one.segment, size: Some(one.size) };
     entry.merged_from.iter().map(of)
 }
 
-/// Whether the numbers of a merge's sources add up.
+/// Checks that the numbers of rows of the merge sources add up to those of the segment.
 ///
 /// # Errors
-/// `Corrupt` where they do not.
+/// `Corrupt` if they do not add up.
 pub(crate) fn check_rows(entry: &SegmentEntry) -> Result<()> {
     let mut rows = 0_u64;
     for one in &entry.merged_from {
@@ -40,11 +40,13 @@ pub(crate) fn check_rows(entry: &SegmentEntry) -> Result<()> {
     Err(wrong(entry, format!("{} rows, as the segment has", entry.rows), format!("{rows} rows")))
 }
 
-/// Whether the merge of what a merge's sources names is the segment, or where a schema that has grown since gives other bytes,
-/// has the same records. `blobs`: the segment's and all that the merge sources names.
+/// Checks that merging the sources again gives the segment or, if a schema that has grown since gives other bytes, the
+/// same records.
+///
+/// `blobs` holds the segment and all of its merge sources.
 ///
 /// # Errors
-/// `Corrupt` where it is not.
+/// `Corrupt` if the records differ.
 pub(crate) fn check(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
     let encoding = Encoding::new(Arc::clone(&manifest.schema), ty.type_id, &ty.key, entry.sharing)?;
     let (mut inputs, mut entries) = (Vec::new(), Vec::new());
@@ -68,7 +70,7 @@ pub(crate) fn check(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry, 
     };
     entries.retain(|one| one.dead < one.rows);
     let merged = SegmentEntry { dead: 0, tombstones: Tombstones::None, artifacts: Vec::new(), ..entry.clone() };
-    // Of two versions of their own, so that no list of changes is asked.
+    // Two versions without lists of changes, so that rows are compared.
     let mut before = Manifest::clone(view(entries.clone())?.manifest());
     before.version = 0;
     let before = View::open(Arc::new(before), blobs)?;
@@ -82,7 +84,7 @@ pub(crate) fn check(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry, 
     }
 }
 
-/// A segment that a merge's sources names, as a version would list it.
+/// Returns the entry of a merge source, as a version would list it.
 fn source_entry(key: &KeySpec, segment: &Segment, one: &MergeSource, merged: &SegmentEntry) -> Result<SegmentEntry> {
     let key_of = |row: u32| {
         let mut out = Vec::new();

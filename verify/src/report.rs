@@ -1,19 +1,19 @@
-//! What was looked at, and what was found?
+//! Progress and findings of a check.
 
 use serde::Serialize;
 
-/// How far a check is.
+/// Progress of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// Files of so many bytes are about to be hashed.
+    /// Files are about to be hashed.
     Hashing {
-        /// Of all files together.
+        /// Bytes of all files together.
         size: u64,
     },
-    /// So many more bytes are hashed.
+    /// A file was hashed.
     Hashed {
-        /// Of the file that is done.
+        /// Bytes of the file.
         size: u64,
     },
     /// The records of a version are about to be walked.
@@ -23,44 +23,44 @@ pub enum Progress {
     },
 }
 
-/// What was looked at and what was found.
+/// Findings of a check, and how much was checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// Files that were checked.
+    /// Number of files that were checked.
     pub files: usize,
-    /// Live versions.
+    /// Number of live versions.
     pub versions: usize,
-    /// Segments that were walked through every pointer.
+    /// Number of segments that were walked through every pointer.
     pub segments: usize,
     /// Bytes of the files.
     #[serde(rename = "bytes")]
     pub size: u64,
-    /// Blobs that no live version names: of a publish that failed or is under way, or of retired versions.
+    /// Number of blobs that no live version names: of a publish that failed or is under way, or of retired versions.
     pub unreferenced_blobs: usize,
-    /// Files that a writer at work or one that died left beside the place of a file.
+    /// Number of temporary files of writers, at work or dead.
     pub left_over_files: usize,
-    /// Files that are none of a store's.
+    /// Names of files that do not belong to a store.
     pub foreign_files: Vec<String>,
-    /// Lists of changes, one for each record type of a version, that were held against the parent's rows.
+    /// Number of lists of changes, one for each record type of a version, that were checked against the parent's rows.
     pub changes: usize,
-    /// Those that could not be, as the parent is retired or cannot be read.
+    /// Number of lists of changes that were not checked because the parent is retired or cannot be read.
     pub unchecked_changes: usize,
-    /// Merge sources of merged segments that were held against the segments that they name.
+    /// Number of merged segments that were checked against their merge sources.
     pub merges: usize,
-    /// Those that could not be, as some of these segments are gone.
+    /// Number of merged segments that were not checked because some of their sources are gone.
     pub unchecked_merges: usize,
-    /// What is wrong.
+    /// What is wrong, in words.
     pub problems: Vec<String>,
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Returns whether nothing is wrong.
     pub fn is_ok(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// Whether there is nothing that the live versions do not need either.
+    /// Returns whether the store holds no files that live versions do not need.
     pub fn is_tidy(&self) -> bool {
         self.unreferenced_blobs == 0 && self.left_over_files == 0 && self.foreign_files.is_empty()
     }

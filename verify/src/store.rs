@@ -1,14 +1,14 @@
-//! In which order is a store looked at, so that those who are at work on it give no false alarm?
+//! Checks the files and versions of a store, in an order that gives no false alarm while others write to it.
 //!
 //! ```text
-//! 1 the log, then the manifests        what is named now was written before
-//! 2 the list of files                  so it holds every blob that these name, unless gc has retired the version since
-//! 3 each file                          one that is gone by now: was its version retired meanwhile?
-//! 4 each version, newest first         the same question where a blob is gone
+//! 1 the log, then the manifests        their blobs were written before
+//! 2 the list of files                  so it holds these blobs, unless gc has retired the version since
+//! 3 each file                          a missing one is a problem unless its version was retired meanwhile
+//! 4 each version, newest first         likewise
 //! ```
 //!
-//! What producers write meanwhile is named by no manifest that was read: it is counted. What gc deletes meanwhile belonged
-//! to versions that it had retired before: whoever misses a blob reads the manifest again.
+//! No manifest that was read names the files that producers write meanwhile; they are counted. Files that gc deletes
+//! meanwhile belonged to versions that it had retired before, so a check that misses a blob reads the manifest again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -18,19 +18,21 @@ use kapok_core::manifest::{Id, Manifest};
 use crate::report::{Progress, Report};
 use crate::version::Walk;
 
-/// No blob is longer: a segment has at most 2^29 words, and an index or a bitmap of its rows takes less.
+/// Largest size of a blob: a segment has at most 2^29 words, and an index or a bitmap of its rows takes less.
 const BLOB_BYTES_MAX: u64 = (1 << 32) + 8;
 
-/// Checks every file of a store against its hash or checksum; then every live version: its manifest against its blobs,
-/// each segment walked through every pointer, each index against its rows, no key twice, the changes that it lists against
-/// its parent, merge sources against what they name. `progress` is told how far it is.
+/// Checks every file and every live version of a store.
+///
+/// Files are checked against their hash or checksum. Of each version, the manifest is checked against its blobs, each
+/// segment is walked through every pointer, each index is checked against its rows, keys for duplicates, listed changes
+/// against the parent, merged segments against their sources. `progress` is called as the check goes on.
 ///
 /// # Errors
-/// Where the store cannot be listed or does not answer. What is wrong with its files is in the report.
+/// `Unavailable` if the store cannot be listed or does not answer. What is wrong with its files is in the report.
 pub async fn verify_store(store: &Store, progress: &dyn Fn(Progress)) -> Result<Report> {
     let mut check = Check { store, progress, report: Report::default(), live: BTreeMap::new(), lost: HashSet::new() };
     let announced = check.announced().await;
-    // Stubs are told by their length: there is nothing to read.
+    // A stub of a retired version is known by its length, so it is not read.
     for version in store.manifests().live().await? {
         check.read(version).await?;
     }
@@ -51,7 +53,7 @@ pub async fn verify_store(store: &Store, progress: &dyn Fn(Progress)) -> Result<
 /// Checks one version and its blobs.
 ///
 /// # Errors
-/// Where its manifest cannot be read, and as [`verify_store`].
+/// Those of reading its manifest, and as [`verify_store`].
 pub async fn verify_version(store: &Store, version: u64, progress: &dyn Fn(Progress)) -> Result<Report> {
     let manifest = store.manifests().read(version).await?;
     let mut check = Check { store, progress, report: Report::default(), live: BTreeMap::new(), lost: HashSet::new() };
@@ -66,18 +68,18 @@ pub async fn verify_version(store: &Store, version: u64, progress: &dyn Fn(Progr
     Ok(check.report)
 }
 
-/// A check under way.
+/// State of a check.
 struct Check<'s> {
     store: &'s Store,
     progress: &'s dyn Fn(Progress),
     report: Report,
     live: BTreeMap<u64, Manifest>,
-    /// Blobs that are wrong or missing, and are not looked into any further.
+    /// Blobs that are wrong or missing, which are not checked any further.
     lost: HashSet<Id>,
 }
 
 impl Check<'_> {
-    /// The version that the log says now, and by which entry.
+    /// Returns the last entry of the log and the version that it makes current.
     async fn announced(&mut self) -> Option<(u64, u64)> {
         match self.store.announcements().latest(None).await {
             Ok(latest) => latest.map(|latest| (latest.sequence, latest.current())),
@@ -100,11 +102,11 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Numbers count from 1 and none is ever freed.
+    /// Reports missing numbers: they count from 1, and none is ever freed.
     async fn gaps(&mut self, folder: &str, numbers: &[u64]) -> Result<()> {
         let mut expected = 1;
         for number in numbers {
-            // One of two that were made during the listing may be in it without the other.
+            // A listing may hold a file that was made during it without an earlier such file.
             if *number > expected && !self.is_there(folder, expected).await? {
                 self.report.problem(format!("{folder}: {expected:020} is missing, although there is {number:020}"));
             }
@@ -120,13 +122,13 @@ impl Check<'_> {
         };
         match found {
             Err(Error::NotFound { .. }) => Ok(false),
-            // Told where the file itself is looked at.
+            // Reported when the file itself is checked.
             Err(error) if is_about_files(&error) => Ok(true),
             other => other,
         }
     }
 
-    /// Every file that was listed, and every blob that should have been.
+    /// Checks every listed file, and that every named blob is listed.
     async fn files(&mut self, files: &[FileEntry]) -> Result<()> {
         (self.progress)(Progress::Hashing { size: files.iter().map(|file| file.size).sum() });
         let lengths = self.named();
@@ -155,7 +157,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The blobs that live versions name, with their lengths where a manifest tells.
+    /// Returns the blobs that live versions name, with their lengths if a manifest has them.
     fn named(&self) -> HashMap<(BlobKind, BlobId), Option<u64>> {
         let blobs = self.live.values().flat_map(Manifest::blobs);
         blobs.map(|blob| ((BlobKind::from(blob.role), BlobId::from(blob.id)), blob.size)).collect()
@@ -194,7 +196,8 @@ impl Check<'_> {
         self.report.problem(problem);
     }
 
-    /// Whether a version that names a blob is still live; those that are not are looked at no further.
+    /// Returns whether a live version still names a blob, and drops versions that were retired meanwhile from the
+    /// check.
     async fn is_needed(&mut self, kind: BlobKind, id: BlobId) -> Result<bool> {
         let names = |manifest: &Manifest| {
             manifest.blobs().any(|blob| BlobKind::from(blob.role) == kind && BlobId::from(blob.id) == id)
@@ -212,7 +215,7 @@ impl Check<'_> {
         Ok(is_needed)
     }
 
-    /// The log said a version that no manifest was read of: unless it says another one by now, that is wrong.
+    /// Reports an announced version without a manifest, unless the log names another one by now.
     async fn missing_announced(&mut self, sequence: u64, version: u64) {
         match self.announced().await {
             Some((_, now)) if now != version => {}
@@ -223,7 +226,7 @@ impl Check<'_> {
         }
     }
 
-    /// Each blob of one version against its length and hash.
+    /// Checks each blob of one version against its length and hash.
     async fn blobs(&mut self, manifest: &Manifest) {
         let blobs: Vec<_> = manifest.blobs().collect();
         (self.progress)(Progress::Hashing { size: blobs.iter().filter_map(|blob| blob.size).sum() });
@@ -251,7 +254,7 @@ impl Check<'_> {
         }
     }
 
-    /// Every live version, newest first: its schema reads the segments of older ones too.
+    /// Walks every live version, newest first, since its schema reads the segments of older ones too.
     async fn walk(&mut self) -> Result<()> {
         let live = std::mem::take(&mut self.live);
         let mut walk = Walk::new(self.store, &self.lost);
@@ -265,7 +268,7 @@ impl Check<'_> {
     }
 }
 
-/// Whether a version was retired since its manifest was read.
+/// Returns whether a version was retired since its manifest was read.
 pub(crate) async fn is_retired(store: &Store, version: u64) -> Result<bool> {
     match store.manifests().is_retired(version).await {
         Err(error) if is_about_files(&error) => Ok(false),
@@ -273,7 +276,7 @@ pub(crate) async fn is_retired(store: &Store, version: u64) -> Result<bool> {
     }
 }
 
-/// Whether an error tells of a file, not of a store that does not answer.
+/// Returns whether an error is about a file, and not about a store that does not answer.
 fn is_about_files(error: &Error) -> bool {
     use kapok_blobstore::ErrorKind::{Conflict, Unavailable};
     !matches!(error.kind(), Conflict | Unavailable)

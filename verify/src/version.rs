@@ -1,5 +1,6 @@
-//! Is a version what its manifest says, down to the last pointer? Each segment and each table is walked once, however many
-//! versions share it.
+//! Checks versions against their manifests, down to the last pointer.
+//!
+//! Each segment and each table is walked once, even if many versions share it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -17,18 +18,11 @@ use crate::{changes, fingerprint, merge_sources};
 /// A walk over versions.
 pub(crate) struct Walk<'s> {
     store: &'s Store,
-    /// Blobs that are told already.
+    /// Blobs that are reported already.
     lost: &'s HashSet<Id>,
     segments: HashSet<blake3::Hash>,
     tables: HashSet<blake3::Hash>,
     versions: usize,
-}
-
-/// How a look at a part of a version ended.
-enum Looked<T> {
-    At(T),
-    /// Some of its blobs are lost, which is told, or went with the version.
-    Not,
 }
 
 impl<'s> Walk<'s> {
@@ -36,12 +30,12 @@ impl<'s> Walk<'s> {
         Self { store, lost, segments: HashSet::new(), tables: HashSet::new(), versions: 0 }
     }
 
-    /// Versions that were walked.
+    /// Returns the number of versions that were walked.
     pub(crate) fn versions(&self) -> usize {
         self.versions
     }
 
-    /// The record types of a version. `live`: all versions, where the store is checked as a whole.
+    /// Checks the record types of a version. `live` holds all versions, if the whole store is checked.
     pub(crate) async fn version(
         &mut self,
         manifest: &Manifest,
@@ -56,13 +50,13 @@ impl<'s> Walk<'s> {
         }
         for ty in &manifest.record_types {
             if self.tables.insert(fingerprint::of_table(ty)) {
-                let Looked::At(blobs) = self.load(manifest, ty, report).await? else { continue };
+                let Some(blobs) = self.load(manifest, ty, report).await? else { continue };
                 if let Err(error) = self.record_type(manifest, ty, &blobs, report) {
                     report.problem(format!("version {version}: {}: {error}", ty.name));
                 }
             }
             for entry in ty.segments.iter().filter(|entry| !entry.merged_from.is_empty()) {
-                // The first version that names it says by which schema it was made.
+                // It was merged by the schema of the first version that names it.
                 let is_first =
                     live.is_none_or(|live| !live.range(..version).any(|(_, older)| merge_sources::names(older, entry)));
                 if is_first && !self.lost.contains(&entry.id) {
@@ -73,7 +67,7 @@ impl<'s> Walk<'s> {
         Ok(())
     }
 
-    /// The lists of changes of a version against its parent.
+    /// Checks the listed changes of a version against its parent.
     pub(crate) async fn changes(
         &mut self,
         manifest: &Manifest,
@@ -89,16 +83,16 @@ impl<'s> Walk<'s> {
                 }
                 (Some(_), Some(parent)) => parent.record_type(&ty.name).map(|before| (parent, before)),
             };
-            let Looked::At(after) = self.load(manifest, ty, report).await? else { continue };
+            let Some(after) = self.load(manifest, ty, report).await? else { continue };
             let old = match before {
                 None => None,
-                Some((parent, before)) => match self.load(parent, before, report).await? {
-                    Looked::At(blobs) => Some((alone(parent, before), blobs)),
-                    Looked::Not => {
+                Some((parent, before)) => {
+                    let Some(blobs) = self.load(parent, before, report).await? else {
                         report.unchecked_changes += 1;
                         continue;
-                    }
-                },
+                    };
+                    Some((alone(parent, before), blobs))
+                }
             };
             report.changes += 1;
             if let Err(error) = changes::check(&alone(manifest, ty), &after, old.as_ref()) {
@@ -108,24 +102,24 @@ impl<'s> Walk<'s> {
         Ok(())
     }
 
-    /// The blobs of a record type.
-    async fn load(&self, manifest: &Manifest, ty: &RecordType, report: &mut Report) -> Result<Looked<BlobMap>> {
+    /// Loads the blobs of a record type; `None` if some are lost, which is reported, or were deleted with the version.
+    async fn load(&self, manifest: &Manifest, ty: &RecordType, report: &mut Report) -> Result<Option<BlobMap>> {
         let alone = alone(manifest, ty);
         if alone.blobs().any(|blob| self.lost.contains(&blob.id)) {
-            return Ok(Looked::Not);
+            return Ok(None);
         }
         match self.store.blobs().load(&alone, &BlobMap::new()).await {
-            Ok(blobs) => Ok(Looked::At(blobs)),
-            Err(Error::NotFound { .. }) if is_retired(self.store, manifest.version).await? => Ok(Looked::Not),
+            Ok(blobs) => Ok(Some(blobs)),
+            Err(Error::NotFound { .. }) if is_retired(self.store, manifest.version).await? => Ok(None),
             Err(error @ (Error::NotFound { .. } | Error::Corrupt { .. })) => {
                 report.problem(format!("version {}: {}: {error}", manifest.version, ty.name));
-                Ok(Looked::Not)
+                Ok(None)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// The segments of a record type, then its keys and indexes over all of them.
+    /// Checks the segments of a record type, then its keys and indexes over all of them.
     fn record_type(
         &mut self,
         manifest: &Manifest,
@@ -162,7 +156,7 @@ impl<'s> Walk<'s> {
         report: &mut Report,
     ) -> Result<()> {
         let only = RecordType { segments: vec![entry.clone()], ..ty.clone() };
-        let Looked::At(mut blobs) = self.load(manifest, &only, report).await? else { return Ok(()) };
+        let Some(mut blobs) = self.load(manifest, &only, report).await? else { return Ok(()) };
         let mut all_there = true;
         for source in merge_sources::sources(entry) {
             match self.store.blobs().fetch([source]).await {
@@ -171,7 +165,7 @@ impl<'s> Walk<'s> {
                         blobs.insert(id, blob);
                     }
                 }
-                // Collected, as a rule: nothing needs it any more. A damaged one is told where files are looked at.
+                // Usually gc has deleted it. A damaged one is reported when files are checked.
                 Ok(_) | Err(Error::NotFound { .. } | Error::Corrupt { .. }) => all_there = false,
                 Err(error) => return Err(error),
             }
@@ -190,7 +184,7 @@ impl<'s> Walk<'s> {
     }
 }
 
-/// A version of one record type.
+/// Copies a manifest with one record type alone.
 fn alone(manifest: &Manifest, ty: &RecordType) -> Manifest {
     Manifest { record_types: vec![ty.clone()], ..Manifest::clone(manifest) }
 }

@@ -15,14 +15,14 @@ pub enum OwnAnnouncement {
     /// It, or a newer one, was announced already: the latest entry.
     Already(Announcement),
     /// It stays unannounced: consumers were sent back by this entry since.
-    HeldBack(Announcement),
+    AfterRollback(Announcement),
 }
 
 impl Announcements<'_> {
     /// Announces a version for the producer that committed it, unless the log has a rollback after `since`.
     ///
-    /// `since` is the last entry at the time when the version that it builds on was chosen. Keeps the pin and never goes
-    /// back, except from a version that was never committed.
+    /// `since` is the last entry at the time when the version that it builds on was chosen. Keeps the pin and never
+    /// goes back, except from a version that was never committed.
     ///
     /// The entry is created behind the last one that was asked, so that no rollback slips in between.
     ///
@@ -68,7 +68,7 @@ impl Announcements<'_> {
     /// Those of [`get`](Self::get).
     pub async fn rollback_since(self, since: u64, latest: &Announcement) -> Result<Option<Announcement>> {
         match self.rollback_behind(since, Some(latest), 0).await? {
-            Some(OwnAnnouncement::HeldBack(rollback)) => Ok(Some(rollback)),
+            Some(OwnAnnouncement::AfterRollback(rollback)) => Ok(Some(rollback)),
             _ => Ok(None),
         }
     }
@@ -91,7 +91,7 @@ impl Announcements<'_> {
         for entry in entries {
             // A word of a newer release may send consumers back, too.
             if entry.action == Action::Rollback || entry.announced < announced {
-                return Ok(Some(OwnAnnouncement::HeldBack(entry)));
+                return Ok(Some(OwnAnnouncement::AfterRollback(entry)));
             }
             announced = entry.announced;
         }

@@ -20,7 +20,7 @@ type Name = (BlobKind, BlobId);
 
 /// The versions and the blobs of a store.
 pub(crate) struct Stock {
-    live: BTreeMap<u64, Live>,
+    live: BTreeMap<u64, LiveManifest>,
     unreadable: BTreeMap<u64, UnreadableVersion>,
     /// The numbers of all manifests, retired ones included.
     listed: BTreeSet<u64>,
@@ -29,8 +29,8 @@ pub(crate) struct Stock {
     blobs: Vec<(BlobKind, BlobEntry)>,
 }
 
-/// What is kept of a live manifest in memory.
-struct Live {
+/// The part of a live manifest that gc needs.
+struct LiveManifest {
     created_unix_ms: i64,
     blobs: HashMap<Name, Option<u64>>,
     lacking: Vec<Name>,
@@ -69,7 +69,7 @@ impl Stock {
         let mut read = pin!(store.manifests().each(&new));
         while let Some((version, manifest)) = read.try_next().await? {
             match manifest {
-                Ok(manifest) => drop(self.live.insert(version, Live::of(&manifest))),
+                Ok(manifest) => drop(self.live.insert(version, LiveManifest::of(&manifest))),
                 Err(it) => drop(self.unreadable.insert(version, it)),
             }
         }
@@ -154,8 +154,10 @@ impl Stock {
 
     /// What retention decides by: the versions that can be read.
     pub(crate) fn ages(&self) -> Vec<VersionAge> {
-        let age =
-            |(version, live): (&u64, &Live)| VersionAge { version: *version, created_unix_ms: live.created_unix_ms };
+        let age = |(version, live): (&u64, &LiveManifest)| VersionAge {
+            version: *version,
+            created_unix_ms: live.created_unix_ms,
+        };
         self.live.iter().map(age).collect()
     }
 
@@ -201,7 +203,7 @@ impl Stock {
     }
 }
 
-impl Live {
+impl LiveManifest {
     fn of(manifest: &Manifest) -> Self {
         let blobs = manifest.blobs().map(|blob| ((blob.role.into(), blob.id.into()), blob.size)).collect();
         Self { created_unix_ms: manifest.created_unix_ms, blobs, lacking: Vec::new() }

@@ -1,4 +1,4 @@
-//! What is special about a store in a folder: maps, damage, other people's files, watching.
+//! Stores in a folder: maps, damage, other people's files, watching.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Tests of the store from outside, one module for each question.
+//! Tests of the store from outside, one module for each subject.
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "tests may measure and print")]
 

@@ -1,4 +1,4 @@
-//! Where does a demo's store lie, and who removes it?
+//! The folder of a demo's store, and its removal.
 //!
 //! ```text
 //! <temporary files>/kapok-demo-XXXXXX/
@@ -6,7 +6,7 @@
 //!   store/                the store
 //! ```
 //!
-//! The next demo removes the folders of earlier ones: those that have the file, which nobody holds a lock on.
+//! The next demo removes the folders of earlier ones: those that have the file, if nobody holds a lock on it.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -17,16 +17,16 @@ const PREFIX: &str = "kapok-demo-";
 const MARKER: &str = "made-by-kapok-demo";
 const MARKER_TEXT: &str = "Made by `kapok demo`. The next demo removes this folder.\n";
 
-/// Where a demo's store lies.
+/// The place of a demo's store.
 #[derive(Debug)]
 pub struct Place {
     url: String,
-    made: Option<Made>,
+    made: Option<DemoFolder>,
 }
 
 /// A folder that a demo made.
 #[derive(Debug)]
-struct Made {
+struct DemoFolder {
     folder: tempfile::TempDir,
     is_removed_at_end: bool,
     /// Held until the end.
@@ -39,20 +39,20 @@ impl Place {
         Self { url: url.to_owned(), made: None }
     }
 
-    /// A new folder for temporary files, and none of the earlier ones.
+    /// Makes a new folder among temporary files, and removes those of earlier demos.
     pub fn make(is_removed_at_end: bool) -> Result<Self> {
         let parent = std::env::temp_dir();
         remove_earlier(&parent);
         let failed =
             |error: std::io::Error| Failure::no(format!("no place for a store in {}: {error}", parent.display()));
-        // Removed when it is dropped: by a demo that fails.
+        // Dropped by a demo that fails, which removes the folder.
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&parent).map_err(failed)?;
         let marker = folder.path().join(MARKER);
         fs::write(&marker, MARKER_TEXT).map_err(failed)?;
         let lock = File::open(&marker).map_err(failed)?;
         lock.lock().map_err(failed)?;
         let url = folder.path().join("store").display().to_string();
-        Ok(Self { url, made: Some(Made { folder, is_removed_at_end, _lock: lock }) })
+        Ok(Self { url, made: Some(DemoFolder { folder, is_removed_at_end, _lock: lock }) })
     }
 
     /// The store.
@@ -63,11 +63,11 @@ impl Place {
     /// Keeps the folder, or removes it.
     pub fn close(self) -> Result<()> {
         match self.made {
-            Some(Made { folder, is_removed_at_end: true, .. }) => {
+            Some(DemoFolder { folder, is_removed_at_end: true, .. }) => {
                 let path = folder.path().to_owned();
                 folder.close().map_err(|error| Failure::no(format!("{} cannot be removed: {error}", path.display())))
             }
-            Some(Made { folder, .. }) => {
+            Some(DemoFolder { folder, .. }) => {
                 _ = folder.keep();
                 Ok(())
             }
@@ -76,7 +76,7 @@ impl Place {
     }
 }
 
-/// Removes what earlier demos made. What cannot be removed stays: it is no reason not to go on.
+/// Removes the folders of earlier demos. One that cannot be removed stays, and the demo goes on.
 fn remove_earlier(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {

@@ -1,4 +1,4 @@
-//! What does a thread see that reads all the while?
+//! A thread that reads throughout the demo, and checks what it reads.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::failure::{Failure, Result};
 /// Lookups that are made on one view before the next is taken.
 const BATCH: usize = 100;
 
-/// A key, and the package version to be found in the first and in the second version of the dataset.
+/// A key, and the package version expected in the first and in the second version of the dataset.
 #[derive(Debug)]
 pub struct Probe {
     pub key: String,
@@ -25,7 +25,7 @@ pub struct Probe {
     pub after: Option<String>,
 }
 
-/// What a reader read.
+/// Counts of a reader.
 #[derive(Debug, Default, Serialize)]
 pub struct Reads {
     pub total: u64,
@@ -82,7 +82,7 @@ fn read(consumer: &Consumer, first: u64, probes: &[Probe], is_over: &AtomicBool)
     Ok(reads)
 }
 
-/// Looks keys up on one view, and sees that what is found is of that very version.
+/// Looks keys up on one view, and checks that each record found is of that version.
 fn read_batch<'p>(view: &View, is_first: bool, probes: impl Iterator<Item = &'p Probe>) -> kapok_core::Result<u64> {
     let lookup = view.lookup(RECORD_TYPE)?;
     let versions = view.field::<&str>("Package.version")?;

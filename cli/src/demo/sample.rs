@@ -1,4 +1,4 @@
-//! What does the demo publish? A sample of real packages, and then what Debian's backports make of it.
+//! The records of the demo: a sample of real packages, and the changes that Debian's backports make to it.
 
 use std::collections::BTreeMap;
 
@@ -13,26 +13,26 @@ use crate::publish::{Input, Lines};
 const SAMPLE: &[u8] = include_bytes!("../../../examples/data/debian-sample.jsonl.zst");
 /// Packages of the sample that the backports change, and some of those that they add.
 const BACKPORTS: &[u8] = include_bytes!("../../../examples/data/debian-backports.jsonl.zst");
-/// Packages of the sample that are not there any more.
+/// Packages of the sample that the second version removes.
 const GONE: &str = include_str!("../../../examples/data/debian-backports-gone.txt");
 
-/// The first version.
+/// Returns the records of the first version.
 pub fn first() -> Input {
     Input::bundled("the bundled sample", SAMPLE)
 }
 
-/// What makes the second version of it.
+/// Changes from the first version to the second.
 pub struct Changes {
     /// Records that are new or have another content.
     pub upserts: Vec<Value>,
-    /// Keys of records that go.
+    /// Keys of records that are deleted.
     pub gone: Vec<&'static str>,
-    /// Each key of both versions, with what to find there.
+    /// Each key of both versions, with what is expected there.
     pub probes: Vec<Probe>,
 }
 
 impl Changes {
-    /// Reads both, and foresees what a reader must find.
+    /// Reads both samples, and derives what a reader must find.
     pub fn read() -> Result<Self> {
         let mut probes = BTreeMap::new();
         records(&first(), |key, version, _| {

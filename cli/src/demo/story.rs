@@ -1,4 +1,4 @@
-//! What is told of a demo? Lines of 80 columns at most, and at the end what to try next.
+//! The report of a demo: lines of 80 columns at most, and at the end what to try next.
 
 use std::io::Write;
 
@@ -16,7 +16,7 @@ use crate::table::Table;
 /// Columns of a line.
 const COLUMNS: usize = 80;
 
-/// What was done and how long it took.
+/// Steps of a demo and how long they took.
 #[derive(Serialize)]
 pub struct Story {
     pub store: String,
@@ -51,7 +51,7 @@ pub struct Story {
 }
 
 impl Story {
-    /// Tells it.
+    /// Prints the report.
     pub fn print(&self, out: &mut impl Write) -> Result<()> {
         let [first, second] = self.versions;
         writeln!(out, "Kapok demo, in {}\n", self.store)?;
@@ -131,7 +131,7 @@ fn as_json<S: serde::Serializer>(records: &[String; 2], serializer: S) -> std::r
     [parsed(&records[0])?, parsed(&records[1])?].serialize(serializer)
 }
 
-/// What fits on a line.
+/// Cuts a text to the length of a line.
 fn cut(line: &str) -> String {
     match line.char_indices().nth(COLUMNS - 1) {
         Some((end, last)) if end + last.len_utf8() < line.len() => format!("{}…", &line[..end]),
@@ -139,12 +139,12 @@ fn cut(line: &str) -> String {
     }
 }
 
-/// This program as it was called.
+/// Returns the name that this program was called by.
 fn program() -> String {
     std::env::args().next().map_or_else(|| "kapok".to_owned(), |program| quoted(&program))
 }
 
-/// A word as a shell reads it.
+/// Quotes a word for a shell.
 fn quoted(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:".contains(&byte);
     if !word.is_empty() && word.bytes().all(is_plain) {

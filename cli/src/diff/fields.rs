@@ -1,7 +1,7 @@
-//! What is different within a record, field by field?
+//! Compares two records field by field.
 //!
-//! Two records of a key are read by a schema that knows both, become JSON, and are compared from the top down: objects by
-//! their members, lists of objects of one length by their items, all else as a whole.
+//! Two records of a key are read by a schema that knows both, turned into JSON, and compared from the top down: objects
+//! by their members, lists of objects of one length by their items, everything else as a whole.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -19,15 +19,15 @@ use crate::failure::{Failure, Result};
 /// Characters of a value that people are shown.
 const SHOWN_CHARS: usize = 80;
 
-/// A field that has another value than before.
+/// A field whose value changed.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct FieldChange {
-    /// Where it is: `maintainer.name`, `parts[2].size`.
+    /// Path of the field: `maintainer.name`, `parts[2].size`.
     pub field: String,
-    /// Its value before; `None` where it had none.
+    /// Its value before; `None` if it had none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
-    /// Its value after; `None` where it has none.
+    /// Its value after; `None` if it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
 }
@@ -40,16 +40,16 @@ impl FieldChange {
     }
 }
 
-/// Compares the records of two tables of one type.
+/// Comparison of two tables of one record type.
 pub struct Comparison<'v> {
     old: &'v Table,
     new: &'v Table,
-    /// What both are read by; `None` where each is read by its own.
+    /// The schema that both are read by; `None` if each is read by its own.
     schema: Option<Arc<Schema>>,
 }
 
 impl<'v> Comparison<'v> {
-    /// Of an older table, or of another branch, with a newer one.
+    /// Prepares to compare an older table, or one of another branch, with a newer one.
     pub fn new(old: &'v Table, new: &'v Table) -> Self {
         let (before, after) = (old.schema(), new.schema());
         let id = new.struct_type().id;
@@ -61,7 +61,7 @@ impl<'v> Comparison<'v> {
         Self { old, new, schema }
     }
 
-    /// What changed from a record of the old table to one of the new.
+    /// Returns the fields that differ between a record of the old table and one of the new.
     pub fn changes(&self, old: RowId, new: RowId) -> Result<Vec<FieldChange>> {
         let mut changes = Vec::new();
         let (before, after) = (self.json(self.old, old)?, self.json(self.new, new)?);
@@ -81,30 +81,30 @@ impl<'v> Comparison<'v> {
     }
 }
 
-/// The record of a row id of this table.
+/// Returns the record of a row id of this table.
 pub fn record_at(table: &Table, at: RowId) -> Result<Record<'_>> {
     Ok(table.record(at)?)
 }
 
-/// A record as a JSON value.
+/// Converts a record to a JSON value.
 pub fn json(record: &Record<'_>) -> Result<Value> {
     value_json(ValueRef::Struct(*record), record.blob())
 }
 
 fn value_json(value: ValueRef<'_>, blob: &str) -> Result<Value> {
-    // Stored already, so whatever is wrong with it is no fault of the caller's.
+    // An error about a stored record is not the caller's fault.
     let text = value.to_json_string().map_err(|error| Failure::no(error.to_string()))?;
     serde_json::from_str(&text).map_err(|error| Failure::no(format!("{blob}: its JSON: {error}")))
 }
 
-/// The fields of a record's key and their values.
+/// Returns the fields of a record's key and their values.
 pub fn key_of(table: &Table, at: RowId) -> Result<Value> {
     let record = record_at(table, at)?;
     let parts = table.key().names().map(|name| Ok((name.to_owned(), part(record, name)?)));
     parts.collect::<Result<_>>().map(Value::Object)
 }
 
-/// The value of a key field, whose name may lead through groups.
+/// Returns the value of a key field, whose name may lead through groups.
 fn part(record: Record<'_>, name: &str) -> Result<Value> {
     if let Some((group, rest)) = name.split_once('.')
         && let ValueRef::Struct(group) = record.get(group)?
@@ -114,7 +114,7 @@ fn part(record: Record<'_>, name: &str) -> Result<Value> {
     value_json(record.get(name)?, record.blob())
 }
 
-/// A key as it is given on the command line, where that is possible without quotes.
+/// Formats a key as it is given on the command line, if that is possible without quotes.
 pub fn key_text(table: &Table, key: &Value) -> String {
     let parts = table.key().names().map(|name| match key.get(name) {
         Some(Value::String(text)) if is_plain(text) => text.clone(),
@@ -147,7 +147,7 @@ fn compare(path: String, before: Option<&Value>, after: Option<&Value>, changes:
     }
 }
 
-/// Members of maps may have any name.
+/// Appends a member to a path, quoted if needed, since members of maps may have any name.
 fn member(path: &str, name: &str) -> String {
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
     match (is_name, path.is_empty()) {

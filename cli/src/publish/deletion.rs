@@ -1,4 +1,4 @@
-//! How do keys in a file become records that go?
+//! Deletes the records of the keys in a file.
 
 use std::collections::HashSet;
 use std::io::BufRead;
@@ -10,7 +10,7 @@ use super::input::Input;
 use crate::failure::{Failure, Result};
 use crate::key_argument::KeyArgument;
 
-/// Removes the record of each line's key; how many keys no record had. That is not an error: they are gone already.
+/// Deletes the record of each line's key, and returns how many keys had no record, which is no error.
 pub fn delete_keys(cycle: &IncrementalCycle, record_type: &str, keys: &Input) -> Result<u64> {
     let mut changes = cycle.values(record_type)?;
     let table = cycle.prior().table(record_type)?;
@@ -28,7 +28,7 @@ pub fn delete_keys(cycle: &IncrementalCycle, record_type: &str, keys: &Input) ->
         if changes.delete(&KeyParts(&key.parts()))? {
             deleted.insert(line);
         } else {
-            // A line that stands there twice was there.
+            // The second of two equal lines is not counted: its record was there.
             absent += u64::from(!deleted.contains(&line));
         }
     }

@@ -1,6 +1,6 @@
-//! What is it that is no JSON lines, and how does it become some?
+//! Recognises input that is not JSON lines, and advises how to convert it.
 
-/// How the files of other packers start, what unpacks them, and what they are called.
+/// First bytes of files of other packers, the command that unpacks them, and their name.
 const PACKED: [(&[u8], &str, &str); 5] = [
     (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz -dc", "xz"),
     (b"BZh", "bzip2 -dc", "bzip2"),
@@ -9,13 +9,14 @@ const PACKED: [(&[u8], &str, &str); 5] = [
     (&[0x1f, 0x9d], "uncompress -c", "compress"),
 ];
 
-/// A file that is compressed by something that this program does not read.
+/// Advises on a file that is compressed in a way that this program does not read.
 pub fn packed(head: &[u8]) -> Option<String> {
     let (_, unpack, name) = PACKED.iter().find(|(magic, ..)| head.starts_with(magic))?;
     Some(format!("compressed by {name}, which is not read as it is; try: {unpack} FILE | kapok publish - ..."))
 }
 
-/// A line that cannot be read: what kind of file has such lines. `is_first` where no record stands before it.
+/// Advises on a line that cannot be read, by the kind of file that has such lines; `is_first` if no record came before
+/// it.
 pub fn advice(line: &[u8], is_first: bool) -> Option<&'static str> {
     let line = line.trim_ascii();
     match line {

@@ -1,16 +1,16 @@
-//! What must a publish not do unless it is asked to? Wipe a record type, or most of it.
+//! Guards against a publish that wipes a record type, or most of it, unless it is asked to.
 
 use clap::Args;
 use kapok_producer::{Bound, Counts, CycleReport, Error, Finding, Validator};
 
 use crate::failure::{Failure, Result};
 
-/// Of a full publish more than this many percent of the records are not to go, ...
+/// Largest percentage of records that a full publish may remove, ...
 const REMOVED_PERCENT_MAX: f64 = 50.0;
-/// ... where that is so many records at least.
+/// ... unless they are fewer than this.
 const REMOVED_MIN: u64 = 10;
 
-/// What a version must be like.
+/// Conditions that a version must fulfil.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Guards")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -39,7 +39,7 @@ pub struct Guards {
 }
 
 impl Guards {
-    /// The validators of a publish: of a file of all records, or of changes.
+    /// Returns the validators of a publish: of a file of all records, or of changes.
     pub fn validators(&self, record_type: &str, is_full: bool) -> Vec<Validator> {
         let mut validators = Vec::new();
         if !self.allow_empty {
@@ -61,7 +61,7 @@ impl Guards {
         validators
     }
 
-    /// What a publish that makes no version is held against: how much there is.
+    /// Checks a publish that makes no version against the smallest number of records.
     pub fn check_unchanged(&self, report: &CycleReport, record_type: &str) -> Result<()> {
         let rows = report.types.iter().find(|ty| ty.name == record_type).map_or(0, |ty| ty.rows);
         match self.min_rows {
@@ -77,7 +77,7 @@ impl Guards {
         }
     }
 
-    /// A refusal, with the switches that decide.
+    /// Explains a refusal, with the switches that decide.
     pub fn explain(&self, error: Error) -> Failure {
         let Error::Refused { version, findings } = error else { return error.into() };
         let told = findings.iter().map(|finding| format!("{finding}{}", self.way_out(finding))).collect::<Vec<_>>();
@@ -100,7 +100,7 @@ impl Guards {
     }
 }
 
-/// Most records stay. A type that is left without any is another guard's.
+/// Demands that most records stay. A type that is left without any is the task of another guard.
 fn most_stay(record_type: &str) -> Validator {
     let bound = Bound::PercentFrom { percent: REMOVED_PERCENT_MAX, records: REMOVED_MIN };
     let ty = record_type.to_owned();
@@ -113,7 +113,7 @@ fn most_stay(record_type: &str) -> Validator {
     })
 }
 
-/// The schema stays as it is, but for what a new record type brings.
+/// Demands that the schema stays as it is, except for new record types.
 fn no_new_fields(record_type: &str) -> Validator {
     let ty = record_type.to_owned();
     Validator::of_counts(format!("no_new_fields({ty})"), move |counts: &Counts<'_>| {

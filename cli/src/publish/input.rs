@@ -1,4 +1,4 @@
-//! Where do JSON lines come from? From what can be read twice: a file, a copy of standard input, or bytes of this program.
+//! Opens JSON lines so that they can be read twice: a file, a copy of standard input, or bytes of this program.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
@@ -14,7 +14,7 @@ use crate::progress;
 const BUFFER_BYTES: usize = 1 << 16;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// `zstd --long` goes up to this.
+/// Largest window of `zstd --long`.
 const ZSTD_WINDOW_LOG_MAX: u32 = 31;
 
 /// JSON lines, plain or compressed.
@@ -26,7 +26,7 @@ pub struct Input {
 
 #[derive(Debug)]
 enum Source {
-    File { file: File, bytes: u64 },
+    File { file: File, len: u64 },
     Bytes(&'static [u8]),
 }
 
@@ -46,15 +46,15 @@ impl Input {
         if !kind.is_file() {
             return Self::spool(name, &mut file);
         }
-        Ok(Self { source: Source::File { file, bytes: kind.len() }, name })
+        Ok(Self { source: Source::File { file, len: kind.len() }, name })
     }
 
-    /// Bytes that this program holds.
+    /// Returns the input of bytes that this program holds.
     pub fn bundled(name: &str, bytes: &'static [u8]) -> Self {
         Self { name: name.to_owned(), source: Source::Bytes(bytes) }
     }
 
-    /// What errors call it.
+    /// Returns the name of the input in errors.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -62,17 +62,17 @@ impl Input {
     fn spool(name: String, from: &mut impl Read) -> Result<Self> {
         let failed = |error: io::Error| Failure::no(format!("{name}: cannot be copied to a temporary file: {error}"));
         let mut file = tempfile::tempfile().map_err(failed)?;
-        let bytes = io::copy(from, &mut file).map_err(failed)?;
-        Ok(Self { source: Source::File { file, bytes }, name })
+        let len = io::copy(from, &mut file).map_err(failed)?;
+        Ok(Self { source: Source::File { file, len }, name })
     }
 
-    /// The lines from the first, decompressed, and the bar that shows how far they were read.
+    /// Returns the decompressed lines from the first, and the bar that shows how far they were read.
     pub fn read(&self, what: &'static str) -> io::Result<(Box<dyn BufRead + Send>, ProgressBar)> {
         match &self.source {
-            Source::File { file, bytes } => {
+            Source::File { file, len } => {
                 let mut file = file.try_clone()?;
                 file.rewind()?;
-                let bar = progress::bytes(what, *bytes);
+                let bar = progress::bytes(what, *len);
                 Ok((decompressed(bar.wrap_read(file))?, bar))
             }
             Source::Bytes(bytes) => Ok((decompressed(Cursor::new(*bytes))?, ProgressBar::hidden())),
@@ -82,7 +82,7 @@ impl Input {
 
 fn decompressed(raw: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
     let mut raw = BufReader::with_capacity(BUFFER_BYTES, raw);
-    // By what it is and not by its name: standard input has none. No JSON begins like this.
+    // Recognised by content, since standard input has no name. No JSON begins like this.
     let head = raw.fill_buf()?;
     if head.starts_with(&ZSTD_MAGIC) {
         let mut decoder = zstd::stream::read::Decoder::with_buffer(raw)?;
@@ -125,7 +125,7 @@ mod tests {
             let boundary = frames[0].len();
             let file = frames.concat();
             assert_eq!(read(&file).unwrap(), whole);
-            // Shorter than what tells that it is compressed it is text, which is no JSON.
+            // A file that is cut within its magic bytes is taken for text, which is no JSON.
             for end in 4..file.len() {
                 let outcome = read(&file[..end]);
                 if end == boundary {

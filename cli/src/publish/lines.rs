@@ -1,4 +1,4 @@
-//! How do several threads work on one stream of lines, with one answer whoever is faster?
+//! Parses one stream of lines by several threads, with the same result whichever is faster.
 //!
 //! ```text
 //!                      ┌─▶ worker: parse ─┐
@@ -6,8 +6,8 @@
 //! whole lines          └─▶ worker: parse ─┘
 //! ```
 //!
-//! Chunks are handed out in order, and a worker finishes the chunk that it began. So when a line fails, every line before
-//! it has been looked at, and the failure of the lowest line is the one that is told.
+//! Chunks are handed out in order, and a worker finishes the chunk that it began. So when a line fails, every line
+//! before it has been parsed, and the failure of the lowest line is reported.
 
 use std::io::{self, BufRead, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ const CHUNK_BYTES: u64 = 1 << 20;
 /// The longest line: beyond the longest text that a record can hold.
 const LINE_BYTES_MAX: u64 = 1 << 30;
 
-/// Whole lines, and the number of the first.
+/// Whole lines, with the number of the first.
 struct Chunk {
     first_line: u64,
     text: Vec<u8>,
@@ -36,7 +36,7 @@ struct Chunk {
 pub struct Lines<'i> {
     pub input: &'i Input,
     pub threads: usize,
-    /// What a progress bar calls it.
+    /// Name of the work in a progress bar.
     pub what: &'static str,
 }
 
@@ -45,14 +45,14 @@ impl Lines<'_> {
     pub fn in_order(&self, mut each: impl FnMut(u64, &Value) -> Result<()>) -> Result<()> {
         let (chunks, bar) = self.chunks()?;
         let name = self.input.name();
-        let (work, working) = sync_channel::<(Chunk, SyncSender<Vec<Parsed>>)>(self.threads);
-        let (promise, promised) = sync_channel::<Receiver<Vec<Parsed>>>(2 * self.threads);
+        let (work, working) = sync_channel::<(Chunk, SyncSender<Vec<ParsedLine>>)>(self.threads);
+        let (promise, promised) = sync_channel::<Receiver<Vec<ParsedLine>>>(2 * self.threads);
         let working = Mutex::new(working);
         let result = std::thread::scope(|scope| {
             for _ in 0..self.threads {
                 scope.spawn(|| {
                     while let Some((chunk, reply)) = take(&working) {
-                        // Nobody waits for it once a line has failed.
+                        // The receiver is gone once a line has failed.
                         _ = reply.send(parse_up_to_failure(&chunk, name));
                     }
                 });
@@ -90,9 +90,9 @@ impl Lines<'_> {
         let (chunks, bar) = self.chunks()?;
         let name = self.input.name();
         let (work, working) = sync_channel::<Chunk>(self.threads);
-        let lowest = Lowest::default();
+        let lowest = LowestFailure::default();
         std::thread::scope(|scope| {
-            // Shared by the workers alone, so that the reader ends when they have.
+            // Shared by the workers alone, so that the reader ends when they end.
             let working = std::sync::Arc::new(Mutex::new(working));
             for _ in 0..self.threads {
                 let working = std::sync::Arc::clone(&working);
@@ -125,7 +125,7 @@ impl Lines<'_> {
                         Ok(Ok(())) => {}
                         // No worker is left.
                         Ok(Err(_)) => return,
-                        // It comes behind all lines that were read.
+                        // A failure to read comes after those of all lines that were read.
                         Err(failure) => lowest.note(u64::MAX, failure),
                     }
                 }
@@ -145,9 +145,9 @@ impl Lines<'_> {
 }
 
 /// A record and its line.
-type Parsed = Result<(u64, Value)>;
+type ParsedLine = Result<(u64, Value)>;
 
-fn parse_up_to_failure(chunk: &Chunk, name: &str) -> Vec<Parsed> {
+fn parse_up_to_failure(chunk: &Chunk, name: &str) -> Vec<ParsedLine> {
     let mut out = Vec::new();
     for (line, text) in chunk.lines() {
         let parsed = parse(text).map(|value| (line, value)).map_err(|error| unparsed(name, line, text, &error));
@@ -170,7 +170,7 @@ fn unparsed(name: &str, line: u64, text: &[u8], error: &kapok_core::Error) -> Fa
         let parts = Parts { line: Some(line), column: Some(column as u64), ..Parts::default() };
         return Failure::input(format!("{name}: line {line}: not UTF-8 at column {column}")).with_parts(parts);
     }
-    // A line is a text of one line: its number in itself says nothing.
+    // The text is one line, so serde's own line number is left out.
     let detail = match error.fault() {
         Fault::Json { column, problem, .. } => format!("{problem} at column {column}"),
         Fault::JsonInteger { column, literal, .. } => format!(
@@ -184,7 +184,7 @@ fn unparsed(name: &str, line: u64, text: &[u8], error: &kapok_core::Error) -> Fa
     Failure::input(message).with_parts(Parts { line: Some(line), ..error.fault().into() })
 }
 
-/// An error about the record of a line.
+/// Makes the error of a line's record.
 pub fn at(name: &str, line: u64, error: &kapok_core::Error) -> Failure {
     let text = match error.fault() {
         Fault::Inference { field, detail, .. } => format!("{field}: {detail}"),
@@ -195,7 +195,7 @@ pub fn at(name: &str, line: u64, error: &kapok_core::Error) -> Failure {
 }
 
 impl Chunk {
-    /// Lines that are not blank, with their numbers.
+    /// Iterates over the lines that are not blank, with their numbers.
     fn lines(&self) -> impl Iterator<Item = (u64, &[u8])> {
         let lines = (self.first_line..).zip(self.text.split(|byte| *byte == b'\n'));
         lines.filter(|(_, text)| !text.iter().all(u8::is_ascii_whitespace))
@@ -250,14 +250,14 @@ impl Iterator for Chunks {
     }
 }
 
-/// The failure of the lowest line so far.
+/// The failure of the lowest line that failed so far.
 #[derive(Default)]
-struct Lowest {
+struct LowestFailure {
     is_some: AtomicBool,
     failure: Mutex<Option<(u64, Failure)>>,
 }
 
-impl Lowest {
+impl LowestFailure {
     fn note(&self, line: u64, failure: Failure) {
         let mut lowest = lock(&self.failure);
         if lowest.as_ref().is_none_or(|(known, _)| line < *known) {

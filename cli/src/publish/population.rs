@@ -1,4 +1,4 @@
-//! How do lines become the records of a cycle?
+//! Adds lines of input to a cycle as records.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use super::input::Input;
 use super::lines::{Lines, at};
 use crate::failure::{Failure, Result};
 
-/// What is known of a record type before its records are.
+/// Declaration of a record type, as far as it is known before its records are read.
 #[derive(Debug)]
 pub struct Population {
     /// Its name.
     pub record_type: String,
     /// Names of the key's fields; empty: those of the schema or the dataset.
     pub key: Vec<String>,
-    /// Where its schema comes from.
+    /// Source of its schema.
     pub schema: SchemaSource,
     /// Whether equal values share their bytes.
     pub sharing: Sharing,
@@ -31,18 +31,18 @@ pub struct Population {
     pub evolution: Evolution,
     /// Whether data may add fields to a type that was declared.
     pub may_grow: bool,
-    /// What becomes of numbers, Bools and enums that a line does not give.
+    /// How absent numbers, Bools and enums are treated.
     pub absent_fields: AbsentFields,
-    /// What becomes of fields of the dataset that a declared schema does not know.
+    /// How fields of the dataset are treated that a declared schema does not know.
     pub older: OlderSchema,
     /// Tags of the version.
     pub tags: Vec<(String, String)>,
 }
 
-/// Where a schema comes from.
+/// Source of a schema.
 #[derive(Debug)]
 pub enum SchemaSource {
-    /// From the records, and from the dataset where it has the type.
+    /// From the records, and from the dataset if it has the type.
     Inferred {
         /// Paths of vectors.
         vectors: Vec<String>,
@@ -124,7 +124,7 @@ impl Population {
         Ok(declaration)
     }
 
-    /// The key asked for, or else the dataset's.
+    /// Returns the key asked for, or else the dataset's.
     fn key(&self, known: Option<&RecordType>) -> Vec<String> {
         if self.key.is_empty() { known.map_or_else(Vec::new, |ty| ty.key.clone()) } else { self.key.clone() }
     }
@@ -167,7 +167,7 @@ impl Population {
     }
 }
 
-/// An error of a cycle that came with the record of a line.
+/// Makes the failure of a line out of an error of the cycle.
 fn of_line(input: &Input, line: u64, error: kapok_producer::Error) -> Failure {
     match &error {
         kapok_producer::Error::Data(data) => at(input.name(), line, data),

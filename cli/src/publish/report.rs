@@ -1,4 +1,4 @@
-//! What is told of a cycle, to people and to scripts?
+//! Reports a cycle to people and to scripts.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,11 +12,11 @@ use super::trial::Sample;
 use crate::duration;
 use crate::failure::Result;
 
-/// What a publish did, or would do.
+/// Report of a publish, or of a dry run.
 #[derive(Serialize)]
-pub struct Published<'r> {
+pub struct PublishReport<'r> {
     outcome: &'static str,
-    /// Nothing was committed: it is what would be.
+    /// Whether this was a dry run, which commits nothing.
     dry_run: bool,
     version: u64,
     #[serde(rename = "type")]
@@ -25,21 +25,21 @@ pub struct Published<'r> {
     added: u64,
     changed: u64,
     removed: u64,
-    /// What the schema grew by.
+    /// Fields that the schema gained.
     grown: &'r [String],
-    /// Keys that were to be deleted and that no record had.
+    /// Number of keys to delete that had no record.
     keys_absent: u64,
-    /// Numbers, Bools and enums that lines did not give and that took their defaults: how often, by field.
+    /// How often a number, Bool or enum was absent and took its default, by field.
     absent: BTreeMap<String, u64>,
-    /// Written by this cycle.
+    /// Number of segments that the cycle wrote.
     segments: usize,
     bytes: u64,
     index_bytes: u64,
-    /// Of blobs that the store did not have yet.
+    /// Bytes of blobs that the store did not have yet.
     bytes_written: u64,
     /// The version that holds merged segments, made after this one was announced.
     merged_version: Option<u64>,
-    /// What somebody should look at although the cycle is done.
+    /// Findings that need attention although the cycle succeeded.
     warnings: &'r [String],
     duration_ms: u128,
     /// The first keys of each kind, of a dry run.
@@ -49,8 +49,8 @@ pub struct Published<'r> {
     duration: Duration,
 }
 
-impl<'r> Published<'r> {
-    /// What a report says of a record type.
+impl<'r> PublishReport<'r> {
+    /// Reports what a cycle did to a record type.
     pub fn of(report: &'r CycleReport, record_type: &'r str, keys_absent: u64, trial: Option<&'r Sample>) -> Self {
         let ty = report.types.iter().find(|ty| ty.name == record_type).or_else(|| report.types.first());
         let duration = report.steps.total();
@@ -82,7 +82,7 @@ impl<'r> Published<'r> {
         }
     }
 
-    /// A line for people, and what else there is to say below it.
+    /// Prints a line for people, and details below it.
     pub fn print(&self, out: &mut impl Write) -> Result<()> {
         let Self { version, record_type, .. } = self;
         let (rows, duration) = (HumanCount(self.rows), duration::shown(self.duration));

@@ -1,4 +1,4 @@
-//! What would a publish do? The whole cycle, over an overlay that keeps what it writes to itself.
+//! Samples of what a dry run would publish. A dry run is a whole cycle over an overlay of the store.
 
 use std::io::Write;
 
@@ -24,7 +24,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Of the version that a cycle made in an overlay, against the one that it builds on.
+    /// Compares the version that a cycle made in an overlay with the one that it builds on.
     pub async fn of(overlay: &Store, report: &CycleReport, record_type: &str) -> Result<Self> {
         let Outcome::Published { version } = report.outcome else { return Ok(Self::default()) };
         let after = overlay.manifests().read(version).await?;

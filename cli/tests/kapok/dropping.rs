@@ -1,4 +1,4 @@
-//! Out with what nobody should have added.
+//! Record types and fields are dropped.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! A declared type grows where somebody says so.
+//! A declared type grows only if a switch allows it.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Floats after integers.
+//! Integer fields become floats.
 
 use serde_json::json;
 

@@ -50,8 +50,8 @@ impl Budget {
     ///
     /// # Errors
     /// [`Fault::Budget`] if there are not so many elements left.
-    pub(crate) fn spend_bytes(&mut self, bytes: usize, record_type: &str) -> Result<()> {
-        self.spend(bytes as u64 / BYTES_PER_ELEMENT, record_type)
+    pub(crate) fn spend_bytes(&mut self, size: usize, record_type: &str) -> Result<()> {
+        self.spend(size as u64 / BYTES_PER_ELEMENT, record_type)
     }
 }
 

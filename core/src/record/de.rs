@@ -71,9 +71,9 @@ impl<'de> Walk<'de, '_> {
         Ok(out?)
     }
 
-    fn spend_bytes(self, bytes: usize) -> PathResult<()> {
+    fn spend_bytes(self, size: usize) -> PathResult<()> {
         let mut budget = self.budget.get();
-        let out = budget.spend_bytes(bytes, self.root);
+        let out = budget.spend_bytes(size, self.root);
         self.budget.set(budget);
         Ok(out?)
     }

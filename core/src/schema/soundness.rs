@@ -1,8 +1,8 @@
 //! Checks that a schema from outside is one that Cap'n Proto's compiler could have made.
 //!
-//! Later code sizes memory by what types claim and follows groups as far as they lead. A few kilobytes can claim far more
-//! than they hold: unions of 65,535 members without a member, sections without fields, groups within themselves. Such a
-//! schema is refused here, in time linear in its length, before anything is compiled from it.
+//! Later code sizes memory by what types claim and follows groups as far as they lead. A few kilobytes can claim far
+//! more than they hold: unions of 65,535 members without a member, sections without fields, groups within themselves.
+//! Such a schema is refused here, in time linear in its length, before anything is compiled from it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -17,17 +17,17 @@ const STEPS_MAX: u32 = 64;
 /// Bytes of a field's name with the names of the groups around it, at most.
 const PATH_BYTES_MAX: usize = 4096;
 
-/// What a struct and its groups hold.
+/// Numbers of fields of a struct and its groups.
 #[derive(Default)]
-struct Held {
+struct FieldCounts {
     data_fields: u32,
     pointer_fields: u32,
 }
 
 impl Schema {
     /// Checks a schema that comes from outside: unions have the members that they claim, sections are no larger than
-    /// their fields can fill, each group belongs to one struct, and the record types reach every type in a few steps that
-    /// exists.
+    /// their fields can fill, each group belongs to one struct, and the record types reach every type in a few steps
+    /// that exists.
     ///
     /// # Errors
     /// `Invalid`, naming the type and the field; `Limit` for groups, types or names beyond what Kapok reads.
@@ -47,7 +47,7 @@ impl Schema {
 
     /// A struct with its groups, each of which it must be the only owner of.
     fn check_struct(&self, ty: &StructType, groups: &mut BTreeSet<u64>) -> Result<()> {
-        let mut held = Held::default();
+        let mut held = FieldCounts::default();
         let mut open = vec![(ty, 0, 0)];
         while let Some((part, depth, path_bytes)) = open.pop() {
             held.data_fields += u32::from(part.discriminant_count > 0);

@@ -25,13 +25,13 @@ pub(super) const LIST_MAX: u64 = (1 << 29) - 1;
 pub(super) struct Column {
     arena: Vec<u8>,
     objects: Vec<Object>,
-    table: HashTable<Interned>,
+    table: HashTable<InternedObject>,
     sharing: bool,
 }
 
-/// An object in the table that finds equal ones. The hash stands beside it, so that growing looks at no object.
+/// An object in the table that finds equal ones. The hash is kept beside it, so that growing the table reads no object.
 #[derive(Clone, Copy, Debug)]
-struct Interned {
+struct InternedObject {
     hash: u32,
     id: ObjectId,
 }
@@ -66,8 +66,8 @@ impl Column {
         self.objects.len()
     }
 
-    /// Bytes of all objects.
-    pub(super) fn bytes(&self) -> usize {
+    /// Returns the size of all objects in bytes.
+    pub(super) fn size(&self) -> usize {
         self.arena.len()
     }
 
@@ -146,7 +146,7 @@ impl Column {
             arena.truncate(from);
             return Ok(found);
         }
-        table.insert_unique(spread(hash), Interned { hash, id }, |other| spread(other.hash));
+        table.insert_unique(spread(hash), InternedObject { hash, id }, |other| spread(other.hash));
         objects.push(object);
         Ok(id)
     }

@@ -1,7 +1,7 @@
 //! Compares a staged record with one that a segment holds.
 //!
-//! Objects in segments and in columns have one form per value: bits that fields own, no trailing zeros. So the stored words
-//! are compared as they are, and pointers by what they point at, with no look at the schema.
+//! Objects in segments and in columns have one form per value: bits that fields own, no trailing zeros. So the stored
+//! words are compared as they are, and pointers by what they point at, with no look at the schema.
 
 use super::column::{Column, NULL, ObjectId, child_at};
 use super::stage::{ColumnBody, Stage};
@@ -11,8 +11,8 @@ use crate::words::{ElementSize, Read, StructRef, WORD, Words};
 const OFFSET: u64 = 0xffff_fffc;
 
 impl Stage {
-    /// Whether a staged row, counted as they were added, has the same value as a row of a segment of the same record type,
-    /// of the same schema or an older one.
+    /// Whether a staged row, counted as they were added, has the same value as a row of a segment of the same record
+    /// type, of the same schema or an older one.
     ///
     /// # Errors
     /// The malformed word.
@@ -109,9 +109,9 @@ fn target(at: u32, pointer: u64) -> Option<u32> {
     u32::try_from(i64::from(at) + 1 + i64::from(offset)).ok()
 }
 
-fn object(words: Words<'_>, start: u32, bytes: usize) -> Option<&[u8]> {
+fn object(words: Words<'_>, start: u32, size: usize) -> Option<&[u8]> {
     let from = start as usize * WORD;
-    words.bytes().get(from..from + bytes)
+    words.bytes().get(from..from + size)
 }
 
 /// Whole words of the list of numbers that the pointer at a word points at.

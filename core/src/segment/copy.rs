@@ -1,7 +1,7 @@
 //! Copies objects of a message into a column.
 //!
-//! Driven by the schema's [`CopyPlan`], so that what stands in a column depends on values alone: active union members only,
-//! bits that fields own, no trailing zeros.
+//! Driven by the schema's [`CopyPlan`], so that what stands in a column depends on values alone: active union members
+//! only, bits that fields own, no trailing zeros.
 
 use std::collections::HashMap;
 
@@ -16,10 +16,10 @@ pub(super) const DEPTH_MAX: u32 = 64;
 
 /// What was copied from one segment, so that an object that many pointers share is copied once.
 ///
-/// Without it the time would grow with the paths to an object, of which a few hostile bytes can make more than anybody can
-/// walk.
+/// Without it the time would grow with the paths to an object, of which a few hostile bytes can make more than anybody
+/// can walk.
 #[derive(Debug, Default)]
-pub(super) struct Copied {
+pub(super) struct CopiedObjects {
     /// By what it was taken for, where it lies, and its size as the pointer gives it.
     objects: HashMap<(usize, u32, u32), ObjectId>,
     /// Default values, by where they lie: a long one is not copied for each record.
@@ -36,7 +36,7 @@ pub(super) struct Copier<'c> {
     /// Where images are put together; what stands in it belongs to a caller.
     pub scratch: &'c mut Vec<u8>,
     /// For messages whose pointers share objects; builders make none.
-    pub copied: Option<&'c mut Copied>,
+    pub copied: Option<&'c mut CopiedObjects>,
 }
 
 /// Why a record cannot be copied.
@@ -224,11 +224,11 @@ impl Copier<'_> {
         // As large as they are, not as their type may be by now: the memory grows with the message.
         let (data_words, pointer_words) = list.struct_sizes();
         let (data_words, pointer_words) = (data_words.min(ty.data_words), pointer_words.min(ty.pointer_words));
-        let bytes = (data_words as usize + pointer_words as usize) * WORD;
+        let size = (data_words as usize + pointer_words as usize) * WORD;
         for element in 0..list.len() {
             let Some(from) = list.get_struct(element) else { break };
             let at = self.scratch.len();
-            self.scratch.resize(at + bytes, 0);
+            self.scratch.resize(at + size, 0);
             self.copy_scope(&ty.scope, from, at, data_words, depth)?;
         }
         self.take_structs(base, list.len(), data_words, pointer_words)

@@ -1,11 +1,11 @@
 //! Merges several segments into one.
 //!
-//! Their rows are staged again and sealed, so a merged segment is byte for byte what a producer would have written had it
-//! been given these records at once: a consumer that has the inputs can make it, and check its hash.
+//! Their rows are staged again and sealed, so a merged segment is byte for byte what a producer would have written had
+//! it been given these records at once: a consumer that has the inputs can make it, and check its hash.
 
 use roaring::RoaringBitmap;
 
-use super::copy::Copied;
+use super::copy::CopiedObjects;
 use super::parallel::in_parallel;
 use super::seal::{SealSettings, SealedSegment};
 use super::stage::{Encoding, Stage};
@@ -70,9 +70,9 @@ impl Encoding {
             u64::from(input.segment.rows()).saturating_sub(input.dropped.map_or(0, roaring::RoaringBitmap::len))
         };
         let rows: u64 = inputs.iter().map(live).sum();
-        let bytes: u64 = inputs.iter().map(|input| input.segment.bytes().len() as u64).sum();
+        let size: u64 = inputs.iter().map(|input| input.segment.bytes().len() as u64).sum();
         let needed = rows.saturating_mul((self.plan.record.words() * WORD) as u64);
-        let allowed = bytes.saturating_mul(GROWTH_MAX).max(ROW_BYTES_SMALL);
+        let allowed = size.saturating_mul(GROWTH_MAX).max(ROW_BYTES_SMALL);
         if needed <= allowed {
             return Ok(());
         }
@@ -83,7 +83,7 @@ impl Encoding {
     fn stage_rows(&self, input: &MergeInput<'_>, rows: std::ops::Range<u32>) -> Result<Stage> {
         let mut stage = Stage::new(self);
         let mut copied = Vec::new();
-        copied.resize_with(self.plan.columns.len(), Copied::default);
+        copied.resize_with(self.plan.columns.len(), CopiedObjects::default);
         stage.set_source(&std::sync::Arc::from(format!("row of {}:", input.segment.name())), u64::from(rows.start));
         for row in rows.filter(|row| input.dropped.is_none_or(|dropped| !dropped.contains(*row))) {
             if let Some(record) = input.segment.row(row) {

@@ -66,7 +66,7 @@ impl Stage {
             return vec![order.len()];
         }
         let mut packer = Packer::new(target, row_words + strides.iter().sum::<u64>(), strides.len() as u64);
-        let mut seen: Vec<Seen> = self.columns.iter().map(Seen::new).collect();
+        let mut seen: Vec<SeenObjects> = self.columns.iter().map(SeenObjects::new).collect();
         let mut out = Vec::new();
         let (mut epoch, mut rows) = (1, 0);
         for row in order {
@@ -86,7 +86,7 @@ impl Stage {
     }
 
     /// Words of the objects that a row adds to a segment, which are marked as seen.
-    fn new_words(&self, seen: &mut [Seen], row: u32, epoch: u32) -> u64 {
+    fn new_words(&self, seen: &mut [SeenObjects], row: u32, epoch: u32) -> u64 {
         let mut words = 0;
         for (column, seen) in self.columns.iter().zip(seen) {
             if let ColumnBody::Objects(objects) = &column.body {
@@ -238,12 +238,12 @@ enum Task<'o> {
 }
 
 /// Which objects the segment at hand has, for each object the number of the last segment that has it.
-struct Seen {
+struct SeenObjects {
     epochs: Vec<u32>,
     open: Vec<ObjectId>,
 }
 
-impl Seen {
+impl SeenObjects {
     fn new(column: &StagedColumn) -> Self {
         let ids = if let ColumnBody::Objects(objects) = &column.body { objects.id_count() } else { 0 };
         Self { epochs: vec![0; ids], open: Vec::new() }
@@ -342,11 +342,11 @@ fn write_head(bytes: &mut [u8], layout: &SegmentLayout, rows: usize, encoding: &
 fn write_objects(objects: &Column, order: &ColumnOrder, start: u32, out: &mut [u8]) {
     let mut at = 0;
     for id in &order.order {
-        let bytes = objects.words(*id) as usize * WORD;
+        let size = objects.words(*id) as usize * WORD;
         // Places are relative to the extent; so is `at`, and pointers are differences.
         let word = order.place[*id as usize];
-        objects.write(*id, word, &mut out[at..at + bytes], &order.place);
-        at += bytes;
+        objects.write(*id, word, &mut out[at..at + size], &order.place);
+        at += size;
     }
     debug_assert_eq!(at, out.len(), "extent at {start}");
 }

@@ -1,7 +1,7 @@
 //! Sorts staged records by key, and drops those that a version has already.
 //!
-//! [`Stage::sort`] puts records into key order and refuses duplicates. [`SortedStage::compare`] finds which of them a table
-//! holds unchanged, so that only the others are written.
+//! [`Stage::sort`] puts records into key order and refuses duplicates. [`SortedStage::compare`] finds which of them a
+//! table holds unchanged, so that only the others are written.
 
 use std::cmp::Ordering;
 
@@ -41,9 +41,9 @@ pub struct Difference {
     pub unchanged: u64,
 }
 
-/// What became of a staged row, by its place in the order.
+/// Comparison of a staged row with the table.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum RowStatus {
     Added,
     Updated,
     Unchanged,
@@ -142,12 +142,13 @@ impl SortedStage {
         Segments::new(self.stage, self.order, settings)
     }
 
-    /// Takes these records as all that a record type is to hold, drops those that its `segments` hold unchanged, and says
-    /// how the others differ. The segments must be of the same record type, of the same schema or an older one; `key` is
-    /// their key.
+    /// Drops the records that `segments` hold unchanged, and returns how the others differ.
     ///
-    /// Compared are the stored words: two records of equal value that revisions of the writer laid out differently count
-    /// as different, which costs bytes and is otherwise harmless.
+    /// The staged records are taken as all records of the type, so those that were not staged count as removed. The
+    /// segments must be of the same record type, of the same schema or an older one; `key` is their key.
+    ///
+    /// Stored words are compared: two records of equal value that revisions of the writer laid out differently count as
+    /// different, which costs bytes and is otherwise harmless.
     ///
     /// # Errors
     /// `Corrupt` if a row of the table cannot be read.
@@ -161,33 +162,33 @@ impl SortedStage {
             let rows = first..first.saturating_add(ROWS_AT_ONCE).min(source.segment().rows());
             Ok((place, self.compare_rows(key, source, rows)?))
         });
-        let mut fates = vec![Fate::Added; self.order.len()];
+        let mut statuses = vec![RowStatus::Added; self.order.len()];
         let mut out = Difference { dead: vec![RoaringBitmap::new(); segments.len()], ..Difference::default() };
         for chunk in compared {
             let (place, chunk) = chunk?;
             out.removed += chunk.removed;
             out.dead[place] |= chunk.dead;
-            for (at, fate) in chunk.found {
-                fates[at] = fate;
+            for (at, status) in chunk.found {
+                statuses[at] = status;
             }
         }
-        for fate in &fates {
-            match fate {
-                Fate::Added => out.added += 1,
-                Fate::Updated => out.updated += 1,
-                Fate::Unchanged => out.unchanged += 1,
+        for status in &statuses {
+            match status {
+                RowStatus::Added => out.added += 1,
+                RowStatus::Updated => out.updated += 1,
+                RowStatus::Unchanged => out.unchanged += 1,
             }
         }
-        let mut fates = fates.into_iter();
-        self.order.retain(|_| fates.next() != Some(Fate::Unchanged));
+        let mut statuses = statuses.into_iter();
+        self.order.retain(|_| statuses.next() != Some(RowStatus::Unchanged));
         Ok(out)
     }
 
     /// Merges a range of a segment's live rows with the staged ones, both in key order.
-    fn compare_rows(&self, key: &KeySpec, source: &LiveSegment, rows: std::ops::Range<u32>) -> Result<Compared> {
+    fn compare_rows(&self, key: &KeySpec, source: &LiveSegment, rows: std::ops::Range<u32>) -> Result<RowsDifference> {
         let segment = source.segment();
         let unreadable = |malformed: crate::words::Malformed| malformed.into_error(segment.name());
-        let mut out = Compared::default();
+        let mut out = RowsDifference::default();
         let mut encoded = Vec::new();
         let mut at = 0;
         for row in rows.filter(|row| source.is_live(*row)) {
@@ -205,10 +206,10 @@ impl SortedStage {
             };
             match found {
                 Some(staged) if self.stage.row_is(staged, record).map_err(unreadable)? => {
-                    out.found.push((at, Fate::Unchanged));
+                    out.found.push((at, RowStatus::Unchanged));
                 }
                 Some(_) => {
-                    out.found.push((at, Fate::Updated));
+                    out.found.push((at, RowStatus::Updated));
                     out.dead.insert(row);
                 }
                 None => {
@@ -236,11 +237,11 @@ impl SortedStage {
     }
 }
 
-/// What came of some rows of a segment.
+/// Difference of some rows of a segment from the staged ones.
 #[derive(Default)]
-struct Compared {
+struct RowsDifference {
     /// Places in the order of staged rows that the segment has a row for.
-    found: Vec<(usize, Fate)>,
+    found: Vec<(usize, RowStatus)>,
     dead: RoaringBitmap,
     removed: u64,
 }

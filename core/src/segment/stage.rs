@@ -1,13 +1,13 @@
 //! Collects records until all of them are known.
 //!
-//! A [`Stage`] takes the records of one type, in any order, and keeps them by column. Several threads fill a stage each;
-//! [`Stage::absorb`] joins them. [`Stage::seal`](super::seal) sorts by key and writes segments.
+//! A [`Stage`] takes the records of one type, in any order, and keeps them by column. Several threads fill a stage
+//! each; [`Stage::absorb`] joins them. [`Stage::seal`](super::seal) sorts by key and writes segments.
 
 use std::sync::Arc;
 
 use super::Extent;
 use super::column::{Column, LIST_MAX, NULL, ObjectId};
-use super::copy::{Copied, Copier, copy_bits, unknown_member, unreadable};
+use super::copy::{CopiedObjects, Copier, copy_bits, unknown_member, unreadable};
 use super::copy_plan::{ColumnPlan, CopyPlan, Scope, Target};
 use super::matrix::Matrix;
 use super::parallel::in_parallel;
@@ -114,7 +114,8 @@ impl Encoding {
 
     /// Gives the extents of a segment that was written under an older encoding the names that fields have now.
     pub fn rename_extents(&self, older: &Self, extents: &mut [Extent]) {
-        // Fields that share a pointer, as members of a union do, stand in the order of their ordinals, and new ones come last.
+        // Fields that share a pointer, as members of a union do, stand in the order of their ordinals, and new ones
+        // come last.
         let place = |encoding: &Self, name: &str| {
             let columns = &encoding.plan.columns;
             let at = columns.iter().position(|column| column.name == name)?;
@@ -198,11 +199,11 @@ impl Stage {
     }
 
     /// Adds a record of a segment whose pointers share objects. `copied`: of that segment alone, one for each column.
-    pub(super) fn add_shared(&mut self, record: StructRef<'_>, copied: &mut [Copied]) -> Result<()> {
+    pub(super) fn add_shared(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects]) -> Result<()> {
         self.add_from(record, copied)
     }
 
-    fn add_from(&mut self, record: StructRef<'_>, copied: &mut [Copied]) -> Result<()> {
+    fn add_from(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects]) -> Result<()> {
         let result = self.begin_row().and_then(|()| {
             let plan = Arc::clone(&self.encoding.plan);
             let at = self.data.len() - plan.record.data_words as usize * WORD;
@@ -275,7 +276,7 @@ impl Stage {
         scope: &Scope,
         from: StructRef<'_>,
         at: usize,
-        copied: &mut [Copied],
+        copied: &mut [CopiedObjects],
     ) -> Result<()> {
         copy_bits(scope, from, plan.record.data_words, &mut self.data[at..]);
         for pointer in &scope.pointers {
@@ -351,7 +352,7 @@ impl Stage {
             .columns
             .iter()
             .map(|column| match &column.body {
-                ColumnBody::Objects(objects) => objects.bytes(),
+                ColumnBody::Objects(objects) => objects.size(),
                 ColumnBody::Vectors(matrix) => self.row_count as usize * matrix.stride() + 64,
             })
             .sum();

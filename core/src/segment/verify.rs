@@ -1,9 +1,9 @@
 //! Verifies that a segment is what its schema and its manifest entry say, down to the last bit.
 //!
 //! [`Encoding::verify`] walks everything that rows reach, each object once for each type that it is read as, so that
-//! neither sharing nor cycles make it more than linear. It asks for more than safety: objects stand where the writer would
-//! have put them, and bits that no field owns are zero. What passes can be read through every door, and in a segment that
-//! passes each byte is accounted for.
+//! neither sharing nor cycles make it more than linear. It asks for more than safety: objects stand where the writer
+//! would have put them, and bits that no field owns are zero. What passes can be read through every door, and in a
+//! segment that passes each byte is accounted for.
 //!
 //! Not checked: that a value equal to its field's default is null, and that equal objects are shared.
 
@@ -26,7 +26,7 @@ mod vectors;
 
 use depth::Depths;
 use objects::Objects;
-use structs::{Active, StructCheck};
+use structs::{ActiveFields, StructCheck};
 
 impl Segment {
     /// Checks that the file has this hash.
@@ -43,8 +43,8 @@ impl Segment {
 }
 
 impl Encoding {
-    /// Checks all of a segment but its hash, in time linear in its length: pointers, texts, unions, vectors, keys, extents,
-    /// and that nothing else is in it. This encoding's schema must be the segment's or a newer one.
+    /// Checks all of a segment but its hash, in time linear in its length: pointers, texts, unions, vectors, keys,
+    /// extents, and that nothing else is in it. This encoding's schema must be the segment's or a newer one.
     ///
     /// # Errors
     /// `Corrupt`, with the place of the first difference found.
@@ -72,9 +72,9 @@ impl Encoding {
 
     /// File length, root, list of rows.
     fn verify_head(&self, blob: Blob<'_>, segment: &Segment, entry: &SegmentEntry) -> Result<()> {
-        let bytes = segment.bytes().len() as u64;
-        if bytes != entry.size {
-            return Err(Error::corrupt(blob.name, bytes, format!("{} bytes", entry.size), format!("{bytes} bytes")));
+        let size = segment.bytes().len() as u64;
+        if size != entry.size {
+            return Err(Error::corrupt(blob.name, size, format!("{} bytes", entry.size), format!("{size} bytes")));
         }
         if segment.rows() != entry.rows {
             let (expected, found) = (format!("{} rows", entry.rows), format!("{} rows", segment.rows()));
@@ -156,7 +156,7 @@ impl Encoding {
     /// Data sections, pointers that must be null, and keys. Pointers are followed by field.
     fn verify_rows(&self, blob: Blob<'_>, segment: &Segment, entry: &SegmentEntry) -> Result<()> {
         let check = StructCheck::new(&self.plan.record);
-        let mut active = Active::default();
+        let mut active = ActiveFields::default();
         let mut keys = Keys { entry, last_number: 0, last: Vec::new(), next: Vec::new() };
         let mut at = ROWS_AT;
         let step = u32::try_from(segment.stride() / WORD).unwrap_or(u32::MAX);

@@ -1,4 +1,4 @@
-//! The stock compiler at work for tests; where it is not installed they say so and pass.
+//! Runs the stock compiler for tests, which are left out if it is not installed.
 
 use kapok_ingest::SchemaRequest;
 use std::path::PathBuf;

@@ -16,7 +16,7 @@ const PATH_BYTES_MAX: usize = 64 << 20;
 
 /// Struct types that are loaded already, and those that are yet to be.
 #[derive(Default)]
-struct Loaded {
+struct LoadedTypes {
     objects: HashMap<u64, ObjectId>,
     /// In the order in which they were met: each is loaded at the shortest way to it.
     open: VecDeque<(ObjectId, Arc<StructType>)>,
@@ -31,7 +31,7 @@ struct Loaded {
 impl Shapes {
     /// The record of a known type.
     pub(super) fn load_record(&mut self, id: u64) -> Result<()> {
-        let mut loaded = Loaded::default();
+        let mut loaded = LoadedTypes::default();
         self.meet(id, "", &mut loaded)?;
         while let Some((at, ty)) = loaded.open.pop_front() {
             self.load_struct(at, &ty, &mut loaded)?;
@@ -47,7 +47,7 @@ impl Shapes {
     }
 
     /// The object of a struct type, to be loaded if it is new.
-    fn meet(&mut self, id: u64, path: &str, loaded: &mut Loaded) -> Result<ObjectId> {
+    fn meet(&mut self, id: u64, path: &str, loaded: &mut LoadedTypes) -> Result<ObjectId> {
         if let Some(&object) = loaded.objects.get(&id) {
             return Ok(object);
         }
@@ -70,7 +70,7 @@ impl Shapes {
         Ok(at)
     }
 
-    fn load_struct(&mut self, at: ObjectId, ty: &StructType, loaded: &mut Loaded) -> Result<()> {
+    fn load_struct(&mut self, at: ObjectId, ty: &StructType, loaded: &mut LoadedTypes) -> Result<()> {
         // In a type that somebody declared, what is absent is the default; only data says "null" by leaving out.
         let is_declared = ty.id != type_id(&join(&self.record_type, &self.objects[at].path));
         let flagged: HashSet<&str> = ty.fields.iter().filter_map(|flag| flag.null_of.as_deref()).collect();
@@ -91,7 +91,7 @@ impl Shapes {
         at: ObjectId,
         field: &FieldType,
         null_is_settled: bool,
-        loaded: &mut Loaded,
+        loaded: &mut LoadedTypes,
     ) -> Result<()> {
         let is_entry = loaded.entries.contains(&self.objects[at].id);
         let step = if is_entry && field.name == "value" { "*" } else { field.json_name() };
@@ -122,7 +122,7 @@ impl Shapes {
         Ok(())
     }
 
-    fn load_slot(&mut self, field: &FieldType, ty: &Type, at: NodeId, loaded: &mut Loaded) -> Result<Shape> {
+    fn load_slot(&mut self, field: &FieldType, ty: &Type, at: NodeId, loaded: &mut LoadedTypes) -> Result<Shape> {
         if let (Some(space), Type::List(element)) = (field.vector, ty) {
             return Ok(Shape::Vector(Vector { element: (**element).clone(), dimension: space.dimension, line: 0 }));
         }
@@ -141,7 +141,7 @@ impl Shapes {
         self.load_type(ty, at, &path, loaded)
     }
 
-    fn load_type(&mut self, ty: &Type, of: NodeId, path: &str, loaded: &mut Loaded) -> Result<Shape> {
+    fn load_type(&mut self, ty: &Type, of: NodeId, path: &str, loaded: &mut LoadedTypes) -> Result<Shape> {
         Ok(match ty {
             Type::List(element) => {
                 let shape = self.load_type(element, of, path, loaded)?;

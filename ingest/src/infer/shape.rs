@@ -124,7 +124,7 @@ pub(super) struct Object {
     pub(super) members: Vec<Member>,
     pub(super) by_name: HashMap<String, usize>,
     /// What is appended to the known fields, in the order in which the need for it was seen.
-    pub(super) appended: Vec<Appended>,
+    pub(super) appended: Vec<AppendedField>,
 }
 
 /// A member of an object; becomes a field.
@@ -144,7 +144,7 @@ pub(super) struct Member {
 
 /// A field to append.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Appended {
+pub(super) enum AppendedField {
     /// A member, by index.
     Member(usize),
     /// The null flag of a member, by index.

@@ -6,7 +6,7 @@ use super::InferenceSettings;
 use super::growth::type_id;
 use super::misfit::{Fit, Misfit, describe, describe_type, found};
 use super::number::{Numbers, fits};
-use super::shape::{Appended, Node, NodeId, Object, ObjectId, Shape, Vector};
+use super::shape::{AppendedField, Node, NodeId, Object, ObjectId, Shape, Vector};
 use crate::Value;
 use kapok_core::record::DEPTH_MAX;
 use kapok_core::schema::{LIST_DEPTH_MAX, Schema, Type};
@@ -278,7 +278,7 @@ impl Shapes {
         let member = &mut object.members[index];
         if member.is_null_somewhere && !member.null_is_settled && self.nodes[member.node].shape.is_data() {
             member.null_is_settled = true;
-            object.appended.push(Appended::NullFlag(index));
+            object.appended.push(AppendedField::NullFlag(index));
         }
     }
 
@@ -320,7 +320,7 @@ impl Shapes {
         let object = &mut self.objects[at];
         let index = object.push(name, node);
         object.members[index].is_null_somewhere = is_null_somewhere;
-        object.appended.push(Appended::Member(index));
+        object.appended.push(AppendedField::Member(index));
         Ok(index)
     }
 
@@ -339,7 +339,7 @@ impl Shapes {
             }
             let object = &mut self.objects[entry];
             let index = object.push(name, node);
-            object.appended.push(Appended::Member(index));
+            object.appended.push(AppendedField::Member(index));
         }
         entry
     }

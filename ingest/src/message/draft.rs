@@ -41,7 +41,7 @@ impl Level {
 
 /// The member of a union that is to be the active one.
 #[derive(Clone, Copy)]
-struct Active {
+struct ActiveMember {
     discriminant: u16,
     /// Nothing was given for it.
     is_default: bool,
@@ -123,7 +123,7 @@ impl<'p> MessageDraft<'p> {
     }
 
     /// The one member of a union that is not null; or else the only one that is given and may be null.
-    fn active_member(&self, ty: &StructPlan, base: usize, members: Members<'_>) -> Result<Active> {
+    fn active_member(&self, ty: &StructPlan, base: usize, members: Members<'_>) -> Result<ActiveMember> {
         let mut set: Option<(u16, &FieldPlan)> = None;
         let (mut null, mut null_count) = (0, 0);
         for (index, field) in ty.fields.iter().enumerate() {
@@ -140,9 +140,9 @@ impl<'p> MessageDraft<'p> {
             }
         }
         Ok(match (set, null_count) {
-            (Some((discriminant, _)), _) => Active { discriminant, is_default: false },
-            (None, 1) => Active { discriminant: null, is_default: false },
-            (None, _) => Active { discriminant: 0, is_default: true },
+            (Some((discriminant, _)), _) => ActiveMember { discriminant, is_default: false },
+            (None, 1) => ActiveMember { discriminant: null, is_default: false },
+            (None, _) => ActiveMember { discriminant: 0, is_default: true },
         })
     }
 

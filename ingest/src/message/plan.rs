@@ -208,7 +208,7 @@ impl StructPlan {
 
 /// A struct or group yet to be compiled.
 #[derive(Clone, Copy)]
-struct Open {
+struct PendingStruct {
     id: u64,
     size: StructSize,
 }
@@ -237,7 +237,7 @@ impl<'s> Owner<'s> {
 struct Compiler<'s> {
     schema: &'s Schema,
     /// By index in [`MessagePlan::structs`].
-    open: Vec<Open>,
+    open: Vec<PendingStruct>,
     structs: HashMap<u64, usize>,
     enums: HashMap<u64, usize>,
     enum_plans: Vec<EnumPlan>,
@@ -254,7 +254,7 @@ impl<'s> Compiler<'s> {
         }
         let ty = self.schema.struct_type(id)?;
         let size = StructSize { data_words: ty.data_words, pointer_words: ty.pointer_words };
-        Ok(self.add(Open { id, size }))
+        Ok(self.add(PendingStruct { id, size }))
     }
 
     /// Each group is part of one struct: so groups are as finite as the schema.
@@ -262,10 +262,10 @@ impl<'s> Compiler<'s> {
         if self.structs.contains_key(&id) {
             return Err(Error::schema("schema", format!("group of more than one struct: id={id:#018x}")));
         }
-        Ok(self.add(Open { id, size }))
+        Ok(self.add(PendingStruct { id, size }))
     }
 
-    fn add(&mut self, open: Open) -> usize {
+    fn add(&mut self, open: PendingStruct) -> usize {
         let index = self.open.len();
         self.open.push(open);
         self.structs.insert(open.id, index);
@@ -282,7 +282,7 @@ impl<'s> Compiler<'s> {
         Ok(index)
     }
 
-    fn struct_plan(&mut self, open: Open) -> Result<StructPlan> {
+    fn struct_plan(&mut self, open: PendingStruct) -> Result<StructPlan> {
         let schema = self.schema;
         let ty = schema.struct_type(open.id)?;
         let owner = Owner::new(ty);

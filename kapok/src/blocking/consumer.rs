@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Store;
-use super::runtime::Shared;
+use super::runtime::SharedRuntime;
 use crate::error::Result;
 use crate::follow::{Changes, FollowSettings, Follower, Listener, Swap};
 use crate::read::{ConsumerSettings, RefreshReport, Status, View, ViewGuard};
@@ -12,12 +12,12 @@ use crate::read::{ConsumerSettings, RefreshReport, Status, View, ViewGuard};
 /// A dataset as one process sees it: the blocking twin of [`kapok::Consumer`](crate::Consumer).
 ///
 /// Clones are cheap and see the same swaps. To read a view never waits; calls that return a [`Result`] fail with
-/// [`Error::InsideRuntime`](crate::Error::InsideRuntime) in async code. Followers and listeners end with the last producer,
-/// consumer or store of [`kapok::blocking`](super).
+/// [`Error::InsideRuntime`](crate::Error::InsideRuntime) in async code. Followers and listeners end with the last
+/// producer, consumer or store of [`kapok::blocking`](super).
 #[derive(Clone, Debug)]
 pub struct Consumer {
     inner: crate::Consumer,
-    shared: Arc<Shared>,
+    shared: Arc<SharedRuntime>,
 }
 
 /// Builds a [`Consumer`]: see [`Consumer::builder`].
@@ -25,7 +25,7 @@ pub struct Consumer {
 #[must_use = "nothing is opened before `open`"]
 pub struct ConsumerBuilder {
     inner: crate::read::ConsumerBuilder,
-    shared: Arc<Shared>,
+    shared: Arc<SharedRuntime>,
 }
 
 impl ConsumerBuilder {
@@ -50,7 +50,7 @@ impl Consumer {
     /// # Errors
     /// Those of the async call.
     pub fn open(url: &str) -> Result<Self> {
-        let shared = Shared::get()?;
+        let shared = SharedRuntime::get()?;
         let inner = shared.wait(crate::Consumer::open(url))??;
         Ok(Self { inner, shared })
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::Store;
-use super::runtime::Shared;
+use super::runtime::SharedRuntime;
 use crate::error::Result;
 use crate::publish::{Cycle, CycleReport, IncrementalCycle, MergeReport, ProducerSettings};
 
-type Populated = std::result::Result<(), crate::error::BoxError>;
+type PopulateResult = std::result::Result<(), crate::error::BoxError>;
 
 /// Publishes versions of a dataset: the blocking twin of [`kapok::Producer`](crate::Producer).
 ///
@@ -16,7 +16,7 @@ type Populated = std::result::Result<(), crate::error::BoxError>;
 #[derive(Clone, Debug)]
 pub struct Producer {
     inner: crate::Producer,
-    shared: Arc<Shared>,
+    shared: Arc<SharedRuntime>,
 }
 
 /// Builds a [`Producer`]: see [`Producer::builder`].
@@ -24,7 +24,7 @@ pub struct Producer {
 #[must_use = "nothing is opened before `open`"]
 pub struct ProducerBuilder {
     inner: crate::publish::ProducerBuilder,
-    shared: Arc<Shared>,
+    shared: Arc<SharedRuntime>,
 }
 
 impl ProducerBuilder {
@@ -44,12 +44,13 @@ impl ProducerBuilder {
 }
 
 impl Producer {
-    /// Opens a store for writing, and creates it if there is none: see [`kapok::Producer::open`](crate::Producer::open).
+    /// Opens a store for writing, and creates it if there is none: see
+    /// [`kapok::Producer::open`](crate::Producer::open).
     ///
     /// # Errors
     /// Those of the async call.
     pub fn open(url: &str) -> Result<Self> {
-        let shared = Shared::get()?;
+        let shared = SharedRuntime::get()?;
         let inner = shared.wait(crate::Producer::open(url))??;
         Ok(Self { inner, shared })
     }
@@ -64,7 +65,7 @@ impl Producer {
     ///
     /// # Errors
     /// Those of the async call.
-    pub fn run_cycle(&self, populate: impl FnOnce(&Cycle) -> Populated) -> Result<CycleReport> {
+    pub fn run_cycle(&self, populate: impl FnOnce(&Cycle) -> PopulateResult) -> Result<CycleReport> {
         Ok(self.shared.wait(self.inner.run_cycle(populate))??)
     }
 
@@ -73,7 +74,10 @@ impl Producer {
     ///
     /// # Errors
     /// Those of the async call.
-    pub fn run_incremental_cycle(&self, populate: impl FnOnce(&IncrementalCycle) -> Populated) -> Result<CycleReport> {
+    pub fn run_incremental_cycle(
+        &self,
+        populate: impl FnOnce(&IncrementalCycle) -> PopulateResult,
+    ) -> Result<CycleReport> {
         Ok(self.shared.wait(self.inner.run_incremental_cycle(populate))??)
     }
 
@@ -85,7 +89,7 @@ impl Producer {
     pub fn run_incremental_cycle_on(
         &self,
         version: u64,
-        populate: impl FnOnce(&IncrementalCycle) -> Populated,
+        populate: impl FnOnce(&IncrementalCycle) -> PopulateResult,
     ) -> Result<CycleReport> {
         Ok(self.shared.wait(self.inner.run_incremental_cycle_on(version, populate))??)
     }

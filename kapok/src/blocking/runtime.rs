@@ -8,16 +8,16 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use crate::error::{Error, Result};
 
 /// The runtime in use, if there is one.
-static CURRENT: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+static CURRENT: Mutex<Weak<SharedRuntime>> = Mutex::new(Weak::new());
 
-/// A runtime of one worker thread. It runs tasks; calls are waited for on the threads of their callers.
+/// A runtime of one worker thread, which runs tasks. Callers wait for their calls on their own threads.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct SharedRuntime {
     /// Taken when this is dropped.
     runtime: Option<Runtime>,
 }
 
-impl Shared {
+impl SharedRuntime {
     /// Returns the runtime in use, or starts one.
     pub(super) fn get() -> Result<Arc<Self>> {
         refuse_async_code()?;
@@ -42,7 +42,7 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for SharedRuntime {
     fn drop(&mut self) {
         // To wait for its tasks is not allowed in async code, and none of them has anything to finish.
         if let Some(runtime) = self.runtime.take() {

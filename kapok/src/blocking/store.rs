@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::runtime::Shared;
+use super::runtime::SharedRuntime;
 use crate::error::Result;
 use crate::store::{GcReport, GcSettings, StoreSettings};
 
@@ -10,7 +10,7 @@ use crate::store::{GcReport, GcSettings, StoreSettings};
 #[derive(Clone, Debug)]
 pub struct Store {
     inner: crate::Store,
-    shared: Arc<Shared>,
+    shared: Arc<SharedRuntime>,
 }
 
 impl Store {
@@ -40,11 +40,11 @@ impl Store {
         &self.inner
     }
 
-    pub(super) fn new(inner: crate::Store, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(inner: crate::Store, shared: Arc<SharedRuntime>) -> Self {
         Self { inner, shared }
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<SharedRuntime> {
         &self.shared
     }
 }
@@ -73,7 +73,7 @@ impl StoreOptions {
     /// # Errors
     /// Those of the async call.
     pub fn open(self, url: &str) -> Result<Store> {
-        let shared = Shared::get()?;
+        let shared = SharedRuntime::get()?;
         let inner = shared.wait(self.inner.open(url))??;
         Ok(Store { inner, shared })
     }

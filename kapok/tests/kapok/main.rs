@@ -1,4 +1,4 @@
-//! The front door: what its entry points add to those of the crates behind it.
+//! Tests of what the crate's entry points add to those of the crates behind it.
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::disallowed_macros, reason = "tests may measure and print")]
 

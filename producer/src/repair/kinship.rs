@@ -1,7 +1,7 @@
-//! Is a second store one of the same dataset?
+//! Decides if two stores hold the same dataset.
 //!
-//! Every manifest and announcement holds a token of its writer, so equal files under the same number tell a common past.
-//! Two files that differ tell that the stores went on each by itself: then neither's log says anything about the other's.
+//! Every manifest and announcement holds a token of its writer, so equal files under the same number prove a common
+//! past. Two files that differ prove that the stores diverged: then the log of one says nothing about the other.
 
 use std::collections::HashSet;
 
@@ -9,18 +9,18 @@ use kapok_blobstore::{FileEntry, FileKind, SealedKind, Store, open_sealed};
 
 use crate::error::Result;
 
-/// What two stores have in common.
+/// Relation of two stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kinship {
-    /// One past.
+    /// They have files in common, and differ in none.
     Same,
-    /// Nothing that could tell.
-    Strangers,
+    /// They have no file in common.
+    Unrelated,
     /// They differ in this file.
-    Parted(String),
+    Diverged(String),
 }
 
-/// Compares the manifests, announcements and markers that both have and that are sound.
+/// Compares the sound manifests, announcements and markers that both stores have.
 pub(super) async fn kinship(store: &Store, files: &[FileEntry], from: &Store) -> Result<Kinship> {
     let theirs: HashSet<String> = from.files().list().await?.into_iter().map(|file| file.name).collect();
     let mut common = 0_usize;
@@ -38,8 +38,8 @@ pub(super) async fn kinship(store: &Store, files: &[FileEntry], from: &Store) ->
         if a == b && !is_stub(ours.kind) {
             common += 1;
         } else if a != b && file.what != FileKind::Marker && !is_stub(ours.kind) && !is_stub(other.kind) {
-            return Ok(Kinship::Parted(file.name.clone()));
+            return Ok(Kinship::Diverged(file.name.clone()));
         }
     }
-    Ok(if common > 0 { Kinship::Same } else { Kinship::Strangers })
+    Ok(if common > 0 { Kinship::Same } else { Kinship::Unrelated })
 }

@@ -1,4 +1,4 @@
-//! Which records does a lost blob take with it, in which versions?
+//! Counts the records that cannot be read without a lost blob, by version and record type.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use kapok_core::manifest::{Manifest, RecordType, SegmentEntry, Tombstones};
 use super::BlobName;
 use super::report::Loss;
 
-/// The record types that lack blobs, version by version.
+/// Returns the record types that lack blobs, in order of versions.
 pub(super) fn losses(manifests: &[Manifest], lost: &HashSet<BlobName>) -> Vec<Loss> {
     let types = manifests.iter().flat_map(|manifest| manifest.record_types.iter().map(|ty| (manifest.version, ty)));
     types.filter_map(|(version, ty)| loss(version, ty, lost)).collect()

@@ -1,4 +1,4 @@
-//! What was lost, what was put back, and what stays lost?
+//! What a repair found lost, what it put back, and what stays lost.
 
 use std::collections::HashSet;
 
@@ -7,31 +7,31 @@ use kapok_core::manifest::Manifest;
 
 use super::BlobName;
 
-/// What a [`repair`](super::repair()) found and did.
+/// Outcome of a [`repair`](super::repair()).
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RepairReport {
-    /// Nothing was put.
+    /// Whether this was a dry run, which puts nothing.
     pub dry_run: bool,
-    /// Live versions that were looked at, those that were put back included.
+    /// Number of live versions that were checked, those that were put back included.
     pub versions: usize,
-    /// Blobs that they name.
+    /// Number of blobs that they name.
     pub blobs: usize,
-    /// Files that were missing or damaged, and what became of each.
-    pub lost: Vec<Lost>,
-    /// What could not be read of which version.
+    /// Files that were missing or damaged, each with its remedy.
+    pub lost: Vec<LostFile>,
+    /// Record types that could not be read, by version.
     pub losses: Vec<Loss>,
-    /// What else is to be known: why a second store was not used, for example.
+    /// Remarks for people: why a second store was not used, for example.
     pub notes: Vec<String>,
     /// The version that consumers should be on; 0 for none.
     pub announced: u64,
-    /// The newest version that is whole by now.
+    /// The newest version that is whole after the repair.
     pub newest_whole: Option<u64>,
 }
 
 /// A file that was missing or damaged.
 #[derive(Debug, Clone)]
-pub struct Lost {
+pub struct LostFile {
     /// Its name, relative to the store.
     pub name: String,
     /// What it is.
@@ -40,15 +40,15 @@ pub struct Lost {
     pub trouble: String,
     /// The live versions that need it.
     pub versions: Vec<u64>,
-    /// Where it came from; `None` where it stays lost.
+    /// What it was made again from; `None` if it stays lost.
     pub remedy: Option<Remedy>,
 }
 
-/// Where a file came from.
+/// What a lost file was made again from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {
-    /// A file of the store under another name.
+    /// A file of the same store under another name.
     Copy(String),
     /// The second store.
     SecondStore,
@@ -56,24 +56,24 @@ pub enum Remedy {
     MergedAgain,
     /// Its segment.
     Segment,
-    /// What other versions say.
+    /// The tombstones and changes of other versions.
     OtherVersions,
-    /// It holds nothing that was not known.
+    /// Nothing: its contents are known.
     Known,
 }
 
-impl Lost {
-    /// What is said of a file that is not there.
+impl LostFile {
+    /// The `trouble` of a file that is not there.
     pub(super) const MISSING: &str = "missing";
 
-    /// Whether the file was not there at all.
+    /// Returns whether the file was not there at all.
     pub fn is_missing(&self) -> bool {
         self.trouble.starts_with(Self::MISSING)
     }
 }
 
 impl Remedy {
-    /// In words.
+    /// Describes the remedy in words.
     pub fn describe(&self) -> String {
         match self {
             Self::Copy(name) => format!("copied from {name}"),
@@ -94,28 +94,28 @@ pub struct Loss {
     pub version: u64,
     /// The record type.
     pub record_type: String,
-    /// Its live rows in segments that are lost, or whose indexes or tombstones are.
+    /// Number of its live rows in segments that are lost, or whose indexes or tombstones are.
     pub rows: u64,
-    /// All its live rows.
+    /// Number of all its live rows.
     pub of: u64,
-    /// The blobs that it lacks; none is left where all were put back.
+    /// The blobs that it still lacks.
     pub(crate) blobs: HashSet<BlobName>,
 }
 
 impl Loss {
-    /// Whether all of it is back.
+    /// Returns whether all of its blobs were put back.
     pub fn is_mended(&self) -> bool {
         self.blobs.is_empty()
     }
 }
 
 impl RepairReport {
-    /// Whether nothing stays lost. After a dry run: whether nothing would.
+    /// Returns whether nothing stays lost, or after a dry run, would stay lost.
     pub fn is_whole(&self) -> bool {
         self.lost.iter().all(|file| file.remedy.is_some())
     }
 
-    /// Whether the version's manifest was put back, or would be.
+    /// Returns whether the version's manifest was put back, or would be.
     pub(super) fn is_new(&self, version: u64) -> bool {
         self.lost.iter().any(|file| file.what == FileKind::Manifest(version))
     }

@@ -1,60 +1,61 @@
-//! Which manifests and announcements are lost, and which of a second store's may stand in for them?
+//! Finds lost manifests and announcements, and takes those of a second store in their place.
 
 use kapok_blobstore::{Action, FileEntry, FileKind, Soundness, Store};
 use kapok_core::manifest::Manifest;
 
-use super::Mode;
+use super::RepairMode;
 use super::kinship::{Kinship, kinship};
-use super::report::{Lost, Remedy, RepairReport};
+use super::report::{LostFile, Remedy, RepairReport};
 use crate::error::Result;
 
-/// Mends the marker, the log and the manifests. Returns the live manifests, in order; in a dry run also those that would be
-/// put back.
+/// Mends the marker, the log and the manifests, and returns the live manifests in order.
+///
+/// A dry run also returns those that it would put back.
 pub(super) async fn mend_sealed(
     store: &Store,
     from: Option<&Store>,
     files: &[FileEntry],
-    mode: Mode,
+    mode: RepairMode,
     report: &mut RepairReport,
 ) -> Result<Vec<Manifest>> {
     let from = match from {
         None => None,
         Some(from) => match kinship(store, files, from).await? {
             Kinship::Same => Some(from),
-            Kinship::Strangers => {
+            Kinship::Unrelated => {
                 report.notes.push(format!(
                     "{} has no manifest, announcement or marker in common with this store, so only its blobs are used",
                     from.url()
                 ));
                 None
             }
-            Kinship::Parted(name) => {
+            Kinship::Diverged(name) => {
                 let url = from.url();
                 report.notes.push(format!("{url} differs from this store in {name}, so only its blobs are used"));
                 None
             }
         },
     };
-    let mut mending = Mending { store, from, mode, report };
-    mending.marker().await?;
+    let mut repair = SealedRepair { store, from, mode, report };
+    repair.marker().await?;
     let last_entry = files.iter().filter_map(|file| number_of_entry(file.what)).max().unwrap_or(0);
     for sequence in 1..=last_entry {
-        mending.file(FileKind::Announcement(sequence)).await?;
+        repair.file(FileKind::Announcement(sequence)).await?;
     }
     let latest = store.announcements().latest(None).await.ok().flatten();
     let highest = latest.map_or(0, |entry| entry.highest.max(entry.pinned.unwrap_or(0)));
-    // Numbers far beyond what is there are the log's trouble, not lost files.
+    // A number far beyond the last file is a mistake in the log, not a lost file.
     let last_version = files.iter().filter_map(|file| number_of_version(file.what)).max().unwrap_or(0);
     let last_version = last_version.max(highest.min(last_version.saturating_add(GAP_MAX)));
     let mut manifests = Vec::new();
     for version in 1..=last_version {
-        manifests.extend(mending.manifest(version).await?);
+        manifests.extend(repair.manifest(version).await?);
     }
-    mending.end_of_log(last_entry).await?;
+    repair.end_of_log(last_entry).await?;
     Ok(manifests)
 }
 
-/// So many versions may be missing behind the last one that is there.
+/// Number of versions that may be missing behind the last one that is there.
 const GAP_MAX: u64 = 1_000;
 
 fn number_of_entry(what: FileKind) -> Option<u64> {
@@ -71,20 +72,20 @@ fn number_of_version(what: FileKind) -> Option<u64> {
     }
 }
 
-struct Mending<'r> {
+struct SealedRepair<'r> {
     store: &'r Store,
-    /// Of the same dataset.
+    /// A store of the same dataset.
     from: Option<&'r Store>,
-    mode: Mode,
+    mode: RepairMode,
     report: &'r mut RepairReport,
 }
 
-impl Mending<'_> {
-    /// What is wrong with a file; `None` where nothing is.
+impl SealedRepair<'_> {
+    /// Returns what is wrong with a file; `None` if it is sound.
     async fn trouble(&self, what: FileKind) -> Result<Option<String>> {
         Ok(match self.store.repair().soundness(what).await? {
             Soundness::Sound => None,
-            Soundness::Missing => Some(Lost::MISSING.to_owned()),
+            Soundness::Missing => Some(LostFile::MISSING.to_owned()),
             Soundness::Damaged(error) | Soundness::Newer(error) => Some(error.to_string()),
         })
     }
@@ -92,12 +93,12 @@ impl Mending<'_> {
     fn tell(&mut self, what: FileKind, trouble: String, remedy: Option<Remedy>) {
         let versions = number_of_version(what).into_iter().collect();
         let name = what.name().unwrap_or_default();
-        self.report.lost.push(Lost { name, what, trouble, versions, remedy });
+        self.report.lost.push(LostFile { name, what, trouble, versions, remedy });
     }
 
     async fn marker(&mut self) -> Result<()> {
         if let Some(trouble) = self.trouble(FileKind::Marker).await? {
-            if self.mode == Mode::Mend {
+            if self.mode == RepairMode::Mend {
                 self.store.repair().remake_marker().await?;
             }
             self.tell(FileKind::Marker, trouble, Some(Remedy::Known));
@@ -105,7 +106,7 @@ impl Mending<'_> {
         Ok(())
     }
 
-    /// A file of the second store, which must be sound there.
+    /// Mends a file by that of the second store, if it is sound there.
     async fn file(&mut self, what: FileKind) -> Result<()> {
         let Some(trouble) = self.trouble(what).await? else { return Ok(()) };
         let remedy = self.take(what).await?;
@@ -119,13 +120,13 @@ impl Mending<'_> {
             return Ok(None);
         }
         let Some(bytes) = from.repair().read_raw(&name).await? else { return Ok(None) };
-        if self.mode == Mode::Mend {
+        if self.mode == RepairMode::Mend {
             self.store.repair().put_back(what, bytes).await?;
         }
         Ok(Some(Remedy::SecondStore))
     }
 
-    /// The manifest of a live version, mended where that can be.
+    /// Returns the manifest of a live version, mended if possible.
     async fn manifest(&mut self, version: u64) -> Result<Option<Manifest>> {
         let what = FileKind::Manifest(version);
         let live = |read: kapok_blobstore::Result<Manifest>| read.ok();
@@ -134,7 +135,7 @@ impl Mending<'_> {
         };
         let file = self.store.repair().read_raw(&what.name().unwrap_or_default()).await.ok().flatten();
         if file.as_ref().is_some_and(|file| self.store.repair().is_retired_manifest(file)) {
-            if self.mode == Mode::Mend {
+            if self.mode == RepairMode::Mend {
                 self.store.repair().put_back(what, self.store.repair().retired_manifest()).await?;
             }
             self.tell(what, trouble, Some(Remedy::Known));
@@ -149,8 +150,10 @@ impl Mending<'_> {
         })
     }
 
-    /// An announcement behind the last that is there is taken only where the version that it announces is here, and waits to
-    /// be announced: the second store may have gone on by itself since it was copied.
+    /// Takes announcements of the second store that are newer than the last entry of the log.
+    ///
+    /// Each is taken only if the version that it announces is here, unannounced: the second store may have gone on by
+    /// itself since it was copied.
     async fn end_of_log(&mut self, last: u64) -> Result<()> {
         let Some(from) = self.from else { return Ok(()) };
         let mut latest = self.store.announcements().get(last).await.ok().flatten();

@@ -1,4 +1,4 @@
-//! From where can a lost blob be had again?
+//! Finds or rebuilds the bytes of a lost blob.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use super::report::Remedy;
 use super::tombstones;
 use crate::error::Result;
 
-/// All that blobs can be had from.
+/// The places that lost blobs are searched in, and the manifests that they are rebuilt by.
 pub(super) struct Sources<'r> {
     store: &'r Store,
     from: Option<&'r Store>,
     files: &'r [FileEntry],
     manifests: &'r [Manifest],
-    /// On the way: so that a merge's sources that names itself ends.
+    /// Blobs that are being searched, so that a segment that names itself as its merge source ends the search.
     asked: HashSet<BlobName>,
 }
 
@@ -35,12 +35,12 @@ impl<'r> Sources<'r> {
         Self { store, from, files, manifests, asked: HashSet::new() }
     }
 
-    /// The files of the store.
+    /// Returns the files of the store.
     pub(super) fn files(&self) -> &'r [FileEntry] {
         self.files
     }
 
-    /// The bytes of a blob that the store lacks, and where they come from. They have the hash.
+    /// Returns the bytes of a blob that the store lacks, checked against its id, and where they come from.
     pub(super) async fn find(&mut self, name: BlobName) -> Result<Option<(Bytes, Remedy)>> {
         if !self.asked.insert(name) {
             return Ok(None);
@@ -70,7 +70,7 @@ impl<'r> Sources<'r> {
         Ok(made.filter(|(bytes, _)| BlobId::of(bytes) == id))
     }
 
-    /// A copy under another name: in a wrong folder, or as a write that was never finished.
+    /// Finds a copy under another name: in a wrong folder, or of a write that was never finished.
     async fn misplaced(&self, kind: BlobKind, id: BlobId) -> Result<Option<(Bytes, Remedy)>> {
         let text = id.to_string();
         let own = FileKind::Blob(kind, id).name();
@@ -85,7 +85,7 @@ impl<'r> Sources<'r> {
         Ok(None)
     }
 
-    /// A blob of the store, or else one that can be had again.
+    /// Returns a blob of the store, or rebuilds it.
     async fn obtain(&mut self, name: BlobName) -> Result<Option<Bytes>> {
         if let Some(bytes) = self.store.repair().sound_blob(name.0, name.1).await? {
             return Ok(Some(bytes));
@@ -93,7 +93,7 @@ impl<'r> Sources<'r> {
         Ok(Box::pin(self.find(name)).await?.map(|(bytes, _)| bytes))
     }
 
-    /// The index with this id, built of its segment.
+    /// Builds the index with this id from its segment.
     async fn index(&mut self, id: BlobId) -> Result<Option<Bytes>> {
         let manifests = self.manifests;
         for (manifest, ty, entry) in entries(manifests) {
@@ -112,7 +112,7 @@ impl<'r> Sources<'r> {
         Ok(None)
     }
 
-    /// The merged segment with this id, by its merge sources in any version: the schema may have grown since.
+    /// Merges the segment with this id again, by the schema of any version that names it.
     async fn merged(&mut self, id: BlobId) -> Result<Option<Bytes>> {
         let manifests = self.manifests;
         for (manifest, ty, entry) in entries(manifests) {
@@ -138,7 +138,7 @@ impl<'r> Sources<'r> {
     }
 }
 
-/// Every segment of every version.
+/// Iterates over every segment of every version.
 fn entries(manifests: &[Manifest]) -> impl Iterator<Item = (&Manifest, &RecordType, &SegmentEntry)> {
     let types = manifests.iter().flat_map(|manifest| manifest.record_types.iter().map(move |ty| (manifest, ty)));
     types.flat_map(|(manifest, ty)| ty.segments.iter().map(move |entry| (manifest, ty, entry)))

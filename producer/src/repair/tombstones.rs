@@ -1,7 +1,8 @@
-//! Which rows of a segment are dead in a version, told by its neighbours?
+//! Derives the dead rows of a segment in a version from its parent and children.
 //!
-//! A manifest lists the rows that its parent had and it has not. So the dead rows of a version are those of its parent and
-//! these, or those of a child without the child's. The hash tells whether that is right.
+//! A manifest lists the rows that it removed from its parent. So the dead rows of a version are those of its parent
+//! plus the removed ones, or those of a child less the ones that the child removed. The hash tells whether that is
+//! right.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use roaring::RoaringBitmap;
 
 use crate::error::Result;
 
-/// The bitmap with this id, where neighbours tell it.
+/// Returns the bitmap with this id, if it can be derived.
 pub(super) async fn derive(store: &Store, manifests: &[Manifest], wanted: BlobId) -> Result<Option<Vec<u8>>> {
     let users = manifests.iter().flat_map(|manifest| manifest.record_types.iter().flat_map(|ty| &ty.segments));
     let segment = users.into_iter().find(|entry| entry.tombstones == Tombstones::Blob(*wanted.as_bytes()));
@@ -39,7 +40,7 @@ pub(super) async fn derive(store: &Store, manifests: &[Manifest], wanted: BlobId
     }
 }
 
-/// The dead rows of the segment in the versions where they can be read.
+/// Reads the dead rows of the segment in all versions that still have them.
 async fn known(store: &Store, manifests: &[Manifest], segment: Id) -> Result<BTreeMap<u64, RoaringBitmap>> {
     let mut known = BTreeMap::new();
     for manifest in manifests {
@@ -59,7 +60,7 @@ async fn known(store: &Store, manifests: &[Manifest], segment: Id) -> Result<BTr
     Ok(known)
 }
 
-/// What the parent and the children say.
+/// Derives bitmaps of a version from its parent and its children.
 fn candidates(
     manifests: &[Manifest],
     known: &BTreeMap<u64, RoaringBitmap>,
@@ -80,7 +81,7 @@ fn candidates(
     out
 }
 
-/// The rows of the segment that the version's parent had and it has not; `None` where it does not list them.
+/// Returns the rows that the version removed from the segment; `None` if it does not list them.
 fn removed(manifest: &Manifest, segment: Id) -> Option<RoaringBitmap> {
     let ty = manifest.record_types.iter().find(|ty| ty.segments.iter().any(|entry| entry.id == segment))?;
     let changes = ty.changes.as_ref()?;

@@ -1,4 +1,4 @@
-//! Tests of the producer against stores in memory and in folders, one module for each question.
+//! Tests of the producer against stores in memory and in folders, one module for each subject.
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::disallowed_macros, reason = "tests may measure and print")]
 

@@ -9,7 +9,7 @@ use kapok_blobstore::{BlobId, BlobKind, FileKind, GcSettings, Store};
 use kapok_consumer::{Consumer, ConsumerSettings, TypeFilter, View};
 use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::{Manifest, Tombstones};
-use kapok_producer::repair::{Mode, Remedy, RepairReport, repair};
+use kapok_producer::repair::{Remedy, RepairMode, RepairReport, repair};
 use kapok_producer::{MergeSchedule, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::{movie, rating};
 use kapok_tests::scale::scaled;
@@ -334,8 +334,9 @@ async fn other_record_types_are_published_and_the_damaged_one_in_full() {
         let store = case.store().await.unwrap();
         let producer = Producer::builder(store.clone()).settings(settings()).open().await.unwrap();
         if case.damage == Damage::Flipped && !lacking.is_empty() {
-            // It may still open, so that a cycle takes it for sound. `repair` says so, and to delete what it cannot mend.
-            let report = repair(&store, None, Mode::Mend).await.unwrap();
+            // It may still open, so that a cycle takes it for sound. `repair` says so, and to delete what it cannot
+            // mend.
+            let report = repair(&store, None, RepairMode::Mend).await.unwrap();
             if !report.is_whole() {
                 std::fs::remove_file(case.place.join(&report.lost[0].name)).unwrap();
             }
@@ -391,17 +392,17 @@ async fn repair_from_a_copy_restores_every_file() {
             // As if it had been collected.
             continue;
         }
-        let dry = repair(&store, Some(&copy), Mode::DryRun).await.unwrap();
+        let dry = repair(&store, Some(&copy), RepairMode::DryRun).await.unwrap();
         assert_eq!((dry.is_whole(), dry.lost.len()), (true, 1), "{told}: {dry:#?}");
         assert_eq!(differing(scene.folder.path(), &case.place).len(), 1, "{told}: a dry run changes nothing");
-        let report = repair(&store, Some(&copy), Mode::Mend).await.unwrap();
+        let report = repair(&store, Some(&copy), RepairMode::Mend).await.unwrap();
         assert_eq!((report.is_whole(), report.lost.len()), (true, 1), "{told}: {report:#?}");
         let differing = differing(scene.folder.path(), &case.place);
         match case.what {
             FileKind::Marker => assert_eq!(differing, ["dataset"], "{told}"),
             _ => assert!(differing.is_empty(), "{told}: {differing:?}"),
         }
-        let again = repair(&store, None, Mode::Mend).await.unwrap();
+        let again = repair(&store, None, RepairMode::Mend).await.unwrap();
         assert!(again.lost.is_empty() && again.losses.is_empty(), "{told}: {again:#?}");
         let consumer = Consumer::open(&url(&case.place)).await.unwrap();
         assert_eq!(consumer.view().version(), scene.head(), "{told}");
@@ -414,7 +415,7 @@ async fn repair_alone_restores_what_can_be_made_and_tells_the_rest() {
     let mut remedies: BTreeMap<&str, usize> = BTreeMap::new();
     for case in cases(&scene).await {
         let store = Store::options().for_repair().open(&url(&case.place)).await.unwrap();
-        let report = repair(&store, None, Mode::Mend).await.unwrap();
+        let report = repair(&store, None, RepairMode::Mend).await.unwrap();
         let told = format!("{}: {report:#?}", case.told);
         let differing = differing(scene.folder.path(), &case.place);
         match report.lost.as_slice() {
@@ -479,7 +480,7 @@ async fn a_second_store_of_another_past_gives_blobs_only() {
     for name in [format!("manifests/{:020}", 3), format!("announcements/{:020}", 2)] {
         let (_, what) = scene.files().await.into_iter().find(|(file, _)| *file == name).unwrap();
         let case = Case::new(&scene, &name, what, Damage::Removed, 2);
-        let report = repair(&case.store().await.unwrap(), Some(&from), Mode::Mend).await.unwrap();
+        let report = repair(&case.store().await.unwrap(), Some(&from), RepairMode::Mend).await.unwrap();
         assert!(!report.is_whole() && report.notes[0].contains("only its blobs"), "{name}: {report:#?}");
         assert_eq!(differing(scene.folder.path(), &case.place), [name]);
     }
@@ -487,7 +488,7 @@ async fn a_second_store_of_another_past_gives_blobs_only() {
     let segments = scene.files().await.into_iter().filter(|(name, _)| name.starts_with("segments/"));
     for (name, what) in segments {
         let case = Case::new(&scene, &name, what, Damage::Flipped, 2);
-        let report = repair(&case.store().await.unwrap(), Some(&from), Mode::Mend).await.unwrap();
+        let report = repair(&case.store().await.unwrap(), Some(&from), RepairMode::Mend).await.unwrap();
         assert!(report.is_whole(), "{name}: {report:#?}");
         assert_eq!(differing(scene.folder.path(), &case.place), [""; 0]);
     }
@@ -500,7 +501,7 @@ async fn a_copy_that_went_on_by_itself_does_not_steer_the_store() {
     let from = copied.store().await.unwrap();
     from.announcements().rollback(3, "somebody", "over there").await.unwrap().unwrap();
     let store = Store::open(&url(scene.folder.path())).await.unwrap();
-    let report = repair(&store, Some(&from), Mode::Mend).await.unwrap();
+    let report = repair(&store, Some(&from), RepairMode::Mend).await.unwrap();
     assert!(report.is_whole() && report.lost.is_empty(), "{report:#?}");
     assert!(report.notes[0].contains("rollback version 3"), "{:?}", report.notes);
     assert_eq!(store.announcements().latest(None).await.unwrap().unwrap().current(), scene.head());
@@ -513,7 +514,7 @@ async fn a_blob_in_a_wrong_place_is_found() {
     let case = Case::new(&scene, &name, what, Damage::Kept, 2);
     let elsewhere = case.place.join(name.replace("segments/", "indexes/") + ".old");
     std::fs::rename(case.place.join(&name), elsewhere).unwrap();
-    let report = repair(&case.store().await.unwrap(), None, Mode::Mend).await.unwrap();
+    let report = repair(&case.store().await.unwrap(), None, RepairMode::Mend).await.unwrap();
     assert!(report.is_whole(), "{report:#?}");
     assert!(matches!(report.lost[0].remedy, Some(Remedy::Copy(_))), "{report:#?}");
     assert_eq!(std::fs::read(case.place.join(&name)).unwrap(), std::fs::read(scene.folder.path().join(&name)).unwrap());

@@ -49,8 +49,8 @@ async fn history(store: &Store, seed: u64, versions: u64) {
     }
 }
 
-/// The fourth version, committed by a producer that died before it could announce it. It differs from the third in its tag
-/// only.
+/// The fourth version, committed by a producer that died before it could announce it. It differs from the third in its
+/// tag only.
 async fn leave_over(store: &Store) {
     let mut manifest = store.manifests().read(VERSIONS - 1).await.expect("a manifest");
     manifest.parent = Some(manifest.version);
@@ -149,7 +149,7 @@ async fn send_back(work: Work, number: usize, held: Held, seed: u64) -> bool {
             assert!(matches!(error, Error::Committed { version, .. } if *version == head), "{when}");
             assert!(error.to_string().contains(&format!("kapok announce {head}")), "says what to do: {when}");
         }
-        Err(Error::RolledBack { .. } | Error::HeldBack { .. }) => {
+        Err(Error::RolledBack { .. } | Error::UnannouncedHead { .. }) => {
             assert!(matches!(work, Work::Incremental | Work::Merges), "{when}");
         }
         Err(error) => panic!("{error}: {when}"),

@@ -1,4 +1,4 @@
-//! Who may not is told what is missing.
+//! A missing right is named in the error.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,4 @@
-//! A slow link is no failure; one that breaks is gone on with.
+//! A slow transfer does not fail, and one that breaks off is continued.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,4 @@
-//! What stands where a file should be, and is none, is refused at once.
+//! Something else in the place of a file is refused at once.
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -1,10 +1,10 @@
 //! Verifies that the objects of a field's extent are those that its rows reach, one behind the other.
 //!
-//! The walk is the writer's: what rows point at, in row order, then what these point at, and so on. So each pointer aims
-//! at an object that was met before, or at the one that begins where the last new one ended.
+//! The walk is the writer's: what rows point at, in row order, then what these point at, and so on. So each pointer
+//! aims at an object that was met before, or at the one that begins where the last new one ended.
 
 use super::depth::{Depths, levels, too_deep};
-use super::structs::{Active, StructCheck};
+use super::structs::{ActiveFields, StructCheck};
 use super::{Blob, Column};
 use crate::error::Result;
 use crate::segment::copy::DEPTH_MAX;
@@ -38,8 +38,8 @@ struct Node<'c> {
     other: u32,
 }
 
-/// A pointer, taken apart.
-struct Aim {
+/// A decoded pointer.
+struct PointerTarget {
     start: u32,
     words: u32,
     shape: u32,
@@ -73,7 +73,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
             column.for_each_pointer(|_, at, pointer| self.follow_leaf(target, at, pointer))?;
         } else {
             column.for_each_pointer(|_, at, pointer| self.follow(target, at, pointer).map(drop))?;
-            let mut active = Active::default();
+            let mut active = ActiveFields::default();
             let mut next = 0;
             while next < self.nodes.len() {
                 self.visit(next, &mut active)?;
@@ -142,7 +142,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
 
     /// Takes a pointer apart and checks its kind and bounds; `None` for objects without words.
     #[inline]
-    fn aim(&self, target: &Target, at: u32, pointer: u64) -> Result<Option<Aim>> {
+    fn aim(&self, target: &Target, at: u32, pointer: u64) -> Result<Option<PointerTarget>> {
         #[expect(clippy::cast_possible_truncation, reason = "halves and fields of a pointer")]
         let (low, shape) = (pointer as u32, (pointer >> 32) as u32);
         let list = |size: ElementSize| low & 3 == 1 && shape & 7 == size as u32;
@@ -179,7 +179,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
         let start = i64::from(at) + 1 + i64::from(low.cast_signed() >> 2);
         match u32::try_from(start) {
             Ok(start) if start >= self.start && u64::from(start) + u64::from(words) <= u64::from(self.end) => {
-                Ok(Some(Aim { start, words, shape }))
+                Ok(Some(PointerTarget { start, words, shape }))
             }
             _ => Err(self.wrong(at, "a pointer to within the extent")),
         }
@@ -187,7 +187,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
 
     /// Counts a new object.
     #[inline]
-    fn advance(&mut self, aim: &Aim, at: u32) -> Result<()> {
+    fn advance(&mut self, aim: &PointerTarget, at: u32) -> Result<()> {
         if aim.start != self.frontier {
             let expected = format!("a pointer to a known object or to the next, at word {}", self.frontier);
             return Err(self.wrong(at, &expected));
@@ -197,7 +197,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
     }
 
     #[inline]
-    fn expect_same(&self, aim: &Aim, shape: u32, at: u32) -> Result<()> {
+    fn expect_same(&self, aim: &PointerTarget, shape: u32, at: u32) -> Result<()> {
         if self.sharing == Sharing::StrictTree {
             return Err(self.wrong(at, "an object of its own, since the manifest says that nothing is shared"));
         }
@@ -209,7 +209,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
 
     /// Checks an object without pointers, which the pointer at a word aims at.
     #[inline]
-    fn check_leaf(&self, target: &Target, at: u32, aim: &Aim) -> Result<()> {
+    fn check_leaf(&self, target: &Target, at: u32, aim: &PointerTarget) -> Result<()> {
         let words = self.blob().words;
         let size = if let Target::Scalars(size) = target { *size } else { ElementSize::Byte };
         if matches!(target, Target::Text)
@@ -226,7 +226,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
     }
 
     /// Checks what a node holds and follows its pointers.
-    fn visit(&mut self, index: usize, active: &mut Active<'p>) -> Result<()> {
+    fn visit(&mut self, index: usize, active: &mut ActiveFields<'p>) -> Result<()> {
         let Node { start, shape, target, .. } = self.nodes[index];
         match target {
             Target::Text | Target::Data | Target::Scalars(_) => Ok(()),
@@ -253,7 +253,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
         index: usize,
         ty: usize,
         (tag_at, words): (u32, u32),
-        active: &mut Active<'p>,
+        active: &mut ActiveFields<'p>,
     ) -> Result<()> {
         let tag = self.blob().words.word(tag_at).unwrap_or(3);
         #[expect(clippy::cast_possible_truncation, reason = "fields of the tag")]
@@ -283,7 +283,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
         ty: usize,
         at: u32,
         from: StructRef<'_>,
-        active: &mut Active<'p>,
+        active: &mut ActiveFields<'p>,
     ) -> Result<()> {
         let Some(check) = self.structs.get(ty) else { return Ok(()) };
         for pointer in check.check(self.blob(), at, from, active)? {

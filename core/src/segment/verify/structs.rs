@@ -9,12 +9,12 @@ use crate::words::StructRef;
 pub(super) struct StructCheck<'p> {
     plan: &'p StructPlan,
     /// Without unions, what is owned is always the same.
-    fixed: Option<Active<'p>>,
+    fixed: Option<ActiveFields<'p>>,
 }
 
-/// What the active fields of a struct own.
+/// Bits and pointers of the active fields of a struct.
 #[derive(Default)]
-pub(super) struct Active<'p> {
+pub(super) struct ActiveFields<'p> {
     /// Bits of the data section, by word, in order.
     masks: Vec<(u16, u64)>,
     /// By slot.
@@ -24,7 +24,7 @@ pub(super) struct Active<'p> {
 impl<'p> StructCheck<'p> {
     pub(super) fn new(plan: &'p StructPlan) -> Self {
         let fixed = plan.scope.unions.is_empty().then(|| {
-            let mut active = Active::default();
+            let mut active = ActiveFields::default();
             active.add(&plan.scope);
             active.settle();
             active
@@ -45,7 +45,7 @@ impl<'p> StructCheck<'p> {
         blob: Blob<'_>,
         at: u32,
         from: StructRef<'_>,
-        scratch: &'s mut Active<'p>,
+        scratch: &'s mut ActiveFields<'p>,
     ) -> Result<&'s [&'p PointerPlan]> {
         let active = if let Some(fixed) = &self.fixed {
             fixed
@@ -89,7 +89,7 @@ impl<'p> StructCheck<'p> {
         at: u32,
         scope: &'p Scope,
         from: StructRef<'_>,
-        active: &mut Active<'p>,
+        active: &mut ActiveFields<'p>,
     ) -> Result<()> {
         active.add(scope);
         for union in &scope.unions {
@@ -105,7 +105,7 @@ impl<'p> StructCheck<'p> {
     }
 }
 
-impl<'p> Active<'p> {
+impl<'p> ActiveFields<'p> {
     fn restart(&mut self) {
         self.masks.clear();
         self.pointers.clear();

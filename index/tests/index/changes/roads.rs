@@ -1,4 +1,4 @@
-//! By the trail where it is whole, by comparison where it is not, and never by bytes that lie.
+//! Changes come from manifests if all are there, else from a comparison, and never from bytes that lie.
 
 use std::sync::Arc;
 

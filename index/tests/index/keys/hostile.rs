@@ -1,4 +1,4 @@
-//! Bytes that no build wrote: a typed error, a right answer or none, and never a panic or a search without end.
+//! Index bytes that no build wrote give a typed error or a right answer, and never a panic or a search without end.
 
 use bytes::Bytes;
 use kapok_core::key::KeyPart;
