@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use kapok_blobstore::{Store, StoreSettings};
+use kapok_testing::{Faults, Intercept};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use tempfile::TempDir;
-
-use crate::faults::Faults;
 
 /// A backend, to be reached with faults and without.
 #[derive(Debug)]
@@ -34,8 +33,8 @@ impl Place {
     }
 
     /// A way to it of which requests can be spoilt.
-    pub fn faults(&self) -> Faults {
-        Faults::over(Arc::clone(&self.backend), self.folder.as_ref().map(|folder| folder.path().to_owned()))
+    pub fn faults(&self) -> Arc<Faults> {
+        Arc::new(self.folder.as_ref().map_or_else(Faults::default, |folder| Faults::in_folder(folder.path())))
     }
 
     /// The store, without faults; one of a folder sees all files of it.
@@ -53,8 +52,8 @@ impl Place {
     ///
     /// # Errors
     /// Those of opening it for writing.
-    pub async fn faulty(&self, faults: &Faults, settings: StoreSettings) -> kapok_blobstore::Result<Store> {
-        self.store_over(Arc::new(faults.clone()), settings).await
+    pub async fn faulty(&self, faults: &Arc<Faults>, settings: StoreSettings) -> kapok_blobstore::Result<Store> {
+        self.store_over(faults.over(Arc::clone(&self.backend)), settings).await
     }
 
     async fn store_over(

@@ -1,15 +1,17 @@
 //! What is left of a cycle, a merge, a gc or a refresh when one of its requests is spoilt, whichever it is?
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use kapok_blobstore::{BlobId, BlobKind, GcSettings, Store, StoreSettings};
 use kapok_consumer::{Consumer, ConsumerSettings, MergedSegments};
 use kapok_producer::{MergeSchedule, Outcome, Producer, ProducerSettings};
+use kapok_testing::{Fault, Faults};
+use kapok_tests::faults::checks;
 use kapok_tests::faults::films::{Films, assert_films, publish, publish_some};
 use kapok_tests::faults::place::Place;
-use kapok_tests::faults::{Fault, Faults, checks};
 
 /// Of the films of these tests.
 const SEED: u64 = 7;
@@ -88,9 +90,9 @@ async fn spoil_each(place: impl Fn() -> Place, fault: Fault, what: Work) -> (usi
             assert!(struck.is_some(), "{when}");
             assert!(error.contains("test://films/"), "names no file: {when}");
         }
-        let create = struck
-            .as_deref()
-            .is_some_and(|struck| struck.starts_with("put manifests/") || struck.starts_with("put announcements/"));
+        let create = struck.as_deref().is_some_and(|struck| {
+            struck.starts_with("create manifests/") || struck.starts_with("create announcements/")
+        });
         // A gc overwrites manifests; all others create them.
         let settled = matches!(fault, Fault::ReplyLost | Fault::DoneSilent) && create && what != Work::Gc;
         assert!(!settled || outcome.is_ok(), "a create that was done is settled by reading back: {when}");
@@ -213,7 +215,7 @@ async fn whichever_request_of_the_first_cycle_is_spoilt_the_next_one_makes_the_s
 /// A store, and a consumer of an older version whose requests can be spoilt.
 ///
 /// Returns the version to be on, too: a merge, if the consumer is to make it, of the films at step 3.
-async fn consumer_behind(place: &Place, fault: Fault, merged_segments: MergedSegments) -> (Faults, Consumer, u64) {
+async fn consumer_behind(place: &Place, fault: Fault, merged_segments: MergedSegments) -> (Arc<Faults>, Consumer, u64) {
     let store = place.store().await.expect("a store");
     history(&store).await;
     let faults = place.faults();

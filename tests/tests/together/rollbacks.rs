@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use kapok_blobstore::{Action, Announcement, Store, StoreSettings, fresh_token};
 use kapok_producer::{Error, ErrorKind, MergeSchedule, Outcome, Producer, ProducerSettings};
+use kapok_testing::Held;
+use kapok_tests::faults::checks;
 use kapok_tests::faults::films::{Films, assert_films, publish, publish_some};
 use kapok_tests::faults::place::Place;
-use kapok_tests::faults::{Held, checks};
 use kapok_tests::scale::scaled;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};

@@ -1,20 +1,29 @@
 //! Is a segment on its way while its index is made?
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use kapok_blobstore::Store;
 use kapok_producer::{Producer, ProducerSettings, SealSettings, Verification};
 use kapok_samples::movies_capnp::movie;
-use kapok_tests::slow::Slow;
+use kapok_testing::{Hooks, Intercept, Operation, Slow};
 use object_store::memory::InMemory;
 
 /// Enough for an index that takes its time.
 const ROWS: u32 = 200_000;
 
 async fn segment_and_index_begin() -> Duration {
-    let slow = Slow::over(Arc::new(InMemory::new()), "segments/", Duration::from_millis(100));
-    let store = Store::options().writable().object_store(Arc::new(slow.clone()), "").open("test://uploading");
+    let puts: Arc<Mutex<Vec<(String, Instant)>>> = Arc::default();
+    let noted = Arc::clone(&puts);
+    let hooks = Hooks::new(move |request| {
+        if matches!(request.operation, Operation::Create | Operation::Put) {
+            noted.lock().expect("sound").push((request.path.to_string(), Instant::now()));
+        }
+        None
+    });
+    let slow = Arc::new(Slow::new("segments/", Duration::from_millis(100)));
+    let backend = Arc::new(hooks).over(slow.over(Arc::new(InMemory::new())));
+    let store = Store::options().writable().object_store(backend, "").open("test://uploading");
     let mut settings = ProducerSettings::default();
     settings.verification = Verification::Open;
     settings.seal = SealSettings::default();
@@ -30,7 +39,7 @@ async fn segment_and_index_begin() -> Duration {
         Ok(())
     });
     let report = report.await.unwrap();
-    let puts = slow.puts();
+    let puts = puts.lock().expect("sound");
     let began = |folder: &str| puts.iter().find(|(name, _)| name.starts_with(folder)).unwrap().1;
     let (segment, index) = (began("segments/"), began("indexes/"));
     assert!(segment < index, "the segment waited for its index by {:?}", segment - index);
