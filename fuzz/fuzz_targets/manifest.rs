@@ -7,9 +7,9 @@ use bytes::Bytes;
 use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::Manifest;
 use kapok_core::schema::{OlderSchema, RecordDeclaration};
-use kapok_ingest::{Inference, InferenceSettings};
 use kapok_core::segment::{Encoding, Sharing};
 use kapok_core::view::Tables;
+use kapok_ingest::{Inference, InferenceSettings};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -3,11 +3,10 @@
 //! ```text
 //! byte 0     record type: Movie, or Kinds where it is odd
 //! byte 1     number of extents
-//! …          17 bytes each: field, then offset, bytes, stride and 0 as u32
+//! …          17 bytes each: field, then offset, size, stride and 0 as u32
 //! …          the file
 //! ```
 #![no_main]
-#![allow(dead_code, reason = "shared with the tests of core")]
 
 use std::sync::Arc;
 
@@ -15,20 +14,12 @@ use bytes::Bytes;
 use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::segment::{Segment, Sharing};
 use kapok_core::view::Tables;
+use kapok_fuzz::framing;
+use kapok_samples::dataset;
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
+use kapok_samples::walk;
 use libfuzzer_sys::fuzz_target;
-
-#[path = "../../core/tests/random/dataset.rs"]
-mod dataset;
-#[path = "../../core/tests/hostile/doors.rs"]
-mod doors;
-#[path = "../seeds/framing.rs"]
-mod framing;
-#[path = "../../core/tests/hostile/generated.rs"]
-mod generated;
-#[path = "../../core/tests/hostile/reading.rs"]
-mod reading;
 
 fuzz_target!(|data: &[u8]| {
     let encoding = match data.first().map(|choice| choice % 2) {
@@ -49,6 +40,6 @@ fuzz_target!(|data: &[u8]| {
     let mut blobs = BlobMap::new();
     blobs.insert(entry.id, Blob { name: Arc::from("segment"), bytes: segment.bytes().clone() });
     let view = Tables::open(Arc::new(dataset::manifest(&encoding, vec![entry])), &blobs).expect("an open segment");
-    let errors = reading::read(&view);
+    let errors = walk::read(&view);
     assert!(verified.is_err() || errors == 0, "what verify accepts must be readable: {errors} errors");
 });

@@ -1,5 +1,4 @@
 //! Writes honest inputs to begin with: `seeds <folder>`.
-#![allow(dead_code, reason = "shared with the tests of core")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,16 +7,12 @@ use kapok_core::manifest::{Manifest, RecordType};
 use kapok_core::schema::Schema;
 use kapok_core::segment::{Sharing, Stage};
 use kapok_core::view::Tables;
+use kapok_fuzz::framing;
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
-
-#[path = "../../core/tests/random/dataset.rs"]
-mod dataset;
-mod framing;
-#[path = "../../core/tests/random/kinds.rs"]
-mod random;
-#[path = "../../core/tests/random/shapes.rs"]
-mod shapes;
+use kapok_samples::random::Random;
+use kapok_samples::random_kinds::Kinds;
+use kapok_samples::{dataset, shapes};
 
 fn main() -> std::io::Result<()> {
     let folder = std::env::args().nth(1).expect("a folder");
@@ -38,9 +33,9 @@ fn main() -> std::io::Result<()> {
     let encoding = dataset::encoding::<kinds::Owned>(Sharing::Shared);
     for seed in 0..30 {
         let mut stage = Stage::new(&encoding);
-        let mut random = random::Random::new(seed);
+        let mut random = Random::new(seed);
         for id in 0..=(seed as i64 % 3) {
-            let record = random::Kinds::random(&mut random, id);
+            let record = Kinds::random(&mut random, id);
             dataset::add(&mut stage, record.plain().get_segments_for_output()[0]);
         }
         write(folder, &format!("kinds-{seed}"), 1, stage)?;

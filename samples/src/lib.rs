@@ -1,5 +1,9 @@
 //! Example record types: films with their ratings, and one record of every kind of value.
 //!
+//! The feature `random` adds what tests and fuzzers make of them: random records, schemas of hostile shapes, segments as a
+//! version, and a walk over everything that a view holds. Unit tests of core do without it: through this crate they would see
+//! core twice.
+//!
 //! The `.capnp` files at the root of this crate are the source. After a change of one, make the request anew, from the root
 //! of the workspace:
 //!
@@ -20,3 +24,14 @@ pub mod movies_capnp {
 pub mod kinds_capnp {
     include!(concat!(env!("OUT_DIR"), "/kinds_capnp.rs"));
 }
+
+#[cfg(feature = "random")]
+pub mod dataset;
+#[cfg(feature = "random")]
+pub mod random;
+#[cfg(feature = "random")]
+pub mod random_kinds;
+#[cfg(feature = "random")]
+pub mod shapes;
+#[cfg(feature = "random")]
+pub mod walk;

@@ -1,4 +1,4 @@
-//! Is the committed request what the `.capnp` files give today?
+//! The committed request is what the `.capnp` files give today.
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::disallowed_macros, reason = "tests may measure and print")]
 

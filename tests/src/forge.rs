@@ -21,14 +21,6 @@ use crate::faults::films::{Films, publish, publish_some};
 
 mod manifests;
 mod newer;
-#[path = "../../core/tests/random/shapes.rs"]
-#[allow(
-    missing_docs,
-    clippy::cast_possible_truncation,
-    clippy::missing_panics_doc,
-    reason = "shared with the tests of core"
-)]
-pub mod shapes;
 
 pub use newer::{Newer, newer};
 

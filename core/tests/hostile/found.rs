@@ -11,11 +11,11 @@ use kapok_core::schema::{FieldKind, FieldType, Schema, StructType, Type};
 use kapok_core::segment::{Encoding, MergeInput, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::view::Tables;
 use kapok_core::{Fault, Result};
+use kapok_samples::dataset::{add, encoding, entry, manifest, seal};
 use kapok_samples::kinds_capnp::kinds;
+use kapok_samples::random_kinds::{Kinds, Tree};
+use kapok_samples::walk::read;
 
-use crate::dataset::{add, encoding, entry, manifest, seal};
-use crate::random::{Kinds, Tree};
-use crate::reading::read;
 use crate::segments::movies;
 use crate::stopwatch::Stopwatch;
 

@@ -8,12 +8,12 @@ use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::schema::RecordDeclaration;
 use kapok_core::segment::{Encoding, Sharing, Stage};
 use kapok_core::view::Tables;
+use kapok_samples::dataset::{entry, manifest};
+use kapok_samples::random::Random;
+use kapok_samples::walk::read;
 use roaring::RoaringBitmap;
 
-use crate::dataset::{entry, manifest};
 use crate::mutation::mutate;
-use crate::random::Random;
-use crate::reading::read;
 use crate::segments::{kinds, movies};
 use crate::{Tally, run};
 

@@ -1,6 +1,6 @@
 //! What is done to bytes.
 
-use crate::random::Random;
+use kapok_samples::random::Random;
 
 /// Does one to four things to a stream-framed message.
 pub fn mutate(bytes: &mut Vec<u8>, r: &mut Random) {

@@ -1,10 +1,10 @@
-//! Does `verify` see each thing that it is there to see?
+//! `verify` sees each thing that it is there to see.
 
 use bytes::Bytes;
 use kapok_core::manifest::SegmentEntry;
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Sharing};
+use kapok_samples::dataset::entry;
 
-use crate::dataset::entry;
 use crate::segments::{kinds, movies};
 
 /// A segment, its entry, and where its parts are.

@@ -7,14 +7,14 @@ use kapok_core::manifest::SegmentEntry;
 use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::view::Tables;
+use kapok_samples::dataset::{add, encoding, entry, manifest, seal};
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
-
-use crate::dataset::{add, encoding, entry, manifest, seal};
+use kapok_samples::random::Random;
+use kapok_samples::random_kinds::{Kinds, Tree};
+use kapok_samples::walk::read;
 
 use crate::mutation::mutate;
-use crate::random::{Kinds, Random, Tree};
-use crate::reading::read;
 use crate::{Tally, run};
 
 /// Segments to begin with, with their encodings.

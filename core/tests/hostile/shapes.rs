@@ -11,9 +11,9 @@ use kapok_core::segment::{Encoding, MergeInput, Segment, Sharing, Stage};
 use kapok_core::view::Tables;
 use kapok_ingest::Value;
 use kapok_ingest::{Inference, InferenceSettings};
+use kapok_samples::dataset::{entry, seal};
+use kapok_samples::shapes::{RECORD, SHAPES};
 
-use crate::dataset::{entry, seal};
-use crate::random_shapes::{RECORD, SHAPES};
 use crate::stopwatch::Stopwatch;
 
 /// Types or fields of a shape: its manifest has a few hundred kilobytes.
@@ -45,12 +45,12 @@ fn decode(schema: Schema) -> kapok_core::Result<Manifest> {
 /// Two records that have nothing but a key, as an older schema wrote them, are verified and merged.
 fn with_records(encoding: &Encoding) -> kapok_core::Result<()> {
     let mut narrow = Schema::new();
-    narrow.insert_struct(crate::random_shapes::record(Vec::new()));
+    narrow.insert_struct(kapok_samples::shapes::record(Vec::new()));
     let narrow = Encoding::new(Arc::new(narrow), RECORD, &["id".to_owned()], Sharing::Shared)?;
     let mut stage = Stage::new(&narrow);
     for id in 1_u64..=2 {
         let words: Vec<u8> = [1 << 32, id].iter().flat_map(|word: &u64| word.to_le_bytes()).collect();
-        crate::dataset::add(&mut stage, &words);
+        kapok_samples::dataset::add(&mut stage, &words);
     }
     let sealed = seal(stage, None).remove(0);
     let segment = Segment::open("segment", Bytes::from(sealed.bytes.clone()), sealed.rows)?;

@@ -1,4 +1,4 @@
-//! Which changes of a schema does a dataset accept?
+//! Which changes of a schema a dataset accepts.
 
 use crate::compile;
 use kapok_core::schema::{FieldKind, FieldType, OlderSchema, Schema, StructType, Type};

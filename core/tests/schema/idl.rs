@@ -1,4 +1,4 @@
-//! Does the stock compiler read a printed schema back as what it was?
+//! The stock compiler reads a printed schema back as what it was.
 
 use crate::compile::{self, structure, union, without_files};
 use kapok_core::schema::{

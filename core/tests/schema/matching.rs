@@ -1,4 +1,4 @@
-//! Which generated types may read which datasets?
+//! Which generated types may read which datasets.
 
 use crate::compile;
 use kapok_core::ErrorKind;

@@ -1,4 +1,4 @@
-//! Does any schema without unions compile to what it was laid out as?
+//! Any schema without unions compiles to what it was laid out as.
 #![expect(clippy::cast_possible_truncation, reason = "tests")]
 
 use std::collections::BTreeSet;

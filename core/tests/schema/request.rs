@@ -1,4 +1,4 @@
-//! Which types does a compiled file offer as record types?
+//! Which types a compiled file offers as record types.
 
 use crate::compile;
 use kapok_core::ErrorKind;

@@ -1,4 +1,4 @@
-//! Do groups and unions of any shape survive printing, and may any declaration grow by any number of ordinals?
+//! Groups and unions of any shape survive printing, and any declaration may grow by any number of ordinals.
 
 use std::fmt::Write as _;
 

@@ -1,13 +1,13 @@
-//! Which records does a version have already, and do merged segments hold what their inputs held?
+//! Which records a version has already, and merged segments that hold what their inputs held.
 
 use bytes::Bytes;
 use kapok_core::record::Record;
 use kapok_core::segment::{Encoding, MergeInput, SealedSegment, Segment, Sharing, Stage};
+use kapok_samples::dataset::{add, encoding, seal, view};
 use kapok_samples::kinds_capnp::kinds;
+use kapok_samples::random::Random;
+use kapok_samples::random_kinds::{Kinds, one_segment};
 use roaring::RoaringBitmap;
-
-use crate::dataset::{add, encoding, seal, view};
-use crate::random::{Kinds, Random, one_segment};
 
 const SEEDS: u64 = 80;
 

@@ -6,12 +6,8 @@
     clippy::cast_precision_loss,
     reason = "random values"
 )]
-#![allow(clippy::cast_possible_wrap, clippy::needless_for_each, dead_code, reason = "shared with other tests")]
+#![allow(clippy::cast_possible_wrap, clippy::needless_for_each, reason = "random values")]
 
-#[path = "../random/dataset.rs"]
-mod dataset;
 mod differences;
-#[path = "../random/kinds.rs"]
-mod random;
 mod segment;
 mod writer_properties;

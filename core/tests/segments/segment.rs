@@ -1,4 +1,4 @@
-//! Do segments hold what was put into them, and nothing else?
+//! Segments hold what was put into them, and nothing else.
 
 use std::sync::Arc;
 

@@ -1,13 +1,13 @@
-//! Do a segment's bytes depend on the values of its records, and on nothing else?
+//! A segment's bytes depend on the values of its records, and on nothing else.
 
 use bytes::Bytes;
 use kapok_core::record::{Budget, Record};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::words::Words;
+use kapok_samples::dataset::{add, encoding, entry, seal, view};
 use kapok_samples::kinds_capnp::kinds;
-
-use crate::dataset::{add, encoding, entry, seal, view};
-use crate::random::{Kinds, Random, Tree, one_segment};
+use kapok_samples::random::Random;
+use kapok_samples::random_kinds::{Kinds, Tree, one_segment};
 
 const SEEDS: u64 = 60;
 

@@ -1,14 +1,13 @@
-//! What may a manifest say that is not so?
+//! Manifests that say what is not so.
 
 use std::sync::Arc;
 
 use kapok_core::manifest::{Manifest, RecordType, RowChanges, Tombstones, encode_rows};
 use kapok_core::schema::Schema;
+use kapok_samples::shapes;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use roaring::RoaringBitmap;
-
-use super::shapes;
 
 /// Changes one thing, and says what.
 pub(super) fn change(manifest: &mut Manifest, random: &mut SmallRng) -> String {

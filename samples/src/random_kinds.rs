@@ -1,66 +1,20 @@
 //! Random records of the type that uses every kind of value, and two ways to build the same one.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "random values"
+)]
+#![allow(clippy::needless_for_each, reason = "a field a line")]
+
 use capnp::message::{Builder, HeapAllocator};
-use kapok_samples::kinds_capnp::{Colour, address, kinds, tree};
 
-/// Numbers that depend on the seed alone.
-#[derive(Clone, Debug)]
-pub struct Random(u64);
+use crate::kinds_capnp::{Colour, address, kinds, tree};
+use crate::random::Random;
 
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    pub fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    /// Small, extreme or any.
-    fn number(&mut self) -> u64 {
-        match self.below(4) {
-            0 => 0,
-            1 => self.next() % 4,
-            2 => [u64::MAX, 1 << 63, i64::MAX as u64, 200, u64::from(1.5_f32.to_bits())][self.below(5)],
-            _ => self.next(),
-        }
-    }
-
-    fn maybe<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        (!self.one_in(3)).then(|| f(self))
-    }
-
-    fn some<T>(&mut self, max: usize, mut f: impl FnMut(&mut Self) -> T) -> Vec<T> {
-        let count = if self.one_in(4) { 0 } else { self.below(max + 1) };
-        (0..count).map(|_| f(self)).collect()
-    }
-
-    fn text(&mut self) -> String {
-        const TEXTS: [&str; 9] =
-            ["", "a", "b", "seven77", "eight888", "unnamed", "naïve ☃", "nul\0inside", "a longer text"];
-        match self.below(3) {
-            0 => format!("text {}", self.next()),
-            _ => TEXTS[self.below(TEXTS.len())].to_owned(),
-        }
-    }
-
-    fn data(&mut self) -> Vec<u8> {
-        self.some(20, |r| r.next() as u8)
-    }
-}
-
+/// What a street address holds; `None` is null.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Address {
     street: Option<String>,
@@ -68,9 +22,12 @@ pub struct Address {
     zip: u32,
 }
 
+/// A tree, which may be deep.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tree {
+    /// The value of this node.
     pub value: i32,
+    /// The trees below it.
     pub children: Option<Vec<Tree>>,
 }
 
@@ -92,12 +49,15 @@ enum Contact {
 /// What a record holds; `None` is null.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kinds {
+    /// The first field of the key.
     pub id: i64,
+    /// The second field of the key.
     pub code: String,
     bools: [bool; 2],
     /// i8 … u64, f32, f64, in the order of the schema.
     numbers: [u64; 10],
     colour: Colour,
+    /// A text that may be null.
     pub text: Option<String>,
     data: Option<Vec<u8>>,
     address: Option<Address>,
@@ -112,6 +72,7 @@ pub struct Kinds {
     addresses: Option<Vec<Address>>,
     matrix: Option<Vec<Option<Vec<i32>>>>,
     groups: Option<Vec<Option<Vec<Address>>>>,
+    /// A tree of structs.
     pub tree: Option<Tree>,
     embedding: Option<Vec<f32>>,
     codes: Option<Vec<u8>>,
@@ -157,6 +118,7 @@ impl Tree {
 }
 
 impl Kinds {
+    /// A record with this id.
     pub fn random(r: &mut Random, id: i64) -> Self {
         let addresses = |r: &mut Random| r.some(3, Address::random);
         Self {
@@ -425,6 +387,9 @@ fn forget(root: &mut kinds::Builder<'_>, field: &str) {
 }
 
 /// The words of a message as one segment, whatever it was built in.
+///
+/// # Panics
+/// If the message has no root of this type.
 pub fn one_segment(message: &Builder<HeapAllocator>, r: &mut Random) -> Vec<u8> {
     let source: kinds::Reader<'_> = message.get_root_as_reader().expect("a root");
     let segments = message.get_segments_for_output();

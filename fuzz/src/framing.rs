@@ -1,4 +1,4 @@
-//! How is a segment with its extents one input of the fuzzer? See `segment`.
+//! A segment and its extents as one input of the target `segment`.
 
 use kapok_core::manifest::{SegmentEntry, Tombstones};
 use kapok_core::segment::{Encoding, Extent, Segment, Sharing};
@@ -21,7 +21,7 @@ pub fn join(choice: u8, encoding: &Encoding, extents: &[Extent], file: &[u8]) ->
     for extent in extents {
         let index = fields.iter().position(|field| *field == extent.field).expect("a known field");
         out.push(u8::try_from(index).expect("few fields"));
-        for number in [extent.offset, extent.bytes, u64::from(extent.stride), 0] {
+        for number in [extent.offset, extent.size, u64::from(extent.stride), 0] {
             out.extend(u32::try_from(number).expect("a small file").to_le_bytes());
         }
     }
@@ -37,7 +37,7 @@ pub fn split<'d>(encoding: &Encoding, data: &'d [u8]) -> Option<(Vec<Extent>, &'
     let extent = |bytes: &[u8]| {
         let number = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let field = fields[bytes[0] as usize % fields.len()].clone();
-        Extent { field, offset: number(1).into(), bytes: number(5).into(), stride: number(9) }
+        Extent { field, offset: number(1).into(), size: number(5).into(), stride: number(9) }
     };
     Some((extents.chunks_exact(EXTENT_BYTES).map(extent).collect(), file))
 }
@@ -53,7 +53,7 @@ pub fn entry(encoding: &Encoding, segment: &Segment, extents: Vec<Extent>) -> Se
     };
     SegmentEntry {
         id: [1; 32],
-        bytes: segment.bytes().len() as u64,
+        size: segment.bytes().len() as u64,
         rows: segment.rows(),
         dead: 0,
         first_key: key(0),

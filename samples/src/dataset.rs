@@ -1,16 +1,19 @@
 //! Sealed segments as a version: manifest, blobs, view.
 
+#![expect(clippy::missing_panics_doc, reason = "honest records make honest segments")]
+#![expect(clippy::unwrap_used, reason = "for tests")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kapok_core::manifest::{Blob, BlobMap};
-use kapok_core::manifest::{Manifest, RecordType, SegmentEntry, Tombstones};
+use kapok_core::manifest::{Blob, BlobMap, Manifest, RecordType, SegmentEntry, Tombstones};
 use kapok_core::schema::{RecordStruct, Schema};
 use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Sharing, Stage};
 use kapok_core::view::Tables;
 use kapok_core::words::Words;
 
+/// The encoding of a generated record type.
 pub fn encoding<T: RecordStruct>(sharing: Sharing) -> Encoding {
     let (schema, id) = Schema::of::<T>().unwrap();
     let key = schema.struct_type(id).unwrap().key.clone();
@@ -22,10 +25,12 @@ pub fn add(stage: &mut Stage, segment: &[u8]) {
     stage.add_struct(Words::new(segment).struct_of(0).unwrap().unwrap()).unwrap();
 }
 
+/// Seals what is staged, in segments of about so many bytes.
 pub fn seal(stage: Stage, target_bytes: Option<u64>) -> Vec<SealedSegment> {
     stage.seal(SealSettings { target_bytes }).unwrap().map(Result::unwrap).collect()
 }
 
+/// The entry of a segment in a manifest.
 pub fn entry(sealed: &SealedSegment, sharing: Sharing) -> SegmentEntry {
     SegmentEntry {
         id: sealed.id,
@@ -43,6 +48,7 @@ pub fn entry(sealed: &SealedSegment, sharing: Sharing) -> SegmentEntry {
     }
 }
 
+/// A manifest of these segments.
 pub fn manifest(encoding: &Encoding, segments: Vec<SegmentEntry>) -> Manifest {
     let record_type = RecordType {
         name: encoding.record_type().to_owned(),
@@ -67,6 +73,7 @@ pub fn manifest(encoding: &Encoding, segments: Vec<SegmentEntry>) -> Manifest {
     }
 }
 
+/// A view of these segments.
 pub fn view(encoding: &Encoding, sealed: &[SealedSegment], sharing: Sharing) -> Tables {
     let mut blobs = BlobMap::new();
     for segment in sealed {

@@ -10,13 +10,13 @@ use serde::de::IgnoredAny;
 const ITEMS: usize = 200;
 
 /// Counts values that cannot be read.
-pub struct Doors<'v> {
+pub(super) struct Doors<'v> {
     view: &'v Tables,
-    pub errors: u32,
+    pub(super) errors: u32,
 }
 
 impl<'v> Doors<'v> {
-    pub fn new(view: &'v Tables) -> Self {
+    pub(super) fn new(view: &'v Tables) -> Self {
         Self { view, errors: 0 }
     }
 
@@ -26,7 +26,7 @@ impl<'v> Doors<'v> {
         let Ok(field) = self.view.field::<T>(path) else { return };
         let mut folded = 0;
         field.iter().for_each(|value| folded += u32::from(value.is_err()));
-        let row_ids = self.view.table(path.split('.').next().unwrap_or_default()).unwrap().row_ids();
+        let row_ids = self.view.table(path.split('.').next().unwrap_or_default()).expect("the field's type").row_ids();
         let mut one_by_one = 0;
         for (value, row_id) in field.iter().zip(row_ids) {
             one_by_one += u32::from(field.get(row_id).is_err());
@@ -47,7 +47,7 @@ impl<'v> Doors<'v> {
         }
     }
 
-    pub fn movies(&mut self) {
+    pub(super) fn movies(&mut self) {
         self.plain::<u32>(&["Movie.id"]);
         self.plain::<u16>(&["Movie.year", "Movie.runtimeMin"]);
         self.plain::<&str>(&["Movie.title"]);
@@ -55,7 +55,7 @@ impl<'v> Doors<'v> {
         self.field::<List<'_, &str>>("Movie.genres", items);
     }
 
-    pub fn kinds(&mut self) {
+    pub(super) fn kinds(&mut self) {
         self.plain::<i64>(&["Kinds.id"]);
         self.plain::<bool>(&["Kinds.flag", "Kinds.flagOn"]);
         self.plain::<i16>(&["Kinds.i16"]);
@@ -85,17 +85,17 @@ impl<'v> Doors<'v> {
     }
 
     /// JSON, comparison with itself and with the next record.
-    pub fn dynamic(&mut self, table: &'v Table) {
+    pub(super) fn dynamic(&mut self, table: &'v Table) {
         let mut last: Option<Record<'_>> = None;
         assert_eq!(table.iter().count(), table.row_ids().count());
         for (row_id, iterated) in table.row_ids().zip(table) {
-            let record = table.record(row_id).unwrap();
+            let record = table.record(row_id).expect("a row of this table");
             let printed = format!("{record:?}");
             assert!(printed.starts_with(table.name()) && printed == format!("{iterated:?}"));
             let mut json = Vec::new();
             if let Err(error) = record.write_json(&mut json, &mut Budget::new(20_000)) {
                 // Too large or too deep to print is no fault of the bytes' form.
-                let error = error.downcast::<kapok_core::Error>().unwrap();
+                let error = error.downcast::<kapok_core::Error>().expect("memory takes all bytes");
                 self.errors += unless_too_large(Err::<(), _>(error));
             }
             self.errors += unless_too_large(record.deserialize_within::<IgnoredAny>(&mut Budget::new(20_000)));

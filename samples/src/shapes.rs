@@ -1,5 +1,7 @@
 //! Schemas that a few hundred kilobytes can hold and that claim, nest or repeat far more.
 
+#![allow(clippy::cast_possible_truncation, reason = "counts are small")]
+
 use kapok_core::schema::{DefaultValue, EnumType, Enumerant, FieldKind, FieldType, Schema, StructType, Type};
 
 /// The record type's id; its name is `T1`, its key `id`.
@@ -29,6 +31,7 @@ pub const SHAPES: [(&str, Shape); 17] = [
     ("a record type that is not there", missing),
 ];
 
+/// The record type, of its key and these fields.
 pub fn record(mut fields: Vec<FieldType>) -> StructType {
     fields.insert(0, FieldType::slot("id", 0, 0, Type::Int64));
     let is_pointer = |field: &&FieldType| matches!(&field.kind, FieldKind::Slot { ty, .. } if ty.is_pointer());

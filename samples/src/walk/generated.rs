@@ -1,17 +1,17 @@
 //! The walk through generated readers, with a budget.
 
+use crate::kinds_capnp::{address, kinds, tree};
+use crate::movies_capnp::movie;
 use capnp::Result;
-use kapok_samples::kinds_capnp::{address, kinds, tree};
-use kapok_samples::movies_capnp::movie;
 
 /// Elements left to look at; what was found along the way.
-pub struct Walk {
+pub(super) struct Walk {
     left: u32,
-    pub errors: u32,
+    pub(super) errors: u32,
 }
 
 impl Walk {
-    pub fn new(elements: u32) -> Self {
+    pub(super) fn new(elements: u32) -> Self {
         Self { left: elements, errors: 0 }
     }
 
@@ -32,7 +32,7 @@ impl Walk {
         }
     }
 
-    pub fn movie(&mut self, movie: movie::Reader<'_>) {
+    pub(super) fn movie(&mut self, movie: movie::Reader<'_>) {
         std::hint::black_box((movie.get_id(), movie.get_year(), movie.get_runtime_min()));
         self.text(movie.get_title());
         if let Some(genres) = self.see(movie.get_genres()) {
@@ -72,7 +72,7 @@ impl Walk {
         }
     }
 
-    pub fn kinds(&mut self, record: kinds::Reader<'_>) {
+    pub(super) fn kinds(&mut self, record: kinds::Reader<'_>) {
         std::hint::black_box((record.get_id(), record.get_flag_on(), record.get_f32(), record.get_f64()));
         std::hint::black_box((record.get_i16(), record.get_u8(), record.get_u64()));
         std::hint::black_box(record.get_colour().is_ok());

@@ -1,14 +1,20 @@
-//! Every door at once.
+//! Reads everything that a view holds, by generated readers, field handles and records.
 
+use crate::kinds_capnp::kinds;
+use crate::movies_capnp::movie;
 use kapok_core::ErrorKind;
 use kapok_core::view::Tables;
-use kapok_samples::kinds_capnp::kinds;
-use kapok_samples::movies_capnp::movie;
 
-use crate::doors::Doors;
-use crate::generated::Walk;
+mod doors;
+mod generated;
 
-/// Every door; the number of values that could not be read.
+use doors::Doors;
+use generated::Walk;
+
+/// Reads a view through every door; returns the number of values that could not be read.
+///
+/// # Panics
+/// If two doors do not agree.
 pub fn read(view: &Tables) -> u32 {
     let mut walk = Walk::new(20_000);
     match view.records::<movie::Owned>() {

@@ -1,0 +1,3 @@
+//! What the fuzz targets and the writer of their seeds share.
+
+pub mod framing;
