@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::error_kind::ErrorKind;
+mod kind;
+mod place;
 
 /// Names that a message lists before it says that there are more.
 const LISTED_MAX: usize = 40;
@@ -423,99 +424,6 @@ pub enum Fault {
         /// Elements allowed for one record.
         budget: u64,
     },
-}
-
-impl Fault {
-    /// Returns what the caller does next.
-    pub(crate) fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Corrupt { .. } => ErrorKind::Corrupt,
-            Self::NotFound { .. } | Self::NoRecordType { .. } | Self::NoField { .. } | Self::NoFieldToDrop { .. } => {
-                ErrorKind::NotFound
-            }
-            Self::Incompatible { .. }
-            | Self::SchemaChange { .. }
-            | Self::OlderSchema { .. }
-            | Self::TypeMismatch { .. }
-            | Self::KeyChange { .. } => ErrorKind::Incompatible,
-            Self::Invalid { .. }
-            | Self::Schema { .. }
-            | Self::TypeName { .. }
-            | Self::AmbiguousName { .. }
-            | Self::Path { .. }
-            | Self::NotDroppable { .. }
-            | Self::NoRecords { .. }
-            | Self::InferenceSetting { .. }
-            | Self::FieldRefused { .. }
-            | Self::RustType { .. }
-            | Self::Json { .. }
-            | Self::JsonInteger { .. }
-            | Self::Inference { .. }
-            | Self::UnknownField { .. }
-            | Self::Mismatch { .. }
-            | Self::NotNullable { .. }
-            | Self::Absent { .. }
-            | Self::StoredMismatch { .. }
-            | Self::Dimension { .. }
-            | Self::NoKey { .. }
-            | Self::KeyField { .. }
-            | Self::KeyMismatch { .. }
-            | Self::KeyLength { .. }
-            | Self::MissingKey { .. }
-            | Self::UnsetKey { .. }
-            | Self::DuplicateKey { .. }
-            | Self::ReadAs { .. }
-            | Self::ReadAsOption { .. }
-            | Self::Deserialize { .. }
-            | Self::StaleRow { .. }
-            | Self::Limit { .. }
-            | Self::Budget { .. } => ErrorKind::Invalid,
-        }
-    }
-
-    /// Returns the path of the field that this is about, if it is about one field.
-    pub fn field(&self) -> Option<String> {
-        match self {
-            Self::UnknownField { path, field, .. } => Some(format!("{path}.{field}")),
-            Self::NoField { path: field, .. }
-            | Self::NoFieldToDrop { path: field, .. }
-            | Self::SchemaChange { field, .. }
-            | Self::OlderSchema { field, .. }
-            | Self::TypeMismatch { field, .. }
-            | Self::Path { path: field, .. }
-            | Self::NotDroppable { field, .. }
-            | Self::InferenceSetting { field, .. }
-            | Self::FieldRefused { field, .. }
-            | Self::RustType { field, .. }
-            | Self::Inference { field, .. }
-            | Self::Mismatch { field, .. }
-            | Self::NotNullable { field, .. }
-            | Self::Absent { field }
-            | Self::StoredMismatch { field, .. }
-            | Self::Dimension { field, .. }
-            | Self::KeyField { field, .. }
-            | Self::KeyMismatch { field, .. }
-            | Self::MissingKey { field }
-            | Self::ReadAs { field, .. }
-            | Self::ReadAsOption { field, .. }
-            | Self::Deserialize { path: field, .. } => Some(field.clone()),
-            _ => None,
-        }
-    }
-
-    /// The path that grows while an error about a value is on its way up.
-    pub(crate) fn path_mut(&mut self) -> Option<&mut String> {
-        match self {
-            Self::Invalid { subject: path, .. }
-            | Self::Limit { subject: path, .. }
-            | Self::UnknownField { path, .. }
-            | Self::Mismatch { field: path, .. }
-            | Self::FieldRefused { field: path, .. }
-            | Self::NotNullable { field: path, .. }
-            | Self::MissingKey { field: path } => Some(path),
-            _ => None,
-        }
-    }
 }
 
 /// The first of some names, with commas.
