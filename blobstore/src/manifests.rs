@@ -209,6 +209,25 @@ impl Manifests<'_> {
         Ok(Some(last).filter(|version| *version != 0))
     }
 
+    /// Returns the newest version that was committed if it is newer than `version`; `None` if that is the newest.
+    ///
+    /// For callers who know a version, such as the highest that was announced: one request if nothing is newer.
+    pub async fn newer_than(self, version: u64) -> Result<Option<u64>> {
+        let Some(next) = version.checked_add(1) else { return Ok(None) };
+        let hint = match self.objects.look(&key(MANIFESTS, next)).await {
+            Ok(Some(_)) => next,
+            Ok(None) => {
+                self.objects.run.last_seen.keep(MANIFESTS, version);
+                return Ok(None);
+            }
+            // As a missing name is answered to whom may not list: the version itself tells.
+            Err(Error::Denied { .. }) => version,
+            Err(error) => return Err(error),
+        };
+        let last = last_number(self.objects, MANIFESTS, hint).await?;
+        Ok(Some(last).filter(|last| *last > version))
+    }
+
     /// Retires a version: overwrites its manifest by a small stub, so that the number stays taken.
     ///
     /// Nothing else is touched: the caller deletes the blobs that no other manifest names.
@@ -263,5 +282,19 @@ mod tests {
         store.manifests().commit_bytes(3, &token, token).await.unwrap();
         let error = store.manifests().read(3).await.unwrap_err();
         assert!(matches!(error, Error::Manifest(_)) && error.kind() == ErrorKind::Corrupt, "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_version_that_is_newer_is_found_from_any_other() {
+        let store = Store::options().writable().open("memory://newer-than").await.unwrap();
+        assert_eq!(store.manifests().newer_than(0).await.unwrap(), None);
+        for version in 1..=5 {
+            let token = fresh_token();
+            store.manifests().commit_bytes(version, &token, token).await.unwrap();
+        }
+        for (known, newer) in [(0, Some(5)), (1, Some(5)), (4, Some(5)), (5, None), (9, None), (u64::MAX, None)] {
+            assert_eq!(store.manifests().newer_than(known).await.unwrap(), newer, "{known}");
+            assert_eq!(store.manifests().head().await.unwrap(), Some(5), "after {known}");
+        }
     }
 }

@@ -18,11 +18,9 @@ impl Producer {
     /// `Unavailable` if the store fails.
     pub async fn announce_left_over(&self) -> Result<Option<u64>> {
         let latest = self.store.announcements().latest(None).await?;
-        let Some(head) = self.store.manifests().head().await? else { return Ok(None) };
         // An announced version above the head was never committed; the next cycle warns and announces another.
-        if head <= latest.map_or(0, |latest| latest.highest) {
-            return Ok(None);
-        }
+        let highest = latest.map_or(0, |latest| latest.highest);
+        let Some(head) = self.store.manifests().newer_than(highest).await? else { return Ok(None) };
         let manifest = match self.store.manifests().read(head).await {
             Ok(manifest) => manifest,
             Err(kapok_blobstore::Error::Retired { .. }) => return Ok(None),
