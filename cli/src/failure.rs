@@ -303,3 +303,51 @@ impl From<kapok_consumer::Error> for Failure {
         Self::of(error.kind(), error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kapok_blobstore::Store;
+    use kapok_producer::{Cycle, Declaration, Producer, ProducerSettings};
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Hut {
+        id: u32,
+    }
+
+    async fn producer(store: &Store, writer: &str) -> kapok_producer::Result<Producer> {
+        let mut settings = ProducerSettings::default();
+        settings.writer = writer.to_owned();
+        Producer::builder(store.clone()).settings(settings).open().await
+    }
+
+    fn add(cycle: &Cycle, id: u32) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        cycle.declare(&Declaration::of_rust_type::<Hut>("Hut", &["id"])?)?;
+        cycle.values("Hut")?.add_serde(&Hut { id })?;
+        Ok(())
+    }
+
+    /// Bob's cycle, in the course of which Ann publishes the version.
+    async fn lose() -> kapok_producer::Result<kapok_producer::CycleReport> {
+        let store = Store::options().writable().open("memory://lost-to-ann").await?;
+        let (ann, bob) = (producer(&store, "ann").await?, producer(&store, "bob").await?);
+        bob.run_cycle_async(async |cycle| {
+            ann.run_cycle(|cycle| add(cycle, 1)).await?;
+            add(cycle, 2)
+        })
+        .await
+    }
+
+    #[test]
+    fn a_conflict_names_the_producer_that_won_in_a_field_of_its_json() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let error = runtime.block_on(lose()).expect_err("Ann was first");
+        let line = Failure::from(error).line(true).expect("something to tell");
+        let told: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        let error = &told["error"];
+        assert_eq!((error["kind"].as_str(), error["winner"].as_str()), (Some("conflict"), Some("ann")), "{line}");
+        assert_eq!((error["exit_code"].as_u64(), error.get("line")), (Some(1), None), "{line}");
+    }
+}

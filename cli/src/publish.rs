@@ -278,7 +278,7 @@ impl Publish {
                 )
                 .with_parts(Parts { winner: Some(winner), ..Parts::default() })
             }
-            error => self.guards.explain(error),
+            error => self.guards.explain(error, &self.record_type),
         }
     }
 
@@ -372,5 +372,30 @@ fn tag(text: &str) -> std::result::Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        publish: Publish,
+    }
+
+    #[test]
+    fn a_publish_that_another_producer_won_names_it_in_a_field_of_its_json() {
+        let arguments = ["kapok", "huts.jsonl", "--store", "memory://never-opened", "--type", "Hut"];
+        let Program { publish } = Program::parse_from(arguments);
+        let error = Error::Conflict { version: 3, winner: "ann".to_owned() };
+        let line = publish.explain(error).line(true).expect("something to tell");
+        let told: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        let error = &told["error"];
+        assert_eq!((error["kind"].as_str(), error["winner"].as_str()), (Some("conflict"), Some("ann")), "{line}");
+        assert_eq!(error["exit_code"].as_u64(), Some(1), "{line}");
     }
 }

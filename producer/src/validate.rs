@@ -69,7 +69,7 @@ type CheckViews = dyn Fn(&Proposal<'_>) -> kapok_core::Result<Vec<String>> + Sen
 /// Why a version was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The validator.
+    /// The [name](Validator::name) of the validator.
     pub validator: String,
     /// What it found.
     pub detail: String,
@@ -193,6 +193,11 @@ impl Validator {
     pub fn reference(field: &str, target: &str) -> Self {
         let (field, target) = (field.to_owned(), target.to_owned());
         Self::new(format!("reference({field} -> {target})"), move |proposal| dangling(proposal.after, &field, &target))
+    }
+
+    /// Returns the name that its [findings](Finding::validator) carry.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Returns whether it looks at numbers of records alone.

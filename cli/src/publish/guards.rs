@@ -38,27 +38,44 @@ pub struct Guards {
     min_rows: Option<u64>,
 }
 
+/// A validator, and the switch that decides about it.
+struct Guard {
+    validator: Validator,
+    /// What to tell behind its findings.
+    way_out: &'static str,
+}
+
 impl Guards {
     /// Returns the validators of a publish: of a file of all records, or of changes.
     pub fn validators(&self, record_type: &str, is_full: bool) -> Vec<Validator> {
-        let mut validators = Vec::new();
+        self.guards(record_type, is_full).into_iter().map(|guard| guard.validator).collect()
+    }
+
+    fn guards(&self, record_type: &str, is_full: bool) -> Vec<Guard> {
+        let mut guards = Vec::new();
+        let mut guard = |validator, way_out| guards.push(Guard { validator, way_out });
         if !self.allow_empty {
-            validators.push(Validator::not_empty(record_type));
+            guard(Validator::not_empty(record_type), ", use --allow-empty if no record is to be left");
         }
         if let Some(bound) = self.max_removed {
-            validators.push(Validator::removed(record_type, bound));
+            guard(Validator::removed(record_type, bound), ", as --max-removed says");
         } else if is_full && !self.allow_removed {
-            validators.push(most_stay(record_type));
+            let way_out = ", use --allow-removed if they are to go, or set another bound: --max-removed 80%";
+            guard(most_stay(record_type), way_out);
         }
-        validators.extend(self.max_changed.map(|bound| Validator::changed(record_type, bound)));
+        if let Some(bound) = self.max_changed {
+            guard(Validator::changed(record_type, bound), ", as --max-changed says");
+        }
         if self.no_new_fields {
-            validators.push(no_new_fields(record_type));
+            guard(no_new_fields(record_type), ", as --no-new-fields says");
         }
         if self.no_new_types {
-            validators.push(no_new_types(record_type));
+            guard(no_new_types(record_type), ", as --no-new-types says");
         }
-        validators.extend(self.min_rows.map(|rows| Validator::minimum_count(record_type, rows)));
-        validators
+        if let Some(rows) = self.min_rows {
+            guard(Validator::minimum_count(record_type, rows), ", as --min-rows says");
+        }
+        guards
     }
 
     /// Checks a publish that makes no version against the smallest number of records.
@@ -67,10 +84,11 @@ impl Guards {
         match self.min_rows {
             Some(minimum) if rows < minimum => {
                 let detail = format!("rows={rows} minimum={minimum}");
-                let finding = Finding { validator: format!("minimum_count({record_type})"), detail };
+                let validator = Validator::minimum_count(record_type, minimum).name().to_owned();
+                let finding = Finding { validator, detail };
                 let version = report.outcome.version();
-                let message =
-                    format!("version {version} stays, nothing differs from it: {finding}{}", self.way_out(&finding));
+                let way_out = self.way_out(&finding, record_type);
+                let message = format!("version {version} stays, nothing differs from it: {finding}{way_out}");
                 Err(Failure::Refused { message, findings: vec![finding] })
             }
             _ => Ok(()),
@@ -78,25 +96,18 @@ impl Guards {
     }
 
     /// Explains a refusal, with the switches that decide.
-    pub fn explain(&self, error: Error) -> Failure {
+    pub fn explain(&self, error: Error, record_type: &str) -> Failure {
         let Error::Refused { version, findings } = error else { return error.into() };
-        let told = findings.iter().map(|finding| format!("{finding}{}", self.way_out(finding))).collect::<Vec<_>>();
+        let told = findings.iter().map(|finding| format!("{finding}{}", self.way_out(finding, record_type)));
+        let told = told.collect::<Vec<_>>();
         let message = format!("version {version} was refused, nothing was published: {}", told.join("; "));
         Failure::Refused { message, findings }
     }
 
-    fn way_out(&self, finding: &Finding) -> &'static str {
-        let (validator, _) = finding.validator.split_once('(').unwrap_or((&finding.validator, ""));
-        match validator {
-            "not_empty" => ", use --allow-empty if no record is to be left",
-            "removed" if self.max_removed.is_some() => ", as --max-removed says",
-            "removed" => ", use --allow-removed if they are to go, or set another bound: --max-removed 80%",
-            "changed" => ", as --max-changed says",
-            "no_new_fields" => ", as --no-new-fields says",
-            "no_new_types" => ", as --no-new-types says",
-            "minimum_count" => ", as --min-rows says",
-            _ => "",
-        }
+    fn way_out(&self, finding: &Finding, record_type: &str) -> &'static str {
+        // Those of a file of all records are those of changes and one more.
+        let guards = self.guards(record_type, true);
+        guards.iter().find(|guard| guard.validator.name() == finding.validator).map_or("", |guard| guard.way_out)
     }
 }
 
