@@ -1,4 +1,4 @@
-//! Two record types that change together: does a reader ever see one of them new and the other old?
+//! Two record types that change together: no reader ever sees one of them new and the other old.
 //!
 //! Each cycle makes a new cut of every movie and of its ratings. A consumer follows in the background, and threads read
 //! all the while. Each read takes the view once and finds one cut in both types.

@@ -1,4 +1,4 @@
-//! Versions of a million films: how long does a cycle take, how long a refresh, and do readers notice?
+//! Versions of a million films: how long a cycle and a refresh take, and whether readers notice.
 //!
 //! `KAPOK_ROWS` sets the number of films (default 1,000,000), `KAPOK_RUNS` that of cycles (default 30). Each cycle changes
 //! 1 % of the films, adds 0.5 % and removes 0.5 %, drawn at random, on a local store.

@@ -1,4 +1,4 @@
-//! How long does a lookup take, from a random key to a title and a year, among a million films?
+//! How long a lookup takes, from a random key to a title and a year, among a million films.
 //!
 //! Beside it stands what a program would do that keeps the films on its own heap: `HashMap<u32, usize>` and `Vec<Movie>`.
 //! Answers are compared before anything is timed.

@@ -1,4 +1,4 @@
-//! Is it a store? The contract of a backend as functions over a store, and a macro that makes a test of each.
+//! The contract of a backend as functions over a store, and a macro that makes a test of each.
 //!
 //! ```
 //! use kapok_blobstore::Store;

@@ -1,4 +1,4 @@
-//! How many requests does a piece of work ask of a store?
+//! Counts the requests that a piece of work makes to a store.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-//! What if something happens right before a request?
+//! Lets something happen right before a request.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};

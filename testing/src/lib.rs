@@ -9,7 +9,7 @@
 //! | publish a few records | [`publish_json`], [`publish_records`] |
 //! | test a backend of your own | [`conformance!`](crate::conformance!) |
 //!
-//! Does a program come through, whichever request of its work fails?
+//! A program that comes through, whichever request of its work fails:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

@@ -1,4 +1,4 @@
-//! What is asked for side by side? A backend that takes its time tells how many requests are under way at once.
+//! Delays requests to a store, and counts those that are under way at once.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};

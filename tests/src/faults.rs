@@ -1,4 +1,4 @@
-//! What is left when a request to the store fails, is never answered, or is done and its reply is lost?
+//! Stores of films whose requests are spoilt, and what must hold of them afterwards.
 //!
 //! A test runs the same work for k = 1, 2, 3 … until nothing is left to be spoilt (see [`kapok_testing::Faults`]).
 

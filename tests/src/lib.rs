@@ -1,4 +1,4 @@
-//! What do the tests of this folder share? Datasets, models of them, and stores that fail on purpose.
+//! Datasets, models of them and forged stores, for the tests of this folder.
 
 pub mod faults;
 pub mod forge;

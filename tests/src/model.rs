@@ -1,4 +1,4 @@
-//! What does a version hold, told without Kapok? A few maps, in which histories are played beside the real thing.
+//! What a version holds, told without Kapok: a few maps, in which histories are played beside the real thing.
 
 #![expect(clippy::missing_panics_doc, reason = "tests are to panic")]
 

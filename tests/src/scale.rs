@@ -1,4 +1,4 @@
-//! How many cases does a campaign run?
+//! How many cases a campaign runs.
 
 /// So many, times the environment variable `KAPOK_TEST_SCALE`: a positive number, 1 where it is not set.
 ///

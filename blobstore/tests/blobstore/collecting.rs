@@ -1,4 +1,4 @@
-//! Does retention take all that nobody needs, and nothing else, whatever else is going on?
+//! Retention takes all that nobody needs and nothing else, whatever else is going on.
 
 mod announcing;
 mod damaged;

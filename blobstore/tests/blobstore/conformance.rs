@@ -1,4 +1,4 @@
-//! Is it a store, whatever is behind it?
+//! The contract of a store, against each backend.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Does a place become a store when there is something to put, and not before?
+//! A place becomes a store when there is something to put, and not before.
 
 use kapok_blobstore::{BlobId, BlobKind, ErrorKind, Store};
 

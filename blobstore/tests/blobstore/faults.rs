@@ -1,4 +1,4 @@
-//! What is left when a request is refused, when its reply is lost, when it is never answered?
+//! What is left when a request is refused, when its reply is lost, and when it is never answered.
 
 mod flaky;
 

@@ -1,4 +1,4 @@
-//! What if the link is slow, a right is missing, or something else stands where a file should be?
+//! Slow links, missing rights, and something else in the place of a file.
 
 mod denied;
 mod link;

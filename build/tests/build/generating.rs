@@ -1,4 +1,4 @@
-//! What is written, and to what does it refer?
+//! What is written, and what it refers to.
 
 use crate::workshop::{HUT, Workshop};
 

@@ -1,4 +1,4 @@
-//! Does a package outside of the workspace build, with no dependency but Kapok?
+//! A package outside of the workspace builds, with no dependency but Kapok.
 //!
 //! `hut.cgr` is made by `capnp compile -o- -I../../../schemas --src-prefix=schemas schemas/hut.capnp` in `tests/outside`.
 

@@ -1,4 +1,4 @@
-//! Does each error say what to do next?
+//! Each error says what to do next.
 
 use kapok_build::{Compiler, Error};
 

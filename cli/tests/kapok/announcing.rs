@@ -1,4 +1,4 @@
-//! Do consumers go where they are sent, and does the log tell who sent them?
+//! Consumers go where they are sent, and the log tells who sent them.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Are stores, types and errors the same for every verb, and is what is no JSON lines told how to become some?
+//! Stores, types and errors are the same for every verb, and input that is no JSON lines is told how to become some.
 
 use std::process::Command;
 

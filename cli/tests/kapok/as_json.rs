@@ -1,4 +1,4 @@
-//! Do members that no type holds come out as they went in?
+//! Members that no type holds come out as they went in.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Does the program apply changes to what is there, and nothing else?
+//! The program applies changes to what is there, and nothing else.
 
 use serde_json::{Value, json};
 

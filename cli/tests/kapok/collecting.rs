@@ -1,4 +1,4 @@
-//! Does gc take what nobody needs, and only that?
+//! `gc` takes what nobody needs, and only that.
 
 use serde_json::{Value, json};
 

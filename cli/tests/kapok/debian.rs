@@ -1,4 +1,4 @@
-//! Do three real states of Debian's package list become three versions that cost what changed between them?
+//! Three real states of Debian's package list become three versions that cost what changed between them.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Does the demo run anywhere, again and again?
+//! The demo runs anywhere, again and again.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Does the program tell what is different between two versions, and each swap that takes a consumer there?
+//! The program tells what is different between two versions, and each swap that takes a consumer there.
 
 use serde_json::{Value, json};
 

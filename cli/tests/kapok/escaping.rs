@@ -1,4 +1,4 @@
-//! Does text from a store come to a terminal without commanding it?
+//! Text from a store comes to a terminal without commanding it.
 
 use serde_json::Value;
 

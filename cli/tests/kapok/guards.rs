@@ -1,4 +1,4 @@
-//! Does a mistake wipe nothing, and does what is meant go through?
+//! A mistake wipes nothing, and what is meant goes through.
 
 use std::fmt::Write as _;
 use std::ops::Range;

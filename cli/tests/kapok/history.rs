@@ -1,4 +1,4 @@
-//! Does the program tell what became of a record?
+//! The program tells what became of a record.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Does the program do what its help says? Each test runs the binary, as a shell would.
+//! The program does what its help says. Each test runs the binary, as a shell would.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "tests may measure and print")]

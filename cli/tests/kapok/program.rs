@@ -1,4 +1,4 @@
-//! How is the program run?
+//! Runs the program in a folder of its own.
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! Do the reading verbs tell what is there?
+//! The reading verbs tell what is there.
 
 use std::io::Read;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! Does README show what the program prints? Its console examples are run, in their order and on one store.
+//! README shows what the program prints: its console examples are run, in their order and on one store.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

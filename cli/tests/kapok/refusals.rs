@@ -1,4 +1,4 @@
-//! Is input that cannot be used refused, with its line and field, and is nothing committed?
+//! Input that cannot be used is refused with its line and field, and nothing is committed.
 
 use crate::program::{Ran, Scene, run_in};
 

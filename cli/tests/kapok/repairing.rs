@@ -1,4 +1,4 @@
-//! Does `repair` say what is lost, put back what can be, and leave all else alone?
+//! `repair` says what is lost, puts back what can be, and leaves all else alone.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Does what goes in come out?
+//! What goes in comes out.
 
 use std::path::{Path, PathBuf};
 

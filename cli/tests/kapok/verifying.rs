@@ -1,4 +1,4 @@
-//! Is damage found and named?
+//! Damage is found and named.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What does a version cost that cannot be opened, and when is it tried again?
+//! What a version costs that cannot be opened, and when it is tried again.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! Does the view come by itself, soon, at little cost, and until it is told to stop?
+//! The view comes by itself, soon, at little cost, and until it is told to stop.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Do listeners learn of every step, without being in the way?
+//! Listeners learn of every step without being in the way.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Does a consumer get from any version to any other, whole or not at all, and tell why not?
+//! A consumer gets from any version to any other, whole or not at all, and tells why not.
 
 #![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "tests may measure and print")]

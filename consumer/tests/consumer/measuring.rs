@@ -1,4 +1,4 @@
-//! Are the numbers told that an operator watches?
+//! The numbers that an operator watches are told.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Is the view always the version that it should be, and only that?
+//! The view is always the version that it should be, and only that.
 
 use kapok_blobstore::AnnouncementDraft;
 use kapok_consumer::{Consumer, ErrorKind};

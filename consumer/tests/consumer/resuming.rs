@@ -1,4 +1,4 @@
-//! Does a load that was cut off go on where it was?
+//! A load that was cut off goes on where it was.
 
 use std::future::pending;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Does a consumer take what it is told to, and is it as careful as it is told to be?
+//! A consumer takes what it is told to, and is as careful as it is told to be.
 
 use std::time::{Duration, Instant};
 

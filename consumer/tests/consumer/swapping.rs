@@ -1,4 +1,4 @@
-//! Does every reader see one version whole, whatever is swapped meanwhile, and is what nobody holds let go (I3, I4)?
+//! Every reader sees one version whole, whatever is swapped meanwhile, and what nobody holds is let go (I3, I4).
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Whatever goes wrong: does the view stay, and does the consumer tell?
+//! Whatever goes wrong, the view stays and the consumer tells.
 
 use std::sync::Arc;
 

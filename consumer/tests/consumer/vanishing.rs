@@ -1,4 +1,4 @@
-//! Is a store that is gone told from one without news?
+//! A store that is gone is told from one without news.
 
 use std::time::Duration;
 

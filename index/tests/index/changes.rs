@@ -1,4 +1,4 @@
-//! Are the changes between two versions net, and the same by whatever road they are found?
+//! The changes between two versions are net, and the same by whatever road they are found.
 
 mod history;
 mod random;

@@ -1,4 +1,4 @@
-//! Does every door give the same answer for the same record, and for one that is not there?
+//! Every door gives the same answer for the same record, and for one that is not there.
 
 use kapok_core::segment::RowId;
 use kapok_core::{ErrorKind, Result};

@@ -1,4 +1,4 @@
-//! Are records found by their keys, all of them and no others, whatever the bytes?
+//! Records are found by their keys, all of them and no others, whatever the bytes.
 
 pub mod fixture;
 mod hostile;

@@ -1,4 +1,4 @@
-//! What of a view may be shared between threads, and what may be held across `.await`?
+//! What of a view may be shared between threads, and what may be held across `.await`.
 
 use std::sync::Arc;
 

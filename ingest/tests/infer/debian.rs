@@ -1,4 +1,4 @@
-//! Does real data give the schema that a person would have written?
+//! Real data gives the schema that a person would have written.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! Does a known schema grow by appending only?
+//! A known schema grows by appending only.
 
 use kapok_ingest::schema_of_rust_type;
 use std::sync::Arc;

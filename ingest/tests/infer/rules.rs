@@ -1,4 +1,4 @@
-//! Which schema do records give, and which records give none?
+//! Which schema records give, and which records give none.
 
 use std::borrow::Cow;
 

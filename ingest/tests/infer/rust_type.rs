@@ -1,4 +1,4 @@
-//! Which schema does a Rust type give, and which types give none?
+//! Which schema a Rust type gives, and which types give none.
 #![expect(dead_code, reason = "types that are only described")]
 
 use kapok_ingest::schema_of_rust_type;

@@ -1,4 +1,4 @@
-//! Does the blocking twin do what the async calls do, and refuse to be called by async code?
+//! The blocking twin does what the async calls do, and refuses to be called by async code.
 
 use std::sync::mpsc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Does a publish tell where the log names a version that consumers cannot get to, and bring them back?
+//! A publish tells if the log names a version that consumers cannot get to, and brings them back.
 
 use kapok_blobstore::{Action, AnnouncementDraft, Store, fresh_token};
 use kapok_producer::{CycleReport, Error, ErrorKind, Outcome, Producer};

@@ -1,4 +1,4 @@
-//! Does a cycle publish what it was given, all of it or nothing?
+//! A cycle publishes what it was given, all of it or nothing.
 
 use kapok_blobstore::Store;
 use kapok_core::record::Record;

@@ -1,4 +1,4 @@
-//! Does a lost or damaged blob stop more than what it holds?
+//! A lost or damaged blob stops no more than what it holds.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Does an incremental cycle change what it was told to, and leave all else as it was?
+//! An incremental cycle changes what it was told to, and leaves all else as it was.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Does every record have a key of its own, whichever road it came by, and is the key found again?
+//! Every record has a key of its own, whichever road it came by, and the key is found again.
 
 use kapok_core::schema::{FieldKind, Schema, StructType};
 use kapok_ingest::AbsentFields;

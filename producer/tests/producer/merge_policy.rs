@@ -1,4 +1,4 @@
-//! Do merges keep segments few and mostly alive, and what does that cost over a thousand cycles?
+//! Merges keep segments few and mostly alive; what that costs over a thousand cycles.
 //!
 //! Records are keys, segments are counts: a row knows the segment that it is in, and merging renames segments, so
 //! nothing is copied and a history of a million changes takes milliseconds. `cargo test --test producer merge_policy --

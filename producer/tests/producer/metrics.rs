@@ -1,4 +1,4 @@
-//! Does a producer count what it does?
+//! A producer counts what it does.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Is what no reader could read refused before it is committed?
+//! What no reader could read is refused before it is committed.
 
 use kapok_core::schema::{FieldKind, Type};
 use kapok_ingest::{Inference, InferenceSettings};

@@ -1,4 +1,4 @@
-//! Is a row id read in the segment that it is of, and nowhere else?
+//! A row id is read in the segment that it is of, and nowhere else.
 
 use std::sync::Arc;
 

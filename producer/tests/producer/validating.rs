@@ -1,4 +1,4 @@
-//! Do validators hold back what must not be published, and nothing else?
+//! Validators hold back what must not be published, and nothing else.
 
 use std::ops::Range;
 

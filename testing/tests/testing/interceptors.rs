@@ -1,4 +1,4 @@
-//! Is each request shown, and does each verdict come out as it says?
+//! Each request is shown, and each verdict comes out as it says.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Tests of the helpers: do they do on purpose what they say?
+//! Tests of the helpers: they do on purpose what they say.
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "tests may measure")]
 

@@ -1,4 +1,4 @@
-//! Does the stepping consumer go everywhere, and leave the store alone?
+//! The stepping consumer goes everywhere, and leaves the store alone.
 
 use kapok_blobstore::{ErrorKind, Store};
 use kapok_testing::{FaultyStore, SteppingConsumer, publish_json};

@@ -1,4 +1,4 @@
-//! Is a faulty store a store, and do fixtures publish what they are given?
+//! A faulty store is a store, and fixtures publish what they are given.
 
 use kapok_blobstore::Store;
 use kapok_consumer::Consumer;

@@ -1,4 +1,4 @@
-//! Is a store as it must be, whatever happened to those who wrote to it?
+//! Checks that a store is as it must be, whatever happened to those who wrote to it.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Which records should a version hold? A model of them, and how a producer is given them.
+//! A model of the records that a version should hold, and how a producer is given them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Where do the stores of these tests live?
+//! Places for the stores of these tests: memory, and folders.
 
 use std::sync::Arc;
 

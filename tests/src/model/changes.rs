@@ -1,4 +1,4 @@
-//! What does an incremental cycle do at random? The same to the dataset and to its model, and both must agree at each step.
+//! Random changes of an incremental cycle, made to the dataset and to its model alike; both must agree at each step.
 
 use kapok_core::schema::Schema;
 use kapok_producer::{Declaration, Error, Evolution, IncrementalCycle, RecordChanges, Value};

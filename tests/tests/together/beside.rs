@@ -1,4 +1,4 @@
-//! Is what a consumer lacks fetched side by side, wherever it is asked for?
+//! What a consumer lacks is fetched side by side, wherever it is asked for.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A file of a store is lost, cut or flipped: what can still be read, published and collected, and what brings it back?
+//! A file of a store is lost, cut or flipped: what can still be read, published and collected, and what brings it back.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Does a dataset's line go on when its schema grows, for producers and for consumers that are at work?
+//! A dataset's line goes on when its schema grows, for producers and for consumers that are at work.
 
 use kapok_consumer::Consumer;
 use kapok_core::schema::Schema;

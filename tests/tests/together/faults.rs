@@ -1,4 +1,4 @@
-//! What is left of a cycle, a merge, a gc or a refresh when one of its requests is spoilt, whichever it is?
+//! What is left of a cycle, a merge, a gc or a refresh when one of its requests is spoilt, whichever it is.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

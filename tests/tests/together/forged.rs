@@ -1,4 +1,4 @@
-//! Can a store whose hashes are all right make a reader or a publisher abort, hang, or read a wrong record? (I5)
+//! A store whose hashes are all right makes no reader and no publisher abort, hang, or read a wrong record (I5).
 //!
 //! Each case is made from its number alone: see [`kapok_tests::forge`]. They run in a process of 1 GiB of address space,
 //! which is started again where one ends it.

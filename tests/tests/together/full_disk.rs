@@ -1,4 +1,4 @@
-//! What is left of a cycle that runs out of room?
+//! What is left of a cycle that runs out of room.
 #![cfg(unix)]
 
 use std::fs;

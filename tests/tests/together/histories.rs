@@ -1,5 +1,6 @@
-//! Whatever road a consumer took to a version: is its view the same (I8)? Random histories of all that a producer and the
-//! people beside it can do, played against maps.
+//! Whatever road a consumer took to a version, its view is the same (I8).
+//!
+//! Random histories of all that a producer and the people beside it can do are played against maps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What is left when a producer is killed, at any moment?
+//! What is left when a producer is killed, at any moment.
 #![cfg(unix)]
 
 use std::io::Read;

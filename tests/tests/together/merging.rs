@@ -1,4 +1,4 @@
-//! Do real cycles keep the bounds of merging, and what does it cost those who follow?
+//! Real cycles keep the bounds of merging; what that costs those who follow.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! Is anything lost when several producers publish to one store at once?
+//! Nothing is lost when several producers publish to one store at once.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

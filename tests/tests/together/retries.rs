@@ -1,4 +1,4 @@
-//! Does a caller who follows the rule for running a cycle again apply each batch of changes once, whatever fails?
+//! A caller who follows the rule for running a cycle again applies each batch of changes once, whatever fails.
 
 use std::time::Duration;
 

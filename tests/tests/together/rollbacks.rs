@@ -1,4 +1,4 @@
-//! Is a rollback ever undone by a cycle, a merge or a left-over announcement that was under way?
+//! A rollback is never undone by a cycle, a merge or a left-over announcement that was under way.
 
 use std::sync::{Arc, Mutex};
 

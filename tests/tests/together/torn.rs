@@ -1,5 +1,7 @@
-//! Does a reader ever see half of a version (I3)? Records of two types carry one stamp, and change together, while versions
-//! and merges are swapped in under those who read them.
+//! No reader ever sees half of a version (I3).
+//!
+//! Records of two types carry one stamp, and change together, while versions and merges are swapped in under those who read
+//! them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

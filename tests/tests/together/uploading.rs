@@ -1,4 +1,4 @@
-//! Is a segment on its way while its index is made?
+//! A segment is on its way while its index is made.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

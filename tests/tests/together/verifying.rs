@@ -1,4 +1,4 @@
-//! Does a check of a store that others are at work on, or were killed at, raise no alarm?
+//! A check of a store that others are at work on, or were killed at, raises no alarm.
 #![cfg(unix)]
 
 use std::path::Path;

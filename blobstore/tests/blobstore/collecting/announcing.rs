@@ -1,4 +1,4 @@
-//! Are consumers ever sent to a version that is gone?
+//! Consumers are never sent to a version that is gone.
 
 use std::sync::Arc;
 

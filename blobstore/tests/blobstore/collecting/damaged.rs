@@ -1,4 +1,4 @@
-//! What does it do in a store that lacks something, or of which something cannot be read?
+//! A gc in a store that lacks something, or of which something cannot be read.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What if something happens while it is at work?
+//! A gc beside writers, readers and another gc.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! What goes and what stays, in a store where nothing else happens?
+//! What a gc takes and what it leaves, in a store where nothing else happens.
 
 use std::fs;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What counts as a change where the schema itself changed?
+//! What counts as a change if the schema itself changed.
 
 use std::sync::Arc;
 

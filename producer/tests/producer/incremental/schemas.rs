@@ -1,4 +1,4 @@
-//! Does a cycle whose schema is not quite the dataset's keep what the two do not share?
+//! A cycle whose schema is not quite the dataset's keeps what the two do not share.
 
 use std::sync::Arc;
 
