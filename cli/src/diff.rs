@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use indicatif::HumanCount;
-use kapok_blobstore::{ErrorKind, Store, UnreadableVersion};
+use kapok_blobstore::{Store, UnreadableVersion};
 use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::Manifest;
 use kapok_core::segment::RowId;
@@ -20,8 +20,10 @@ use crate::notice;
 use crate::store_argument::StoreArgument;
 
 pub mod fields;
+mod path;
 
 use fields::{Comparison, FieldChange, key_of, key_text};
+use path::{find_path, unreadable_version};
 
 /// What is different between two versions: records added, changed and removed
 #[derive(Debug, Args)]
@@ -207,14 +209,12 @@ impl VersionDiff {
                          {version} is retired"
                     )));
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible) => {
-                    let (kind, reason) = (error.kind(), error.to_string());
-                    left_out.push(UnreadableVersion { version, kind, reason });
+                Err(error) => {
+                    left_out.push(unreadable_version(version, error)?);
                     // Its parent is not known.
                     before = store.manifests().live().await?.into_iter().rfind(|it| *it < version);
                     continue;
                 }
-                Err(error) => return Err(error.into()),
             };
             before = manifest.parent;
             check_type(only, &manifest, &after)?;
@@ -237,34 +237,23 @@ impl VersionDiff {
         limit: usize,
     ) -> Result<Self> {
         let (from, to) = (before.as_ref().map_or(0, |before| before.version), after.version);
-        let (trail, left_out) = trail(store, from, to).await?;
         let mut blobs = BlobMap::new();
         let old = match before {
             Some(before) => open(store, before, only, &mut blobs).await?,
             None => View::empty(),
         };
         let new = open(store, after, only, &mut blobs).await?;
+        let (path, left_out) = find_path(store, &old, &new).await?;
         // If one of these blobs is gone, segments are compared instead.
-        let between = store.blobs().fetch(new.lacking_for_changes(&old, &trail)?).await.unwrap_or_default();
+        let between = store.blobs().fetch(new.lacking_for_changes(&old, &path)?).await.unwrap_or_default();
         let mut segments = BlobMap::new();
         for (id, blob) in between {
             segments.insert(id, blob);
         }
-        let changes = new.changes_since_with(&old, &trail, &segments)?;
+        let changes = new.changes_along(&old, &path, &segments)?;
         let types = changes.types.iter().map(|ty| TypeDiff::of(&old, &new, ty, limit));
         Ok(Self { from, to, types: types.collect::<Result<_>>()?, left_out })
     }
-}
-
-/// Reads the manifests between two versions, which list changes, and returns the versions whose manifests cannot be
-/// read.
-async fn trail(store: &Store, from: u64, to: u64) -> Result<(Vec<Arc<Manifest>>, Vec<UnreadableVersion>)> {
-    let between = from.min(to)..=from.max(to);
-    let mut versions = store.manifests().live().await?;
-    versions.retain(|version| between.contains(version));
-    // Without a manifest on the way segments are compared.
-    let (manifests, unreadable) = store.manifests().read_all(&versions).await?;
-    Ok((manifests.into_iter().map(Arc::new).collect(), unreadable))
 }
 
 impl Counts {

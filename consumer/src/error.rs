@@ -1,4 +1,4 @@
-//! Errors of a consumer.
+//! Tells why a consumer could not move on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ pub use kapok_core::ErrorKind;
 /// The result of an operation of a consumer.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a consumer could not move on. Whatever it is, the view in use stays. [`Error::kind`] says what to do next.
+/// The reason why a consumer could not move on. The view in use stays. [`Error::kind`] says what to do next.
 ///
 /// The text of an error includes that of its cause, so one line tells all. Clones share the cause.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -29,10 +29,10 @@ pub enum Error {
         location: String,
         /// The sequence of the last entry that was read.
         seen: u64,
-        /// The sequence at which the log ends now; 0 where it is empty.
+        /// The sequence at which the log ends now; 0 if it is empty.
         found: u64,
     },
-    /// The manifest or a blob of a version cannot be had.
+    /// The manifest or a blob of a version cannot be read from the store.
     #[error("version cannot be loaded: version={version} cause={source}")]
     Load {
         /// The version.
@@ -45,17 +45,17 @@ pub enum Error {
     Open {
         /// The version.
         version: u64,
-        /// What is wrong with them.
+        /// The cause, which names the blob.
         source: Arc<kapok_core::Error>,
     },
-    /// What changed between two views cannot be told.
+    /// The changes between two views cannot be found.
     #[error("changes cannot be told: from={from} to={to} cause={source}")]
     Changes {
         /// The version of the view before.
         from: u64,
         /// The version of the view after.
         to: u64,
-        /// What is wrong with a manifest or a segment.
+        /// The cause, which names the manifest or the segment.
         source: Arc<kapok_core::Error>,
     },
     /// The announcement log has not answered for longer than the settings allow.
@@ -68,7 +68,7 @@ pub enum Error {
         version: u64,
         /// Time since the log last answered.
         staleness: Duration,
-        /// What the settings allow.
+        /// The longest time that the settings allow.
         max_staleness: Duration,
     },
     /// Opening a version hit a defect of this program.
@@ -76,13 +76,13 @@ pub enum Error {
     Panicked {
         /// The version.
         version: u64,
-        /// What the panic said.
+        /// The text of the panic.
         message: String,
     },
 }
 
 impl Error {
-    /// The version that could not be loaded or opened; `None` where the trouble is another.
+    /// Returns the version that could not be loaded or opened; `None` if the error is about something else.
     pub fn version(&self) -> Option<u64> {
         match self {
             Self::Load { version, .. } | Self::Open { version, .. } | Self::Panicked { version, .. } => Some(*version),

@@ -1,26 +1,26 @@
-//! What does it take to get from one version to another?
+//! Plans which blobs are fetched, kept and released on the way from one version to another.
 
 use std::collections::HashSet;
 
-use kapok_core::manifest::{BlobMap, BlobRef};
-use kapok_core::manifest::{Id, Manifest};
+use kapok_core::manifest::{BlobMap, BlobRef, Id, Manifest};
 
-/// The way from one version to another: a pure function of both and of the blobs at hand, whatever lies between them.
+/// The blobs to fetch, keep and release to get from one version to another: a pure function of both versions and of the
+/// blobs that are held, whatever lies between the two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FetchPlan {
     /// Blobs of the target to be fetched, each once.
     pub fetch: Vec<BlobRef>,
-    /// Blobs of the target that are at hand, each once.
+    /// Blobs of the target that are held, each once.
     pub keep: Vec<Id>,
     /// Blobs of the current version that the target has no use for, each once.
     pub release: Vec<Id>,
 }
 
 impl FetchPlan {
-    /// Plans the way.
+    /// Plans the way from one version to another.
     ///
-    /// A blob at hand whose length is not what the target says is fetched, so that the store tells which of them is wrong.
+    /// A held blob whose size is not what the target says is fetched, so that the store tells which of them is wrong.
     pub fn new(current: &Manifest, target: &Manifest, held: &BlobMap) -> Self {
         let (keep, fetch) = held.held_and_lacking(target);
         let mut seen: HashSet<Id> = target.blobs().map(|blob| blob.id).collect();
@@ -33,8 +33,7 @@ impl FetchPlan {
 mod tests {
     use std::sync::Arc;
 
-    use kapok_core::manifest::{Artifact, RecordType, SegmentEntry, Tombstones};
-    use kapok_core::manifest::{Blob, BlobRole};
+    use kapok_core::manifest::{Artifact, Blob, BlobRole, RecordType, SegmentEntry, Tombstones};
     use kapok_core::segment::Sharing;
 
     use super::*;

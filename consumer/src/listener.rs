@@ -1,4 +1,4 @@
-//! Who else learns of a swap, and how does that never get in the way?
+//! Tells listeners of swaps, without keeping readers or refreshes waiting.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,9 +11,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::error;
 
-use crate::consumer::Inner;
+use crate::blocking_task::panic_message;
+use crate::change_inputs::ChangeInputs;
 use crate::error::Result;
-use crate::trail;
+use crate::state::State;
 
 /// A step from one view to another, as a listener is told of it.
 #[non_exhaustive]
@@ -27,36 +28,31 @@ pub struct Swap {
     runtime: Handle,
 }
 
-/// A listener, which is called for as long as this is there, unless it is told to stay.
+/// The handle of a listener, which is called until this is dropped, unless it is told to stay.
 #[derive(Debug)]
 #[must_use = "the listener goes when this is dropped; `keep` lets it stay"]
 pub struct Listener {
     task: Option<JoinHandle<()>>,
 }
 
-/// What is called after swaps.
-pub(crate) type Call = Box<dyn FnMut(&Swap) + Send>;
+/// The function that is called after swaps.
+pub(crate) type Callback = Box<dyn FnMut(&Swap) + Send>;
 
 impl Swap {
-    /// The net changes from the view before to the view after.
+    /// Returns the net changes from the view before to the view after.
     ///
-    /// They are found when they are first asked for, here and now: manifests in between are read from the store, and
-    /// where some are gone the two views are compared, see [`View::changes_since`]. The listener waits for that, nobody
-    /// else does.
+    /// The first call finds them: it reads manifests in between from the store, and compares the two views if some are
+    /// gone, see [`View::changes_since`]. The listener waits for that, nobody else does.
     ///
     /// # Errors
-    /// [`Error::Changes`](crate::Error::Changes) where a manifest or a segment is not as it must be.
+    /// [`Error::Changes`](crate::Error::Changes) if a manifest or a segment is not as it must be.
     pub fn changes(&self) -> Result<&Changes> {
         if let Some(changes) = self.changes.get() {
             return Ok(changes);
         }
-        let (read, between) = self.runtime.block_on(async {
-            let read = trail::read(&self.store, self.old.manifest(), self.new.manifest()).await;
-            let between = trail::segments(&self.store, &self.old, &self.new, &read).await;
-            (read, between)
-        });
-        let found = trail::changes(&self.old, &self.new, &read, &between)?;
-        Ok(self.changes.get_or_init(|| found))
+        let inputs = self.runtime.block_on(ChangeInputs::read(&self.store, &self.old, &self.new));
+        let changes = inputs.changes(&self.old, &self.new)?;
+        Ok(self.changes.get_or_init(|| changes))
     }
 }
 
@@ -87,42 +83,36 @@ impl Drop for Listener {
     }
 }
 
-/// Calls a listener after swaps until the consumer is gone. `seen`: the view as of the last call.
+/// Calls a listener after swaps until the consumer is gone. `view`: the one that the listener knows already.
 pub(crate) async fn run(
-    consumer: Weak<Inner>,
+    consumer: Weak<State>,
     mut swaps: watch::Receiver<u64>,
-    mut seen: Arc<View>,
-    mut listener: Call,
+    mut view: Arc<View>,
+    mut listener: Callback,
 ) {
     while swaps.changed().await.is_ok() {
-        let Some(inner) = consumer.upgrade() else { return };
+        let Some(state) = consumer.upgrade() else { return };
         let swap = Swap {
-            old: seen,
-            new: inner.view_arc(),
+            old: view,
+            new: state.view_arc(),
             changes: OnceLock::new(),
-            store: inner.store.clone(),
-            runtime: inner.runtime().clone(),
+            store: state.store.clone(),
+            runtime: state.runtime.clone(),
         };
-        drop(inner);
+        drop(state);
         if Arc::ptr_eq(&swap.old, &swap.new) {
-            seen = swap.new;
+            view = swap.new;
             continue;
         }
         let call = tokio::task::spawn_blocking(move || {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| listener(&swap))) {
                 let (from, to) = (swap.old.version(), swap.new.version());
-                error!(from, to, cause = message(&*panic), "a listener panicked");
+                error!(from, to, cause = panic_message(&*panic), "a listener panicked");
             }
             (listener, swap.new)
         });
-        // An error is the runtime's end.
+        // An error means that the runtime ends.
         let Ok(returned) = call.await else { return };
-        (listener, seen) = returned;
+        (listener, view) = returned;
     }
-}
-
-/// What a panic said.
-pub(crate) fn message(panic: &(dyn std::any::Any + Send)) -> &str {
-    let owned = panic.downcast_ref::<String>().map(String::as_str);
-    owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }

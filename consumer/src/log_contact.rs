@@ -1,4 +1,4 @@
-//! How long ago did the announcement log last answer? Asked without waiting for anybody.
+//! Records when the announcement log last answered.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use kapok_blobstore::clock;
 
 const NEVER: u64 = u64::MAX;
 
-/// When the log last answered.
+/// The time of the last answer of the log. Reading it takes no lock.
 #[derive(Debug)]
 pub(crate) struct LogContact {
     since: Instant,
@@ -16,17 +16,18 @@ pub(crate) struct LogContact {
 }
 
 impl LogContact {
-    pub(crate) fn never() -> Self {
+    /// Makes the record of a log that has not answered yet.
+    pub(crate) fn new() -> Self {
         Self { since: clock::instant(), after_us: AtomicU64::new(NEVER) }
     }
 
-    /// The log answered just now.
-    pub(crate) fn now(&self) {
+    /// Records that the log answered just now.
+    pub(crate) fn record(&self) {
         let after_us = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(NEVER - 1);
         self.after_us.store(after_us, Ordering::Relaxed);
     }
 
-    /// Time since the last answer; `None` where there was none yet.
+    /// Returns the time since the last answer; `None` if there was none yet.
     pub(crate) fn staleness(&self) -> Option<Duration> {
         match self.after_us.load(Ordering::Relaxed) {
             NEVER => None,

@@ -1,61 +1,40 @@
-//! How does a consumer get from the view that it has to the one that it should have?
+//! Takes a consumer from the view that it has to the one that it should have.
 //!
-//! Look into the log, read the manifest, narrow it to the record types that are wanted, plan, obtain the blobs, prepare the
-//! view, swap. Only the swap is seen by readers, and only if all before it succeeded.
+//! A refresh reads the log and the manifest, leaves out the record types that are not wanted, plans, gets the blobs, opens the
+//! view, and swaps. Only the swap is seen by readers, and only if all before it succeeded.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use kapok_blobstore::{ErrorKind, clock};
-use kapok_core::manifest::BlobMap;
 use kapok_index::View;
 use tracing::{Instrument, info, info_span, warn};
 
-use crate::consumer::{Consumer, Inner};
+use crate::consumer::Consumer;
 use crate::error::{Error, Result};
 use crate::fetch_plan::FetchPlan;
-use crate::local_blobs::{Fetched, LocalBlobs, Missing};
+use crate::local_blobs::{FetchTotals, LocalBlobs, OnMissingBlob};
 use crate::local_merge;
-use crate::measure;
-use crate::prepare::prepare;
-use crate::settings::Narrowed;
-
-/// What a refresh came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RefreshReport {
-    /// The version before.
-    pub from: u64,
-    /// The version after; the same where there was nothing to do.
-    pub to: u64,
-    /// Blobs that were fetched, or mapped on a local store.
-    pub fetched_blobs: usize,
-    /// Their length.
-    pub fetched_bytes: u64,
-    /// Length of the merged segments, and their indexes, that were made here instead: see [`crate::MergedSegments`].
-    pub made_bytes: u64,
-    /// Merged segments that were to be made here and had to be fetched, since they came out otherwise.
-    pub not_made: usize,
-    /// From reading the manifest to the swap.
-    pub duration: Duration,
-}
+use crate::metrics;
+use crate::next_view::NextView;
+use crate::refresh_report::RefreshReport;
+use crate::state::State;
 
 impl Consumer {
     /// Takes the version that consumers should be on by now: one swap of a whole view (I3), or none.
     ///
-    /// Whatever fails, the view stays. Refreshes take turns. One that is dropped before it is done has changed nothing.
-    /// Blobs fetched by a refresh that failed or was dropped are used by the next one, so a version that cannot be opened
+    /// If anything fails, the view stays. Refreshes take turns. One that is dropped before it is done has changed nothing.
+    /// Blobs fetched by a failed or cancelled refresh are reused by the next one, so a version that cannot be opened
     /// is not downloaded anew at each attempt: only a blob whose hash is wrong is asked for again.
     ///
     /// # Errors
     /// [`Error::Store`] and [`Error::LogWentBack`] for the log, [`Error::Load`] and [`Error::Open`] for the version. A
-    /// version of a newer release is `Incompatible`. A store that is gone is an error too, also where nothing was announced.
+    /// version of a newer release is `Incompatible`. A store that is gone is an error too, even if nothing was announced.
     pub async fn refresh(&self) -> Result<RefreshReport> {
         let span = info_span!("refresh", store = self.store().url());
         let attempt = async {
-            let mut held = self.inner().held.lock().await;
-            let outcome = self.advance_to_announced(&mut held).await;
-            self.noted(outcome)
+            let mut blobs = self.state().blobs.lock().await;
+            let outcome = self.advance_to_announced(&mut blobs).await;
+            self.record(outcome)
         };
         attempt.instrument(span).await
     }
@@ -69,151 +48,127 @@ impl Consumer {
     pub async fn refresh_to(&self, version: u64) -> Result<RefreshReport> {
         let span = info_span!("refresh", store = self.store().url(), version);
         let attempt = async {
-            let mut held = self.inner().held.lock().await;
-            self.inner().status().wanted = version;
-            let outcome = self.advance(&mut held, version, Missing::GoOn).await;
-            self.noted(outcome)
+            let mut blobs = self.state().blobs.lock().await;
+            self.state().status().wanted = version;
+            let outcome = self.advance(&mut blobs, version, OnMissingBlob::FetchOthers).await;
+            self.record(outcome)
         };
         attempt.instrument(span).await
     }
 
-    fn noted(&self, outcome: Result<RefreshReport>) -> Result<RefreshReport> {
-        self.inner().status().attempted(&outcome);
+    /// Records how a refresh ended, in the status, the log of the program and the metrics.
+    fn record(&self, outcome: Result<RefreshReport>) -> Result<RefreshReport> {
+        self.state().status().record_attempt(&outcome);
         match &outcome {
-            Ok(done) if done.from != done.to => info!(
-                from = done.from,
-                to = done.to,
-                fetched_blobs = done.fetched_blobs,
-                fetched_bytes = done.fetched_bytes,
-                duration_us = u64::try_from(done.duration.as_micros()).unwrap_or(u64::MAX),
+            Ok(report) if report.from != report.to => info!(
+                from = report.from,
+                to = report.to,
+                fetched_blobs = report.fetched_blobs,
+                fetched_bytes = report.fetched_bytes,
+                duration_us = u64::try_from(report.duration.as_micros()).unwrap_or(u64::MAX),
                 "view swapped"
             ),
             Ok(_) => {}
             Err(error) => {
-                measure::failed();
+                metrics::failed();
                 warn!(%error, "refresh failed, the view stays");
             }
         }
-        measure::standing(&self.status());
+        metrics::versions(&self.status());
         outcome
     }
 
-    async fn advance_to_announced(&self, held: &mut LocalBlobs) -> Result<RefreshReport> {
-        let target = self.look().await?;
-        match self.advance(held, target, Missing::Stop).await {
-            // Retired between look and fetch, perhaps: the log knows what holds now.
+    async fn advance_to_announced(&self, blobs: &mut LocalBlobs) -> Result<RefreshReport> {
+        let version = self.read_log().await?;
+        match self.advance(blobs, version, OnMissingBlob::Stop).await {
+            // The version may have been retired since the log was read: the log names another one now.
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let target = self.look().await?;
-                self.advance(held, target, Missing::GoOn).await
+                let version = self.read_log().await?;
+                self.advance(blobs, version, OnMissingBlob::FetchOthers).await
             }
             outcome => outcome,
         }
     }
 
-    /// The version that the log says to be on.
-    async fn look(&self) -> Result<u64> {
-        let store = &self.inner().store;
-        let seen = self.inner().status().sequence;
+    /// Returns the version to be on by the log's last entry; 0 if nothing was announced.
+    async fn read_log(&self) -> Result<u64> {
+        let store = &self.state().store;
+        let seen = self.state().status().sequence;
         let latest = store.announcements().latest(Some(seen).filter(|seen| *seen != 0)).await?;
         let found = latest.as_ref().map_or(0, |entry| entry.sequence);
-        // The log only grows. Whoever loses sight of it must not take that for "nothing announced".
+        // The log only grows. One that is shorter than before is not one in which nothing was announced.
         if found < seen {
             return Err(Error::LogWentBack { location: store.url().to_owned(), seen, found });
         }
         if latest.is_none() {
-            // Nothing announced, or no store any more?
+            // Either nothing was announced or the store is gone.
             store.check_marker().await?;
         }
-        self.inner().heard_log();
-        self.inner().status().saw_log(latest.as_ref());
+        self.state().log_answered();
+        self.state().status().record_log(latest.as_ref());
         Ok(latest.map_or(0, |entry| entry.current()))
     }
 
-    /// Takes a version, step by step. Only the last one is seen by readers.
-    async fn advance(&self, held: &mut LocalBlobs, version: u64, missing: Missing) -> Result<RefreshReport> {
+    /// Takes a version, step by step. Readers see only the last step.
+    async fn advance(&self, blobs: &mut LocalBlobs, version: u64, on_missing: OnMissingBlob) -> Result<RefreshReport> {
         let started = clock::instant();
         let current = self.view_arc();
-        let from = current.version();
-        let mut done = RefreshReport {
-            from,
-            to: version,
-            fetched_blobs: 0,
-            fetched_bytes: 0,
-            made_bytes: 0,
-            not_made: 0,
-            duration: Duration::default(),
-        };
-        if version == from {
-            held.forget_fetched();
-            return Ok(done);
+        let mut report = RefreshReport::new(current.version(), version);
+        if version == current.version() {
+            blobs.drop_next();
+            return Ok(report);
         }
         let next = match version {
-            0 => Next::empty(),
-            _ => self.next(held, &current, missing, &mut done).await?,
+            0 => NextView::empty(),
+            _ => self.load(blobs, &current, on_missing, &mut report).await?,
         };
-        done.duration = started.elapsed();
-        let mapped_bytes = measure::mapped_bytes(&next.view, &next.blobs);
-        measure::swapped(&done, &current, &next.view, mapped_bytes);
-        // No wait from here on: the view, its blobs and the status change together or not at all.
-        held.replace(next.blobs);
-        self.inner().status().refreshed(done, next.narrowed);
-        self.inner().swap(Arc::new(next.view));
-        Ok(done)
+        report.duration = started.elapsed();
+        let mapped_bytes = metrics::mapped_bytes(&next.view, &next.blobs);
+        metrics::swapped(&report, &current, &next.view, mapped_bytes);
+        // No await from here on: the view, its blobs and the status change together or not at all.
+        blobs.replace(next.blobs);
+        self.state().status().record_refresh(report, next.filtered);
+        self.state().swap(Arc::new(next.view));
+        Ok(report)
     }
 
-    /// Read the manifest, narrow it, plan, obtain the blobs, prepare the view.
-    async fn next(
+    /// Reads the manifest, gets the blobs and opens the view.
+    async fn load(
         &self,
-        held: &mut LocalBlobs,
+        blobs: &mut LocalBlobs,
         current: &View,
-        missing: Missing,
-        done: &mut RefreshReport,
-    ) -> Result<Next> {
-        let version = done.to;
-        let Inner { store, settings, .. } = self.inner();
+        on_missing: OnMissingBlob,
+        report: &mut RefreshReport,
+    ) -> Result<NextView> {
+        let version = report.to;
+        let State { store, settings, .. } = self.state();
         let failed = |source| Error::Load { version, source: Arc::new(source) };
         let manifest = store.manifests().read(version).await.map_err(failed)?;
-        let (manifest, narrowed) = settings.types.narrow(manifest);
-        held.keep_for(&manifest);
-        let mut merge_sources = Fetched::default();
+        let (manifest, filtered) = settings.types.apply(manifest);
+        blobs.retain_for(&manifest);
+        let mut merge_sources = FetchTotals::default();
         if settings.merged_segments.makes(store) {
-            let lacking = local_merge::lacking(&manifest, &held.inputs(), held.not_makeable());
-            merge_sources = held.fetch_merge_sources(store, lacking).await;
-            let made = local_merge::make(&manifest, &held.inputs(), held.not_makeable()).await;
-            done.made_bytes = made.size;
-            held.take(made.blobs, made.failed);
-            done.not_made = held.not_makeable().len();
+            let lacking = local_merge::lacking_sources(&manifest, &blobs.for_merges(), blobs.failed_merges());
+            merge_sources = blobs.fetch_merge_sources(store, lacking).await;
+            let outcome = local_merge::make(&manifest, &blobs.for_merges(), blobs.failed_merges()).await;
+            report.made_bytes = outcome.size;
+            blobs.add_merges(outcome.blobs, outcome.failed);
+            report.not_made = blobs.failed_merges().len();
         }
-        let at_hand = held.at_hand();
-        let plan = FetchPlan::new(current.manifest(), &manifest, &at_hand);
-        let mut blobs = at_hand.subset(&plan.keep);
-        let fetched = held.fetch(store, plan.fetch, missing).await;
-        let fetched = fetched.map_err(failed)?;
-        done.fetched_blobs = fetched.blobs + merge_sources.blobs;
-        done.fetched_bytes = fetched.size + merge_sources.size;
-        let fresh = held.fresh();
-        for (id, blob) in &fresh {
-            blobs.insert(*id, blob.clone());
+        let held = blobs.for_view();
+        let plan = FetchPlan::new(current.manifest(), &manifest, &held);
+        let mut of_version = held.subset(&plan.keep);
+        let fetched = blobs.fetch(store, plan.fetch, on_missing).await.map_err(failed)?;
+        report.fetched_blobs = fetched.blobs + merge_sources.blobs;
+        report.fetched_bytes = fetched.size + merge_sources.size;
+        let new_blobs = blobs.new_blobs();
+        for (id, blob) in &new_blobs {
+            of_version.insert(*id, blob.clone());
         }
-        match prepare(manifest, blobs, fresh, settings.clone()).await {
-            Ok((view, blobs)) => Ok(Next { view, blobs, narrowed }),
-            Err(error) => {
-                held.drop_damaged(&error).await;
-                Err(error)
-            }
+        let opened = NextView::open((manifest, filtered), of_version, new_blobs, settings.clone()).await;
+        if let Err(error) = &opened {
+            blobs.drop_damaged(error).await;
         }
-    }
-}
-
-/// What is about to become the present.
-struct Next {
-    view: View,
-    blobs: BlobMap,
-    narrowed: Narrowed,
-}
-
-impl Next {
-    fn empty() -> Self {
-        Self { view: View::empty(), blobs: BlobMap::new(), narrowed: Narrowed::default() }
+        opened
     }
 }

@@ -1,11 +1,11 @@
-//! What does a consumer take of a version, and how careful is it about it?
+//! Says what a consumer takes of a version, and how carefully.
 
 use std::time::Duration;
 
 use kapok_blobstore::Store;
 use kapok_core::manifest::{Manifest, RecordType};
 
-/// How a consumer behaves. Start from [`ConsumerSettings::default`] and change what is to be different.
+/// The behaviour of a consumer. Start from [`ConsumerSettings::default`] and change what is to be different.
 ///
 /// ```
 /// use kapok_consumer::{ConsumerSettings, TypeFilter};
@@ -19,35 +19,37 @@ use kapok_core::manifest::{Manifest, RecordType};
 pub struct ConsumerSettings {
     /// The record types to take. Default: all of them.
     pub types: TypeFilter,
-    /// Whether each page of new blobs is touched before the swap, so that readers of the new view wait for no disk as long
-    /// as memory lasts. Default: no.
+    /// Whether each page of new blobs is read before the swap, so that readers of the new view wait for no disk as long as
+    /// memory lasts. Default: no.
     pub prefault: bool,
-    /// Whether new blobs are hashed, new segments walked and new indexes held against them before the swap, in time that grows with their bytes. A
-    /// damaged version is then refused as `Corrupt`; without it, damage is told when it is read. Default: no.
+    /// Whether new blobs are hashed, new segments walked and new indexes checked against them before the swap, in time that
+    /// grows with their size. A damaged version is then refused as `Corrupt`; otherwise damage is an error when it is read.
+    /// Default: no.
     pub verify: bool,
-    /// How to come by segments that the producer merged from others. Default: [`MergedSegments::Auto`].
+    /// How to get segments that the producer merged from others. Default: [`MergedSegments::Auto`].
     pub merged_segments: MergedSegments,
     /// How long the announcement log may have been silent before [`Consumer::fresh_view`](crate::Consumer::fresh_view)
-    /// refuses. A follower looks twice in this time whether the store is there at all, so a store that is gone is found out
-    /// after one and a half times as long at most, given polls that are shorter. Default: `None`, for as long as it likes.
+    /// refuses. A follower checks twice in this time that the store is there at all, so a store that is gone is noticed
+    /// after one and a half times as long at most, if polls are shorter than that. Default: `None`, without limit.
     pub max_staleness: Option<Duration>,
 }
 
-/// How a consumer comes by merged segments.
+/// How a consumer gets merged segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MergedSegments {
-    /// Maps them where the store is a folder of this host, and makes them elsewhere.
+    /// Map them if the store is a folder of this host, else make them.
     #[default]
     Auto,
-    /// Merges the inputs that it has by the merge sources in the manifest, and checks the hash; what it cannot make it fetches.
-    /// Costs processor time and memory of this process, and saves the download.
+    /// Merge the sources that the manifest names, and check the hash; fetch those that cannot be made. This costs processor
+    /// time and memory of this process, and saves the download.
     Make,
-    /// Fetches them like any other.
+    /// Fetch them like any other.
     Fetch,
 }
 
 impl MergedSegments {
+    /// Returns whether merged segments of this store are made rather than fetched.
     pub(crate) fn makes(self, store: &Store) -> bool {
         match self {
             Self::Auto => store.local_path().is_none(),
@@ -57,24 +59,24 @@ impl MergedSegments {
     }
 }
 
-/// Which record types a consumer takes, by their unqualified names. The others are neither fetched nor mapped, and are not
-/// in its views.
+/// The record types that a consumer takes, by their unqualified names. The others are neither fetched nor mapped, and are
+/// not in its views.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TypeFilter {
-    /// All, and those that are yet to come.
+    /// All, also those of later versions.
     #[default]
     All,
-    /// These. A name that a version does not have is told by [`Status::unknown_types`](crate::Status::unknown_types), and
-    /// taken once a version has it.
+    /// These. [`Status::unknown_types`](crate::Status::unknown_types) lists names that the version does not have; they are
+    /// taken once a version has them.
     Only(Vec<String>),
     /// All but these.
     Except(Vec<String>),
 }
 
-/// What a filter made of a version.
+/// The record types that a filter left out of a version, or did not find.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Narrowed {
+pub(crate) struct FilterOutcome {
     /// Record types that the version has and the filter leaves out.
     pub(crate) left_out: Vec<String>,
     /// Names of the filter that the version does not have.
@@ -90,8 +92,8 @@ impl TypeFilter {
         }
     }
 
-    /// The version with the record types that are taken, in their order.
-    pub(crate) fn narrow(&self, mut manifest: Manifest) -> (Manifest, Narrowed) {
+    /// Returns the version without the record types that are not taken.
+    pub(crate) fn apply(&self, mut manifest: Manifest) -> (Manifest, FilterOutcome) {
         let unknown = match self {
             Self::Only(names) => names.iter().filter(|name| manifest.record_type(name).is_none()).cloned().collect(),
             _ => Vec::new(),
@@ -99,7 +101,7 @@ impl TypeFilter {
         let all = std::mem::take(&mut manifest.record_types);
         let (taken, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|ty| self.takes(ty));
         manifest.record_types = taken;
-        (manifest, Narrowed { left_out: left.into_iter().map(|ty| ty.name).collect(), unknown })
+        (manifest, FilterOutcome { left_out: left.into_iter().map(|ty| ty.name).collect(), unknown })
     }
 }
 
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_takes_what_it_says_and_tells_the_rest() {
+    fn a_filter_takes_the_types_that_it_names_and_lists_the_rest() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let only = TypeFilter::Only(names(&["Rating", "Film", "Movie"]));
         let except = TypeFilter::Except(names(&["Film", "Movie"]));
@@ -132,9 +134,9 @@ mod tests {
             (only, names(&["Movie", "Rating"]), names(&["Person"]), names(&["Film"])),
             (except, names(&["Person", "Rating"]), names(&["Movie"]), names(&[])),
         ] {
-            let (narrow, told) = filter.narrow(version());
-            assert_eq!(narrow.record_types.into_iter().map(|ty| ty.name).collect::<Vec<_>>(), taken);
-            assert_eq!(told, Narrowed { left_out, unknown });
+            let (filtered, outcome) = filter.apply(version());
+            assert_eq!(filtered.record_types.into_iter().map(|ty| ty.name).collect::<Vec<_>>(), taken);
+            assert_eq!(outcome, FilterOutcome { left_out, unknown });
         }
     }
 }

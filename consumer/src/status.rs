@@ -1,4 +1,4 @@
-//! How is a consumer doing?
+//! Reports how a consumer is doing.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,16 +6,16 @@ use kapok_blobstore::{Announcement, clock};
 use kapok_index::View;
 
 use crate::error::{Error, Result};
-use crate::refresh::RefreshReport;
-use crate::settings::Narrowed;
+use crate::refresh_report::RefreshReport;
+use crate::settings::FilterOutcome;
 
-/// How a consumer is doing, as of now. Every field is a plain value; reading them waits for nothing.
+/// The state of a consumer at one moment. Every field is a plain value; reading them waits for nothing.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Status {
     /// The version of the view; 0 for the empty view.
     pub current: u64,
-    /// The version to be on: what the log said when it was last read, or what was asked for since.
+    /// The version to be on: the one that the log named when it was last read, or that was asked for since.
     pub wanted: u64,
     /// The announced version when the log was last read.
     pub announced: u64,
@@ -35,40 +35,40 @@ pub struct Status {
     pub left_out: Vec<String>,
     /// Names in [`TypeFilter::Only`](crate::TypeFilter::Only) that the view's version does not have.
     pub unknown_types: Vec<String>,
-    /// The version that the last attempt could not load or open; `None` where there is no such trouble.
+    /// The version that the last attempt could not load or open; `None` if there is none.
     pub failing: Option<u64>,
-    /// When a follower tries again by itself, after failures; an announcement is tried at once. `None` where nothing
-    /// failed, or nobody follows.
+    /// When a follower tries again by itself, after failures; an announcement is tried at once. `None` if nothing failed or
+    /// nobody follows.
     pub retry_at: Option<SystemTime>,
     /// Attempts that failed since the last one that succeeded.
     pub failures: u32,
-    /// Why the last attempt failed; `None` where it succeeded.
+    /// Why the last attempt failed; `None` if it succeeded.
     pub last_error: Option<Error>,
-    /// The last refresh that swapped the view.
+    /// The report of the last refresh that swapped the view.
     pub last_refresh: Option<RefreshReport>,
-    /// When it did.
+    /// When that refresh swapped it.
     pub refreshed_at: Option<SystemTime>,
 }
 
 impl Status {
-    /// Whether the view is of another version than it should be.
+    /// Returns whether the view is of another version than it should be.
     pub fn is_behind(&self) -> bool {
         self.current != self.wanted
     }
 
-    /// With what depends on the view and on the time.
-    pub(crate) fn now(mut self, view: &View, staleness: Option<Duration>) -> Self {
+    /// Returns the status with the fields that depend on the view and on the time.
+    pub(crate) fn as_of(mut self, view: &View, staleness: Option<Duration>) -> Self {
         self.current = view.version();
         self.lag = self.current.abs_diff(self.wanted);
         self.staleness = staleness;
-        // A clock that is behind the producer's makes it 0.
+        // 0 if this clock is behind the producer's.
         let age = u64::try_from(clock::now_unix_ms().saturating_sub(view.manifest().created_unix_ms)).unwrap_or(0);
         self.age = (self.current != 0).then(|| Duration::from_millis(age));
         self
     }
 
-    /// The log was read to its end.
-    pub(crate) fn saw_log(&mut self, latest: Option<&Announcement>) {
+    /// Records the last entry of the log.
+    pub(crate) fn record_log(&mut self, latest: Option<&Announcement>) {
         if let Some(latest) = latest {
             self.sequence = latest.sequence;
             self.announced = latest.announced;
@@ -77,8 +77,8 @@ impl Status {
         }
     }
 
-    /// An attempt to get to the wanted version is over.
-    pub(crate) fn attempted(&mut self, outcome: &Result<RefreshReport>) {
+    /// Records how an attempt to get to the wanted version ended.
+    pub(crate) fn record_attempt(&mut self, outcome: &Result<RefreshReport>) {
         match outcome {
             Ok(_) => (self.failures, self.last_error, self.failing, self.retry_at) = (0, None, None, None),
             Err(error) => {
@@ -89,11 +89,11 @@ impl Status {
         }
     }
 
-    /// The view is about to be swapped.
-    pub(crate) fn refreshed(&mut self, refreshed: RefreshReport, narrowed: Narrowed) {
-        (self.left_out, self.unknown_types) = (narrowed.left_out, narrowed.unknown);
-        self.attempted(&Ok(refreshed));
-        self.last_refresh = Some(refreshed);
+    /// Records a refresh that is about to swap the view.
+    pub(crate) fn record_refresh(&mut self, report: RefreshReport, filtered: FilterOutcome) {
+        (self.left_out, self.unknown_types) = (filtered.left_out, filtered.unknown);
+        self.record_attempt(&Ok(report));
+        self.last_refresh = Some(report);
         self.refreshed_at = Some(clock::now());
     }
 }

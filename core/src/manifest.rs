@@ -19,6 +19,7 @@ use crate::segment::{Extent, Sharing};
 
 mod blob;
 
+pub(crate) use blob::verify_hash;
 pub use blob::{Blob, BlobMap, BlobRef, BlobRole};
 
 /// Version of the stored format as a whole.

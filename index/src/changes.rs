@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kapok_core::Result;
-use kapok_core::manifest::{Blob, BlobMap, BlobRef, BlobRole};
-use kapok_core::manifest::{Id, Manifest, SegmentEntry};
+use kapok_core::manifest::{Blob, BlobMap, BlobRef, BlobRole, Id, Manifest};
 use kapok_core::record::{Budget, Record};
 use kapok_core::schema::{FieldKind, OlderSchema, Schema, StructType};
 use kapok_core::segment::RowId;
@@ -17,13 +16,12 @@ use kapok_core::segment::Segment;
 use kapok_core::view::Table;
 
 use crate::lookup::Lookup;
+use crate::version_path::VersionPath;
 use crate::view::View;
 
 mod touched;
-mod version_path;
 
 use touched::Sources;
-use version_path::VersionPath;
 
 /// The net changes from one view to another. Made by [`View::changes_since`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,26 +101,29 @@ impl View {
     /// `Corrupt` if a manifest lists rows that its segment does not have, or a segment or index is not as it must be;
     /// [`Fault::Budget`](kapok_core::Fault::Budget) for a record too large to be compared.
     pub fn changes_since(&self, old: &Self, manifests: &[Arc<Manifest>]) -> Result<Changes> {
-        self.changes_since_with(old, manifests, &BlobMap::new())
+        let path = VersionPath::among(old.manifest(), self.manifest(), manifests);
+        self.changes_along(old, &path, &BlobMap::new())
     }
 
-    /// As [`changes_since`](Self::changes_since), if `between` holds segments of versions on the way: those that
-    /// [`lacking_for_changes`](Self::lacking_for_changes) names spare the comparison.
+    /// As [`changes_since`](Self::changes_since), by a path that its caller has found.
+    ///
+    /// `between` holds segments of versions on the way: those that [`lacking_for_changes`](Self::lacking_for_changes)
+    /// names spare the comparison. A path between other versions is not used.
     ///
     /// # Errors
     /// As [`changes_since`](Self::changes_since).
-    pub fn changes_since_with(&self, old: &Self, manifests: &[Arc<Manifest>], between: &BlobMap) -> Result<Changes> {
+    pub fn changes_along(&self, old: &Self, path: &VersionPath, between: &BlobMap) -> Result<Changes> {
+        let path = Some(path).filter(|path| path.is_between(old.manifest(), self.manifest()));
         let mut segments = HashMap::new();
-        for entry in entries(manifests) {
+        for entry in path.iter().flat_map(|path| path.segments()) {
             if let Some(Blob { name, bytes }) = between.get(&entry.id) {
                 segments.insert(entry.id, Segment::open(name, bytes.clone(), entry.rows)?);
             }
         }
-        let way = VersionPath::between(old.manifest(), self.manifest(), manifests);
         let mut names: Vec<&str> = old.tables().iter().chain(self.tables()).map(Table::name).collect();
         names.sort_unstable();
         names.dedup();
-        let types = names.into_iter().map(|name| type_changes(old, self, way.as_ref(), &segments, name));
+        let types = names.into_iter().map(|name| type_changes(old, self, path, &segments, name));
         Ok(Changes { types: types.collect::<Result<_>>()? })
     }
 
@@ -131,15 +132,14 @@ impl View {
     ///
     /// # Errors
     /// None for views of whole versions.
-    pub fn lacking_for_changes(&self, old: &Self, manifests: &[Arc<Manifest>]) -> Result<Vec<BlobRef>> {
-        let Some(way) = VersionPath::between(old.manifest(), self.manifest(), manifests) else { return Ok(Vec::new()) };
+    pub fn lacking_for_changes(&self, old: &Self, path: &VersionPath) -> Result<Vec<BlobRef>> {
         let none = HashMap::new();
         let mut out: Vec<BlobRef> = Vec::new();
         for after in self.tables() {
-            let (Ok(before), Some(listed)) = (old.table(after.name()), way.row_sets(after.name())) else { continue };
+            let (Ok(before), Some(listed)) = (old.table(after.name()), path.row_sets(after.name())) else { continue };
             let sources = Sources::new((old, before), (self, after), &none)?;
             for (id, _) in listed.into_iter().filter(|(id, _)| !sources.has(id)) {
-                if let Some(entry) = entries(manifests).find(|entry| entry.id == *id)
+                if let Some(entry) = path.segments().find(|entry| entry.id == *id)
                     && !out.iter().any(|blob| blob.id == *id)
                 {
                     out.push(BlobRef { role: BlobRole::Segment, id: *id, size: Some(entry.size) });
@@ -150,14 +150,10 @@ impl View {
     }
 }
 
-fn entries(manifests: &[Arc<Manifest>]) -> impl Iterator<Item = &SegmentEntry> {
-    manifests.iter().flat_map(|manifest| &manifest.record_types).flat_map(|ty| &ty.segments)
-}
-
 fn type_changes(
     old: &View,
     new: &View,
-    way: Option<&VersionPath<'_>>,
+    path: Option<&VersionPath>,
     between: &HashMap<Id, Segment>,
     name: &str,
 ) -> Result<TypeChanges> {
@@ -174,7 +170,7 @@ fn type_changes(
         return Ok(changes);
     }
     let sources = Sources::new((old, before.table()), (new, after.table()), between)?;
-    let listed = match way.and_then(|way| way.row_sets(name)) {
+    let listed = match path.and_then(|path| path.row_sets(name)) {
         Some(row_sets) => sources.listed(row_sets)?,
         None => None,
     };

@@ -25,7 +25,8 @@
 //! # }
 //! ```
 //!
-//! [`View::changes_since`] tells what was added, updated and removed between any two versions.
+//! [`View::changes_since`] tells what was added, updated and removed between any two versions. A [`VersionPath`] says which
+//! manifests that takes.
 //!
 //! # Limitations
 //! If a segment came and was merged away between two versions, its rows are in neither view, so the changes of its
@@ -42,11 +43,13 @@ mod records;
 mod row;
 pub mod unique;
 mod verify;
+mod version_path;
 mod view;
 
 pub use changes::{ChangeSource, Changes, TypeChanges};
 pub use lookup::Lookup;
 pub use records::Records;
 pub use unique::UniqueIndex;
-pub use verify::{verify_indexes, verify_segment};
+pub use verify::verify_segment;
+pub use version_path::VersionPath;
 pub use view::View;

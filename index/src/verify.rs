@@ -1,11 +1,51 @@
-//! Verifies that a segment is what its manifest entry says and that its indexes are those of its rows.
+//! Verifies that segments are what their manifest entries say and that their indexes are those of their rows.
+
+use std::sync::Arc;
 
 use kapok_core::Result;
-use kapok_core::manifest::SegmentEntry;
-use kapok_core::manifest::{Blob, BlobMap};
+use kapok_core::manifest::{Blob, BlobMap, Id, SegmentEntry, Tombstones};
 use kapok_core::segment::{Encoding, Segment};
 
 use crate::unique::{self, UniqueIndex};
+use crate::view::View;
+
+impl View {
+    /// Checks the blobs of the view that are new to its holder, in time that grows with their length: the hash of each, all
+    /// of each new segment, and each new index against its segment.
+    ///
+    /// `blobs`: those that the view was opened over. Record types that the view was opened without are not checked.
+    ///
+    /// # Errors
+    /// `NotFound` if a new blob is not among the blobs, `Corrupt` if something is not as it must be.
+    pub fn verify_new(&self, blobs: &BlobMap, is_new: impl Fn(&Id) -> bool) -> Result<()> {
+        for table in self.tables() {
+            let ty = self.manifest().expect_record_type(table.name())?;
+            for (entry, source) in ty.segments.iter().zip(table.segments()) {
+                let indexes: Vec<&Id> = entry.artifacts.iter().map(|index| &index.id).filter(|id| is_new(id)).collect();
+                let dead_rows = match &entry.tombstones {
+                    Tombstones::Blob(id) => Some(id).filter(|id| is_new(id)),
+                    _ => None,
+                };
+                for id in indexes.iter().copied().chain(dead_rows) {
+                    blobs.expect(id)?.verify_hash(id)?;
+                }
+                let is_new_segment = is_new(&entry.id);
+                if is_new_segment {
+                    source.segment().verify_hash(&entry.id)?;
+                }
+                if is_new_segment || !indexes.is_empty() {
+                    let encoding = Encoding::new(Arc::clone(table.schema()), ty.type_id, &ty.key, entry.sharing)?;
+                    if is_new_segment {
+                        verify_segment(&encoding, source.segment(), entry, blobs)?;
+                    } else {
+                        verify_indexes(&encoding, source.segment(), entry, blobs)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Checks all of a segment and of its indexes but their hashes, in time that grows with their length:
 /// [`Encoding::verify`], then each index against the rows.
@@ -18,10 +58,7 @@ pub fn verify_segment(encoding: &Encoding, segment: &Segment, entry: &SegmentEnt
 }
 
 /// Checks the indexes of a segment against its rows. Those of kinds that this release does not know are passed over.
-///
-/// # Errors
-/// As [`verify_segment`].
-pub fn verify_indexes(encoding: &Encoding, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
+fn verify_indexes(encoding: &Encoding, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
     for artifact in entry.artifacts.iter().filter(|artifact| artifact.kind == unique::KIND) {
         let Blob { name, bytes } = blobs.expect(&artifact.id)?;
         UniqueIndex::open(name, bytes.clone(), entry.rows)?.verify(encoding.key(), segment)?;

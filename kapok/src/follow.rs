@@ -31,4 +31,4 @@
 #[doc(inline)]
 pub use kapok_consumer::{FollowSettings, Follower, Listener, Swap, Watch};
 #[doc(inline)]
-pub use kapok_index::{ChangeSource, Changes, TypeChanges};
+pub use kapok_index::{ChangeSource, Changes, TypeChanges, VersionPath};

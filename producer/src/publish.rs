@@ -8,7 +8,7 @@ use kapok_blobstore::{BlobId, BlobKind, CommitOutcome, PutOutcome, clock, fresh_
 use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::{Artifact, Id, Manifest, MergeSource, SegmentEntry, Tombstones};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, WRITER_REVISION};
-use kapok_index::{View, unique, verify_segment};
+use kapok_index::{View, unique};
 use tracing::{Instrument, info_span};
 
 use crate::base::{Base, without};
@@ -267,21 +267,8 @@ impl Producer {
         if self.settings.verification == Verification::Open {
             return Ok((view, blobs));
         }
-        for entry in &manifest.record_types {
-            let Ok(table) = view.table(&entry.name) else { continue };
-            let before = base.view.manifest().record_type(&entry.name);
-            let known: HashSet<Id> =
-                before.iter().flat_map(|before| &before.segments).map(|segment| segment.id).collect();
-            for (segment, source) in entry.segments.iter().zip(table.segments()) {
-                if known.contains(&segment.id) {
-                    continue;
-                }
-                let schema = Arc::clone(&manifest.schema);
-                let encoding = Encoding::new(schema, entry.type_id, &entry.key, segment.sharing)?;
-                source.segment().verify_hash(&segment.id)?;
-                verify_segment(&encoding, source.segment(), segment, &blobs)?;
-            }
-        }
+        let known: HashSet<Id> = base.view.manifest().blobs().map(|blob| blob.id).collect();
+        view.verify_new(&blobs, |id| !known.contains(id))?;
         Ok((view, blobs))
     }
 

@@ -6,6 +6,7 @@
 //! | count requests, delay them, act right before one | [`Counting`], [`Slow`], [`Hooks`] |
 //! | decide on each request of a backend by code of your own | [`Intercept`] |
 //! | look at version after version, and at what changed | [`SteppingConsumer`] |
+//! | damage a file of a folder, and put it back | [`DamagedFile`] |
 //! | publish a few records | [`publish_json`], [`publish_records`] |
 //! | test a backend of your own | [`conformance!`](crate::conformance!) |
 //!
@@ -39,6 +40,7 @@
 mod backend;
 pub mod conformance;
 mod counting;
+mod damaged_file;
 mod faults;
 mod faulty_store;
 mod fixtures;
@@ -51,6 +53,7 @@ mod upload;
 
 pub use backend::Intercepted;
 pub use counting::Counting;
+pub use damaged_file::{Damage, DamagedFile};
 pub use faults::{Fault, Faults, Held};
 pub use faulty_store::FaultyStore;
 pub use fixtures::{publish_json, publish_records};

@@ -1,4 +1,4 @@
-//! A backend in memory that counts what it is asked for, and lets a test interfere with some files.
+//! A backend in memory that counts requests and lets a test interfere with those for some files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,38 +8,40 @@ use kapok_testing::object_store::ObjectStore;
 use kapok_testing::object_store::memory::InMemory;
 use kapok_testing::{Counting, Hooks, Intercept, Operation, Slow};
 
+/// A backend in memory, and what counts and interferes in front of it.
 #[derive(Default)]
-pub struct Watched {
+pub struct TestBackend {
     pub memory: Arc<InMemory>,
     counting: Arc<Counting>,
     hooks: Arc<Hooks>,
     slow: Arc<Slow>,
 }
 
-impl Watched {
+impl TestBackend {
+    /// Opens a store on the backend.
     pub async fn store(&self) -> Store {
         let backend: Arc<dyn ObjectStore> = Arc::clone(&self.memory) as _;
         let backend = self.counting.over(self.hooks.over(self.slow.over(backend)));
         Store::options().writable().object_store(backend, "set").open("test://set").await.unwrap()
     }
 
-    /// How many gets and heads there were.
+    /// Returns the number of gets and heads so far.
     pub fn gets(&self) -> usize {
         self.counting.count_of(&[Operation::Get, Operation::Head])
     }
 
-    /// What happens just before the first get of a file whose name holds the text.
+    /// Runs a hook just before the first get of a file whose name contains the text.
     pub fn before_get_of(&self, name: &str, hook: impl Future<Output = ()> + Send + 'static) {
         self.hooks.set_once(Operation::Get, name, hook);
     }
 
-    /// How long a get of a file takes whose name holds the text.
+    /// Makes gets of files whose name contains the text take this long.
     pub fn slow_down(&self, name: &str, time: Duration) {
         self.slow.slow_down(name, time);
     }
 
-    /// The files whose name holds the text that were asked for since this was last asked.
-    pub fn asked_for(&self, name: &str) -> Vec<String> {
+    /// Returns the files whose name contains the text that were read since this was last called.
+    pub fn take_reads(&self, name: &str) -> Vec<String> {
         let gets = self.counting.take().into_iter().filter(|(operation, _)| *operation == Operation::Get);
         gets.map(|(_, path)| path).filter(|path| path.contains(name)).collect()
     }

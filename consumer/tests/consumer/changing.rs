@@ -1,4 +1,4 @@
-//! What changed between two views: asked by a listener, or by anybody.
+//! Listeners, and whoever asks, get the net changes between two views.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use kapok_consumer::{ChangeSource, Changes, Consumer, View};
 use kapok_core::manifest;
 use roaring::RoaringBitmap;
 
+use crate::backend::TestBackend;
 use crate::publisher::{Version, announce, memory, movies, ratings};
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -19,8 +20,7 @@ fn bitmap(rows: &[u32]) -> Vec<u8> {
 }
 
 /// 1: films 0 to 9. 2: film 3 updated. 3: film 4 updated, film 5 deleted, film 20 added. The manifests list it.
-async fn three_versions() -> Store {
-    let store = memory().await;
+async fn three_versions(store: Store) -> Store {
     let base = || movies(0..10, 1);
     let (second, third) = (|| movies([3].into_iter(), 2), movies([4, 20].into_iter(), 3));
     let (base_id, second_id, third_id) = (base().id(), second().id(), third.id());
@@ -55,47 +55,65 @@ fn films(old: &View, new: &View, changes: &Changes) -> [Vec<u32>; 3] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_listener_that_asks_is_told_what_changed_by_the_manifests_in_between() {
-    let consumer = Consumer::builder(three_versions().await).open().await.unwrap();
+async fn a_listener_that_asks_gets_the_changes_by_the_manifests_in_between() {
+    let consumer = Consumer::builder(three_versions(memory().await).await).open().await.unwrap();
     consumer.refresh_to(1).await.unwrap();
-    let (told, heard) = mpsc::channel();
+    let (sender, changes) = mpsc::channel();
     let listener = consumer.on_refresh(move |swap| {
-        let changes = swap.changes().unwrap();
-        assert!(std::ptr::eq(changes, swap.changes().unwrap()), "found once");
-        told.send((films(&swap.old, &swap.new, changes), changes.of("Movie").unwrap().source)).unwrap();
+        let found = swap.changes().unwrap();
+        assert!(std::ptr::eq(found, swap.changes().unwrap()), "found once");
+        sender.send((films(&swap.old, &swap.new, found), found.of("Movie").unwrap().source)).unwrap();
     });
     consumer.refresh_to(3).await.unwrap();
-    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), ([vec![20], vec![3, 4], vec![5]], ChangeSource::Manifests));
+    assert_eq!(changes.recv_timeout(PATIENCE).unwrap(), ([vec![20], vec![3, 4], vec![5]], ChangeSource::Manifests));
     drop(listener);
 }
 
 #[tokio::test]
 async fn a_retired_version_in_between_makes_it_a_comparison_of_the_same_result() {
-    let store = three_versions().await;
+    let store = three_versions(memory().await).await;
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let third = consumer.view_arc();
     consumer.refresh_to(1).await.unwrap();
     let first = consumer.view_arc();
     let expected = [vec![20], vec![3, 4], vec![5]];
-    for evidence in [ChangeSource::Manifests, ChangeSource::Segments] {
+    for source in [ChangeSource::Manifests, ChangeSource::Segments] {
         let changes = consumer.changes_between(&first, &third).await.unwrap();
         assert_eq!(films(&first, &third, &changes), expected);
-        assert_eq!(changes.of("Movie").unwrap().source, evidence);
+        assert_eq!(changes.of("Movie").unwrap().source, source);
         assert!(changes.of("Rating").unwrap().is_empty());
         let back = consumer.changes_between(&third, &first).await.unwrap();
         let [added, updated, removed] = expected.clone();
         assert_eq!(films(&third, &first, &back), [removed, updated, added]);
-        assert_eq!(back.of("Movie").unwrap().source, evidence);
+        assert_eq!(back.of("Movie").unwrap().source, source);
         store.manifests().retire(2).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn everything_is_new_to_the_empty_view() {
-    let consumer = Consumer::builder(three_versions().await).open().await.unwrap();
+    let consumer = Consumer::builder(three_versions(memory().await).await).open().await.unwrap();
     let third = consumer.view_arc();
     consumer.refresh_to(0).await.unwrap();
     let changes = consumer.changes_between(&consumer.view_arc(), &third).await.unwrap();
     assert_eq!(changes.of("Movie").unwrap().added.len(), 10);
     assert_eq!(changes.of("Rating").unwrap().added.len(), 2);
+}
+
+#[tokio::test]
+async fn each_manifest_in_between_is_read_once_and_no_other() {
+    let backend = TestBackend::default();
+    let consumer = Consumer::builder(three_versions(backend.store().await).await).open().await.unwrap();
+    let mut views = Vec::new();
+    for version in 1..=3 {
+        consumer.refresh_to(version).await.unwrap();
+        views.push(consumer.view_arc());
+    }
+    for (old, new, between) in [(0, 2, 1), (2, 0, 1), (0, 1, 0), (2, 1, 0), (1, 1, 0)] {
+        backend.take_reads("");
+        consumer.changes_between(&views[old], &views[new]).await.unwrap();
+        let reads = backend.take_reads("");
+        assert_eq!(reads.len(), between, "{reads:?}");
+        assert!(reads.iter().all(|file| file.ends_with("manifests/00000000000000000002")), "{reads:?}");
+    }
 }

@@ -1,24 +1,15 @@
-//! What a version costs that cannot be opened, and when it is tried again.
+//! A version that cannot be opened is fetched once, and tried again at growing intervals.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use kapok_blobstore::{BlobKind, CommitOutcome, Store};
-use kapok_consumer::{Consumer, ErrorKind, Status};
+use kapok_consumer::{Consumer, ErrorKind};
+use kapok_testing::{Damage, DamagedFile};
 
-use crate::backend::Watched;
+use crate::backend::TestBackend;
 use crate::publisher::{Version, announce, folder, polling, stamp, with};
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-async fn until(consumer: &Consumer, so: impl Fn(&Status) -> bool) {
-    let waited = async {
-        while !so(&consumer.status()) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waited).await.expect("the status is reached");
-}
+use crate::waiting::{PATIENCE, until};
 
 /// Announces a version whose blobs are sound, but not what its manifest says.
 async fn announce_unreadable(store: &Store, version: u64) {
@@ -31,8 +22,8 @@ async fn announce_unreadable(store: &Store, version: u64) {
     announce(store, version).await;
 }
 
-async fn consumer_of_one() -> (Arc<Watched>, Store, Consumer) {
-    let backend = Arc::new(Watched::default());
+async fn consumer_of_one() -> (Arc<TestBackend>, Store, Consumer) {
+    let backend = Arc::new(TestBackend::default());
     let store = backend.store().await;
     Version::stamped(1).publish(&store, 1).await;
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
@@ -43,18 +34,18 @@ async fn consumer_of_one() -> (Arc<Watched>, Store, Consumer) {
 async fn a_version_that_cannot_be_opened_is_fetched_once_however_often_it_is_tried() {
     let (backend, store, consumer) = consumer_of_one().await;
     announce_unreadable(&store, 2).await;
-    backend.asked_for("");
+    backend.take_reads("");
     for _ in 0..5 {
         assert_eq!(consumer.refresh().await.unwrap_err().kind(), ErrorKind::Corrupt);
     }
-    let segments = backend.asked_for("segments/");
+    let segments = backend.take_reads("segments/");
     assert_eq!(segments.len(), 2, "one of films, one of ratings: {segments:?}");
     Version::stamped(3).publish(&store, 3).await;
     assert_eq!(consumer.refresh().await.unwrap().to, 3);
 }
 
 #[tokio::test]
-async fn of_a_version_in_a_folder_only_what_is_damaged_is_mapped_again() {
+async fn only_the_damaged_blobs_of_a_version_in_a_folder_are_mapped_again() {
     let path = tempfile::tempdir().unwrap();
     let store = folder(path.path()).await;
     Version::stamped(1).publish(&store, 1).await;
@@ -62,22 +53,17 @@ async fn of_a_version_in_a_folder_only_what_is_damaged_is_mapped_again() {
     let second = Version::stamped(2);
     second.publish(&store, 2).await;
     let file = store.blobs().name(BlobKind::Segment, second.movies[0].id());
-    let whole = std::fs::read(&file).unwrap();
-    let mut garbled = whole.clone();
-    garbled[..16].fill(0xff);
-    std::fs::remove_file(&file).unwrap();
-    std::fs::write(&file, garbled).unwrap();
+    let damaged = DamagedFile::new(&file, Damage::Header).unwrap();
     for _ in 0..2 {
         assert_eq!(consumer.refresh().await.unwrap_err().kind(), ErrorKind::Corrupt);
     }
-    std::fs::remove_file(&file).unwrap();
-    std::fs::write(&file, whole).unwrap();
+    damaged.restore().unwrap();
     assert_eq!(consumer.refresh().await.unwrap().fetched_blobs, 1);
     assert_eq!(stamp(&consumer.view()), Some(2));
 }
 
 #[tokio::test]
-async fn a_missing_blob_does_not_cut_off_those_that_are_on_their_way() {
+async fn a_missing_blob_does_not_cut_off_fetches_that_have_begun() {
     let (backend, store, consumer) = consumer_of_one().await;
     let second = Version::stamped(2);
     second.commit(&store, 2).await;
@@ -96,11 +82,11 @@ async fn a_follower_tries_a_damaged_version_at_growing_intervals() {
     let _follower = consumer.follow(often);
     announce_unreadable(&store, 2).await;
     until(&consumer, |status| status.failures > 0).await;
-    backend.asked_for("");
+    backend.take_reads("");
     tokio::time::sleep(Duration::from_secs(2)).await;
     let failures = consumer.status().failures;
     assert!(failures <= 10, "10 ms, doubled each time: {failures} attempts in two seconds");
-    assert_eq!(backend.asked_for("segments/").len(), 0);
+    assert_eq!(backend.take_reads("segments/").len(), 0);
     let status = consumer.status();
     assert_eq!(status.failing, Some(2));
     // Whatever is announced next is tried at once: two seconds before the next attempt, at the latest.
@@ -108,7 +94,7 @@ async fn a_follower_tries_a_damaged_version_at_growing_intervals() {
     until(&consumer, |status| status.retry_at.is_some_and(far_off)).await;
     Version::stamped(3).publish(&store, 3).await;
     let at_three = consumer.wait_until(|view| view.version() == 3);
-    tokio::time::timeout(Duration::from_secs(2), at_three).await.expect("the log moved");
+    tokio::time::timeout(Duration::from_secs(2), at_three).await.expect("the log has a new entry");
     until(&consumer, |status| status.failures == 0).await;
     let status = consumer.status();
     assert_eq!((status.failing, status.retry_at), (None, None));
@@ -133,7 +119,7 @@ async fn a_follower_gets_to_where_a_refresh_by_hand_did_not() {
 }
 
 #[tokio::test]
-async fn a_repair_is_found_although_it_moves_no_log() {
+async fn a_repair_is_found_although_it_makes_no_entry_in_the_log() {
     let (_, store, consumer) = consumer_of_one().await;
     let second = Version::stamped(2);
     second.commit(&store, 2).await;
@@ -154,5 +140,5 @@ async fn a_repair_is_found_although_it_moves_no_log() {
     until(&consumer, |status| status.retry_at.is_some()).await;
     drop(follower);
     until(&consumer, |status| status.retry_at.is_none()).await;
-    assert_eq!(consumer.status().failing, Some(3), "nobody tries again by himself, the trouble is still told");
+    assert_eq!(consumer.status().failing, Some(3), "no follower tries again, and the failure is still in the status");
 }

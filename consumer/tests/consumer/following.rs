@@ -1,4 +1,4 @@
-//! The view comes by itself, soon, at little cost, and until it is told to stop.
+//! A follower brings each new version soon, at little cost, until it is dropped.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,30 +6,20 @@ use std::time::{Duration, Instant};
 use kapok_blobstore::{AnnouncementDraft, BlobKind};
 use kapok_consumer::{Consumer, ErrorKind, FollowSettings, View};
 
-use crate::backend::Watched;
+use crate::backend::TestBackend;
 use crate::publisher::{Version, announce, folder, memory, polling, stamp, with};
-
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::waiting::{PATIENCE, until};
 
 fn often() -> FollowSettings {
     polling(Duration::from_millis(5))
 }
 
+/// Waits for a version, whose records must be its own.
 async fn at(consumer: &Consumer, version: u64) -> Arc<View> {
     let reached = consumer.wait_until(|view| view.version() == version);
     let view = tokio::time::timeout(PATIENCE, reached).await.expect("the version is reached");
     assert_eq!(stamp(&view), Some(version));
     view
-}
-
-/// Waits until the consumer's status is so.
-async fn until(consumer: &Consumer, so: impl Fn(&kapok_consumer::Status) -> bool) {
-    let waited = async {
-        while !so(&consumer.status()) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waited).await.expect("the status is reached");
 }
 
 #[tokio::test]
@@ -63,7 +53,7 @@ async fn a_folder_is_watched_so_that_nobody_waits_for_the_poll() {
 }
 
 #[tokio::test]
-async fn a_dropped_handle_ends_the_following() {
+async fn a_follower_that_is_dropped_follows_no_more() {
     let store = memory().await;
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     let follower = consumer.follow(often());
@@ -78,7 +68,7 @@ async fn a_dropped_handle_ends_the_following() {
 
 #[tokio::test]
 async fn an_idle_poll_is_one_get() {
-    let backend = Arc::new(Watched::default());
+    let backend = Arc::new(TestBackend::default());
     let store = backend.store().await;
     Version::stamped(1).publish(&store, 1).await;
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
@@ -96,7 +86,7 @@ async fn an_idle_poll_is_one_get() {
 }
 
 #[tokio::test]
-async fn a_version_that_cannot_be_had_is_told_tried_again_and_overtaken() {
+async fn a_version_that_cannot_be_loaded_is_reported_tried_again_and_overtaken() {
     let store = memory().await;
     Version::stamped(1).publish(&store, 1).await;
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
@@ -131,7 +121,7 @@ async fn a_version_that_cannot_be_had_is_told_tried_again_and_overtaken() {
 }
 
 #[tokio::test]
-async fn a_damaged_entry_of_the_log_is_told_and_passed_by() {
+async fn a_damaged_entry_of_the_log_is_reported_and_passed_by() {
     let path = tempfile::tempdir().unwrap();
     let store = folder(path.path()).await;
     Version::stamped(1).publish(&store, 1).await;

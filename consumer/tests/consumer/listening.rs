@@ -1,4 +1,4 @@
-//! Listeners learn of every step without being in the way.
+//! Listeners learn of every step, and keep nobody waiting.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -22,90 +22,90 @@ async fn three_versions() -> Consumer {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listener_is_called_after_the_swap_with_both_views() {
     let consumer = three_versions().await;
-    let (told, heard) = mpsc::channel();
+    let (sender, calls) = mpsc::channel();
     let reader = consumer.clone();
     let _listener = consumer.on_refresh(move |swap| {
-        told.send((stamp(&swap.old), stamp(&swap.new), reader.view().version())).unwrap();
+        sender.send((stamp(&swap.old), stamp(&swap.new), reader.view().version())).unwrap();
     });
     for (from, to) in [(1, 2), (2, 3), (3, 1)] {
         consumer.refresh_to(to).await.unwrap();
-        assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), (Some(from), Some(to), to));
+        assert_eq!(calls.recv_timeout(PATIENCE).unwrap(), (Some(from), Some(to), to));
     }
     consumer.refresh_to(1).await.unwrap();
-    assert!(heard.recv_timeout(Duration::from_millis(50)).is_err(), "nothing was swapped");
+    assert!(calls.recv_timeout(Duration::from_millis(50)).is_err(), "nothing was swapped");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_listener_delays_nobody_and_is_told_the_whole_step() {
+async fn a_slow_listener_delays_nobody_and_gets_the_whole_step() {
     let consumer = three_versions().await;
-    let (told, heard) = mpsc::channel();
+    let (sender, calls) = mpsc::channel();
     let (go, gate) = mpsc::channel::<()>();
     let _listener = consumer.on_refresh(move |swap| {
-        told.send((swap.old.version(), swap.new.version())).unwrap();
+        sender.send((swap.old.version(), swap.new.version())).unwrap();
         gate.recv().unwrap();
     });
     consumer.refresh_to(2).await.unwrap();
-    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), (1, 2));
+    assert_eq!(calls.recv_timeout(PATIENCE).unwrap(), (1, 2));
     for version in [3, 1, 3] {
         consumer.refresh_to(version).await.unwrap();
         assert_eq!(consumer.view().version(), version, "while the listener is busy");
     }
     go.send(()).unwrap();
-    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), (2, 3));
+    assert_eq!(calls.recv_timeout(PATIENCE).unwrap(), (2, 3));
     go.send(()).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_ends_one_call_and_nothing_else() {
     let consumer = three_versions().await;
-    let (told, heard) = mpsc::channel();
-    let (told_too, heard_too) = mpsc::channel();
+    let (sender, calls) = mpsc::channel();
+    let (other_sender, other_calls) = mpsc::channel();
     let listener = consumer.on_refresh(move |swap| {
-        told.send(swap.new.version()).unwrap();
+        sender.send(swap.new.version()).unwrap();
         assert_ne!(swap.new.version(), 2, "this panic is part of the test");
     });
     listener.keep();
-    consumer.on_refresh(move |swap| told_too.send(swap.new.version()).unwrap()).keep();
+    consumer.on_refresh(move |swap| other_sender.send(swap.new.version()).unwrap()).keep();
     for version in [2, 3] {
         consumer.refresh_to(version).await.unwrap();
-        assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), version);
-        assert_eq!(heard_too.recv_timeout(PATIENCE).unwrap(), version);
+        assert_eq!(calls.recv_timeout(PATIENCE).unwrap(), version);
+        assert_eq!(other_calls.recv_timeout(PATIENCE).unwrap(), version);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn listeners_do_not_keep_a_consumer_or_a_view_alive() {
     let consumer = three_versions().await;
-    let (told, heard) = mpsc::channel();
-    consumer.on_refresh(move |swap| told.send(swap.new.version()).unwrap()).keep();
+    let (sender, calls) = mpsc::channel();
+    consumer.on_refresh(move |swap| sender.send(swap.new.version()).unwrap()).keep();
     consumer.refresh_to(2).await.unwrap();
-    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), 2);
+    assert_eq!(calls.recv_timeout(PATIENCE).unwrap(), 2);
     let view = Arc::downgrade(&consumer.view_arc());
     drop(consumer);
-    assert_eq!(heard.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected));
+    assert_eq!(calls.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected));
     let gone = async {
         while view.upgrade().is_some() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, gone).await.expect("the view is let go");
+    tokio::time::timeout(PATIENCE, gone).await.expect("the view is dropped");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listener_goes_with_its_handle_after_the_call_that_has_begun() {
     let consumer = three_versions().await;
-    let (told, heard) = mpsc::channel();
+    let (sender, calls) = mpsc::channel();
     let (go, gate) = mpsc::channel::<()>();
     let listener = consumer.on_refresh(move |swap| {
-        told.send(swap.new.version()).unwrap();
+        sender.send(swap.new.version()).unwrap();
         gate.recv().unwrap();
-        told.send(0).unwrap();
+        sender.send(0).unwrap();
     });
     consumer.refresh_to(2).await.unwrap();
-    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), 2);
+    assert_eq!(calls.recv_timeout(PATIENCE).unwrap(), 2);
     drop(listener);
     consumer.refresh_to(3).await.unwrap();
     go.send(()).unwrap();
-    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), 0, "the call that had begun went on to its end");
-    assert_eq!(heard.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected), "no other followed");
+    assert_eq!(calls.recv_timeout(PATIENCE).unwrap(), 0, "the call that had begun went on to its end");
+    assert_eq!(calls.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected), "no other followed");
 }

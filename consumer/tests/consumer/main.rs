@@ -1,4 +1,4 @@
-//! A consumer gets from any version to any other, whole or not at all, and tells why not.
+//! A consumer gets from any version to any other, whole or not at all, and says why not.
 
 #![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "tests may measure and print")]
@@ -16,3 +16,4 @@ mod settings;
 mod swapping;
 mod trouble;
 mod vanishing;
+mod waiting;

@@ -1,4 +1,4 @@
-//! The numbers that an operator watches are told.
+//! The metrics that an operator watches are recorded.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
 use crate::publisher::{Version, announce, memory, movies, ratings};
 
-/// Every metric with its labels; of a histogram, the number of its values.
+/// Returns every metric with its labels; for a histogram, the number of its values.
 fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
     let entries = snapshotter.snapshot().into_vec().into_iter().map(|(key, unit, description, value)| {
         assert!(unit.is_some() && description.is_some(), "{key:?} is described");

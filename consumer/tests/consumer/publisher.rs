@@ -1,4 +1,4 @@
-//! Versions made by hand, without the producer.
+//! Makes versions by hand, without the producer.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub struct Version {
     pub ratings: Vec<Rows>,
 }
 
-/// Settings of a follower that polls, and watches nothing.
+/// Returns settings of a follower that polls, and watches nothing.
 pub fn polling(poll: Duration) -> FollowSettings {
     with(FollowSettings::default(), |settings| {
         settings.poll = poll;
@@ -37,7 +37,7 @@ pub fn polling(poll: Duration) -> FollowSettings {
     })
 }
 
-/// Settings that are changed in place.
+/// Changes settings in place.
 pub fn with(mut settings: FollowSettings, change: impl FnOnce(&mut FollowSettings)) -> FollowSettings {
     change(&mut settings);
     settings
@@ -61,7 +61,7 @@ fn rows(encoding: Encoding, stage: Stage) -> Rows {
     Rows { encoding, sealed, dead: Vec::new() }
 }
 
-/// Films whose year is the stamp.
+/// Makes films whose year is the stamp.
 pub fn movies(ids: impl Iterator<Item = u32>, stamp: u64) -> Rows {
     let (schema, movie, _) = schema();
     let encoding = Encoding::new(schema, movie, &["id".to_owned()], Sharing::Shared).unwrap();
@@ -77,7 +77,7 @@ pub fn movies(ids: impl Iterator<Item = u32>, stamp: u64) -> Rows {
     rows(encoding, stage)
 }
 
-/// Ratings whose votes are the stamp.
+/// Makes ratings whose votes are the stamp.
 pub fn ratings(ids: impl Iterator<Item = u32>, stamp: u64) -> Rows {
     let (schema, _, rating) = schema();
     let key = ["movieId".to_owned(), "source".to_owned()];
@@ -94,7 +94,7 @@ pub fn ratings(ids: impl Iterator<Item = u32>, stamp: u64) -> Rows {
 }
 
 impl Rows {
-    /// With these rows dead.
+    /// Returns the same rows, these of them dead.
     pub fn without(mut self, dead: &[u32]) -> Self {
         self.dead = dead.to_vec();
         self
@@ -104,7 +104,7 @@ impl Rows {
         BlobId::from(self.sealed.id)
     }
 
-    /// What the manifest says of the segment, and its blobs: the rows, their index, their tombstones.
+    /// Returns the segment's manifest entry and its blobs: the rows, their index, their tombstones.
     fn entry(&self) -> (SegmentEntry, Vec<(BlobKind, BlobId, Bytes)>) {
         let file = Bytes::from(self.sealed.bytes.clone());
         let aligned = Segment::open("test", file.clone(), self.sealed.rows).unwrap();
@@ -146,7 +146,7 @@ impl Rows {
 }
 
 impl Version {
-    /// Ten films and ten ratings that all bear the stamp.
+    /// Makes ten films and ten ratings that all have the stamp.
     pub fn stamped(stamp: u64) -> Self {
         Self { movies: vec![movies(0..10, stamp)], ratings: vec![ratings(0..10, stamp)] }
     }
@@ -217,7 +217,7 @@ pub async fn announce(store: &Store, version: u64) {
         .unwrap();
 }
 
-/// A store in the memory of the process, under a name of its own.
+/// Opens a store in the memory of the process, under a name of its own.
 pub async fn memory() -> Store {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -225,12 +225,12 @@ pub async fn memory() -> Store {
     Store::options().writable().open(&url).await.unwrap()
 }
 
-/// A store in a folder.
+/// Opens a store in a folder.
 pub async fn folder(path: &Path) -> Store {
     Store::options().writable().open(path.to_str().unwrap()).await.unwrap()
 }
 
-/// The stamps of all records of a view, which must be one stamp.
+/// Returns the stamp of all records of a view; `None` for the empty view. Panics if they have more than one.
 pub fn stamp(view: &View) -> Option<u64> {
     let mut stamps: Vec<u64> = Vec::new();
     if view.version() != 0 {

@@ -7,15 +7,16 @@ use std::time::Duration;
 use kapok_blobstore::{BlobKind, Store};
 use kapok_consumer::{Consumer, ErrorKind};
 
-use crate::backend::Watched;
+use crate::backend::TestBackend;
 use crate::publisher::{Version, announce, stamp};
 
-/// Within this time, all comes that is not held up.
+/// Within this time, all blobs arrive that are not held up.
 const SHORT: Duration = Duration::from_secs(1);
 
-/// A consumer of version 1, and version 2, whose segment of films comes and that of ratings does not; the indexes are those of version 1.
+/// Makes a consumer of version 1, and a version 2 whose segment of films arrives and that of ratings does not. The indexes are
+/// those of version 1.
 async fn cut_off(hook: impl FnOnce(Store) -> futures::future::BoxFuture<'static, ()>) -> (Consumer, Store, Version) {
-    let backend = Arc::new(Watched::default());
+    let backend = Arc::new(TestBackend::default());
     let store = backend.store().await;
     Version::stamped(1).publish(&store, 1).await;
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
@@ -25,7 +26,7 @@ async fn cut_off(hook: impl FnOnce(Store) -> futures::future::BoxFuture<'static,
     (consumer, store, second)
 }
 
-/// As [`cut_off`], by a failure after a while.
+/// As [`cut_off`], by a failure after a second.
 async fn failed() -> (Consumer, Store, Version) {
     let (consumer, store, second) = cut_off(|store| {
         Box::pin(async move {
@@ -40,7 +41,7 @@ async fn failed() -> (Consumer, Store, Version) {
 }
 
 #[tokio::test]
-async fn a_load_that_failed_fetches_only_what_had_not_come() {
+async fn a_load_that_failed_fetches_only_what_had_not_arrived() {
     let (consumer, store, second) = failed().await;
     second.put(&store).await;
     assert_eq!(consumer.refresh().await.unwrap().fetched_blobs, 1);
@@ -48,7 +49,7 @@ async fn a_load_that_failed_fetches_only_what_had_not_come() {
 }
 
 #[tokio::test]
-async fn a_load_that_was_dropped_fetches_only_what_had_not_come() {
+async fn a_load_that_was_dropped_fetches_only_what_had_not_arrived() {
     let (consumer, ..) = cut_off(|_| Box::pin(pending())).await;
     tokio::time::timeout(SHORT, consumer.refresh()).await.unwrap_err();
     assert_eq!(stamp(&consumer.view()), Some(1));
@@ -57,7 +58,7 @@ async fn a_load_that_was_dropped_fetches_only_what_had_not_come() {
 }
 
 #[tokio::test]
-async fn what_was_fetched_is_let_go_with_the_next_success() {
+async fn fetched_blobs_are_dropped_after_the_next_success() {
     let (consumer, store, second) = failed().await;
     Version::stamped(3).publish(&store, 3).await;
     assert_eq!(consumer.refresh().await.unwrap().fetched_blobs, 2);
@@ -71,7 +72,7 @@ async fn what_was_fetched_is_let_go_with_the_next_success() {
 }
 
 #[tokio::test]
-async fn what_another_version_has_no_use_for_is_let_go_before_it_is_fetched() {
+async fn blobs_that_another_version_does_not_name_are_dropped_before_it_is_fetched() {
     let (consumer, store, second) = failed().await;
     // The third fails too, and is not of the same blobs.
     let third = Version::stamped(3);

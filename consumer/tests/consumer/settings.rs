@@ -1,9 +1,10 @@
-//! A consumer takes what it is told to, and is as careful as it is told to be.
+//! A consumer takes what its settings say, and is as careful as they say.
 
 use std::time::{Duration, Instant};
 
 use kapok_blobstore::BlobKind;
 use kapok_consumer::{Consumer, ConsumerSettings, Error, ErrorKind, TypeFilter};
+use kapok_testing::{Damage, DamagedFile};
 
 use crate::publisher::{Version, announce, folder, memory, movies, polling, stamp};
 
@@ -36,7 +37,7 @@ async fn record_types_that_are_left_out_are_not_even_fetched() {
 }
 
 #[tokio::test]
-async fn a_name_that_no_version_has_yet_is_told_and_is_no_failure() {
+async fn a_name_that_no_version_has_yet_is_reported_and_is_no_failure() {
     let store = memory().await;
     Version::stamped(1).publish(&store, 1).await;
     let settings = types(TypeFilter::Only(names(&["Film", "Rating"])));
@@ -49,7 +50,7 @@ async fn a_name_that_no_version_has_yet_is_told_and_is_no_failure() {
 }
 
 #[tokio::test]
-async fn a_damaged_segment_is_refused_before_the_swap_where_verification_is_asked_for() {
+async fn a_damaged_segment_is_refused_before_the_swap_if_verification_is_asked_for() {
     let path = tempfile::tempdir().unwrap();
     let store = folder(path.path()).await;
     Version::stamped(1).publish(&store, 1).await;
@@ -60,19 +61,13 @@ async fn a_damaged_segment_is_refused_before_the_swap_where_verification_is_aske
     let second = Version::stamped(2);
     second.commit(&store, 2).await;
     let file = store.blobs().name(BlobKind::Segment, second.movies[0].id());
-    let whole = std::fs::read(&file).unwrap();
-    let mut damaged = whole.clone();
-    *damaged.last_mut().unwrap() ^= 1;
-    std::fs::remove_file(&file).unwrap();
-    std::fs::write(&file, &damaged).unwrap();
+    let damaged = DamagedFile::new(&file, Damage::Flipped).unwrap();
     announce(&store, 2).await;
     let error = careful.refresh().await.unwrap_err();
     assert_eq!((error.kind(), careful.view().version()), (ErrorKind::Corrupt, 1), "{error}");
     assert!(error.to_string().contains(&file) && error.to_string().contains("hash"), "{error}");
     assert_eq!(careless.refresh().await.unwrap().to, 2);
-    // Whoever puts the file right replaces it.
-    std::fs::remove_file(&file).unwrap();
-    std::fs::write(&file, &whole).unwrap();
+    damaged.restore().unwrap();
     assert_eq!(careful.refresh().await.unwrap().to, 2);
     assert_eq!(stamp(&careful.view()), Some(2));
 }
@@ -123,7 +118,7 @@ async fn an_index_of_another_segment_with_as_many_rows_is_refused_although_its_h
     assert_eq!(consumer.view().version(), 2);
 }
 
-/// Resident bytes of the maps of a file.
+/// Adds up the resident bytes of the maps of a file.
 #[cfg(target_os = "linux")]
 fn resident_bytes(file: &str) -> u64 {
     let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
@@ -156,12 +151,12 @@ async fn prefaulted_blobs_are_in_memory_when_the_view_is_swapped_in() {
     settings.prefault = true;
     let eager = Consumer::builder(store).settings(settings).open().await.unwrap();
     assert!(resident_bytes(&file) >= bytes, "of {bytes} bytes");
-    let told = eager.resident_bytes().unwrap().expect("a folder, on Linux");
-    assert!(told >= bytes && told < 2 * bytes, "{told} with the index, of {bytes} bytes");
+    let all = eager.resident_bytes().unwrap().expect("a folder, on Linux");
+    assert!(all >= bytes && all < 2 * bytes, "{all} with the index, of {bytes} bytes");
 }
 
 #[tokio::test]
-async fn a_view_is_refused_as_stale_only_where_the_log_was_silent_for_too_long() {
+async fn a_view_is_refused_as_stale_only_if_the_log_was_silent_for_too_long() {
     let store = memory().await;
     Version::stamped(1).publish(&store, 1).await;
     let mut settings = ConsumerSettings::default();
@@ -178,7 +173,7 @@ async fn a_view_is_refused_as_stale_only_where_the_log_was_silent_for_too_long()
     assert!(strict.status().staleness.unwrap() >= Duration::from_millis(1_050));
     assert!(patient.fresh_view().is_ok() && mild.fresh_view().is_ok());
     strict.refresh().await.unwrap();
-    assert!(strict.fresh_view().is_ok(), "it was heard, although there is nothing new");
+    assert!(strict.fresh_view().is_ok(), "the log answered, although there is nothing new");
 }
 
 #[tokio::test]
@@ -189,20 +184,20 @@ async fn a_poll_without_news_is_an_answer_of_the_log() {
     // Without news, the log is read to its end every sixty polls only: long after this test.
     let settings = polling(Duration::from_millis(100));
     let _follower = consumer.follow(settings);
-    let heard_thrice = async {
+    let three_answers = async {
         for _ in 0..3 {
             let (begun, before) = (Instant::now(), consumer.status());
             while consumer.status().looked_at == before.looked_at {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            assert!(consumer.status().staleness.unwrap() < begun.elapsed(), "it was heard since then");
+            assert!(consumer.status().staleness.unwrap() < begun.elapsed(), "the log answered since then");
         }
     };
-    tokio::time::timeout(Duration::from_mins(1), heard_thrice).await.expect("polls are heard");
+    tokio::time::timeout(Duration::from_mins(1), three_answers).await.expect("polls are answered");
 }
 
 #[tokio::test]
-async fn the_status_tells_how_far_behind_and_how_old_the_view_is() {
+async fn the_status_says_how_far_behind_and_how_old_the_view_is() {
     let store = memory().await;
     let first = Version::stamped(1);
     let mut manifest = first.manifest(1);

@@ -1,4 +1,4 @@
-//! Every reader sees one version whole, whatever is swapped meanwhile, and what nobody holds is let go (I3, I4).
+//! Every reader sees one whole version during swaps, and views that nobody holds are dropped (I3, I4).
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,7 +18,7 @@ const OWN_BLOBS: usize = 2;
 /// An index for each, over the same keys in every version.
 const SHARED_BLOBS: usize = 2;
 
-/// The maps of files under a folder.
+/// Lists the maps of files under a folder.
 #[cfg(target_os = "linux")]
 pub fn maps_of(folder: &Path) -> Vec<String> {
     let folder = folder.canonicalize().unwrap().display().to_string();
@@ -26,7 +26,7 @@ pub fn maps_of(folder: &Path) -> Vec<String> {
     maps.lines().filter(|line| line.contains(&folder)).map(ToOwned::to_owned).collect()
 }
 
-/// Waits until there are so many maps: blobs are let go by a thread of their own.
+/// Waits until there is this number of maps: a thread of its own drops blobs.
 #[cfg(target_os = "linux")]
 #[track_caller]
 fn maps_come_to(folder: &Path, count: usize, what: &str) {
@@ -51,7 +51,7 @@ fn stamp_by_records(view: &View) -> u64 {
     *stamps.first().unwrap()
 }
 
-/// Reads view after view, and now and then holds one while others are read; says which versions it saw.
+/// Reads view after view, holds one in sixteen while others are read, and returns the versions that it saw.
 fn read(consumer: &Consumer, done: &AtomicBool) -> BTreeSet<u64> {
     let mut seen = BTreeSet::new();
     let mut held = consumer.view_arc();

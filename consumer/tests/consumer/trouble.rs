@@ -1,4 +1,4 @@
-//! Whatever goes wrong, the view stays and the consumer tells.
+//! If anything goes wrong, the view stays and the consumer reports the error.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use kapok_consumer::{Consumer, Error, ErrorKind};
 use kapok_schemas::manifest_capnp::manifest;
 use object_store::ObjectStoreExt;
 
-use crate::backend::Watched;
+use crate::backend::TestBackend;
 use crate::publisher::{Version, announce, folder, memory, stamp};
 
-/// Refreshes, which must fail like this and change nothing but the status.
+/// Refreshes, which must fail with this kind of error and change nothing but the status.
 async fn refuses(consumer: &Consumer, wanted: u64, kind: ErrorKind) -> Error {
     let before = consumer.view_arc();
     let failures = consumer.status().failures;
@@ -71,7 +71,7 @@ async fn a_damaged_blob_of_a_folder_keeps_the_view() {
 
 #[tokio::test]
 async fn a_damaged_blob_of_another_store_keeps_the_view() {
-    let backend = Arc::new(Watched::default());
+    let backend = Arc::new(TestBackend::default());
     let store = backend.store().await;
     Version::stamped(1).publish(&store, 1).await;
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
@@ -130,8 +130,8 @@ async fn nothing_is_lost_when_the_folder_vanishes() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_retired_on_the_way_is_given_up_for_what_the_log_says_now() {
-    let backend = Arc::new(Watched::default());
+async fn a_version_that_is_retired_during_a_refresh_is_given_up_for_the_one_that_the_log_names_now() {
+    let backend = Arc::new(TestBackend::default());
     let store = backend.store().await;
     Version::stamped(1).publish(&store, 1).await;
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();

@@ -5,11 +5,10 @@ use std::time::Duration;
 use kapok_consumer::{Consumer, ConsumerSettings, FollowSettings};
 
 use crate::publisher::{Version, folder, polling, with};
+use crate::waiting::{PATIENCE, until};
 
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// Waits until a look of the follower is over that began after this was called.
-async fn looked(consumer: &Consumer) {
+/// Waits until a poll of the follower is over that began after this was called.
+async fn polled(consumer: &Consumer) {
     let before = consumer.status().looked_at;
     while consumer.status().looked_at == before {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -26,7 +25,7 @@ async fn a_store_that_is_gone_is_not_taken_for_a_silent_log() {
     settings.max_staleness = Some(Duration::from_secs(1));
     let consumer = Consumer::builder(store).settings(settings).open().await.unwrap();
     let _follower = consumer.follow(polling(Duration::from_millis(250)));
-    looked(&consumer).await;
+    polled(&consumer).await;
     std::fs::rename(path.path().join("store"), path.path().join("away")).unwrap();
     let refused = async {
         while consumer.fresh_view().is_ok() {
@@ -34,13 +33,9 @@ async fn a_store_that_is_gone_is_not_taken_for_a_silent_log() {
         }
     };
     // Sooner than the sixty polls after which the store itself is looked for.
-    tokio::time::timeout(Duration::from_secs(12), refused).await.expect("the log is not there to be heard");
-    let told = async {
-        while consumer.status().failures == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, told).await.expect("the next poll tells");
+    tokio::time::timeout(Duration::from_secs(12), refused).await.expect("there is no log that could answer");
+    // The next poll fails.
+    until(&consumer, |status| status.failures > 0).await;
     std::fs::rename(path.path().join("away"), path.path().join("store")).unwrap();
     let back = async {
         while consumer.fresh_view().is_err() {
@@ -61,7 +56,7 @@ async fn a_store_without_an_announcement_that_is_gone_is_an_error() {
 }
 
 #[tokio::test]
-async fn the_watch_of_a_folder_tells_that_it_is_gone_and_is_set_anew_where_it_is_back() {
+async fn the_watch_of_a_folder_notices_that_it_is_gone_and_begins_anew_when_it_is_back() {
     let path = tempfile::tempdir().unwrap();
     let (place, away) = (path.path().join("store"), path.path().join("away"));
     let store = folder(&place).await;
@@ -70,7 +65,7 @@ async fn the_watch_of_a_folder_tells_that_it_is_gone_and_is_set_anew_where_it_is
     // Two polls are nine seconds apart at least.
     let settings = with(FollowSettings::default(), |settings| settings.poll = Duration::from_secs(10));
     let _follower = consumer.follow(settings);
-    looked(&consumer).await;
+    polled(&consumer).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     // A copy comes in its place, so that the folder that was watched is no more.
     std::fs::create_dir(&away).unwrap();
@@ -86,19 +81,14 @@ async fn the_watch_of_a_folder_tells_that_it_is_gone_and_is_set_anew_where_it_is
     }
     std::fs::copy(place.join("dataset"), away.join("dataset")).unwrap();
     std::fs::remove_dir_all(&place).unwrap();
-    let told = async {
+    let reported = async {
         while consumer.status().failures == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(8), told).await.expect("before the next poll");
+    tokio::time::timeout(Duration::from_secs(8), reported).await.expect("before the next poll");
     std::fs::rename(&away, &place).unwrap();
-    let back = async {
-        while consumer.status().failures > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, back).await.expect("it is back");
+    until(&consumer, |status| status.failures == 0).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     Version::stamped(2).publish(&store, 2).await;
     let at_two = consumer.wait_until(|view| view.version() == 2);

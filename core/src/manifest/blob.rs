@@ -18,6 +18,25 @@ pub struct Blob {
     pub bytes: Bytes,
 }
 
+impl Blob {
+    /// Checks that the bytes have this hash.
+    ///
+    /// # Errors
+    /// `Corrupt` if they have another.
+    pub fn verify_hash(&self, id: &Id) -> Result<()> {
+        verify_hash(&self.name, &self.bytes, id)
+    }
+}
+
+/// Checks that bytes have this hash.
+pub(crate) fn verify_hash(name: &str, bytes: &[u8], id: &Id) -> Result<()> {
+    let (expected, found) = (blake3::Hash::from(*id), blake3::hash(bytes));
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::corrupt(name, 0, format!("hash blake3={expected}"), format!("hash blake3={found}")))
+}
+
 /// Blobs by their BLAKE3 hash.
 #[derive(Clone, Debug, Default)]
 pub struct BlobMap {

@@ -16,7 +16,7 @@ use super::parallel::in_parallel;
 use super::stage::Encoding;
 use super::{Extent, HEADER_BYTES, Segment};
 use crate::error::{Error, Result};
-use crate::manifest::{Id, SegmentEntry};
+use crate::manifest::{Id, SegmentEntry, verify_hash};
 use crate::words::{ElementSize, WORD, Words};
 
 mod depth;
@@ -34,11 +34,7 @@ impl Segment {
     /// # Errors
     /// `Corrupt` if it has another.
     pub fn verify_hash(&self, id: &Id) -> Result<()> {
-        let (expected, found) = (blake3::Hash::from(*id), blake3::hash(self.bytes()));
-        if expected == found {
-            return Ok(());
-        }
-        Err(Error::corrupt(self.name(), 0, format!("blake3={expected}"), format!("blake3={found}")))
+        verify_hash(self.name(), self.bytes(), id)
     }
 }
 

@@ -1,6 +1,7 @@
-//! The changes between two versions are net, and the same by whatever road they are found.
+//! Changes between two versions are net, and the same by whatever way they are found.
 
 mod history;
+mod path;
 mod random;
 mod roads;
 mod schemas;

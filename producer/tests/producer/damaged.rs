@@ -1,4 +1,4 @@
-//! A lost or damaged blob stops no more than what it holds.
+//! A lost or damaged blob stops no more than the record type that it belongs to.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,19 +10,8 @@ use kapok_producer::{
     CycleReport, Declaration, Error, ErrorKind, Evolution, MergeSchedule, Producer, ProducerSettings, Validator,
 };
 use kapok_samples::movies_capnp::{movie, rating};
+use kapok_testing::{Damage, DamagedFile};
 use tempfile::TempDir;
-
-/// What befalls a file.
-#[derive(Debug, Clone, Copy)]
-enum Harm {
-    Lost,
-    Cut,
-    Header,
-    /// In the middle, at the same length: to be found by its hash only.
-    Flipped,
-}
-
-const HARMS: [Harm; 4] = [Harm::Lost, Harm::Cut, Harm::Header, Harm::Flipped];
 
 struct Place {
     folder: TempDir,
@@ -59,21 +48,6 @@ impl Place {
         let blobs = self.store.blobs().load(&manifest, &BlobMap::new()).await.unwrap();
         View::open(std::sync::Arc::new(manifest), &blobs).unwrap()
     }
-}
-
-fn harm(file: &PathBuf, harm: Harm) {
-    let mut bytes = fs::read(file).unwrap();
-    fs::remove_file(file).unwrap();
-    match harm {
-        Harm::Lost => return,
-        Harm::Cut => bytes.truncate(bytes.len() / 2),
-        Harm::Header => bytes[0] ^= 0xff,
-        Harm::Flipped => {
-            let middle = bytes.len() - 9;
-            bytes[middle] ^= 1;
-        }
-    }
-    fs::write(file, bytes).unwrap();
 }
 
 async fn publish_movies(producer: &Producer, ids: std::ops::Range<u32>, year: u16) -> Result<CycleReport, Error> {
@@ -126,18 +100,17 @@ async fn upsert_rating(producer: &Producer, id: u32) -> Result<CycleReport, Erro
 #[tokio::test]
 async fn a_damaged_record_type_is_carried_over_and_stops_no_other_one() {
     for kind in [BlobKind::Segment, BlobKind::Index] {
-        for how in HARMS {
+        for how in Damage::ALL {
             let place = Place::new().await;
             publish_movies(&place.producer().await, 0..20, 1990).await.unwrap();
             publish_ratings(&place.producer().await, 7).await.unwrap();
             let file = place.file("Rating", kind).await;
-            let sound = fs::read(&file).unwrap();
-            harm(&file, how);
+            let damaged = DamagedFile::new(&file, how).unwrap();
             let when = format!("{kind:?} {how:?}");
             let report =
                 upsert_movie(&place.producer().await, 100).await.unwrap_or_else(|error| panic!("{error}: {when}"));
             let report_of_full = publish_movies(&place.producer().await, 0..30, 1991).await.unwrap();
-            if !matches!(how, Harm::Flipped) {
+            if !matches!(how, Damage::Flipped) {
                 for report in [&report, &report_of_full] {
                     assert_eq!(report.warnings.len(), 1, "{when}");
                     assert!(report.warnings[0].contains("Rating"), "{}", report.warnings[0]);
@@ -148,8 +121,8 @@ async fn a_damaged_record_type_is_carried_over_and_stops_no_other_one() {
                 let text = error.to_string();
                 assert!(text.contains("full cycle") && text.contains(&*file.to_string_lossy()), "{text}");
             }
-            // Put back, it is as if nothing had been.
-            fs::write(&file, &sound).unwrap();
+            // After the file is put back, all is as before.
+            damaged.restore().unwrap();
             let report = upsert_movie(&place.producer().await, 101).await.unwrap();
             assert_eq!(report.warnings, [""; 0], "{when}");
             let view = place.view().await;
@@ -161,14 +134,13 @@ async fn a_damaged_record_type_is_carried_over_and_stops_no_other_one() {
 #[tokio::test]
 async fn a_full_cycle_of_a_damaged_type_makes_it_whole_and_puts_a_blob_of_the_same_bytes_again() {
     for kind in [BlobKind::Segment, BlobKind::Index] {
-        for how in [Harm::Lost, Harm::Cut, Harm::Header] {
+        for how in [Damage::Lost, Damage::Cut, Damage::Header] {
             for same in [true, false] {
                 let place = Place::new().await;
                 publish_movies(&place.producer().await, 0..20, 1990).await.unwrap();
                 publish_ratings(&place.producer().await, 7).await.unwrap();
                 let file = place.file("Rating", kind).await;
-                let sound = fs::read(&file).unwrap();
-                harm(&file, how);
+                let damaged = DamagedFile::new(&file, how).unwrap();
                 let when = format!("{kind:?} {how:?} same={same}");
                 let report = publish_ratings(&place.producer().await, if same { 7 } else { 8 }).await;
                 let report = report.unwrap_or_else(|error| panic!("{error}: {when}"));
@@ -179,7 +151,7 @@ async fn a_full_cycle_of_a_damaged_type_makes_it_whole_and_puts_a_blob_of_the_sa
                 );
                 assert!(report.warnings[0].contains("none compared"), "{:?}", report.warnings);
                 if same {
-                    assert_eq!(fs::read(&file).unwrap(), sound, "put again: {when}");
+                    assert!(damaged.is_restored().unwrap(), "put again: {when}");
                 }
                 let view = place.view().await;
                 let changes = &view.manifest().record_type("Rating").unwrap().changes;
@@ -197,18 +169,17 @@ async fn a_full_cycle_of_a_damaged_type_makes_it_whole_and_puts_a_blob_of_the_sa
 #[tokio::test]
 async fn a_blob_that_is_there_and_damaged_is_put_again_where_a_cycle_makes_the_same_bytes() {
     for kind in [BlobKind::Segment, BlobKind::Index] {
-        for how in [Harm::Cut, Harm::Header, Harm::Flipped] {
+        for how in [Damage::Cut, Damage::Header, Damage::Flipped] {
             let place = Place::new().await;
             let mut producer = place.producer().await;
             producer.settings_mut().validators = vec![Validator::new("no", |_| Ok(vec!["not today".to_owned()]))];
             publish_ratings(&producer, 7).await.unwrap_err();
             let folder = place.folder.path().join(kind.folder());
             let file = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
-            let sound = fs::read(&file).unwrap();
-            harm(&file, how);
+            let damaged = DamagedFile::new(&file, how).unwrap();
             let when = format!("{kind:?} {how:?}");
             publish_ratings(&place.producer().await, 7).await.unwrap_or_else(|error| panic!("{error}: {when}"));
-            assert_eq!(fs::read(&file).unwrap(), sound, "{when}");
+            assert!(damaged.is_restored().unwrap(), "{when}");
         }
     }
 }
@@ -218,7 +189,7 @@ async fn a_damaged_type_is_published_anew_where_it_is_republished() {
     let place = Place::new().await;
     publish_movies(&place.producer().await, 0..20, 1990).await.unwrap();
     publish_ratings(&place.producer().await, 7).await.unwrap();
-    harm(&place.file("Rating", BlobKind::Segment).await, Harm::Cut);
+    DamagedFile::new(place.file("Rating", BlobKind::Segment).await, Damage::Cut).unwrap();
     let producer = place.producer().await;
     let report = producer.run_cycle(|cycle| {
         let declaration = Declaration::of::<rating::Owned>()?.evolution(Evolution::Republish);
@@ -234,13 +205,13 @@ async fn a_damaged_type_is_published_anew_where_it_is_republished() {
 
 #[tokio::test]
 async fn a_merge_leaves_damaged_segments_alone_and_merges_others() {
-    for how in HARMS {
+    for how in Damage::ALL {
         let place = Place::new().await;
         publish_movies(&place.producer().await, 0..20, 1990).await.unwrap();
         publish_ratings(&place.producer().await, 7).await.unwrap();
         upsert_movie(&place.producer().await, 100).await.unwrap();
         upsert_rating(&place.producer().await, 100).await.unwrap();
-        harm(&place.file("Rating", BlobKind::Segment).await, how);
+        DamagedFile::new(place.file("Rating", BlobKind::Segment).await, how).unwrap();
         let merged = place.producer().await.merge().await.unwrap_or_else(|error| panic!("{error}: {how:?}")).unwrap();
         assert_eq!((merged.inputs, merged.outputs), (2, 1), "{how:?}");
         let manifest = place.store.manifests().read(merged.version).await.unwrap();
@@ -262,7 +233,7 @@ async fn a_validator_that_reads_what_cannot_be_read_says_why() {
     publish_movies(&place.producer().await, 0..20, 1990).await.unwrap();
     publish_ratings(&place.producer().await, 7).await.unwrap();
     let file = place.file("Rating", BlobKind::Segment).await;
-    harm(&file, Harm::Cut);
+    DamagedFile::new(&file, Damage::Cut).unwrap();
     let mut producer = place.producer().await;
     producer.settings_mut().validators = vec![Validator::reference("Rating.movieId", "Movie")];
     let error = upsert_movie(&producer, 100).await.unwrap_err();

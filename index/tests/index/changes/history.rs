@@ -1,4 +1,4 @@
-//! Versions of a dataset made by hand, each from any earlier one, beside a map of what is in them.
+//! Makes versions of a dataset by hand, each from any earlier one, beside a map of what is in them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -182,7 +182,7 @@ impl History {
         View::open(Arc::clone(&self.versions[version].manifest), &self.blobs).unwrap()
     }
 
-    pub fn trail(&self) -> Vec<Arc<Manifest>> {
+    pub fn manifests(&self) -> Vec<Arc<Manifest>> {
         self.versions.iter().rev().map(|version| Arc::clone(&version.manifest)).collect()
     }
 
@@ -201,9 +201,9 @@ impl History {
     }
 
     /// What two views differ in, and how that was found out.
-    pub fn found(&self, old: usize, new: usize, trail: &[Arc<Manifest>]) -> (Net, ChangeSource) {
+    pub fn found(&self, old: usize, new: usize, manifests: &[Arc<Manifest>]) -> (Net, ChangeSource) {
         let (before, after) = (self.view(old), self.view(new));
-        let changes = after.changes_since(&before, trail).unwrap();
+        let changes = after.changes_since(&before, manifests).unwrap();
         match changes.of("Kinds") {
             Some(changes) => (net(&before, &after, changes), changes.source),
             None => (Net::default(), ChangeSource::Manifests),

@@ -44,25 +44,25 @@ proptest! {
         steps in prop::collection::vec((step(), prop::option::weighted(0.25, any::<Index>())), 1..9),
     ) {
         let history = history(key, &steps);
-        let trail = history.trail();
+        let manifests = history.manifests();
         let merged = steps.iter().any(|(step, _)| matches!(step, Step::Merge(..)));
         for old in 1..history.versions.len() {
             for new in 1..history.versions.len() {
                 let expected = history.expected(old, new);
-                let (found, evidence) = history.found(old, new, &trail);
-                assert_eq!(found, expected, "{old} to {new} by {evidence:?}");
+                let (found, source) = history.found(old, new, &manifests);
+                assert_eq!(found, expected, "{old} to {new} by {source:?}");
                 let (found, compared) = history.found(old, new, &[]);
-                assert_eq!(found, expected, "{old} to {new} by {compared:?}, without a trail");
+                assert_eq!(found, expected, "{old} to {new} by {compared:?}, without manifests");
                 // A segment that was made again has its id again, and what names it may be gone from both ends.
                 let named_in_an_end = |id| {
                     [old, new].iter().any(|end| history.versions[*end].parts.iter().any(|part| part.entry.id == id))
                 };
-                let all_named = trail.iter().flat_map(|manifest| &manifest.record_types).all(|ty| {
+                let all_named = manifests.iter().flat_map(|manifest| &manifest.record_types).all(|ty| {
                     let changes = ty.changes.as_ref().unwrap();
                     changes.added.iter().chain(&changes.removed).all(|(id, _)| named_in_an_end(*id))
                 });
                 if all_named || !merged && steps.iter().all(|(_, parent)| parent.is_none()) {
-                    assert_eq!(evidence, ChangeSource::Manifests, "{old} to {new}");
+                    assert_eq!(source, ChangeSource::Manifests, "{old} to {new}");
                 }
             }
         }

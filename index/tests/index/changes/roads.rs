@@ -1,4 +1,4 @@
-//! Changes come from manifests if all are there, else from a comparison, and never from bytes that lie.
+//! Changes are found by the manifests on the way if all are there, else by comparison, and never by bytes that lie.
 
 use std::sync::Arc;
 
@@ -25,11 +25,11 @@ fn linear() -> History {
 #[test]
 fn forward_and_backward_give_the_same_net_changes() {
     let history = linear();
-    let trail = history.trail();
+    let manifests = history.manifests();
     let forward = Net { updated: vec![(5, 1, 2)], ..Net::default() };
-    assert_eq!(history.found(2, 4, &trail), (forward, ChangeSource::Manifests));
+    assert_eq!(history.found(2, 4, &manifests), (forward, ChangeSource::Manifests));
     let backward = Net { updated: vec![(5, 2, 1)], ..Net::default() };
-    assert_eq!(history.found(4, 2, &trail), (backward, ChangeSource::Manifests));
+    assert_eq!(history.found(4, 2, &manifests), (backward, ChangeSource::Manifests));
     assert_eq!(history.found(4, 4, &[]), (Net::default(), ChangeSource::Manifests));
 }
 
@@ -37,35 +37,35 @@ fn forward_and_backward_give_the_same_net_changes() {
 fn a_branch_after_a_rollback_is_reached_through_the_common_ancestor() {
     let mut history = linear();
     let branch = history.cycle(2, &records([7], 9), &[5]);
-    let trail = history.trail();
+    let manifests = history.manifests();
     let expected = Net { updated: vec![(7, 1, 9)], removed: vec![(5, 2)], ..Net::default() };
-    assert_eq!(history.found(4, branch, &trail), (expected, ChangeSource::Manifests));
+    assert_eq!(history.found(4, branch, &manifests), (expected, ChangeSource::Manifests));
     let expected = Net { updated: vec![(7, 9, 1)], added: vec![(5, 2)], ..Net::default() };
-    assert_eq!(history.found(branch, 4, &trail), (expected, ChangeSource::Manifests));
+    assert_eq!(history.found(branch, 4, &manifests), (expected, ChangeSource::Manifests));
 }
 
 #[test]
-fn one_step_needs_no_trail_since_the_views_have_their_own_manifests() {
+fn one_step_needs_no_manifests_since_the_views_have_their_own_manifests() {
     let history = linear();
-    let (net, evidence) = history.found(2, 3, &[]);
-    assert_eq!((net, evidence), (history.expected(2, 3), ChangeSource::Manifests));
+    let (net, source) = history.found(2, 3, &[]);
+    assert_eq!((net, source), (history.expected(2, 3), ChangeSource::Manifests));
     assert_eq!(history.found(3, 2, &[]).1, ChangeSource::Manifests);
     assert_eq!(history.found(2, 4, &[]), (history.expected(2, 4), ChangeSource::Segments));
 }
 
 #[test]
-fn a_merge_changes_nothing_and_costs_nothing_on_the_trail() {
+fn a_merge_changes_nothing_and_costs_nothing_on_the_way() {
     let mut history = linear();
     let merged = history.merge(4, 0..3);
     let after = history.cycle(merged, &records([200], 1), &[]);
     assert_eq!(history.versions[merged].parts.len(), 1);
-    let trail = history.trail();
-    assert_eq!(history.found(4, merged, &trail), (Net::default(), ChangeSource::Manifests));
+    let manifests = history.manifests();
+    assert_eq!(history.found(4, merged, &manifests), (Net::default(), ChangeSource::Manifests));
     assert_eq!(history.found(merged, 4, &[]), (Net::default(), ChangeSource::Manifests));
     let added = Net { added: vec![(200, 1)], ..Net::default() };
-    assert_eq!(history.found(4, after, &trail), (added, ChangeSource::Manifests));
+    assert_eq!(history.found(4, after, &manifests), (added, ChangeSource::Manifests));
     // Key 5 was updated in a segment that was merged away since: neither view has it.
-    assert_eq!(history.found(2, merged, &trail), (history.expected(2, merged), ChangeSource::Segments));
+    assert_eq!(history.found(2, merged, &manifests), (history.expected(2, merged), ChangeSource::Segments));
 }
 
 #[test]
@@ -75,15 +75,15 @@ fn a_step_that_lists_nothing_makes_it_a_comparison() {
     unlisted.record_types[0].changes = None;
     history.versions[3].manifest = Arc::new(unlisted);
     let expected = history.expected(2, 4);
-    assert_eq!(history.found(2, 4, &history.trail()), (expected, ChangeSource::Segments));
-    assert_eq!(history.found(3, 4, &history.trail()).1, ChangeSource::Manifests, "a step that is not on the way");
+    assert_eq!(history.found(2, 4, &history.manifests()), (expected, ChangeSource::Segments));
+    assert_eq!(history.found(3, 4, &history.manifests()).1, ChangeSource::Manifests, "a step that is not on the way");
 }
 
 #[test]
 fn a_type_that_one_view_lacks_is_all_new_or_all_gone() {
     let history = linear();
     let view = history.view(3);
-    let changes = view.changes_since(&View::empty(), &history.trail()).unwrap();
+    let changes = view.changes_since(&View::empty(), &history.manifests()).unwrap();
     assert_eq!(changes.of("Kinds").unwrap().added.len(), 100);
     assert_eq!(changes.of("Kinds").unwrap().len(), 100);
     let changes = View::empty().changes_since(&view, &[]).unwrap();
@@ -110,7 +110,7 @@ fn parents_that_are_no_older_than_their_children_lead_nowhere() {
         let mut circular = Manifest::clone(&history.versions[3].manifest);
         circular.parent = Some(parent);
         history.versions[3].manifest = Arc::new(circular);
-        assert_eq!(history.found(2, 4, &history.trail()), (history.expected(2, 4), ChangeSource::Segments));
+        assert_eq!(history.found(2, 4, &history.manifests()), (history.expected(2, 4), ChangeSource::Segments));
     }
 }
 
@@ -130,7 +130,7 @@ fn listed_rows_beyond_a_segment_and_bytes_that_are_no_bitmap_are_corrupt() {
         let mut manifest = Manifest::clone(&history.versions[3].manifest);
         manifest.record_types[0].changes = Some(RowChanges { added: Vec::new(), removed: vec![(segment, rows)] });
         history.versions[3].manifest = Arc::new(manifest);
-        let error = history.view(4).changes_since(&history.view(2), &history.trail()).unwrap_err();
+        let error = history.view(4).changes_since(&history.view(2), &history.manifests()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(error.to_string().contains(expected), "{error}");
     }

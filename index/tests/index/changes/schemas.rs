@@ -1,4 +1,4 @@
-//! What counts as a change if the schema itself changed.
+//! Changes of the schema count as changes of records only where values differ.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ fn another_key_makes_other_records() {
     let mut manifest = Manifest::clone(&history.versions[3].manifest);
     manifest.record_types[0].key = vec!["i32".to_owned()];
     let new = View::open(Arc::new(manifest), &history.blobs).unwrap();
-    let changes = new.changes_since(&history.view(2), &history.trail()).unwrap();
+    let changes = new.changes_since(&history.view(2), &history.manifests()).unwrap();
     let changes = changes.of("Kinds").unwrap();
     assert_eq!((changes.removed.len(), changes.added.len(), changes.updated.len()), (10, 10, 0));
     assert_eq!(changes.source, ChangeSource::Segments);

@@ -1,8 +1,8 @@
-//! When does a consumer look for news by itself?
+//! Polls the announcement log and refreshes the consumer if there is news.
 //!
-//! It asks for the one next entry of the log, one GET per poll. A hint means "poll now" and nothing more, so a lost, a
-//! doubled or a late one costs time, never correctness. A store that is gone has no next entry either, so "no news" counts
-//! only where the last known entry was seen a moment ago.
+//! A poll asks for the one next entry of the log, by one GET. A hint means "poll now" and nothing more, so a lost, a doubled
+//! or a late one costs time, never correctness. A store that is gone has no next entry either, so "no news" counts only if
+//! the last known entry was seen a moment ago.
 
 use std::time::{Duration, Instant};
 
@@ -12,17 +12,17 @@ use tracing::warn;
 
 use crate::consumer::Consumer;
 use crate::error::{Error, ErrorKind};
-use crate::measure;
+use crate::metrics;
 
-/// The shortest wait between two polls, whatever the settings say.
+/// The shortest wait between two polls, for all settings.
 const WAIT_MIN: Duration = Duration::from_millis(1);
 
-/// For so long after the log was seen to be there, "no next entry" means "no news",
-const SEEN_FOR: Duration = Duration::from_secs(15);
-/// and for so many polls.
-const QUIET_POLLS_MAX: u32 = 60;
+/// The longest time for which a poll trusts that the store is still there, after it was seen to be there.
+const TRUST_MAX: Duration = Duration::from_secs(15);
+/// The most polls for which it does.
+const TRUST_POLLS_MAX: u32 = 60;
 
-/// How closely a follower follows.
+/// The intervals at which a follower polls and tries again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FollowSettings {
@@ -31,20 +31,20 @@ pub struct FollowSettings {
     pub poll: Duration,
     /// The longest wait after failures; each in a row doubles the wait, from `poll` on. Default: 30 seconds.
     pub backoff_max: Duration,
-    /// The longest wait before a version that is damaged or not whole is tried again, where that is more than
-    /// `backoff_max`. A repair moves no log, so it is found in this time. Default: 5 minutes.
+    /// The longest wait before a version that is damaged or not whole is tried again, if that is more than `backoff_max`. A
+    /// repair makes no entry in the log, so it is noticed after this time at most. Default: 5 minutes.
     pub damaged_wait_max: Duration,
-    /// Whether a local store's folder is watched, so that news come at once. Default: [`Watch::Folder`].
+    /// Whether the folder of a local store is watched, so that news is noticed at once. Default: [`Watch::Folder`].
     pub watch: Watch,
 }
 
-/// Where hints come from.
+/// The source of hints that there is news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Watch {
-    /// From the store's folder, where it has one.
+    /// The store's folder, if it is one of this host.
     Folder,
-    /// From nowhere.
+    /// None: the log is polled only.
     Nothing,
 }
 
@@ -60,7 +60,7 @@ impl Default for FollowSettings {
 }
 
 impl FollowSettings {
-    /// The wait after so many failures in a row.
+    /// Returns the wait after this number of failures in a row.
     fn backoff(&self, failures: u32, error: &Error) -> Duration {
         let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
         let is_lasting = error.version().is_some()
@@ -90,64 +90,66 @@ impl Drop for Follower {
 impl Consumer {
     /// Follows the announcement log in a task of its own, beginning at once, until the handle is dropped.
     ///
-    /// A failure is told by [`status`](Self::status), with the version that failed and the time of the next attempt. News
-    /// are looked for all the same, so whatever is announced next is tried at once; the version that failed is tried again
-    /// at growing intervals, with the blobs that were fetched already.
+    /// [`status`](Self::status) reports a failure, with the version that failed and the time of the next attempt. Polls go
+    /// on, so the next announcement is tried at once. The version that failed is tried again at growing intervals, with the
+    /// blobs that were fetched already.
     ///
-    /// Whether the store is still there is looked at every 15 seconds, every 60 polls, or twice within
-    /// [`max_staleness`](crate::ConsumerSettings::max_staleness), whichever is shortest, and whenever the watch of a folder
-    /// tells of a change: one more GET. So a store that is gone is taken for a silent one for that long at most, or for one
-    /// poll where that is longer.
+    /// The follower checks that the store is still there, by one more GET, every 15 seconds, every 60 polls, or twice within
+    /// [`max_staleness`](crate::ConsumerSettings::max_staleness), whichever is shortest, and after each change that the watch
+    /// of a folder sees. So a store that is gone is taken for a silent one for that long at most, or for one poll if that is
+    /// longer.
     pub fn follow(&self, settings: FollowSettings) -> Follower {
-        let follow = Follow {
+        let task = FollowTask {
             consumer: self.clone(),
             settings,
             hints: None,
             seen_at: None,
-            attempted: None,
+            last_attempt: None,
             retry_at: None,
             failing: None,
             failures: 0,
         };
-        Follower { task: self.inner().runtime().spawn(follow.run()) }
+        Follower { task: self.state().runtime.spawn(task.run()) }
     }
 }
 
-struct Follow {
+/// The task of a follower.
+struct FollowTask {
     consumer: Consumer,
     settings: FollowSettings,
     hints: Option<LogWatcher>,
-    /// When the log was last seen to be there.
+    /// When the store was last seen to be there.
     seen_at: Option<Instant>,
-    /// What the poll before the last attempt gave: the same again is no reason for another one.
-    attempted: Option<(u64, Polled)>,
-    /// When to try again although the log does not move.
+    /// The poll that led to the last attempt. If the next one says the same, that is no reason for another attempt.
+    last_attempt: Option<Poll>,
+    /// When to try again if the log has no new entry.
     retry_at: Option<Instant>,
     /// The version that failed last, and how often in a row.
     failing: Option<u64>,
     failures: u32,
 }
 
-impl Follow {
+impl FollowTask {
     async fn run(mut self) {
         self.watch();
-        let mut polled = Polled::News;
+        let mut outcome = PollOutcome::News;
         self.attempt(None).await;
         loop {
-            let wait = self.wait(polled).mul_f64(rand::random_range(0.9..1.1)).max(WAIT_MIN);
+            let wait = self.wait(outcome).mul_f64(rand::random_range(0.9..1.1)).max(WAIT_MIN);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                // Perhaps the folder is gone.
-                () = hinted(self.hints.as_ref()) => self.seen_at = None,
+                // The change may be that the folder is gone.
+                () = next_hint(self.hints.as_ref()) => self.seen_at = None,
             }
-            let now = self.poll().await;
-            polled = now.1;
-            if self.is_due(now) {
-                self.attempt(Some(now)).await;
+            let poll = self.poll().await;
+            outcome = poll.outcome;
+            if self.is_due(poll) {
+                self.attempt(Some(poll)).await;
             }
         }
     }
 
+    /// Watches the store's folder, if the settings ask for it.
     fn watch(&mut self) {
         if self.settings.watch == Watch::Folder {
             self.hints = self.consumer.store().announcements().watch().unwrap_or_else(|error| {
@@ -157,24 +159,24 @@ impl Follow {
         }
     }
 
-    /// Whether there may be something to do.
-    fn is_due(&mut self, polled: (u64, Polled)) -> bool {
+    /// Returns whether there may be something to do.
+    fn is_due(&mut self, poll: Poll) -> bool {
         if let Some(at) = self.retry_at {
-            return at <= clock::instant() || (polled.1 != Polled::NoNews && self.attempted != Some(polled));
+            return at <= clock::instant() || (poll.outcome != PollOutcome::NoNews && self.last_attempt != Some(poll));
         }
-        // A refresh by hand may have read the log to its end and then failed, or was dropped. While one is under way, it
-        // is asked after that.
-        let inner = self.consumer.inner();
-        polled.1 != Polled::NoNews
-            || inner.held.try_lock().is_ok_and(|_free| {
-                let status = inner.status();
-                status.failures > 0 || status.wanted != inner.view_arc().version()
+        // A refresh by hand may have read the log to its end and then have failed or been dropped. If one is under way, the
+        // next poll asks again.
+        let state = self.consumer.state();
+        poll.outcome != PollOutcome::NoNews
+            || state.blobs.try_lock().is_ok_and(|_free| {
+                let status = state.status();
+                status.failures > 0 || status.wanted != state.view_arc().version()
             })
     }
 
-    /// Refreshes, and where that fails, says when to try again.
-    async fn attempt(&mut self, polled: Option<(u64, Polled)>) {
-        self.attempted = polled;
+    /// Refreshes, and decides when to try again if that fails.
+    async fn attempt(&mut self, poll: Option<Poll>) {
+        self.last_attempt = poll;
         match self.consumer.refresh().await {
             Ok(_) => {
                 let was_gone = self.failures > 0 && self.failing.is_none();
@@ -189,45 +191,46 @@ impl Follow {
                 let failing = error.version();
                 self.failures = if failing == self.failing { self.failures.saturating_add(1) } else { 1 };
                 self.failing = failing;
-                // It was found in the log just now.
+                // A version that fails was found in the log just now.
                 self.seen_at = failing.map(|_| clock::instant());
                 let wait = self.settings.backoff(self.failures, &error);
                 self.retry_at = clock::instant().checked_add(wait);
-                self.consumer.inner().status().retry_at = clock::now().checked_add(wait);
+                self.consumer.state().status().retry_at = clock::now().checked_add(wait);
             }
         }
     }
 
-    /// How long to wait for the next poll.
-    fn wait(&self, polled: Polled) -> Duration {
+    /// Returns how long to wait for the next poll.
+    fn wait(&self, outcome: PollOutcome) -> Duration {
         let retry_in = self.retry_at.map(|at| at.saturating_duration_since(clock::instant()));
-        match (polled, retry_in) {
-            (Polled::Failed, Some(retry)) => retry.min(self.settings.backoff_max.max(self.settings.poll)),
+        match (outcome, retry_in) {
+            (PollOutcome::Failed, Some(retry)) => retry.min(self.settings.backoff_max.max(self.settings.poll)),
             (_, Some(retry)) => retry.min(self.settings.poll),
             (_, None) => self.settings.poll,
         }
     }
 
-    /// Asks for the entry after the last that was read; returns its sequence too.
-    async fn poll(&mut self) -> (u64, Polled) {
-        let last = self.consumer.inner().status().sequence;
+    /// Asks for the entry after the last that was read.
+    async fn poll(&mut self) -> Poll {
+        let last = self.consumer.state().status().sequence;
         let next = last.saturating_add(1);
-        let polled = match self.consumer.store().announcements().get(next).await {
-            Ok(Some(_)) => Polled::News,
+        let outcome = match self.consumer.store().announcements().get(next).await {
+            Ok(Some(_)) => PollOutcome::News,
             Ok(None) if self.is_there(last).await => {
-                self.consumer.inner().heard_log();
-                measure::standing(&self.consumer.status());
-                Polled::NoNews
+                self.consumer.state().log_answered();
+                metrics::versions(&self.consumer.status());
+                PollOutcome::NoNews
             }
-            // The refresh that follows finds the end of the log by other requests, past a damaged entry, or tells why not.
-            Ok(None) | Err(_) => Polled::Failed,
+            // The refresh that follows finds the end of the log by other requests, behind a damaged entry, or fails with
+            // the reason.
+            Ok(None) | Err(_) => PollOutcome::Failed,
         };
-        (next, polled)
+        Poll { sequence: next, outcome }
     }
 
-    /// Whether the store is still there, by its last known entry, or its marker where there is none yet.
+    /// Returns whether the store is still there: whether it has its last known entry, or its marker if there is none yet.
     async fn is_there(&mut self, last: u64) -> bool {
-        let longest = SEEN_FOR.min(self.settings.poll.saturating_mul(QUIET_POLLS_MAX));
+        let longest = TRUST_MAX.min(self.settings.poll.saturating_mul(TRUST_POLLS_MAX));
         let longest = self.consumer.settings().max_staleness.map_or(longest, |max| longest.min(max / 2));
         if self.seen_at.is_some_and(|at| at.elapsed() < longest) {
             return true;
@@ -242,20 +245,28 @@ impl Follow {
     }
 }
 
-impl Drop for Follow {
+impl Drop for FollowTask {
     fn drop(&mut self) {
-        self.consumer.inner().status().retry_at = None;
+        self.consumer.state().status().retry_at = None;
     }
 }
 
+/// A poll: the entry that was asked for, and what came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Polled {
+struct Poll {
+    sequence: u64,
+    outcome: PollOutcome,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PollOutcome {
     News,
     NoNews,
     Failed,
 }
 
-async fn hinted(hints: Option<&LogWatcher>) {
+/// Waits for the next hint; forever if there is no watcher.
+async fn next_hint(hints: Option<&LogWatcher>) {
     match hints {
         Some(hints) => hints.changed().await,
         None => std::future::pending().await,

@@ -1,6 +1,6 @@
-//! What does a consumer tell to those who watch its numbers?
+//! Records the metrics of a consumer.
 //!
-//! Through the `metrics` facade, so to whatever recorder the program has installed, and to nobody where there is none.
+//! They go through the `metrics` facade to the recorder that the program has installed, and nowhere if there is none.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use kapok_core::view::Table;
 use kapok_index::View;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::refresh::RefreshReport;
+use crate::refresh_report::RefreshReport;
 use crate::status::Status;
 
 const REFRESH_DURATION: &str = "kapok_refresh_duration_seconds";
@@ -25,11 +25,10 @@ const VERSION_ANNOUNCED: &str = "kapok_version_announced";
 const VERSION_AGE: &str = "kapok_version_age_seconds";
 const LAG: &str = "kapok_lag_versions";
 
-/// Tells the recorder that is installed what the metrics mean and in which units they are. To be called once, after the
-/// recorder was installed.
+/// Describes the metrics, with their units, to the recorder that is installed. Call it once, after installing the recorder.
 ///
-/// Programs with consumers of several datasets tell them apart by a label of their recorder or scope: the metrics bear
-/// none, except for the record type (`type`) of the two that count rows.
+/// Programs with consumers of several datasets tell them apart by a label of their recorder or scope. The metrics have no
+/// label, except for the record type (`type`) of the two that count rows.
 pub fn describe_metrics() {
     describe_histogram!(
         REFRESH_DURATION,
@@ -49,20 +48,20 @@ pub fn describe_metrics() {
     describe_gauge!(LAG, Unit::Count, "Version numbers between the current view and the version to be on");
 }
 
-/// A blob came in.
+/// Counts a blob that was fetched.
 pub(crate) fn fetched(bytes: u64) {
     counter!(FETCHED_BLOBS).increment(1);
     counter!(FETCHED_BYTES).increment(bytes);
 }
 
-/// An attempt failed.
+/// Counts a refresh that failed.
 pub(crate) fn failed() {
     counter!(FAILURES).increment(1);
 }
 
-/// The view was swapped.
-pub(crate) fn swapped(done: &RefreshReport, old: &View, new: &View, mapped_bytes: u64) {
-    histogram!(REFRESH_DURATION).record(done.duration);
+/// Measures the new view, and the refresh that swapped it in.
+pub(crate) fn swapped(report: &RefreshReport, old: &View, new: &View, mapped_bytes: u64) {
+    histogram!(REFRESH_DURATION).record(report.duration);
     gauge!(MAPPED_BYTES).set(real(mapped_bytes));
     let gone = old.tables().iter().filter(|table| new.table(table.name()).is_err());
     for (name, live, dead) in new.tables().iter().map(rows).chain(gone.map(|table| (table.name(), 0, 0))) {
@@ -71,20 +70,20 @@ pub(crate) fn swapped(done: &RefreshReport, old: &View, new: &View, mapped_bytes
     }
 }
 
-/// The log was read, or an attempt is over.
-pub(crate) fn standing(status: &Status) {
+/// Measures which versions the consumer is on and should be on.
+pub(crate) fn versions(status: &Status) {
     gauge!(VERSION_CURRENT).set(real(status.current));
     gauge!(VERSION_ANNOUNCED).set(real(status.announced));
     gauge!(LAG).set(real(status.lag));
     gauge!(VERSION_AGE).set(status.age.unwrap_or_default().as_secs_f64());
 }
 
-/// The kernel was asked.
+/// Measures how much of the mapped files is in memory.
 pub(crate) fn resident(bytes: u64) {
     gauge!(RESIDENT_BYTES).set(real(bytes));
 }
 
-/// Bytes of the blobs of a view, each once.
+/// Adds up the sizes of the blobs of a view, each counted once.
 pub(crate) fn mapped_bytes(view: &View, blobs: &BlobMap) -> u64 {
     let ids: HashSet<_> = view.manifest().blobs().map(|blob| blob.id).collect();
     ids.iter().filter_map(|id| blobs.get(id)).map(|blob| blob.bytes.len() as u64).sum()

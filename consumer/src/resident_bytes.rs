@@ -1,23 +1,23 @@
-//! How much of what a consumer maps is in memory by now?
+//! Measures how much of what a consumer maps is in memory.
 
 use std::path::Path;
 
 use crate::consumer::Consumer;
-use crate::measure;
+use crate::metrics;
 
 impl Consumer {
-    /// Bytes of the store's files that are mapped into this process and in memory, old views that are still held included.
-    /// Sets the metric `kapok_resident_bytes`. `None` where that cannot be told: the store is no folder of this host, or the
-    /// system is not Linux.
+    /// Measures how many bytes of the store's files are mapped into this process and in memory; `None` if the store is no
+    /// folder of this host or the system is not Linux.
     ///
-    /// It asks the kernel, in time that grows with the mapped pages: to be called when metrics are collected, not per read.
+    /// Old views that are still held are included. Sets the metric `kapok_resident_bytes`. It asks the kernel, in time that
+    /// grows with the mapped pages: call it when metrics are collected, not per read.
     ///
     /// # Errors
-    /// Where `/proc/self/smaps` cannot be read.
+    /// An I/O error if `/proc/self/smaps` cannot be read.
     pub fn resident_bytes(&self) -> std::io::Result<Option<u64>> {
         let Some(folder) = self.store().local_path().filter(|_| cfg!(target_os = "linux")) else { return Ok(None) };
         let bytes = resident_in(&std::fs::read_to_string("/proc/self/smaps")?, folder);
-        measure::resident(bytes);
+        metrics::resident(bytes);
         Ok(Some(bytes))
     }
 }

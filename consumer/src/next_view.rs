@@ -1,0 +1,59 @@
+//! Opens the view that a refresh is about to swap in and, if the settings ask for it, checks it and brings it into memory.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use kapok_core::manifest::{Blob, BlobMap, Id, Manifest};
+use kapok_index::View;
+
+use crate::blocking_task::run_blocking;
+use crate::error::{Error, Result};
+use crate::settings::{ConsumerSettings, FilterOutcome};
+
+/// Bytes from one read byte to the next: no page is smaller.
+const PAGE_BYTES: usize = 4096;
+
+/// A view that is ready to be swapped in, and its blobs.
+pub(crate) struct NextView {
+    pub(crate) view: View,
+    pub(crate) blobs: BlobMap,
+    pub(crate) filtered: FilterOutcome,
+}
+
+impl NextView {
+    /// Makes the view of version 0.
+    pub(crate) fn empty() -> Self {
+        Self { view: View::empty(), blobs: BlobMap::new(), filtered: FilterOutcome::default() }
+    }
+
+    /// Opens a version over its blobs on a thread that may wait for a disk. `new_blobs`: those that the current view does
+    /// not have.
+    pub(crate) async fn open(
+        (manifest, filtered): (Manifest, FilterOutcome),
+        blobs: BlobMap,
+        new_blobs: HashMap<Id, Blob>,
+        settings: ConsumerSettings,
+    ) -> Result<Self> {
+        let version = manifest.version;
+        let opening = move || {
+            let view = View::open(Arc::new(manifest), &blobs)?;
+            if settings.verify {
+                view.verify_new(&blobs, |id| new_blobs.contains_key(id))?;
+            }
+            if settings.prefault {
+                for blob in new_blobs.values() {
+                    read_pages(&blob.bytes);
+                }
+            }
+            Ok(Self { view, blobs, filtered })
+        };
+        let failed = move |source: kapok_core::Error| Error::Open { version, source: Arc::new(source) };
+        run_blocking(version, move || opening().map_err(failed)).await
+    }
+}
+
+/// Reads a byte of each page, so that the page is in memory.
+fn read_pages(bytes: &[u8]) {
+    black_box(bytes.iter().step_by(PAGE_BYTES).fold(0, |all, byte| all ^ byte));
+}
