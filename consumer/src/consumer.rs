@@ -117,7 +117,7 @@ impl Consumer {
     /// Returns how the consumer is doing.
     pub fn status(&self) -> Status {
         let status = self.state.status().clone();
-        status.as_of(&self.view(), self.state.staleness())
+        status.at_present(&self.view(), self.state.staleness())
     }
 
     /// Returns the settings.

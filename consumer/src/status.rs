@@ -57,7 +57,7 @@ impl Status {
     }
 
     /// Returns the status with the fields that depend on the view and on the time.
-    pub(crate) fn as_of(mut self, view: &View, staleness: Option<Duration>) -> Self {
+    pub(crate) fn at_present(mut self, view: &View, staleness: Option<Duration>) -> Self {
         self.current = view.version();
         self.lag = self.current.abs_diff(self.wanted);
         self.staleness = staleness;
