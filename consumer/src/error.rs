@@ -49,7 +49,7 @@ pub enum Error {
         source: Arc<kapok_core::Error>,
     },
     /// The changes between two views cannot be found.
-    #[error("changes cannot be told: from={from} to={to} cause={source}")]
+    #[error("changes cannot be found: from={from} to={to} cause={source}")]
     Changes {
         /// The version of the view before.
         from: u64,
