@@ -37,7 +37,7 @@ pub struct Movie {
     pub id: u32,
     /// About 20 characters.
     pub title: String,
-    /// Of release.
+    /// Year of release.
     pub year: u16,
     /// One to four.
     pub genres: Vec<String>,
@@ -59,11 +59,11 @@ pub struct Draft<'m> {
     pub id: u32,
     /// About 20 characters.
     pub title: &'m str,
-    /// Of release.
+    /// Year of release.
     pub year: u16,
     /// One to four.
     pub genres: [&'static str; 4],
-    /// How many of them count.
+    /// Number of genres in use.
     pub genre_count: usize,
     /// Minutes.
     pub runtime_min: u16,

@@ -15,7 +15,7 @@ use crate::token::Token;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Announcement {
-    /// From 1, without gaps.
+    /// Number of the entry, from 1 without gaps.
     pub sequence: u64,
     /// The newest version to be on; 0 if none was announced yet.
     pub announced: u64,
@@ -51,7 +51,8 @@ pub struct AnnouncementDraft {
 }
 
 impl AnnouncementDraft {
-    /// Drafts the announcement of a version: keeps the pin and never goes back. `None` if the version is announced already.
+    /// Drafts the announcement of a version: keeps the pin and never goes back. `None` if the version is announced
+    /// already.
     pub fn announce(latest: Option<&Announcement>, version: u64, by: &str, reason: &str) -> Option<Self> {
         let announced = latest.map_or(0, |entry| entry.announced);
         let pinned = latest.and_then(|entry| entry.pinned);
@@ -71,7 +72,8 @@ impl AnnouncementDraft {
         Some(Self::new(Action::Unpin, latest.announced, None, by, reason))
     }
 
-    /// Drafts the announcement of a version that may be older; keeps the pin. `None` if the version is announced already.
+    /// Drafts the announcement of a version that may be older; keeps the pin. `None` if the version is announced
+    /// already.
     pub fn rollback(latest: Option<&Announcement>, version: u64, by: &str, reason: &str) -> Option<Self> {
         let latest = latest.filter(|entry| entry.announced != version)?;
         Some(Self::new(Action::Rollback, version, latest.pinned, by, reason))
@@ -93,12 +95,12 @@ impl Announcement {
         self.announced < self.highest
     }
 
-    /// Whether the entry holds consumers on the version, or would without its pin.
+    /// Returns whether the entry holds consumers on the version, or would without its pin.
     pub(crate) fn names(&self, version: u64) -> bool {
         self.announced == version || self.pinned == Some(version)
     }
 
-    /// The bytes of the entry's file.
+    /// Returns the bytes of the entry's file.
     pub(crate) fn encode(&self) -> Bytes {
         let mut message = message::Builder::new_default();
         let mut root = message.init_root::<announcement::Builder<'_>>();

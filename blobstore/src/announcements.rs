@@ -95,9 +95,10 @@ impl Announcements<'_> {
 
     /// Returns the latest entry, or `None` if nothing was announced yet.
     ///
-    /// It is looked for from `hint` on, the sequence of an entry seen earlier, or else from the last one that this store
-    /// has seen, with no listing: two requests if nothing is new, and about twice the logarithm of the number of
-    /// new entries otherwise. A wrong hint costs time only. To poll, ask for the next [entry](Self::get) instead: one request.
+    /// It is looked for from `hint` on, the sequence of an entry seen earlier, or else from the last one that this
+    /// store has seen, with no listing: two requests if nothing is new, and about twice the logarithm of the number of
+    /// new entries otherwise. A wrong hint costs time only. To poll, ask for the next [entry](Self::get) instead: one
+    /// request.
     pub async fn latest(self, hint: Option<u64>) -> Result<Option<Announcement>> {
         let hint = self.hint(hint);
         // Mostly the hint is the last: then its entry and a look at the next one are all that is asked.
@@ -140,14 +141,15 @@ impl Announcements<'_> {
         Announcement::open(&self.objects.name(&key), sequence, &file).map(Some)
     }
 
-    /// The entries behind `since`, up to `last`, in order.
+    /// Returns the entries behind `since`, up to `last`, in order.
     pub(crate) async fn between(self, since: u64, last: u64) -> Result<Vec<Announcement>> {
         let sequences = since.saturating_add(1)..=last;
         let entries = futures::stream::iter(sequences).map(|sequence| self.entry(sequence));
         entries.buffered(REQUESTS_IN_FLIGHT).try_collect().await
     }
 
-    /// The entries that were the latest at some time since then, in order: those made since, and the one before.
+    /// Returns the entries that were the latest at some time since then, in order: those made since, and the one
+    /// before.
     pub(crate) async fn since(self, unix_ms: i64) -> Result<Vec<Announcement>> {
         let mut unread = self.end().await?;
         let mut entries = Vec::new();
@@ -177,12 +179,12 @@ impl Announcements<'_> {
         entries.buffered(REQUESTS_IN_FLIGHT).try_collect().await
     }
 
-    /// The sequence of the last entry, 0 if there is none.
+    /// Returns the sequence of the last entry, 0 if there is none.
     async fn end(self) -> Result<u64> {
         last_number(self.objects, ANNOUNCEMENTS, self.hint(None)).await
     }
 
-    /// Whether the entry behind one that was just read is not there.
+    /// Returns whether the entry behind one that was just read is not there.
     async fn is_absent(self, sequence: u64) -> Result<bool> {
         match self.objects.look(&key(ANNOUNCEMENTS, sequence)).await {
             Ok(found) => Ok(found.is_none()),
@@ -194,12 +196,12 @@ impl Announcements<'_> {
         }
     }
 
-    /// Where to look for the end of the log.
+    /// Returns the number that the search for the end of the log begins with.
     fn hint(self, hint: Option<u64>) -> u64 {
         hint.filter(|hint| *hint > 0).unwrap_or_else(|| self.objects.run.last_seen.of(ANNOUNCEMENTS))
     }
 
-    /// An entry that there must be.
+    /// Returns an entry that must exist.
     async fn entry(self, sequence: u64) -> Result<Announcement> {
         let entry = self.get(sequence).await?;
         entry.ok_or_else(|| Error::NotFound { name: self.objects.name(&key(ANNOUNCEMENTS, sequence)) })

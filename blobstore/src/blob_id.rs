@@ -85,7 +85,7 @@ impl BlobKind {
         }
     }
 
-    /// The blob's name relative to the store.
+    /// Returns the blob's name relative to the store.
     pub(crate) fn key(self, id: BlobId) -> String {
         format!("{}/{id}", self.folder())
     }

@@ -117,7 +117,7 @@ impl Blobs<'_> {
     }
 }
 
-/// The id of a file of the kind's folder, or `None` for a foreign file.
+/// Returns the id of a file of the kind's folder, or `None` for a foreign file.
 pub(crate) fn blob_of(kind: BlobKind, key: &str) -> Option<BlobId> {
     key.strip_prefix(kind.folder())?.strip_prefix('/')?.parse().ok()
 }

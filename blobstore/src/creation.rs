@@ -20,12 +20,12 @@ pub(crate) struct Creation {
 }
 
 impl Creation {
-    /// Of a store that is there, or is created as it is opened.
+    /// Returns the state of a store that exists, or is created when it is opened.
     pub(crate) fn done() -> Self {
         Self { is_done: AtomicBool::new(true), folders: Vec::new() }
     }
 
-    /// Of a store that [`Store::create`](crate::Store::create) creates.
+    /// Returns the state of a store that [`Store::create`](crate::Store::create) creates later.
     pub(crate) fn put_off(folders: Vec<PathBuf>) -> Self {
         Self { is_done: AtomicBool::new(false), folders }
     }
@@ -64,12 +64,12 @@ pub(crate) async fn check_marker(objects: &Objects) -> Result<()> {
     }
 }
 
-/// Whether the place is a store; refuses one that holds other files.
+/// Returns whether the place is a store; refuses one that holds other files.
 pub(crate) async fn is_store(objects: &Objects) -> Result<bool> {
     Ok(Marker::read(objects).await?.is_some() || became_store(objects).await?)
 }
 
-/// Whether a place without a marker has become a store meanwhile; refuses one that holds other files.
+/// Returns whether a place without a marker has become a store meanwhile; refuses one that holds other files.
 async fn became_store(objects: &Objects) -> Result<bool> {
     let Some(file) = first_file(objects).await? else { return Ok(false) };
     // Another writer may have made the store, and published, since the marker was looked for.
@@ -104,7 +104,7 @@ pub(crate) async fn create(objects: &Objects) -> Result<()> {
     }
 }
 
-/// One of the files that are not left over from an earlier attempt to make a store here.
+/// Returns one of the files that are not left over from an earlier attempt to make a store here.
 async fn first_file(objects: &Objects) -> Result<Option<String>> {
     let files = Files { objects }.list().await?;
     Ok(files.into_iter().map(|file| file.name).find(|name| !is_leftover(name)))

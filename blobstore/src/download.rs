@@ -26,7 +26,7 @@ pub(crate) struct FileContents {
 }
 
 impl Objects {
-    /// A whole sealed file in memory, or `None` if there is none.
+    /// Returns a whole sealed file in memory, or `None` if there is none.
     pub(crate) async fn read(&self, key: &str) -> Result<Option<Bytes>> {
         let found = match self.bounded("read", key, self.backend.get(&self.path(key))).await {
             Ok(found) => found,
@@ -61,7 +61,7 @@ impl Objects {
         Ok(Some(Bytes::from(all)))
     }
 
-    /// The whole file, which must have this length; mapped if it is a file of this host. Aligned to words.
+    /// Returns the whole file, which must have this length; mapped if it is a file of this host. Aligned to words.
     pub(crate) async fn fetch(&self, key: &str, size: u64) -> Result<Option<FileContents>> {
         let mut arriving = self.run.partials.arriving(key);
         // Of another length than this: not the same content.

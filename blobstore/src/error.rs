@@ -35,7 +35,7 @@ pub enum Error {
     Retired {
         /// The version.
         version: u64,
-        /// Its manifest file.
+        /// Name of its manifest file.
         name: String,
     },
     /// A file is not what its name, its length or its checksum says.
@@ -45,7 +45,7 @@ pub enum Error {
     Corrupt {
         /// The file.
         name: String,
-        /// Where in the file, in bytes.
+        /// Offset in the file, in bytes.
         offset: u64,
         /// What should be there.
         expected: String,
@@ -63,7 +63,7 @@ pub enum Error {
     /// Other writers were faster, again and again.
     #[error("lost every race for the next announcement: attempts={attempts} sequence={sequence}; try again")]
     Outrun {
-        /// How many creates were lost.
+        /// Number of creates that others won.
         attempts: u32,
         /// The sequence that was tried last.
         sequence: u64,
@@ -109,7 +109,7 @@ pub enum Error {
         operation: &'static str,
         /// The file.
         name: String,
-        /// How long it was waited for.
+        /// How long the store waited.
         waited: Duration,
     },
     /// A local folder or file could not be read, made, mapped or watched.
@@ -156,13 +156,13 @@ pub enum Error {
     NoConditionalWrites {
         /// The location as given.
         location: String,
-        /// How many of eight creates succeeded.
+        /// Number of creates, of eight, that succeeded.
         winners: usize,
     },
     /// An argument makes no sense.
     #[error("invalid argument: {argument}={found} expected={expected}")]
     Argument {
-        /// Which one.
+        /// Name of the argument.
         argument: &'static str,
         /// What it was.
         found: String,

@@ -145,7 +145,7 @@ impl Files<'_> {
     }
 }
 
-/// Whether a foreign file is what an interrupted write or probe leaves.
+/// Returns whether a foreign file is what an interrupted write or probe leaves.
 fn is_orphan_name(key: &str) -> bool {
     let prepared = key.rsplit_once('#').is_some_and(|(place, suffix)| {
         let digits = !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_digit());
@@ -163,7 +163,7 @@ fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
-/// Every file under the folder, by its path relative to it.
+/// Returns every file under the folder, by its path relative to it.
 async fn walk(root: PathBuf) -> Result<Vec<ObjectEntry>> {
     let walked = tokio::task::spawn_blocking(move || {
         let mut found = Vec::new();

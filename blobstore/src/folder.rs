@@ -1,7 +1,7 @@
 //! Reads a folder as an object store, and opens nothing but regular files.
 //!
-//! A FIFO in the place of a file would be waited for until somebody writes to it, by a thread that cannot be stopped. So a
-//! file is opened without waiting, and looked at before it is read. All the rest is `object_store`'s.
+//! A FIFO in the place of a file would be waited for until somebody writes to it, by a thread that cannot be stopped.
+//! So a file is opened without waiting, and looked at before it is read. All the rest is `object_store`'s.
 
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
@@ -34,7 +34,7 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Over `object_store`'s own.
+    /// Wraps `object_store`'s own backend of a folder.
     pub(crate) fn over(files: LocalFileSystem) -> Self {
         Self { files }
     }

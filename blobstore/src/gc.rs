@@ -124,7 +124,7 @@ impl Store {
         })
     }
 
-    /// The grace period that is asked for, if that is safe.
+    /// Returns the grace period that is asked for, if that is safe.
     fn grace_of(&self, settings: &GcSettings) -> Result<Duration> {
         let own = self.settings().grace;
         let grace = settings.grace.unwrap_or(own);

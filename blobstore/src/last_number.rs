@@ -36,8 +36,8 @@ pub(crate) async fn last_number(objects: &Objects, folder: &str, hint: u64) -> R
 
 /// The numbers of a folder that are taken.
 ///
-/// A store may answer "denied" for names that are not there, to whom has no right to list. So a name that is denied counts
-/// as not there; but if none is there at all, it may well be the right to read that lacks.
+/// A store may answer "denied" for names that are not there, to whom has no right to list. So a name that is denied
+/// counts as not there; but if none is there at all, it may well be the right to read that lacks.
 struct Numbers<'a> {
     objects: &'a Objects,
     folder: &'a str,
@@ -56,7 +56,7 @@ impl Numbers<'_> {
         }
     }
 
-    /// A number that is there and one above it that is not, or the same twice at the end of all numbers.
+    /// Returns a number that is there and one above it that is not, or the same twice at the end of all numbers.
     async fn above(&self, there: u64) -> Result<(u64, u64)> {
         let (mut low, mut step) = (there, 1_u64);
         loop {
@@ -69,7 +69,7 @@ impl Numbers<'_> {
         }
     }
 
-    /// The same by powers of two, below a number that is not there; 0 for no such number.
+    /// Finds such a pair among powers of two, below a number that is not there; 0 for no such number.
     async fn octave(&self, absent: u64) -> Result<(u64, u64)> {
         let end = if absent == 0 { u64::BITS } else { absent.ilog2() + 1 };
         let (mut low, mut high, mut next) = (None, end, 8);

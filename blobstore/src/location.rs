@@ -45,7 +45,7 @@ impl Location {
         }
     }
 
-    /// The backend, and the folder if it is one. The folder must exist.
+    /// Returns the backend, and the folder if the location is one. The folder must exist.
     pub(crate) fn backend(&self, location: &str) -> Result<(Arc<dyn ObjectStore>, Option<PathBuf>)> {
         match self {
             Self::Memory(name) => {
@@ -75,7 +75,7 @@ impl Location {
         }
     }
 
-    /// The folders on the way to it that are not there, the outermost first.
+    /// Returns the folders on the way to it that are not there, the outermost first.
     pub(crate) fn missing_folders(&self) -> Vec<PathBuf> {
         let Self::Folder(path) = self else { return Vec::new() };
         let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();

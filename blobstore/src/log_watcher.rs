@@ -41,7 +41,8 @@ impl LogWatcher {
 }
 
 impl Announcements<'_> {
-    /// Watches the log. Returns `None` if the store cannot be watched, or if the crate is built without the feature `watch`.
+    /// Watches the log. Returns `None` if the store cannot be watched, or if the crate is built without the feature
+    /// `watch`.
     ///
     /// # Errors
     /// `Unavailable` if the system refuses, for example for want of watches.
@@ -79,7 +80,7 @@ fn watch(announcements: Announcements<'_>) -> Result<Option<LogWatcher>> {
 }
 
 #[cfg(feature = "watch")]
-/// Whether an event may mean a new entry: not one of reading, nor of the file that an entry is prepared in.
+/// Returns whether an event may mean a new entry: not one of reading, nor of the file that an entry is prepared in.
 fn is_hint(event: &Event) -> bool {
     let prepared = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().contains('#'));
     let only_prepared = !event.paths.is_empty() && event.paths.iter().all(|path| prepared(path));

@@ -44,8 +44,8 @@ impl Manifests<'_> {
     /// Reads the manifest of a version.
     ///
     /// # Errors
-    /// Those of [`read_bytes`](Self::read_bytes); [`Error::Manifest`] for one that cannot be read or needs a newer release,
-    /// [`Error::Corrupt`] for one of another version than its name says.
+    /// Those of [`read_bytes`](Self::read_bytes); [`Error::Manifest`] for one that cannot be read or needs a newer
+    /// release, [`Error::Corrupt`] for one of another version than its name says.
     pub async fn read(self, version: u64) -> Result<Manifest> {
         let payload = self.read_bytes(version).await?;
         let name = self.objects.name(&key(MANIFESTS, version));
@@ -57,7 +57,8 @@ impl Manifests<'_> {
         Ok(manifest)
     }
 
-    /// Reads the manifests of these versions, in order, and tells which of them cannot be read. Retired ones are left out.
+    /// Reads the manifests of these versions, in order, and tells which of them cannot be read. Retired ones are left
+    /// out.
     ///
     /// # Errors
     /// Where the store fails: then it is not known whether they can be read.
@@ -193,8 +194,8 @@ impl Manifests<'_> {
 
     /// Returns the newest version that was committed, announced or not; `None` if there is none.
     ///
-    /// It is looked for from the last one that this store has seen on, at first from the highest that was announced, with
-    /// no listing: two requests if nothing is new.
+    /// It is looked for from the last one that this store has seen on, at first from the highest that was announced,
+    /// with no listing: two requests if nothing is new.
     pub async fn head(self) -> Result<Option<u64>> {
         let mut hint = self.objects.run.last_seen.of(MANIFESTS);
         if hint == 0 {
@@ -241,19 +242,19 @@ impl Manifests<'_> {
         self.objects.put(&key(MANIFESTS, version), stub()).await
     }
 
-    /// The files of versions, live and retired, in order.
+    /// Returns the files of versions, live and retired, in order.
     pub(crate) async fn list(self) -> Result<Vec<(u64, ObjectEntry)>> {
         let listed = self.objects.list(Some(MANIFESTS)).await?;
         Ok(listed.into_iter().filter_map(|file| Some((number(MANIFESTS, &file.key)?, file))).collect())
     }
 }
 
-/// What is left of the manifest of a retired version.
+/// Returns the stub of a retired version.
 pub(crate) fn stub() -> Bytes {
     seal(SealedKind::RetiredManifest, &[], &[])
 }
 
-/// Whether a listed manifest is a stub: a manifest has a payload behind its header, and a stub has none.
+/// Returns whether a listed manifest is a stub: a manifest has a payload behind its header, and a stub has none.
 pub(crate) fn is_stub(file: &ObjectEntry) -> bool {
     file.size == HEADER_BYTES as u64
 }

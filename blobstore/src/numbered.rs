@@ -4,19 +4,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Where versions live.
+/// Folder of the manifests.
 pub(crate) const MANIFESTS: &str = "manifests";
-/// Where the log lives.
+/// Folder of the announcements.
 pub(crate) const ANNOUNCEMENTS: &str = "announcements";
 /// Enough for every `u64`, so that the order of names is that of numbers.
 const DIGITS: usize = 20;
 
-/// The file of a number.
+/// Returns the file of a number.
 pub(crate) fn key(folder: &str, number: u64) -> String {
     format!("{folder}/{number:0DIGITS$}")
 }
 
-/// The number of a file of the folder, or `None` for a foreign file.
+/// Returns the number of a file of the folder, or `None` for a foreign file.
 pub(crate) fn number(folder: &str, key: &str) -> Option<u64> {
     let name = key.strip_prefix(folder)?.strip_prefix('/')?;
     let digits = name.len() == DIGITS && name.bytes().all(|byte| byte.is_ascii_digit());
@@ -31,7 +31,7 @@ pub(crate) struct LastSeen {
 }
 
 impl LastSeen {
-    /// The number that was last seen to be the folder's last, 0 for none.
+    /// Returns the number that was last seen to be the folder's last, 0 for none.
     pub(crate) fn of(&self, folder: &str) -> u64 {
         self.cell(folder).load(Ordering::Relaxed)
     }

@@ -20,9 +20,9 @@ use crate::partial::Partials;
 use crate::progress::Progress;
 use crate::settings::StoreSettings;
 
-/// How many requests of one operation are under way at once.
+/// Number of requests of one operation that are under way at once.
 pub const REQUESTS_IN_FLIGHT: usize = 8;
-/// From this length on, a remote blob is put in parts.
+/// Size from which on a remote blob is put in parts.
 const MULTIPART_BYTES: usize = 32 << 20;
 
 /// A prefix of a backend.
@@ -44,7 +44,7 @@ pub(crate) struct Run {
     pub(crate) last_seen: LastSeen,
     pub(crate) progress: Progress,
     pub(crate) partials: Partials,
-    /// It answers "denied" for names that are not there.
+    /// Whether the backend answers "denied" for names that are not there.
     pub(crate) hides_missing: AtomicBool,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct ObjectEntry {
 }
 
 impl Objects {
-    /// How messages and people call a file: its path if there is one.
+    /// Returns the name of a file in messages: its path if there is one.
     pub(crate) fn name(&self, key: &str) -> String {
         match &self.root {
             Some(root) => root.join(key).display().to_string(),
@@ -75,7 +75,7 @@ impl Objects {
         }
     }
 
-    /// The file's length and age, or `None` if there is none.
+    /// Returns the file's length and age, or `None` if there is none.
     pub(crate) async fn look(&self, key: &str) -> Result<Option<ObjectEntry>> {
         let path = self.path(key);
         match self.bounded("look up", key, self.backend.head(&path)).await {
@@ -122,7 +122,7 @@ impl Objects {
         }
     }
 
-    /// Every file of a folder of the store, or of the store, in the order of the names.
+    /// Returns every file of a folder of the store, or of the store, in the order of the names.
     pub(crate) async fn list(&self, folder: Option<&str>) -> Result<Vec<ObjectEntry>> {
         let (path, label) = folder.map_or((self.prefix.clone(), ""), |name| (self.path(name), name));
         let mut listing = self.backend.list(Some(&path));
@@ -206,7 +206,7 @@ impl Objects {
     }
 }
 
-/// Whether a right is missing, be it told by the backend or by the system below it.
+/// Returns whether a right is missing, as the backend or the system below it says.
 fn is_denial(error: &BackendError) -> bool {
     if matches!(error, BackendError::PermissionDenied { .. } | BackendError::Unauthenticated { .. }) {
         return true;
@@ -221,7 +221,7 @@ fn is_denial(error: &BackendError) -> bool {
     false
 }
 
-/// The right that an operation needs, as people grant it.
+/// Returns the right that an operation needs, as people grant it.
 fn right(operation: &str) -> &'static str {
     match operation {
         "list" => "to list names (s3:ListBucket; r and x on the folder)",

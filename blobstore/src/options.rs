@@ -29,7 +29,7 @@ impl Store {
     }
 }
 
-/// How a store is opened, from [`Store::options`].
+/// Options of opening a store, from [`Store::options`].
 ///
 /// ```
 /// # use kapok_blobstore::{Store, StoreSettings};

@@ -33,7 +33,7 @@ impl Partials {
 }
 
 impl PartialBlob<'_> {
-    /// The whole blob.
+    /// Returns the whole blob.
     pub(crate) fn complete(mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
     }

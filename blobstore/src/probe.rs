@@ -7,12 +7,12 @@ use crate::error::{Error, Result};
 use crate::objects::{CreateOutcome, Objects};
 use crate::token::fresh_token;
 
-/// How many creates race.
+/// Number of creates that race.
 const WRITERS: usize = 8;
-/// How the names of probe files start.
+/// Prefix of the names of probe files.
 const PROBE: &str = "dataset.probe-";
 
-/// Whether a file is left over from a probe or from the making of the marker: it belongs to nobody.
+/// Returns whether a file is left over from a probe or from the making of the marker: it belongs to nobody.
 pub(crate) fn is_leftover(key: &str) -> bool {
     key.starts_with(PROBE) || key.starts_with("dataset#")
 }

@@ -1,7 +1,7 @@
 //! Waits for transfers as long as any of them moves.
 //!
-//! Transfers share a link, so that one of them may have to wait for the others: what counts as silence is that none of the
-//! store's transfers has moved.
+//! Transfers share a link, so that one of them may have to wait for the others: what counts as silence is that none of
+//! the store's transfers has moved.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -26,12 +26,12 @@ pub(crate) struct UploadInFlight<'p> {
 }
 
 impl Progress {
-    /// Something arrived.
+    /// Notes that bytes arrived.
     pub(crate) fn moved(&self) {
         *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(timer_instant());
     }
 
-    /// An upload begins. Only its end is seen, so the others are given the time that its bytes need, too.
+    /// Notes that an upload begins. Only its end is noticed, so other transfers get the time that its bytes need, too.
     pub(crate) fn uploading(&self, size: u64) -> UploadInFlight<'_> {
         self.uploading_bytes.fetch_add(size, Ordering::Relaxed);
         UploadInFlight { progress: self, size }

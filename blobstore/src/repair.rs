@@ -1,7 +1,7 @@
 //! Puts back files that were lost or damaged.
 //!
-//! Under the name that it has, and only in place of one that is missing or damaged. What comes in is checked as what goes
-//! out is: a blob against its id, the others against their checksum and their name.
+//! Under the name that it has, and only in place of one that is missing or damaged. What comes in is checked as what
+//! goes out is: a blob against its id, the others against their checksum and their name.
 
 use bytes::Bytes;
 
@@ -19,11 +19,11 @@ use crate::sealed_file::{HEADER_BYTES, SealedKind, open_sealed, seal};
 /// The state of a file: sound, missing, damaged, or too new to tell.
 #[derive(Debug)]
 pub enum Soundness {
-    /// It is.
+    /// The file is sound.
     Sound,
     /// There is no file.
     Missing,
-    /// It is cut, or its bytes are wrong.
+    /// The file is cut, or its bytes are wrong.
     Damaged(Error),
     /// A newer release wrote it, so this one cannot tell.
     Newer(Error),
@@ -119,7 +119,8 @@ impl Repair<'_> {
         file.len() == HEADER_BYTES && file.first_chunk::<HEADER_BYTES>().is_some_and(uncut)
     }
 
-    /// Puts a new marker in place of one that is lost or damaged. The next opening for writing probes the backend again.
+    /// Puts a new marker in place of one that is lost or damaged. The next opening for writing probes the backend
+    /// again.
     pub async fn remake_marker(self) -> Result<bool> {
         self.put_back(FileKind::Marker, Marker { conditional_writes_probed: false }.encode()).await
     }

@@ -131,7 +131,7 @@ pub(crate) fn check_header(name: &str, header: &[u8; HEADER_BYTES], found: u64) 
 }
 
 impl SealedFile {
-    /// The payload, if the file is of this kind.
+    /// Returns the payload, if the file is of this kind.
     pub(crate) fn payload_of(self, name: &str, kind: SealedKind) -> Result<Bytes> {
         if self.kind == kind {
             Ok(self.payload)

@@ -16,17 +16,17 @@ pub(crate) const FORMAT_VERSION: u32 = 1;
 /// The required features that this release knows.
 const FEATURES: [&str; 0] = [];
 
-/// The sealed file around a message.
+/// Returns the sealed file around a message.
 pub(crate) fn close(kind: SealedKind, message: &[u8]) -> Bytes {
     seal(kind, message, &[])
 }
 
-/// The message in a sealed file.
+/// Returns the message in a sealed file.
 pub(crate) fn open(name: &str, kind: SealedKind, file: &Bytes) -> Result<Bytes> {
     open_sealed(name, file)?.payload_of(name, kind)
 }
 
-/// A reader of the message, which must fill the payload.
+/// Returns a reader of the message, which must fill the payload.
 pub(crate) fn message<'a>(name: &str, payload: &'a [u8]) -> Result<Reader<BufferSegments<&'a [u8]>>> {
     let mut rest = payload;
     let reader = serialize::read_message_from_flat_slice(&mut rest, ReaderOptions::new())
@@ -55,13 +55,13 @@ pub(crate) fn check_features(name: &str, format_version: u32, features: text_lis
     Ok(())
 }
 
-/// The sixteen bytes of a token.
+/// Returns the sixteen bytes of a token.
 pub(crate) fn token(name: &str, data: &[u8]) -> Result<Token> {
     data.try_into()
         .map_err(|_| Error::corrupt(name, HEADER_BYTES as u64, "a token of 16 bytes", format!("{} bytes", data.len())))
 }
 
-/// A message that Cap'n Proto cannot read.
+/// Makes the error of a message that Cap'n Proto cannot read.
 pub(crate) fn malformed(name: &str, error: &capnp::Error) -> Error {
     Error::corrupt(name, HEADER_BYTES as u64, "a Cap'n Proto message", error.to_string())
 }

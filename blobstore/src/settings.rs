@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How a [`Store`](crate::Store) behaves. The default suits a local folder and a nearby bucket.
+/// Settings of a [`Store`](crate::Store). The default suits a local folder and a nearby bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreSettings {
@@ -13,8 +13,8 @@ pub struct StoreSettings {
     /// How long the store may be silent: any one reply, or the next piece of a transfer while no other transfer moves
     /// either. A transfer that moves may last as long as it needs. Default: 60 seconds.
     pub timeout: Duration,
-    /// The slowest acceptable upload: of a request that sends bytes only the end is seen, so each byte that is on its way
-    /// to the store adds to the timeout at this rate. Default: 256 KiB per second.
+    /// The slowest acceptable upload: of a request that sends bytes only the end is seen, so each byte that is on its
+    /// way to the store adds to the timeout at this rate. Default: 256 KiB per second.
     pub bytes_per_second_min: u64,
 }
 
@@ -39,7 +39,7 @@ impl StoreSettings {
         self
     }
 
-    /// How long nothing may move while so many bytes are being sent.
+    /// Returns how long nothing may move while so many bytes are being sent.
     pub(crate) fn patience(&self, uploading_bytes: u64) -> Duration {
         self.timeout + Duration::from_secs(uploading_bytes / self.bytes_per_second_min.max(1))
     }
@@ -49,12 +49,13 @@ impl StoreSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct GcSettings {
-    /// How many of the newest versions to keep. The head, the announced and the pinned one stay in any case.
+    /// Number of the newest versions to keep. The head, the announced and the pinned one stay in any case.
     pub keep: usize,
     /// How long a version that consumers left, and a blob that no version names, are kept. `None`: as long as the
     /// store's [`StoreSettings::grace`]. Less than that asks for `no_writers`.
     pub grace: Option<Duration>,
-    /// No producer is at work, nor will one be before gc is done: a shorter grace period than that of the store is safe.
+    /// No producer is at work, nor will one be before gc is done: a shorter grace period than that of the store is
+    /// safe.
     pub no_writers: bool,
     /// Versions to retire whatever their age, since their manifests cannot be read or are not there, or since blobs of
     /// theirs are lost.

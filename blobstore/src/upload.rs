@@ -9,7 +9,7 @@ use crate::objects::Objects;
 
 /// Length of a part.
 const PART_BYTES: usize = 16 << 20;
-/// How many parts are on their way at once.
+/// Number of parts that are on their way at once.
 const PARTS_IN_FLIGHT: usize = 4;
 
 /// An upload that is aborted unless it is completed, also if its future is dropped half way.

@@ -8,7 +8,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// It is not there (any more): read the announcement log again, check the location, or ask for something else.
+    /// Something is not there (any more): read the announcement log again, check the location, or ask for something
+    /// else.
     NotFound,
     /// Stored bytes are wrong: keep the version in use, and verify and repair the store; trying again does not help.
     Corrupt,
@@ -26,7 +27,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// The name of the kind for logs and scripts, in snake case: `not_found`, `corrupt`, …
+    /// Returns the name of the kind for logs and scripts, in snake case: `not_found`, `corrupt`, …
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotFound => "not_found",

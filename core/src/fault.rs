@@ -32,7 +32,7 @@ pub enum Fault {
     NotFound {
         /// What was looked for.
         subject: String,
-        /// Where, and what there is instead.
+        /// What is missing where, and what there is instead.
         detail: String,
     },
     /// The dataset has no such record type.
@@ -40,7 +40,7 @@ pub enum Fault {
     NoRecordType {
         /// The name that was asked for.
         record_type: String,
-        /// Which record types there are, or why this one is not among them.
+        /// The record types that there are, or why this one is not among them.
         detail: String,
     },
     /// The record type has no such field.
@@ -168,7 +168,7 @@ pub enum Fault {
     Path {
         /// The path as it was given.
         path: String,
-        /// Where it ends, and how to go on.
+        /// How the path ends, and how to go on.
         problem: String,
     },
     /// A field that cannot be dropped from its type.
@@ -409,7 +409,7 @@ pub enum Fault {
         subject: String,
         /// Name of the limit.
         limit: &'static str,
-        /// Its value.
+        /// Value of the limit.
         allowed: u64,
         /// What was asked for.
         needed: u64,

@@ -1,7 +1,8 @@
 //! Reads one field of many records at memory speed.
 //!
-//! A [`Field`] is a path such as `Movie.title`, resolved once per view: per segment it knows where rows begin and how long
-//! they are, so that reading a record is a few checked loads, with no allocation and no counter that threads would share.
+//! A [`Field`] is a path such as `Movie.title`, resolved once per view: per segment it knows where rows begin and how
+//! long they are, so that reading a record is a few checked loads, with no allocation and no counter that threads would
+//! share.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -46,13 +47,13 @@ struct Rows<'v> {
 }
 
 impl Tables {
-    /// Resolves a path: the record type's name, then field names (of Cap'n Proto or of JSON) through structs and groups,
-    /// with dots between.
+    /// Resolves a path: the record type's name, then field names (of Cap'n Proto or of JSON) through structs and
+    /// groups, with dots between.
     ///
-    /// `T` says how values are read, and whether they may be absent: numbers and `bool` for fields of that very kind (`u16`
-    /// for enums too), `&str` for Text, `&[u8]` for Data and for Text without its UTF-8 check, `&[f32]` for vectors,
-    /// [`List`] for lists, [`Record`](crate::record::Record) for structs, and `Option` of any of these. Members of unions
-    /// and nullable numbers need an `Option`; a null text without one reads as empty.
+    /// `T` says how values are read, and whether they may be absent: numbers and `bool` for fields of that very kind
+    /// (`u16` for enums too), `&str` for Text, `&[u8]` for Data and for Text without its UTF-8 check, `&[f32]` for
+    /// vectors, [`List`] for lists, [`Record`](crate::record::Record) for structs, and `Option` of any of these.
+    /// Members of unions and nullable numbers need an `Option`; a null text without one reads as empty.
     ///
     /// # Errors
     /// `NotFound` for a type or field that there is not, `Invalid` if values cannot be read as `T`.
@@ -101,13 +102,13 @@ impl<'v> Rows<'v> {
         Self { words: segment.words(), at, count, data_words, pointer_words, mark, source: Some(source) }
     }
 
-    /// Words from one row to the next.
+    /// Returns the number of words from one row to the next.
     #[inline]
     fn step(&self) -> u32 {
         u32::from(self.data_words) + u32::from(self.pointer_words)
     }
 
-    /// The row that begins at a word.
+    /// Returns the row that begins at a word.
     #[inline]
     fn row_at(&self, word: u32) -> Option<Row<'v>> {
         let from = word as usize * WORD;
@@ -270,7 +271,7 @@ impl<'v, T: FieldValue<'v>> Iterator for FieldIter<'_, 'v, T> {
     }
 }
 
-/// A type as IDL writes it.
+/// Returns a type as IDL writes it.
 fn describe(schema: &Schema, ty: &Type) -> String {
     match ty {
         Type::List(element) => format!("List({})", describe(schema, element)),
@@ -281,7 +282,7 @@ fn describe(schema: &Schema, ty: &Type) -> String {
 }
 
 impl<'v> Path<'v> {
-    /// The value that the path leads to from a row.
+    /// Returns the value that the path leads to from a row.
     #[inline]
     fn read<T: FieldValue<'v>>(&self, row: Row<'v>) -> Read<T> {
         if self.direct {

@@ -1,7 +1,7 @@
 //! Primary keys: their fields, their order, and their comparison with a row in place.
 //!
-//! An encoded key is a string of bytes whose bytewise order is the order of keys. FORMAT.md tells the bytes in its section
-//! "Keys".
+//! An encoded key is a string of bytes whose bytewise order is the order of keys. FORMAT.md tells the bytes in its
+//! section "Keys".
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
@@ -42,7 +42,7 @@ enum KeyKind {
     Data,
 }
 
-/// Bytes that an integer key part has in a data section.
+/// Returns the kind of an integer key part by its size in a data section.
 fn integer_bytes(ty: &Type) -> Option<KeyKind> {
     Some(match ty {
         Type::Int8 => KeyKind::Signed(1),
@@ -86,7 +86,7 @@ impl KeySpec {
         Ok(Self { parts, fixed_bytes: fixed })
     }
 
-    /// Names of the key's fields.
+    /// Returns the names of the key's fields.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().map(|part| part.name.as_str())
     }
@@ -134,7 +134,7 @@ impl KeySpec {
         Ok(true)
     }
 
-    /// Whether a row has an encoded key.
+    /// Returns whether a row has an encoded key.
     ///
     /// # Errors
     /// The malformed word.
@@ -241,7 +241,7 @@ impl KeySpec {
         }
     }
 
-    /// Why parts are not a key of fixed length.
+    /// Makes the error of parts that are not a key of fixed length.
     #[cold]
     fn refuse(&self, parts: &[KeyPart<'_>]) -> Error {
         match self.encode(parts, &mut Vec::new()) {
@@ -288,7 +288,7 @@ impl KeySpec {
 }
 
 impl KeyField {
-    /// Number of bytes and the order-preserving value of an integer part.
+    /// Returns the number of bytes and the order-preserving value of an integer part.
     #[inline]
     fn number(&self, row: StructRef<'_>) -> (u8, u64) {
         let at = self.offset as usize;
@@ -417,13 +417,13 @@ fn push_integer(value: i128, bytes: u8, out: &mut Vec<u8>) -> bool {
     }
 }
 
-/// A number that is not negative and fits a number of bytes.
+/// Returns a number that is not negative and fits a number of bytes.
 #[inline]
 fn fitting(value: i128, bytes: u8) -> Option<u64> {
     u64::try_from(value).ok().filter(|value| bytes == 8 || value >> (8 * bytes) == 0)
 }
 
-/// A signed number, moved so that the smallest of its width is 0; one far out of range stays out of range.
+/// Returns a signed number, moved so that the smallest of its width is 0; one far out of range stays out of range.
 #[inline]
 fn from_signed(value: i128, bytes: u8) -> i128 {
     value.saturating_add(1 << (8 * bytes - 1))

@@ -1,7 +1,7 @@
 //! A version of a dataset as a [`Manifest`]: schema, segments, dead rows, indexes and changes.
 //!
-//! Its Cap'n Proto form is `schemas/manifest.capnp`. Decoding checks all that later code relies on, since a manifest comes
-//! from outside.
+//! Its Cap'n Proto form is `schemas/manifest.capnp`. Decoding checks all that later code relies on, since a manifest
+//! comes from outside.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Features that this code knows; a manifest that requires another is refused.
 const KNOWN_FEATURES: [&str; 0] = [];
 
-/// Of 2^29 words, and the header in front of them.
+/// Largest size of a segment: 2^29 words, and the header in front of them.
 const SEGMENT_BYTES_MAX: u64 = (1 << 32) + 8;
 
 /// BLAKE3 hash of a blob: its name.
@@ -37,7 +37,7 @@ pub type Id = [u8; 32];
 /// A version of a dataset.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
-    /// From 1.
+    /// Number of the version, from 1.
     pub version: u64,
     /// The version that this one was derived from.
     pub parent: Option<u64>,
@@ -95,7 +95,7 @@ pub struct SegmentEntry {
     pub last_key: Vec<u8>,
     /// Rows, then each field that has objects.
     pub extents: Vec<Extent>,
-    /// Which rows are dead.
+    /// Dead rows.
     pub tombstones: Tombstones,
     /// Indexes of this segment.
     pub artifacts: Vec<Artifact>,
@@ -107,7 +107,7 @@ pub struct SegmentEntry {
     pub merged_from: Vec<MergeSource>,
 }
 
-/// Which rows of a segment are dead.
+/// Dead rows of a segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Tombstones {
     /// None is.
@@ -139,7 +139,7 @@ pub struct MergeSource {
     pub segment: Id,
     /// Size of its file, in bytes.
     pub size: u64,
-    /// Its rows, those left behind included.
+    /// Number of its rows, dropped ones included.
     pub rows: u32,
     /// Rows left behind: a serialized roaring bitmap, empty for none.
     pub dropped: Vec<u8>,

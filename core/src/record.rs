@@ -3,8 +3,8 @@
 //! A [`Record`] is a struct in place, together with the type that a [`Schema`] gives it. Nothing is parsed and nothing
 //! copied: values borrow from the segment (or, for the defaults of absent texts and lists, from the schema). The rules
 //! of Cap'n Proto hold: a field beyond the end of an older, shorter struct has its default, numbers are stored as the
-//! XOR with their defaults, and only the active member of a union has a value. What comes on top is Kapok's: a null pointer
-//! without a default is [`ValueRef::Null`], and so is a number whose `nullOf` flag is set.
+//! XOR with their defaults, and only the active member of a union has a value. What comes on top is Kapok's: a null
+//! pointer without a default is [`ValueRef::Null`], and so is a number whose `nullOf` flag is set.
 //!
 //! On top of a record: JSON out ([`Record::write_json`]), serde out ([`Record::deserialize`]) and comparison by value
 //! ([`Record::value_eq`]). These walk everything that a record reaches, so they carry a [`Budget`].
@@ -56,7 +56,7 @@ impl<'v> Record<'v> {
         Ok(Self::of_type(schema, schema.struct_type(id)?, at))
     }
 
-    /// The struct `at`, which is of a struct type of `schema`.
+    /// Returns the struct `at`, which is of a struct type of `schema`.
     pub(crate) fn of_type(schema: &'v Schema, ty: &'v StructType, at: StructRef<'v>) -> Self {
         Self { origin: Origin { schema, blob: "record" }, ty, at }
     }
@@ -88,7 +88,8 @@ impl<'v> Record<'v> {
         self.origin.blob
     }
 
-    /// Returns the value of the field of a JSON name, or else of a Cap'n Proto name; `Null` for a union's inactive members.
+    /// Returns the value of the field of a JSON name, or else of a Cap'n Proto name; `Null` for a union's inactive
+    /// members.
     ///
     /// # Errors
     /// `NotFound` if there is no such field; `Corrupt` if the words do not hold what the type says.
@@ -107,7 +108,7 @@ impl<'v> Record<'v> {
         self.value_unless(field, || self.is_flagged_null(field))
     }
 
-    /// [`Record::value`], where who reads all fields has collected the [`nulls`](Self::nulls).
+    /// As [`Record::value`], for callers that read all fields and have collected the [`nulls`](Self::nulls).
     fn value_beside(&self, field: &'v FieldType, nulls: &HashSet<&'v str>) -> Result<ValueRef<'v>> {
         self.value_unless(field, || nulls.contains(field.name.as_str()))
     }
@@ -142,13 +143,13 @@ impl<'v> Record<'v> {
         }
     }
 
-    /// Returns the fields and their values in the order in which people declared them: of a union the active member alone,
-    /// and no `nullOf` flags.
+    /// Returns the fields and their values in the order in which people declared them: of a union the active member
+    /// alone, and no `nullOf` flags.
     pub fn fields(&self) -> Fields<'v> {
         Fields::new(*self)
     }
 
-    /// Whether a field is outside the union, or its active member.
+    /// Returns whether a field is outside the union, or its active member.
     pub(crate) fn is_active(&self, field: &FieldType) -> bool {
         field.discriminant.is_none_or(|value| value == self.discriminant())
     }
@@ -168,18 +169,19 @@ impl<'v> Record<'v> {
         u16::from_le_bytes(self.at.scalar(self.ty.discriminant_offset as usize * 2))
     }
 
-    /// Whether a set flag says that a number is null.
+    /// Returns whether a set flag says that a number is null.
     fn is_flagged_null(&self, field: &FieldType) -> bool {
         self.ty.fields.iter().any(|flag| flag.null_of.as_ref() == Some(&field.name) && self.is_set(flag))
     }
 
-    /// Names of the fields whose flags say that they are null, in one pass: a type may have as many flags as fields.
+    /// Returns the names of the fields whose flags say that they are null, in one pass: a type may have as many flags
+    /// as fields.
     fn nulls(&self) -> HashSet<&'v str> {
         let flags = self.ty.fields.iter().filter_map(|flag| Some((flag, flag.null_of.as_deref()?)));
         flags.filter(|(flag, _)| self.is_set(flag)).map(|(_, name)| name).collect()
     }
 
-    /// Whether a flag is stored as true.
+    /// Returns whether a flag is stored as true.
     fn is_set(&self, flag: &FieldType) -> bool {
         match &flag.kind {
             FieldKind::Slot { offset, ty: Type::Bool, default } if self.is_active(flag) => {
@@ -189,7 +191,7 @@ impl<'v> Record<'v> {
         }
     }
 
-    /// Stored bits of a number, in the low end.
+    /// Returns the stored bits of a number, in the low end.
     #[inline]
     fn bits(&self, offset: u32, ty: &Type) -> u64 {
         let offset = offset as usize;
@@ -209,7 +211,7 @@ impl<'v> Record<'v> {
     }
 }
 
-/// A text, as the annotations of its field say.
+/// Returns a text, as the annotations of its field say.
 fn annotated<'v>(value: ValueRef<'v>, field: &FieldType) -> ValueRef<'v> {
     match value {
         ValueRef::Text(text) if field.is_json => ValueRef::Json(text),
@@ -217,7 +219,8 @@ fn annotated<'v>(value: ValueRef<'v>, field: &FieldType) -> ValueRef<'v> {
     }
 }
 
-/// The name of the type, then the record as JSON: up to what a small budget allows or what cannot be read, with the reason.
+/// The name of the type, then the record as JSON: up to what a small budget allows or what cannot be read, with the
+/// reason.
 impl fmt::Debug for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.ty.name)?;

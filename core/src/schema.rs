@@ -1,8 +1,8 @@
 //! Types of a dataset's records and the places of their fields; how schemas travel, grow and match.
 //!
-//! A [`Schema`] holds every struct and enum type that some record types reach. It is read from generated code (`typed`), or
-//! from a manifest (`nodes`), to which it is also written. It is printed as Cap'n Proto IDL (`idl`). Layouts are those of
-//! the `capnp` compiler (`layout`). `kapok-ingest` makes schemas of other sources.
+//! A [`Schema`] holds every struct and enum type that some record types reach. It is read from generated code
+//! (`typed`), or from a manifest (`nodes`), to which it is also written. It is printed as Cap'n Proto IDL (`idl`).
+//! Layouts are those of the `capnp` compiler (`layout`). `kapok-ingest` makes schemas of other sources.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub struct StructType {
     pub is_group: bool,
     /// Members of the unnamed union; 0 if there is none.
     pub discriminant_count: u16,
-    /// Where the union's discriminant lies, in 16-bit units of the data section.
+    /// Place of the union's discriminant, in 16-bit units of the data section.
     pub discriminant_offset: u32,
     /// Names of the primary key's fields, from the `key` annotation; empty if there is none.
     pub key: Vec<String>,
@@ -77,7 +77,7 @@ pub struct FieldType {
     pub code_order: u16,
     /// Value of the discriminant while this field is the union's active member; `None` outside the union.
     pub discriminant: Option<u16>,
-    /// Where it lies, or which group it is.
+    /// Place of the field, or the group that it is.
     pub kind: FieldKind,
     /// The field is a vector of fixed dimension.
     pub vector: Option<VectorSpace>,
@@ -89,12 +89,12 @@ pub struct FieldType {
     pub is_json: bool,
 }
 
-/// Where a field lies, or which group it is.
+/// Place of a field, or the group that it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FieldKind {
     /// A place in the data or pointer section.
     Slot {
-        /// In units of the type's size from the start of the data section, or a pointer's index.
+        /// Offset in units of the type's size from the start of the data section, or a pointer's index.
         offset: u32,
         /// Type of the value.
         ty: Type,
@@ -160,11 +160,11 @@ pub enum DefaultValue {
 pub struct VectorSpace {
     /// Elements of each vector; 0: that of the first one published.
     pub dimension: u32,
-    /// How they are compared.
+    /// Metric that vectors are compared by.
     pub metric: Metric,
 }
 
-/// How vectors are compared.
+/// Metric that vectors are compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Metric {
     /// Not said.
@@ -187,7 +187,7 @@ pub struct EnumType {
     pub name: String,
     /// Id of the type (or file) that this one is declared in.
     pub scope: u64,
-    /// By ordinal.
+    /// Enumerants, by ordinal.
     pub enumerants: Vec<Enumerant>,
 }
 
@@ -300,7 +300,7 @@ impl StructType {
         self.fields.iter().find(|field| field.json_name() == name).or_else(|| self.field(name))
     }
 
-    /// The error about a path that leads to no field of this type.
+    /// Returns the error about a path that leads to no field of this type.
     #[cold]
     pub(crate) fn no_field(&self, path: String) -> Error {
         let fields = self.fields.iter().map(|field| field.json_name().to_owned()).collect();
@@ -367,7 +367,7 @@ impl Type {
         }
     }
 
-    /// Whether values lie behind a pointer.
+    /// Returns whether values lie behind a pointer.
     pub fn is_pointer(&self) -> bool {
         self.data_bits().is_none()
     }

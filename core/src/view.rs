@@ -1,9 +1,9 @@
 //! Opens a whole version in place: every record type's live rows.
 //!
-//! A `Result` stands where bytes are read and never around a loop. Making a handle ([`Tables::table`], [`Tables::field`],
-//! [`Tables::records`]) may fail; `iter()` and `for` may not. Items of a loop are handles themselves ([`Record`], generated
-//! readers), whose getters return a `Result`, or values, each of them a `Result`: those of [`Field`] and of
-//! [`Table::deserialize`].
+//! A `Result` stands where bytes are read and never around a loop. Making a handle ([`Tables::table`],
+//! [`Tables::field`], [`Tables::records`]) may fail; `iter()` and `for` may not. Items of a loop are handles themselves
+//! ([`Record`], generated readers), whose getters return a `Result`, or values, each of them a `Result`: those of
+//! [`Field`] and of [`Table::deserialize`].
 //!
 //! ```
 //! # use kapok_core::{Result, view::Tables};
@@ -35,9 +35,9 @@
 //! }
 //! ```
 //!
-//! What takes a key answers `None` if there is no such record. What takes a [`RowId`] reads live and dead rows alike, and
-//! answers `Invalid` for a row id that is not of the view and record type. What takes a bare row number of a [`Segment`]
-//! answers `None` beyond the last row.
+//! What takes a key answers `None` if there is no such record. What takes a [`RowId`] reads live and dead rows alike,
+//! and answers `Invalid` for a row id that is not of the view and record type. What takes a bare row number of a
+//! [`Segment`] answers `None` beyond the last row.
 //!
 //! [`Field`]: crate::field::Field
 
@@ -91,7 +91,7 @@ impl Tables {
         Self::open_without(manifest, blobs, BTreeMap::new())
     }
 
-    /// As [`open`](Self::open), without the record types of `left_out`, each with the reason why, which is what
+    /// Opens a version without the record types of `left_out`, each with the reason why, which is what
     /// [`table`](Self::table) answers for them. Their blobs are not needed.
     ///
     /// # Errors
@@ -212,7 +212,7 @@ impl Table {
         self.rows
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
     }
@@ -291,7 +291,7 @@ impl Table {
         self.record_in(&self.segments[place], row).ok_or_else(|| row_id.stale(self.name()))
     }
 
-    /// The record of a row of one of the segments; `None` beyond the last.
+    /// Returns the record of a row of one of the segments; `None` beyond the last.
     fn record_in<'v>(&'v self, segment: &'v LiveSegment, row: u32) -> Option<Record<'v>> {
         let segment = segment.segment();
         Some(Record::of_type(&self.schema, &self.ty, segment.row(row)?).in_blob(segment.name()))

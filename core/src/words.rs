@@ -116,8 +116,8 @@ impl fmt::Debug for Words<'_> {
 }
 
 impl<'a> Words<'a> {
-    /// Reads the words of a segment. `bytes`: the segment alone, without the stream's header; a length that is no multiple
-    /// of 8 loses its tail.
+    /// Reads the words of a segment. `bytes`: the segment alone, without the stream's header; a length that is no
+    /// multiple of 8 loses its tail.
     #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes: &bytes[..bytes.len() & !(WORD - 1)] }
@@ -135,7 +135,7 @@ impl<'a> Words<'a> {
         self.bytes.len() / WORD
     }
 
-    /// Whether there are no words.
+    /// Returns whether there are no words.
     pub fn is_empty(self) -> bool {
         self.bytes.is_empty()
     }
@@ -150,7 +150,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// Word index that a pointer at `at` with the given word aims at.
+    /// Returns the word index that a pointer at `at` with the given word aims at.
     #[inline]
     fn target(at: u32, pointer: u64) -> i64 {
         #[expect(clippy::cast_possible_truncation, reason = "the lower half holds the signed offset")]
@@ -201,7 +201,7 @@ impl<'a> Words<'a> {
         Some(StructRef { words: self, data, pointers_at: start + u32::from(data_words), pointer_count })
     }
 
-    /// A struct whose words are known to lie within the segment.
+    /// Returns a struct whose words are known to lie within the segment.
     #[inline]
     fn struct_unchecked(self, start: u32, data_words: u16, pointer_count: u16) -> StructRef<'a> {
         let from = start as usize * WORD;
@@ -272,7 +272,7 @@ impl<'a> Words<'a> {
         if pointer == 0 { Ok(None) } else { self.data_at(at, pointer).map(Some) }
     }
 
-    /// The bytes that a pointer, which is not null and was read from the word at an index, points at.
+    /// Returns the bytes that a pointer, which is not null and was read from the word at an index, points at.
     #[inline]
     pub(crate) fn data_at(self, at: u32, pointer: u64) -> Read<&'a [u8]> {
         // Kind and element size in one comparison: a list of bytes.
@@ -385,7 +385,7 @@ impl<'a> ListRef<'a> {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(self) -> bool {
         self.len == 0
     }
@@ -447,14 +447,14 @@ impl<'a> ListRef<'a> {
     }
 }
 
-/// Words of data and number of pointers in a struct pointer or tag.
+/// Returns the words of data and number of pointers in a struct pointer or tag.
 #[inline]
 fn struct_sizes(pointer: u64) -> (u16, u16) {
     #[expect(clippy::cast_possible_truncation, reason = "16-bit fields of the pointer")]
     ((pointer >> 32) as u16, (pointer >> 48) as u16)
 }
 
-/// The first `N` bytes of a slice that is known to have them.
+/// Returns the first `N` bytes of a slice that is known to have them.
 #[inline]
 fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut out = [0; N];

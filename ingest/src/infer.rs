@@ -201,7 +201,7 @@ fn check(record_type: &str, settings: &InferenceSettings) -> Result<()> {
 }
 
 impl Shapes {
-    /// A name for each object's type: known ones stay, new ones differ from each other and from those.
+    /// Returns a name for each object's type: known ones stay, new ones differ from each other and from those.
     fn type_names(&self) -> Vec<String> {
         let mut taken: BTreeSet<String> = self.known.structs().map(|ty| ty.name.clone()).collect();
         taken.extend(self.known.enums().map(|ty| ty.name.clone()));
@@ -237,7 +237,7 @@ impl Shapes {
         growth.finish()
     }
 
-    /// A known type, with Float64 if integers were widened.
+    /// Returns a known type, with Float64 if integers were widened.
     fn widened(&self, object: &Object, ty: &StructType) -> Result<StructType> {
         let mut ty = ty.clone();
         if !self.widens || object.is_closed {

@@ -1,7 +1,7 @@
 //! Writes a [`Value`] as a message that a segment, or any reader of Cap'n Proto, can read.
 //!
-//! Members are found by JSON name, or else by Cap'n Proto name; objects are laid out depth first in one segment, structs at
-//! the full size of their types.
+//! Members are found by JSON name, or else by Cap'n Proto name; objects are laid out depth first in one segment,
+//! structs at the full size of their types.
 //!
 //! | field | takes |
 //! |---|---|
@@ -20,8 +20,8 @@
 //! | struct, group | `Struct`, or `Map` whose keys are texts |
 //! | union | the one member that is not null, by name, or else the one Void or pointer that is; `Variant` of its name |
 //!
-//! A union of which nothing is given, or several members and all of them null, stays at the member of discriminant 0. In
-//! lists, only texts, data and lists may be null.
+//! A union of which nothing is given, or several members and all of them null, stays at the member of discriminant 0.
+//! In lists, only texts, data and lists may be null.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -53,11 +53,11 @@ pub struct MessageWriter {
     schema: Arc<Schema>,
     type_id: u64,
     image: Image,
-    /// Of each struct being written: which member is which field's, counted from 1.
+    /// For each struct being written, the member of each field, counted from 1.
     given: Vec<usize>,
     /// Numbers of the fields that the record being written was not given.
     absent: Vec<usize>,
-    /// How often that was so, by number of the field.
+    /// How often a field was absent, by number of the field.
     absent_counts: Vec<u64>,
     absent_fields: AbsentFields,
 }
@@ -65,7 +65,7 @@ pub struct MessageWriter {
 /// What becomes of a number, Bool or enum that is not given and that no `nullOf` flag can say is null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum AbsentFields {
-    /// It takes its default, as Cap'n Proto has it, and is counted.
+    /// The field takes its default, as Cap'n Proto has it, and is counted.
     #[default]
     Default,
     /// The record is refused.
@@ -110,8 +110,8 @@ impl MessageWriter {
         self.absent_fields = absent_fields;
     }
 
-    /// Returns how often each number, Bool and enum was not given and took its default, by type and field; begins anew with
-    /// each call.
+    /// Returns how often each number, Bool and enum was not given and took its default, by type and field; begins anew
+    /// with each call.
     pub fn take_absent(&mut self) -> BTreeMap<String, u64> {
         let counts = std::mem::take(&mut self.absent_counts);
         if counts.is_empty() {
@@ -133,8 +133,8 @@ impl MessageWriter {
     /// Returns the words of a record: one segment, without the stream's header, whose word 0 points at the struct.
     ///
     /// # Errors
-    /// `Invalid` for a value that does not fit the type, and [`Fault::Limit`](kapok_core::Fault::Limit) beyond a limit of the
-    /// encoding or of depth; both name the path of the field, such as `Movie.genres[3]`.
+    /// `Invalid` for a value that does not fit the type, and [`Fault::Limit`](kapok_core::Fault::Limit) beyond a limit
+    /// of the encoding or of depth; both name the path of the field, such as `Movie.genres[3]`.
     pub fn write(&mut self, value: &Value) -> Result<&[u8]> {
         self.image.clear();
         self.given.clear();

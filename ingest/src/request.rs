@@ -104,7 +104,7 @@ fn compile_with(tool: &OsStr, path: &Path, import_paths: &[PathBuf]) -> Result<S
     SchemaRequest::decode(&output.stdout)
 }
 
-/// A folder with `kapok.capnp` in it, until it is dropped.
+/// Makes a folder with `kapok.capnp` in it, which is removed when it is dropped.
 fn annotations() -> std::io::Result<tempfile::TempDir> {
     let folder = tempfile::Builder::new().prefix("kapok-schema-").tempdir()?;
     std::fs::write(folder.path().join("kapok.capnp"), KAPOK_CAPNP)?;
@@ -112,8 +112,8 @@ fn annotations() -> std::io::Result<tempfile::TempDir> {
 }
 
 impl SchemaRequest {
-    /// Returns the struct types of the compiled files, as `Movie` or `Movie.Rating`, sorted; groups and generic types are
-    /// left out.
+    /// Returns the struct types of the compiled files, as `Movie` or `Movie.Rating`, sorted; groups and generic types
+    /// are left out.
     pub fn struct_names(&self) -> Vec<&str> {
         let requested = self.candidates.iter().filter(|ty| ty.is_requested);
         let mut names: Vec<_> = requested.map(|ty| ty.qualified.as_str()).collect();
@@ -123,8 +123,8 @@ impl SchemaRequest {
     }
 
     /// Returns the schema of one record type, and its type id: the struct of an unqualified name (`Movie`), or, if that
-    /// is not unique, of a qualified one (`Films.Movie`, `films.capnp:Movie`). Whole names come before unqualified ones,
-    /// types of the compiled files before those that they import.
+    /// is not unique, of a qualified one (`Films.Movie`, `films.capnp:Movie`). Whole names come before unqualified
+    /// ones, types of the compiled files before those that they import.
     ///
     /// # Errors
     /// `NotFound`, with the types that there are; `Invalid` for an ambiguous name, and if the type reaches

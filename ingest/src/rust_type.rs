@@ -16,8 +16,9 @@
 //! | newtype struct | what it holds |
 //! | `()`, unit struct | Void |
 //!
-//! Refused, with path and Rust type: enums that hold data, tuples of several types, 128-bit integers, `flatten`, untagged
-//! and internally tagged types, `Option<Option<_>>`, and in lists `Option`s of anything but texts, bytes and lists.
+//! Refused, with path and Rust type: enums that hold data, tuples of several types, 128-bit integers, `flatten`,
+//! untagged and internally tagged types, `Option<Option<_>>`, and in lists `Option`s of anything but texts, bytes and
+//! lists.
 
 use std::collections::BTreeSet;
 
@@ -112,7 +113,7 @@ struct Builder<'t> {
 }
 
 impl Builder<'_> {
-    /// A struct type's fields, then the flags of those that can be null.
+    /// Adds a struct type's fields, then the flags of those that can be null.
     fn build_struct(&mut self, index: usize, mut growth: Growth, key: &[String]) -> Result<()> {
         let ty = &self.traces.structs[index];
         let owner = if self.structs.get(&index) == Some(&self.root_id) { self.root } else { ty.name };

@@ -36,7 +36,7 @@ pub enum Error {
     /// The populate closure returned an error.
     #[error("populating failed, nothing was published: {source}")]
     Populate {
-        /// Its own error.
+        /// The error of the closure.
         source: BoxError,
     },
     /// Another producer committed this version first.

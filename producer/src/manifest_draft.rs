@@ -43,7 +43,7 @@ pub(crate) struct ManifestDraft {
     pub tombstones: Vec<Vec<u8>>,
 }
 
-/// Where a version stands among others, and who made it.
+/// Parent, log and writer of a version.
 pub(crate) struct Origin {
     pub version: u64,
     pub parent: Option<u64>,

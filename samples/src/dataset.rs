@@ -13,7 +13,7 @@ use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Sharing, Stage}
 use kapok_core::view::Tables;
 use kapok_core::words::Words;
 
-/// The encoding of a generated record type.
+/// Returns the encoding of a generated record type.
 pub fn encoding<T: RecordStruct>(sharing: Sharing) -> Encoding {
     let (schema, id) = Schema::of::<T>().unwrap();
     let key = schema.struct_type(id).unwrap().key.clone();
@@ -30,7 +30,7 @@ pub fn seal(stage: Stage, target_bytes: Option<u64>) -> Vec<SealedSegment> {
     stage.seal(SealSettings { target_bytes }).unwrap().map(Result::unwrap).collect()
 }
 
-/// The entry of a segment in a manifest.
+/// Returns the entry of a segment in a manifest.
 pub fn entry(sealed: &SealedSegment, sharing: Sharing) -> SegmentEntry {
     SegmentEntry {
         id: sealed.id,
@@ -48,7 +48,7 @@ pub fn entry(sealed: &SealedSegment, sharing: Sharing) -> SegmentEntry {
     }
 }
 
-/// A manifest of these segments.
+/// Returns a manifest of these segments.
 pub fn manifest(encoding: &Encoding, segments: Vec<SegmentEntry>) -> Manifest {
     let record_type = RecordType {
         name: encoding.record_type().to_owned(),
@@ -73,7 +73,7 @@ pub fn manifest(encoding: &Encoding, segments: Vec<SegmentEntry>) -> Manifest {
     }
 }
 
-/// A view of these segments.
+/// Returns a view of these segments.
 pub fn view(encoding: &Encoding, sealed: &[SealedSegment], sharing: Sharing) -> Tables {
     let mut blobs = BlobMap::new();
     for segment in sealed {

@@ -7,7 +7,7 @@
 pub struct Random(u64);
 
 impl Random {
-    /// The sequence of a seed.
+    /// Returns the sequence of a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -38,7 +38,7 @@ impl Random {
         self.below(n) == 0
     }
 
-    /// Small, extreme or any.
+    /// Returns a small, an extreme or any number.
     pub(crate) fn number(&mut self) -> u64 {
         match self.below(4) {
             0 => 0,

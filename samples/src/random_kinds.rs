@@ -118,7 +118,7 @@ impl Tree {
 }
 
 impl Kinds {
-    /// A record with this id.
+    /// Returns a record with this id.
     pub fn random(r: &mut Random, id: i64) -> Self {
         let addresses = |r: &mut Random| r.some(3, Address::random);
         Self {
@@ -153,7 +153,7 @@ impl Kinds {
         }
     }
 
-    /// The least that a record may be.
+    /// Returns the least that a record may be.
     pub fn bare(id: i64) -> Self {
         let mut random = Self::random(&mut Random::new(0), id);
         random.union = Union::None;
@@ -386,7 +386,7 @@ fn forget(root: &mut kinds::Builder<'_>, field: &str) {
     at.clear_named(path[path.len() - 1]).expect("a field");
 }
 
-/// The words of a message as one segment, whatever it was built in.
+/// Returns the words of a message as one segment, whatever it was built in.
 ///
 /// # Panics
 /// If the message has no root of this type.

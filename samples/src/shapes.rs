@@ -31,7 +31,7 @@ pub const SHAPES: [(&str, Shape); 17] = [
     ("a record type that is not there", missing),
 ];
 
-/// The record type, of its key and these fields.
+/// Returns the record type, of its key and these fields.
 pub fn record(mut fields: Vec<FieldType>) -> StructType {
     fields.insert(0, FieldType::slot("id", 0, 0, Type::Int64));
     let is_pointer = |field: &&FieldType| matches!(&field.kind, FieldKind::Slot { ty, .. } if ty.is_pointer());
@@ -58,7 +58,7 @@ fn ty(index: u32, (data_words, pointer_words): (u16, u16), fields: Vec<FieldType
     }
 }
 
-/// A pointer to a type; the ordinals of a record begin behind its key.
+/// Returns a pointer to a type; the ordinals of a record begin behind its key.
 fn to(place: u32, index: u32, first: u32) -> FieldType {
     FieldType::slot(&format!("f{place}"), (place + first) as u16, place, Type::Struct(id(index)))
 }

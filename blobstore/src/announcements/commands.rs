@@ -1,8 +1,8 @@
 //! Announces, pins and rolls back to committed versions, and undoes an entry whose version was retired meanwhile.
 //!
-//! The version is looked for before the entry is made, and again after it. [`gc`](crate::Store::gc) does the same the other way
-//! round: it retires first and then reads the log again. So of the two, whoever comes second sees what the other did:
-//! either the gc puts the manifest back, or the entry made here is undone by another one.
+//! The version is looked for before the entry is made, and again after it. [`gc`](crate::Store::gc) does the same the
+//! other way round: it retires first and then reads the log again. So of the two, whoever comes second sees what the
+//! other did: either the gc puts the manifest back, or the entry made here is undone by another one.
 
 use super::Announcements;
 use crate::action::Action;
@@ -72,7 +72,7 @@ impl Announcements<'_> {
     }
 }
 
-/// The entry that takes back what `made` did after `before`; `None` if somebody else has done so.
+/// Returns the entry that takes back what `made` did after `before`; `None` if somebody else has done so.
 fn undo(
     before: Option<&Announcement>,
     made: &Announcement,

@@ -6,15 +6,15 @@ use crate::announcement::{Announcement, AnnouncementDraft};
 use crate::error::{Error, Result};
 use crate::numbered::{MANIFESTS, key};
 
-/// The outcome of a version that its producer announces.
+/// Outcome of announcing a version by its own producer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OwnAnnouncement {
-    /// It is announced, by this entry.
+    /// The version is announced by this entry.
     Made(Announcement),
-    /// It, or a newer one, was announced already: the latest entry.
+    /// The version, or a newer one, was announced already; this is the latest entry.
     Already(Announcement),
-    /// It stays unannounced: consumers were sent back by this entry since.
+    /// The version stays unannounced, since this entry is a rollback that was made meanwhile.
     AfterRollback(Announcement),
 }
 
@@ -73,7 +73,7 @@ impl Announcements<'_> {
         }
     }
 
-    /// Whether consumers were sent back by an entry behind `since`. A version that was announced before is out.
+    /// Returns whether an entry behind `since` sent consumers back, unless the version was announced before.
     async fn rollback_behind(
         self,
         since: u64,
@@ -98,7 +98,7 @@ impl Announcements<'_> {
         Ok(None)
     }
 
-    /// Whether the version's manifest is there, or what is left of it.
+    /// Returns whether the version's manifest is there, or what is left of it.
     async fn was_committed(self, version: u64) -> Result<bool> {
         Ok(self.objects.look(&key(MANIFESTS, version)).await?.is_some())
     }

@@ -104,7 +104,7 @@ impl Stock {
         Ok(())
     }
 
-    /// The versions that gc was told to retire and that are still there, or that leave a gap.
+    /// Returns the versions that gc was told to retire and that are still there, or that leave a gap.
     ///
     /// Stops gc if there is another gap, and if one of them is of use.
     pub(crate) fn told(&self, store: &Store, versions: &[u64], latest: Option<&Announcement>) -> Result<Vec<u64>> {
@@ -140,7 +140,7 @@ impl Stock {
         }
     }
 
-    /// The lowest number that has no file, up to the highest one that was ever taken.
+    /// Returns the lowest number that has no file, up to the highest one that was ever taken.
     fn missing(&self, told: &BTreeSet<u64>) -> Option<u64> {
         let mut expected = 1;
         for version in self.listed.union(told) {
@@ -152,7 +152,7 @@ impl Stock {
         Some(expected).filter(|version| *version <= self.highest)
     }
 
-    /// What retention decides by: the versions that can be read.
+    /// Returns what retention decides by: the versions that can be read.
     pub(crate) fn ages(&self) -> Vec<VersionAge> {
         let age = |(version, live): (&u64, &LiveManifest)| VersionAge {
             version: *version,
@@ -161,18 +161,18 @@ impl Stock {
         self.live.iter().map(age).collect()
     }
 
-    /// Whether blobs of the version are lost.
+    /// Returns whether blobs of the version are lost.
     pub(crate) fn is_damaged(&self, version: u64) -> bool {
         self.live.get(&version).is_some_and(|live| !live.lacking.is_empty())
     }
 
-    /// The versions of which blobs are lost.
+    /// Returns the versions of which blobs are lost.
     pub(crate) fn damaged(&self) -> Vec<DamagedVersion> {
         let damaged = self.live.iter().filter(|(_, live)| !live.lacking.is_empty());
         damaged.map(|(version, live)| DamagedVersion { version: *version, blobs: live.lacking.clone() }).collect()
     }
 
-    /// Whether one of those that cannot be read is the newest, or one that consumers are sent to.
+    /// Returns whether one of those that cannot be read is the newest, or one that consumers are sent to.
     pub(crate) fn has_unreadable_end(&self, latest: Option<&Announcement>, told: &[u64]) -> bool {
         let is_end = |version| self.listed.last() == Some(&version) || latest.is_some_and(|entry| entry.names(version));
         self.unreadable.keys().any(|version| is_end(*version) && !told.contains(version))
@@ -184,7 +184,7 @@ impl Stock {
         self.unreadable.retain(|version, _| !retired.contains(version));
     }
 
-    /// The blobs of that age that no live version names; none if one cannot be read, or if there is no version.
+    /// Returns the blobs of that age that no live version names; none if one cannot be read, or if there is no version.
     pub(crate) fn unnamed(&self, modified_unix_ms_max: i64) -> Vec<(BlobKind, BlobEntry)> {
         if !self.unreadable.is_empty() || self.listed.is_empty() {
             return Vec::new();
@@ -196,7 +196,7 @@ impl Stock {
         self.blobs.iter().filter(is_unnamed).copied().collect()
     }
 
-    /// The live versions, in order, and those of them that cannot be read.
+    /// Returns the live versions, in order, and those of them that cannot be read.
     pub(crate) fn into_kept(self) -> (Vec<u64>, Vec<UnreadableVersion>) {
         let kept: BTreeSet<u64> = self.live.into_keys().chain(self.unreadable.keys().copied()).collect();
         (kept.into_iter().collect(), self.unreadable.into_values().collect())

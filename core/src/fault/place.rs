@@ -33,7 +33,7 @@ impl Fault {
         }
     }
 
-    /// The path that grows while an error about a value is on its way up.
+    /// Returns the path that grows while an error about a value is on its way up.
     pub(crate) fn path_mut(&mut self) -> Option<&mut String> {
         match self {
             Self::Invalid { subject: path, .. }

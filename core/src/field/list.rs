@@ -31,9 +31,9 @@ impl<T> std::fmt::Debug for List<'_, T> {
 
 /// A type that a list's elements can be read as.
 pub trait Element<'v>: Sized {
-    /// How such elements lie in a list.
+    /// Size of such elements in a list.
     const SIZE: ElementSize;
-    /// Whether elements of a type can be read so.
+    /// Returns whether elements of a type can be read so.
     fn fits(schema: &Schema, ty: &Type) -> bool;
     /// Reads an element that the list has; a null text is empty.
     ///
@@ -82,7 +82,7 @@ impl<T> List<'_, T> {
         self.at.map_or(0, ListRef::len)
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -73,13 +73,13 @@ impl<'v> Path<'v> {
         Err(no_value(record.name.clone(), "no field named"))
     }
 
-    /// Whether a record may have no value at all, not even a default one.
+    /// Returns whether a record may have no value at all, not even a default one.
     pub(super) fn may_be_absent(&self) -> bool {
         let conditions = self.hops.iter().map(|hop| hop.conditions.len()).sum::<usize>() + self.conditions.len();
         conditions > 0 || self.leaf.is_nullable_number()
     }
 
-    /// The struct that holds the value; `None` if a struct on the way is null or a union has another member.
+    /// Returns the struct that holds the value; `None` if a struct on the way is null or a union has another member.
     #[inline]
     pub(super) fn walk(&self, row: StructRef<'v>) -> Read<Option<StructRef<'v>>> {
         let mut at = row;

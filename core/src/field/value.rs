@@ -11,7 +11,7 @@ pub trait FieldValue<'v>: Sized {
     const NAME: &'static str;
     /// Whether an absent value has a form of its own.
     const OPTIONAL: bool = false;
-    /// Whether fields of a type can be read so.
+    /// Returns whether fields of a type can be read so.
     fn fits(schema: &Schema, ty: &Type) -> bool;
     /// Reads the value in a struct; `None` if there is no such struct.
     ///
@@ -42,7 +42,7 @@ pub trait FieldValue<'v>: Sized {
 /// A row in place, as the fastest reads want it: all of its bytes, and where they stand.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'v> {
-    /// Its data section and its pointers.
+    /// Bytes of its data section and its pointers.
     pub(super) bytes: &'v [u8],
     pub(super) data_bytes: usize,
     pub(super) words: Words<'v>,
@@ -76,7 +76,7 @@ impl<'v> Row<'v> {
 }
 
 impl<'v> Leaf<'v> {
-    /// A number of the row; its default if the row is too short.
+    /// Returns a number of the row; its default if the row is too short.
     #[inline]
     fn row_scalar<const N: usize>(&self, row: Row<'v>) -> u64 {
         let from = self.offset as usize;
@@ -89,7 +89,7 @@ impl<'v> Leaf<'v> {
         u64::from_le_bytes(word) ^ self.default
     }
 
-    /// The bytes that the row's pointer points at; `None` if it is null or the row is too short.
+    /// Returns the bytes that the row's pointer points at; `None` if it is null or the row is too short.
     #[inline]
     fn row_data(&self, row: Row<'v>) -> Read<Option<&'v [u8]>> {
         let from = row.data_bytes + self.offset as usize * WORD;
@@ -147,7 +147,8 @@ impl<'v> Leaf<'v> {
         u64::from_le_bytes(word) ^ self.default
     }
 
-    /// Where the pointer is: in the struct, or in the default value's words; `None` if it is null and has no default.
+    /// Returns where the pointer is: in the struct, or in the default value's words; `None` if it is null and has no
+    /// default.
     #[inline]
     pub(super) fn pointer(&self, at: Option<StructRef<'v>>) -> Read<Option<(Words<'v>, u32)>> {
         if let Some(at) = at

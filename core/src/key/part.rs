@@ -23,7 +23,7 @@ pub trait Key {
 
 /// A value that can be a part of a key.
 pub trait AsKeyPart {
-    /// The part.
+    /// Returns the part.
     fn as_key_part(&self) -> KeyPart<'_>;
 }
 

@@ -61,7 +61,7 @@ pub struct BlobRef {
     pub role: BlobRole,
     /// BLAKE3 of its bytes.
     pub id: Id,
-    /// Its size in bytes, if the manifest tells it; of tombstones it does not.
+    /// Its size in bytes, if the manifest has it; the manifest has none for tombstones.
     pub size: Option<u64>,
 }
 

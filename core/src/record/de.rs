@@ -52,14 +52,14 @@ impl<'v> Record<'v> {
 struct Walk<'de, 'b> {
     value: ValueRef<'de>,
     budget: &'b Cell<Budget>,
-    /// Of what this value lies in; 0 for the record itself.
+    /// Depth of the value that holds this one; 0 for the record itself.
     depth: u32,
     /// Type of the record, for errors.
     root: &'de str,
 }
 
 impl<'de> Walk<'de, '_> {
-    /// Another value, within this one.
+    /// Deserializes another value, within this one.
     fn within(self, value: ValueRef<'de>, depth: u32) -> Self {
         Self { value, depth, ..self }
     }
@@ -105,7 +105,7 @@ impl<'de> Walk<'de, '_> {
         }
     }
 
-    /// The value that a text holds.
+    /// Visits the JSON value that a text holds.
     fn json<V: Visitor<'de>>(self, text: &'de str, visitor: V) -> PathResult<V::Value> {
         self.spend_bytes(text.len())?;
         if !is_json(text, self.depth) {
@@ -114,7 +114,7 @@ impl<'de> Walk<'de, '_> {
         serde_json::Deserializer::from_str(text).deserialize_any(visitor).map_err(PathError::custom)
     }
 
-    /// A list as a map, if it is annotated as one.
+    /// Visits a list as a map, if it is annotated as one.
     fn map_or_list<V: Visitor<'de>>(self, list: ListValue<'de>, visitor: V) -> PathResult<V::Value> {
         let Some(fields) = list.map_fields() else { return self.list(list, visitor) };
         let depth = self.enter_list(list)?;

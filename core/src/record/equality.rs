@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 use crate::schema::Type;
 
 impl Record<'_> {
-    /// Whether two records of one type hold the same values, however they are stored: trailing default words, shared
-    /// objects and builder history do not count; null and empty differ; numbers are compared by their bits, so that a
-    /// NaN equals itself.
+    /// Returns whether two records of one type hold the same values, however they are stored: trailing default words,
+    /// shared objects and builder history do not count; null and empty differ; numbers are compared by their bits, so
+    /// that a NaN equals itself.
     ///
     /// Both are read by the schema of `self`: if the two have different schemas, let `self` be of the newer.
     ///

@@ -16,7 +16,7 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// A `Kinds` as `fill` leaves it.
+    /// Returns a `Kinds` as `fill` leaves it.
     pub fn kinds(fill: impl FnOnce(kinds::Builder<'_>)) -> Self {
         let (schema, id) = Schema::of::<kinds::Owned>().unwrap();
         let mut message = Builder::new(HeapAllocator::new().first_segment_words(1 << 14));
@@ -26,7 +26,7 @@ impl Fixture {
         Self { schema, id, bytes: segments[0].to_vec() }
     }
 
-    /// Words by hand: the first must be a pointer to a struct of the type.
+    /// Returns a record of words made by hand: the first must be a pointer to a struct of the type.
     pub fn by_hand(schema: Schema, id: u64, words: &[u64]) -> Self {
         Self { schema, id, bytes: words.iter().flat_map(|word| word.to_le_bytes()).collect() }
     }
@@ -40,7 +40,7 @@ impl Fixture {
         self.record().to_json_string().unwrap()
     }
 
-    /// A tree with one child that is its own only child, and so on.
+    /// Returns a tree with one child that is its own only child, and so on.
     pub fn cycle() -> Self {
         let (schema, _) = Schema::of::<kinds::Owned>().unwrap();
         let tag = struct_pointer(1, 1, 1);
@@ -48,7 +48,8 @@ impl Fixture {
         Self::by_hand(schema, TREE, &words)
     }
 
-    /// A tree of so many levels of two nodes, which share their children: twice as many nodes to walk with each level.
+    /// Returns a tree of so many levels of two nodes, which share their children: twice as many nodes to walk with each
+    /// level.
     pub fn shared(levels: u32) -> Self {
         let (schema, _) = Schema::of::<kinds::Owned>().unwrap();
         let mut words = vec![struct_pointer(0, 1, 1), 0, list_pointer(0, 7, 4)];
@@ -59,7 +60,7 @@ impl Fixture {
         Self::by_hand(schema, TREE, &words)
     }
 
-    /// A struct of one list.
+    /// Returns a struct of one list.
     pub fn list_of(element: Type, words: &[u64]) -> Self {
         let mut schema = Schema::new();
         let items = FieldType::slot("items", 0, 0, Type::List(Box::new(element)));
@@ -67,8 +68,8 @@ impl Fixture {
         Self::by_hand(schema, 1, words)
     }
 
-    /// A struct with JSON names, a nullable number, a map, and fields that were declared in another order than that of
-    /// their ordinals. `bits` go to the second word, which holds a flag and a colour.
+    /// Returns a struct with JSON names, a nullable number, a map, and fields that were declared in another order than
+    /// that of their ordinals. `bits` go to the second word, which holds a flag and a colour.
     pub fn sheet(bits: u64) -> Self {
         let mut id = FieldType::slot("id", 0, 0, Type::Int32);
         id.json_name = Some("the id".into());
@@ -110,12 +111,12 @@ impl Fixture {
         Self::by_hand(schema, 1, &words)
     }
 
-    /// `Kinds` with nothing set.
+    /// Returns a `Kinds` with nothing set.
     pub fn empty() -> Self {
         Self::kinds(|_| ())
     }
 
-    /// `Kinds` with nothing set, but whose union says that the member of this discriminant is active.
+    /// Returns a `Kinds` with nothing set, but whose union says that the member of this discriminant is active.
     pub fn member(discriminant: u8) -> Self {
         let mut out = Self::empty();
         let offset = out.record().struct_type().discriminant_offset as usize * 2;
@@ -123,7 +124,7 @@ impl Fixture {
         out
     }
 
-    /// `Kinds` with everything set.
+    /// Returns a `Kinds` with everything set.
     pub fn full() -> Self {
         Self::kinds(fill)
     }
@@ -132,13 +133,13 @@ impl Fixture {
 /// Type id of `Tree`.
 pub(crate) const TREE: u64 = 0xcedf_e0f1_0213_2435;
 
-/// Of the second word of [`Fixture::sheet`]: the price is null.
+/// Bit of the second word of [`Fixture::sheet`]: the price is null.
 pub(crate) const SHEET_FLAG: u64 = 1;
 
-/// Of the second word of [`Fixture::sheet`]: the first enumerant of the colour.
+/// Bit of the second word of [`Fixture::sheet`]: the first enumerant of the colour.
 pub(crate) const SHEET_COLOUR: u64 = 1 << 16;
 
-/// A struct type of plain fields.
+/// Returns a struct type of plain fields.
 pub(crate) fn struct_type(id: u64, name: &str, sizes: (u16, u16), fields: Vec<FieldType>) -> StructType {
     StructType {
         id,
@@ -154,12 +155,12 @@ pub(crate) fn struct_type(id: u64, name: &str, sizes: (u16, u16), fields: Vec<Fi
     }
 }
 
-/// The pointer word of a struct, from the offset and the two sizes.
+/// Returns the pointer word of a struct, from the offset and the two sizes.
 pub(crate) fn struct_pointer(offset: i32, data_words: u16, pointers: u16) -> u64 {
     u64::from(offset.cast_unsigned() << 2) | u64::from(data_words) << 32 | u64::from(pointers) << 48
 }
 
-/// The pointer word of a list, from the offset, the element size's three bits, and the count.
+/// Returns the pointer word of a list, from the offset, the element size's three bits, and the count.
 pub(crate) fn list_pointer(offset: i32, size: u8, count: u32) -> u64 {
     u64::from(offset.cast_unsigned() << 2) | 1 | u64::from(size) << 32 | u64::from(count) << 35
 }

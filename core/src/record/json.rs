@@ -195,7 +195,7 @@ impl<W: Write> Writer<'_, W> {
         if std::mem::take(first) { Ok(()) } else { self.out.write_all(b",") }
     }
 
-    /// What `serde_json` writes: quotes and escapes, shortest numbers.
+    /// Writes a value as `serde_json` does: quotes and escapes, shortest numbers.
     fn plain<T: serde::Serialize + ?Sized>(&mut self, value: &T) -> io::Result<()> {
         serde_json::to_writer(&mut *self.out, value).map_err(io::Error::from)
     }
@@ -213,7 +213,7 @@ fn is_text(field: &FieldType) -> bool {
     matches!(field.kind, FieldKind::Slot { ty: Type::Text, .. })
 }
 
-/// An error about the record among the errors of the writer.
+/// Wraps an error about the record as an error of the writer.
 #[cold]
 fn data(error: Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)

@@ -18,7 +18,7 @@ pub struct ListValue<'v> {
 }
 
 impl<'v> ListValue<'v> {
-    /// `list` must be of the element size that the type `element` asks for.
+    /// Wraps a list, which must be of the element size that the type `element` asks for.
     pub(super) fn new(origin: Origin<'v>, element: &'v Type, list: ListRef<'v>, is_map: bool) -> Self {
         Self { origin, element, list, is_map }
     }
@@ -28,7 +28,7 @@ impl<'v> ListValue<'v> {
         self.list.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

@@ -8,7 +8,7 @@ use crate::words::{ElementSize, Malformed, WORD, Words};
 /// Bytes before the first segment of a stream-framed message of one segment.
 const STREAM_HEADER_BYTES: u64 = 8;
 
-/// Where values come from.
+/// Schema and blob of values.
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'v> {
     pub schema: &'v Schema,
@@ -81,7 +81,7 @@ impl<'v> Origin<'v> {
     }
 }
 
-/// How elements of a type lie in a list; no other form is read.
+/// Returns how elements of a type lie in a list; no other form is read.
 pub(super) fn element_size(ty: &Type) -> ElementSize {
     match ty {
         Type::Void => ElementSize::Void,

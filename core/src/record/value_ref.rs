@@ -40,7 +40,7 @@ pub enum ValueRef<'v> {
 }
 
 impl<'v> ValueRef<'v> {
-    /// Whether this is `Null`.
+    /// Returns whether this is `Null`.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
@@ -77,7 +77,8 @@ impl<'v> ValueRef<'v> {
         }
     }
 
-    /// Returns the text, that of JSON too, or the JSON name of an enumerant that the schema knows; `None` for other values.
+    /// Returns the text, that of JSON too, or the JSON name of an enumerant that the schema knows; `None` for other
+    /// values.
     pub fn as_str(&self) -> Option<&'v str> {
         match self {
             Self::Text(text) | Self::Json(text) => Some(text),
@@ -106,7 +107,7 @@ impl<'v> ValueRef<'v> {
         if let Self::Enum { ty, value } = self { ty.enumerants.get(usize::from(*value)) } else { None }
     }
 
-    /// What kind of value this is, for errors.
+    /// Returns what kind of value this is, for errors.
     pub(super) fn kind_name(&self) -> &'static str {
         match self {
             Self::Null => "null",

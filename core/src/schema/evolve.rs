@@ -33,8 +33,8 @@ struct Evolution<'s> {
 }
 
 impl Schema {
-    /// Returns this dataset's schema with a producer's types for some record types (by type id in `next`) merged in. Types
-    /// that those do not reach stay.
+    /// Returns this dataset's schema with a producer's types for some record types (by type id in `next`) merged in.
+    /// Types that those do not reach stay.
     ///
     /// Keys are compared if both schemas declare one, vector dimensions if both know one: a key that the record
     /// type got elsewhere, and a dimension fixed by the first record, are the caller's to compare.
@@ -218,7 +218,7 @@ fn compare_meaning(
     Ok(())
 }
 
-/// Key fields by ordinal, if both schemas declare a key.
+/// Compares key fields by ordinal, if both schemas declare a key.
 fn compare_keys(
     path: &str,
     (old, old_places): (&StructType, &Places<'_>),
@@ -258,21 +258,21 @@ fn known_dimension((old, new): (VectorSpace, VectorSpace)) -> VectorSpace {
     VectorSpace { dimension: if new.dimension == 0 { old.dimension } else { new.dimension }, ..new }
 }
 
-/// Key fields by ordinal, or by name if there is no such field.
+/// Returns the key fields by ordinal, or by name if there is no such field.
 /// Ordinals of the key's fields, which may lie in groups; the name of one that is not there.
 fn key_ordinals<'k>(places: &Places<'_>, key: &'k [String]) -> Vec<std::result::Result<u16, &'k str>> {
     key.iter().map(|path| places.ordinal(path).ok_or(path.as_str())).collect()
 }
 
-/// The key of one revision in the names of another: of fields, and of the groups around them.
+/// Returns the key of one revision in the names of another: of fields, and of the groups around them.
 fn translate_key(key: &[String], from: &Places<'_>, to: &Places<'_>) -> Vec<String> {
     let translated = |path: &String| Some(to.by_ordinal.get(&from.ordinal(path)?)?.path.clone());
     key.iter().map(|path| translated(path).unwrap_or_else(|| path.clone())).collect()
 }
 
 impl Schema {
-    /// Returns the paths of a record type's key in the names that another revision of the schema has for the fields, and
-    /// for the groups around them.
+    /// Returns the paths of a record type's key in the names that another revision of the schema has for the fields,
+    /// and for the groups around them.
     ///
     /// # Errors
     /// `Invalid` if one of the schemas is broken.

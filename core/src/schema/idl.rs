@@ -78,7 +78,7 @@ impl Schema {
         printer.file()
     }
 
-    /// This schema with the types that its annotations need, and the ids of those that it did not have.
+    /// Returns this schema with the types that its annotations need, and the ids of those that it did not have.
     fn with_annotated_types(&self) -> Result<(Self, BTreeSet<u64>)> {
         let (mut all, mut support) = (self.clone(), BTreeSet::new());
         if self.structs().flat_map(|ty| &ty.fields).any(|field| field.vector.is_some()) {
@@ -118,7 +118,7 @@ impl Printer<'_> {
         self.out.push('\n');
     }
 
-    /// The whole file around the declarations printed so far.
+    /// Returns the whole file around the declarations printed so far.
     fn file(self) -> Result<String> {
         let ids: BTreeSet<_> = self.record_types.iter().map(|record_type| record_type.type_id).collect();
         let ids: Vec<u8> = ids.into_iter().flat_map(u64::to_le_bytes).collect();
@@ -197,7 +197,7 @@ impl Printer<'_> {
         Ok(())
     }
 
-    /// The fields of a struct or group, those in its unnamed union together.
+    /// Prints the fields of a struct or group, those in its unnamed union together.
     fn members(&mut self, ty: &StructType, scope: u64, path: &str, depth: usize) -> Result<()> {
         let fields = ty.fields_in_code_order();
         let mut taken = BTreeSet::new();
@@ -281,7 +281,7 @@ impl Printer<'_> {
         format!(" $name({})", text_literal(name))
     }
 
-    /// Kapok's own annotations.
+    /// Returns Kapok's own annotations of a field.
     fn notes(&mut self, field: &FieldType) -> String {
         let mut notes = String::new();
         if let Some(space) = field.vector {
@@ -311,7 +311,7 @@ impl Printer<'_> {
         })
     }
 
-    /// The root struct of a record type's segments.
+    /// Prints the root struct of a record type's segments.
     fn segment(&mut self, index: usize) -> Result<()> {
         let Some(record_type) = self.record_types.get(index) else { return Ok(()) };
         let name = self.scopes.segment_name(index);
@@ -325,7 +325,7 @@ impl Printer<'_> {
     }
 }
 
-/// A colon and a type; `:.` would be one token.
+/// Returns a colon and a type; `:.` would be one token.
 fn annotated_type(ty: &str) -> String {
     if ty.starts_with('.') { format!(": {ty}") } else { format!(":{ty}") }
 }
@@ -362,7 +362,7 @@ fn checked_id(name: &str, id: u64) -> Result<u64> {
     }
 }
 
-/// The compiler lays the printed struct out again: what it would put elsewhere must not be printed. Structs with unions
+/// Refuses a struct that the compiler would lay out in another way than it is stored. Structs with unions
 /// are trusted.
 fn check_layout(schema: &Schema, ty: &StructType) -> Result<()> {
     let places = Places::of(schema, ty)?;

@@ -68,7 +68,7 @@ struct DataSection {
 }
 
 impl DataSection {
-    /// Offset of a new field of 2^`lg_bits` bits, in units of its size.
+    /// Returns the offset of a new field of 2^`lg_bits` bits, in units of its size.
     fn allocate(&mut self, lg_bits: u32) -> u32 {
         let Some(hole) = self.holes.get_mut(lg_bits as usize) else {
             // Whole words come from the end.

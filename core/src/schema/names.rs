@@ -12,8 +12,8 @@ pub(super) const BUILT_IN: [&str; 15] = [
     "Text", "Data", "List",
 ];
 
-/// Returns a valid name of a field or enumerant for any JSON name: `installed_size_kib` gives `installedSizeKib`, `2fast`
-/// gives `n2fast`; if nothing is left of it, `field`.
+/// Returns a valid name of a field or enumerant for any JSON name: `installed_size_kib` gives `installedSizeKib`,
+/// `2fast` gives `n2fast`; if nothing is left of it, `field`.
 pub fn to_camel_case(json_name: &str) -> String {
     let mut name = String::with_capacity(json_name.len());
     for word in words(json_name) {
@@ -30,8 +30,8 @@ pub fn to_camel_case(json_name: &str) -> String {
     }
 }
 
-/// Returns a valid name of a type for any JSON name: `installed_size` gives `InstalledSize`, `2fast` gives `N2fast`, `text`
-/// gives `TextType`, since `Text` is taken; if nothing is left of it, `Record`.
+/// Returns a valid name of a type for any JSON name: `installed_size` gives `InstalledSize`, `2fast` gives `N2fast`,
+/// `text` gives `TextType`, since `Text` is taken; if nothing is left of it, `Record`.
 pub fn to_type_name(json_name: &str) -> String {
     let mut name = String::with_capacity(json_name.len());
     for word in words(json_name) {
@@ -56,12 +56,12 @@ pub fn unique_name(taken: &BTreeSet<String>, wanted: &str) -> String {
     name
 }
 
-/// Whether the compiler takes it as the name of a field or enumerant.
+/// Returns whether the compiler takes it as the name of a field or enumerant.
 pub(super) fn is_field_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(|c| c.is_ascii_alphanumeric())
 }
 
-/// Whether the compiler takes it as the name of a type.
+/// Returns whether the compiler takes it as the name of a type.
 pub fn is_type_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_uppercase()) && name.bytes().all(|c| c.is_ascii_alphanumeric())
 }
@@ -76,7 +76,7 @@ fn words(name: &str) -> Vec<String> {
         .collect()
 }
 
-/// `HTTPServer` gives `httpServer`, `Title` gives `title`.
+/// Makes the start of a word lower case: `HTTPServer` gives `httpServer`, `Title` gives `title`.
 fn lower_start(word: &str) -> String {
     let capitals = word.bytes().take_while(u8::is_ascii_uppercase).count();
     let lowered = if capitals > 1 && capitals < word.len() { capitals - 1 } else { capitals };

@@ -14,7 +14,7 @@ const DEPTH_MAX: usize = 64;
 /// A union that a field stands in, and the value of its discriminant while the field's branch is the active one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Branch {
-    /// In 16-bit units.
+    /// Offset in 16-bit units.
     discriminant_offset: u32,
     value: u16,
 }
@@ -52,6 +52,8 @@ enum Extent {
 }
 
 impl<'s> Places<'s> {
+    /// Collects the fields of a type and its groups by their places.
+    ///
     /// # Errors
     /// `Invalid` if groups are missing, nested too deep or used twice, and if a field lacks its ordinal or has
     /// that of another.
@@ -111,7 +113,7 @@ impl<'s> Places<'s> {
         self.by_ordinal.iter().find(|(_, placed)| placed.path == path).map(|(ordinal, _)| *ordinal)
     }
 
-    /// The ordinal of the field of a name beside another field.
+    /// Returns the ordinal of the field of a name beside another field.
     pub fn beside(&self, field: &PlacedField<'_>, name: &str) -> Option<u16> {
         self.named.get(&(field.groups.last().copied().unwrap_or(0), name)).copied()
     }
@@ -121,13 +123,13 @@ impl<'s> Places<'s> {
         self.by_ordinal.last_key_value().map(|(ordinal, _)| *ordinal)
     }
 
-    /// Whether any struct or group of it has a union.
+    /// Returns whether any struct or group of it has a union.
     pub fn has_unions(&self) -> bool {
         !self.discriminants.is_empty()
     }
 
-    /// Returns a field or union of `self` that `other` lacks although its bits or pointer mean something else there: its
-    /// path here and what the place is there. None between two revisions of one declaration, whatever was appended.
+    /// Returns a field or union of `self` that `other` lacks although its bits or pointer mean something else there:
+    /// its path here and what the place is there. None between two revisions of one declaration, whatever was appended.
     pub fn collision(&self, other: &Self) -> Option<(String, String)> {
         let mut theirs: HashMap<(bool, u64), Vec<_>> = HashMap::new();
         let mut discriminants = HashSet::new();
@@ -180,7 +182,7 @@ impl Extent {
         }
     }
 
-    /// The pointer, or the word of the data section: only what has the same one can overlap.
+    /// Returns the pointer, or the word of the data section: only what has the same one can overlap.
     fn area(self) -> (bool, u64) {
         match self {
             Self::Pointer(at) => (true, at.into()),
@@ -197,7 +199,7 @@ impl Extent {
     }
 }
 
-/// Whether two fields are never set at once: they stand in different branches of one union.
+/// Returns whether two fields are never set at once: they stand in different branches of one union.
 fn exclusive(a: &[Branch], b: &[Branch]) -> bool {
     a.iter().zip(b).find(|(a, b)| a != b).is_some_and(|(a, b)| a.discriminant_offset == b.discriminant_offset)
 }
@@ -210,7 +212,8 @@ pub(super) struct Difference {
     pub new: String,
 }
 
-/// The first thing about a field's place and value that differs; which struct or enum it holds is left to the caller.
+/// Returns the first difference of two fields in place and value; the caller compares the structs or enums that they
+/// hold.
 pub(super) fn difference(old: (&Schema, &PlacedField<'_>), new: (&Schema, &PlacedField<'_>)) -> Option<Difference> {
     let differ = |what, old, new| Some(Difference { what, old, new });
     let ((old_schema, old), (new_schema, new)) = (old, new);
@@ -248,7 +251,7 @@ fn same_shape(a: &Type, b: &Type) -> bool {
     }
 }
 
-/// A type in the words of the schema language.
+/// Returns a type in the words of the schema language.
 pub(super) fn describe_type(schema: &Schema, ty: &Type) -> String {
     match ty {
         Type::List(element) => format!("List({})", describe_type(schema, element)),

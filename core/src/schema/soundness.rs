@@ -45,7 +45,7 @@ impl Schema {
         self.check_reach(record_types)
     }
 
-    /// A struct with its groups, each of which it must be the only owner of.
+    /// Checks a struct with its groups, each of which it must be the only owner of.
     fn check_struct(&self, ty: &StructType, groups: &mut BTreeSet<u64>) -> Result<()> {
         let mut held = FieldCounts::default();
         let mut open = vec![(ty, 0, 0)];
@@ -80,7 +80,7 @@ impl Schema {
         }
     }
 
-    /// Every type that the record types reach is there, and not too far off.
+    /// Checks that every type that the record types reach exists, and is not too far from them.
     fn check_reach(&self, record_types: impl IntoIterator<Item = u64>) -> Result<()> {
         let mut open: VecDeque<(u64, u32)> = record_types.into_iter().map(|id| (id, 0)).collect();
         let mut seen: BTreeMap<u64, u32> = BTreeMap::new();

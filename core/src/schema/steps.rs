@@ -22,7 +22,7 @@ impl Steps {
         self.push(Some(from), field)
     }
 
-    /// Names from the beginning on: `Movie.address.zip`.
+    /// Returns the names from the beginning on: `Movie.address.zip`.
     pub fn path(&self, at: Step) -> String {
         let mut names = Vec::new();
         let mut next = Some(at);

@@ -35,7 +35,7 @@ impl Schema {
 }
 
 impl StructType {
-    /// Whether its fields can be laid out anew: it has neither groups nor unions.
+    /// Returns whether its fields can be laid out anew: it has neither groups nor unions.
     pub(super) fn can_be_widened(&self) -> bool {
         let is_plain = |field: &FieldType| matches!(field.kind, FieldKind::Slot { .. }) && field.discriminant.is_none();
         !self.is_group && self.fields.iter().all(is_plain)
@@ -68,7 +68,7 @@ impl FieldType {
 }
 
 impl Type {
-    /// Whether it is an integer type.
+    /// Returns whether it is an integer type.
     pub fn is_integer(&self) -> bool {
         self.is_signed() || matches!(self, Self::UInt8 | Self::UInt16 | Self::UInt32 | Self::UInt64)
     }
@@ -77,7 +77,7 @@ impl Type {
         matches!(self, Self::Int8 | Self::Int16 | Self::Int32 | Self::Int64)
     }
 
-    /// Whether it has integers if the other, which is the same otherwise, has Float64.
+    /// Returns whether it has integers if the other, which is the same otherwise, has Float64.
     fn is_narrower(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::List(own), Self::List(other)) => own.is_narrower(other),
@@ -86,7 +86,7 @@ impl Type {
         }
     }
 
-    /// The number that is equal to an integer of this type, given by its bits; `None` if there is none.
+    /// Returns the number that is equal to an integer of this type, given by its bits; `None` if there is none.
     fn float_of(&self, bits: u64) -> Option<f64> {
         let shift = 64_u32.checked_sub(self.data_bits().filter(|bits| *bits > 0)?)?;
         let integer = match self.is_signed() {

@@ -20,12 +20,13 @@ pub struct FieldRemoval {
 }
 
 impl Schema {
-    /// Returns the schema in which a record type has no field `path` any more: its name, or names joined by dots, through
-    /// structs and lists of structs. `key`: the record type's key fields.
+    /// Returns the schema in which a record type has no field `path` any more: its name, or names joined by dots,
+    /// through structs and lists of structs. `key`: the record type's key fields.
     ///
     /// # Errors
-    /// `NotFound` for a field that there is not, listing those that there are. `Invalid` for a field of the key, a `nullOf`
-    /// flag, a map's entries, and for a field of a struct that has groups or unions, or that other fields have too.
+    /// `NotFound` for a field that there is not, listing those that there are. `Invalid` for a field of the key, a
+    /// `nullOf` flag, a map's entries, and for a field of a struct that has groups or unions, or that other fields have
+    /// too.
     pub fn without_field(&self, type_id: u64, key: &[String], path: &str) -> Result<FieldRemoval> {
         let root = self.struct_type(type_id)?;
         let subject = format!("{}.{path}", root.name);
@@ -76,7 +77,7 @@ impl Schema {
         Ok(FieldRemoval { schema, json_path })
     }
 
-    /// How many fields of all types hold this struct, or lists of it.
+    /// Returns how many fields of all types hold this struct, or lists of it.
     fn uses_of(&self, id: u64) -> usize {
         let holds = |field: &&FieldType| match &field.kind {
             FieldKind::Slot { ty, .. } => matches!(ty.innermost(), Type::Struct(held) if *held == id),

@@ -38,19 +38,19 @@ struct InternedObject {
 
 #[derive(Clone, Copy, Debug)]
 struct Object {
-    /// In words from the start of the arena.
+    /// Offset in words from the start of the arena.
     start: u32,
     words: u32,
     /// The pointer to it, but for the offset.
     shape: u64,
 }
 
-/// Pointer to a struct, but for its offset.
+/// Returns the pointer to a struct, without its offset.
 pub(super) fn struct_shape(data_words: u16, pointer_words: u16) -> u64 {
     u64::from(data_words) << 32 | u64::from(pointer_words) << 48
 }
 
-/// Pointer to a list, but for its offset; `count` is of elements, or of words for structs.
+/// Returns the pointer to a list, without its offset; `count` is of elements, or of words for structs.
 pub(super) fn list_shape(size: ElementSize, count: u64) -> u64 {
     1 | (size as u64) << 32 | count << 35
 }
@@ -61,7 +61,7 @@ impl Column {
         Self { arena: Vec::new(), objects: vec![none], table: HashTable::new(), sharing }
     }
 
-    /// Number of ids in use, the null one included.
+    /// Returns the number of ids in use, the null one included.
     pub(super) fn id_count(&self) -> usize {
         self.objects.len()
     }
@@ -85,7 +85,7 @@ impl Column {
         &self.arena[start..start + object.words as usize * WORD]
     }
 
-    /// Whether an object may hold pointers.
+    /// Returns whether an object may hold pointers.
     pub(super) fn has_pointers(&self, id: ObjectId) -> bool {
         shape_has_pointers(self.shape(id))
     }
@@ -218,7 +218,7 @@ impl Column {
         );
     }
 
-    /// The pointer word at `from` that aims at an object.
+    /// Returns the pointer word at `from` that aims at an object.
     #[inline]
     pub(super) fn pointer(&self, id: ObjectId, from: u32, place: &[u32]) -> u64 {
         if id == NULL {
@@ -228,14 +228,14 @@ impl Column {
         aim(object.shape, object.words, from, place[id as usize])
     }
 
-    /// The pointer word at `from` that aims at an object of an extent that begins at `start`.
+    /// Returns the pointer word at `from` that aims at an object of an extent that begins at `start`.
     #[inline]
     pub(super) fn pointer_from(&self, id: ObjectId, from: u32, start: u32, place: &[u32]) -> u64 {
         let object = self.objects[id as usize];
         aim(object.shape, object.words, from, start + place[id as usize])
     }
 
-    /// Whether two objects have the same value; without sharing, equal ones may have different ids.
+    /// Returns whether two objects have the same value; without sharing, equal ones may have different ids.
     pub(super) fn same(&self, a: ObjectId, b: ObjectId) -> bool {
         if a == b {
             return true;
@@ -268,7 +268,7 @@ fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// The pointer word at `from` that aims at `to`.
+/// Returns the pointer word at `from` that aims at `to`.
 #[inline]
 pub(super) fn aim(shape: u64, words: u32, from: u32, to: u32) -> u64 {
     if words == 0 {

@@ -11,8 +11,8 @@ use crate::words::{ElementSize, Read, StructRef, WORD, Words};
 const OFFSET: u64 = 0xffff_fffc;
 
 impl Stage {
-    /// Whether a staged row, counted as they were added, has the same value as a row of a segment of the same record
-    /// type, of the same schema or an older one.
+    /// Returns whether a staged row, counted as they were added, has the same value as a row of a segment of the same
+    /// record type, of the same schema or an older one.
     ///
     /// # Errors
     /// The malformed word.
@@ -60,7 +60,7 @@ impl Stage {
 }
 
 impl Column {
-    /// Whether the pointer at a word of a segment points at an object equal to this one.
+    /// Returns whether the pointer at a word of a segment points at an object equal to this one.
     fn is_at(&self, id: ObjectId, words: Words<'_>, at: u32) -> Read<bool> {
         let pointer = words.word(at)?;
         if id == NULL || pointer == 0 {
@@ -102,7 +102,7 @@ impl Column {
     }
 }
 
-/// Word that a pointer aims at.
+/// Returns the word that a pointer aims at.
 fn target(at: u32, pointer: u64) -> Option<u32> {
     #[expect(clippy::cast_possible_truncation, reason = "the lower half holds the signed offset")]
     let offset = (pointer as u32).cast_signed() >> 2;
@@ -114,7 +114,7 @@ fn object(words: Words<'_>, start: u32, size: usize) -> Option<&[u8]> {
     words.bytes().get(from..from + size)
 }
 
-/// Whole words of the list of numbers that the pointer at a word points at.
+/// Returns the whole words of the list of numbers that the pointer at a word points at.
 fn list_words(words: Words<'_>, at: u32, shape: u64) -> Read<Option<&[u8]>> {
     let size = if (shape >> 32) & 7 == ElementSize::Byte as u64 { ElementSize::Byte } else { ElementSize::FourBytes };
     let Some(list) = words.list_of(at, size)? else { return Ok(None) };

@@ -20,7 +20,7 @@ pub(super) const DEPTH_MAX: u32 = 64;
 /// can walk.
 #[derive(Debug, Default)]
 pub(super) struct CopiedObjects {
-    /// By what it was taken for, where it lies, and its size as the pointer gives it.
+    /// Copied objects, by the type that they were read as, their place, and their size as the pointer gives it.
     objects: HashMap<(usize, u32, u32), ObjectId>,
     /// Default values, by where they lie: a long one is not copied for each record.
     defaults: HashMap<usize, ObjectId>,
@@ -33,7 +33,7 @@ const SMALL_BYTES: u64 = 64;
 pub(super) struct Copier<'c> {
     pub plan: &'c CopyPlan,
     pub column: &'c mut Column,
-    /// Where images are put together; what stands in it belongs to a caller.
+    /// Buffer for images; its present content belongs to a caller.
     pub scratch: &'c mut Vec<u8>,
     /// For messages whose pointers share objects; builders make none.
     pub copied: Option<&'c mut CopiedObjects>,
@@ -72,7 +72,7 @@ impl Refusal {
     }
 }
 
-/// The depth of what lies within something at `depth`; the record itself lies at 1. Counted as readers count.
+/// Returns the depth of what lies within something at `depth`; the record itself lies at 1. Counted as readers count.
 fn deeper(depth: u32) -> std::result::Result<u32, Refusal> {
     if depth < DEPTH_MAX {
         return Ok(depth + 1);
@@ -345,7 +345,7 @@ fn compact_structs(scratch: &mut Vec<u8>, base: usize, count: u32, data_words: u
     Ok(list_shape(ElementSize::Composite, words))
 }
 
-/// Words up to the last that is not zero.
+/// Returns the number of words up to the last that is not zero.
 fn used_words(bytes: &[u8]) -> u16 {
     let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last / WORD + 1);
     u16::try_from(used).unwrap_or(u16::MAX)

@@ -1,8 +1,8 @@
 //! Plans how a struct is copied into a segment, so that its bytes depend on its values alone.
 //!
-//! A [`CopyPlan`] is compiled once from the schema: for each struct type, masks of the bits that fields own, pointers with
-//! their kinds, and unions whose active member alone is copied. Bits that no field owns, inactive members, padding and
-//! trailing default words never reach a segment.
+//! A [`CopyPlan`] is compiled once from the schema: for each struct type, masks of the bits that fields own, pointers
+//! with their kinds, and unions whose active member alone is copied. Bits that no field owns, inactive members, padding
+//! and trailing default words never reach a segment.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub(super) struct StructPlan {
 pub(super) struct Scope {
     /// Bits of the data section, by word, in order.
     pub masks: Vec<(u16, u64)>,
-    /// In the order of their slots.
+    /// Pointer fields, in the order of their slots.
     pub pointers: Vec<PointerPlan>,
     pub unions: Vec<UnionPlan>,
 }
@@ -132,7 +132,7 @@ impl Scope {
         }
     }
 
-    /// Whether all of it lies within a struct's sections.
+    /// Returns whether all of it lies within a struct's sections.
     fn is_within(&self, data_words: u16, pointer_words: u16) -> bool {
         let members =
             |union: &UnionPlan| union.members.iter().all(|member| member.is_within(data_words, pointer_words));
@@ -169,7 +169,7 @@ impl StructPlan {
         Ok(Self { name: ty.name.clone(), data_words, pointer_words, scope })
     }
 
-    /// Words of a struct of full size.
+    /// Returns the number of words of a struct of full size.
     pub(super) fn words(&self) -> usize {
         self.data_words as usize + self.pointer_words as usize
     }
@@ -335,7 +335,7 @@ fn vector_plan(path: &str, ty: &Type, space: VectorSpace) -> Result<VectorPlan> 
     Ok(VectorPlan { dimension: space.dimension, size })
 }
 
-/// Element size of a list of a type that lies in data sections.
+/// Returns the element size of a list of a type that lies in data sections.
 fn scalar_size(ty: &Type) -> ElementSize {
     match ty.data_bits() {
         Some(0) => ElementSize::Void,

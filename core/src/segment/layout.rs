@@ -74,7 +74,7 @@ pub fn lay_out(subject: &str, rows: u64, row_words: u64, columns: &[ColumnSize])
     Ok(SegmentLayout { columns: out, words: narrow(at)? })
 }
 
-/// The next word that is 64-byte aligned in the file, whose header takes the first word.
+/// Returns the next word that is 64-byte aligned in the file, whose header takes the first word.
 fn align_vectors(at: u64) -> u64 {
     (at + 1).next_multiple_of(8) - 1
 }
@@ -99,7 +99,7 @@ pub enum Placement {
 }
 
 impl Packer {
-    /// `target_bytes`: size at which to begin a new segment; no more than the encoding allows in any case.
+    /// Prepares to pack segments of `target_bytes`, or less if the encoding does not allow them.
     /// `row_words`: words of a row with its slots in vector extents.
     pub fn new(target_bytes: u64, row_words: u64, vector_columns: u64) -> Self {
         let room = SEGMENT_WORDS_MAX - u64::from(ROWS_AT) - 7 * vector_columns;

@@ -14,12 +14,12 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
-    /// Bytes of an element.
+    /// Returns the size of an element in bytes.
     fn element(&self) -> usize {
         self.plan.size.bits() / 8
     }
 
-    /// Bytes from one vector to the next: whole words.
+    /// Returns the distance from one vector to the next in bytes: whole words.
     pub(super) fn stride(&self) -> usize {
         (self.plan.dimension as usize * self.element()).next_multiple_of(WORD)
     }

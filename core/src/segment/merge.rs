@@ -23,7 +23,7 @@ const ROW_BYTES_SMALL: u64 = 64 << 20;
 /// A segment that is to be merged with others.
 #[derive(Clone, Copy, Debug)]
 pub struct MergeInput<'s> {
-    /// Its rows.
+    /// The segment that has the rows.
     pub segment: &'s Segment,
     /// Those that are left behind; `None` for none.
     pub dropped: Option<&'s RoaringBitmap>,

@@ -6,16 +6,16 @@ use crate::manifest::Id;
 
 /// Place of a row in a version: stable until a merge moves the row.
 ///
-/// It names the segment that it is of, by some bits of the segment's id and of the record type's name. So it is good for
-/// every view that shares the segment, wherever the segment stands there. With any other view or record type
-/// it is refused as `Invalid`, unless another segment has the same 32 bits by chance.
+/// It names the segment that it is of, by some bits of the segment's id and of the record type's name. So it is good
+/// for every view that shares the segment, wherever the segment stands there. With any other view or record type it is
+/// refused as `Invalid`, unless another segment has the same 32 bits by chance.
 ///
 /// Row ids of one view are ordered as its segments and rows are. Those of one row in two views are equal if its segment
 /// stands at the same place in both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowId {
-    /// Which segment of the record type, then which row of it: in one word, since a word that was stored in two parts is
-    /// slow to load.
+    /// Which segment of the record type, then which row of it: in one word, since a word that was stored in two parts
+    /// is slow to load.
     place_and_row: u64,
     segment: SegmentMark,
 }
@@ -33,7 +33,7 @@ impl RowId {
         row
     }
 
-    /// Where its segment probably stands: it does if the mark there is [`Self::segment`].
+    /// Returns the probable place of its segment: it is there if the mark there is [`Self::segment`].
     #[inline]
     pub(crate) fn place(self) -> usize {
         (self.place_and_row >> 32) as usize
@@ -44,7 +44,7 @@ impl RowId {
         self.segment
     }
 
-    /// Where its segment stands among others, if it does.
+    /// Returns the place of its segment among others, if it is among them.
     #[cold]
     pub(crate) fn find(self, mut marks: impl Iterator<Item = SegmentMark>) -> Option<usize> {
         marks.position(|mark| mark == self.segment)

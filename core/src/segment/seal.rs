@@ -18,7 +18,7 @@ use crate::words::{ElementSize, WORD};
 /// Default size at which a new segment begins, if no field is a vector.
 const TARGET_BYTES: u64 = 256 << 20;
 
-/// How segments are cut.
+/// Settings of cutting records into segments.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SealSettings {
     /// Size in bytes at which a new segment begins. Default: 256 MiB, and 4 GiB if there are vectors.
@@ -85,7 +85,7 @@ impl Stage {
         out
     }
 
-    /// Words of the objects that a row adds to a segment, which are marked as seen.
+    /// Returns the number of words of the objects that a row adds to a segment, and marks them as seen.
     fn new_words(&self, seen: &mut [SeenObjects], row: u32, epoch: u32) -> u64 {
         let mut words = 0;
         for (column, seen) in self.columns.iter().zip(seen) {
@@ -237,7 +237,7 @@ enum Task<'o> {
     Column(usize, &'o mut [u8]),
 }
 
-/// Which objects the segment at hand has, for each object the number of the last segment that has it.
+/// Objects of the current segment: for each object the number of the last segment that has it.
 struct SeenObjects {
     epochs: Vec<u32>,
     open: Vec<ObjectId>,
@@ -269,7 +269,7 @@ impl SeenObjects {
 }
 
 impl StagedColumn {
-    /// Words of a vector; `None` for other fields.
+    /// Returns the number of words of a vector; `None` for other fields.
     fn stride_words(&self) -> Option<u64> {
         match &self.body {
             ColumnBody::Objects(_) => None,
@@ -277,7 +277,7 @@ impl StagedColumn {
         }
     }
 
-    /// Order and places of the objects of some rows.
+    /// Returns the order and places of the objects of some rows.
     fn order(&self, rows: &[u32]) -> ColumnOrder {
         let ColumnBody::Objects(objects) = &self.body else {
             let any = rows.iter().any(|row| self.roots[*row as usize] != NULL);

@@ -26,7 +26,7 @@ pub struct SortedStage {
     order: Vec<u32>,
 }
 
-/// How staged records differ from those of a table.
+/// Difference of staged records from those of a table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Difference {
     /// For each of the table's segments the rows that die: replaced or, if all records were staged, removed.
@@ -127,7 +127,7 @@ impl SortedStage {
         self.order.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }

@@ -18,7 +18,7 @@ use crate::key::KeySpec;
 use crate::schema::Schema;
 use crate::words::{ElementSize, StructRef, WORD};
 
-/// How records of one type become bytes: compiled once per type and shared by its stages.
+/// Encoding of records of one type: compiled once per type and shared by its stages.
 #[derive(Clone, Debug)]
 pub struct Encoding {
     pub(super) plan: Arc<CopyPlan>,
@@ -35,7 +35,7 @@ pub enum Sharing {
     /// Once per segment and field; every record's pointer aims at the first copy.
     #[default]
     Shared,
-    /// As often as they occur: the message is a strict tree, as the encoding calls for.
+    /// Equal values are written as often as they occur: the message is a strict tree, as the encoding demands.
     StrictTree,
 }
 
@@ -102,7 +102,7 @@ impl Encoding {
         self.type_id
     }
 
-    /// Whether equal values of a field are written once.
+    /// Returns whether equal values of a field are written once.
     pub fn sharing(&self) -> Sharing {
         self.sharing
     }
@@ -166,7 +166,7 @@ impl Stage {
         self.row_count as usize
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.row_count == 0
     }
@@ -181,7 +181,7 @@ impl Stage {
         }
     }
 
-    /// Where a row came from, for people.
+    /// Describes where a row came from, for people.
     pub(super) fn describe_source(&self, row: u32) -> String {
         match self.sources.iter().rev().find(|run| run.first_row <= row) {
             Some(run) => format!("{} {}", run.source, run.position(row)),
@@ -345,7 +345,7 @@ impl Stage {
         .collect()
     }
 
-    /// Upper bound of the bytes that sealing will write.
+    /// Returns an upper bound of the bytes that sealing will write.
     pub(super) fn bytes_max(&self) -> usize {
         let rows = self.row_count as usize * self.encoding.plan.record.words() * WORD;
         let columns: usize = self

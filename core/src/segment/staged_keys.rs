@@ -30,7 +30,7 @@ impl StagedKeys {
         }
     }
 
-    /// Encoded key of a row, for kinds that are not numbers.
+    /// Returns the encoded key of a row, for kinds that are not numbers.
     pub(super) fn bytes(&self, row: u32) -> &[u8] {
         match self {
             Self::Numbers(_) => &[],

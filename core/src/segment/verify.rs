@@ -66,7 +66,7 @@ impl Encoding {
         .collect()
     }
 
-    /// File length, root, list of rows.
+    /// Checks the file's length, its root and its list of rows.
     fn verify_head(&self, blob: Blob<'_>, segment: &Segment, entry: &SegmentEntry) -> Result<()> {
         let size = segment.bytes().len() as u64;
         if size != entry.size {
@@ -149,7 +149,7 @@ impl Encoding {
         Ok(out)
     }
 
-    /// Data sections, pointers that must be null, and keys. Pointers are followed by field.
+    /// Checks data sections, pointers that must be null, and keys. Pointers are followed by field.
     fn verify_rows(&self, blob: Blob<'_>, segment: &Segment, entry: &SegmentEntry) -> Result<()> {
         let check = StructCheck::new(&self.plan.record);
         let mut active = ActiveFields::default();
@@ -180,14 +180,14 @@ impl Blob<'_> {
         Error::corrupt(self.name, offset, expected, found)
     }
 
-    /// [`Blob::corrupt`] that tells the word found there.
+    /// Makes the error [`Blob::corrupt`] with the word that was found.
     #[cold]
     fn unexpected(self, word: u32, expected: impl Into<String>) -> Error {
         let found = self.words.word(word).map_or_else(|_| "the end".into(), |found| format!("word {found:#018x}"));
         self.corrupt(word, expected, found)
     }
 
-    /// Word at a byte of the file.
+    /// Returns the word at a byte of the file.
     #[expect(clippy::unused_self, clippy::cast_possible_truncation, reason = "offsets within a file of 2^29 words")]
     fn word_of(self, byte: u64) -> u32 {
         ((byte - HEADER_BYTES as u64) / WORD as u64) as u32
@@ -260,13 +260,13 @@ impl Column<'_> {
         Ok(())
     }
 
-    /// First word of the extent and the word behind it.
+    /// Returns the first word of the extent and the word behind it.
     fn words(&self) -> Range<u32> {
         self.extent
             .map_or(0..0, |extent| self.blob.word_of(extent.offset)..self.blob.word_of(extent.offset + extent.size))
     }
 
-    /// "a pointer to a struct in address", say.
+    /// Describes what was expected, such as "a pointer to a struct in address".
     #[cold]
     fn expected(&self, what: &str) -> String {
         format!("{what} in {}", self.plan.name)

@@ -19,8 +19,8 @@ use crate::words::WORD;
 
 /// Records of one type as generated readers: `movie::Reader<'_>` for `movie::Owned`.
 ///
-/// Made by [`Tables::records`], which is where the `?` stands: it checks that every segment's list of records can be read.
-/// A loop needs none, since a generated reader reads nothing until one of its getters is called:
+/// Made by [`Tables::records`], which is where the `?` stands: it checks that every segment's list of records can be
+/// read. A loop needs none, since a generated reader reads nothing until one of its getters is called:
 ///
 /// ```
 /// # use kapok_core::{Result, view::Tables};
@@ -101,8 +101,8 @@ impl Tables {
     /// Reads records as a generated type, whose unqualified name is that of the record type.
     ///
     /// # Errors
-    /// `NotFound` if there is no such record type, `Incompatible` if the generated code would misread it, `Corrupt` if a
-    /// list of records cannot be read.
+    /// `NotFound` if there is no such record type, `Incompatible` if the generated code would misread it, `Corrupt` if
+    /// a list of records cannot be read.
     pub fn records<T: RecordStruct + 'static>(&self) -> Result<Readers<'_, T>> {
         let (name, _) = Schema::name_and_id_of::<T>()?;
         self.table(&name)?.records()
@@ -224,7 +224,7 @@ impl<'v, T: RecordStruct> Readers<'v, T> {
         ReaderIter::new(self)
     }
 
-    /// The list of a segment's records, dead ones included; `None` behind the last segment.
+    /// Returns the list of a segment's records, dead ones included; `None` behind the last segment.
     pub(super) fn list(&self, place: usize) -> Option<struct_list::Reader<'_, T>> {
         self.rows(self.segments.get(place)?).ok()
     }

@@ -13,7 +13,7 @@ pub(crate) struct Growth {
 }
 
 impl Growth {
-    /// A new type without fields.
+    /// Returns a new type without fields.
     pub(crate) fn new(id: u64, name: String, scope: u64) -> Self {
         Self::of(StructType {
             id,
@@ -29,13 +29,13 @@ impl Growth {
         })
     }
 
-    /// A known type.
+    /// Returns a known type.
     pub(crate) fn of(ty: StructType) -> Self {
         let names = ty.fields.iter().map(|field| field.name.clone()).collect();
         Self { names, known_count: ty.fields.len(), ty }
     }
 
-    /// A free name, and from now on a taken one: that which comes closest to a name in JSON.
+    /// Takes and returns the free name that is closest to a name in JSON.
     pub(crate) fn name(&mut self, json_name: &str) -> String {
         let name = unique_name(&self.names, &to_camel_case(json_name));
         self.names.insert(name.clone());
@@ -63,7 +63,7 @@ impl Growth {
         self.append(&name, Type::Bool, |field| field.null_of = Some(of.to_owned()))
     }
 
-    /// The fields of the primary key, by names in JSON or Cap'n Proto.
+    /// Sets the fields of the primary key, by names in JSON or Cap'n Proto.
     pub(crate) fn set_key(&mut self, key: &[String]) -> Result<()> {
         let mut names = Vec::with_capacity(key.len());
         for part in key {
@@ -76,7 +76,7 @@ impl Growth {
         Ok(())
     }
 
-    /// The type with every field in its place.
+    /// Returns the type with every field in its place.
     ///
     /// # Errors
     /// `Invalid` if known fields do not lie where the `capnp` compiler puts them, since that is where it will look for
@@ -113,8 +113,8 @@ impl Growth {
     }
 }
 
-/// Id of a type by the path that names it ("Package", "Package.maintainer"), never by what it holds: a type that grows
-/// stays the same type.
+/// Returns the id of a type by the path that names it ("Package", "Package.maintainer"), never by what it holds: a type
+/// that grows stays the same type.
 pub(crate) fn type_id(path: &str) -> u64 {
     let hash = blake3::hash(path.as_bytes());
     let mut id = 0_u64;
@@ -125,19 +125,19 @@ pub(crate) fn type_id(path: &str) -> u64 {
     id | 1 << 63
 }
 
-/// The error about a field that cannot be part of the key.
+/// Returns the error about a field that cannot be part of the key.
 #[cold]
 pub(crate) fn key_field(field: String, problem: impl Into<String>) -> Error {
     Fault::KeyField { field, problem: problem.into() }.into()
 }
 
-/// The error about a name that no record type can have.
+/// Returns the error about a name that no record type can have.
 #[cold]
 pub(crate) fn not_a_type_name(name: &str) -> Error {
     Fault::TypeName { name: name.to_owned(), suggestion: to_type_name(name) }.into()
 }
 
-/// Whether a type has unions or groups: such a one is laid out by its declaration only.
+/// Returns whether a type has unions or groups: such a one is laid out by its declaration only.
 pub(crate) fn is_closed(ty: &StructType) -> bool {
     ty.discriminant_count > 0 || ty.fields.iter().any(|field| matches!(field.kind, FieldKind::Group(_)))
 }

@@ -18,18 +18,18 @@ const PATH_BYTES_MAX: usize = 64 << 20;
 #[derive(Default)]
 struct LoadedTypes {
     objects: HashMap<u64, ObjectId>,
-    /// In the order in which they were met: each is loaded at the shortest way to it.
+    /// Types in the order in which they were met, so that each is loaded by the shortest path to it.
     open: VecDeque<(ObjectId, Arc<StructType>)>,
     entries: HashSet<u64>,
     /// Maps, and the structs of their entries.
     maps: Vec<(NodeId, ObjectId)>,
-    /// Which object has a member of which.
+    /// Pairs of objects of which one has the other as a member.
     holds: Vec<(ObjectId, ObjectId)>,
     path_bytes: usize,
 }
 
 impl Shapes {
-    /// The record of a known type.
+    /// Loads the record of a known type.
     pub(super) fn load_record(&mut self, id: u64) -> Result<()> {
         let mut loaded = LoadedTypes::default();
         self.meet(id, "", &mut loaded)?;
@@ -46,7 +46,7 @@ impl Shapes {
         Ok(())
     }
 
-    /// The object of a struct type, to be loaded if it is new.
+    /// Returns the object of a struct type, to be loaded if it is new.
     fn meet(&mut self, id: u64, path: &str, loaded: &mut LoadedTypes) -> Result<ObjectId> {
         if let Some(&object) = loaded.objects.get(&id) {
             return Ok(object);
@@ -185,14 +185,15 @@ impl Shapes {
     }
 }
 
-/// Those that hold themselves, however far down, and those between two such. `holds`: which of so many holds which.
+/// Returns the objects that hold themselves, at any depth, and those between two such. `holds` has pairs of holder and
+/// held.
 fn on_cycles(count: usize, holds: &[(usize, usize)]) -> impl Iterator<Item = usize> {
     let reversed: Vec<_> = holds.iter().map(|(holder, held)| (*held, *holder)).collect();
     let (ended, begun) = (untied(count, holds), untied(count, &reversed));
     (0..count).filter(move |at| !ended[*at] && !begun[*at])
 }
 
-/// Those that are reached from no cycle.
+/// Returns the objects that no cycle reaches.
 fn untied(count: usize, edges: &[(usize, usize)]) -> Vec<bool> {
     let (mut next, mut open) = (vec![Vec::new(); count], vec![0_usize; count]);
     for (from, to) in edges {

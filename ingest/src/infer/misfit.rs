@@ -13,7 +13,7 @@ pub(super) struct Misfit(Box<Facts>);
 
 #[derive(Debug)]
 struct Facts {
-    /// From the record; the walk puts it together on its way back.
+    /// Path from the record, which the walk completes on its way back.
     path: String,
     detail: String,
 }
@@ -24,7 +24,7 @@ impl Misfit {
         Self(Box::new(Facts { path: String::new(), detail: detail.into() }))
     }
 
-    /// Of a member of that name.
+    /// Adds the name of the member that holds the value.
     #[cold]
     pub(super) fn within(mut self, name: &str) -> Self {
         let path = &mut self.0.path;
@@ -33,13 +33,13 @@ impl Misfit {
         self
     }
 
-    /// Of an element of a list.
+    /// Adds the index of the list element that holds the value.
     #[cold]
     pub(super) fn at(self, index: usize) -> Self {
         self.within(&format!("[{index}]"))
     }
 
-    /// In a record of that type and line.
+    /// Makes the error of a record of that type and line.
     #[cold]
     pub(super) fn into_error(self, record_type: &str, line: u64) -> Error {
         let Facts { path, detail } = *self.within(record_type).0;
@@ -47,7 +47,7 @@ impl Misfit {
     }
 }
 
-/// What a value is called in messages.
+/// Returns what a value is called in messages.
 pub(super) fn describe(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -63,7 +63,7 @@ pub(super) fn describe(value: &Value) -> &'static str {
     }
 }
 
-/// A value as messages have it.
+/// Returns a value as messages have it.
 pub(super) fn found(value: &Value) -> String {
     match value {
         Value::Bool(v) => format!("{} {v}", describe(value)),
@@ -75,7 +75,7 @@ pub(super) fn found(value: &Value) -> String {
     }
 }
 
-/// A type as the schema language has it; structs and enums without their names.
+/// Returns a type as the schema language has it; structs and enums without their names.
 pub(super) fn describe_type(ty: &Type) -> String {
     match ty {
         Type::List(element) => format!("List({})", describe_type(element)),

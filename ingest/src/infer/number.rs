@@ -70,7 +70,7 @@ impl Numbers {
     }
 }
 
-/// Whether the encoder could store a value under a known type that is neither list nor struct.
+/// Returns whether the encoder could store a value under a known type that is neither list nor struct.
 pub(super) fn fits(ty: &Type, value: &Value) -> bool {
     match (ty, value) {
         (Type::Void, _)
@@ -85,7 +85,7 @@ pub(super) fn fits(ty: &Type, value: &Value) -> bool {
     }
 }
 
-/// Whether a number type holds a number exactly; `None` if either is none.
+/// Returns whether a number type holds a number exactly; `None` if either is none.
 pub(super) fn holds(ty: &Type, value: &Value) -> Option<bool> {
     let (negative, magnitude) = match *value {
         Value::Int(v) => (v < 0, v.unsigned_abs()),
@@ -111,7 +111,7 @@ pub(super) fn holds(ty: &Type, value: &Value) -> Option<bool> {
     }
 }
 
-/// Whether it stays finite as a Float32 (it may be rounded: who asks for Float32 says so).
+/// Returns whether a number stays finite as a Float32; it may be rounded, as the type implies.
 pub(super) fn fits_float32(value: f64) -> bool {
     !value.is_finite() || value.abs() <= f64::from(f32::MAX)
 }

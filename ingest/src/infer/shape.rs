@@ -30,7 +30,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// What to do if values of one place do not go together.
+    /// Advises on values of one place that have no common type.
     pub(super) fn json_hint(&self) -> String {
         let path = &self.path;
         match self.line {
@@ -49,7 +49,7 @@ pub(super) enum Shape {
     Loose,
     /// Anything, kept as JSON text.
     Json,
-    /// As the known schema says: anything but lists and structs.
+    /// A type of the known schema: anything but lists and structs.
     Fixed(Type),
     Bool,
     Text,
@@ -58,7 +58,7 @@ pub(super) enum Shape {
     Vector(Vector),
     List(NodeId),
     Object(ObjectId),
-    /// By the struct of its entries.
+    /// A map, by the struct of its entries.
     Map(ObjectId),
 }
 
@@ -92,7 +92,7 @@ impl Shape {
         }
     }
 
-    /// Whether values lie in the data section, where null needs a flag.
+    /// Returns whether values lie in the data section, where null needs a flag.
     pub(super) fn is_data(&self) -> bool {
         match self {
             Self::Bool | Self::Number(_) => true,
@@ -101,7 +101,7 @@ impl Shape {
         }
     }
 
-    /// Whether a list of such values can hold a null.
+    /// Returns whether a list of such values can hold a null.
     pub(super) fn may_be_null_in_list(&self) -> bool {
         !self.is_data() && !matches!(self, Self::Object(_))
     }
@@ -152,7 +152,7 @@ pub(super) enum AppendedField {
 }
 
 impl Object {
-    /// Index of a member, first if it is expected.
+    /// Returns the index of a member, first if it is expected.
     pub(super) fn find(&self, name: &str, expected: usize) -> Option<usize> {
         match self.members.get(expected) {
             Some(member) if member.json_name == name => Some(expected),

@@ -33,7 +33,7 @@ pub(super) struct Shapes {
     visits: u64,
 }
 
-/// Where the walk stands.
+/// Position of the walk.
 #[derive(Clone, Copy)]
 pub(super) struct Position {
     pub(super) line: u64,
@@ -54,7 +54,7 @@ impl Position {
         Ok(Self { depth: self.depth + 1, lists: 0, ..self })
     }
 
-    /// Within a list: no reader takes a type of more lists within lists.
+    /// Returns the position within a list, unless there are more lists within lists than readers accept.
     fn in_list(self) -> Fit<Self> {
         if self.lists == LIST_DEPTH_MAX {
             return Err(Misfit::new(format!("lists nested too deep: allowed={LIST_DEPTH_MAX}")));
@@ -135,7 +135,7 @@ impl Shapes {
         }
     }
 
-    /// The shape of a place by its first value.
+    /// Infers the shape of a place from its first value.
     fn begin(&mut self, at: NodeId, value: &Value) -> Fit<Shape> {
         Ok(match value {
             Value::Null => Shape::Unknown,
@@ -263,7 +263,7 @@ impl Shapes {
         Ok(())
     }
 
-    /// A member was null or absent.
+    /// Notes that a member was null or absent.
     fn note_null(&mut self, at: ObjectId, index: usize) {
         let member = &mut self.objects[at].members[index];
         if !member.is_null_somewhere {
@@ -324,7 +324,7 @@ impl Shapes {
         Ok(index)
     }
 
-    /// The struct of a map's entries.
+    /// Adds the struct of a map's entries.
     fn push_entry(&mut self, at: NodeId) -> ObjectId {
         let Node { path, owner, stem, .. } = &self.nodes[at];
         let (path, owner, stem) = (path.clone(), *owner, stem.clone());
@@ -372,18 +372,18 @@ impl Shapes {
         self.objects.len() - 1
     }
 
-    /// The record of a new type.
+    /// Adds the record of a new type.
     pub(super) fn push_record(&mut self) {
         self.push_object(String::new(), 0, self.record_type.clone());
     }
 }
 
-/// Whether a list of such elements can be given as bytes.
+/// Returns whether a list of such elements can be given as bytes.
 fn holds_bytes(elements: &Shape) -> bool {
     matches!(elements, Shape::Fixed(Type::Int8 | Type::UInt8))
 }
 
-/// A place of which nothing is known.
+/// Returns a place of which nothing is known.
 pub(super) fn node(path: String, owner: ObjectId, stem: String) -> Node {
     Node { shape: Shape::Unknown, line: 0, null_line: None, path, owner, stem }
 }
@@ -396,7 +396,7 @@ pub(super) fn join(path: &str, name: &str) -> String {
     }
 }
 
-/// The members of an object, whichever way it is held.
+/// Visits the members of an object, in either representation.
 fn for_each_member(value: &Value, mut visit: impl FnMut(&str, &Value) -> Fit) -> Fit {
     match value {
         Value::Struct(members) => members.iter().try_for_each(|(name, item)| visit(name, item)),

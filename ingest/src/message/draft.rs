@@ -18,22 +18,22 @@ use kapok_core::{Error, Fault, Result};
 pub(super) struct MessageDraft<'p> {
     pub plan: &'p MessagePlan,
     pub image: &'p mut Image,
-    /// Of each struct being written: which member is which field's, counted from 1.
+    /// For each struct being written, the member of each field, counted from 1.
     pub given: &'p mut Vec<usize>,
     /// Numbers of the fields that were not given and took their defaults.
     pub absent: &'p mut Vec<usize>,
 }
 
-/// Where a struct or group lies.
+/// Position of a struct or group in the message.
 #[derive(Clone, Copy)]
 struct Level {
     depth: u32,
-    /// It is the record, or a group of its: it has the record's key.
+    /// Whether this is the record or one of its groups, which have the record's key.
     is_record: bool,
 }
 
 impl Level {
-    /// The inside of an object at this level.
+    /// Returns the inside of an object at this level.
     fn inside(depth: u32) -> Self {
         Self { depth, is_record: false }
     }
@@ -48,7 +48,7 @@ struct ActiveMember {
 }
 
 impl<'p> MessageDraft<'p> {
-    /// The record and everything that it reaches, its pointer in word 0.
+    /// Writes the record and everything that it reaches, its pointer in word 0.
     pub(super) fn record(&mut self, value: &Value) -> Result<()> {
         let ty = &self.plan.structs[0];
         let result = match Members::of(value) {
@@ -62,7 +62,7 @@ impl<'p> MessageDraft<'p> {
         result.map_err(|e| below_type(&ty.name, e))
     }
 
-    /// The members of a struct or group that lies within something at `level`.
+    /// Writes the members of a struct or group that lies within something at `level`.
     fn members(&mut self, ty: &'p StructPlan, frame: Frame, members: Members<'_>, level: Level) -> Result<()> {
         let level = Level { depth: deeper(level.depth)?, ..level };
         let base = self.given.len();
@@ -122,7 +122,7 @@ impl<'p> MessageDraft<'p> {
         Ok(())
     }
 
-    /// The one member of a union that is not null; or else the only one that is given and may be null.
+    /// Returns the one member of a union that is not null; or else the only one that is given and may be null.
     fn active_member(&self, ty: &StructPlan, base: usize, members: Members<'_>) -> Result<ActiveMember> {
         let mut set: Option<(u16, &FieldPlan)> = None;
         let (mut null, mut null_count) = (0, 0);
@@ -146,7 +146,7 @@ impl<'p> MessageDraft<'p> {
         })
     }
 
-    /// A field, which may be absent.
+    /// Writes a field, which may be absent.
     fn field(&mut self, field: &'p FieldPlan, frame: Frame, value: Option<&Value>, level: Level) -> Result<()> {
         if field.is_key && level.is_record && matches!(value, None | Some(Value::Null)) {
             return Err(Fault::MissingKey { field: String::new() }.into());
@@ -189,7 +189,7 @@ impl<'p> MessageDraft<'p> {
         }
     }
 
-    /// What the pointer at a place points at; nothing for null.
+    /// Writes the object behind the pointer at a place; nothing for null.
     fn object(&mut self, object: &'p Object, pointer: usize, value: &Value, depth: u32) -> Result<()> {
         match (object, value) {
             (_, Value::Null) => Ok(()),
@@ -266,7 +266,7 @@ impl<'p> MessageDraft<'p> {
         }
     }
 
-    /// A map's entries, as structs.
+    /// Writes a map's entries, as structs.
     fn map<'v>(
         &mut self,
         ty: &'p StructPlan,
@@ -357,7 +357,7 @@ impl StructPlan {
 }
 
 impl FieldPlan {
-    /// Whether null, as the only member of a union that is given, makes this field the active one.
+    /// Returns whether null, as the only member of a union that is given, makes this field the active one.
     fn may_be_null(&self) -> bool {
         match &self.place {
             Place::Data { scalar, null_flag, .. } => matches!(scalar, Scalar::Void) || null_flag.is_some(),
@@ -368,7 +368,7 @@ impl FieldPlan {
 }
 
 impl Object {
-    /// The type, in the words of the schema language.
+    /// Returns the type, in the words of the schema language.
     #[cold]
     fn describe(&self, plan: &MessagePlan) -> String {
         match self {

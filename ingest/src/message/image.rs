@@ -1,6 +1,7 @@
 //! Places the objects of a message.
 //!
-//! One behind the other, in the order in which they are begun. Places are byte offsets; what was just allocated is zero.
+//! One behind the other, in the order in which they are begun. Places are byte offsets; what was just allocated is
+//! zero.
 
 use kapok_core::words::{ElementSize, WORD};
 use kapok_core::{Fault, Result};
@@ -33,19 +34,19 @@ impl StructSize {
         self.data_words as usize + self.pointer_words as usize
     }
 
-    /// The struct pointer, but for its offset.
+    /// Returns the struct pointer, without its offset.
     fn shape(self) -> u64 {
         u64::from(self.data_words) << 32 | u64::from(self.pointer_words) << 48
     }
 
-    /// The struct that starts at a place.
+    /// Returns the struct that starts at a place.
     pub(super) fn frame(self, at: usize) -> Frame {
         Frame { data: at, pointers: at + self.data_words as usize * WORD }
     }
 }
 
 impl Frame {
-    /// Place of a pointer.
+    /// Returns the place of a pointer.
     pub(super) fn pointer(self, slot: usize) -> usize {
         self.pointers + slot * WORD
     }
@@ -60,7 +61,7 @@ impl Image {
         self.bytes.clear();
     }
 
-    /// Room for a number of words.
+    /// Allocates a number of words.
     ///
     /// # Errors
     /// [`Fault::Limit`] if the message would be too large; so all other functions here.
@@ -74,7 +75,7 @@ impl Image {
         Ok(at)
     }
 
-    /// A struct that the pointer at a place points at.
+    /// Allocates a struct that the pointer at a place points at.
     pub(super) fn allocate_struct(&mut self, pointer: usize, size: StructSize) -> Result<Frame> {
         let at = self.allocate(size.words() as u64)?;
         // A struct of no size points before itself, lest its pointer be null.
@@ -83,7 +84,7 @@ impl Image {
         Ok(size.frame(at))
     }
 
-    /// A list of numbers or pointers that the pointer at a place points at.
+    /// Allocates a list of numbers or pointers that the pointer at a place points at.
     pub(super) fn allocate_list(&mut self, pointer: usize, size: ElementSize, count: usize) -> Result<usize> {
         within("elements of a list", count as u64)?;
         let at = self.allocate((count as u64 * size.bits() as u64).div_ceil(64))?;
@@ -91,7 +92,7 @@ impl Image {
         Ok(at)
     }
 
-    /// A list of structs that the pointer at a place points at; the place of the first.
+    /// Allocates a list of structs that the pointer at a place points at, and returns the place of the first.
     pub(super) fn allocate_structs(&mut self, pointer: usize, size: StructSize, count: usize) -> Result<usize> {
         within("elements of a list of structs", count as u64)?;
         let words = count as u64 * size.words() as u64;
@@ -102,7 +103,7 @@ impl Image {
         Ok(tag + WORD)
     }
 
-    /// A Text.
+    /// Writes a Text.
     pub(super) fn put_text(&mut self, pointer: usize, text: &str) -> Result<()> {
         within("bytes of a Text", text.len() as u64 + 1)?;
         let at = self.allocate_list(pointer, ElementSize::Byte, text.len() + 1)?;
@@ -110,13 +111,13 @@ impl Image {
         Ok(())
     }
 
-    /// A Data, or a list of 8-bit integers.
+    /// Writes a Data, or a list of 8-bit integers.
     pub(super) fn put_data(&mut self, pointer: usize, data: &[u8]) -> Result<()> {
         self.room_for_data(pointer, data.len())?.copy_from_slice(data);
         Ok(())
     }
 
-    /// The bytes of a Data, to be filled in.
+    /// Allocates a Data, and returns its bytes to be filled in.
     pub(super) fn room_for_data(&mut self, pointer: usize, len: usize) -> Result<&mut [u8]> {
         within("bytes of a Data", len as u64)?;
         let at = self.allocate_list(pointer, ElementSize::Byte, len)?;
@@ -154,7 +155,7 @@ impl Image {
         self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// The offset of a pointer at `pointer` to what lies at `at`, behind it.
+    /// Returns the offset of a pointer at `pointer` to what lies at `at`, behind it.
     #[expect(clippy::unused_self, reason = "both are places of this image")]
     fn offset(&self, pointer: usize, at: usize) -> u64 {
         (((at - pointer) / WORD - 1) as u64) << 2
@@ -165,6 +166,8 @@ fn list_shape(size: ElementSize, count: u64) -> u64 {
     1 | (size as u64) << 32 | count << 35
 }
 
+/// Checks that a message has no more words than allowed.
+///
 /// # Errors
 /// [`Fault::Limit`] beyond [`WORDS_MAX`].
 fn within(limit: &'static str, needed: u64) -> Result<()> {

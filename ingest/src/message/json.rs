@@ -7,7 +7,7 @@ use super::draft::deeper;
 use crate::Value;
 use kapok_core::{Error, Result};
 
-/// The text of a value that lies within `depth` structs and lists.
+/// Returns the text of a value that lies within `depth` structs and lists.
 ///
 /// # Errors
 /// [`Fault::Limit`](kapok_core::Fault::Limit) if it nests too deep.

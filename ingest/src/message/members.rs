@@ -18,7 +18,7 @@ pub(super) enum Members<'v> {
 }
 
 impl<'v> Members<'v> {
-    /// `None` if the value cannot be a struct.
+    /// Returns the members of a value; `None` if it cannot be a struct.
     pub(super) fn of(value: &'v Value) -> Option<Self> {
         match value {
             Value::Struct(members) => Some(Self::Named(members)),
@@ -37,7 +37,7 @@ impl<'v> Members<'v> {
         }
     }
 
-    /// Name of the member at an index below [`Members::len`].
+    /// Returns the name of the member at an index below [`Members::len`].
     ///
     /// # Errors
     /// `Invalid` if it is no text.
@@ -54,7 +54,7 @@ impl<'v> Members<'v> {
         }
     }
 
-    /// The member at an index.
+    /// Returns the member at an index.
     #[inline]
     pub(super) fn value(self, index: usize) -> Option<&'v Value> {
         match self {

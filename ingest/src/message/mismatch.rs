@@ -1,7 +1,7 @@
 //! Errors about values that do not fit their type, with the path to the value.
 //!
-//! An error starts with an empty path; on its way up each level puts its step before it. So paths cost nothing as long as
-//! all is well.
+//! An error starts with an empty path; on its way up each level puts its step before it. So paths cost nothing as long
+//! as all is well.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use kapok_core::{Error, Fault};
 /// Characters of a text that an error repeats.
 const EXCERPT_MAX: usize = 40;
 
-/// The value is not of the type.
+/// Makes the error of a value that is not of the type.
 #[cold]
 pub(super) fn mismatch(expected: impl fmt::Display, found: &Value) -> Error {
     Fault::Mismatch { field: String::new(), expected: expected.to_string(), found: Description(found).to_string() }
         .into()
 }
 
-/// The text stands for no value of the type.
+/// Makes the error of a text that stands for no value of the type.
 #[cold]
 pub(super) fn text_mismatch(expected: impl fmt::Display, found: &str) -> Error {
     let found = format!("text {:?}", excerpt(found));
@@ -40,7 +40,7 @@ pub(super) fn below_item(index: usize, error: Error) -> Error {
     error.within(&format!("[{index}]"))
 }
 
-/// The first characters of a text.
+/// Returns the first characters of a text.
 pub(super) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(EXCERPT_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -48,7 +48,7 @@ pub(super) fn excerpt(text: &str) -> String {
     }
 }
 
-/// The first of some names, with commas.
+/// Lists the first of some names, with commas.
 pub(super) fn listed<'n>(mut names: impl Iterator<Item = &'n str>) -> String {
     let mut out = names.by_ref().take(EXCERPT_MAX).collect::<Vec<_>>().join(",");
     if names.next().is_some() {

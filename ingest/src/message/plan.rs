@@ -21,12 +21,12 @@ pub(super) struct MessagePlan {
 #[derive(Debug)]
 pub(super) struct StructPlan {
     pub name: String,
-    /// Of the struct that a group is part of.
+    /// Size of the struct that a group is part of.
     pub size: StructSize,
     pub fields: Vec<FieldPlan>,
     /// Fields by JSON name and, if that is no other's JSON name, by Cap'n Proto name.
     names: HashMap<String, usize>,
-    /// By index of the field.
+    /// Cap'n Proto names, by index of the field.
     capnp_names: Vec<String>,
     /// Bit of the data section at which the union's discriminant lies.
     pub discriminant_bit: Option<usize>,
@@ -34,9 +34,9 @@ pub(super) struct StructPlan {
 
 #[derive(Debug)]
 pub(super) struct FieldPlan {
-    /// In JSON.
+    /// Name in JSON.
     pub name: String,
-    /// As a member of the union.
+    /// Discriminant of a member of the union.
     pub discriminant: Option<u16>,
     pub place: Place,
     /// The field, by JSON name, that this one says is null.
@@ -49,9 +49,9 @@ pub(super) struct FieldPlan {
 
 #[derive(Debug)]
 pub(super) enum Place {
-    /// By index in [`MessagePlan::structs`].
+    /// A group, by index in [`MessagePlan::structs`].
     Group(usize),
-    /// In the data section.
+    /// A field in the data section.
     Data {
         scalar: Scalar,
         bit: usize,
@@ -64,7 +64,7 @@ pub(super) enum Place {
     },
 }
 
-/// Where it says that a field is null.
+/// Place of a flag that says that a field is null.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NullFlag {
     pub bit: usize,
@@ -95,6 +95,8 @@ pub(super) enum Object {
 }
 
 impl MessagePlan {
+    /// Compiles the types that a record reaches.
+    ///
     /// # Errors
     /// `Invalid` for a schema that lacks types or contradicts itself.
     pub(super) fn new(schema: &Schema, record: u64) -> Result<Self> {
@@ -136,7 +138,7 @@ impl MessagePlan {
         Ok(())
     }
 
-    /// The names of all fields by their numbers: type and field, with the groups in between.
+    /// Returns the names of all fields by their numbers: type and field, with the groups in between.
     pub(super) fn field_names(&self) -> Vec<String> {
         let mut owners: Vec<String> = self.structs.iter().map(|ty| ty.name.clone()).collect();
         let mut names = Vec::new();
@@ -175,13 +177,13 @@ impl MessagePlan {
 }
 
 impl StructPlan {
-    /// The index of the field that a name means.
+    /// Returns the index of the field that a name means.
     #[inline]
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.names.get(name).copied()
     }
 
-    /// The index of the field of a Cap'n Proto name.
+    /// Returns the index of the field of a Cap'n Proto name.
     fn find_exact(&self, name: &str) -> Option<usize> {
         self.capnp_names.iter().position(|it| it == name)
     }
@@ -199,7 +201,7 @@ impl StructPlan {
         Some((plain.next()?, plain.next()?))
     }
 
-    /// Whether the key of a map's entries is JSON, which no key can be.
+    /// Returns whether the key of a map's entries is JSON, which no key can be.
     fn has_json_key(&self) -> bool {
         let key = self.map_fields().map(|(key, _)| &self.fields[key].place);
         matches!(key, Some(Place::Pointer { object: Object::Json, .. }))
@@ -236,7 +238,7 @@ impl<'s> Owner<'s> {
 
 struct Compiler<'s> {
     schema: &'s Schema,
-    /// By index in [`MessagePlan::structs`].
+    /// Structs to compile, by index in [`MessagePlan::structs`].
     open: Vec<PendingStruct>,
     structs: HashMap<u64, usize>,
     enums: HashMap<u64, usize>,
@@ -257,7 +259,7 @@ impl<'s> Compiler<'s> {
         Ok(self.add(PendingStruct { id, size }))
     }
 
-    /// Each group is part of one struct: so groups are as finite as the schema.
+    /// Returns the index of a group. Each is part of one struct, so there are no more groups than the schema has.
     fn group_index(&mut self, id: u64, size: StructSize) -> Result<usize> {
         if self.structs.contains_key(&id) {
             return Err(Error::schema("schema", format!("group of more than one struct: id={id:#018x}")));
@@ -372,7 +374,7 @@ impl<'s> Compiler<'s> {
     }
 }
 
-/// The flag that says whether a field is null, of those that do.
+/// Returns the flag that says whether a field is null, of those that do.
 fn null_flag(owner: &StructType, flags: &[&FieldType], size: StructSize) -> Result<Option<NullFlag>> {
     let Some((flag, others)) = flags.split_first() else { return Ok(None) };
     let refused = |what| invalid(&owner.name, flag.json_name(), what);
@@ -388,7 +390,7 @@ fn null_flag(owner: &StructType, flags: &[&FieldType], size: StructSize) -> Resu
     }
 }
 
-/// The bit of a data section at which a field lies.
+/// Returns the bit of a data section at which a field lies.
 fn data_bit(size: StructSize, offset: u32, width: usize) -> Option<usize> {
     let bit = (offset as usize).checked_mul(width)?;
     let end = bit.checked_add(width)?;

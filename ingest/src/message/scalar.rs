@@ -19,7 +19,7 @@ pub(super) enum Scalar {
     Unsigned(u32),
     Float32,
     Float64,
-    /// By index in [`MessagePlan::enums`](super::plan::MessagePlan).
+    /// An enum, by index in [`MessagePlan::enums`](super::plan::MessagePlan).
     Enum(usize),
 }
 
@@ -59,7 +59,7 @@ impl EnumPlan {
 }
 
 impl Scalar {
-    /// `None` for types with pointers; `enums` gives the index of an enum.
+    /// Returns the scalar of a type, `None` for types with pointers; `enums` gives the index of an enum.
     pub(super) fn new(ty: &Type, enums: impl FnOnce(u64) -> Result<usize>) -> Result<Option<Self>> {
         Ok(Some(match ty {
             Type::Void => Self::Void,
@@ -79,7 +79,7 @@ impl Scalar {
         }))
     }
 
-    /// How elements lie in a list.
+    /// Returns the size of elements in a list.
     pub(super) fn element_size(self) -> ElementSize {
         match self {
             Self::Void => ElementSize::Void,
@@ -91,7 +91,7 @@ impl Scalar {
         }
     }
 
-    /// The bits of a value, in the low end.
+    /// Returns the bits of a value, in the low end.
     ///
     /// # Errors
     /// `Invalid` for a value that is not of this type, null included.
@@ -123,7 +123,7 @@ impl Scalar {
         bits.ok_or_else(|| self.refuse(value, enums))
     }
 
-    /// The bits of what a text stands for.
+    /// Returns the bits of what a text stands for.
     ///
     /// # Errors
     /// `Invalid` if it stands for no value of this type.
@@ -165,7 +165,7 @@ impl Scalar {
         }
     }
 
-    /// The type, in the words of the schema language.
+    /// Returns the type, in the words of the schema language.
     pub(super) fn describe(self, enums: &[EnumPlan]) -> String {
         match self {
             Self::Void => "null (Void)".to_owned(),
@@ -178,7 +178,7 @@ impl Scalar {
         }
     }
 
-    /// The type's short name.
+    /// Returns the type's short name.
     pub(super) fn type_name(self, enums: &[EnumPlan]) -> String {
         match self {
             Self::Void => "Void".to_owned(),
@@ -207,7 +207,7 @@ fn unsigned(value: u64, width: u32) -> Option<u64> {
     (value <= u64::MAX >> (64 - width)).then_some(value)
 }
 
-/// Rounded to single precision, unless that makes it infinite.
+/// Rounds to single precision, unless that makes the number infinite.
 #[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
 fn single(value: f64) -> Option<u64> {
     if value.is_nan() {

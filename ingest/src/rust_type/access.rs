@@ -71,7 +71,7 @@ impl<'t> Members<'t> {
         Self { traces, index, queue, current: ("", 0) }
     }
 
-    /// The type met the field `own_name` a second time, under the current name.
+    /// Notes that the type took the current name for the field `own_name`, which it has under another name already.
     pub(super) fn note_alias(&mut self, own_name: &'static str) -> Halt {
         let ty = &mut self.traces.structs[self.index];
         let is_new =

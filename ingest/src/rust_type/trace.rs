@@ -21,9 +21,9 @@ pub(super) enum Trace {
     Option(TraceId),
     List(TraceId),
     Map(TraceId, TraceId),
-    /// By index of [`StructTrace`].
+    /// A struct, by index of [`StructTrace`].
     Struct(usize),
-    /// By index of [`EnumTrace`].
+    /// An enum, by index of [`EnumTrace`].
     Enum(usize),
 }
 
@@ -40,7 +40,7 @@ pub(super) struct StructTrace {
     pub(super) aliases: BTreeSet<&'static str>,
     /// Names that must come before their aliases to be told apart from them.
     pub(super) leaders: BTreeSet<&'static str>,
-    /// Which field the type took a name for, as far as that can be told.
+    /// The field that the type took a name for, as far as that is known.
     pub(super) meanings: BTreeMap<&'static str, u64>,
 }
 
@@ -88,7 +88,7 @@ impl Traces {
         }
     }
 
-    /// A place to come.
+    /// Adds a place that is not traced yet.
     pub(super) fn push(&mut self) -> TraceId {
         self.places.push(Trace::Unknown);
         self.places.len() - 1
@@ -105,7 +105,7 @@ impl Traces {
         Ok(())
     }
 
-    /// Index of a struct type.
+    /// Returns the index of a struct type.
     pub(super) fn struct_trace(
         &mut self,
         name: &'static str,
@@ -128,7 +128,7 @@ impl Traces {
         self.structs.len() - 1
     }
 
-    /// Index of an enum type.
+    /// Returns the index of an enum type.
     pub(super) fn enum_trace(
         &mut self,
         name: &'static str,
@@ -142,8 +142,8 @@ impl Traces {
         })
     }
 
-    /// Whether everything from a place on is known, up to the structs within which the run stands: these explore
-    /// themselves.
+    /// Returns whether everything from a place on is known, up to the structs within which the run stands: these
+    /// explore themselves.
     pub(super) fn is_complete(&self, at: TraceId) -> bool {
         let mut seen: HashSet<usize> = self.open.iter().copied().collect();
         let mut open = vec![at];
@@ -167,7 +167,7 @@ impl Traces {
         true
     }
 
-    /// The first refusal stays: it ends the tracing.
+    /// Notes a refusal, which ends the tracing; the first one stays.
     #[cold]
     pub(super) fn refuse(&mut self, what: &str, rust_type: &str) -> Halt {
         if self.refusal.is_none() {
@@ -179,7 +179,7 @@ impl Traces {
     }
 }
 
-/// The error about a Rust type that has no schema by itself.
+/// Returns the error about a Rust type that has no schema by itself.
 pub(super) fn refusal(subject: String, what: &str, rust_type: &str) -> Error {
     Fault::RustType { field: subject, what: what.to_owned(), rust_type: rust_type.to_owned() }.into()
 }

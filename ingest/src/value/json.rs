@@ -14,15 +14,16 @@ use super::names::duplicate;
 use kapok_core::record::DEPTH_MAX;
 use kapok_core::{Error, Fault, Result};
 
-/// From here on the integers lie that a 64-bit integer may not hold; `serde_json` hands those over as floats.
+/// The first integer that a 64-bit integer may not hold; `serde_json` gives those from here on as floats.
 const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
 
 impl Value {
     /// Parses a JSON text in UTF-8, which holds one value.
     ///
     /// # Errors
-    /// `Invalid`, with line and column, for what is not JSON, for text behind the value, for an object's key that occurs
-    /// twice, for integers beyond 64 bits, and for more than [`DEPTH_MAX`] objects and arrays within one another.
+    /// `Invalid`, with line and column, for what is not JSON, for text behind the value, for an object's key that
+    /// occurs twice, for integers beyond 64 bits, and for more than [`DEPTH_MAX`] objects and arrays within one
+    /// another.
     pub fn from_json(text: &[u8]) -> Result<Self> {
         let saw_huge = Cell::new(false);
         let mut json = serde_json::Deserializer::from_slice(text);
@@ -151,7 +152,7 @@ fn refuse_rounded_integers(text: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Index behind the closing quote of a string whose opening quote lies before `at`.
+/// Returns the index behind the closing quote of a string whose opening quote lies before `at`.
 fn string_end(text: &[u8], mut at: usize) -> usize {
     while let Some(byte) = text.get(at) {
         match byte {
@@ -168,7 +169,7 @@ fn number_end(text: &[u8], at: usize) -> usize {
     text[at..].iter().position(|byte| !is_part(byte)).map_or(text.len(), |len| at + len)
 }
 
-/// Line and column as `serde_json` counts them, from 1.
+/// Returns the line and column as `serde_json` counts them, from 1.
 fn position(text: &[u8], at: usize) -> (u64, u64) {
     let before = &text[..at];
     let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);

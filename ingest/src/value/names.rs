@@ -3,7 +3,7 @@
 /// Up to this many names are compared one by one; more are sorted.
 const FEW: usize = 16;
 
-/// A name that occurs more than once.
+/// Returns a name that occurs more than once.
 pub(super) fn duplicate<'n>(names: impl ExactSizeIterator<Item = &'n str> + Clone) -> Option<&'n str> {
     if names.len() <= FEW {
         let mut rest = names;

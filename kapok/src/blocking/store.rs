@@ -49,7 +49,7 @@ impl Store {
     }
 }
 
-/// How a store is opened without `async`, from [`Store::options`].
+/// Options of opening a store without `async`, from [`Store::options`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing is opened until `open`"]
 pub struct StoreOptions {

@@ -84,7 +84,7 @@ impl<'v> Doors<'v> {
         self.field::<Record<'_>>("Kinds.address", |record| u32::from(record.get("street").is_err()));
     }
 
-    /// JSON, comparison with itself and with the next record.
+    /// Reads records as JSON, and compares each with itself and with the next.
     pub(super) fn dynamic(&mut self, table: &'v Table) {
         let mut last: Option<Record<'_>> = None;
         assert_eq!(table.iter().count(), table.row_ids().count());

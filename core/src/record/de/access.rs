@@ -209,7 +209,7 @@ impl<'de> SeqAccess<'de> for &mut Bytes<'de> {
     }
 }
 
-/// serde promises to ask for a key and its value by turns.
+/// Makes the error of a visitor that does not ask for a key and its value by turns, as serde promises.
 #[cold]
 fn out_of_turn() -> PathError {
     PathError::message("a value was asked for before its key")

@@ -6,13 +6,13 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::record::DEPTH_MAX;
 
-/// Whether a text is one JSON value, which within `depth` structs and lists nests no deeper than records may.
+/// Returns whether a text is one JSON value, which within `depth` structs and lists nests no deeper than records may.
 pub(crate) fn is_json(text: &str, depth: u32) -> bool {
     let mut json = serde_json::Deserializer::from_str(text);
     Check { depth }.deserialize(&mut json).is_ok() && json.end().is_ok()
 }
 
-/// The pieces of a JSON text that are left without the white space between its tokens.
+/// Returns the pieces of a JSON text that are left without the white space between its tokens.
 pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let (mut is_in_string, mut is_escaped) = (false, false);
     let is_space = move |character: char| {

@@ -21,7 +21,7 @@ pub(super) struct Literals<'s> {
 }
 
 impl<'s> Literals<'s> {
-    /// `path`: the field, for errors. `steps`: those taken for earlier fields.
+    /// Prepares literals of a field; `path` names it in errors, `steps` were taken for earlier fields.
     pub fn new(schema: &'s Schema, path: &'s str, steps: &'s mut u64) -> Self {
         Self { schema, path, steps }
     }
@@ -64,12 +64,12 @@ impl<'s> Literals<'s> {
         })
     }
 
-    /// The language has one NaN.
+    /// Prints a NaN, of which the language has only one.
     fn nan(&self, bits: u64, usual: u64) -> Result<String> {
         if bits == usual { Ok("nan".to_owned()) } else { Err(self.unprintable(&format!("NaN of bits {bits:#x}"))) }
     }
 
-    /// `None` for null.
+    /// Prints the value behind a pointer; `None` for null.
     fn pointer(&mut self, words: Words<'_>, at: u32, ty: &Type, depth: u32) -> Result<Option<String>> {
         if depth > DEPTH_MAX {
             return Err(self.unprintable(&format!("a value nested deeper than {DEPTH_MAX}")));
@@ -197,7 +197,7 @@ enum Member {
     Default(Option<String>),
 }
 
-/// Discriminant of the active member of a struct's union.
+/// Returns the discriminant of the active member of a struct's union.
 fn active_member(value: StructRef<'_>, ty: &StructType) -> Option<u16> {
     let at = usize::try_from(ty.discriminant_offset).ok()? * 2;
     (ty.discriminant_count > 0).then(|| u16::from_le_bytes(value.scalar(at)))
@@ -239,12 +239,12 @@ fn stored_number(value: StructRef<'_>, offset: u32, ty: &Type) -> u64 {
     }
 }
 
-/// The shortest decimal that reads back as the same bits.
+/// Returns the shortest decimal that reads back as the same bits.
 fn float_literal(number: f64) -> String {
     format!("{number:?}")
 }
 
-/// A text in quotes: what the compiler's lexer does not take as it is, escaped.
+/// Returns a text in quotes: what the compiler's lexer does not take as it is, escaped.
 pub(super) fn text_literal(text: &str) -> String {
     let mut literal = String::with_capacity(text.len() + 2);
     literal.push('"');
@@ -267,7 +267,7 @@ pub(super) fn text_literal(text: &str) -> String {
     literal
 }
 
-/// Bytes in hexadecimal; the lexer has no empty literal of that form.
+/// Returns the bytes in hexadecimal; the lexer has no empty literal of that form.
 fn data_literal(bytes: &[u8]) -> String {
     if bytes.is_empty() {
         return "\"\"".to_owned();

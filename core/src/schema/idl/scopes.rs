@@ -13,7 +13,7 @@ const DEPTH_MAX: usize = 32;
 /// A type that others are declared in; `None` is the file.
 type Scope = Option<u64>;
 
-/// Where each type is declared in the printed file, and under which name.
+/// Scope and name of each type in the printed file.
 pub(super) struct Scopes {
     names: BTreeMap<u64, String>,
     parents: BTreeMap<u64, Scope>,
@@ -76,7 +76,7 @@ impl Scopes {
         Ok(())
     }
 
-    /// The wanted name, or else the first with a number behind it that is not taken.
+    /// Returns the wanted name, or else the first with a number behind it that is not taken.
     fn free_name(&mut self, scope: Scope, wanted: &str) -> String {
         let is_free = |name: &String| !BUILT_IN.contains(&name.as_str());
         let mut key = (scope, wanted.to_owned());
@@ -126,7 +126,7 @@ impl Scopes {
         }
     }
 
-    /// What the compiler finds under a name: it looks in the scope itself, then in the scopes around it.
+    /// Returns what the compiler finds under a name: it looks in the scope itself, then in the scopes around it.
     fn resolve(&self, scope: Scope, name: &str) -> Option<u64> {
         let mut scope = scope;
         loop {
@@ -138,7 +138,7 @@ impl Scopes {
     }
 }
 
-/// The struct that a type is declared in, if the schema has it, and the scopes around lead to a file.
+/// Returns the struct that a type is declared in, if the schema has it, and the scopes around lead to a file.
 fn scope_of(schema: &Schema, id: u64) -> Scope {
     let around = |id| {
         let scope = schema.get_struct(id).map(|ty| ty.scope).or_else(|| schema.get_enum(id).map(|ty| ty.scope))?;
@@ -148,7 +148,7 @@ fn scope_of(schema: &Schema, id: u64) -> Scope {
     if outermost.is_some() { None } else { around(id) }
 }
 
-/// An id for something that only the printed file declares.
+/// Returns an id for something that only the printed file declares.
 pub(super) fn declared_id(context: &str, bytes: &[u8]) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(context.as_bytes()).update(bytes);
@@ -157,7 +157,7 @@ pub(super) fn declared_id(context: &str, bytes: &[u8]) -> u64 {
     u64::from_le_bytes(id) | 1 << 63
 }
 
-/// Id of the root struct of a record type's segments.
+/// Returns the id of the root struct of a record type's segments.
 pub(super) fn segment_id(type_id: u64) -> u64 {
     declared_id("kapok segment root", &type_id.to_le_bytes())
 }

@@ -19,7 +19,7 @@ pub(super) struct Depths {
 }
 
 impl Depths {
-    /// Those of all struct types, from the ones that hold no others on.
+    /// Computes the depths of all struct types, beginning with those that hold no others.
     pub(super) fn new(structs: &[StructPlan]) -> Self {
         let mut deepest = vec![0_u32; structs.len()];
         // Who holds a type, and with how many levels in between; how many types of each are not known yet.
@@ -61,7 +61,7 @@ impl Depths {
     }
 }
 
-/// The levels of an object and of the lists in it, and the struct type that these end in.
+/// Returns the levels of an object and of the lists in it, and the struct type that these end in.
 fn reach(target: &Target) -> (u32, Option<usize>) {
     match target {
         Target::Text | Target::Data | Target::Scalars(_) => (levels(target), None),
@@ -84,8 +84,8 @@ fn for_each_target(scope: &Scope, see: &mut impl FnMut(&Target)) {
     }
 }
 
-/// A node that lies deeper than `max` levels or on a cycle, if there is one. `levels`: those that each node adds. `edges`
-/// are in the order of their first node.
+/// Returns a node that lies deeper than `max` levels or on a cycle, if there is one. `levels`: those that each node
+/// adds. `edges` are in the order of their first node.
 pub(super) fn too_deep(levels: &[u32], edges: &[(u32, u32)], max: u32) -> Option<u32> {
     let mut open_edges = vec![0_u32; levels.len()];
     for (_, to) in edges {

@@ -19,12 +19,12 @@ pub(super) struct Objects<'c, 'p> {
     sharing: Sharing,
     start: u32,
     end: u32,
-    /// Where the next new object begins.
+    /// Word at which the next new object begins.
     frontier: u32,
     /// For each word of the extent, 1 + the first node of the object that begins there.
     met: Vec<u32>,
     nodes: Vec<Node<'c>>,
-    /// Which node points at which, if depth is not bounded by the schema.
+    /// Pairs of nodes of which one points at the other, if depth is not bounded by the schema.
     edges: Option<Vec<(u32, u32)>>,
 }
 
@@ -313,7 +313,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
     }
 }
 
-/// Whether two kinds of objects are checked in the same way.
+/// Returns whether two kinds of objects are checked in the same way.
 fn same(a: &Target, b: &Target) -> bool {
     match (a, b) {
         (Target::Text, Target::Text) | (Target::Data, Target::Data) => true,

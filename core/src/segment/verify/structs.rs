@@ -8,7 +8,7 @@ use crate::words::StructRef;
 /// A struct type, prepared for checking many structs of it.
 pub(super) struct StructCheck<'p> {
     plan: &'p StructPlan,
-    /// Without unions, what is owned is always the same.
+    /// The active fields of a type without unions, which are always the same.
     fixed: Option<ActiveFields<'p>>,
 }
 
@@ -17,7 +17,7 @@ pub(super) struct StructCheck<'p> {
 pub(super) struct ActiveFields<'p> {
     /// Bits of the data section, by word, in order.
     masks: Vec<(u16, u64)>,
-    /// By slot.
+    /// Pointer fields, by slot.
     pointers: Vec<&'p PointerPlan>,
 }
 
@@ -32,7 +32,7 @@ impl<'p> StructCheck<'p> {
         Self { plan, fixed }
     }
 
-    /// Whether a struct of these sizes may be of this type.
+    /// Returns whether a struct of these sizes may be of this type.
     pub(super) fn fits(&self, data_words: u16, pointer_words: u16) -> bool {
         data_words <= self.plan.data_words && pointer_words <= self.plan.pointer_words
     }
