@@ -32,6 +32,7 @@ use kapok_core::schema::Schema;
 use kapok_core::segment::Encoding;
 use kapok_core::{Fault, Result};
 
+mod depth;
 mod draft;
 mod image;
 mod json;

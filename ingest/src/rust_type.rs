@@ -31,10 +31,12 @@ use kapok_core::schema::{EnumType, Enumerant, Schema, Type, is_type_name, to_cam
 use crate::infer::growth::{Growth, key_field, not_a_type_name, type_id};
 
 mod access;
+mod halt;
 mod probe;
 mod trace;
 
-use probe::{Halt, Probe};
+use halt::Halt;
+use probe::Probe;
 use trace::{Trace, TraceId, Traces, refusal};
 
 /// Returns the schema of a Rust struct as a record type of that name, and its type id. `key` names the fields of the

@@ -21,6 +21,7 @@ mod changes;
 mod fingerprint;
 mod merge_sources;
 mod report;
+mod retirement;
 mod store;
 mod version;
 

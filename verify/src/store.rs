@@ -16,6 +16,7 @@ use kapok_blobstore::{BlobId, BlobKind, Error, FileEntry, FileKind, Result, Stor
 use kapok_core::manifest::{Id, Manifest};
 
 use crate::report::{Progress, Report};
+use crate::retirement::{is_about_files, is_retired};
 use crate::version::Walk;
 
 /// Largest size of a blob: a segment has at most 2^29 words, and an index or a bitmap of its rows takes less.
@@ -266,18 +267,4 @@ impl Check<'_> {
         self.report.versions = walk.versions();
         Ok(())
     }
-}
-
-/// Returns whether a version was retired since its manifest was read.
-pub(crate) async fn is_retired(store: &Store, version: u64) -> Result<bool> {
-    match store.manifests().is_retired(version).await {
-        Err(error) if is_about_files(&error) => Ok(false),
-        other => other,
-    }
-}
-
-/// Returns whether an error is about a file, and not about a store that does not answer.
-fn is_about_files(error: &Error) -> bool {
-    use kapok_blobstore::ErrorKind::{Conflict, Unavailable};
-    !matches!(error.kind(), Conflict | Unavailable)
 }

@@ -12,7 +12,7 @@ use kapok_core::segment::{Encoding, Segment, Sharing};
 use kapok_index::{View, verify_segment};
 
 use crate::report::Report;
-use crate::store::is_retired;
+use crate::retirement::is_retired;
 use crate::{changes, fingerprint, merge_sources};
 
 /// A walk over versions.

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::depth::deeper;
 use super::image::{Frame, Image};
 use super::json::json_text;
 use super::members::Members;
@@ -10,7 +11,6 @@ use super::mismatch::{below_field, below_item, below_type, excerpt, mismatch, te
 use super::plan::{FieldPlan, MessagePlan, Object, Place, StructPlan};
 use super::scalar::Scalar;
 use crate::Value;
-use kapok_core::record::DEPTH_MAX;
 use kapok_core::words::{ElementSize, WORD};
 use kapok_core::{Error, Fault, Result};
 
@@ -390,18 +390,6 @@ impl Object {
             Self::Struct(ty) => plan.structs[*ty].name.clone(),
         }
     }
-}
-
-/// Returns the depth of what lies within something at `depth`; the record itself lies at 1.
-#[inline]
-pub(super) fn deeper(depth: u32) -> Result<u32> {
-    if depth < DEPTH_MAX { Ok(depth + 1) } else { Err(too_deep()) }
-}
-
-#[cold]
-fn too_deep() -> Error {
-    let (limit, allowed, needed) = ("nesting depth", u64::from(DEPTH_MAX), u64::from(DEPTH_MAX) + 1);
-    Fault::Limit { subject: String::new(), limit, allowed, needed }.into()
 }
 
 #[cold]

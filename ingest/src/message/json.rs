@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::draft::deeper;
+use super::depth::deeper;
 use crate::Value;
 use kapok_core::{Error, Result};
 

@@ -7,7 +7,8 @@ use std::mem::discriminant;
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 
-use super::probe::{Halt, Probe};
+use super::halt::Halt;
+use super::probe::Probe;
 use super::trace::{TraceId, Traces};
 
 /// Elements of a sequence or tuple, which share one place.

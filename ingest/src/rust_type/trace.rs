@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashSet;
 
-use super::probe::Halt;
+use super::halt::Halt;
 use kapok_core::schema::Type;
 use kapok_core::{Error, Fault};
 
