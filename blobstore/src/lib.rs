@@ -91,7 +91,7 @@ pub use manifests::{CommitOutcome, Manifests, UnreadableVersion};
 pub use objects::REQUESTS_IN_FLIGHT;
 pub use options::StoreOptions;
 pub use repair::{Repair, Soundness};
-pub use sealed_file::{SealedFile, SealedKind, open_sealed, seal};
+pub use sealed_file::{SealedFile, SealedKind, open_sealed};
 pub use settings::{GcSettings, StoreSettings};
 pub use store::Store;
 pub use token::{Token, fresh_token};

@@ -231,7 +231,9 @@ impl Manifests<'_> {
 
     /// Retires a version: overwrites its manifest by a small stub, so that the number stays taken.
     ///
-    /// Nothing else is touched: the caller deletes the blobs that no other manifest names.
+    /// Nothing else is touched: the blobs that no other manifest names stay until the next [`Store::gc`](crate::Store::gc).
+    /// That retires by age and number. This is for rules of one's own, such as one version a month; whoever follows them
+    /// sees to it that the version is neither announced nor pinned.
     ///
     /// # Errors
     /// [`Error::NotFound`] if it was never committed.

@@ -58,7 +58,7 @@ pub struct SealedFile {
 }
 
 /// Encodes a sealed file.
-pub fn seal(kind: SealedKind, payload: &[u8], signature: &[u8]) -> Bytes {
+pub(crate) fn seal(kind: SealedKind, payload: &[u8], signature: &[u8]) -> Bytes {
     let mut file = Vec::with_capacity(HEADER_BYTES + payload.len() + signature.len());
     file.extend_from_slice(&MAGIC);
     file.extend_from_slice(&kind.code().to_le_bytes());

@@ -17,6 +17,7 @@ use crate::words::{Malformed, Read, WORD, Words};
 
 mod list;
 mod path;
+mod sealed;
 mod value;
 
 pub use list::{Element, List, ListIter};

@@ -250,32 +250,6 @@ impl KeySpec {
         }
     }
 
-    /// Parses one text per part, as a person types them, and encodes the key as [`Self::encode`] does.
-    ///
-    /// # Errors
-    /// `Invalid` for a number that is none and for a wrong number of parts.
-    pub fn encode_texts(&self, texts: &[impl AsRef<str>], out: &mut Vec<u8>) -> Result<bool> {
-        let mut parts = Vec::new();
-        for (field, text) in self.parts.iter().zip(texts) {
-            let text = text.as_ref();
-            let wrong = || Fault::KeyMismatch {
-                field: field.name.clone(),
-                expected: field.kind.describe().to_owned(),
-                found: format!("{text:?}"),
-            };
-            parts.push(match field.kind {
-                KeyKind::Bool => KeyPart::Bool(text.parse().map_err(|_| wrong())?),
-                KeyKind::Signed(_) | KeyKind::Unsigned(_) => KeyPart::Int(text.parse().map_err(|_| wrong())?),
-                KeyKind::Text => KeyPart::Text(text),
-                KeyKind::Data => KeyPart::Data(text.as_bytes()),
-            });
-        }
-        if texts.len() > parts.len() {
-            parts.resize(texts.len(), KeyPart::Bool(false));
-        }
-        self.encode(&parts, out)
-    }
-
     /// Returns an encoded key for people: parts as JSON would have them, comma separated.
     pub fn describe(&self, key: &[u8]) -> String {
         let mut rest = key;

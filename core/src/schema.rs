@@ -254,11 +254,6 @@ impl Schema {
         self.get_enum(id).ok_or_else(|| Error::schema("schema", format!("enum type missing: id={id:#018x}")))
     }
 
-    /// Iterates over struct types (no groups) of an unqualified name.
-    pub fn structs_named<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Arc<StructType>> {
-        self.structs().filter(move |ty| !ty.is_group && ty.name == name)
-    }
-
     /// Returns the types that are reachable from some struct types, and only those.
     ///
     /// # Errors

@@ -142,7 +142,7 @@ impl<'a> Words<'a> {
 
     /// Returns the word at an index.
     #[inline]
-    pub fn word(self, at: u32) -> Read<u64> {
+    pub(crate) fn word(self, at: u32) -> Read<u64> {
         let start = at as usize * WORD;
         match self.bytes.get(start..start + WORD) {
             Some(bytes) => Ok(u64::from_le_bytes(array(bytes))),
@@ -324,13 +324,13 @@ impl<'a> StructRef<'a> {
 
     /// Returns the segment that this struct lies in.
     #[inline]
-    pub fn words(self) -> Words<'a> {
+    pub(crate) fn words(self) -> Words<'a> {
         self.words
     }
 
     /// Returns the data section.
     #[inline]
-    pub fn data(self) -> &'a [u8] {
+    pub(crate) fn data(self) -> &'a [u8] {
         self.data
     }
 
@@ -375,7 +375,7 @@ impl<'a> StructRef<'a> {
 impl<'a> ListRef<'a> {
     /// Returns the segment that this list lies in.
     #[inline]
-    pub fn words(self) -> Words<'a> {
+    pub(crate) fn words(self) -> Words<'a> {
         self.words
     }
 
@@ -392,13 +392,13 @@ impl<'a> ListRef<'a> {
 
     /// Returns the kind of elements.
     #[inline]
-    pub fn size(self) -> ElementSize {
+    pub(crate) fn size(self) -> ElementSize {
         self.size
     }
 
     /// Returns the index of the first word of the elements, behind the tag of a struct list.
     #[inline]
-    pub fn at(self) -> u32 {
+    pub(crate) fn at(self) -> u32 {
         self.at
     }
 
@@ -418,7 +418,7 @@ impl<'a> ListRef<'a> {
 
     /// Returns the `N` bytes of a number of a list; zeros beyond its end.
     #[inline]
-    pub fn scalar<const N: usize>(self, index: u32) -> [u8; N] {
+    pub(crate) fn scalar<const N: usize>(self, index: u32) -> [u8; N] {
         let from = index as usize * N;
         self.bytes().get(from..from + N).map_or([0; N], array)
     }

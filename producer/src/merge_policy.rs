@@ -2,8 +2,8 @@
 //!
 //! Every cycle adds a fresh segment and leaves dead rows in older ones, so reads get slower and files hold bytes that
 //! nobody reads. A merge writes the live rows of some segments as one segment, which costs bytes written now and
-//! downloaded later. [`plan`] decides by sizes and counts alone. It is repeated until it finds nothing to merge
-//! ([`plan_all`]); then:
+//! downloaded later. `plan` decides by sizes and counts alone. It is repeated until it finds nothing to merge
+//! (`plan_all`); then:
 //!
 //! * live bytes are at least `live_min` of all bytes, or the dead ones are no more than `small_bytes`;
 //! * at most `segments_max` segments are below half the size cap (any two of those fit into one);
@@ -17,7 +17,7 @@
 //! share (segments with few dead bytes do not count) is written anew together with the segments that are small beside
 //! it, which makes room for later cycles at little cost.
 //!
-//! **Measurements** (`tests/producer/merge_policy.rs`: 100,000 records in one segment, then 1,000 cycles, the defaults;
+//! **Measurements** (`src/merge_policy/simulation.rs`: 100,000 records in one segment, then 1,000 cycles, the defaults;
 //! bytes written by cycles and merges over bytes of records added, changed and removed; "local" is a consumer that
 //! makes merged segments itself and downloads the fresh ones only):
 //!
@@ -48,7 +48,7 @@ const EVEN_SHARE_PART: u64 = 4;
 
 /// Size of a segment and its numbers of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SegmentStat {
+pub(crate) struct SegmentStat {
     /// Size of its file in bytes.
     pub size: u64,
     /// Number of its rows, dead ones included.
@@ -59,7 +59,7 @@ pub struct SegmentStat {
 
 impl SegmentStat {
     /// Estimates the bytes of its live rows, as if rows were all of a size.
-    pub fn live_bytes(&self) -> u64 {
+    fn live_bytes(&self) -> u64 {
         if self.rows == 0 {
             return self.size;
         }
@@ -69,7 +69,7 @@ impl SegmentStat {
     }
 
     /// Estimates the bytes of its dead rows, likewise.
-    pub fn dead_bytes(&self) -> u64 {
+    fn dead_bytes(&self) -> u64 {
         self.size - self.live_bytes()
     }
 
@@ -103,7 +103,7 @@ impl Default for MergePolicy {
 /// Returns the next segments to merge into one, as ascending places in `segments`; `None` if no merge is due.
 ///
 /// A single place means that the segment is rewritten without its dead rows.
-pub fn plan(segments: &[SegmentStat], settings: &MergePolicy) -> Option<Vec<usize>> {
+fn plan(segments: &[SegmentStat], settings: &MergePolicy) -> Option<Vec<usize>> {
     let mut by_size: Vec<usize> = (0..segments.len()).collect();
     by_size.sort_by_key(|&at| (segments[at].live_bytes(), at));
     let mut chosen =
@@ -115,7 +115,7 @@ pub fn plan(segments: &[SegmentStat], settings: &MergePolicy) -> Option<Vec<usiz
 /// Returns all merges that are due, as sets of places in `segments`, each to become one segment.
 ///
 /// This is [`plan`] repeated, with each merged segment taken at its expected size.
-pub fn plan_all(segments: &[SegmentStat], settings: &MergePolicy) -> Vec<Vec<usize>> {
+pub(crate) fn plan_all(segments: &[SegmentStat], settings: &MergePolicy) -> Vec<Vec<usize>> {
     let mut sets: Vec<Vec<usize>> = (0..segments.len()).map(|place| vec![place]).collect();
     let mut stats = segments.to_vec();
     let mut is_merged = vec![false; segments.len()];
@@ -200,6 +200,9 @@ fn free_places(segments: &[SegmentStat], by_size: &[usize], settings: &MergePoli
 fn float(size: u64) -> f64 {
     size as f64
 }
+
+#[cfg(test)]
+mod simulation;
 
 #[cfg(test)]
 mod tests {

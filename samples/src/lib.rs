@@ -1,7 +1,7 @@
 //! Example record types: films with their ratings, and one record of every kind of value.
 //!
 //! The feature `random` adds what tests and fuzzers make of them: random records, schemas of hostile shapes, segments as a
-//! version, and a walk over everything that a view holds. Unit tests of core do without it: through this crate they would see
+//! version, sealed files, and a walk over everything that a view holds. Unit tests of core do without it: through this crate they would see
 //! core twice.
 //!
 //! The `.capnp` files at the root of this crate are the source. After a change of one, make the request anew, from the root
@@ -31,6 +31,8 @@ pub mod dataset;
 pub mod random;
 #[cfg(feature = "random")]
 pub mod random_kinds;
+#[cfg(feature = "random")]
+pub mod sealed;
 #[cfg(feature = "random")]
 pub mod shapes;
 #[cfg(feature = "random")]

@@ -20,14 +20,14 @@ use crate::upload::Upload;
 
 /// A backend over another, with an interceptor in front of it. Clones share both.
 #[derive(Debug, Clone)]
-pub struct Intercepted {
+pub(crate) struct Intercepted {
     backend: Arc<dyn ObjectStore>,
     interceptor: Arc<dyn Intercept>,
 }
 
 impl Intercepted {
     /// Puts an interceptor in front of a backend.
-    pub fn new(backend: Arc<dyn ObjectStore>, interceptor: Arc<dyn Intercept>) -> Self {
+    pub(crate) fn new(backend: Arc<dyn ObjectStore>, interceptor: Arc<dyn Intercept>) -> Self {
         Self { backend, interceptor }
     }
 

@@ -51,7 +51,6 @@ mod slow;
 mod stepping_consumer;
 mod upload;
 
-pub use backend::Intercepted;
 pub use counting::Counting;
 pub use damaged_file::{Damage, DamagedFile};
 pub use faults::{Fault, Faults, Held};

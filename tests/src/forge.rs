@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use kapok_blobstore::{BlobId, SealedKind, Store, open_sealed, seal};
+use kapok_blobstore::{BlobId, Store};
 use kapok_core::manifest::{Manifest, Tombstones};
 use kapok_producer::Producer;
+use kapok_samples::sealed;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use rand::rngs::SmallRng;
@@ -107,8 +108,8 @@ fn change(files: &mut Files, name: &str, random: &mut SmallRng) -> String {
         rename_blob(files, name, Bytes::from(changed));
         return what;
     }
-    let Ok(sealed) = open_sealed(name, &bytes) else { return "left".to_owned() };
-    let (payload, what) = match Manifest::decode(name, &sealed.payload) {
+    let Some((kind, payload)) = sealed::open(&bytes) else { return "left".to_owned() };
+    let (payload, what) = match Manifest::decode(name, &payload) {
         Ok(mut manifest) if folder == "manifests" && random.random_bool(0.8) => {
             let what = manifests::change(&mut manifest, random);
             match manifest.encode() {
@@ -117,15 +118,15 @@ fn change(files: &mut Files, name: &str, random: &mut SmallRng) -> String {
             }
         }
         _ => {
-            let mut payload = sealed.payload.to_vec();
+            let mut payload = payload.to_vec();
             let what = spoil(&mut payload, random);
             (payload, what)
         }
     };
     // A file in the place of another now and then.
-    let kinds = [SealedKind::Marker, SealedKind::Manifest, SealedKind::Announcement, SealedKind::RetiredManifest];
-    let kind = if random.random_bool(0.02) { kinds[random.random_range(0..4)] } else { sealed.kind };
-    files.insert(name.to_owned(), seal(kind, &payload, &[]));
+    let kinds = [sealed::MARKER, sealed::MANIFEST, sealed::ANNOUNCEMENT, sealed::RETIRED_MANIFEST];
+    let kind = if random.random_bool(0.02) { kinds[random.random_range(0..4)] } else { kind };
+    files.insert(name.to_owned(), sealed::seal(kind, &payload));
     what
 }
 
@@ -145,7 +146,7 @@ fn rename_blob(files: &mut Files, name: &str, bytes: Bytes) {
     let names: Vec<String> = files.keys().filter(|name| name.starts_with("manifests/")).cloned().collect();
     for name in names {
         let Some(mut manifest) =
-            open_sealed(&name, &files[&name]).ok().and_then(|sealed| Manifest::decode(&name, &sealed.payload).ok())
+            sealed::open(&files[&name]).and_then(|(_, payload)| Manifest::decode(&name, &payload).ok())
         else {
             continue;
         };
@@ -175,7 +176,7 @@ fn rename_blob(files: &mut Files, name: &str, bytes: Bytes) {
             }
         }
         if let Ok(payload) = manifest.encode() {
-            files.insert(name, seal(SealedKind::Manifest, &payload, &[]));
+            files.insert(name, sealed::seal(sealed::MANIFEST, &payload));
         }
     }
 }

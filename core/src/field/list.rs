@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use super::sealed::Sealed;
 use crate::error::Result;
 use crate::record::Record;
 use crate::schema::{Schema, Type};
@@ -29,8 +30,8 @@ impl<T> std::fmt::Debug for List<'_, T> {
     }
 }
 
-/// A type that a list's elements can be read as.
-pub trait Element<'v>: Sized {
+/// A type that a list's elements can be read as. Sealed.
+pub trait Element<'v>: Sized + Sealed {
     /// Size of such elements in a list.
     const SIZE: ElementSize;
     /// Returns whether elements of a type can be read so.

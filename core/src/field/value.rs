@@ -1,12 +1,13 @@
 //! Types that the values of a field can be read as.
 
 use super::list::{Element, List};
+use super::sealed::Sealed;
 use crate::record::Record;
 use crate::schema::{DefaultValue, FieldType, Schema, StructType, Type};
 use crate::words::{ElementSize, Malformed, Read, StructRef, WORD, Words};
 
-/// A type that fields can be read as: see [`Tables::field`](crate::view::Tables::field).
-pub trait FieldValue<'v>: Sized {
+/// A type that fields can be read as: see [`Tables::field`](crate::view::Tables::field). Sealed.
+pub trait FieldValue<'v>: Sized + Sealed {
     /// Name for errors.
     const NAME: &'static str;
     /// Whether an absent value has a form of its own.

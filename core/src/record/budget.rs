@@ -29,7 +29,8 @@ impl Budget {
     }
 
     /// Returns the number of elements not spent yet.
-    pub fn left(&self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn left(&self) -> u64 {
         self.left
     }
 
@@ -37,7 +38,7 @@ impl Budget {
     ///
     /// # Errors
     /// [`Fault::Budget`] if there are not so many left.
-    pub fn spend(&mut self, elements: u64, record_type: &str) -> Result<()> {
+    pub(crate) fn spend(&mut self, elements: u64, record_type: &str) -> Result<()> {
         if let Some(left) = self.left.checked_sub(elements) {
             self.left = left;
             return Ok(());

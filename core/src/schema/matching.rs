@@ -16,6 +16,8 @@ use crate::fault::Fault;
 impl Schema {
     /// Checks that a generated struct type `other_id` of `other` reads the bytes of this schema's struct type `id`.
     ///
+    /// Every typed view does so by itself. Call it to find out before there is a view, in a test of a program's types, say.
+    ///
     /// # Errors
     /// `Incompatible`, naming the field by its path (`Movie.address.zip`), what the dataset has there and what the
     /// program expects; `Invalid` if one of the schemas is broken.

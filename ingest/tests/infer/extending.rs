@@ -1,18 +1,17 @@
 //! A known schema grows by appending only.
 
-use kapok_ingest::schema_of_rust_type;
 use std::sync::Arc;
 
 use kapok_core::record::Record;
 use kapok_core::schema::{FieldKind, OlderSchema, Schema, StructType, Type};
 use kapok_core::words::{Pointer, Words};
 use kapok_core::{ErrorKind, Result};
-use kapok_ingest::MessageWriter;
-use kapok_ingest::Value;
-use kapok_ingest::{Inference, InferenceSettings};
+use kapok_ingest::{Inference, InferenceSettings, MessageWriter, Value, schema_of_rust_type};
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
 use proptest::prelude::*;
+
+use crate::rules::named;
 
 fn feed(mut inference: Inference, records: &[impl AsRef<str>]) -> Result<(Schema, u64)> {
     for (line, record) in (1..).zip(records) {
@@ -65,7 +64,7 @@ fn known_fields_keep_their_places_and_new_ones_follow() {
     );
     assert_eq!(after.fields[4].vector.unwrap().dimension, 2);
     assert!(after.fields[5].is_map);
-    let author = grown.structs_named("Author").next().unwrap();
+    let author = named(&grown, "Author");
     let names: Vec<_> = author.fields.iter().map(|field| field.name.as_str()).collect();
     assert_eq!(names, ["age", "mail", "ageIsNull"]);
     // The flags took holes of the first word of flags: the layout is that of one declaration.
@@ -237,7 +236,7 @@ fn a_declared_type_with_unions_takes_what_fits_and_nothing_more() {
     }
     // A struct within it that has none of those grows.
     let (grown, _) = observe(r#"{"id":1,"code":"x","address":{"country":"z"}}"#).unwrap();
-    let address = grown.structs_named("Address").next().unwrap();
+    let address = named(&grown, "Address");
     assert_eq!(address.fields.last().unwrap().name, "country");
     assert_eq!(grown.get_struct(id), known.get_struct(id));
 }
@@ -257,7 +256,7 @@ fn values_of_known_maps_grow_as_in_one_run() {
     let (once, id) = feed(Inference::new("Package", settings()).unwrap(), &records).unwrap();
     let (first, _) = feed(Inference::new("Package", settings()).unwrap(), &records[..1]).unwrap();
     assert_eq!(extend(&first, id, &records[1..]).unwrap().0, once);
-    let value = once.structs_named("MapValue").next().unwrap();
+    let value = named(&once, "MapValue");
     assert_eq!(value.fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>(), ["a", "b", "aIsNull"]);
 }
 

@@ -64,8 +64,9 @@ fn printed(records: &[&str]) -> String {
     print(&schema, id)
 }
 
-fn named<'s>(schema: &'s Schema, name: &'s str) -> &'s StructType {
-    schema.structs_named(name).next().unwrap()
+/// The first struct type of a name that is no group.
+pub fn named<'s>(schema: &'s Schema, name: &str) -> &'s StructType {
+    schema.structs().find(|ty| !ty.is_group && ty.name == name).unwrap()
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn print_type(schema: &Schema, ty: &Type) -> String {
 }
 
 fn named(schema: &Schema, name: &str) -> Vec<String> {
-    print(schema, schema.structs_named(name).next().unwrap().id)
+    print(schema, crate::rules::named(schema, name).id)
 }
 
 fn of<T: DeserializeOwned>() -> Result<(Schema, u64)> {

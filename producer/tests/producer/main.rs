@@ -7,7 +7,6 @@ mod cycle;
 mod damaged;
 mod incremental;
 mod keys;
-mod merge_policy;
 mod metrics;
 mod nested;
 mod populate;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use capnp::message::{Builder, ReaderOptions};
 use capnp::serialize;
-use kapok_blobstore::{SealedKind, open_sealed, seal};
+use kapok_samples::sealed;
 use kapok_schemas::announcement_capnp::{announcement, marker};
 use kapok_schemas::manifest_capnp::manifest;
 
@@ -21,8 +21,8 @@ pub enum Newer {
 /// # Panics
 /// If it is no marker, manifest or announcement.
 pub fn newer(name: &str, file: &Bytes, what: Newer) -> Bytes {
-    let sealed = open_sealed(name, file).expect("a sealed file");
-    let mut payload: &[u8] = &sealed.payload;
+    let (kind, payload) = sealed::open(file).expect("a sealed file");
+    let mut payload: &[u8] = &payload;
     let message = serialize::read_message_from_flat_slice(&mut payload, ReaderOptions::new()).expect("a message");
     let mut changed = Builder::new_default();
     macro_rules! change {
@@ -35,11 +35,11 @@ pub fn newer(name: &str, file: &Bytes, what: Newer) -> Bytes {
             }
         }};
     }
-    match sealed.kind {
-        SealedKind::Marker => change!(marker),
-        SealedKind::Manifest => change!(manifest),
-        SealedKind::Announcement => change!(announcement),
-        SealedKind::RetiredManifest => panic!("{name} is a stub"),
+    match kind {
+        sealed::MARKER => change!(marker),
+        sealed::MANIFEST => change!(manifest),
+        sealed::ANNOUNCEMENT => change!(announcement),
+        _ => panic!("{name} is a stub"),
     }
-    seal(sealed.kind, &serialize::write_message_to_words(&changed), &[])
+    sealed::seal(kind, &serialize::write_message_to_words(&changed))
 }

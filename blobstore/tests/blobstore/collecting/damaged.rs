@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use kapok_blobstore::{BlobKind, ErrorKind, GcSettings, SealedKind, Store, seal};
+use kapok_blobstore::{BlobKind, ErrorKind, GcSettings, Store};
+use kapok_samples::sealed::{MANIFEST, seal};
 
 use super::dataset::{blobs_of, commit, files, gc, load, now, pin_blindly, publish, words};
 
@@ -36,7 +37,7 @@ async fn a_version_that_cannot_be_read_is_named_and_the_rest_goes_on_but_no_blob
     };
     let mut flipped = whole.clone();
     flipped[100] ^= 1;
-    let strange = seal(SealedKind::Manifest, b"strange", &[]);
+    let strange = seal(MANIFEST, b"strange");
     for damaged in [&[][..], &whole[..63], &whole[..65], &flipped, &strange] {
         let folder = tempfile::tempdir().unwrap();
         let store = published_in(folder.path()).await;
@@ -133,7 +134,7 @@ async fn a_version_of_a_newer_release_is_kept_with_all_that_it_may_name() {
     let mut words = store.manifests().read(3).await.unwrap().encode().unwrap();
     // The format version is the first word of the root struct.
     words[16..20].copy_from_slice(&99_u32.to_le_bytes());
-    fs::write(manifest_of(folder.path(), 3), seal(SealedKind::Manifest, &words, &[])).unwrap();
+    fs::write(manifest_of(folder.path(), 3), seal(MANIFEST, &words)).unwrap();
     let report = gc(&store).await;
     assert_eq!((unreadable(&report), report.deleted), (vec![(3, ErrorKind::Incompatible)], vec![]));
     let error = store.gc(&retiring(&[3])).await.unwrap_err();

@@ -8,9 +8,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kapok_blobstore::{
-    AnnouncementDraft, BlobId, BlobKind, Error, ErrorKind, GcSettings, SealedKind, Store, fresh_token, seal,
-};
+use kapok_blobstore::{AnnouncementDraft, BlobId, BlobKind, Error, ErrorKind, GcSettings, Store, fresh_token};
+use kapok_samples::sealed::{MANIFEST, seal};
 
 const BLOB: &[u8] = b"blob";
 
@@ -100,7 +99,7 @@ async fn a_sparse_file_is_refused_by_its_header_and_its_length() {
     let store = published(folder.path()).await;
     let path = folder.path().join(format!("manifests/{:020}", 1));
     let whole = fs::read(&path).unwrap();
-    let mut claims = seal(SealedKind::Manifest, b"payload", b"")[..64].to_vec();
+    let mut claims = seal(MANIFEST, b"payload")[..64].to_vec();
     claims[16..24].copy_from_slice(&((1_u64 << 40) - 64).to_le_bytes());
     // Of any length; and of lengths that the header does not bear out.
     for (start, bytes) in [(&claims[..], 1_u64 << 40), (&whole[..], 1 << 40), (&whole[..], 1 << 30), (&[][..], 1 << 30)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kapok_core::ErrorKind;
+use kapok_core::key::KeyPart;
 use kapok_core::record::ValueRef;
 use kapok_core::segment::RowId;
 use kapok_index::{Lookup, View};
@@ -114,12 +115,12 @@ fn keys_of_other_types_are_refused() {
 }
 
 #[test]
-fn texts_that_a_person_types_find_a_record() {
+fn an_encoded_key_finds_a_record() {
     let version = two_segments();
     let view = version.open().unwrap();
     let lookup = view.lookup("Kinds").unwrap();
     let mut encoded = Vec::new();
-    assert!(lookup.table().key().encode_texts(&["20"], &mut encoded).unwrap());
+    assert!(lookup.table().key().encode(&[KeyPart::Int(20)], &mut encoded).unwrap());
     assert_eq!(lookup.find_encoded(&encoded).unwrap(), at(&view, 1, 1));
     for other in [&[][..], &[20], &[0, 0, 0, 0, 20], &[0; 40]] {
         assert_eq!(lookup.find_encoded(other).unwrap(), None);

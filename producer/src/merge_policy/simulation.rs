@@ -1,10 +1,12 @@
 //! Merges keep segments few and mostly alive; what that costs over a thousand cycles.
 //!
 //! Records are keys, segments are counts: a row knows the segment that it is in, and merging renames segments, so
-//! nothing is copied and a history of a million changes takes milliseconds. `cargo test --test producer merge_policy --
+//! nothing is copied and a history of a million changes takes milliseconds. `cargo test -p kapok-producer simulation --
 //! --nocapture` prints the table.
 
-use kapok_producer::merge_policy::{MergePolicy, SegmentStat, plan};
+#![allow(clippy::disallowed_macros, reason = "tests may print")]
+
+use super::{MergePolicy, SegmentStat, plan};
 
 const RECORDS: usize = 100_000;
 const CYCLES: usize = 1_000;
@@ -227,8 +229,7 @@ fn segments_stay_few_and_alive_at_a_bounded_cost_over_a_thousand_cycles() {
 #[test]
 fn under_a_size_cap_no_merge_exceeds_it_and_the_bounds_hold_for_the_segments_below() {
     // The dataset starts as one segment of 30 MB, which is over the cap: it is only rewritten alone.
-    let mut settings = MergePolicy::default();
-    settings.segment_bytes_max = 8 << 20;
+    let settings = MergePolicy { segment_bytes_max: 8 << 20, ..MergePolicy::default() };
     for (name, written_max, history) in HISTORIES {
         let it = simulate(3, &settings, history);
         assert!(it.segments_max <= 8, "{name}: {} segments below the cap", it.segments_max);
