@@ -9,7 +9,7 @@ use crate::location::create_folder;
 use crate::marker::{MARKER, Marker};
 use crate::numbered::ANNOUNCEMENTS;
 use crate::objects::{CreateOutcome, Objects};
-use crate::probe::{is_leftover, probe};
+use crate::probe::{is_probe_file, probe};
 
 /// Whether a place is a store yet.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ pub(crate) async fn create(objects: &Objects) -> Result<()> {
 /// Returns one of the files that are not left over from an earlier attempt to make a store here.
 async fn first_file(objects: &Objects) -> Result<Option<String>> {
     let files = Files { objects }.list().await?;
-    Ok(files.into_iter().map(|file| file.name).find(|name| !is_leftover(name)))
+    Ok(files.into_iter().map(|file| file.name).find(|name| !is_probe_file(name)))
 }
 
 async fn reason_not_a_store(objects: &Objects) -> String {

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::marker::{MARKER, Marker};
 use crate::numbered::{ANNOUNCEMENTS, MANIFESTS, number};
 use crate::objects::{ObjectEntry, Objects};
-use crate::probe::is_leftover;
+use crate::probe::is_probe_file;
 use crate::sealed_file::{SealedKind, open_sealed};
 
 /// A file of a store.
@@ -151,7 +151,7 @@ fn is_orphan_name(key: &str) -> bool {
         let digits = !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_digit());
         digits && FileKind::of(place) != FileKind::Foreign
     });
-    prepared || is_leftover(key)
+    prepared || is_probe_file(key)
 }
 
 fn remove_file(path: &Path) -> Result<()> {

@@ -4,7 +4,7 @@
 //! its manifest, and announce it in a log that is only ever appended to. Readers find the end of the log, read the
 //! manifest, and get its blobs, which are maps of the store's own files if it is a folder.
 //!
-//! What this crate does not do: it looks into no blob, decides nothing about merging, and keeps no view.
+//! This crate does not interpret blobs, decides nothing about merging, and keeps no views.
 //!
 //! ```
 //! use kapok_blobstore::{Action, AnnouncementDraft, BlobId, BlobKind, Store, fresh_token};
@@ -33,11 +33,11 @@
 //! ```
 //!
 //! The only conditional write is "create unless there is one": every backend has it, and the first opening for writing
-//! sees for itself that it works.
+//! probes that it works.
 //!
 //! # Limitations
 //! * Backends today: a local folder, and the memory of the process. Others plug in by [`StoreOptions::object_store`].
-//! * Files of a folder are mapped. Whoever truncates one by other means ends the processes that have it mapped.
+//! * Files of a folder are mapped. Truncating one by other means ends the processes that have it mapped.
 //! * One [`gc`](Store::gc) at a time; it may run beside producers and consumers.
 //! * The folder must be on a file system with hard links, and its files must have names in UTF-8.
 

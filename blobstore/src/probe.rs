@@ -13,7 +13,7 @@ const WRITERS: usize = 8;
 const PROBE: &str = "dataset.probe-";
 
 /// Returns whether a file is left over from a probe or from the making of the marker: it belongs to nobody.
-pub(crate) fn is_leftover(key: &str) -> bool {
+pub(crate) fn is_probe_file(key: &str) -> bool {
     key.starts_with(PROBE) || key.starts_with("dataset#")
 }
 

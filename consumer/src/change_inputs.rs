@@ -26,8 +26,8 @@ pub(crate) struct ChangeInputs {
 }
 
 impl ChangeInputs {
-    /// Reads the manifests between two views, then the segments that neither view has. No failure of the store is an error
-    /// here.
+    /// Reads the manifests between two views, then the segments that neither view has. No failure of the store is an
+    /// error here.
     pub(crate) async fn read(store: &Store, old: &View, new: &View) -> Self {
         let path = find_path(store, old, new).await;
         let segments = fetch_segments(store, old, new, &path).await;
@@ -83,7 +83,7 @@ async fn fetch_segments(store: &Store, old: &View, new: &View, path: &VersionPat
 /// Adds up the sizes of the segments that only one of two versions has.
 fn unshared_bytes(old: &Manifest, new: &Manifest) -> u64 {
     let segments = |manifest: &Manifest| -> HashMap<Id, u64> {
-        let segments = manifest.record_types.iter().flat_map(|ty| &ty.segments);
+        let segments = manifest.segments();
         segments.map(|segment| (segment.id, segment.size)).collect()
     };
     let (old, new) = (segments(old), segments(new));

@@ -60,7 +60,7 @@ impl LocalBlobs {
         self.next.retain(|id, _| named.contains(id));
         self.sound.retain(|id| named.contains(id));
         self.failed_merges.retain(|id| named.contains(id));
-        let segments = target.record_types.iter().flat_map(|ty| &ty.segments);
+        let segments = target.segments();
         let merge_sources: HashSet<_> =
             segments.flat_map(|segment| &segment.merged_from).map(|one| one.segment).collect();
         self.merge_sources.retain(|id, _| merge_sources.contains(id));
@@ -137,10 +137,11 @@ impl LocalBlobs {
         self.next.clone()
     }
 
-    /// Drops the blobs that are damaged after a version could not be opened, so that the next attempt asks the store for
-    /// these again, and for no others.
+    /// Drops the blobs that are damaged after a version could not be opened, so that the next attempt asks the store
+    /// for these again, and for no others.
     ///
-    /// Blobs for the next view are hashed, each once. Of the current view, only the blob that the error names is hashed.
+    /// Blobs for the next view are hashed, each once. Of the current view, only the blob that the error names is
+    /// hashed.
     pub(crate) async fn drop_damaged(&mut self, error: &Error) {
         let unchecked = self.next.iter().filter(|(id, _)| !self.sound.contains(*id));
         let mut suspects: Vec<(Id, Blob)> = unchecked.map(|(id, blob)| (*id, blob.clone())).collect();

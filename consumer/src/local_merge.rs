@@ -1,18 +1,16 @@
 //! Makes merged segments from their sources instead of downloading them.
 //!
-//! A segment's bytes are a function of its records. So a consumer that has the segments that another one was merged from
-//! merges them again, and the hash tells whether the result is the same (I8). Merge sources that it lacks are fetched if they
-//! are small beside the result: a version is often merged right after it was announced, so a consumer that polls a moment
-//! later never had its new segment. What cannot be made is downloaded.
+//! A segment's bytes are a function of its records. So a consumer that has the segments that another one was merged
+//! from merges them again, and the hash tells whether the result is the same (I8). Merge sources that it lacks are
+//! fetched if they are small beside the result: a version is often merged right after it was announced, so a consumer
+//! that polls a moment later never had its new segment. What cannot be made is downloaded.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kapok_core::manifest::{
-    Blob, BlobMap, BlobRef, BlobRole, Id, Manifest, MergeSource, RecordType, SegmentEntry, decode_rows,
-};
-use kapok_core::segment::{Encoding, MergeInput, Segment, WRITER_REVISION};
+use kapok_core::manifest::{Blob, BlobMap, BlobRef, BlobRole, Id, Manifest, MergeSource, RecordType, SegmentEntry};
+use kapok_core::segment::{Encoding, Segment, WRITER_REVISION};
 use kapok_core::{Error, Result};
 use kapok_index::unique;
 use tracing::warn;
@@ -31,8 +29,8 @@ pub(crate) struct MergeOutcome {
 struct MergeTask {
     record_type: RecordType,
     segment: SegmentEntry,
-    /// Merge sources, each with the rows of it that are left behind.
-    inputs: Vec<(Segment, Vec<u8>)>,
+    /// Its merge sources.
+    inputs: Vec<Segment>,
 }
 
 /// Makes the merged segments of a version that are lacking and whose merge sources are held, on a thread of its own.
@@ -88,7 +86,7 @@ fn candidates<'m>(
     held: &'m BlobMap,
     failed: &'m HashSet<Id>,
 ) -> impl Iterator<Item = &'m SegmentEntry> {
-    target.record_types.iter().flat_map(|ty| &ty.segments).filter(|segment| {
+    target.segments().filter(|segment| {
         let is_known = !segment.merged_from.is_empty() && segment.writer_revision == WRITER_REVISION;
         is_known && !failed.contains(&segment.id) && held.get(&segment.id).is_none()
     })
@@ -97,7 +95,7 @@ fn candidates<'m>(
 fn tasks(target: &Manifest, held: &BlobMap, failed: &HashSet<Id>) -> Vec<MergeTask> {
     let input = |one: &MergeSource| {
         let Blob { name, bytes } = held.get(&one.segment)?;
-        Some((Segment::open(name, bytes.clone(), one.rows).ok()?, one.dropped.clone()))
+        Segment::open(name, bytes.clone(), one.rows).ok()
     };
     let mut out = Vec::new();
     for segment in candidates(target, held, failed) {
@@ -114,16 +112,7 @@ fn tasks(target: &Manifest, held: &BlobMap, failed: &HashSet<Id>) -> Vec<MergeTa
 fn make_one(schema: &Arc<kapok_core::schema::Schema>, task: &MergeTask) -> Result<Vec<(Id, Blob)>> {
     let MergeTask { record_type, segment, inputs } = task;
     let encoding = Encoding::new(Arc::clone(schema), record_type.type_id, &record_type.key, segment.sharing)?;
-    let mut dropped = Vec::new();
-    for (input, rows) in inputs {
-        dropped.push(if rows.is_empty() { None } else { Some(decode_rows(input.name(), rows)?) });
-    }
-    let inputs: Vec<MergeInput<'_>> = inputs
-        .iter()
-        .zip(&dropped)
-        .map(|((segment, _), dropped)| MergeInput { segment, dropped: dropped.as_ref() })
-        .collect();
-    let merged = encoding.merge(&inputs)?;
+    let merged = encoding.merge_again(&segment.merged_from, inputs)?;
     let name: Arc<str> = Arc::from(format!("segments/{} (made here)", text(&segment.id)));
     if merged.id != segment.id {
         let found = text(&merged.id).to_string();

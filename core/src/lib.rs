@@ -1,6 +1,6 @@
 //! A dataset as bytes and as a view: schemas, segments, manifests, and the ways to read records.
 //!
-//! This crate does no I/O and knows no clock: bytes come in, bytes and views go out. `kapok-blobstore` stores blobs,
+//! This crate does no I/O and reads no clock: it turns bytes into views and back. `kapok-blobstore` stores blobs,
 //! `kapok-index` finds keys; producers and consumers are built on all three.
 //!
 //! ```

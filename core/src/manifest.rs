@@ -70,7 +70,7 @@ pub struct RecordType {
     pub key: Vec<String>,
     /// Live records.
     pub rows: u64,
-    /// Returns the segments, in the order in which row ids count them.
+    /// Segments, in the order in which row ids count them.
     pub segments: Vec<SegmentEntry>,
     /// Against the parent; `None` if they are not listed.
     pub changes: Option<RowChanges>,
@@ -177,7 +177,23 @@ pub fn decode_rows(name: &str, bytes: &[u8]) -> Result<RoaringBitmap> {
     }
 }
 
+impl MergeSource {
+    /// Decodes the rows that were left behind; `None` for none.
+    ///
+    /// # Errors
+    /// `Corrupt` for what is no roaring bitmap.
+    pub fn dropped_rows(&self) -> Result<Option<RoaringBitmap>> {
+        let is_some = !self.dropped.is_empty();
+        is_some.then(|| decode_rows("merge sources in the manifest", &self.dropped)).transpose()
+    }
+}
+
 impl Manifest {
+    /// Iterates over the segments of all record types.
+    pub fn segments(&self) -> impl Iterator<Item = &SegmentEntry> {
+        self.record_types.iter().flat_map(|ty| &ty.segments)
+    }
+
     /// Returns the record type of a name.
     pub fn record_type(&self, name: &str) -> Option<&RecordType> {
         self.record_types.iter().find(|ty| ty.name == name)

@@ -285,6 +285,22 @@ impl Schema {
 }
 
 impl StructType {
+    /// Makes a struct type without unions or a key, whose fields are not laid out yet.
+    pub fn new(id: u64, name: impl Into<String>, fields: Vec<FieldType>) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            scope: 0,
+            data_words: 0,
+            pointer_words: 0,
+            is_group: false,
+            discriminant_count: 0,
+            discriminant_offset: 0,
+            key: Vec::new(),
+            fields,
+        }
+    }
+
     /// Returns the field of a Cap'n Proto name.
     pub fn field(&self, name: &str) -> Option<&FieldType> {
         self.fields.iter().find(|field| field.name == name)

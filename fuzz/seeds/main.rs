@@ -70,6 +70,6 @@ fn write(folder: &Path, name: &str, choice: u8, stage: Stage) -> std::io::Result
     let sealed = dataset::seal(stage, None).remove(0);
     let input = framing::join(choice, &encoding, &sealed.extents, &sealed.bytes);
     std::fs::write(folder.join("segment").join(name), input)?;
-    let manifest = dataset::manifest(&encoding, vec![dataset::entry(&sealed, Sharing::Shared)]);
+    let manifest = dataset::manifest(&encoding, vec![sealed.entry(Sharing::Shared)]);
     std::fs::write(folder.join("manifest").join(name), manifest.encode().expect("a manifest"))
 }

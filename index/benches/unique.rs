@@ -1,7 +1,7 @@
 //! How long a lookup takes, from a random key to a title and a year, among a million films.
 //!
-//! Beside it stands what a program would do that keeps the films on its own heap: `HashMap<u32, usize>` and `Vec<Movie>`.
-//! Answers are compared before anything is timed.
+//! Beside it stands what a program would do that keeps the films on its own heap: `HashMap<u32, usize>` and
+//! `Vec<Movie>`. Answers are compared before anything is timed.
 #![expect(clippy::unwrap_used, reason = "a benchmark")]
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,10 +11,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use capnp::message::{self, HeapAllocator};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use kapok_core::manifest::{Artifact, Manifest, RecordType, SegmentEntry, Tombstones};
+use kapok_core::manifest::{Artifact, Manifest, RecordType, SegmentEntry};
 use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::schema::Schema;
-use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage, WRITER_REVISION};
+use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage};
 use kapok_core::words::Words;
 use kapok_index::{UniqueIndex, View, unique};
 use kapok_samples::movies_capnp::movie;
@@ -56,31 +56,21 @@ fn movies() -> (Encoding, View, Segment, Vec<u8>) {
     let sealed = stage.seal(SealSettings::default()).unwrap().next().unwrap().unwrap();
     assert_eq!(sealed.rows, MOVIES);
     let mut blobs = BlobMap::new();
+    let entry = sealed.entry(Sharing::Shared);
     let bytes = Bytes::from(sealed.bytes);
-    let len = bytes.len() as u64;
     let segment = Segment::open("segment", bytes.clone(), sealed.rows).unwrap();
     blobs.insert(sealed.id, Blob { name: "segment".into(), bytes });
     let index = unique::build(encoding.key(), &segment).unwrap();
     let index_id = *blake3::hash(&index).as_bytes();
     blobs.insert(index_id, Blob { name: "index".into(), bytes: index.clone().into() });
     let entry = SegmentEntry {
-        id: sealed.id,
-        size: len,
-        rows: sealed.rows,
-        dead: 0,
-        first_key: sealed.first_key,
-        last_key: sealed.last_key,
-        extents: sealed.extents,
-        tombstones: Tombstones::None,
         artifacts: vec![Artifact {
             kind: unique::KIND.into(),
             name: "id".into(),
             id: index_id,
             size: index.len() as u64,
         }],
-        writer_revision: WRITER_REVISION,
-        sharing: Sharing::Shared,
-        merged_from: Vec::new(),
+        ..entry
     };
     let record_type = RecordType {
         name: "Movie".into(),

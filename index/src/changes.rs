@@ -1,8 +1,8 @@
 //! Finds the net differences between two versions, whatever lies between them.
 //!
-//! Each manifest lists the rows that it added and removed against its parent. So the way from one version to another, up
-//! to their common ancestor and down again, names every row whose key may be different; the two views tell what became of
-//! it. If the way is not known, the rows of the segments that the two views do not share are compared.
+//! Each manifest lists the rows that it added and removed against its parent. So the way from one version to another,
+//! up to their common ancestor and down again, names every row whose key may be different; the two views tell what
+//! became of it. If the way is not known, the rows of the segments that the two views do not share are compared.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -60,14 +60,14 @@ impl Changes {
         self.types.iter().find(|ty| ty.record_type == record_type)
     }
 
-    /// Whether nothing changed.
+    /// Returns whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.types.iter().all(TypeChanges::is_empty)
     }
 }
 
 impl TypeChanges {
-    /// Whether nothing changed.
+    /// Returns whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -84,13 +84,13 @@ impl TypeChanges {
 }
 
 impl View {
-    /// Finds what it takes to make the records of `old`, which may be older, newer or of another branch, into those of this
-    /// view.
+    /// Finds what it takes to make the records of `old`, which may be older, newer or of another branch, into those of
+    /// this view.
     ///
     /// `manifests`: those of versions between the two, in any order; those that are on no way between them do no harm.
     /// If they show the whole way and the segments of the rows that they list are in one of the two views, this takes
-    /// time that grows with the listed changes. Otherwise the segments that are in one view only are compared. The changes
-    /// are the same; [`TypeChanges::source`] says which it was.
+    /// time that grows with the listed changes. Otherwise the segments that are in one view only are compared. The
+    /// changes are the same; [`TypeChanges::source`] says which it was.
     ///
     /// Records are compared by value, see [`Record::value_eq`]. A record type whose key consists of other fields than
     /// before has other records: all that were there are removed, all that are there are added. One whose schema was
@@ -105,7 +105,7 @@ impl View {
         self.changes_along(old, &path, &BlobMap::new())
     }
 
-    /// As [`changes_since`](Self::changes_since), by a path that its caller has found.
+    /// Finds changes as [`changes_since`](Self::changes_since), by a path that the caller has found.
     ///
     /// `between` holds segments of versions on the way: those that [`lacking_for_changes`](Self::lacking_for_changes)
     /// names spare the comparison. A path between other versions is not used.
@@ -127,8 +127,8 @@ impl View {
         Ok(Changes { types: types.collect::<Result<_>>()? })
     }
 
-    /// Returns the segments that the manifests on the way list rows of and neither view has, each once: such as came after
-    /// the older version and were merged away before the newer one.
+    /// Returns the segments that the manifests on the way list rows of and neither view has, each once: such as came
+    /// after the older version and were merged away before the newer one.
     ///
     /// # Errors
     /// None for views of whole versions.
@@ -205,7 +205,7 @@ fn all(lookup: Option<Lookup<'_>>) -> Result<Vec<RowId>> {
     lookup.map_or_else(|| Ok(Vec::new()), |lookup| lookup.table().row_ids_in_key_order())
 }
 
-/// Whether a key is of the same places and types in both, however its fields are named.
+/// Returns whether a key is of the same places and types in both, however its fields are named.
 fn same_key(old: &Table, new: &Table) -> bool {
     let places = |table: &Table| -> Option<Vec<FieldKind>> {
         table.key().names().map(|path| place(table.schema(), table.struct_type(), path)).collect()

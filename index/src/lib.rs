@@ -1,7 +1,7 @@
-//! Key in, row ids out: index artifacts over segments, and the view that looks records up by them.
+//! Looks records up by key: index artifacts over segments, and the view of a version.
 //!
-//! Pure functions on bytes: nothing here does I/O, and no index holds a copy of a record. An artifact is a blob of its own,
-//! computed from one segment's message words ([`unique::build`]), mapped beside it, and read in place
+//! Pure functions on bytes: nothing here does I/O, and no index holds a copy of a record. An artifact is a blob of its
+//! own, computed from one segment's message words ([`unique::build`]), mapped beside it, and read in place
 //! ([`UniqueIndex::open`]). [`View`] is `kapok-core`'s view of a version together with the artifacts that its manifest
 //! names:
 //!
@@ -25,15 +25,15 @@
 //! # }
 //! ```
 //!
-//! [`View::changes_since`] tells what was added, updated and removed between any two versions. A [`VersionPath`] says which
-//! manifests that takes.
+//! [`View::changes_since`] tells what was added, updated and removed between any two versions. A [`VersionPath`] says
+//! which manifests that takes.
 //!
 //! # Limitations
 //! If a segment came and was merged away between two versions, its rows are in neither view, so the changes of its
 //! record type are found by comparison.
 //!
-//! Hashes are not seeded: an attacker who chooses a segment's keys can make lookups in it slow, up to a walk over the index,
-//! though never endless and never wrong.
+//! Hashes are not seeded: an attacker who chooses a segment's keys can make lookups in it slow, up to a walk over the
+//! index, though never endless and never wrong.
 
 #![forbid(unsafe_code)]
 

@@ -67,8 +67,8 @@ impl<'v> Lookup<'v> {
         self.table
     }
 
-    /// Returns the row id of the live record of a key (an integer, Bool, text, bytes, or a tuple of them); `None` if there
-    /// is none.
+    /// Returns the row id of the live record of a key (an integer, Bool, text, bytes, or a tuple of them); `None` if
+    /// there is none.
     ///
     /// # Errors
     /// `Invalid` if the number of parts or their types are not the key's, `Corrupt` if a segment or its index is not
@@ -169,7 +169,7 @@ impl<'v> Lookup<'v> {
         self.table.segments().get(place).is_some_and(|source| source.is_live(row))
     }
 
-    /// The slow path: keys of several parts, no index, or a home group that does not decide.
+    /// Searches by the slow path: keys of several parts, no index, or a home group that does not decide.
     #[inline(never)]
     fn find_number_in(&self, place: usize, hash: u64, number: u64) -> Result<Option<u32>> {
         let (Some(source), Some(access)) = (self.table.segments().get(place), self.accesses.get(place)) else {
@@ -234,7 +234,7 @@ impl fmt::Debug for Lookup<'_> {
     }
 }
 
-/// The row for which `compare` finds its key equal, among rows in key order.
+/// Returns the row for which `compare` finds its key equal, among rows in key order.
 fn bisect(segment: &Segment, mut compare: impl FnMut(u32) -> Result<Ordering>) -> Result<Option<u32>> {
     let (mut low, mut high) = (0, segment.rows());
     while low < high {
@@ -306,7 +306,7 @@ impl IntegerColumn {
         Some(Self { key, bytes: segment.bytes().slice(start..), stride: segment.stride(), index })
     }
 
-    /// [`UniqueIndex::guess`], with the row's key compared.
+    /// Calls [`UniqueIndex::guess`], and compares the key of its row.
     #[inline]
     fn guess(&self, hash: u64, number: u64) -> Guess {
         match self.index.guess(hash) {
@@ -315,7 +315,7 @@ impl IntegerColumn {
         }
     }
 
-    /// The number of a row's key.
+    /// Returns the number of a row's key.
     #[inline]
     fn number(&self, row: u32) -> Option<u64> {
         let word = self.bytes.get(row as usize * self.stride..)?.first_chunk()?;

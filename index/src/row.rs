@@ -5,7 +5,7 @@ use kapok_core::segment::{HEADER_BYTES, Segment};
 use kapok_core::words::{Malformed, StructRef};
 use kapok_core::{Error, Result};
 
-/// The encoded key of a row, into `out`, which is cleared.
+/// Encodes the key of a row into `out`, which is cleared first.
 pub(crate) fn encode_row(key: &KeySpec, segment: &Segment, row: u32, out: &mut Vec<u8>) -> Result<()> {
     out.clear();
     match key.encode_row(expect_row(segment, row)?, out) {

@@ -7,12 +7,12 @@ use kapok_core::manifest::{Id, Manifest, SegmentEntry};
 
 /// The versions on the way from one version to another: from each up to, and without, their common ancestor.
 ///
-/// A manifest lists what its version changed against its parent. So the manifests of these versions name every row whose key
-/// may be different, whatever lies between the two: versions that were skipped, a rollback, another branch.
+/// A manifest lists what its version changed against its parent. So the manifests of these versions name every row
+/// whose key may be different, whatever lies between the two: versions that were skipped, a rollback, another branch.
 ///
-/// The path reads nothing. Its caller drives it: it names the manifest that it needs next, one parent after another, and is
-/// given it. The common ancestor of two branches is asked for too, since it may name segments whose rows are listed as
-/// removed.
+/// The path reads nothing. Its caller drives it: it names the manifest that it needs next, one parent after another,
+/// and is given it. The common ancestor of two branches is asked for too, since it may name segments whose rows are
+/// listed as removed.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -124,8 +124,8 @@ impl VersionPath {
         self.between == [identity(old), identity(new)]
     }
 
-    /// Returns the rows that the steps list for a record type; `None` if the path did not come to its end or a step lists
-    /// none.
+    /// Returns the rows that the steps list for a record type; `None` if the path did not come to its end or a step
+    /// lists none.
     pub(crate) fn row_sets(&self, record_type: &str) -> Option<Vec<(&Id, &[u8])>> {
         let mut out = Vec::new();
         for step in self.steps()? {
@@ -138,7 +138,7 @@ impl VersionPath {
     /// Iterates over the segments of all versions on the way and of their common ancestor, as far as they are known.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentEntry> {
         let ends = self.ends.iter().filter_map(|end| end.manifest.as_ref());
-        self.steps.iter().chain(ends).flat_map(|manifest| &manifest.record_types).flat_map(|ty| &ty.segments)
+        self.steps.iter().chain(ends).flat_map(|manifest| manifest.segments())
     }
 
     /// Steps from version to parent until a manifest is needed or the ends meet.

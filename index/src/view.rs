@@ -22,8 +22,8 @@ use crate::records::Records;
 ///
 /// # Threads and await
 /// A view, a [`Table`], a [`Lookup`], a [`Field`], a [`Record`] and a [`RowId`] are `Send` and `Sync`, so they may be
-/// shared between threads and held across `.await`. [`Records`] is `Send` and not `Sync`, since its readers count what they
-/// read; the readers themselves (`movie::Reader`) are neither. A task that is spawned on several threads holds an
+/// shared between threads and held across `.await`. [`Records`] is `Send` and not `Sync`, since its readers count what
+/// they read; the readers themselves (`movie::Reader`) are neither. A task that is spawned on several threads holds an
 /// `Arc<View>` and row ids or handles across `.await`, and makes [`Records`] anew behind it:
 ///
 /// ```
@@ -76,7 +76,7 @@ impl View {
         Self::open_without(manifest, blobs, BTreeMap::new())
     }
 
-    /// As [`open`](Self::open), without some record types: see [`Tables::open_without`].
+    /// Opens a version without some record types: see [`Tables::open_without`].
     ///
     /// # Errors
     /// Those of [`open`](Self::open), for the other types.
@@ -197,8 +197,8 @@ impl View {
         self.lookup(record_type)?.deserialize_by_key(key)
     }
 
-    /// Checks all that lookups rely on, in time that grows with the records: rows stand in key order, the manifest's first
-    /// and last keys are the rows', each index finds each row, and no key has two live rows.
+    /// Checks all that lookups rely on, in time that grows with the records: rows stand in key order, the manifest's
+    /// first and last keys are the rows', each index finds each row, and no key has two live rows.
     ///
     /// # Errors
     /// `Corrupt` if that is not so.

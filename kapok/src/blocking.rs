@@ -1,4 +1,4 @@
-//! Does without `async`: a blocking twin of each async call that a program of threads needs.
+//! Blocking twins of the async calls, for programs without `async`.
 //!
 //! [`Producer`], [`Consumer`] and [`Store`] wrap those of the crate's root. They share one small runtime, which starts
 //! with the first of them and ends with the last; followers and listeners run on it. Any other async call is waited for

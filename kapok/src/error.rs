@@ -1,8 +1,8 @@
-//! Tells what went wrong, and by [`ErrorKind`] what to do next.
+//! Errors: what went wrong and, by [`ErrorKind`], what to do next.
 //!
 //! Each part of Kapok has an error of its own: [`DataError`] (schemas, records, bytes), [`StoreError`] (the store),
-//! [`PublishError`] (cycles) and [`ReadError`] (refreshes). [`Error`] is any of them, so that a function which publishes
-//! and reads returns [`Result`] and uses `?` throughout. All of them have a `kind`.
+//! [`PublishError`] (cycles) and [`ReadError`] (refreshes). [`Error`] is any of them, so that a function which
+//! publishes and reads returns [`Result`] and uses `?` throughout. All of them have a `kind`.
 
 #[doc(inline)]
 pub use kapok_blobstore::Error as StoreError;

@@ -1,7 +1,7 @@
 //! Follows new versions, and tells what changed between any two.
 //!
-//! A follower polls the announcement log (one small read per poll) and, on a local folder, is woken by the file system. It
-//! refreshes the consumer when there is news. Listeners are called after each swap, on a thread of their own.
+//! A follower polls the announcement log (one small read per poll) and, on a local folder, is woken by the file system.
+//! It refreshes the consumer when there is news. Listeners are called after each swap, on a thread of their own.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -24,7 +24,7 @@
 //! # }
 //! ```
 //!
-//! Changes are net, whatever lies between the two views: skipped versions, merges, a rollback.
+//! Changes are net, even across skipped versions, merges or a rollback.
 //! [`Consumer::wait_for`](crate::Consumer::wait_for) waits for a version, [`Consumer::status`](crate::Consumer::status)
 //! says how following goes.
 

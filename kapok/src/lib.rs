@@ -1,8 +1,8 @@
 //! Distributes read-mostly datasets: a producer publishes versions, any number of processes map and read them in place.
 //!
-//! A version is a set of immutable files in a folder or an object store. A consumer maps the announced version and reads
-//! it without parsing or copying. A new version appears in one atomic swap of all record types and indexes; readers never
-//! wait. Kapok is not a database: the least that is written is a version, and there is no query language.
+//! A version is a set of immutable files in a folder or an object store. A consumer maps the announced version and
+//! reads it without parsing or copying. A new version appears in one atomic swap of all record types and indexes;
+//! readers never wait. Kapok is not a database: the smallest write is a version, and there is no query language.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

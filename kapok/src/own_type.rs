@@ -1,4 +1,4 @@
-//! Brings a record type of your own: a serde struct, JSON lines, or a `.capnp` file.
+//! Uses a record type of your own: a serde struct, JSON lines, or a `.capnp` file.
 //!
 //! A [`Declaration`] says what a record type is: its struct, its primary key, and how it may change.
 //!

@@ -1,9 +1,10 @@
 //! Publishes versions: records in, announced version out.
 //!
 //! A [`Producer`] runs cycles. A full cycle ([`Producer::run_cycle`]) is given all records of a type and writes what
-//! differs from the version before. An incremental cycle ([`Producer::run_incremental_cycle`]) is given changes alone, and
-//! its cost grows with them. Records that arrive over time come from an async closure ([`Producer::run_cycle_async`]) or
-//! a stream ([`RecordWriter::add_all`]). All check what they stored, commit a manifest and announce the version.
+//! differs from the version before. An incremental cycle ([`Producer::run_incremental_cycle`]) is given changes alone,
+//! and its cost grows with them. Records that arrive over time come from an async closure
+//! ([`Producer::run_cycle_async`]) or a stream ([`RecordWriter::add_all`]). All check what they stored, commit a
+//! manifest and announce the version.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -31,7 +32,7 @@
 //! # }
 //! ```
 //!
-//! Until the commit a failed cycle has changed nothing: run it again. Behind the commit the error is
+//! A cycle that fails before the commit has changed nothing: run it again. After the commit the error is
 //! [`Committed`](crate::error::PublishError::Committed) or
 //! [`MaybeCommitted`](crate::error::PublishError::MaybeCommitted); [`IncrementalCycle::once`] makes it safe to run
 //! changes again.

@@ -1,10 +1,10 @@
 //! Publishes versions of a dataset: records in, announced version out.
 //!
-//! A [`Producer`] runs cycles. A closure hands over the whole of a record type ([`Producer::run_cycle`]) or changes to
-//! it ([`Producer::run_incremental_cycle`]). The producer writes what differs from the version before, as segments with
-//! their indexes, checks what it stored, commits a manifest and announces it. Records that arrive over time come from
-//! an async closure ([`Producer::run_cycle_async`]) or a stream ([`RecordWriter::add_all`]). The producer does not read
-//! data from anywhere, and it does not tell consumers what to do beyond naming the version that they should be on.
+//! A [`Producer`] runs cycles. A closure adds all records of a type ([`Producer::run_cycle`]) or changes to it
+//! ([`Producer::run_incremental_cycle`]). The producer writes the records that differ from the version before, as
+//! segments with their indexes, checks the stored files, commits a manifest and announces it. For records that arrive
+//! over time there are async closures ([`Producer::run_cycle_async`]) and streams ([`RecordWriter::add_all`]). The
+//! producer does not read data from anywhere.
 //!
 //! ```
 //! use kapok_producer::Producer;
@@ -46,14 +46,14 @@
 //! ```
 //!
 //! [`ProducerSettings`] say how versions are checked ([`Validator`], [`Verification`]), announced and merged
-//! ([`merge_policy`]); a [`Declaration`] says how a schema may change. Numbers go to the recorder of the `metrics`
+//! ([`merge_policy`]); a [`Declaration`] says how a schema may change. Metrics go to the recorder of the `metrics`
 //! crate ([`crate::metrics::describe`]).
 //!
 //! # Limitations
 //! * A full cycle stages all records of the types that it touches; an incremental cycle only what it changes.
 //! * Merges take place within the call of the cycle, after its announcement, unless they are [`MergeSchedule::Manual`].
-//! * Nothing is removed from the store: that is [`Store::gc`].
-//! * A record type stays in the dataset until [`Producer::drop_type`] takes it out.
+//! * A producer deletes no files: [`Store::gc`] does.
+//! * A record type stays in the dataset until [`Producer::drop_type`] drops it.
 
 #![forbid(unsafe_code)]
 

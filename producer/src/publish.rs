@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kapok_blobstore::{BlobId, BlobKind, CommitOutcome, PutOutcome, clock, fresh_token};
 use kapok_core::manifest::BlobMap;
-use kapok_core::manifest::{Artifact, Id, Manifest, MergeSource, SegmentEntry, Tombstones};
-use kapok_core::segment::{Encoding, SealedSegment, Segment, WRITER_REVISION};
+use kapok_core::manifest::{Artifact, Id, Manifest, MergeSource, SegmentEntry};
+use kapok_core::segment::{Encoding, SealedSegment, Segment};
 use kapok_index::{View, unique};
 use tracing::{Instrument, info_span};
 
@@ -184,6 +184,7 @@ impl Producer {
         merged_from: Vec<MergeSource>,
     ) -> Result<(SegmentEntry, u64)> {
         let id = BlobId::from(sealed.id);
+        let entry = sealed.entry(encoding.sharing());
         let bytes = Bytes::from(sealed.bytes);
         // On a thread of its own: on this one it would delay the upload.
         let making = tokio::task::spawn_blocking({
@@ -206,20 +207,7 @@ impl Producer {
             id: *index_id.as_bytes(),
             size: index_size,
         };
-        let entry = SegmentEntry {
-            id: sealed.id,
-            size: bytes.len() as u64,
-            rows: sealed.rows,
-            dead: 0,
-            first_key: sealed.first_key,
-            last_key: sealed.last_key,
-            extents: sealed.extents,
-            tombstones: Tombstones::None,
-            artifacts: vec![artifact],
-            writer_revision: WRITER_REVISION,
-            sharing: encoding.sharing(),
-            merged_from,
-        };
+        let entry = SegmentEntry { artifacts: vec![artifact], merged_from, ..entry };
         Ok((entry, written))
     }
 

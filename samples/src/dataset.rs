@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kapok_core::manifest::{Blob, BlobMap, Manifest, RecordType, SegmentEntry, Tombstones};
+use kapok_core::manifest::{Blob, BlobMap, Manifest, RecordType, SegmentEntry};
 use kapok_core::schema::{RecordStruct, Schema};
 use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Sharing, Stage};
 use kapok_core::view::Tables;
@@ -28,24 +28,6 @@ pub fn add(stage: &mut Stage, segment: &[u8]) {
 /// Seals what is staged, in segments of about so many bytes.
 pub fn seal(stage: Stage, target_bytes: Option<u64>) -> Vec<SealedSegment> {
     stage.seal(SealSettings { target_bytes }).unwrap().map(Result::unwrap).collect()
-}
-
-/// Returns the entry of a segment in a manifest.
-pub fn entry(sealed: &SealedSegment, sharing: Sharing) -> SegmentEntry {
-    SegmentEntry {
-        id: sealed.id,
-        size: sealed.bytes.len() as u64,
-        rows: sealed.rows,
-        dead: 0,
-        first_key: sealed.first_key.clone(),
-        last_key: sealed.last_key.clone(),
-        extents: sealed.extents.clone(),
-        tombstones: Tombstones::None,
-        artifacts: Vec::new(),
-        writer_revision: kapok_core::segment::WRITER_REVISION,
-        sharing,
-        merged_from: Vec::new(),
-    }
 }
 
 /// Returns a manifest of these segments.
@@ -79,6 +61,6 @@ pub fn view(encoding: &Encoding, sealed: &[SealedSegment], sharing: Sharing) -> 
     for segment in sealed {
         blobs.insert(segment.id, Blob { name: Arc::from("segment"), bytes: Bytes::from(segment.bytes.clone()) });
     }
-    let entries = sealed.iter().map(|segment| entry(segment, sharing)).collect();
+    let entries = sealed.iter().map(|segment| segment.entry(sharing)).collect();
     Tables::open(Arc::new(manifest(encoding, entries)), &blobs).unwrap()
 }

@@ -44,18 +44,7 @@ fn id(index: u32) -> u64 {
 }
 
 fn ty(index: u32, (data_words, pointer_words): (u16, u16), fields: Vec<FieldType>) -> StructType {
-    StructType {
-        id: id(index),
-        name: format!("T{index}"),
-        scope: 0,
-        data_words,
-        pointer_words,
-        is_group: false,
-        discriminant_count: 0,
-        discriminant_offset: 0,
-        key: Vec::new(),
-        fields,
-    }
+    StructType { data_words, pointer_words, ..StructType::new(id(index), format!("T{index}"), fields) }
 }
 
 /// Returns a pointer to a type; the ordinals of a record begin behind its key.

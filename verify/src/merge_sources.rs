@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use kapok_core::key::KeySpec;
 use kapok_core::manifest::{Blob, BlobMap, BlobRef, BlobRole};
-use kapok_core::manifest::{Manifest, MergeSource, RecordType, SegmentEntry, Tombstones, decode_rows};
-use kapok_core::segment::{Encoding, MergeInput, Segment, WRITER_REVISION};
+use kapok_core::manifest::{Manifest, MergeSource, RecordType, SegmentEntry, Tombstones};
+use kapok_core::segment::{Encoding, Segment, WRITER_REVISION};
 use kapok_core::{Error, Result};
 use kapok_index::View;
 
 /// Returns whether a version names a segment with the same merge sources.
 pub(crate) fn names(manifest: &Manifest, entry: &SegmentEntry) -> bool {
-    let mut segments = manifest.record_types.iter().flat_map(|ty| &ty.segments);
-    segments.any(|one| one.id == entry.id && one.merged_from == entry.merged_from)
+    manifest.segments().any(|one| one.id == entry.id && one.merged_from == entry.merged_from)
 }
 
 /// Returns the blobs of the merge sources of a segment.
@@ -28,7 +27,7 @@ pub(crate) fn sources(entry: &SegmentEntry) -> impl Iterator<Item = BlobRef> + '
 pub(crate) fn check_rows(entry: &SegmentEntry) -> Result<()> {
     let mut rows = 0_u64;
     for one in &entry.merged_from {
-        let dropped = dropped(one)?;
+        let dropped = one.dropped_rows()?.unwrap_or_default();
         if dropped.max().is_some_and(|row| row >= one.rows) {
             return Err(wrong(entry, format!("rows left behind below {}", one.rows), "one beyond".to_owned()));
         }
@@ -54,12 +53,11 @@ pub(crate) fn check(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry, 
         let Blob { name, bytes } = blobs.expect(&one.segment)?;
         let segment = Segment::open(name, bytes.clone(), one.rows)?;
         entries.push(source_entry(encoding.key(), &segment, one, entry)?);
-        inputs.push((segment, dropped(one)?));
+        inputs.push(segment);
     }
     if entry.writer_revision == WRITER_REVISION {
-        let inputs: Vec<_> =
-            inputs.iter().map(|(segment, dropped)| MergeInput { segment, dropped: Some(dropped) }).collect();
-        if encoding.merge(&inputs).is_ok_and(|merged| merged.id == entry.id) {
+        let merged = encoding.merge_again(&entry.merged_from, &inputs);
+        if merged.is_ok_and(|merged| merged.id == entry.id) {
             return Ok(());
         }
     }
@@ -94,7 +92,7 @@ fn source_entry(key: &KeySpec, segment: &Segment, one: &MergeSource, merged: &Se
             _ => Err(Error::corrupt(segment.name(), 0, "rows with keys", format!("row {row} without"))),
         }
     };
-    let dead = dropped(one)?.len();
+    let dead = one.dropped_rows()?.map_or(0, |rows| rows.len());
     Ok(SegmentEntry {
         id: one.segment,
         size: one.size,
@@ -109,13 +107,6 @@ fn source_entry(key: &KeySpec, segment: &Segment, one: &MergeSource, merged: &Se
         sharing: merged.sharing,
         merged_from: Vec::new(),
     })
-}
-
-fn dropped(one: &MergeSource) -> Result<roaring::RoaringBitmap> {
-    if one.dropped.is_empty() {
-        return Ok(roaring::RoaringBitmap::new());
-    }
-    decode_rows("merge sources in the manifest", &one.dropped)
 }
 
 fn wrong(entry: &SegmentEntry, expected: String, found: String) -> Error {

@@ -11,7 +11,7 @@ use kapok_blobstore::{AnnouncementDraft, BlobId, BlobKind, CommitOutcome, Store,
 use kapok_consumer::{FollowSettings, View, Watch};
 use kapok_core::manifest::{Artifact, Manifest, RecordType, SegmentEntry, Tombstones};
 use kapok_core::schema::Schema;
-use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Segment, Sharing, Stage, WRITER_REVISION};
+use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::words::Words;
 use kapok_samples::movies_capnp::{movie, rating};
 use roaring::RoaringBitmap;
@@ -128,18 +128,10 @@ impl Rows {
             Tombstones::Blob(*id.as_bytes())
         };
         let entry = SegmentEntry {
-            id: self.sealed.id,
-            size: self.sealed.bytes.len() as u64,
-            rows: self.sealed.rows,
             dead: self.dead.len() as u32,
-            first_key: self.sealed.first_key.clone(),
-            last_key: self.sealed.last_key.clone(),
-            extents: self.sealed.extents.clone(),
             tombstones,
             artifacts: vec![artifact],
-            writer_revision: WRITER_REVISION,
-            sharing: Sharing::Shared,
-            merged_from: Vec::new(),
+            ..self.sealed.entry(Sharing::Shared)
         };
         (entry, blobs)
     }

@@ -140,7 +140,7 @@ impl BlobMap {
 impl Manifest {
     /// Iterates over the blobs that the version consists of, each once per use.
     pub fn blobs(&self) -> impl Iterator<Item = BlobRef> + '_ {
-        self.record_types.iter().flat_map(|ty| &ty.segments).flat_map(|segment| {
+        self.segments().flat_map(|segment| {
             let tombstones = match segment.tombstones {
                 Tombstones::Blob(id) => Some(BlobRef { role: BlobRole::Tombstones, id, size: None }),
                 _ => None,

@@ -141,18 +141,7 @@ pub(crate) const SHEET_COLOUR: u64 = 1 << 16;
 
 /// Returns a struct type of plain fields.
 pub(crate) fn struct_type(id: u64, name: &str, sizes: (u16, u16), fields: Vec<FieldType>) -> StructType {
-    StructType {
-        id,
-        name: name.into(),
-        scope: 0,
-        data_words: sizes.0,
-        pointer_words: sizes.1,
-        is_group: false,
-        discriminant_count: 0,
-        discriminant_offset: 0,
-        key: vec![],
-        fields,
-    }
+    StructType { data_words: sizes.0, pointer_words: sizes.1, ..StructType::new(id, name, fields) }
 }
 
 /// Returns the pointer word of a struct, from the offset and the two sizes.

@@ -74,18 +74,7 @@ mod tests {
         let mut schema = Schema::new();
         for (id, types) in types {
             let fields = (0..).zip(*types).map(|(n, ty)| FieldType::slot(&format!("f{n}"), n, 0, ty.clone())).collect();
-            let mut ty = StructType {
-                id: *id,
-                name: format!("T{id}"),
-                scope: 0,
-                data_words: 0,
-                pointer_words: 0,
-                is_group: false,
-                discriminant_count: 0,
-                discriminant_offset: 0,
-                key: Vec::new(),
-                fields,
-            };
+            let mut ty = StructType::new(*id, format!("T{id}"), fields);
             ty.lay_out().unwrap();
             schema.insert_struct(ty);
         }

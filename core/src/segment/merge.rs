@@ -12,6 +12,7 @@ use super::stage::{Encoding, Stage};
 use super::{Segment, WORD};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
+use crate::manifest::MergeSource;
 
 /// Rows that one thread stages before it takes the next.
 const ROWS_AT_ONCE: u32 = 1 << 17;
@@ -65,6 +66,17 @@ impl Encoding {
     }
 
     /// Refuses rows whose schema makes far more of them than the segments hold.
+    /// Merges segments as a manifest lists them, which gives the merged segment again.
+    ///
+    /// # Errors
+    /// Those of [`merge`](Self::merge), and `Corrupt` if the rows that a source left behind cannot be read.
+    pub fn merge_again(&self, sources: &[MergeSource], segments: &[Segment]) -> Result<SealedSegment> {
+        let dropped = sources.iter().map(MergeSource::dropped_rows).collect::<Result<Vec<_>>>()?;
+        let inputs = segments.iter().zip(&dropped);
+        let inputs: Vec<_> = inputs.map(|(segment, rows)| MergeInput { segment, dropped: rows.as_ref() }).collect();
+        self.merge(&inputs)
+    }
+
     fn check_growth(&self, inputs: &[MergeInput<'_>]) -> Result<()> {
         let live = |input: &MergeInput<'_>| {
             u64::from(input.segment.rows()).saturating_sub(input.dropped.map_or(0, roaring::RoaringBitmap::len))

@@ -10,9 +10,10 @@ use super::column::{Column, NULL, ObjectId, aim, list_shape};
 use super::layout::{ColumnSize, Packer, Placement, ROWS_AT, SegmentLayout, lay_out};
 use super::matrix::Matrix;
 use super::parallel::in_parallel;
-use super::stage::{ColumnBody, Encoding, Stage, StagedColumn};
-use super::{Extent, HEADER_BYTES};
+use super::stage::{ColumnBody, Encoding, Sharing, Stage, StagedColumn};
+use super::{Extent, HEADER_BYTES, WRITER_REVISION};
 use crate::error::{Error, Result};
+use crate::manifest::{SegmentEntry, Tombstones};
 use crate::words::{ElementSize, WORD};
 
 /// Default size at which a new segment begins, if no field is a vector.
@@ -40,6 +41,26 @@ pub struct SealedSegment {
     pub last_key: Vec<u8>,
     /// Rows, then each field that has objects.
     pub extents: Vec<Extent>,
+}
+
+impl SealedSegment {
+    /// Returns the segment's entry in a manifest, with all rows live and without indexes or merge sources.
+    pub fn entry(&self, sharing: Sharing) -> SegmentEntry {
+        SegmentEntry {
+            id: self.id,
+            size: self.bytes.len() as u64,
+            rows: self.rows,
+            dead: 0,
+            first_key: self.first_key.clone(),
+            last_key: self.last_key.clone(),
+            extents: self.extents.clone(),
+            tombstones: Tombstones::None,
+            artifacts: Vec::new(),
+            writer_revision: WRITER_REVISION,
+            sharing,
+            merged_from: Vec::new(),
+        }
+    }
 }
 
 /// Objects of a field in the order in which a segment has them.

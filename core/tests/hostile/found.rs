@@ -11,7 +11,7 @@ use kapok_core::schema::{FieldKind, FieldType, Schema, StructType, Type};
 use kapok_core::segment::{Encoding, MergeInput, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::view::Tables;
 use kapok_core::{Fault, Result};
-use kapok_samples::dataset::{add, encoding, entry, manifest, seal};
+use kapok_samples::dataset::{add, encoding, manifest, seal};
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::random_kinds::{Kinds, Tree};
 use kapok_samples::walk::read;
@@ -32,7 +32,7 @@ impl Subject {
         let mut stage = Stage::new(&encoding);
         add(&mut stage, record.plain().get_segments_for_output()[0]);
         let sealed = seal(stage, None).remove(0);
-        let entry = entry(&sealed, Sharing::Shared);
+        let entry = sealed.entry(Sharing::Shared);
         Self { encoding, bytes: sealed.bytes, entry }
     }
 
@@ -191,18 +191,9 @@ fn rows_of_no_size_are_refused_since_half_a_milliard_fits_in_no_bytes() {
 }
 
 fn group(id: u64, sizes: (u16, u16), fields: Vec<FieldType>) -> StructType {
-    StructType {
-        id,
-        name: format!("T{id}"),
-        scope: 1,
-        data_words: sizes.0,
-        pointer_words: sizes.1,
-        is_group: id != 1,
-        discriminant_count: 0,
-        discriminant_offset: 0,
-        key: Vec::new(),
-        fields,
-    }
+    let (data_words, pointer_words) = sizes;
+    let ty = StructType::new(id, format!("T{id}"), fields);
+    StructType { scope: 1, data_words, pointer_words, is_group: id != 1, ..ty }
 }
 
 fn group_field(name: &str, id: u64) -> FieldType {

@@ -8,7 +8,7 @@ use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::schema::RecordDeclaration;
 use kapok_core::segment::{Encoding, Sharing, Stage};
 use kapok_core::view::Tables;
-use kapok_samples::dataset::{entry, manifest};
+use kapok_samples::dataset::manifest;
 use kapok_samples::random::Random;
 use kapok_samples::walk::read;
 use roaring::RoaringBitmap;
@@ -27,7 +27,7 @@ fn source(blobs: &mut BlobMap) -> Vec<Vec<u8>> {
     let mut out = Vec::new();
     for (encoding, sealed) in [movies(), kinds(Sharing::Shared)] {
         blobs.insert(sealed.id, Blob { name: Arc::from("segment"), bytes: Bytes::from(sealed.bytes.clone()) });
-        let mut segment = entry(&sealed, Sharing::Shared);
+        let mut segment = sealed.entry(Sharing::Shared);
         segment.dead = 2;
         segment.tombstones = Tombstones::Inline(rows(&[1, 5]));
         segment.artifacts = vec![Artifact { kind: "unique".into(), name: String::new(), id: [3; 32], size: 77 }];

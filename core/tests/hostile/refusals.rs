@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use kapok_core::manifest::SegmentEntry;
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Sharing};
-use kapok_samples::dataset::entry;
 
 use crate::segments::{kinds, movies};
 
@@ -16,7 +15,7 @@ struct Subject {
 
 impl Subject {
     fn new((encoding, sealed): (Encoding, SealedSegment), sharing: Sharing) -> Self {
-        let entry = entry(&sealed, sharing);
+        let entry = sealed.entry(sharing);
         Self { encoding, sealed, entry }
     }
 

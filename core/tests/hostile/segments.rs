@@ -7,7 +7,7 @@ use kapok_core::manifest::SegmentEntry;
 use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::view::Tables;
-use kapok_samples::dataset::{add, encoding, entry, manifest, seal};
+use kapok_samples::dataset::{add, encoding, manifest, seal};
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
 use kapok_samples::random::Random;
@@ -66,7 +66,7 @@ fn mutated_records_of_every_kind_give_data_or_errors() {
 fn case((encoding, source): &(Encoding, SealedSegment), sharing: Sharing, r: &mut Random, tally: &mut Tally) {
     let mut bytes = source.bytes.clone();
     mutate(&mut bytes, r);
-    let mut entry = entry(source, sharing);
+    let mut entry = source.entry(sharing);
     entry.size = bytes.len() as u64;
     if r.one_in(8) {
         lie(&mut entry, r);
@@ -116,7 +116,7 @@ fn honest_segments_verify_and_read_without_errors() {
         (kinds(Sharing::StrictTree), Sharing::StrictTree),
     ];
     for ((encoding, source), sharing) in &sources {
-        check(encoding, source.bytes.clone(), entry(source, *sharing), &mut tally);
+        check(encoding, source.bytes.clone(), source.entry(*sharing), &mut tally);
     }
     assert_eq!((tally.outcomes.get("verified"), tally.outcomes.get("read")), (Some(&3), Some(&3)));
 }

@@ -11,7 +11,7 @@ use kapok_core::segment::{Encoding, MergeInput, Segment, Sharing, Stage};
 use kapok_core::view::Tables;
 use kapok_ingest::Value;
 use kapok_ingest::{Inference, InferenceSettings};
-use kapok_samples::dataset::{entry, seal};
+use kapok_samples::dataset::seal;
 use kapok_samples::shapes::{RECORD, SHAPES};
 
 use crate::stopwatch::Stopwatch;
@@ -54,7 +54,7 @@ fn with_records(encoding: &Encoding) -> kapok_core::Result<()> {
     }
     let sealed = seal(stage, None).remove(0);
     let segment = Segment::open("segment", Bytes::from(sealed.bytes.clone()), sealed.rows)?;
-    encoding.verify(&segment, &entry(&sealed, Sharing::Shared))?;
+    encoding.verify(&segment, &sealed.entry(Sharing::Shared))?;
     let merged = encoding.merge(&[MergeInput { segment: &segment, dropped: None }])?;
     let (row, bytes) = (merged.rows, Bytes::from(merged.bytes));
     let segment = Segment::open("merged", bytes, row)?;

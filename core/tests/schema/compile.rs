@@ -64,18 +64,7 @@ pub fn union(mut a: Schema, b: &Schema) -> Schema {
 /// A struct of plain fields, laid out.
 #[allow(dead_code, reason = "not every test that compiles builds")]
 pub fn structure(id: u64, name: &str, scope: u64, fields: Vec<FieldType>) -> StructType {
-    let mut ty = StructType {
-        id,
-        name: name.to_owned(),
-        scope,
-        data_words: 0,
-        pointer_words: 0,
-        is_group: false,
-        discriminant_count: 0,
-        discriminant_offset: 0,
-        key: Vec::new(),
-        fields,
-    };
+    let mut ty = StructType { scope, ..StructType::new(id, name, fields) };
     ty.lay_out().unwrap();
     ty
 }

@@ -164,25 +164,20 @@ fn a_known_dimension_stays_and_untouched_types_stay() {
     assert_eq!(field.dimension, 4);
 }
 
-/// A record of `id @0` and two groups, one in the other, with `number @1` in the inner one, which is the key. Names end in
-/// `suffix`.
+/// A record of `id @0` and two groups, one in the other, with `number @1` in the inner one, which is the key. Names end
+/// in `suffix`.
 fn nested(suffix: &str) -> Schema {
     let name = |name: &str| format!("{name}{suffix}");
     let ty = |id: u64, scope: u64, fields: Vec<FieldType>| StructType {
-        id,
-        name: name("Nested"),
         scope,
         data_words: 1,
-        pointer_words: 0,
         is_group: scope != 0,
-        discriminant_count: 0,
-        discriminant_offset: 0,
         key: if scope == 0 {
             vec![name("id"), [name("outer"), name("inner"), name("number")].join(".")]
         } else {
             vec![]
         },
-        fields,
+        ..StructType::new(id, name("Nested"), fields)
     };
     let group = |of: &str, id: u64| FieldType {
         kind: FieldKind::Group(id),

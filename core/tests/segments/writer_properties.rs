@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kapok_core::record::{Budget, Record};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::words::Words;
-use kapok_samples::dataset::{add, encoding, entry, seal, view};
+use kapok_samples::dataset::{add, encoding, seal, view};
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::random::Random;
 use kapok_samples::random_kinds::{Kinds, Tree, one_segment};
@@ -104,7 +104,7 @@ fn what_is_sealed_reads_as_what_was_put_in_and_passes_verify() {
                 let mut found = Vec::new();
                 for segment in &sealed {
                     let opened = open(segment);
-                    encoding.verify(&opened, &entry(segment, sharing)).unwrap();
+                    encoding.verify(&opened, &segment.entry(sharing)).unwrap();
                     opened.verify_hash(&segment.id).unwrap();
                     found.extend(rows_as_json(&encoding, &opened));
                 }
@@ -174,7 +174,7 @@ fn what_can_be_staged_can_be_read_through_every_door() {
     let mut stage = Stage::new(&encoding);
     add(&mut stage, &chain(deepest));
     let sealed = seal(stage, None);
-    encoding.verify(&open(&sealed[0]), &entry(&sealed[0], Sharing::Shared)).unwrap();
+    encoding.verify(&open(&sealed[0]), &sealed[0].entry(Sharing::Shared)).unwrap();
     let view = view(&encoding, &sealed, Sharing::Shared);
     let table = view.table("Kinds").unwrap();
     let first = table.row_id(0, 0).unwrap();

@@ -42,17 +42,17 @@ impl<'v> Sources<'v> {
         Ok(Self { old: Side::new(old.manifest(), before)?, new: Side::new(new.manifest(), after)?, between })
     }
 
-    /// Whether a segment's rows can be read.
+    /// Returns whether a segment's rows can be read.
     pub(super) fn has(&self, id: &Id) -> bool {
         self.find(id).is_some()
     }
 
-    /// Whether two row ids, of the old and the new view, are one row of one segment.
+    /// Returns whether two row ids, of the old and the new view, are one row of one segment.
     pub(super) fn is_same_row(&self, old: RowId, new: RowId) -> bool {
         old.row() == new.row() && self.old.id(old).is_some_and(|id| self.new.id(new) == Some(id))
     }
 
-    /// The keys of the rows that manifests list; `None` if one of their segments is not at hand.
+    /// Returns the keys of the rows that manifests list; `None` if one of their segments is not at hand.
     pub(super) fn listed(&self, row_sets: Vec<(&Id, &[u8])>) -> Result<Option<Keys>> {
         // A segment whose rows come up in many steps is read once.
         let mut rows: HashMap<&Id, RoaringBitmap> = HashMap::new();
@@ -69,7 +69,7 @@ impl<'v> Sources<'v> {
         Ok(Some(in_order(keys)))
     }
 
-    /// The keys of the live rows of segments in one view only, and of rows that live in one view only.
+    /// Returns the keys of the live rows of segments in one view only, and of rows that live in one view only.
     pub(super) fn compared(&self) -> Result<Keys> {
         let mut keys = Vec::new();
         for (here, there) in [(&self.old, &self.new), (&self.new, &self.old)] {
@@ -122,7 +122,7 @@ fn in_order(mut keys: Keys) -> Keys {
     keys
 }
 
-/// Rows that a manifest lists of a segment.
+/// Returns the rows that a manifest lists of a segment.
 fn decode_rows(bitmap: &[u8], segment: &Segment) -> Result<RoaringBitmap> {
     let subject = format!("changes in the manifest, of {}", segment.name());
     let rows = manifest::decode_rows(&subject, bitmap)?;

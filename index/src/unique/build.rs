@@ -71,13 +71,13 @@ impl Table<'_> {
     }
 }
 
-/// Number of groups for a number of rows: three quarters full at most, and one slot is always empty.
+/// Returns the number of groups for a number of rows: three quarters full at most, and one slot is always empty.
 fn group_count(rows: u32) -> usize {
     let rows = rows as usize;
     (rows + rows / 3 + 1).div_ceil(GROUP)
 }
 
-/// What is wrong with a row whose key is not greater than that of the row before it.
+/// Makes the error of a row whose key is not greater than that of the row before it.
 #[cold]
 fn disorder(key: &KeySpec, segment: &Segment, row: u32) -> Error {
     let (mut before, mut encoded) = (Vec::new(), Vec::new());

@@ -15,18 +15,7 @@ pub(crate) struct Growth {
 impl Growth {
     /// Returns a new type without fields.
     pub(crate) fn new(id: u64, name: String, scope: u64) -> Self {
-        Self::of(StructType {
-            id,
-            name,
-            scope,
-            data_words: 0,
-            pointer_words: 0,
-            is_group: false,
-            discriminant_count: 0,
-            discriminant_offset: 0,
-            key: Vec::new(),
-            fields: Vec::new(),
-        })
+        Self::of(StructType { scope, ..StructType::new(id, name, Vec::new()) })
     }
 
     /// Returns a known type.

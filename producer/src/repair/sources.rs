@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kapok_blobstore::{BlobId, BlobKind, FileEntry, FileKind, Store};
-use kapok_core::manifest::{Manifest, RecordType, SegmentEntry, decode_rows};
-use kapok_core::segment::{Encoding, MergeInput, Segment, WRITER_REVISION};
+use kapok_core::manifest::{Manifest, RecordType, SegmentEntry};
+use kapok_core::segment::{Encoding, Segment, WRITER_REVISION};
 use kapok_index::unique;
 use tracing::debug;
 
@@ -154,13 +154,10 @@ fn build_index(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry, rows:
 }
 
 fn merge(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry, inputs: Vec<Bytes>) -> kapok_core::Result<Bytes> {
-    let (mut segments, mut dropped) = (Vec::new(), Vec::new());
+    let mut segments = Vec::new();
     for (one, bytes) in entry.merged_from.iter().zip(inputs) {
         segments.push(Segment::open("merge source", bytes, one.rows)?);
-        dropped.push(if one.dropped.is_empty() { None } else { Some(decode_rows("merge sources", &one.dropped)?) });
     }
-    let inputs =
-        segments.iter().zip(&dropped).map(|(segment, dropped)| MergeInput { segment, dropped: dropped.as_ref() });
-    let merged = encoding(manifest, ty, entry)?.merge(&inputs.collect::<Vec<_>>())?;
+    let merged = encoding(manifest, ty, entry)?.merge_again(&entry.merged_from, &segments)?;
     Ok(Bytes::from(merged.bytes))
 }

@@ -14,8 +14,10 @@ use crate::error::Result;
 
 /// Returns the bitmap with this id, if it can be derived.
 pub(super) async fn derive(store: &Store, manifests: &[Manifest], wanted: BlobId) -> Result<Option<Vec<u8>>> {
-    let users = manifests.iter().flat_map(|manifest| manifest.record_types.iter().flat_map(|ty| &ty.segments));
-    let segment = users.into_iter().find(|entry| entry.tombstones == Tombstones::Blob(*wanted.as_bytes()));
+    let segment = manifests
+        .iter()
+        .flat_map(Manifest::segments)
+        .find(|entry| entry.tombstones == Tombstones::Blob(*wanted.as_bytes()));
     let Some(segment) = segment.map(|entry| entry.id) else { return Ok(None) };
     let mut known = known(store, manifests, segment).await?;
     loop {
@@ -92,5 +94,5 @@ fn removed(manifest: &Manifest, segment: Id) -> Option<RoaringBitmap> {
 }
 
 fn entry_of(manifest: &Manifest, segment: Id) -> Option<&SegmentEntry> {
-    manifest.record_types.iter().flat_map(|ty| &ty.segments).find(|entry| entry.id == segment)
+    manifest.segments().find(|entry| entry.id == segment)
 }

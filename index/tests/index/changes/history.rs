@@ -9,7 +9,7 @@ use kapok_core::manifest::{Artifact, Id, Manifest, RecordType, RowChanges, Segme
 use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::schema::Schema;
 use kapok_core::segment::RowId;
-use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage, WRITER_REVISION};
+use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage};
 use kapok_core::words::Words;
 use kapok_index::{ChangeSource, TypeChanges, View, unique};
 use kapok_samples::kinds_capnp::kinds;
@@ -88,26 +88,14 @@ impl History {
             stage.add_struct(Words::new(&words).struct_of(0).unwrap().unwrap()).unwrap();
         }
         let sealed = stage.seal(SealSettings::default()).unwrap().next()?.unwrap();
-        let bytes = sealed.bytes.len() as u64;
+        let entry = sealed.entry(Sharing::Shared);
         let id = self.insert(sealed.bytes);
         let segment = Segment::open("s", self.blobs.get(&id).unwrap().bytes.clone(), sealed.rows).unwrap();
         let index = unique::build(self.encoding.key(), &segment).unwrap();
         let index_bytes = index.len() as u64;
         let index = self.insert(index);
-        let entry = SegmentEntry {
-            id,
-            size: bytes,
-            rows: sealed.rows,
-            dead: 0,
-            first_key: sealed.first_key,
-            last_key: sealed.last_key,
-            extents: sealed.extents,
-            tombstones: Tombstones::None,
-            artifacts: vec![Artifact { kind: unique::KIND.into(), name: String::new(), id: index, size: index_bytes }],
-            writer_revision: WRITER_REVISION,
-            sharing: Sharing::Shared,
-            merged_from: Vec::new(),
-        };
+        let artifact = Artifact { kind: unique::KIND.into(), name: String::new(), id: index, size: index_bytes };
+        let entry = SegmentEntry { artifacts: vec![artifact], ..entry };
         Some(Part { entry, rows, dead: RoaringBitmap::new() })
     }
 

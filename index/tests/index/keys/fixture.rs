@@ -9,7 +9,7 @@ use kapok_core::key::KeyPart;
 use kapok_core::manifest::{Artifact, Id, Manifest, RecordType, SegmentEntry, Tombstones};
 use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::schema::Schema;
-use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Segment, Sharing, Stage, WRITER_REVISION};
+use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::words::Words;
 use kapok_index::{View, unique};
 use kapok_samples::kinds_capnp::{Colour, kinds};
@@ -151,23 +151,11 @@ impl Version {
             dead.serialize_into(&mut bitmap).unwrap();
             Tombstones::Inline(bitmap)
         };
-        let bytes = sealed.bytes.len() as u64;
+        let entry = sealed.entry(Sharing::Shared);
         let name = format!("segment {}", self.segments.len());
         let id = self.insert(&name, sealed.bytes);
-        self.segments.push(SegmentEntry {
-            id,
-            size: bytes,
-            rows: sealed.rows,
-            dead: u32::try_from(dead.len()).unwrap(),
-            first_key: sealed.first_key,
-            last_key: sealed.last_key,
-            extents: sealed.extents,
-            tombstones,
-            artifacts: Vec::new(),
-            writer_revision: WRITER_REVISION,
-            sharing: Sharing::Shared,
-            merged_from: Vec::new(),
-        });
+        let dead = u32::try_from(dead.len()).unwrap();
+        self.segments.push(SegmentEntry { id, dead, tombstones, ..entry });
     }
 
     /// Builds the unique index of a segment.

@@ -17,18 +17,7 @@ const LICENCE: u64 = 4;
 const SHAPE: u64 = 5;
 
 fn struct_type(id: u64, name: &str, fields: Vec<FieldType>) -> StructType {
-    let mut ty = StructType {
-        id,
-        name: name.to_owned(),
-        scope: 0,
-        data_words: 0,
-        pointer_words: 0,
-        is_group: false,
-        discriminant_count: 0,
-        discriminant_offset: 0,
-        key: Vec::new(),
-        fields,
-    };
+    let mut ty = StructType::new(id, name, fields);
     ty.lay_out().unwrap();
     ty
 }
