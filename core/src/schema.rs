@@ -26,7 +26,6 @@ mod without;
 
 pub use evolve::OlderSchema;
 pub use idl::RecordDeclaration;
-pub use layout::lay_out;
 pub use names::{is_type_name, to_camel_case, to_type_name, unique_name};
 pub use nodes::LIST_DEPTH_MAX;
 pub use typed::RecordStruct;

@@ -106,16 +106,6 @@ impl UniqueIndex {
         Ok(Self { name: Arc::from(name), rows, row_mask: row_mask(rows), slots: bytes.split_off(SLOTS_AT) })
     }
 
-    /// Returns the name that errors give it.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Returns the number of rows of its segment.
-    pub fn rows(&self) -> u32 {
-        self.rows
-    }
-
     /// Returns the row that has an encoded key, live or dead. `number`: what [`KeySpec::number`] gives for it.
     ///
     /// # Errors

@@ -11,11 +11,7 @@ use crate::fault::Fault;
 
 /// Gives every field its offset, sorts the fields by ordinal, and returns the words of the data section and the number
 /// of pointers.
-///
-/// # Errors
-/// `Invalid` for groups and union members, for ordinals that are not 0, 1, 2, …, and for more than 65,535 words or
-/// pointers.
-pub fn lay_out(fields: &mut [FieldType]) -> Result<(u16, u16)> {
+pub(crate) fn lay_out(fields: &mut [FieldType]) -> Result<(u16, u16)> {
     fields.sort_by_key(|field| field.ordinal);
     let mut data = DataSection::default();
     let mut pointers = 0_u32;
@@ -43,10 +39,11 @@ pub fn lay_out(fields: &mut [FieldType]) -> Result<(u16, u16)> {
 }
 
 impl StructType {
-    /// Gives every field its offset and the struct its sizes: see [`lay_out`].
+    /// Gives every field its offset and the struct its sizes, and sorts the fields by ordinal.
     ///
     /// # Errors
-    /// As [`lay_out`].
+    /// `Invalid` for groups and union members, for ordinals that are not 0, 1, 2, …, and for more than 65,535 words or
+    /// pointers.
     pub fn lay_out(&mut self) -> Result<()> {
         (self.data_words, self.pointer_words) = lay_out(&mut self.fields)?;
         Ok(())

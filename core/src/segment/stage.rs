@@ -360,7 +360,7 @@ impl Stage {
     }
 
     /// Iterates over the vector fields whose dimension is known by now, by name.
-    pub fn dimensions(&self) -> impl Iterator<Item = (&str, u32)> {
+    pub(super) fn dimensions(&self) -> impl Iterator<Item = (&str, u32)> {
         self.columns.iter().zip(&self.encoding.plan.columns).filter_map(|(column, plan)| match &column.body {
             ColumnBody::Vectors(matrix) if matrix.plan.dimension > 0 => {
                 Some((plan.name.as_str(), matrix.plan.dimension))
