@@ -70,7 +70,7 @@ pub struct TypeDiff {
     record_type: String,
     counts: Counts,
     /// How changes were found: by the lists of manifests, or by comparing segments.
-    evidence: &'static str,
+    source: &'static str,
     /// Keys.
     pub added: Vec<Key>,
     /// Records of both.
@@ -117,7 +117,8 @@ struct TypeOutput<'d> {
     record_type: &'d str,
     #[serde(flatten)]
     counts: &'d Counts,
-    evidence: &'static str,
+    #[serde(rename = "evidence")]
+    source: &'static str,
 }
 
 #[derive(Serialize)]
@@ -140,7 +141,7 @@ impl<'d> Output<'d> {
             out.removed.extend(ty.removed.iter().map(of_key));
             let changed = ty.changed.iter();
             out.changed.extend(changed.map(|it| RecordOutput { fields: Some(&it.fields), ..of_key(&it.key) }));
-            out.types.push(TypeOutput { record_type, counts: &ty.counts, evidence: ty.evidence });
+            out.types.push(TypeOutput { record_type, counts: &ty.counts, source: ty.source });
         }
         out
     }
@@ -282,7 +283,7 @@ impl TypeDiff {
                 changed: changes.updated.len(),
                 removed: changes.removed.len(),
             },
-            evidence: match changes.source {
+            source: match changes.source {
                 ChangeSource::Manifests => "manifests",
                 ChangeSource::Segments => "segments",
             },

@@ -57,7 +57,8 @@ struct GcOutput {
     damaged: Vec<DamagedOutput>,
     deleted: Vec<DeletedBlob>,
     /// Temporary files of writers that died.
-    debris: Vec<Orphan>,
+    #[serde(rename = "debris")]
+    orphans: Vec<Orphan>,
     bytes_freed: u64,
 }
 
@@ -150,7 +151,7 @@ impl GcOutput {
             deleted: deleted
                 .map(|(kind, id, bytes)| DeletedBlob { kind: kind.folder(), id: id.to_string(), bytes })
                 .collect(),
-            debris: orphans.map(|file| Orphan { name: file.name, bytes: file.size }).collect(),
+            orphans: orphans.map(|file| Orphan { name: file.name, bytes: file.size }).collect(),
             bytes_freed: report.bytes_freed,
         }
     }

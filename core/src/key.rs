@@ -139,7 +139,7 @@ impl KeySpec {
     /// # Errors
     /// The malformed word.
     #[inline]
-    pub fn row_is(&self, row: StructRef<'_>, key: &[u8], number: u64) -> Read<bool> {
+    pub fn row_has_key(&self, row: StructRef<'_>, key: &[u8], number: u64) -> Read<bool> {
         if self.fixed_bytes.is_some() {
             return Ok(self.row_number(row) == number);
         }

@@ -164,7 +164,7 @@ fn type_changes(
         changes.added = all(after)?;
         return Ok(changes);
     };
-    if !same_key(before.table(), after.table()) {
+    if !is_same_key(before.table(), after.table()) {
         changes.removed = all(Some(before))?;
         changes.added = all(Some(after))?;
         return Ok(changes);
@@ -206,7 +206,7 @@ fn all(lookup: Option<Lookup<'_>>) -> Result<Vec<RowId>> {
 }
 
 /// Returns whether a key is of the same places and types in both, however its fields are named.
-fn same_key(old: &Table, new: &Table) -> bool {
+fn is_same_key(old: &Table, new: &Table) -> bool {
     let places = |table: &Table| -> Option<Vec<FieldKind>> {
         table.key().names().map(|path| place(table.schema(), table.struct_type(), path)).collect()
     };

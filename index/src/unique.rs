@@ -124,7 +124,8 @@ impl UniqueIndex {
         number: u64,
     ) -> Result<Option<u32>> {
         self.probe(hash, |row| {
-            key.row_is(expect_row(segment, row)?, encoded, number).map_err(|malformed| unreadable(segment, malformed))
+            key.row_has_key(expect_row(segment, row)?, encoded, number)
+                .map_err(|malformed| unreadable(segment, malformed))
         })
     }
 

@@ -63,7 +63,7 @@ pub(crate) fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &Vie
         let record = before.zip(table).map(|(row_id, table)| table.row(row_id)).transpose()?;
         match (change, record) {
             (Change::Put(row), Some(record)) => {
-                let same = stage.row_is(row, record).map_err(|malformed| malformed.into_error(name))?;
+                let same = stage.row_equals(row, record).map_err(|malformed| malformed.into_error(name))?;
                 if same {
                     difference.unchanged += 1;
                     continue;

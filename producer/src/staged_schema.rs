@@ -147,13 +147,13 @@ impl StagedSchema {
 
     #[cfg(not(feature = "json"))]
     #[expect(clippy::unused_self, reason = "the twin of the one below")]
-    fn absent_as(&self, _: &Declaration) -> bool {
+    fn has_same_absent_fields(&self, _: &Declaration) -> bool {
         true
     }
 
     /// Returns whether a declaration treats absent fields alike.
     #[cfg(feature = "json")]
-    fn absent_as(&self, declaration: &Declaration) -> bool {
+    fn has_same_absent_fields(&self, declaration: &Declaration) -> bool {
         self.absent_fields == declaration.absent_fields
     }
 
@@ -164,7 +164,7 @@ impl StagedSchema {
             && self.key == key
             && self.encoding.sharing() == declaration.sharing
             && self.older == declaration.older
-            && self.absent_as(declaration)
+            && self.has_same_absent_fields(declaration)
             && (self.is_declared || !declaration.is_declared)
     }
 }

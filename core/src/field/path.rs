@@ -84,7 +84,7 @@ impl<'v> Path<'v> {
     pub(super) fn walk(&self, row: StructRef<'v>) -> Read<Option<StructRef<'v>>> {
         let mut at = row;
         for hop in &self.hops {
-            if !hold(&hop.conditions, at) {
+            if !all_hold(&hop.conditions, at) {
                 return Ok(None);
             }
             let Some(word) = at.pointer_at(hop.slot) else { return Ok(None) };
@@ -93,12 +93,12 @@ impl<'v> Path<'v> {
                 None => return Ok(None),
             }
         }
-        Ok(hold(&self.conditions, at).then_some(at))
+        Ok(all_hold(&self.conditions, at).then_some(at))
     }
 }
 
 #[inline]
-fn hold(conditions: &[Condition], at: StructRef<'_>) -> bool {
+fn all_hold(conditions: &[Condition], at: StructRef<'_>) -> bool {
     conditions.iter().all(|condition| u16::from_le_bytes(at.scalar(condition.at)) == condition.value)
 }
 

@@ -20,7 +20,7 @@ impl Record<'_> {
             let detail = format!("cannot be compared with a record of type {}", other.ty.name);
             return Err(Error::incompatible(&self.ty.name, detail));
         }
-        Comparison { budget, root: &self.ty.name }.records(*self, *other, 0)
+        Comparison { budget, root: &self.ty.name }.equal_records(*self, *other, 0)
     }
 }
 
@@ -30,7 +30,7 @@ struct Comparison<'b> {
 }
 
 impl Comparison<'_> {
-    fn records(&mut self, left: Record<'_>, right: Record<'_>, depth: u32) -> Result<bool> {
+    fn equal_records(&mut self, left: Record<'_>, right: Record<'_>, depth: u32) -> Result<bool> {
         let depth = deeper(depth, self.root)?;
         self.budget.spend(left.ty.fields.len() as u64, self.root)?;
         // The shorter lifetime: both sides are now read by one type.
@@ -42,14 +42,14 @@ impl Comparison<'_> {
         let nulls = (left.nulls(), right.nulls());
         for field in ty.fields.iter().filter(|field| left.is_active(field)) {
             let values = (left.value_beside(field, &nulls.0)?, right.value_beside(field, &nulls.1)?);
-            if !self.values(values.0, values.1, depth)? {
+            if !self.equal_values(values.0, values.1, depth)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn values(&mut self, left: ValueRef<'_>, right: ValueRef<'_>, depth: u32) -> Result<bool> {
+    fn equal_values(&mut self, left: ValueRef<'_>, right: ValueRef<'_>, depth: u32) -> Result<bool> {
         Ok(match (left, right) {
             (ValueRef::Null, ValueRef::Null) | (ValueRef::Void, ValueRef::Void) => true,
             (ValueRef::Bool(left), ValueRef::Bool(right)) => left == right,
@@ -59,16 +59,16 @@ impl Comparison<'_> {
             (ValueRef::Float64(left), ValueRef::Float64(right)) => left.to_bits() == right.to_bits(),
             (ValueRef::Enum { value: left, .. }, ValueRef::Enum { value: right, .. }) => left == right,
             (ValueRef::Text(left), ValueRef::Text(right)) | (ValueRef::Json(left), ValueRef::Json(right)) => {
-                self.bytes(left.as_bytes(), right.as_bytes())?
+                self.equal_bytes(left.as_bytes(), right.as_bytes())?
             }
-            (ValueRef::Data(left), ValueRef::Data(right)) => self.bytes(left, right)?,
-            (ValueRef::List(left), ValueRef::List(right)) => self.lists(left, right, depth)?,
-            (ValueRef::Struct(left), ValueRef::Struct(right)) => self.records(left, right, depth)?,
+            (ValueRef::Data(left), ValueRef::Data(right)) => self.equal_bytes(left, right)?,
+            (ValueRef::List(left), ValueRef::List(right)) => self.equal_lists(left, right, depth)?,
+            (ValueRef::Struct(left), ValueRef::Struct(right)) => self.equal_records(left, right, depth)?,
             _ => false,
         })
     }
 
-    fn bytes(&mut self, left: &[u8], right: &[u8]) -> Result<bool> {
+    fn equal_bytes(&mut self, left: &[u8], right: &[u8]) -> Result<bool> {
         if left.len() != right.len() {
             return Ok(false);
         }
@@ -76,7 +76,7 @@ impl Comparison<'_> {
         Ok(left == right)
     }
 
-    fn lists(&mut self, left: ListValue<'_>, right: ListValue<'_>, depth: u32) -> Result<bool> {
+    fn equal_lists(&mut self, left: ListValue<'_>, right: ListValue<'_>, depth: u32) -> Result<bool> {
         let depth = deeper(depth, self.root)?;
         if left.len() != right.len() {
             return Ok(false);
@@ -88,7 +88,7 @@ impl Comparison<'_> {
             _ => return Ok(left.list_ref().bytes() == right.list_ref().bytes()),
         }
         for (left, right) in left.iter().zip(right.iter()) {
-            if !self.values(left?, right?, depth)? {
+            if !self.equal_values(left?, right?, depth)? {
                 return Ok(false);
             }
         }

@@ -148,7 +148,7 @@ impl<'s> Places<'s> {
                 continue;
             }
             let near = theirs.get(&extent.area()).map_or(&[][..], Vec::as_slice);
-            if let Some(hit) = near.iter().find(|place| place.1.overlaps(extent) && !exclusive(place.2, branches)) {
+            if let Some(hit) = near.iter().find(|place| place.1.overlaps(extent) && !are_exclusive(place.2, branches)) {
                 return Some((name.to_owned(), hit.3.to_owned()));
             }
         }
@@ -200,7 +200,7 @@ impl Extent {
 }
 
 /// Returns whether two fields are never set at once: they stand in different branches of one union.
-fn exclusive(a: &[Branch], b: &[Branch]) -> bool {
+fn are_exclusive(a: &[Branch], b: &[Branch]) -> bool {
     a.iter().zip(b).find(|(a, b)| a != b).is_some_and(|(a, b)| a.discriminant_offset == b.discriminant_offset)
 }
 
@@ -228,7 +228,7 @@ pub(super) fn difference(old: (&Schema, &PlacedField<'_>), new: (&Schema, &Place
             |kind: &FieldKind| if matches!(kind, FieldKind::Group(_)) { "a union" } else { "a value" }.to_owned();
         return if same { None } else { differ("kind", describe(old_kind), describe(new_kind)) };
     };
-    if !same_shape(ty, new_ty) {
+    if !have_same_shape(ty, new_ty) {
         return differ("type", describe_type(old_schema, ty), describe_type(new_schema, new_ty));
     }
     if old.branches != new.branches {
@@ -243,9 +243,9 @@ pub(super) fn difference(old: (&Schema, &PlacedField<'_>), new: (&Schema, &Place
     None
 }
 
-fn same_shape(a: &Type, b: &Type) -> bool {
+fn have_same_shape(a: &Type, b: &Type) -> bool {
     match (a, b) {
-        (Type::List(a), Type::List(b)) => same_shape(a, b),
+        (Type::List(a), Type::List(b)) => have_same_shape(a, b),
         (Type::Struct(_), Type::Struct(_)) | (Type::Enum(_), Type::Enum(_)) => true,
         (a, b) => a == b,
     }

@@ -236,7 +236,7 @@ impl Column {
     }
 
     /// Returns whether two objects have the same value; without sharing, equal ones may have different ids.
-    pub(super) fn same(&self, a: ObjectId, b: ObjectId) -> bool {
+    pub(super) fn is_same(&self, a: ObjectId, b: ObjectId) -> bool {
         if a == b {
             return true;
         }
@@ -253,7 +253,7 @@ impl Column {
             self.shape(a),
             x.len(),
             |at| {
-                equal = equal && x[last..at] == y[last..at] && self.same(child_at(x, at), child_at(y, at));
+                equal = equal && x[last..at] == y[last..at] && self.is_same(child_at(x, at), child_at(y, at));
                 last = at + WORD;
             },
             x,

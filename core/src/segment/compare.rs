@@ -16,7 +16,7 @@ impl Stage {
     ///
     /// # Errors
     /// The malformed word.
-    pub fn row_is(&self, row: u32, record: StructRef<'_>) -> Read<bool> {
+    pub fn row_equals(&self, row: u32, record: StructRef<'_>) -> Read<bool> {
         let plan = &self.encoding.plan.record;
         let data_bytes = plan.data_words as usize * WORD;
         let from = row as usize * data_bytes;

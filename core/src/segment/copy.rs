@@ -104,7 +104,7 @@ impl Copier<'_> {
             if let Some(copied) = &mut self.copied {
                 copied.defaults.insert(place, default);
             }
-            if self.column.same(id, default) {
+            if self.column.is_same(id, default) {
                 return Ok(NULL);
             }
         }

@@ -205,7 +205,7 @@ impl SortedStage {
                 }
             };
             match found {
-                Some(staged) if self.stage.row_is(staged, record).map_err(unreadable)? => {
+                Some(staged) if self.stage.row_equals(staged, record).map_err(unreadable)? => {
                     out.found.push((at, RowStatus::Unchanged));
                 }
                 Some(_) => {

@@ -114,7 +114,7 @@ fn a_staged_row_is_another_as_soon_as_any_bit_of_its_value_differs() {
             let sealed = staged.seal_row(row).unwrap();
             let segment = open(&sealed);
             for (other_row, other) in (0..).zip(&records) {
-                let same = staged.row_is(other_row, segment.row(0).unwrap()).unwrap();
+                let same = staged.row_equals(other_row, segment.row(0).unwrap()).unwrap();
                 assert_eq!(same, format!("{one:?}") == format!("{other:?}"), "seed={seed} {row} {other_row}");
             }
         }

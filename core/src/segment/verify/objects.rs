@@ -126,7 +126,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
         let mut node = first;
         while node != 0 {
             let known = &self.nodes[node as usize - 1];
-            if same(known.target, target) {
+            if is_same(known.target, target) {
                 return Ok(Some(node - 1));
             }
             node = known.other;
@@ -314,11 +314,11 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
 }
 
 /// Returns whether two kinds of objects are checked in the same way.
-fn same(a: &Target, b: &Target) -> bool {
+fn is_same(a: &Target, b: &Target) -> bool {
     match (a, b) {
         (Target::Text, Target::Text) | (Target::Data, Target::Data) => true,
         (Target::Scalars(a), Target::Scalars(b)) => a == b,
-        (Target::Pointers(a), Target::Pointers(b)) => same(a, b),
+        (Target::Pointers(a), Target::Pointers(b)) => is_same(a, b),
         (Target::Structs(a), Target::Structs(b)) | (Target::Struct(a), Target::Struct(b)) => a == b,
         _ => false,
     }
