@@ -1,4 +1,4 @@
-//! An entry of the announcement log: the version that consumers should be on, who says so, and why.
+//! An entry of the announcement log: the version that consumers should be on, with its author and a reason.
 
 use bytes::Bytes;
 use capnp::message;
@@ -21,7 +21,7 @@ pub struct Announcement {
     pub announced: u64,
     /// The highest version that was ever announced: above [`announced`](Self::announced) after a rollback.
     pub highest: u64,
-    /// The version that holds every consumer, whatever is announced.
+    /// The version that every consumer is held on, even if another is announced.
     pub pinned: Option<u64>,
     /// What this entry did.
     pub action: Action,

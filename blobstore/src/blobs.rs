@@ -51,7 +51,7 @@ impl Blobs<'_> {
         Ok(PutOutcome::Written)
     }
 
-    /// Puts a blob over whatever stands there, as for a damaged one.
+    /// Puts a blob, and overwrites a damaged one.
     ///
     /// # Errors
     /// Those of the backend.

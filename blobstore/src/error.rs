@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation on a store failed. [`Error::kind`] says what to do next.
 ///
-/// The text of an error includes that of its cause, so one line tells all.
+/// The text of an error includes that of its cause, so one line is enough.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

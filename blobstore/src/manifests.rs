@@ -57,7 +57,7 @@ impl Manifests<'_> {
         Ok(manifest)
     }
 
-    /// Reads the manifests of these versions, in order, and tells which of them cannot be read. Retired ones are left
+    /// Reads the manifests of these versions, in order, and returns those that cannot be read. Retired ones are left
     /// out.
     ///
     /// # Errors
@@ -221,7 +221,7 @@ impl Manifests<'_> {
                 self.objects.run.last_seen.keep(MANIFESTS, version);
                 return Ok(None);
             }
-            // As a missing name is answered to whom may not list: the version itself tells.
+            // Without the right to list, a missing name is "denied" too, so the search begins at the known version.
             Err(Error::Denied { .. }) => version,
             Err(error) => return Err(error),
         };
@@ -231,9 +231,9 @@ impl Manifests<'_> {
 
     /// Retires a version: overwrites its manifest by a small stub, so that the number stays taken.
     ///
-    /// Nothing else is touched: the blobs that no other manifest names stay until the next [`Store::gc`](crate::Store::gc).
-    /// That retires by age and number. This is for rules of one's own, such as one version a month; whoever follows them
-    /// sees to it that the version is neither announced nor pinned.
+    /// Nothing else is touched: the blobs that no other manifest names stay until the next
+    /// [`Store::gc`](crate::Store::gc). That retires by age and number. This is for rules of one's own, such as one
+    /// version a month; whoever follows them sees to it that the version is neither announced nor pinned.
     ///
     /// # Errors
     /// [`Error::NotFound`] if it was never committed.

@@ -84,7 +84,7 @@ impl Objects {
         }
     }
 
-    /// Writes the file, whole or not at all, over whatever was there.
+    /// Writes the file, whole or not at all, and overwrites another one.
     pub(crate) async fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
         if self.root.is_none() && bytes.len() > MULTIPART_BYTES {
             return self.put_parts(key, bytes).await;

@@ -141,7 +141,7 @@ async fn create_if_there(store: &Store) -> Result<()> {
     if is_store(&store.objects).await? { store.create().await } else { Ok(()) }
 }
 
-/// Checks that there is a file of a store, whatever became of the marker.
+/// Checks that there is a file of a store, with or without the marker.
 async fn check_files(objects: &Objects) -> Result<()> {
     let files = Files { objects }.list().await?;
     if files.iter().all(|file| file.what == FileKind::Foreign) {

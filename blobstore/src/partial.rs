@@ -11,7 +11,7 @@ pub(crate) struct Partials {
     kept: Mutex<Vec<(String, Vec<u8>)>>,
 }
 
-/// What has arrived of a blob by now. Dropped before it is complete, it is kept.
+/// The part of a blob that has arrived. If it is dropped before it is complete, the part is kept.
 pub(crate) struct PartialBlob<'p> {
     partials: &'p Partials,
     key: &'p str,

@@ -1,7 +1,7 @@
 //! The sealed file: a payload with a header that proves that it is whole.
 //!
 //! Blobs are named by their hash. The other files of a store (the marker `dataset`, manifests, announcements) are named
-//! by what they are, so each carries its own checksum: it is *sealed*. The layout is told in FORMAT.md, section 2.
+//! by what they are, so each carries its own checksum: it is *sealed*. FORMAT.md specifies the layout in section 2.
 
 use bytes::Bytes;
 

@@ -1,6 +1,6 @@
 //! Primary keys: their fields, their order, and their comparison with a row in place.
 //!
-//! An encoded key is a string of bytes whose bytewise order is the order of keys. FORMAT.md tells the bytes in its
+//! An encoded key is a string of bytes whose bytewise order is the order of keys. FORMAT.md specifies the bytes in its
 //! section "Keys".
 
 use crate::error::{Error, Result};

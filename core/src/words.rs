@@ -63,7 +63,7 @@ impl ElementSize {
         }
     }
 
-    /// Returns the bits of one element; 0 for structs, whose tag tells.
+    /// Returns the number of bits of one element; 0 for structs, whose size is in their tag.
     pub fn bits(self) -> usize {
         match self {
             Self::Void | Self::Composite => 0,

@@ -1,4 +1,4 @@
-//! Finds the net differences between two versions, whatever lies between them.
+//! Finds the net differences between any two versions.
 //!
 //! Each manifest lists the rows that it added and removed against its parent. So the way from one version to another,
 //! up to their common ancestor and down again, names every row whose key may be different; the two views tell what

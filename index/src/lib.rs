@@ -25,7 +25,7 @@
 //! # }
 //! ```
 //!
-//! [`View::changes_since`] tells what was added, updated and removed between any two versions. A [`VersionPath`] says
+//! [`View::changes_since`] finds what was added, updated and removed between any two versions. A [`VersionPath`] says
 //! which manifests that takes.
 //!
 //! # Limitations

@@ -1,4 +1,4 @@
-//! Types that a `.capnp` file declares, as its compiler tells in a `CodeGeneratorRequest`.
+//! Types that a `.capnp` file declares, from the `CodeGeneratorRequest` of its compiler.
 //!
 //! Every code generator of Cap'n Proto is fed such a message; `capnp compile -o- movies.capnp > movies.cgr` keeps it. A
 //! request holds all types that its files reach, interfaces and generics among them; only those that a record type

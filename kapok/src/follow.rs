@@ -1,4 +1,4 @@
-//! Follows new versions, and tells what changed between any two.
+//! Follows new versions, and finds what changed between any two.
 //!
 //! A follower polls the announcement log (one small read per poll) and, on a local folder, is woken by the file system.
 //! It refreshes the consumer when there is news. Listeners are called after each swap, on a thread of their own.

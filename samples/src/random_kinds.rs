@@ -386,7 +386,7 @@ fn forget(root: &mut kinds::Builder<'_>, field: &str) {
     at.clear_named(path[path.len() - 1]).expect("a field");
 }
 
-/// Returns the words of a message as one segment, whatever it was built in.
+/// Returns the words of a message as one segment, from any number of segments.
 ///
 /// # Panics
 /// If the message has no root of this type.

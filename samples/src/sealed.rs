@@ -1,6 +1,6 @@
 //! Sealed files, written and taken apart without the store: for files that no store would write.
 //!
-//! FORMAT.md tells the layout.
+//! FORMAT.md specifies the layout.
 
 use bytes::Bytes;
 

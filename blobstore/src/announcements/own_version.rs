@@ -62,7 +62,7 @@ impl Announcements<'_> {
         Err(Error::Outrun { attempts: ATTEMPTS, sequence: asked })
     }
 
-    /// Returns the first rollback of the log after the entry `since`, whatever came after it.
+    /// Returns the first rollback of the log after the entry `since`, even if other entries follow it.
     ///
     /// # Errors
     /// Those of [`get`](Self::get).

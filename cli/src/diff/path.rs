@@ -7,7 +7,7 @@ use kapok_index::{VersionPath, View};
 
 use crate::failure::Result;
 
-/// Finds the versions whose manifests list what changed, and tells which of them cannot be read.
+/// Finds the versions whose manifests list what changed, and returns those that cannot be read.
 ///
 /// Without one of them the two views are compared by their segments.
 pub async fn find_path(store: &Store, old: &View, new: &View) -> Result<(VersionPath, Vec<UnreadableVersion>)> {

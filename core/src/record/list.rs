@@ -1,4 +1,4 @@
-//! Reads a list in place, whatever its elements are.
+//! Reads a list of any elements in place.
 
 use std::fmt;
 

@@ -23,7 +23,7 @@ impl Malformed {
         Error::corrupt(blob, self.byte_offset(), self.expected, "something else")
     }
 
-    /// Makes the error as [`Malformed::into_error`] does, and also tells what stands there.
+    /// Makes the error as [`Malformed::into_error`] does, with the word that was found.
     #[cold]
     pub fn into_error_with(self, blob: &str, words: Words<'_>) -> Error {
         let found = match words.word(self.word) {

@@ -221,7 +221,7 @@ impl Copier<'_> {
             // All are empty, and a hostile list may claim 2^30 of them in no bytes.
             return self.take_structs(base, list.len(), 0, 0);
         }
-        // As large as they are, not as their type may be by now: the memory grows with the message.
+        // By the sizes in the message, not by those of the type, so that memory grows with the message.
         let (data_words, pointer_words) = list.struct_sizes();
         let (data_words, pointer_words) = (data_words.min(ty.data_words), pointer_words.min(ty.pointer_words));
         let size = (data_words as usize + pointer_words as usize) * WORD;

@@ -214,7 +214,7 @@ impl Builder<'_> {
             self.add_field(out, ty, field, prefix, columns, depth)?;
         }
         if ty.discriminant_count > 0 {
-            // A union has as many members as there are, whatever it claims.
+            // A union has the members that the schema lists, even if it claims another number.
             let count = ty.fields.iter().filter(|field| field.discriminant.is_some()).count();
             let mut members: Vec<Option<Scope>> = Vec::new();
             members.resize_with(count.min(ty.discriminant_count as usize), || None);

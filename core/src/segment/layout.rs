@@ -1,6 +1,6 @@
 //! Lays out the parts of a segment within its size limit: a pure function of sizes.
 //!
-//! FORMAT.md tells the layout in its section "Segments".
+//! FORMAT.md specifies the layout in its section "Segments".
 
 use super::column::LIST_MAX;
 use crate::error::Result;

@@ -132,7 +132,7 @@ impl SortedStage {
         self.order.is_empty()
     }
 
-    /// Iterates over the vector fields whose dimension is known by now, by name.
+    /// Iterates over the vector fields whose dimension is known, by name.
     pub fn dimensions(&self) -> impl Iterator<Item = (&str, u32)> {
         self.stage.dimensions()
     }

@@ -359,7 +359,7 @@ impl Stage {
         rows + columns + 64
     }
 
-    /// Iterates over the vector fields whose dimension is known by now, by name.
+    /// Iterates over the vector fields whose dimension is known, by name.
     pub(super) fn dimensions(&self) -> impl Iterator<Item = (&str, u32)> {
         self.columns.iter().zip(&self.encoding.plan.columns).filter_map(|(column, plan)| match &column.body {
             ColumnBody::Vectors(matrix) if matrix.plan.dimension > 0 => {

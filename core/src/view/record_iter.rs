@@ -30,7 +30,7 @@ pub struct Deserialized<'v, T> {
 }
 
 impl Table {
-    /// Iterates over all live records, in the order of their row ids, whatever their type.
+    /// Iterates over all live records of any type, in the order of their row ids.
     ///
     /// ```
     /// # use kapok_core::{Result, view::Tables};

@@ -152,7 +152,7 @@ impl Shapes {
         })
     }
 
-    /// Entries are read by position, `key` before `value`, whatever their declaration says.
+    /// Entries are read by position, `key` before `value`, not by their declaration.
     fn map_shape(&self, entry: ObjectId) -> Result<Shape> {
         let object = &self.objects[entry];
         let (Some(&key), Some(&value)) = (object.by_name.get("key"), object.by_name.get("value")) else {

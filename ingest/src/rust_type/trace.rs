@@ -32,7 +32,7 @@ pub(super) enum Trace {
 pub(super) struct StructTrace {
     /// Name that serde gives.
     pub(super) name: &'static str,
-    /// Path of the Rust type: what tells types of one name apart.
+    /// Path of the Rust type, since two types may have one name.
     pub(super) rust_type: &'static str,
     /// Names that the type answers to, and their places.
     pub(super) fields: Vec<(&'static str, TraceId)>,

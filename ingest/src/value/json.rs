@@ -39,7 +39,7 @@ impl Value {
 fn invalid(error: &serde_json::Error) -> Error {
     let (line, column) = (error.line() as u64, error.column() as u64);
     let text = error.to_string();
-    // serde_json tells the place in its text too.
+    // serde_json's text has the place too.
     let place = format!(" at line {line} column {column}");
     let problem = text.strip_suffix(&place).unwrap_or(&text).to_owned();
     Fault::Json { line, column, problem }.into()

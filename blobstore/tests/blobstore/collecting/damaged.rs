@@ -23,7 +23,7 @@ fn retiring(versions: &[u64]) -> GcSettings {
     now().with_retire_unreadable(versions.to_vec())
 }
 
-/// What is the first version, and why?
+/// Returns the versions that cannot be read, and the kind of error of each.
 fn unreadable(report: &kapok_blobstore::GcReport) -> Vec<(u64, ErrorKind)> {
     report.unreadable.iter().map(|it| (it.version, it.kind)).collect()
 }

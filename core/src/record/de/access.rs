@@ -33,7 +33,7 @@ impl<'de> MapAccess<'de> for Members<'de, '_> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> PathResult<Option<K::Value>> {
         for field in self.fields.by_ref() {
             let (field, value) = field?;
-            // The active member of a union is told even where it is null: it says which member is active.
+            // The active member of a union is given even if it is null, since it says which member is active.
             if value.is_null() && field.discriminant.is_none() {
                 continue;
             }

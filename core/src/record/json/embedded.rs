@@ -1,4 +1,4 @@
-//! Checks and copies JSON that is a value of a record: whoever wrote the record may have put any text there.
+//! Checks and copies JSON that is a value of a record, whose text may be anything.
 
 use std::fmt;
 

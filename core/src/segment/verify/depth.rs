@@ -1,4 +1,4 @@
-//! Nesting depth of objects: by the schema if it tells, else by the longest path through them.
+//! Nesting depth of objects: by the schema if it bounds it, else by the longest path through them.
 //!
 //! As readers count: a list is a level, each struct is one, texts and data are none.
 

@@ -21,7 +21,7 @@ impl Column<'_> {
         let mut next_row = 0;
         self.for_each_pointer(|row, at, pointer| {
             if dimension == 0 {
-                // The first vector tells.
+                // The first vector sets the dimension.
                 dimension = u32::try_from(pointer >> 35).unwrap_or(0);
             }
             let bits = u64::from(dimension) * plan.size.bits() as u64;
