@@ -76,15 +76,6 @@ impl Films {
     }
 }
 
-fn fill(film: &Movie, mut out: movie::Builder<'_>) {
-    out.set_id(film.id);
-    out.set_title(&film.title);
-    out.set_year(film.year);
-    out.set_runtime_min(film.runtime_min);
-    let mut genres = out.init_genres(u32::try_from(film.genres.len()).unwrap());
-    film.genres.iter().zip(0..).for_each(|(genre, at)| genres.set(at, genre));
-}
-
 /// All films, by as many threads.
 fn full_cycle(runtime: &Runtime, producer: &Producer, films: &BTreeMap<u32, Movie>, threads: usize) -> CycleReport {
     let all: Vec<&Movie> = films.values().collect();
@@ -94,7 +85,7 @@ fn full_cycle(runtime: &Runtime, producer: &Producer, films: &BTreeMap<u32, Movi
                 scope.spawn(move || {
                     let mut movies = cycle.records::<movie::Owned>().unwrap();
                     for film in part {
-                        movies.add(|out| fill(film, out)).unwrap();
+                        movies.add(|out| film.fill(out)).unwrap();
                     }
                 });
             }
@@ -108,7 +99,7 @@ fn incremental_cycle(runtime: &Runtime, producer: &Producer, churn: &Churn) -> C
     let cycle = producer.run_incremental_cycle(|cycle| {
         let mut movies = cycle.records::<movie::Owned>()?;
         for film in &churn.upserts {
-            movies.upsert(|out| fill(film, out))?;
+            movies.upsert(|out| film.fill(out))?;
         }
         for id in &churn.removed {
             movies.delete(id)?;

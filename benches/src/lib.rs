@@ -45,6 +45,20 @@ pub struct Movie {
     pub runtime_min: u16,
 }
 
+impl Movie {
+    /// Into a message.
+    pub fn fill(&self, mut out: movie::Builder<'_>) {
+        out.set_id(self.id);
+        out.set_title(&self.title);
+        out.set_year(self.year);
+        out.set_runtime_min(self.runtime_min);
+        let mut genres = out.init_genres(u32::try_from(self.genres.len()).unwrap_or(0));
+        for (index, genre) in (0..).zip(&self.genres) {
+            genres.set(index, genre.as_str());
+        }
+    }
+}
+
 /// Makes films, the same ones for the same seed.
 pub struct Movies {
     rng: ChaCha8Rng,

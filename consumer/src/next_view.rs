@@ -27,9 +27,10 @@ impl NextView {
         Self { view: View::empty(), blobs: BlobMap::new(), filtered: FilterOutcome::default() }
     }
 
-    /// Opens a version over its blobs on a thread that may wait for a disk. `new_blobs`: those that the current view does
-    /// not have.
+    /// Opens a version over its blobs on a thread that may wait for a disk. Texts that readers of the current view have had
+    /// checked are checked here, too. `new_blobs`: those that the current view does not have.
     pub(crate) async fn open(
+        current: Arc<View>,
         (manifest, filtered): (Manifest, FilterOutcome),
         blobs: BlobMap,
         new_blobs: HashMap<Id, Blob>,
@@ -46,6 +47,7 @@ impl NextView {
                     read_pages(&blob.bytes);
                 }
             }
+            view.check_texts_as(&current);
             Ok(Self { view, blobs, filtered })
         };
         let failed = move |source: kapok_core::Error| Error::Open { version, source: Arc::new(source) };

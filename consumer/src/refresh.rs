@@ -136,7 +136,7 @@ impl Consumer {
     async fn load(
         &self,
         blobs: &mut LocalBlobs,
-        current: &View,
+        current: &Arc<View>,
         on_missing: OnMissingBlob,
         report: &mut RefreshReport,
     ) -> Result<NextView> {
@@ -165,7 +165,8 @@ impl Consumer {
         for (id, blob) in &new_blobs {
             of_version.insert(*id, blob.clone());
         }
-        let opened = NextView::open((manifest, filtered), of_version, new_blobs, settings.clone()).await;
+        let opened =
+            NextView::open(Arc::clone(current), (manifest, filtered), of_version, new_blobs, settings.clone()).await;
         if let Err(error) = &opened {
             blobs.drop_damaged(error).await;
         }

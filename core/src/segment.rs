@@ -18,6 +18,7 @@ mod column;
 mod compare;
 mod copy;
 mod copy_plan;
+mod dead_rows;
 mod layout;
 mod live;
 mod matrix;

@@ -44,7 +44,7 @@
 use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
@@ -59,10 +59,13 @@ use crate::words::StructRef;
 mod reader_iter;
 mod readers;
 mod record_iter;
+mod texts;
 
 pub use reader_iter::ReaderIter;
 pub use readers::Readers;
 pub use record_iter::{Deserialized, RecordIter};
+use texts::CheckedTexts;
+pub(crate) use texts::Texts;
 
 /// A whole version, immutable.
 pub struct Tables {
@@ -73,6 +76,7 @@ pub struct Tables {
 
 /// The records of one type.
 pub struct Table {
+    manifest: Arc<Manifest>,
     schema: Arc<Schema>,
     ty: Arc<StructType>,
     key: KeySpec,
@@ -80,6 +84,8 @@ pub struct Table {
     segments: Vec<LiveSegment>,
     /// Generated types that were found to fit.
     readable: RwLock<Vec<TypeId>>,
+    /// For each field of the record, for each segment: texts that were checked.
+    texts: Box<[OnceLock<Vec<CheckedTexts>>]>,
 }
 
 impl Tables {
@@ -99,7 +105,7 @@ impl Tables {
     pub fn open_without(manifest: Arc<Manifest>, blobs: &BlobMap, left_out: BTreeMap<String, String>) -> Result<Self> {
         let mut tables = Vec::with_capacity(manifest.record_types.len());
         for entry in manifest.record_types.iter().filter(|entry| !left_out.contains_key(&entry.name)) {
-            tables.push(Table::open(&manifest.schema, entry, blobs)?);
+            tables.push(Table::open(&manifest, entry, blobs)?);
         }
         Ok(Self { manifest, record_types: tables, left_out })
     }
@@ -141,6 +147,16 @@ impl Tables {
         &self.left_out
     }
 
+    /// Checks texts that readers of an earlier version have had checked, and takes over what was checked in segments that
+    /// both have: so no reader of this version waits for it. See [`Tables::field`].
+    pub fn check_texts_as(&self, before: &Self) {
+        for table in &self.record_types {
+            if let Ok(before) = before.table(table.name()) {
+                table.check_texts_as(before);
+            }
+        }
+    }
+
     /// Returns the table of a record type.
     ///
     /// # Errors
@@ -165,7 +181,8 @@ impl Tables {
 }
 
 impl Table {
-    fn open(schema: &Arc<Schema>, entry: &RecordType, blobs: &BlobMap) -> Result<Self> {
+    fn open(manifest: &Arc<Manifest>, entry: &RecordType, blobs: &BlobMap) -> Result<Self> {
+        let schema = &manifest.schema;
         let ty = Arc::clone(schema.struct_type(entry.type_id)?);
         if ty.name != entry.name {
             return Err(Error::incompatible(&entry.name, format!("its struct is named {}", ty.name)));
@@ -175,8 +192,17 @@ impl Table {
         for segment in &entry.segments {
             segments.push(open_segment(&entry.name, segment, blobs)?);
         }
-        let readable = RwLock::default();
-        Ok(Self { schema: Arc::clone(schema), ty, key, rows: entry.rows, segments, readable })
+        let texts = ty.fields.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self {
+            manifest: Arc::clone(manifest),
+            schema: Arc::clone(schema),
+            ty,
+            key,
+            rows: entry.rows,
+            segments,
+            readable: RwLock::default(),
+            texts,
+        })
     }
 
     pub(crate) fn is_known_readable(&self, ty: TypeId) -> bool {
@@ -313,6 +339,7 @@ impl fmt::Debug for Table {
             .field("name", &self.name())
             .field("rows", &self.rows)
             .field("segments", &self.segments.len())
+            .field("checked_texts", &self.checked_text_fields().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }

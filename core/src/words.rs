@@ -5,6 +5,7 @@
 //! read: a far pointer is malformed.
 
 use std::fmt;
+use std::ops::Range;
 
 /// What is wrong with a word, and where: a caller that knows the blob's name makes an [`Error`](crate::Error) of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,22 +276,27 @@ impl<'a> Words<'a> {
     /// Returns the bytes that a pointer, which is not null and was read from the word at an index, points at.
     #[inline]
     pub(crate) fn data_at(self, at: u32, pointer: u64) -> Read<&'a [u8]> {
+        match self.bytes.get(Self::data_range(at, pointer)?) {
+            Some(bytes) => Ok(bytes),
+            None => Err(Malformed { word: at, expected: "a pointer to within the segment" }),
+        }
+    }
+
+    /// Where these bytes would be, within the segment or not.
+    #[inline]
+    pub(crate) fn data_range(at: u32, pointer: u64) -> Read<Range<usize>> {
         // Kind and element size in one comparison: a list of bytes.
         if pointer & 0x7_0000_0003 != 0x2_0000_0001 {
             return Err(Malformed { word: at, expected: "a list of bytes" });
         }
         let len = (pointer >> 35) as usize;
         if len == 0 {
-            return Ok(&[]);
+            return Ok(0..0);
         }
         // A target before the segment becomes a number beyond its end.
         let from = Self::target(at, pointer).cast_unsigned().wrapping_mul(WORD as u64);
-        let to = from.wrapping_add(len as u64);
-        match (usize::try_from(from), usize::try_from(to)) {
-            (Ok(from), Ok(to)) => self.bytes.get(from..to),
-            _ => None,
-        }
-        .ok_or(Malformed { word: at, expected: "a pointer to within the segment" })
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        Ok(from..from.saturating_add(len))
     }
 
     /// Returns the bytes of a `Text`, without its final NUL, not checked to be UTF-8; `None` if the pointer is null.

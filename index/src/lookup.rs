@@ -1,6 +1,6 @@
 //! Finds the live record of a key, in one of the segments, each through its index.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::fmt;
 
 use bytes::Bytes;
@@ -16,7 +16,12 @@ use kapok_core::{Error, Result};
 use serde::Deserialize;
 
 use crate::row;
-use crate::unique::{self, Guess, UniqueIndex};
+use crate::unique::{self, Glance, Guess, UniqueIndex};
+
+/// Indexes that are looked at together for one key.
+const INDEXES_AT_ONCE: usize = 8;
+/// Keys that are looked up together: about as many cache misses as a core waits for at once.
+const KEYS_AT_ONCE: usize = 16;
 
 /// Finds records of one type by primary key.
 ///
@@ -24,6 +29,7 @@ use crate::unique::{self, Guess, UniqueIndex};
 #[derive(Clone, Copy)]
 pub struct Lookup<'v> {
     table: &'v Table,
+    /// Those of all segments, the largest first.
     accesses: &'v [Access],
     /// `None` if the key is not one integer.
     integer: Option<IntegerKey>,
@@ -33,6 +39,9 @@ pub struct Lookup<'v> {
 
 /// How the keys of one segment are found.
 pub(crate) struct Access {
+    /// Where the segment stands in the table.
+    place: usize,
+    rows: u32,
     /// `None` if the manifest has none: the rows, which stand in key order, are searched by bisection.
     index: Option<UniqueIndex>,
     first_key: Vec<u8>,
@@ -82,6 +91,67 @@ impl<'v> Lookup<'v> {
             },
             _ => self.find_parts(parts),
         })
+    }
+
+    /// Returns what [`Lookup::find`] returns for each of many keys, in their order.
+    ///
+    /// Keys of fixed length are looked up 16 at a time, so that the processor waits for the memory of all of them at once:
+    /// faster than one by one, if the rows are not in its caches.
+    ///
+    /// # Errors
+    /// As [`Lookup::find`].
+    pub fn find_many<K: Key>(&self, keys: &[K]) -> Result<Vec<Option<RowId>>> {
+        let mut out = Vec::with_capacity(keys.len());
+        if self.key_bytes == 0 {
+            for key in keys {
+                out.push(self.find(key)?);
+            }
+            return Ok(out);
+        }
+        for keys in keys.chunks(KEYS_AT_ONCE) {
+            let mut numbers = [None; KEYS_AT_ONCE];
+            for (number, key) in numbers.iter_mut().zip(keys) {
+                *number = key.with_parts(|parts| self.table.key().encode_number(parts))?;
+            }
+            self.find_numbers(&numbers[..keys.len()], &mut out)?;
+        }
+        Ok(out)
+    }
+
+    /// One step after another for at most [`KEYS_AT_ONCE`] keys: none of a step's loads waits for another.
+    fn find_numbers(&self, numbers: &[Option<u64>], out: &mut Vec<Option<RowId>>) -> Result<()> {
+        let Some((largest, others)) = self.accesses.split_first() else {
+            out.extend(numbers.iter().map(|_| None));
+            return Ok(());
+        };
+        let mut glances = [(0, Glance::NOTHING); KEYS_AT_ONCE];
+        for ((hash, glance), number) in glances.iter_mut().zip(numbers) {
+            if let Some(number) = *number {
+                *hash = unique::hash_number(number, self.key_bytes);
+                if largest.spans(number) {
+                    *glance = largest.glance(*hash);
+                }
+            }
+        }
+        let mut guesses = [Guess::Absent; KEYS_AT_ONCE];
+        for ((guess, (_, glance)), number) in guesses.iter_mut().zip(&glances).zip(numbers) {
+            if let Some(number) = *number
+                && !glance.is_absent()
+            {
+                *guess = largest.guess(*glance, number);
+            }
+        }
+        for ((guess, (hash, _)), number) in guesses.into_iter().zip(glances).zip(numbers) {
+            let mut found = None;
+            if let Some(number) = *number {
+                found = self.confirm(largest, hash, number, guess)?;
+                if found.is_none() && !others.is_empty() {
+                    found = self.find_number_among(others, hash, number)?;
+                }
+            }
+            out.push(found);
+        }
+        Ok(())
     }
 
     /// Returns the live record of a key, whatever its type; `None` if there is none.
@@ -139,42 +209,68 @@ impl<'v> Lookup<'v> {
         }
     }
 
+    /// Searches the largest segment first: most keys are there.
     #[inline]
     fn find_number(&self, number: u64) -> Result<Option<RowId>> {
+        let Some((largest, others)) = self.accesses.split_first() else { return Ok(None) };
         let hash = unique::hash_number(number, self.key_bytes);
-        let mut place = self.accesses.len();
-        // Newest first, where what is asked for most may be.
-        while let Some(access) = place.checked_sub(1).and_then(|last| self.accesses.get(last)) {
-            place -= 1;
-            if number < access.first_number || number > access.last_number {
-                continue;
+        if largest.spans(number)
+            && let Some(row_id) = self.confirm(largest, hash, number, largest.guess(largest.glance(hash), number))?
+        {
+            return Ok(Some(row_id));
+        }
+        if others.is_empty() { Ok(None) } else { self.find_number_among(others, hash, number) }
+    }
+
+    /// Glances at several indexes before it looks at what they show, so that the processor waits for all of them at once.
+    fn find_number_among(&self, accesses: &[Access], hash: u64, number: u64) -> Result<Option<RowId>> {
+        for accesses in accesses.chunks(INDEXES_AT_ONCE) {
+            let mut glances = [Glance::NOTHING; INDEXES_AT_ONCE];
+            for (glance, access) in glances.iter_mut().zip(accesses) {
+                *glance = access.glance(hash);
             }
-            let guess = access.integers.as_ref().map_or(Guess::Unclear, |integers| integers.guess(hash, number));
-            let row = match guess {
-                Guess::Row(row) => row,
-                Guess::Absent => continue,
-                Guess::Unclear => match self.find_number_in(place, hash, number)? {
-                    Some(row) => row,
-                    None => continue,
-                },
-            };
-            if access.all_live || self.is_live(place, row) {
-                return Ok(Some(access.mark.row_id(place, row)));
+            for (glance, access) in glances.iter().zip(accesses) {
+                if !glance.is_absent()
+                    && access.spans(number)
+                    && let Some(row_id) = self.confirm(access, hash, number, access.guess(*glance, number))?
+                {
+                    return Ok(Some(row_id));
+                }
             }
         }
         Ok(None)
     }
 
-    fn is_live(&self, place: usize, row: u32) -> bool {
-        self.table.segments().get(place).is_some_and(|source| source.is_live(row))
+    /// Returns the row id of a key in one segment, if its row is there and live. `guess`: what the segment's index says of it.
+    #[inline]
+    fn confirm(&self, access: &Access, hash: u64, number: u64, guess: Guess) -> Result<Option<RowId>> {
+        let row = match guess {
+            Guess::Row(row) => row,
+            Guess::Absent => return Ok(None),
+            Guess::Unclear => match self.find_number_in(access, hash, number)? {
+                Some(row) => row,
+                None => return Ok(None),
+            },
+        };
+        Ok(self.live(access, row))
+    }
+
+    /// Returns the row id of a row, if it is live.
+    #[inline]
+    fn live(&self, access: &Access, row: u32) -> Option<RowId> {
+        let is_live = access.all_live || self.segment(access).is_some_and(|source| source.is_live(row));
+        is_live.then(|| access.mark.row_id(access.place, row))
+    }
+
+    #[inline]
+    fn segment(&self, access: &Access) -> Option<&'v LiveSegment> {
+        self.table.segments().get(access.place)
     }
 
     /// Searches by the slow path: keys of several parts, no index, or a home group that does not decide.
     #[inline(never)]
-    fn find_number_in(&self, place: usize, hash: u64, number: u64) -> Result<Option<u32>> {
-        let (Some(source), Some(access)) = (self.table.segments().get(place), self.accesses.get(place)) else {
-            return Ok(None);
-        };
+    fn find_number_in(&self, access: &Access, hash: u64, number: u64) -> Result<Option<u32>> {
+        let Some(source) = self.segment(access) else { return Ok(None) };
         let key = self.table.key();
         let number_of = |row| row::expect_row(source.segment(), row).map(|row| key.row_number(row));
         match &access.index {
@@ -186,11 +282,11 @@ impl<'v> Lookup<'v> {
     fn find_bytes(&self, encoded: &[u8]) -> Result<Option<RowId>> {
         let key = self.table.key();
         let hash = unique::hash(encoded);
-        for (place, (source, access)) in self.table.segments().iter().zip(self.accesses).enumerate().rev() {
+        for access in self.accesses {
             if encoded < access.first_key.as_slice() || encoded > access.last_key.as_slice() {
                 continue;
             }
-            let segment = source.segment();
+            let Some(segment) = self.segment(access).map(LiveSegment::segment) else { continue };
             let found = if let Some(index) = &access.index {
                 index.find_hashed(key, segment, hash, encoded, 0)?
             } else {
@@ -200,10 +296,8 @@ impl<'v> Lookup<'v> {
                     Ok(row_key.as_slice().cmp(encoded))
                 })?
             };
-            if let Some(row) = found
-                && source.is_live(row)
-            {
-                return Ok(Some(access.mark.row_id(place, row)));
+            if let Some(row_id) = found.and_then(|row| self.live(access, row)) {
+                return Ok(Some(row_id));
             }
         }
         Ok(None)
@@ -213,12 +307,13 @@ impl<'v> Lookup<'v> {
     pub(crate) fn verify(&self) -> Result<()> {
         let key = self.table.key();
         let mut encoded = Vec::new();
-        for (place, (source, access)) in self.table.segments().iter().zip(self.accesses).enumerate() {
+        for access in self.accesses {
+            let Some(source) = self.segment(access) else { continue };
             let segment = source.segment();
             access.verify(key, segment)?;
             for row in source.live_rows() {
                 row::encode_row(key, segment, row, &mut encoded)?;
-                if self.find_encoded(&encoded)? != Some(access.mark.row_id(place, row)) {
+                if self.find_encoded(&encoded)? != Some(access.mark.row_id(access.place, row)) {
                     let expected = format!("the only live row of key {}", key.describe(&encoded));
                     return Err(row::corrupt_row(segment, row, &expected, "another one in a later segment than"));
                 }
@@ -249,7 +344,13 @@ fn bisect(segment: &Segment, mut compare: impl FnMut(u32) -> Result<Ordering>) -
 }
 
 impl Access {
-    pub(crate) fn open(key: &KeySpec, entry: &SegmentEntry, source: &LiveSegment, blobs: &BlobMap) -> Result<Self> {
+    pub(crate) fn open(
+        key: &KeySpec,
+        place: usize,
+        entry: &SegmentEntry,
+        source: &LiveSegment,
+        blobs: &BlobMap,
+    ) -> Result<Self> {
         let segment = source.segment();
         let misfit = |bound: &[u8]| key.fixed_bytes().is_some_and(|len| len as usize != bound.len());
         if entry.rows > 0 && (misfit(&entry.first_key) || misfit(&entry.last_key) || entry.first_key > entry.last_key) {
@@ -275,7 +376,34 @@ impl Access {
             key.integer().zip(index.clone()).and_then(|(key, index)| IntegerColumn::new(key, segment, index));
         let (first_number, last_number) = numbers;
         let (all_live, mark) = (source.dead().is_none(), source.mark());
-        Ok(Self { index, first_key, last_key, first_number, last_number, integers, all_live, mark })
+        let rows = segment.rows();
+        Ok(Self { place, rows, index, first_key, last_key, first_number, last_number, integers, all_live, mark })
+    }
+
+    /// Returns what sorts the largest first, and the newest first among equals.
+    pub(crate) fn search_order(&self) -> impl Ord + use<> {
+        Reverse((self.rows, self.place))
+    }
+
+    #[inline]
+    fn spans(&self, number: u64) -> bool {
+        self.first_number <= number && number <= self.last_number
+    }
+
+    /// Returns what the index shows for a hash, with one load from it and no branch on what is loaded.
+    #[inline]
+    fn glance(&self, hash: u64) -> Glance {
+        self.integers.as_ref().map_or(Glance::UNCLEAR, |integers| integers.index.glance(hash))
+    }
+
+    /// Returns what a glance means for a key: the row's key is compared.
+    #[inline]
+    fn guess(&self, glance: Glance, number: u64) -> Guess {
+        let Some(integers) = &self.integers else { return Guess::Unclear };
+        match integers.index.guess(glance) {
+            Guess::Row(row) if integers.number(row) != Some(number) => Guess::Unclear,
+            guess => guess,
+        }
     }
 
     fn verify(&self, key: &KeySpec, segment: &Segment) -> Result<()> {
@@ -304,15 +432,6 @@ impl IntegerColumn {
         }
         let start = HEADER_BYTES + segment.rows_at() + key.word_at();
         Some(Self { key, bytes: segment.bytes().slice(start..), stride: segment.stride(), index })
-    }
-
-    /// Calls [`UniqueIndex::guess`], and compares the key of its row.
-    #[inline]
-    fn guess(&self, hash: u64, number: u64) -> Guess {
-        match self.index.guess(hash) {
-            Guess::Row(row) if self.number(row) != Some(number) => Guess::Unclear,
-            guess => guess,
-        }
     }
 
     /// Returns the number of a row's key.

@@ -31,7 +31,12 @@ use crate::lookup::Lookup;
 /// }
 /// ```
 ///
-/// `Send` and not `Sync`: each thread makes its own, which is cheap. See [`View`](crate::View#threads-and-await).
+/// Neither `Send` nor `Sync`: each thread makes its own, which is cheap. See [`View`](crate::View#threads-and-await).
+///
+/// ```compile_fail
+/// fn sent<T: Send>() {}
+/// sent::<kapok_index::Records<'static, kapok_samples::movies_capnp::movie::Owned>>();
+/// ```
 pub struct Records<'v, T> {
     readers: Readers<'v, T>,
     lookup: Lookup<'v>,

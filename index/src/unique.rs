@@ -45,6 +45,28 @@ pub struct UniqueIndex {
     row_mask: u32,
 }
 
+/// The home group of a hash at a glance, or the group behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Glance {
+    /// The row that may have the key, plus 1; 0 for none. Some number if several slots match.
+    row: u32,
+    /// Whether the group has an empty slot, so that a key that is not in it is nowhere.
+    ends: bool,
+}
+
+impl Glance {
+    /// No row has the key.
+    pub(crate) const NOTHING: Self = Self { row: 0, ends: true };
+    /// The index is to be probed.
+    pub(crate) const UNCLEAR: Self = Self { row: 0, ends: false };
+
+    /// Returns whether no row has the key.
+    #[inline]
+    pub(crate) fn is_absent(self) -> bool {
+        self.row == 0 && self.ends
+    }
+}
+
 /// What the home group of a key shows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Guess {
@@ -131,7 +153,7 @@ impl UniqueIndex {
 
     /// The row for which `has_key` holds, of those whose keys may have a hash.
     pub(crate) fn probe(&self, hash: u64, has_key: impl Fn(u32) -> Result<bool>) -> Result<Option<u32>> {
-        match self.guess(hash) {
+        match self.guess(self.glance(hash)) {
             Guess::Absent => return Ok(None),
             Guess::Row(row) if has_key(row)? => return Ok(Some(row)),
             Guess::Row(_) | Guess::Unclear => {}
@@ -162,13 +184,25 @@ impl UniqueIndex {
         Err(self.without_empty_slot())
     }
 
-    /// What the home group says of a hash: one cache line, and next to no branches.
+    /// Looks at the home group of a hash, without a branch on what it holds, and at the next one if it is full and says
+    /// nothing: about one group in seven is.
     #[inline]
-    pub(crate) fn guess(&self, hash: u64) -> Guess {
-        let groups = self.groups();
-        let Some(group) = groups.get(home(hash, groups.len())) else { return Guess::Unclear };
-        match rows_of(group, self.row_mask, tag(hash, self.row_mask)) {
-            0 if is_last(group) => Guess::Absent,
+    pub(crate) fn glance(&self, hash: u64) -> Glance {
+        let (groups, tag) = (self.groups(), tag(hash, self.row_mask));
+        let home = home(hash, groups.len());
+        let look = |at: usize| match groups.get(at) {
+            Some(group) => Glance { row: rows_of(group, self.row_mask, tag), ends: is_last(group) },
+            None => Glance::UNCLEAR,
+        };
+        let glance = look(home);
+        if glance.row != 0 || glance.ends { glance } else { look(home + 1) }
+    }
+
+    /// Returns what a glance means.
+    #[inline]
+    pub(crate) fn guess(&self, glance: Glance) -> Guess {
+        match glance.row {
+            0 if glance.ends => Guess::Absent,
             0 => Guess::Unclear,
             row if row <= self.rows => Guess::Row(row - 1),
             _ => Guess::Unclear,

@@ -22,9 +22,9 @@ use crate::records::Records;
 ///
 /// # Threads and await
 /// A view, a [`Table`], a [`Lookup`], a [`Field`], a [`Record`] and a [`RowId`] are `Send` and `Sync`, so they may be
-/// shared between threads and held across `.await`. [`Records`] is `Send` and not `Sync`, since its readers count what
-/// they read; the readers themselves (`movie::Reader`) are neither. A task that is spawned on several threads holds an
-/// `Arc<View>` and row ids or handles across `.await`, and makes [`Records`] anew behind it:
+/// shared between threads and held across `.await`. [`Records`] and its readers (`movie::Reader`) are neither, since they
+/// count what they read: each thread makes [`Records`] of its own, which is cheap. A task that is spawned on several threads
+/// holds an `Arc<View>` and row ids or handles across `.await`, and makes [`Records`] anew behind it:
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -63,7 +63,7 @@ use crate::records::Records;
 /// ```
 pub struct View {
     tables: Tables,
-    /// For each table, for each segment.
+    /// For each table, for each segment, in the order in which they are searched.
     accesses: Vec<Vec<Access>>,
 }
 
@@ -85,9 +85,11 @@ impl View {
         let mut accesses = Vec::with_capacity(tables.tables().len());
         for table in tables.tables() {
             let entries = &tables.manifest().expect_record_type(table.name())?.segments;
-            let segments = entries.iter().zip(table.segments());
-            let open = segments.map(|(entry, source)| Access::open(table.key(), entry, source, blobs));
-            accesses.push(open.collect::<Result<_>>()?);
+            let segments = entries.iter().zip(table.segments()).enumerate();
+            let open = segments.map(|(place, (entry, source))| Access::open(table.key(), place, entry, source, blobs));
+            let mut opened = open.collect::<Result<Vec<_>>>()?;
+            opened.sort_by_key(Access::search_order);
+            accesses.push(opened);
         }
         Ok(Self { tables, accesses })
     }
@@ -115,6 +117,11 @@ impl View {
     /// Returns the record types that the view was opened without, each with the reason.
     pub fn left_out(&self) -> &BTreeMap<String, String> {
         self.tables.left_out()
+    }
+
+    /// Checks texts that readers of an earlier version have had checked: see [`Tables::check_texts_as`].
+    pub fn check_texts_as(&self, before: &Self) {
+        self.tables.check_texts_as(&before.tables);
     }
 
     /// Returns the table of a record type.

@@ -4,6 +4,7 @@ use super::list::{Element, List};
 use super::sealed::Sealed;
 use crate::record::Record;
 use crate::schema::{DefaultValue, FieldType, Schema, StructType, Type};
+use crate::view::Texts;
 use crate::words::{ElementSize, Malformed, Read, StructRef, WORD, Words};
 
 /// A type that fields can be read as: see [`Tables::field`](crate::view::Tables::field). Sealed.
@@ -12,6 +13,8 @@ pub trait FieldValue<'v>: Sized + Sealed {
     const NAME: &'static str;
     /// Whether an absent value has a form of its own.
     const OPTIONAL: bool = false;
+    /// Whether it is text, checked to be UTF-8.
+    const IS_TEXT: bool = false;
     /// Returns whether fields of a type can be read so.
     fn fits(schema: &Schema, ty: &Type) -> bool;
     /// Reads the value in a struct; `None` if there is no such struct.
@@ -26,6 +29,14 @@ pub trait FieldValue<'v>: Sized + Sealed {
     #[inline]
     fn read_row(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Self> {
         Self::read(leaf, row.to_struct())
+    }
+    /// Reads the value in a row, or finds it absent: what [`Self::read_optional`] reads in the row's struct.
+    ///
+    /// # Errors
+    /// The malformed word.
+    #[inline]
+    fn read_row_optional(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Option<Self>> {
+        Self::read_optional(leaf, row.to_struct())
     }
     /// Reads the value, or finds it absent.
     ///
@@ -49,6 +60,8 @@ pub struct Row<'v> {
     pub(super) words: Words<'v>,
     /// Word at which it begins.
     pub(super) at: u32,
+    /// Texts of the field at hand.
+    pub(super) texts: Texts<'v>,
 }
 
 /// The last step of a path: a place in a struct.
@@ -90,18 +103,15 @@ impl<'v> Leaf<'v> {
         u64::from_le_bytes(word) ^ self.default
     }
 
-    /// Returns the bytes that the row's pointer points at; `None` if it is null or the row is too short.
+    /// The row's pointer, and the word that it stands at; `None` if it is null or the row is too short.
     #[inline]
-    fn row_data(&self, row: Row<'v>) -> Read<Option<&'v [u8]>> {
+    fn row_pointer(&self, row: Row<'v>) -> Option<(u32, u64)> {
         let from = row.data_bytes + self.offset as usize * WORD;
-        let Some(bytes) = row.bytes.get(from..from + WORD) else { return Ok(None) };
         let mut pointer = [0; WORD];
-        pointer.copy_from_slice(bytes);
-        match u64::from_le_bytes(pointer) {
-            0 => Ok(None),
-            #[expect(clippy::cast_possible_truncation, reason = "a row has fewer than 2^17 words")]
-            pointer => row.words.data_at(row.at + (from / WORD) as u32, pointer).map(Some),
-        }
+        pointer.copy_from_slice(row.bytes.get(from..from + WORD)?);
+        #[expect(clippy::cast_possible_truncation, reason = "a row has fewer than 2^17 words")]
+        let at = row.at + (from / WORD) as u32;
+        Some((at, u64::from_le_bytes(pointer))).filter(|(_, pointer)| *pointer != 0)
     }
 
     pub(super) fn new(
@@ -128,6 +138,12 @@ impl<'v> Leaf<'v> {
         let nul_bytes = usize::from(*ty == Type::Text);
         let offset = offset.saturating_mul(unit);
         Self { ty, schema, offset, default: default.bits(), pointer_default, nul_bytes, null_flag }
+    }
+
+    /// A text's final NUL is left off unread: its length alone needs no look at the text.
+    #[inline]
+    fn without_nul(&self, bytes: &'v [u8]) -> &'v [u8] {
+        &bytes[..bytes.len().saturating_sub(self.nul_bytes)]
     }
 
     pub(super) fn is_nullable_number(&self) -> bool {
@@ -236,49 +252,90 @@ impl FieldValue<'_> for bool {
     }
 }
 
-/// Values behind a pointer: how they are read, and what a null one is.
-macro_rules! pointers {
-    ($($rust:ty, $name:literal, $pattern:pat, |$leaf:ident, $bytes:ident| $read:expr;)*) => {$(
-        impl<'v> FieldValue<'v> for $rust {
-            const NAME: &'static str = $name;
+impl<'v> FieldValue<'v> for &'v str {
+    const NAME: &'static str = "&str";
+    const IS_TEXT: bool = true;
 
-            fn fits(_: &Schema, ty: &Type) -> bool {
-                matches!(ty, $pattern)
-            }
+    fn fits(_: &Schema, ty: &Type) -> bool {
+        *ty == Type::Text
+    }
 
-            #[inline]
-            fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
-                Ok(Self::read_optional(leaf, at)?.unwrap_or_default())
-            }
+    #[inline]
+    fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
+        Ok(Self::read_optional(leaf, at)?.unwrap_or_default())
+    }
 
-            #[inline]
-            fn read_row($leaf: &Leaf<'v>, row: Row<'v>) -> Read<Self> {
-                match $leaf.row_data(row)? {
-                    Some($bytes) => $read.map_err(|expected| Malformed { word: row.at, expected }),
-                    None => <Self as FieldValue<'v>>::read($leaf, None),
-                }
-            }
-
-            #[inline]
-            fn read_optional($leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Option<Self>> {
-                let Some((words, word)) = $leaf.pointer(at)? else { return Ok(None) };
-                match words.data_of(word)? {
-                    Some($bytes) => $read.map(Some).map_err(|expected| Malformed { word, expected }),
-                    None => Ok(None),
-                }
-            }
+    #[inline]
+    fn read_row(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Self> {
+        match checked_text(leaf, row) {
+            Some(text) => Ok(text),
+            None => Ok(unchecked_text(leaf, row)?.unwrap_or_default()),
         }
-    )*};
+    }
+
+    #[inline]
+    fn read_row_optional(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Option<Self>> {
+        match checked_text(leaf, row) {
+            Some(text) => Ok(Some(text)),
+            None => unchecked_text(leaf, row),
+        }
+    }
+
+    #[inline]
+    fn read_optional(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Option<Self>> {
+        let Some((words, word)) = leaf.pointer(at)? else { return Ok(None) };
+        words.data_of(word)?.map(|bytes| text(bytes, word)).transpose()
+    }
 }
-pointers! {
-    &'v str, "&str", Type::Text, |leaf, bytes| match bytes {
-        [text @ .., 0] => std::str::from_utf8(text).map_err(|_| "text in UTF-8"),
-        _ => Err("text that ends in NUL"),
-    };
-    // A text's final NUL is left off unread: its length alone needs no look at the text.
-    &'v [u8], "&[u8]", Type::Text | Type::Data, |leaf, bytes| {
-        Ok::<_, &'static str>(&bytes[..bytes.len().saturating_sub(leaf.nul_bytes)])
-    };
+
+/// Returns the text of a row if it is one of those that were checked together.
+#[inline]
+fn checked_text<'v>(leaf: &Leaf<'v>, row: Row<'v>) -> Option<&'v str> {
+    let (at, pointer) = leaf.row_pointer(row)?;
+    row.texts.get(&Words::data_range(at, pointer).ok()?)
+}
+
+/// Returns the text of a row, checked here; `None` if it is null and has no default.
+#[inline(never)]
+fn unchecked_text<'v>(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Option<&'v str>> {
+    match leaf.row_pointer(row) {
+        Some((at, pointer)) => text(row.words.data_at(at, pointer)?, row.at).map(Some),
+        None => <&str as FieldValue<'v>>::read_optional(leaf, None),
+    }
+}
+
+/// Returns the text of bytes that end in NUL. `word`: what an error names.
+#[inline]
+fn text(bytes: &[u8], word: u32) -> Read<&str> {
+    let [text @ .., 0] = bytes else { return Err(Malformed { word, expected: "text that ends in NUL" }) };
+    std::str::from_utf8(text).map_err(|_| Malformed { word, expected: "text in UTF-8" })
+}
+
+impl<'v> FieldValue<'v> for &'v [u8] {
+    const NAME: &'static str = "&[u8]";
+
+    fn fits(_: &Schema, ty: &Type) -> bool {
+        matches!(ty, Type::Text | Type::Data)
+    }
+
+    #[inline]
+    fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
+        Ok(Self::read_optional(leaf, at)?.unwrap_or_default())
+    }
+
+    #[inline]
+    fn read_row(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Self> {
+        match leaf.row_pointer(row) {
+            Some((at, pointer)) => Ok(leaf.without_nul(row.words.data_at(at, pointer)?)),
+            None => <Self as FieldValue<'v>>::read(leaf, None),
+        }
+    }
+
+    #[inline]
+    fn read_optional(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Option<Self>> {
+        let Some((words, word)) = leaf.pointer(at)? else { return Ok(None) };
+        Ok(words.data_of(word)?.map(|bytes| leaf.without_nul(bytes)))
+    }
 }
 
 impl<'v> FieldValue<'v> for &'v [f32] {
@@ -355,9 +412,15 @@ fn record<'v>(leaf: &Leaf<'v>, at: StructRef<'v>) -> Option<Record<'v>> {
 impl<'v, T: FieldValue<'v>> FieldValue<'v> for Option<T> {
     const NAME: &'static str = T::NAME;
     const OPTIONAL: bool = true;
+    const IS_TEXT: bool = T::IS_TEXT;
 
     fn fits(schema: &Schema, ty: &Type) -> bool {
         T::fits(schema, ty)
+    }
+
+    #[inline]
+    fn read_row(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Self> {
+        T::read_row_optional(leaf, row)
     }
 
     #[inline]

@@ -1,26 +1,29 @@
 //! A segment of a version: its rows, less those that are dead.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
 use super::Segment;
+use super::dead_rows::DeadRows;
 use super::row_id::SegmentMark;
 use crate::manifest::Id;
 
 /// A segment, and which of its rows live.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LiveSegment {
     segment: Segment,
     mark: SegmentMark,
-    dead: Option<Arc<RoaringBitmap>>,
+    /// `None` if all live.
+    dead: Option<Arc<DeadRows>>,
 }
 
 impl LiveSegment {
     /// Makes a segment of a record type, by the id that the manifest gives it, and its dead rows.
     pub fn new(record_type: &str, id: &Id, segment: Segment, dead: Option<RoaringBitmap>) -> Self {
-        Self { segment, mark: SegmentMark::new(record_type, id), dead: dead.map(Arc::new) }
+        Self { segment, mark: SegmentMark::new(record_type, id), dead: dead.map(|rows| Arc::new(DeadRows::new(rows))) }
     }
 
     /// Returns the segment.
@@ -37,7 +40,7 @@ impl LiveSegment {
 
     /// Returns its dead rows; `None` if there are none.
     pub fn dead(&self) -> Option<&RoaringBitmap> {
-        self.dead.as_deref()
+        self.dead.as_deref().map(DeadRows::rows)
     }
 
     /// Whether a row lives.
@@ -56,7 +59,14 @@ impl LiveSegment {
 
     /// Iterates over the live rows in order, as ranges without a gap.
     pub(crate) fn live_ranges(&self) -> LiveRanges<'_> {
-        LiveRanges { next: 0, rows: self.segment.rows(), dead: self.dead.as_deref().map(RoaringBitmap::iter) }
+        LiveRanges { next: 0, rows: self.segment.rows(), dead: self.dead().map(RoaringBitmap::iter) }
+    }
+}
+
+impl fmt::Debug for LiveSegment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dead = self.dead().map_or(0, RoaringBitmap::len);
+        f.debug_struct("LiveSegment").field("segment", &self.segment).field("dead", &dead).finish_non_exhaustive()
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use capnp::struct_list;
 use capnp::traits::OwnedStruct;
 
 use super::Readers;
+use super::readers::Source;
 use crate::schema::RecordStruct;
 use crate::segment::LiveRanges;
 
@@ -14,14 +14,14 @@ pub struct ReaderIter<'r, 'v, T: OwnedStruct> {
     readers: &'r Readers<'v, T>,
     /// Place of the segment after the one at hand.
     next_place: usize,
-    list: Option<struct_list::Reader<'r, T>>,
+    source: Option<&'r Source<'r>>,
     ranges: LiveRanges<'v>,
     rows: Range<u32>,
 }
 
 impl<'r, 'v, T: RecordStruct> ReaderIter<'r, 'v, T> {
     pub(super) fn new(readers: &'r Readers<'v, T>) -> Self {
-        Self { readers, next_place: 0, list: None, ranges: LiveRanges::none(), rows: 0..0 }
+        Self { readers, next_place: 0, source: None, ranges: LiveRanges::none(), rows: 0..0 }
     }
 
     /// Goes to the next range of live rows; false at the end.
@@ -33,7 +33,7 @@ impl<'r, 'v, T: RecordStruct> ReaderIter<'r, 'v, T> {
                 return true;
             }
             let Some(segment) = self.readers.table().segments().get(self.next_place) else { return false };
-            self.list = self.readers.list(self.next_place);
+            self.source = self.readers.source(self.next_place);
             self.ranges = segment.live_ranges();
             self.next_place += 1;
         }
@@ -49,7 +49,7 @@ impl<'r, T: RecordStruct> Iterator for ReaderIter<'r, '_, T> {
             return None;
         }
         let row = self.rows.next()?;
-        self.list?.try_get(row)
+        self.source?.get::<T>(row)
     }
 
     #[inline]
@@ -57,8 +57,8 @@ impl<'r, T: RecordStruct> Iterator for ReaderIter<'r, '_, T> {
         let mut out = init;
         while !self.rows.is_empty() || self.advance() {
             let rows = std::mem::take(&mut self.rows);
-            let Some(list) = self.list else { break };
-            out = rows.map(|row| list.get(row)).fold(out, &mut f);
+            let Some(source) = self.source else { break };
+            out = rows.filter_map(|row| source.get::<T>(row)).fold(out, &mut f);
         }
         out
     }

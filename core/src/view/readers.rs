@@ -7,12 +7,14 @@ use std::num::NonZeroUsize;
 
 use capnp::message::{self, ReaderOptions, ReaderSegments};
 use capnp::struct_list;
-use capnp::traits::OwnedStruct;
+use capnp::traits::{IntoInternalStructReader, OwnedStruct};
+use kapok_schemas::manifest_capnp::extent;
+use self_cell::self_cell;
 
 use crate::error::{Error, Result};
 use crate::schema::{RecordStruct, Schema};
 use crate::segment::Segment;
-use crate::segment::{RowId, SegmentMark};
+use crate::segment::{LiveSegment, RowId, SegmentMark};
 use crate::view::reader_iter::ReaderIter;
 use crate::view::{Table, Tables};
 use crate::words::WORD;
@@ -35,7 +37,7 @@ use crate::words::WORD;
 /// ```
 ///
 /// # Threads
-/// Readers count what they read. So this handle is `Send` and not `Sync`: each thread makes its own, which is cheap.
+/// Readers count what they read. So this handle is neither `Send` nor `Sync`: each thread makes its own, which is cheap.
 ///
 /// ```compile_fail
 /// fn shared<T: Sync>() {}
@@ -43,14 +45,31 @@ use crate::words::WORD;
 /// ```
 pub struct Readers<'v, T> {
     table: &'v Table,
-    segments: Vec<Source<'v>>,
+    lists: Lists<'v>,
     record: PhantomData<fn() -> T>,
 }
 
-/// A segment, and what row ids name it by.
-struct Source<'v> {
+type Messages<'v> = Vec<message::Reader<ListMessage<'v>>>;
+type Sources<'m> = Vec<Source<'m>>;
+/// A generated type that stands for any: the lists cannot name the records' type, and a reader of one type becomes one of
+/// another without looking at a byte.
+type AnyStruct = extent::Owned;
+
+self_cell! {
+    /// The messages of all segments, and the list of records in each: found once, since a read that began at the message
+    /// would check root and list again.
+    struct Lists<'v> {
+        owner: Messages<'v>,
+
+        #[covariant]
+        dependent: Sources,
+    }
+}
+
+/// A segment's list of records, and what row ids name the segment by.
+pub(super) struct Source<'m> {
     mark: SegmentMark,
-    message: message::Reader<ListMessage<'v>>,
+    list: struct_list::Reader<'m, AnyStruct>,
 }
 
 /// A segment as a message whose root is the list of rows.
@@ -122,19 +141,36 @@ impl Table {
             self.remember_readable(ty);
         }
         let options = reader_options();
-        let segments = self
-            .segments()
-            .iter()
-            .map(|segment| {
-                // Behind the root pointer stands the list's: taken as the root, it saves a step on each access.
-                let list = ListMessage(&segment.segment().words().bytes()[WORD..]);
-                Source { mark: segment.mark(), message: message::Reader::new(list, options) }
-            })
-            .collect();
-        let readers = Readers { table: self, segments, record: PhantomData };
+        let segments = self.segments().iter();
+        let messages = segments.map(|segment| {
+            // Behind the root pointer stands the list's: taken as the root, it saves a step.
+            let list = ListMessage(&segment.segment().words().bytes()[WORD..]);
+            message::Reader::new(list, options)
+        });
         // Here and not in the loop over the records, so that the loop is over records and not over results.
-        readers.segments.iter().try_for_each(|source| readers.rows(source).map(drop))?;
-        Ok(readers)
+        let lists = Lists::try_new(messages.collect(), |messages| {
+            let sources = messages.iter().zip(self.segments());
+            sources.map(|(message, segment)| Source::open(message, segment)).collect::<Result<Vec<_>>>()
+        })?;
+        Ok(Readers { table: self, lists, record: PhantomData })
+    }
+}
+
+impl<'m> Source<'m> {
+    fn open(message: &'m message::Reader<ListMessage<'_>>, segment: &LiveSegment) -> Result<Self> {
+        match message.get_root() {
+            Ok(list) => Ok(Self { mark: segment.mark(), list }),
+            Err(error) => {
+                let name = segment.segment().name();
+                Err(Error::corrupt(name, (2 * WORD) as u64, "a list of records", error.to_string()))
+            }
+        }
+    }
+
+    /// Returns a row as a generated type; `None` beyond the last.
+    #[inline]
+    pub(super) fn get<T: RecordStruct>(&self, row: u32) -> Option<<T as OwnedStruct>::Reader<'m>> {
+        self.list.try_get(row).map(|any| any.into_internal_struct_reader().into())
     }
 }
 
@@ -160,19 +196,19 @@ impl Table {
             let mut first = 0;
             for (index, segment) in self.segments().iter().enumerate() {
                 let end = first + u64::from(segment.segment().rows());
-                let list = records.rows(&records.segments[index])?;
+                let Some(source) = records.source(index) else { continue };
                 for live in segment.live_ranges() {
                     let start = (first + u64::from(live.start)).max(from);
                     let stop = (first + u64::from(live.end)).min(to);
                     if start < stop {
                         // Both lie within the segment, whose rows are counted in 32 bits.
                         let narrow = |row: u64| u32::try_from(row - first).unwrap_or(u32::MAX);
-                        ranges.push((list, narrow(start)..narrow(stop)));
+                        ranges.push((source, narrow(start)..narrow(stop)));
                     }
                 }
                 first = end;
             }
-            let mut part = ranges.into_iter().flat_map(|(list, rows)| rows.map(move |row| list.get(row)));
+            let mut part = ranges.into_iter().flat_map(|(source, rows)| rows.filter_map(|row| source.get::<T>(row)));
             Ok(scan(&mut part))
         };
         std::thread::scope(|scope| {
@@ -199,11 +235,11 @@ impl<'v, T: RecordStruct> Readers<'v, T> {
     /// `Invalid` for a row id of another record type, or of a segment that this view does not have.
     #[inline]
     pub fn get(&self, row_id: RowId) -> Result<<T as OwnedStruct>::Reader<'_>> {
-        let source = match self.segments.get(row_id.place()) {
+        let source = match self.source(row_id.place()) {
             Some(source) if source.mark == row_id.segment() => source,
             _ => self.elsewhere(row_id)?,
         };
-        match self.rows(source)?.try_get(row_id.row()) {
+        match source.get::<T>(row_id.row()) {
             Some(record) => Ok(record),
             None => Err(row_id.stale(self.table.name())),
         }
@@ -212,9 +248,10 @@ impl<'v, T: RecordStruct> Readers<'v, T> {
     /// Finds the segment of a row id of another view, in which it stands at another place.
     #[cold]
     #[inline(never)]
-    fn elsewhere(&self, row_id: RowId) -> Result<&Source<'v>> {
-        match row_id.find(self.segments.iter().map(|source| source.mark)) {
-            Some(place) => Ok(&self.segments[place]),
+    fn elsewhere(&self, row_id: RowId) -> Result<&Source<'_>> {
+        let sources = self.lists.borrow_dependent();
+        match row_id.find(sources.iter().map(|source| source.mark)) {
+            Some(place) => Ok(&sources[place]),
             None => Err(row_id.stale(self.table.name())),
         }
     }
@@ -225,23 +262,9 @@ impl<'v, T: RecordStruct> Readers<'v, T> {
     }
 
     /// Returns the list of a segment's records, dead ones included; `None` behind the last segment.
-    pub(super) fn list(&self, place: usize) -> Option<struct_list::Reader<'_, T>> {
-        self.rows(self.segments.get(place)?).ok()
-    }
-
     #[inline]
-    fn rows<'s>(&'s self, source: &'s Source<'v>) -> Result<struct_list::Reader<'s, T>> {
-        match source.message.get_root::<struct_list::Reader<'_, T>>() {
-            Ok(list) => Ok(list),
-            Err(error) => Err(self.corrupt(source.mark, &error)),
-        }
-    }
-
-    #[cold]
-    fn corrupt(&self, mark: SegmentMark, error: &capnp::Error) -> Error {
-        let source = self.table.segments().iter().find(|source| source.mark() == mark);
-        let name = source.map_or("segment", |source| source.segment().name());
-        Error::corrupt(name, (2 * WORD) as u64, "a list of records", error.to_string())
+    pub(super) fn source(&self, place: usize) -> Option<&Source<'_>> {
+        self.lists.borrow_dependent().get(place)
     }
 }
 

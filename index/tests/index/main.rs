@@ -5,4 +5,5 @@
 mod changes;
 mod doors;
 mod keys;
+mod texts;
 mod threads;

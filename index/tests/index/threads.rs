@@ -6,7 +6,7 @@ use kapok_core::field::Field;
 use kapok_core::record::{Record, ValueRef};
 use kapok_core::segment::RowId;
 use kapok_core::view::{RecordIter, Table, Tables};
-use kapok_index::{Changes, Lookup, Records, View};
+use kapok_index::{Changes, Lookup, View};
 use kapok_samples::kinds_capnp::kinds;
 use roaring::RoaringBitmap;
 
@@ -26,12 +26,6 @@ fn all_but_generated_readers_is_shared_between_threads() {
     shared::<ValueRef<'_>>();
     shared::<RecordIter<'_>>();
     shared::<Changes>();
-}
-
-#[test]
-fn generated_records_are_sent_and_not_shared() {
-    fn sent<T: Send>() {}
-    sent::<Records<'_, kinds::Owned>>();
 }
 
 /// What an executor of many threads asks of a task.

@@ -117,6 +117,7 @@ impl<'m> Model<'m> {
         }
         let payload = view.field::<f64>("Kinds.f64").unwrap();
         let lookup = view.lookup("Kinds").unwrap();
+        let mut all = Vec::new();
         for values in history.iter().flat_map(|(upserts, _)| upserts).chain(others) {
             let parts: Vec<KeyPart<'_>> = self.key.iter().map(|field| values.part(field)).collect();
             let encoded = self.encode(values);
@@ -127,7 +128,13 @@ impl<'m> Model<'m> {
             assert_eq!(found.map(place), expected.map(|(segment, _)| *segment));
             assert_eq!(lookup.find_encoded(&encoded).unwrap(), found);
             assert_eq!(view.find("Kinds", &KeyParts(&parts)).unwrap(), found);
+            all.push((values, found));
         }
+        let parts: Vec<Vec<KeyPart<'_>>> =
+            all.iter().map(|(values, _)| self.key.iter().map(|field| values.part(field)).collect()).collect();
+        let keys: Vec<KeyParts<'_>> = parts.iter().map(|parts| KeyParts(parts)).collect();
+        let found: Vec<_> = all.iter().map(|(_, found)| *found).collect();
+        assert_eq!(lookup.find_many(&keys).unwrap(), found);
     }
 }
 
@@ -138,7 +145,7 @@ proptest! {
         key in prop::sample::select(KEYS.to_vec()),
         history in prop::collection::vec(
             (prop::collection::vec(values(), 0..25), prop::collection::vec(any::<prop::sample::Index>(), 0..6)),
-            1..5,
+            1..12,
         ),
         others in prop::collection::vec(values(), 0..20),
     ) {

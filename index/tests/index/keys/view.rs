@@ -58,11 +58,10 @@ fn a_live_row_is_found_in_whichever_segment_has_it() {
 }
 
 #[test]
-fn a_row_that_is_dead_in_the_newest_segment_is_looked_for_in_older_ones() {
+fn a_row_that_is_dead_in_one_segment_is_looked_for_in_the_others() {
     let mut version = Version::new(&["u32"]);
-    version.push(&records(0..10), &none());
+    version.push(&records(0..10), &RoaringBitmap::from_iter([5]));
     version.push(&records([3, 5]), &RoaringBitmap::from_iter([0]));
-    version.segments[0].tombstones = kapok_core::manifest::Tombstones::None;
     for indexed in [false, true] {
         if indexed {
             version.index(0);
