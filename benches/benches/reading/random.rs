@@ -15,6 +15,9 @@ use crate::store::Age;
 /// Reads of one measured iteration.
 const BATCH: usize = 1000;
 
+/// Keys of one bulk lookup.
+const MANY: usize = 10_000;
+
 /// A title and a year, as every row of these tables hands them on: the first byte of the title is loaded.
 #[inline]
 fn touch(title: &[u8], year: u16) {
@@ -24,16 +27,17 @@ fn touch(title: &[u8], year: u16) {
 /// Slices of a shuffled list, one after another and round its end: what was read last is not in the caches.
 struct Batches<'o, T> {
     order: &'o [T],
+    len: usize,
     next: usize,
 }
 
 impl<'o, T> Batches<'o, T> {
-    fn new(order: &'o [T]) -> Self {
-        Self { order, next: 0 }
+    fn new(order: &'o [T], len: usize) -> Self {
+        Self { order, len: len.min(order.len()), next: 0 }
     }
 
     fn next(&mut self) -> &'o [T] {
-        let len = BATCH.min(self.order.len());
+        let len = self.len;
         if self.next + len > self.order.len() {
             self.next = 0;
         }
@@ -50,8 +54,16 @@ fn group<'c>(c: &'c mut Criterion, age: Age, question: &str) -> BenchmarkGroup<'
 
 /// A row: what is done with each item of a batch.
 fn row<T>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, items: &[T], mut read: impl FnMut(&T)) {
-    let mut batches = Batches::new(items);
+    let mut batches = Batches::new(items, BATCH);
     group.bench_function(name, |b| b.iter(|| batches.next().iter().for_each(&mut read)));
+}
+
+/// A row: what is done with [`MANY`] items at once, measured by the batch.
+fn many<T>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, items: &[T], mut read: impl FnMut(&[T])) {
+    let mut batches = Batches::new(items, MANY);
+    group.throughput(Throughput::Elements(MANY as u64));
+    group.bench_function(name, |b| b.iter(|| read(batches.next())));
+    group.throughput(Throughput::Elements(BATCH as u64));
 }
 
 pub fn compare(c: &mut Criterion, age: Age, view: &View, heap: &Heap, archive: &Archive, plain: &Plain) {
@@ -97,6 +109,12 @@ pub fn compare(c: &mut Criterion, age: Age, view: &View, heap: &Heap, archive: &
     row(&mut rows, "kapok: lookup, field handles, bytes", &keys, |key| {
         let found = lookup.find(key).unwrap().unwrap();
         touch(bytes.get(found).unwrap(), year.get(found).unwrap());
+    });
+    many(&mut rows, "kapok: find_many of 10,000, field handles, &str", &keys, |keys| {
+        for found in lookup.find_many(keys).unwrap() {
+            let found = found.unwrap();
+            touch(title.get(found).unwrap().as_bytes(), year.get(found).unwrap());
+        }
     });
     row(&mut rows, "kapok: generated reader, &str", &keys, |key| {
         let film = records.by_key(key).unwrap().unwrap();
