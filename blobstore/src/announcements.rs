@@ -1,12 +1,13 @@
 //! Reads and extends the announcement log.
 
+use bytes::Bytes;
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::announcement::{Announcement, AnnouncementDraft};
 use crate::clock::now_unix_ms;
 use crate::error::{Error, Result};
-use crate::last_number::last_number;
+use crate::last_number::{LastFile, last_file, last_number};
 use crate::numbered::{ANNOUNCEMENTS, key};
 use crate::objects::{CreateOutcome, Objects, REQUESTS_IN_FLIGHT};
 use crate::token::fresh_token;
@@ -101,8 +102,10 @@ impl Announcements<'_> {
     /// request.
     pub async fn latest(self, hint: Option<u64>) -> Result<Option<Announcement>> {
         let hint = self.hint(hint);
-        // Mostly the hint is the last: then its entry and a look at the next one are all that is asked.
-        if hint > 0
+        // Mostly the hint is the last: then its entry and a look at the next one are all that is asked. In a folder the
+        // search and the reading are one task anyway.
+        if self.objects.root.is_none()
+            && hint > 0
             && let Ok(Some(entry)) = self.get(hint).await
         {
             let next = hint.checked_add(1);
@@ -115,21 +118,25 @@ impl Announcements<'_> {
                 return Ok(Some(entry));
             }
         }
-        match last_number(self.objects, ANNOUNCEMENTS, hint).await? {
-            0 => Ok(None),
-            last => self.get(last).await,
+        match last_file(self.objects, ANNOUNCEMENTS, hint).await? {
+            LastFile { number: 0, .. } => Ok(None),
+            LastFile { number, sealed } => self.open_entry(number, sealed).await,
         }
     }
 
     /// Returns the entry of a sequence, or `None` if there is none yet. A consumer polls for the one after its last.
     pub async fn get(self, sequence: u64) -> Result<Option<Announcement>> {
-        let key = key(ANNOUNCEMENTS, sequence);
-        let file = match self.objects.read(&key).await {
+        self.open_entry(sequence, self.objects.read(&key(ANNOUNCEMENTS, sequence)).await).await
+    }
+
+    /// Opens what was read as the entry of a sequence.
+    async fn open_entry(self, sequence: u64, sealed: Result<Option<Bytes>>) -> Result<Option<Announcement>> {
+        let file = match sealed {
             Ok(Some(file)) => file,
             Ok(None) => return Ok(None),
             // As a missing name is answered to whom may not list: then the entry before can still be read.
             Err(error @ Error::Denied { .. }) => {
-                let before = crate::numbered::key(ANNOUNCEMENTS, sequence.saturating_sub(1));
+                let before = key(ANNOUNCEMENTS, sequence.saturating_sub(1));
                 if sequence > 1 && matches!(self.objects.look(&before).await, Ok(Some(_))) {
                     self.objects.saw_missing_hidden();
                     return Ok(None);
@@ -138,7 +145,7 @@ impl Announcements<'_> {
             }
             Err(error) => return Err(error),
         };
-        Announcement::open(&self.objects.name(&key), sequence, &file).map(Some)
+        Announcement::open(&self.objects.name(&key(ANNOUNCEMENTS, sequence)), sequence, &file).map(Some)
     }
 
     /// Returns the entries behind `since`, up to `last`, in order.

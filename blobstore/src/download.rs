@@ -3,19 +3,18 @@
 //! What may be long comes piece by piece: a transfer lasts as long as it moves, and one that breaks off goes on where
 //! it stopped. What is sealed says in its first bytes how long it is, so that is looked at before the rest is read.
 
-use std::fs::File;
-use std::io::Read;
-
 use bytes::Bytes;
 use futures::StreamExt;
 use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt};
 
 use crate::alignment::aligned;
 use crate::error::{Error, Result};
+use crate::failure::{absent, check_size};
+use crate::local_file;
 use crate::mapping;
-use crate::objects::{Objects, absent};
+use crate::objects::Objects;
 use crate::partial::PartialBlob;
-use crate::sealed_file::{HEADER_BYTES, SEALED_BYTES_MAX, check_header};
+use crate::sealed_file::{HEADER_BYTES, check_header};
 
 /// A file's bytes, and whether they are a map of a file of this host.
 pub(crate) struct FileContents {
@@ -26,29 +25,24 @@ pub(crate) struct FileContents {
 }
 
 impl Objects {
-    /// Returns a whole sealed file in memory, or `None` if there is none.
+    /// Returns a whole sealed file in memory, or `None` if there is none. In a folder it is opened and read in one go.
     pub(crate) async fn read(&self, key: &str) -> Result<Option<Bytes>> {
+        if let Some(place) = self.place(key) {
+            let name = self.name(key);
+            return self.in_blocking_task("read", key, move || local_file::read_sealed(&place, &name)).await;
+        }
         let found = match self.bounded("read", key, self.backend.get(&self.path(key))).await {
             Ok(found) => found,
             Err(error) => return absent(error),
         };
         let (name, size) = (self.name(key), found.meta.size);
-        if size > SEALED_BYTES_MAX {
-            let (expected, found) = (format!("at most {SEALED_BYTES_MAX} bytes"), format!("{size} bytes"));
-            return Err(Error::corrupt(&name, SEALED_BYTES_MAX, expected, found));
-        }
+        local_file::check_sealed_size(&name, size)?;
         if let GetResultPayload::File(file, path) = found.payload {
-            let read =
-                tokio::task::spawn_blocking(move || read_sealed(file, &name, size).map_err(|error| (error, path)));
-            return match tokio::time::timeout(self.settings.timeout, read).await {
-                Ok(Ok(Ok(read))) => read.map(Some),
-                Ok(Ok(Err((source, path)))) => Err(Error::Io { operation: "read", path, source }),
-                Ok(Err(failure)) => std::panic::resume_unwind(failure.into_panic()),
-                Err(_) => {
-                    let waited = self.settings.timeout;
-                    Err(Error::TimedOut { operation: "read", name: self.name(key), waited })
-                }
+            let work = move || {
+                let read = local_file::read_whole(file, &name, size);
+                read.unwrap_or_else(|source| Err(Error::Io { operation: "read", path, source })).map(Some)
             };
+            return self.in_blocking_task("read", key, work).await;
         }
         let mut all = Vec::new();
         let mut pieces = found.into_stream();
@@ -63,6 +57,12 @@ impl Objects {
 
     /// Returns the whole file, which must have this length; mapped if it is a file of this host. Aligned to words.
     pub(crate) async fn fetch(&self, key: &str, size: u64) -> Result<Option<FileContents>> {
+        if let Some(place) = self.place(key) {
+            let name = self.name(key);
+            let work = move || local_file::map(&place, &name, |found| check_size(&name, size, found));
+            let map = self.in_blocking_task("read", key, work).await?;
+            return Ok(map.map(|bytes| FileContents { bytes, mapped: true, resumed: false }));
+        }
         let mut arriving = self.run.partials.arriving(key);
         // Of another length than this: not the same content.
         if arriving.bytes.len() as u64 >= size {
@@ -98,11 +98,11 @@ impl Objects {
             Ok(found) => found,
             Err(error) => return absent(error),
         };
-        self.check_size(key, size, found.meta.size)?;
+        check_size(&self.name(key), size, found.meta.size)?;
         if let GetResultPayload::File(file, path) = &found.payload {
             let map =
                 mapping::map(file).map_err(|source| Error::Io { operation: "map", path: path.clone(), source })?;
-            self.check_size(key, size, map.len() as u64)?;
+            check_size(&self.name(key), size, map.len() as u64)?;
             return Ok(Some(FetchOutcome::Map(map)));
         }
         if found.range.start != start {
@@ -113,7 +113,7 @@ impl Objects {
         while let Some(piece) = self.moving("read", key, 0, async { pieces.next().await.transpose() }).await? {
             arriving.bytes.extend_from_slice(&piece);
         }
-        self.check_size(key, size, arriving.bytes.len() as u64)?;
+        check_size(&self.name(key), size, arriving.bytes.len() as u64)?;
         Ok(Some(FetchOutcome::Whole))
     }
 }
@@ -124,19 +124,4 @@ enum FetchOutcome {
     Map(Bytes),
     /// All missing bytes, in the partial blob.
     Whole,
-}
-
-/// Reads a sealed file, its header first.
-fn read_sealed(mut file: File, name: &str, size: u64) -> std::io::Result<Result<Bytes>> {
-    let mut header = [0; HEADER_BYTES];
-    let mut all = Vec::new();
-    if size >= HEADER_BYTES as u64 {
-        file.read_exact(&mut header)?;
-        if let Err(error) = check_header(name, &header, size) {
-            return Ok(Err(error));
-        }
-        all.extend_from_slice(&header);
-    }
-    file.take(SEALED_BYTES_MAX).read_to_end(&mut all)?;
-    Ok(Ok(Bytes::from(all)))
 }

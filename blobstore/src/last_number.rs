@@ -1,99 +1,124 @@
 //! Finds the last number of a folder of numbered files, by asking for single names.
 //!
-//! There is no listing in it: some backends have none, and some users have no right to list.
+//! There is no listing in it: some backends have none, and some users have no right to list. What to ask next is for
+//! [`Search`] to say, which asks nobody itself: a backend is asked by one request after the other, and a folder of this
+//! host by one task for the whole search.
 
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+
+use bytes::Bytes;
 
 use crate::error::{Error, Result};
+use crate::failure::failure;
+use crate::local_file;
 use crate::numbered::key;
 use crate::objects::Objects;
+
+mod search;
+
+use search::{Search, Step};
+
+/// The last file of a folder of numbered files.
+pub(crate) struct LastFile {
+    /// Its number, 0 if the folder is empty.
+    pub(crate) number: u64,
+    /// Its sealed bytes; `None` if there is no such file.
+    pub(crate) sealed: Result<Option<Bytes>>,
+}
 
 /// Returns the last number of the folder, 0 if it is empty.
 ///
 /// From a hint that is there it goes up, by doubling steps and then by bisection: two requests if it is the last.
 /// Without one it bisects the number of binary digits first: about five requests and the logarithm of the answer.
-pub(crate) async fn last_number(objects: &Objects, folder: &str, hint: u64) -> Result<u64> {
-    let numbers = Numbers { objects, folder, denied: Mutex::default() };
-    let (mut low, mut high) =
-        if hint > 0 && numbers.has(hint).await? { numbers.above(hint).await? } else { numbers.octave(hint).await? };
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        if numbers.has(middle).await? {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    if let Some(error) = numbers.denied.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        if low == 0 {
-            return Err(error);
-        }
-        objects.saw_missing_hidden();
-    }
-    objects.run.last_seen.keep(folder, low);
-    Ok(low)
+pub(crate) async fn last_number(objects: &Objects, folder: &'static str, hint: u64) -> Result<u64> {
+    let answers = if let Some(root) = objects.root.clone() {
+        objects.in_blocking_task("look up", folder, move || ask_folder(&root, folder, hint)).await?
+    } else {
+        ask_backend(objects, folder, hint).await?
+    };
+    answers.conclude(objects, folder)
 }
 
-/// The numbers of a folder that are taken.
+/// Finds the last file of the folder and reads it: of a folder of this host, in one task.
+pub(crate) async fn last_file(objects: &Objects, folder: &'static str, hint: u64) -> Result<LastFile> {
+    let Some(root) = objects.root.clone() else {
+        let number = last_number(objects, folder, hint).await?;
+        let sealed = if number == 0 { Ok(None) } else { objects.read(&key(folder, number)).await };
+        return Ok(LastFile { number, sealed });
+    };
+    let work = move || {
+        let answers = ask_folder(&root, folder, hint)?;
+        let place = root.join(key(folder, answers.last));
+        let is_empty = answers.last == 0;
+        let sealed = if is_empty { Ok(None) } else { local_file::read_sealed(&place, &place.display().to_string()) };
+        Ok((answers, sealed))
+    };
+    let (answers, sealed) = objects.in_blocking_task("look up", folder, work).await?;
+    Ok(LastFile { number: answers.conclude(objects, folder)?, sealed })
+}
+
+/// What a search found.
 ///
 /// A store may answer "denied" for names that are not there, to whom has no right to list. So a name that is denied
 /// counts as not there; but if none is there at all, it may well be the right to read that lacks.
-struct Numbers<'a> {
-    objects: &'a Objects,
-    folder: &'a str,
-    denied: Mutex<Option<Error>>,
+struct Answers {
+    last: u64,
+    denied: Option<Error>,
 }
 
-impl Numbers<'_> {
-    async fn has(&self, number: u64) -> Result<bool> {
-        match self.objects.look(&key(self.folder, number)).await {
-            Ok(found) => Ok(found.is_some()),
-            Err(error @ Error::Denied { .. }) => {
-                *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                Ok(false)
+impl Answers {
+    /// Returns the last number, and keeps it for the next search.
+    fn conclude(self, objects: &Objects, folder: &str) -> Result<u64> {
+        if let Some(error) = self.denied {
+            if self.last == 0 {
+                return Err(error);
             }
-            Err(error) => Err(error),
+            objects.saw_missing_hidden();
+        }
+        objects.run.last_seen.keep(folder, self.last);
+        Ok(self.last)
+    }
+}
+
+async fn ask_backend(objects: &Objects, folder: &str, hint: u64) -> Result<Answers> {
+    let (mut search, mut denied) = (Search::beginning_at(hint), None);
+    loop {
+        match search.step() {
+            Step::Found(last) => return Ok(Answers { last, denied }),
+            Step::Ask(number) => {
+                let looked = objects.look(&key(folder, number)).await;
+                search.answer(is_there(looked.map(|found| found.is_some()), &mut denied)?);
+            }
         }
     }
+}
 
-    /// Returns a number that is there and one above it that is not, or the same twice at the end of all numbers.
-    async fn above(&self, there: u64) -> Result<(u64, u64)> {
-        let (mut low, mut step) = (there, 1_u64);
-        loop {
-            let next = low.saturating_add(step);
-            if next == low || !self.has(next).await? {
-                return Ok((low, next));
+/// Does the same in a folder of this host, by a thread that may wait for its disk.
+fn ask_folder(root: &Path, folder: &str, hint: u64) -> Result<Answers> {
+    let (mut search, mut denied) = (Search::beginning_at(hint), None);
+    loop {
+        match search.step() {
+            Step::Found(last) => return Ok(Answers { last, denied }),
+            Step::Ask(number) => {
+                let place = root.join(key(folder, number));
+                let looked = match local_file::look(&place) {
+                    Ok(_) => Ok(true),
+                    Err(object_store::Error::NotFound { .. }) => Ok(false),
+                    Err(source) => Err(failure("look up", place.display().to_string(), source)),
+                };
+                search.answer(is_there(looked, &mut denied)?);
             }
-            low = next;
-            step = step.saturating_mul(2);
         }
     }
+}
 
-    /// Finds such a pair among powers of two, below a number that is not there; 0 for no such number.
-    async fn octave(&self, absent: u64) -> Result<(u64, u64)> {
-        let end = if absent == 0 { u64::BITS } else { absent.ilog2() + 1 };
-        let (mut low, mut high, mut next) = (None, end, 8);
-        while next < high {
-            if !self.has(1 << next).await? {
-                high = next;
-                break;
-            }
-            low = Some(next);
-            next *= 2;
+/// Returns whether a name is there; takes note of one that is denied.
+fn is_there(looked: Result<bool>, denied: &mut Option<Error>) -> Result<bool> {
+    match looked {
+        Err(error @ Error::Denied { .. }) => {
+            *denied = Some(error);
+            Ok(false)
         }
-        if low.is_none() && high > 0 && self.has(1).await? {
-            low = Some(0);
-        }
-        let Some(mut low) = low else { return Ok((0, 1)) };
-        while high - low > 1 {
-            let middle = low + (high - low) / 2;
-            if self.has(1 << middle).await? {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        let above = if high == u64::BITS { u64::MAX } else { 1 << high };
-        Ok((1 << low, if absent == 0 { above } else { above.min(absent) }))
+        looked => looked,
     }
 }

@@ -1,7 +1,8 @@
 //! Everything that a store asks of its backend.
 //!
 //! Seven calls by name relative to the store, each with a bounded wait and an error that names the file. Nothing
-//! above this file knows how backends are called.
+//! above this file knows how backends are called. Work on files of this host takes one task of a blocking thread,
+//! since each task costs two wake-ups of threads.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use object_store::path::{Path, PathPart};
 use object_store::{Error as BackendError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
 use crate::error::{Error, Result};
-use crate::folder::NotAFile;
+use crate::failure::{absent, failure};
+use crate::local_file::blocking;
 use crate::numbered::LastSeen;
 use crate::partial::Partials;
 use crate::progress::Progress;
@@ -145,13 +147,25 @@ impl Objects {
         self.prefix.parts().chain(key.split('/').map(PathPart::from)).collect()
     }
 
-    pub(crate) fn check_size(&self, key: &str, expected: u64, found: u64) -> Result<()> {
-        if expected == found {
-            return Ok(());
+    /// Returns the path of a file, if the store is a folder of this host.
+    pub(crate) fn place(&self, key: &str) -> Option<PathBuf> {
+        self.root.as_ref().map(|root| root.join(self.path(key).as_ref()))
+    }
+
+    /// Does work on files of this host on a thread that may wait for a disk, and waits for it, but not for ever.
+    ///
+    /// However many files the work looks at, the calling thread is woken once.
+    pub(crate) async fn in_blocking_task<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        key: &str,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let patience = self.settings.timeout;
+        match tokio::time::timeout(patience, blocking(work)).await {
+            Ok(done) => done,
+            Err(_) => Err(Error::TimedOut { operation, name: self.name(key), waited: patience }),
         }
-        let name = self.name(key);
-        let offset = expected.min(found);
-        Err(Error::corrupt(&name, offset, format!("{expected} bytes"), format!("{found} bytes")))
     }
 
     /// Waits for a short reply, but not for ever.
@@ -190,52 +204,7 @@ impl Objects {
     }
 
     fn failed(&self, operation: &'static str, key: &str, source: BackendError) -> Error {
-        let name = self.name(key);
-        if let BackendError::Generic { source, .. } = &source
-            && let Some(NotAFile { found }) = source.downcast_ref()
-        {
-            return Error::corrupt(&name, 0, "a regular file", *found);
-        }
-        match source {
-            BackendError::NotFound { .. } => Error::NotFound { name },
-            source if is_denial(&source) => {
-                Error::Denied { operation, name, right: right(operation), source: Box::new(source) }
-            }
-            source => Error::Backend { operation, name, source },
-        }
-    }
-}
-
-/// Returns whether a right is missing, as the backend or the system below it says.
-fn is_denial(error: &BackendError) -> bool {
-    if matches!(error, BackendError::PermissionDenied { .. } | BackendError::Unauthenticated { .. }) {
-        return true;
-    }
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.downcast_ref::<std::io::Error>().is_some_and(|it| it.kind() == std::io::ErrorKind::PermissionDenied) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// Returns the right that an operation needs, as people grant it.
-fn right(operation: &str) -> &'static str {
-    match operation {
-        "list" => "to list names (s3:ListBucket; r and x on the folder)",
-        "write" | "create" => "to write (s3:PutObject; w and x on the folder)",
-        "delete" => "to delete (s3:DeleteObject; w and x on the folder)",
-        "abort" => "to abort uploads (s3:AbortMultipartUpload)",
-        _ => "to read (s3:GetObject; r on the file), or, where the name is not there, to list names (s3:ListBucket)",
-    }
-}
-
-pub(crate) fn absent<T>(error: Error) -> Result<Option<T>> {
-    match error {
-        Error::NotFound { .. } => Ok(None),
-        error => Err(error),
+        failure(operation, self.name(key), source)
     }
 }
 

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::StreamExt;
-use futures::stream;
-use kapok_blobstore::{ErrorKind, REQUESTS_IN_FLIGHT, Store};
+use kapok_blobstore::{ErrorKind, Store};
 use kapok_core::manifest::{BlobMap, Id, Manifest};
 use kapok_index::{Changes, VersionPath, View};
 use tracing::warn;
@@ -69,13 +67,9 @@ async fn fetch_segments(store: &Store, old: &View, new: &View, path: &VersionPat
     if bytes > unshared_bytes(old.manifest(), new.manifest()) / FETCHED_PART {
         return out;
     }
-    let fetches: Vec<_> = lacking.into_iter().map(|blob| store.blobs().fetch([blob])).collect();
-    let mut arriving = stream::iter(fetches).buffer_unordered(REQUESTS_IN_FLIGHT);
-    while let Some(arrived) = arriving.next().await {
-        // One that is gone may have been collected by now. Without it the views are compared.
-        for (id, blob) in arrived.unwrap_or_default() {
-            out.insert(id, blob);
-        }
+    // One that is gone may have been collected by now. Without it the views are compared.
+    for (id, blob) in store.blobs().fetch_each(lacking).await.into_iter().flatten() {
+        out.insert(id, blob);
     }
     out
 }

@@ -68,38 +68,39 @@ impl LocalBlobs {
 
     /// Fetches blobs, several at a time. Each is kept as it arrives, even if another one fails or the caller goes away.
     ///
-    /// After a failure the fetches that have begun go on. Others are begun only if the failure is about that one blob.
+    /// After a failure the fetches that have begun go on. Others are begun only if the failure is about that one blob. Blobs
+    /// of a folder of this host are mapped all at once.
     pub(crate) async fn fetch(
         &mut self,
         store: &Store,
         wanted: Vec<BlobRef>,
         on_missing: OnMissingBlob,
     ) -> kapok_blobstore::Result<FetchTotals> {
+        let at_once = if store.local_path().is_some() { wanted.len() } else { 1 };
         let mut waiting = wanted.into_iter();
         let mut arriving = FuturesUnordered::new();
         let mut totals = FetchTotals::default();
         let mut failed: Option<kapok_blobstore::Error> = None;
         let mut begins_more = true;
         loop {
-            while begins_more && arriving.len() < REQUESTS_IN_FLIGHT {
-                let Some(blob) = waiting.next() else { break };
-                arriving.push(store.blobs().fetch([blob]));
+            while begins_more && arriving.len() < REQUESTS_IN_FLIGHT && waiting.len() > 0 {
+                arriving.push(store.blobs().fetch_each(waiting.by_ref().take(at_once).collect()));
             }
-            match arriving.next().await {
-                None => break,
-                Some(Ok(arrived)) => {
-                    for (id, blob) in arrived {
+            let Some(arrived) = arriving.next().await else { break };
+            for outcome in arrived {
+                match outcome {
+                    Ok((id, blob)) => {
                         totals.count(&blob);
                         self.next.insert(id, lease(blob));
                     }
-                }
-                Some(Err(error)) => {
-                    begins_more &= match error.kind() {
-                        ErrorKind::Corrupt => true,
-                        ErrorKind::NotFound => on_missing == OnMissingBlob::FetchOthers,
-                        _ => false,
-                    };
-                    failed.get_or_insert(error);
+                    Err(error) => {
+                        begins_more &= match error.kind() {
+                            ErrorKind::Corrupt => true,
+                            ErrorKind::NotFound => on_missing == OnMissingBlob::FetchOthers,
+                            _ => false,
+                        };
+                        failed.get_or_insert(error);
+                    }
                 }
             }
         }

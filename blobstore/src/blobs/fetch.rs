@@ -1,6 +1,7 @@
 //! Fetches the blobs that a manifest names.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
@@ -9,8 +10,12 @@ use kapok_core::manifest::{Blob, BlobMap, BlobRef, BlobRole, Id, Manifest};
 use super::Blobs;
 use crate::blob_id::{BlobId, BlobKind};
 use crate::error::{Error, Result};
+use crate::failure::check_size;
+use crate::local_file;
 use crate::objects::REQUESTS_IN_FLIGHT;
 
+/// Number of blobs that one task maps: a version has mostly fewer, and no task takes long.
+const MAPS_PER_TASK: usize = 64;
 /// No bitmap of the 2^29 rows that a segment has at most is longer: 8 KiB and some for each 65,536 rows.
 const TOMBSTONES_BYTES_MAX: u64 = 68 << 20;
 
@@ -45,8 +50,34 @@ impl Blobs<'_> {
     /// # Errors
     /// Those of [`get`](Self::get), for the first blob that fails.
     pub async fn fetch(self, wanted: impl IntoIterator<Item = BlobRef>) -> Result<Vec<(Id, Blob)>> {
+        if self.objects.root.is_some() {
+            return self.fetch_each(wanted.into_iter().collect()).await.into_iter().collect();
+        }
         let fetches: Vec<_> = wanted.into_iter().map(|blob| self.fetch_one(blob)).collect();
         futures::stream::iter(fetches).buffer_unordered(REQUESTS_IN_FLIGHT).try_collect().await
+    }
+
+    /// Fetches blobs as [`fetch`](Self::fetch) does, and returns for each whether that succeeded, in any order.
+    ///
+    /// A blob that fails keeps no other from being fetched. In a folder one task of the runtime's blocking threads maps
+    /// many, so it is cheaper to ask for all at once.
+    pub async fn fetch_each(self, wanted: Vec<BlobRef>) -> Vec<Result<(Id, Blob)>> {
+        if let Some(root) = &self.objects.root {
+            let tasks: Vec<_> = wanted.chunks(MAPS_PER_TASK).map(|some| self.map_each(root, some.to_vec())).collect();
+            let mapped = futures::stream::iter(tasks).buffer_unordered(REQUESTS_IN_FLIGHT);
+            return mapped.map(futures::stream::iter).flatten().collect().await;
+        }
+        let fetches: Vec<_> = wanted.into_iter().map(|blob| self.fetch_one(blob)).collect();
+        futures::stream::iter(fetches).buffer_unordered(REQUESTS_IN_FLIGHT).collect().await
+    }
+
+    /// Maps blobs of a folder of this host, all in one task.
+    async fn map_each(self, root: &Path, wanted: Vec<BlobRef>) -> Vec<Result<(Id, Blob)>> {
+        let Some(first) = wanted.first() else { return Vec::new() };
+        let key = BlobKind::from(first.role).key(first.id.into());
+        let root = root.to_owned();
+        let work = move || Ok(wanted.into_iter().map(|blob| map_one(&root, blob)).collect());
+        self.objects.in_blocking_task("read", &key, work).await.unwrap_or_else(|error| vec![Err(error)])
     }
 
     /// Lists the blobs of a manifest that are not there with their size. If there are none, the version is whole.
@@ -77,15 +108,32 @@ impl Blobs<'_> {
         } else {
             let found = self.size(kind, id).await?.ok_or_else(|| Error::NotFound { name: name.clone() })?;
             // Looked at before it is read: a sparse file may claim far more than memory.
-            if found > TOMBSTONES_BYTES_MAX {
-                let expected = format!("at most {TOMBSTONES_BYTES_MAX} bytes of a bitmap");
-                return Err(Error::corrupt(&name, TOMBSTONES_BYTES_MAX, expected, format!("{found} bytes")));
-            }
+            check_bitmap_size(&name, found)?;
             found
         };
         let bytes = self.get(kind, id, size).await?;
         Ok((wanted.id, Blob { name: Arc::from(name), bytes }))
     }
+}
+
+/// Maps a blob of a folder, by a thread that may wait for the disk.
+fn map_one(root: &Path, wanted: BlobRef) -> Result<(Id, Blob)> {
+    let place = root.join(BlobKind::from(wanted.role).key(wanted.id.into()));
+    let name = place.display().to_string();
+    let accept = |found| match wanted.size {
+        Some(size) => check_size(&name, size, found),
+        None => check_bitmap_size(&name, found),
+    };
+    let bytes = local_file::map(&place, &name, accept)?.ok_or_else(|| Error::NotFound { name: name.clone() })?;
+    Ok((wanted.id, Blob { name: Arc::from(name), bytes }))
+}
+
+fn check_bitmap_size(name: &str, found: u64) -> Result<()> {
+    if found <= TOMBSTONES_BYTES_MAX {
+        return Ok(());
+    }
+    let expected = format!("at most {TOMBSTONES_BYTES_MAX} bytes of a bitmap");
+    Err(Error::corrupt(name, TOMBSTONES_BYTES_MAX, expected, format!("{found} bytes")))
 }
 
 #[cfg(test)]

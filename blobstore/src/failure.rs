@@ -1,0 +1,71 @@
+//! Says what the failure of a request means: a missing file, a missing right, something else in the place of a file.
+
+use object_store::Error as BackendError;
+
+use crate::error::{Error, Result};
+
+/// What stands in the place of a file and is none.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("not a regular file but {found}")]
+pub(crate) struct NotAFile {
+    /// What it is.
+    pub(crate) found: &'static str,
+}
+
+/// Returns the error of an operation that the backend failed.
+pub(crate) fn failure(operation: &'static str, name: String, source: BackendError) -> Error {
+    if let BackendError::Generic { source, .. } = &source
+        && let Some(NotAFile { found }) = source.downcast_ref()
+    {
+        return Error::corrupt(&name, 0, "a regular file", *found);
+    }
+    match source {
+        BackendError::NotFound { .. } => Error::NotFound { name },
+        source if is_denial(&source) => {
+            Error::Denied { operation, name, right: right(operation), source: Box::new(source) }
+        }
+        source => Error::Backend { operation, name, source },
+    }
+}
+
+/// Refuses a file of another length than it must have.
+pub(crate) fn check_size(name: &str, expected: u64, found: u64) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::corrupt(name, expected.min(found), format!("{expected} bytes"), format!("{found} bytes")))
+}
+
+/// Returns whether a right is missing, as the backend or the system below it says.
+fn is_denial(error: &BackendError) -> bool {
+    if matches!(error, BackendError::PermissionDenied { .. } | BackendError::Unauthenticated { .. }) {
+        return true;
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|it| it.kind() == std::io::ErrorKind::PermissionDenied) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Returns the right that an operation needs, as people grant it.
+fn right(operation: &str) -> &'static str {
+    match operation {
+        "list" => "to list names (s3:ListBucket; r and x on the folder)",
+        "write" | "create" => "to write (s3:PutObject; w and x on the folder)",
+        "delete" => "to delete (s3:DeleteObject; w and x on the folder)",
+        "abort" => "to abort uploads (s3:AbortMultipartUpload)",
+        _ => "to read (s3:GetObject; r on the file), or, where the name is not there, to list names (s3:ListBucket)",
+    }
+}
+
+/// Returns `None` for a file that is not there.
+pub(crate) fn absent<T>(error: Error) -> Result<Option<T>> {
+    match error {
+        Error::NotFound { .. } => Ok(None),
+        error => Err(error),
+    }
+}
