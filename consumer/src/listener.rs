@@ -50,7 +50,12 @@ impl Swap {
         if let Some(changes) = self.changes.get() {
             return Ok(changes);
         }
-        let inputs = self.runtime.block_on(ChangeInputs::read(&self.store, &self.old, &self.new));
+        // On a thread of its own: a listener may run a future to its end on this one, and a thread runs one at a time.
+        let read = || self.runtime.block_on(ChangeInputs::read(&self.store, &self.old, &self.new));
+        let inputs = match std::thread::scope(|scope| scope.spawn(read).join()) {
+            Ok(inputs) => inputs,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
         let changes = inputs.changes(&self.old, &self.new)?;
         Ok(self.changes.get_or_init(|| changes))
     }

@@ -17,6 +17,7 @@ mod layout;
 mod matching;
 mod names;
 mod nodes;
+mod null_flags;
 mod places;
 mod soundness;
 mod steps;

@@ -56,6 +56,18 @@ async fn a_slow_listener_delays_nobody_and_gets_the_whole_step() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_are_found_within_a_future_that_the_listener_runs() {
+    let consumer = three_versions().await;
+    let (sender, calls) = mpsc::channel();
+    let _listener = consumer.on_refresh(move |swap| {
+        let changes = async { swap.changes().map(|changes| changes.types.len()) };
+        sender.send(tokio::runtime::Handle::current().block_on(changes)).unwrap();
+    });
+    consumer.refresh_to(2).await.unwrap();
+    assert_eq!(calls.recv_timeout(PATIENCE).unwrap().unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_ends_one_call_and_nothing_else() {
     let consumer = three_versions().await;
     let (sender, calls) = mpsc::channel();
