@@ -68,10 +68,10 @@ fn without_field(cycle: &Cycle, record_type: &str, path: &str) -> std::result::R
         .declared(entry.declared)
         .evolution(Evolution::Republish);
     cycle.declare(&declaration)?;
-    let table = cycle.prior().table(record_type)?;
     let mut records = cycle.values(record_type)?;
     each_value(
-        table,
+        cycle.prior(),
+        record_type,
         &mut records,
         |_, _| false,
         |records, _, mut record| {

@@ -1,7 +1,6 @@
 //! Writes stored records anew, as values, if a change of schema would lose data otherwise.
 
 use kapok_core::Fault;
-use kapok_core::view::Table;
 use kapok_index::View;
 use kapok_ingest::{MessageWriter, Value};
 
@@ -10,16 +9,23 @@ use crate::error::Result;
 use crate::staged_schema::StagedSchema;
 use crate::writer::add_root;
 
-/// Passes each record of a table on as a value, with its encoded key, except those whose key is `settled`.
+/// Passes each record of a type on as a value, with its encoded key, except those whose key is `settled`.
 ///
 /// # Errors
-/// `Corrupt` if a record cannot be read, and those of `take`.
+/// `Corrupt` if a segment has another hash or a record cannot be read, and those of `take`.
 pub(crate) fn each_value<C>(
-    table: &Table,
+    prior: &View,
+    record_type: &str,
     context: &mut C,
     settled: impl Fn(&C, &[u8]) -> bool,
     mut take: impl FnMut(&mut C, &[u8], Value) -> Result<()>,
 ) -> Result<()> {
+    let table = prior.table(record_type)?;
+    let entries = &prior.manifest().expect_record_type(record_type)?.segments;
+    for (source, entry) in table.segments().iter().zip(entries) {
+        // A segment that is written anew has a hash of its own, under which wrong bytes would pass as right ones.
+        source.segment().verify_hash(&entry.id)?;
+    }
     let mut key = Vec::new();
     for row_id in table.row_ids() {
         key.clear();
@@ -41,7 +47,7 @@ pub(crate) fn widen_others(schema: &StagedSchema, changes: &mut ChangeSet, prior
     let table = prior.table(schema.encoding.record_type())?;
     let mut message = MessageWriter::of_records(&schema.encoding)?;
     let is_changed = |changes: &ChangeSet, key: &[u8]| changes.latest.contains_key(key);
-    each_value(table, changes, is_changed, |changes, key, record| {
+    each_value(prior, table.name(), changes, is_changed, |changes, key, record| {
         let words = message.write(&record).map_err(|error| of_record(&table.key().describe(key), error))?;
         add_root(words, |record| changes.put(record))
     })

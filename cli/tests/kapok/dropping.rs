@@ -88,3 +88,27 @@ fn nothing_is_dropped_from_a_store_that_is_not_there() {
     assert_eq!(scene.run(&["drop-type", "Thing"]).code, 1);
     assert!(!scene.store().exists());
 }
+
+#[test]
+fn a_damaged_segment_is_not_written_anew_as_if_it_were_sound() {
+    let scene = Scene::new();
+    scene.publish("{\"id\":1,\"a\":\"VALUE007\",\"b\":1}\n").ok();
+    let segment = scene.only_file("segments");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(8).position(|text| text == b"VALUE007").unwrap();
+    bytes[at] ^= 1;
+    std::fs::remove_file(&segment).unwrap();
+    std::fs::write(&segment, bytes).unwrap();
+    let before = scene.versions();
+    scene.file("more.jsonl", "{\"id\":2,\"a\":\"x\",\"b\":0.5}\n");
+    for rewriting in
+        [&["drop-field", "Thing", "b"][..], &["publish", "more.jsonl", "--type", "Thing", "--upsert", "--widen"]]
+    {
+        let message = scene.run(rewriting).refused(1);
+        assert!(
+            message.contains("hash") && message.contains(segment.file_name().unwrap().to_str().unwrap()),
+            "{message}"
+        );
+    }
+    assert_eq!(scene.versions(), before);
+}
