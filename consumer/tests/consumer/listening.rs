@@ -64,7 +64,7 @@ async fn changes_are_found_within_a_future_that_the_listener_runs() {
         sender.send(tokio::runtime::Handle::current().block_on(changes)).unwrap();
     });
     consumer.refresh_to(2).await.unwrap();
-    assert_eq!(calls.recv_timeout(PATIENCE).unwrap().unwrap(), 1);
+    assert_eq!(calls.recv_timeout(PATIENCE).unwrap().unwrap(), 2, "films and ratings");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
