@@ -17,7 +17,6 @@ mod layout;
 mod matching;
 mod names;
 mod nodes;
-mod null_flags;
 mod places;
 mod soundness;
 mod steps;

@@ -24,8 +24,6 @@ pub struct Declaration {
     pub(crate) absent_fields: AbsentFields,
     /// Whether the schema was written by somebody, not inferred from data.
     pub(crate) is_declared: bool,
-    /// Whether programs may have been compiled from it, with its defaults.
-    pub(crate) is_generated: bool,
     pub(crate) may_grow: bool,
 }
 
@@ -76,7 +74,6 @@ impl Declaration {
             #[cfg(feature = "json")]
             absent_fields: AbsentFields::default(),
             is_declared: true,
-            is_generated: true,
             may_grow: false,
         })
     }
@@ -88,7 +85,7 @@ impl Declaration {
     /// `Invalid`, naming the Rust type, for what has no counterpart in Cap'n Proto.
     pub fn of_rust_type<T: serde::de::DeserializeOwned>(name: &str, key: &[&str]) -> Result<Self> {
         let (schema, type_id) = schema_of_rust_type::<T>(name, key)?;
-        Ok(Self { is_generated: false, ..Self::new(schema, type_id)? }.key(key.iter().copied()))
+        Ok(Self::new(schema, type_id)?.key(key.iter().copied()))
     }
 
     /// Names the fields of the primary key; needed if the struct is not annotated with `$Kapok.key`.
@@ -125,7 +122,7 @@ impl Declaration {
     /// [allowed](Self::grow). Published anew by an inferred schema, a type is no longer declared.
     #[must_use]
     pub fn inferred(self) -> Self {
-        Self { is_generated: false, ..self }.declared(false)
+        self.declared(false)
     }
 
     /// Allows an inferred schema to add fields to a record type that was declared.

@@ -113,7 +113,7 @@ impl ManifestDraft {
         let mut schema = manifest.schema.closure(kept().map(|ty| ty.type_id))?;
         for staged in schemas {
             // What was widened keeps the fields that its declaration does not know.
-            let next = if staged.is_widened { &**staged.encoding.schema() } else { &staged.fitted };
+            let next = if staged.is_widened { &**staged.encoding.schema() } else { &staged.declared };
             schema = schema.evolve(next, &[staged.encoding.type_id()], staged.older)?;
         }
         let mut record_types = BTreeMap::new();

@@ -25,8 +25,6 @@ pub(crate) struct StagedSchema {
     pub encoding: Encoding,
     /// The schema as it was declared.
     pub declared: Schema,
-    /// The same with flags for null that are right for the dataset's records.
-    pub fitted: Schema,
     pub key: Vec<String>,
     pub older: OlderSchema,
     #[cfg(feature = "json")]
@@ -75,12 +73,11 @@ impl StagedSchema {
         let (declared, key) = (declaration.schema.clone(), declaration.key_fields()?);
         let known = prior.manifest().record_type(&declaration.name);
         let before = &prior.manifest().schema;
-        let fitted = if declaration.is_generated { declared.clone() } else { declared.with_null_flags_for(before) };
         let joined_with = |before: &Schema| -> Result<Schema> {
             if let Some(known) = known {
                 check_type_id(known, declaration)?;
             }
-            let schema = before.evolve(&fitted, &[declaration.type_id], declaration.older)?;
+            let schema = before.evolve(&declared, &[declaration.type_id], declaration.older)?;
             if let Some(known) = known {
                 check_key(&known.name, &before.translate_key(known.type_id, &known.key, &schema)?, &key)?;
             }
@@ -89,10 +86,10 @@ impl StagedSchema {
         let (schema, change) = match (joined_with(before), declaration.evolution) {
             (Ok(schema), _) => (schema, if known.is_none() { Change::New } else { Change::Grown }),
             // What cannot be continued is published anew.
-            (Err(_), Evolution::Republish) => (fitted.clone(), Change::New),
+            (Err(_), Evolution::Republish) => (declared.clone(), Change::New),
             #[cfg(feature = "json")]
             (Err(error), Evolution::Widen) => {
-                let wider = known.map(|known| before.widened(&fitted, known.type_id, &known.key)).transpose()?;
+                let wider = known.map(|known| before.widened(&declared, known.type_id, &known.key)).transpose()?;
                 let Some(wider) = wider.flatten() else { return Err(error) };
                 (joined_with(&wider)?, Change::Widened)
             }
@@ -111,7 +108,6 @@ impl StagedSchema {
         Ok(Self {
             encoding,
             declared,
-            fitted,
             key,
             older,
             #[cfg(feature = "json")]

@@ -104,28 +104,3 @@ fn a_schema_file_imports_the_annotations_without_an_import_path() {
     let refused = scene.run(&[&publish[..], &["--import-path", "own"]].concat()).refused(2);
     assert!(refused.contains("key"), "{refused}");
 }
-
-#[test]
-fn numbers_that_records_never_had_stay_absent() {
-    let scene = Scene::new();
-    let both = "{\"id\":1,\"m\":0,\"rooms\":[{\"beds\":2}]}\n{\"id\":2,\"m\":5,\"rooms\":[]}\n";
-    publish(&scene, both, &[]).ok();
-    publish(&scene, "{\"id\":3,\"n\":4,\"open\":true,\"rooms\":[{\"view\":7}]}", &["--upsert"]).ok();
-    let old = json!({"id":1,"m":0,"rooms":[{"beds":2}]});
-    let grown = [old.clone(), json!({"id":2,"m":5,"rooms":[]}), json!({"id":3,"n":4,"open":true,"rooms":[{"view":7}]})];
-    assert_eq!(scene.export("Hut"), grown);
-    let printed = scene.run(&["schema"]).ok();
-    assert!(printed.contains("nIsNull @") && printed.contains(":Bool = true $nullOf(\"n\")"), "{printed}");
-    assert!(printed.contains(":Bool $nullOf(\"m\")"), "older records have m: {printed}");
-    // The line of an old record changes nothing, whether it is upserted or all are published.
-    let again = publish(&scene, &format!("{old}\n"), &["--upsert"]).ok();
-    assert!(again.starts_with("unchanged"), "{again}");
-    let all = grown.map(|hut| hut.to_string()).join("\n");
-    let again = publish(&scene, &all, &[]).ok();
-    assert!(again.starts_with("unchanged"), "{again}");
-    // Floats for integers write all records anew, and a merge copies them.
-    publish(&scene, "{\"id\":4,\"n\":0.5,\"rooms\":[]}", &["--upsert", "--widen"]).ok();
-    scene.run(&["merge"]).ok();
-    assert_eq!(scene.export("Hut")[0], old);
-    scene.run(&["verify"]).ok();
-}

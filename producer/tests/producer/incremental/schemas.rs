@@ -6,7 +6,6 @@ use kapok_core::schema::{FieldKind, FieldType, Schema, StructType, Type};
 use kapok_producer::{Declaration, ErrorKind, Evolution, OlderSchema, Outcome, Producer};
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
-use serde::{Deserialize, Serialize};
 
 use super::{all, change, counts, films, set_year};
 
@@ -278,51 +277,4 @@ async fn where_integers_become_floats_the_records_that_stay_are_written_anew_and
     let records: Vec<String> = table.row_ids_in_key_order().unwrap().into_iter().map(text).collect();
     assert!(records[0].contains("\"id\":2") && records.last().unwrap().contains("1927.5"), "{records:?}");
     assert!(view.manifest().record_type("Movie").unwrap().declared);
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Before {
-    id: u32,
-    rating: u8,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct After {
-    id: u32,
-    rating: Option<u8>,
-    year: Option<u16>,
-    seen: Option<bool>,
-}
-
-#[tokio::test]
-async fn an_option_that_a_rust_type_gains_is_none_in_the_records_before() {
-    let producer = Producer::open("memory://incremental-options").await.unwrap();
-    change(&producer, |cycle| {
-        cycle.declare(&Declaration::of_rust_type::<Before>("Film", &["id"])?)?;
-        cycle.values("Film")?.upsert_serde(&Before { id: 1, rating: 0 })?;
-        Ok(())
-    })
-    .await;
-    let after = Declaration::of_rust_type::<After>("Film", &["id"]).unwrap();
-    let first = After { id: 1, rating: Some(0), year: None, seen: None };
-    let second = After { id: 2, rating: None, year: Some(0), seen: Some(false) };
-    // Twice: the second time the dataset has the flags.
-    for _ in 0..2 {
-        let (_, view) = change(&producer, |cycle| {
-            cycle.declare(&after)?;
-            cycle.values("Film")?.upsert_serde(&second)?;
-            Ok(())
-        })
-        .await;
-        assert_eq!(view.deserialize_by_key::<After>("Film", &1_u32).unwrap().unwrap(), first);
-        assert_eq!(view.deserialize_by_key::<After>("Film", &2_u32).unwrap().unwrap(), second);
-    }
-    let all = producer.run_cycle(|cycle| {
-        cycle.declare(&after)?;
-        let mut films = cycle.values("Film")?;
-        films.add_serde(&first)?;
-        films.add_serde(&second)?;
-        Ok(())
-    });
-    assert!(matches!(all.await.unwrap().outcome, Outcome::Unchanged { .. }));
 }
