@@ -58,10 +58,17 @@ impl Creation {
 
 /// Checks that the place is a store.
 pub(crate) async fn check_marker(objects: &Objects) -> Result<()> {
-    match Marker::read(objects).await? {
-        Some(_) => Ok(()),
-        None => Err(Error::NotAStore { location: objects.location.clone(), reason: reason_not_a_store(objects).await }),
+    if Marker::read(objects).await?.is_some() {
+        return Ok(());
     }
+    let reason = match first_file(objects).await {
+        // A writer may have made the store since the marker was looked for.
+        Ok(Some(_)) if Marker::read(objects).await?.is_some() => return Ok(()),
+        Ok(Some(file)) => format!("there are files such as {file} but no file {MARKER}"),
+        Ok(None) => "it is empty".to_owned(),
+        Err(_) => format!("there is no file {MARKER}"),
+    };
+    Err(Error::NotAStore { location: objects.location.clone(), reason })
 }
 
 /// Returns whether the place is a store; refuses one that holds other files.
@@ -108,12 +115,4 @@ pub(crate) async fn create(objects: &Objects) -> Result<()> {
 async fn first_file(objects: &Objects) -> Result<Option<String>> {
     let files = Files { objects }.list().await?;
     Ok(files.into_iter().map(|file| file.name).find(|name| !is_probe_file(name)))
-}
-
-async fn reason_not_a_store(objects: &Objects) -> String {
-    match first_file(objects).await {
-        Ok(Some(file)) => format!("there are files such as {file} but no file {MARKER}"),
-        Ok(None) => "it is empty".to_owned(),
-        Err(_) => format!("there is no file {MARKER}"),
-    }
 }
