@@ -282,7 +282,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// Where these bytes would be, within the segment or not.
+    /// Returns where these bytes would be, within the segment or not.
     #[inline]
     pub(crate) fn data_range(at: u32, pointer: u64) -> Read<Range<usize>> {
         // Kind and element size in one comparison: a list of bytes.

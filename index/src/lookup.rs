@@ -118,7 +118,7 @@ impl<'v> Lookup<'v> {
         Ok(out)
     }
 
-    /// One step after another for at most [`KEYS_AT_ONCE`] keys: none of a step's loads waits for another.
+    /// Looks up at most [`KEYS_AT_ONCE`] keys, each step for all of them: none of a step's loads waits for another.
     fn find_numbers(&self, numbers: &[Option<u64>], out: &mut Vec<Option<RowId>>) -> Result<()> {
         let Some((largest, others)) = self.accesses.split_first() else {
             out.extend(numbers.iter().map(|_| None));

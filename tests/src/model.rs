@@ -12,24 +12,20 @@ pub mod changes;
 /// Ids of movies, and of items, are below this.
 pub const IDS: u32 = 48;
 
-/// A plain generator, so that a seed means the same for ever.
+/// Numbers that depend on a seed alone, as the model draws them.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct Random(kapok_samples::random::Random);
 
 impl Random {
     /// Starts at a seed.
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(kapok_samples::random::Random::new(seed))
     }
 
-    /// Any number (splitmix64).
+    /// Returns the next number.
     #[expect(clippy::should_implement_trait, reason = "it never ends")]
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.next()
     }
 
     /// A number below `end`, which is not 0.

@@ -103,7 +103,7 @@ impl<'v> Leaf<'v> {
         u64::from_le_bytes(word) ^ self.default
     }
 
-    /// The row's pointer, and the word that it stands at; `None` if it is null or the row is too short.
+    /// Returns the row's pointer, and the word that it stands at; `None` if it is null or the row is too short.
     #[inline]
     fn row_pointer(&self, row: Row<'v>) -> Option<(u32, u64)> {
         let from = row.data_bytes + self.offset as usize * WORD;

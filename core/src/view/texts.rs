@@ -65,8 +65,7 @@ impl Table {
     /// Returns the texts of a field of the record itself, for each segment; checks them at the first call. `None` for
     /// fields that are no texts.
     pub(crate) fn checked_texts(&self, field: &str) -> Option<impl Iterator<Item = Texts<'_>>> {
-        let wanted = self.struct_type().field_by_any_name(field)?;
-        let (index, name) = self.text_field(&wanted.name)?;
+        let (index, name) = self.text_field(&self.struct_type().field_by_any_name(field)?.name)?;
         let checked = self.texts.get(index)?.get_or_init(|| self.check_texts(name, &[]));
         Some(checked.iter().map(CheckedTexts::texts))
     }
