@@ -45,6 +45,8 @@ struct RecordType @0xfe8d2fe0babae1c1 {
   # Against the parent version.
   declared @6 :Bool;
   # The schema was declared, not inferred: later records do not add to it unless they are told to.
+  input @7 :Data;
+  # Hash of the input that all records were read from, 32 bytes; none if they were changed otherwise since.
 }
 
 struct Segment @0x81ad07e8a73f059d {

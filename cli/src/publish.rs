@@ -1,7 +1,8 @@
 //! `kapok publish`: publishes JSON lines as a new version.
 //!
 //! The records of a file are the whole record type; other record types of the dataset are carried over. Without a
-//! schema the file is read twice: once to infer one (or to extend the one that the dataset has), once to write.
+//! schema the first lines give one (or extend the one that the dataset has). If a later line does not fit, the file is read
+//! twice more: to infer the schema of all lines, and to write them. The file that was published last is only hashed.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use crate::store_argument::StoreArgument;
 mod deletion;
 mod foreign;
 mod guards;
+mod inferring;
 mod input;
 mod lines;
 mod population;

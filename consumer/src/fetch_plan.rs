@@ -69,6 +69,7 @@ mod tests {
             segments,
             changes: None,
             declared: false,
+            input: None,
         }];
         manifest
     }

@@ -119,6 +119,7 @@ mod tests {
             segments: Vec::new(),
             changes: None,
             declared: false,
+            input: None,
         };
         manifest.record_types = ["Movie", "Person", "Rating"].map(of).to_vec();
         manifest

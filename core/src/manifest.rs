@@ -76,6 +76,9 @@ pub struct RecordType {
     pub changes: Option<RowChanges>,
     /// Whether its schema was declared, not inferred, so that records do not add to it unless they are told to.
     pub declared: bool,
+    /// Hash of the one input that all of its records come from, and of all that decides how they are read; the writer of
+    /// records knows how it is made.
+    pub input: Option<Id>,
 }
 
 /// A segment of a version.
@@ -312,6 +315,9 @@ impl RecordType {
         }
         out.set_rows(self.rows);
         out.set_declared(self.declared);
+        if let Some(input) = &self.input {
+            out.set_input(input);
+        }
         let mut segments = out.reborrow().init_segments(count(&self.segments));
         for (index, segment) in (0..).zip(&self.segments) {
             segment.encode(segments.reborrow().get(index));
@@ -431,6 +437,7 @@ impl Wire<'_> {
             segments,
             changes,
             declared: ty.get_declared(),
+            input: if ty.has_input() { Some(self.id(ty.get_input())?) } else { None },
         })
     }
 

@@ -80,6 +80,7 @@ fn movies() -> (Encoding, View, Segment, Vec<u8>) {
         segments: vec![entry],
         changes: None,
         declared: false,
+        input: None,
     };
     let manifest = Manifest {
         version: 1,

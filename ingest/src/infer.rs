@@ -30,11 +30,13 @@ pub(crate) mod growth;
 mod known;
 mod misfit;
 mod number;
+pub(crate) mod seen;
 mod shape;
 mod vector;
 mod walk;
 
 use growth::{Growth, key_field, not_a_type_name};
+pub use seen::Seen;
 use shape::{AppendedField, Member, NodeId, Object, Shape};
 use walk::{Position, Shapes};
 
@@ -123,10 +125,10 @@ impl Inference {
     /// `Invalid` if there was no record to infer a new type from, if a path of the settings was never met, and
     /// if a type exceeds what the encoding can hold.
     pub fn finish(self) -> Result<(Schema, u64)> {
-        let Self { shapes, records } = self;
+        let Self { shapes, records } = &self;
         let root = &shapes.objects[0];
         if root.known.is_none() {
-            if records == 0 {
+            if *records == 0 {
                 return Err(Fault::NoRecords { record_type: root.name.clone() }.into());
             }
             let InferenceSettings { vectors, maps, json, .. } = &shapes.settings;
@@ -137,13 +139,25 @@ impl Inference {
                 }
             }
         }
-        let id = root.id;
-        let names = shapes.type_names();
+        self.schema()
+    }
+
+    /// Returns the schema of the records so far, and the id of the record type in it.
+    ///
+    /// # Errors
+    /// `Invalid` if a type exceeds what the encoding can hold.
+    pub fn schema(&self) -> Result<(Schema, u64)> {
+        let shapes = &self.shapes;
         let mut schema = shapes.known.clone();
-        for (object, name) in shapes.objects.iter().zip(names) {
+        for (object, name) in shapes.objects.iter().zip(shapes.type_names()) {
             schema.insert_struct(shapes.build(object, name)?);
         }
-        Ok((schema, id))
+        Ok((schema, shapes.objects[0].id))
+    }
+
+    /// Returns what has been seen so far: a record that shows no more than this need not be observed.
+    pub fn seen(&self) -> Seen {
+        self.shapes.seen()
     }
 
     fn check_key(&self, record: &Value, line: u64) -> Result<()> {

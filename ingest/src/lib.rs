@@ -2,7 +2,7 @@
 //!
 //! A record on its way in is a [`Value`]. Its type is read from a `.capnp` file or a compiled request ([`SchemaRequest`]),
 //! from a Rust struct ([`schema_of_rust_type`]), or found in the data ([`Inference`]). A [`MessageWriter`] then lays the
-//! value out as a message of that type, which a segment can hold.
+//! value out as a message of that type, which a segment can hold; JSON text also without a value in between.
 //!
 //! This crate stages and stores nothing: a message goes to `kapok-core`'s `Stage`. It reads no files but the schemas that
 //! it is asked to compile.
@@ -26,7 +26,7 @@
 //! ```
 //!
 //! ```text
-//!  JSON text ────┐                      ┌── .capnp file, .cgr request
+//!  JSON text ────┬────────────┐         ┌── .capnp file, .cgr request
 //!  serde value ──┴─▶ Value ──▶ message  ├── Rust struct
 //!                      │        ▲       │
 //!                      ▼        └─ Schema
@@ -44,7 +44,7 @@ mod value;
 /// Re-exported text of `/kapok.capnp`.
 pub use kapok_schemas::KAPOK_CAPNP;
 
-pub use infer::{Inference, InferenceSettings};
+pub use infer::{Inference, InferenceSettings, Seen};
 pub use message::{AbsentFields, MessageWriter};
 pub use request::SchemaRequest;
 pub use rust_type::schema_of_rust_type;

@@ -1,4 +1,4 @@
-//! Writes a [`Value`] as a message that a segment, or any reader of Cap'n Proto, can read.
+//! Writes a [`Value`], or JSON text, as a message that a segment, or any reader of Cap'n Proto, can read.
 //!
 //! Members are found by JSON name, or else by Cap'n Proto name; objects are laid out depth first in one segment,
 //! structs at the full size of their types.
@@ -27,12 +27,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Value;
+use crate::{Seen, Value};
 use kapok_core::schema::Schema;
 use kapok_core::segment::Encoding;
 use kapok_core::{Fault, Result};
 
 mod depth;
+mod direct;
 mod draft;
 mod image;
 mod json;
@@ -43,6 +44,7 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 
+use direct::DirectDraft;
 use draft::MessageDraft;
 use image::Image;
 use plan::MessagePlan;
@@ -56,6 +58,12 @@ pub struct MessageWriter {
     image: Image,
     /// For each struct being written, the member of each field, counted from 1.
     given: Vec<usize>,
+    /// The field that followed each field in the record before, of JSON.
+    followers: Vec<u32>,
+    /// Elements of the lists of numbers that are being read from JSON.
+    elements: Vec<u64>,
+    /// Whether an inference has to see what it has not seen yet.
+    is_guarded: bool,
     /// Numbers of the fields that the record being written was not given.
     absent: Vec<usize>,
     /// How often a field was absent, by number of the field.
@@ -100,6 +108,9 @@ impl MessageWriter {
             type_id,
             image: Image::default(),
             given: Vec::new(),
+            followers: Vec::new(),
+            elements: Vec::new(),
+            is_guarded: false,
             absent: Vec::new(),
             absent_counts: Vec::new(),
             absent_fields: AbsentFields::default(),
@@ -109,6 +120,12 @@ impl MessageWriter {
     /// Chooses what becomes of fields that are not given.
     pub fn set_absent_fields(&mut self, absent_fields: AbsentFields) {
         self.absent_fields = absent_fields;
+    }
+
+    /// Has [`Self::write_seen_json`] write nothing but what an inference has seen, whose schema this writer has.
+    pub fn set_seen(&mut self, seen: &Seen) {
+        Arc::make_mut(&mut self.plan).set_seen(seen);
+        self.is_guarded = true;
     }
 
     /// Returns how often each number, Bool and enum was not given and took its default, by type and field; begins anew
@@ -146,6 +163,48 @@ impl MessageWriter {
             self.count_absent()?;
         }
         Ok(self.image.bytes())
+    }
+
+    /// Returns the words of a record from a JSON text, which holds one object.
+    ///
+    /// The same record as [`Self::write`] makes of [`Value::from_json`], without a value in between if the text is plain.
+    /// Objects may lie in another order in it.
+    ///
+    /// # Errors
+    /// As [`Value::from_json`] and [`Self::write`].
+    pub fn write_json(&mut self, json: &[u8]) -> Result<&[u8]> {
+        if !self.write_directly(json) {
+            return self.write(&Value::from_json(json)?);
+        }
+        if !self.absent.is_empty() {
+            self.count_absent()?;
+        }
+        Ok(self.image.bytes())
+    }
+
+    /// Returns the words of a record from a JSON text that shows nothing but what was [seen](Self::set_seen); `None` for
+    /// all other texts, those that are in error among them.
+    ///
+    /// # Errors
+    /// [`Fault::Absent`] for a field that must not be absent.
+    pub fn write_seen_json(&mut self, json: &[u8]) -> Result<Option<&[u8]>> {
+        if !self.write_directly(json) {
+            return Ok(None);
+        }
+        if !self.absent.is_empty() {
+            self.count_absent()?;
+        }
+        Ok(Some(self.image.bytes()))
+    }
+
+    fn write_directly(&mut self, json: &[u8]) -> bool {
+        self.image.clear();
+        self.given.clear();
+        self.elements.clear();
+        self.absent.clear();
+        let Self { plan, image, given, absent, followers, elements, is_guarded, .. } = self;
+        let draft = MessageDraft { plan, image, given, absent };
+        plan.structs[0].is_plain && DirectDraft { draft, followers, elements, is_guarded: *is_guarded }.record(json)
     }
 
     fn count_absent(&mut self) -> Result<()> {

@@ -8,6 +8,9 @@ mod json;
 mod names;
 mod ser;
 
+pub(crate) use json::{Seed, TWO_POW_63};
+pub(crate) use names::duplicate;
+
 /// A value of any type, owned.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {

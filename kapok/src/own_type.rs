@@ -94,6 +94,6 @@
 pub use kapok_core::schema::{FieldRemoval, OlderSchema, RecordDeclaration, RecordStruct, Schema};
 #[cfg(feature = "json")]
 #[doc(inline)]
-pub use kapok_ingest::{AbsentFields, Inference, InferenceSettings, SchemaRequest, Value, schema_of_rust_type};
+pub use kapok_ingest::{AbsentFields, Inference, InferenceSettings, SchemaRequest, Seen, Value, schema_of_rust_type};
 #[doc(inline)]
 pub use kapok_producer::{Declaration, Evolution};

@@ -161,7 +161,8 @@ impl<'c> ValueChanges<'c> {
     /// # Errors
     /// As [`Self::upsert`], and for what is no JSON.
     pub fn upsert_json(&mut self, json: &[u8]) -> Result<()> {
-        self.upsert(&Value::from_json(json)?)
+        let Self { ty, message, .. } = self;
+        add_root(message.write_json(json)?, |record| ty.put(record))
     }
 
     /// Adds or replaces a record from any value that serde can serialize.

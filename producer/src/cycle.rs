@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kapok_core::manifest::Id;
 use kapok_core::schema::RecordStruct;
 use kapok_index::View;
 
@@ -22,6 +23,7 @@ pub struct Cycle {
     prior: Arc<View>,
     types: Declarations<StagedType>,
     dropped: Mutex<BTreeSet<String>>,
+    kept: Mutex<BTreeSet<String>>,
     tags: Mutex<BTreeMap<String, String>>,
 }
 
@@ -30,6 +32,8 @@ pub(crate) struct CycleRecords {
     pub types: BTreeMap<String, Arc<StagedType>>,
     /// Record types to drop.
     pub dropped: BTreeSet<String>,
+    /// Record types that are known to be as they were.
+    pub kept: BTreeSet<String>,
     pub tags: BTreeMap<String, String>,
 }
 
@@ -42,7 +46,8 @@ impl Cycle {
         // Batches stay applied to the records that are carried over.
         let tags = prior.manifest().tags.iter().filter(|(key, _)| key.starts_with(TAG_PREFIX));
         let tags = Mutex::new(tags.map(|(key, value)| (key.clone(), value.clone())).collect());
-        Self { prior, types: Declarations::default(), dropped: Mutex::default(), tags }
+        let types = Declarations::default();
+        Self { prior, types, dropped: Mutex::default(), kept: Mutex::default(), tags }
     }
 
     /// Returns the version before, to be read while populating; an empty one, of version 0, for the first.
@@ -84,6 +89,42 @@ impl Cycle {
         ValueWriter::new(ty)
     }
 
+    /// Takes back the declaration of a record type with the records that writers have added, which are no more.
+    ///
+    /// For a declaration that was a guess. The records of a writer that is still there are lost.
+    pub fn withdraw(&self, record_type: &str) {
+        self.types.withdraw(record_type);
+    }
+
+    /// Carries a record type over as it is, and reports it as unchanged.
+    ///
+    /// # Errors
+    /// `NotFound`, listing the types of the dataset; `Invalid` if this cycle declares it.
+    pub fn keep_type(&self, record_type: &str) -> Result<()> {
+        self.prior.manifest().expect_record_type(record_type)?;
+        if self.types.get(record_type).is_some() {
+            return Err(Error::DeclaredTwice { record_type: record_type.to_owned() });
+        }
+        lock(&self.kept).insert(record_type.to_owned());
+        Ok(())
+    }
+
+    /// Notes the hash of the input that a record type's records are read from, and of all that decides how.
+    ///
+    /// The version has it as [`RecordType::input`](kapok_core::manifest::RecordType::input) if the cycle makes one, until
+    /// a change of the record type erases it. No hash is noted if fields were absent and took their defaults, of which
+    /// each publish warns.
+    ///
+    /// # Errors
+    /// `NotFound` if the type was not declared.
+    pub fn set_input(&self, record_type: &str, hash: Id) -> Result<()> {
+        let Some(ty) = self.types.get(record_type) else {
+            return Err(Error::NotDeclared { record_type: record_type.to_owned() });
+        };
+        *lock(&ty.schema.input) = Some(hash);
+        Ok(())
+    }
+
     /// Drops a record type: the version has neither its records nor its schema.
     ///
     /// # Errors
@@ -113,6 +154,7 @@ impl Cycle {
         CycleRecords {
             types: self.types.into_inner(),
             dropped: self.dropped.into_inner().unwrap_or_else(PoisonError::into_inner),
+            kept: self.kept.into_inner().unwrap_or_else(PoisonError::into_inner),
             tags: self.tags.into_inner().unwrap_or_else(PoisonError::into_inner),
         }
     }

@@ -1,6 +1,5 @@
 //! Runs cycles: populate, compare, write, verify, validate, commit, announce, merge.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use crate::error::{BoxError, Error, Result};
 use crate::incremental_cycle::{CycleChanges, IncrementalCycle};
 use crate::metrics;
 use crate::producer::Producer;
+use crate::publish::Untouched;
 use crate::report::{CycleReport, Steps};
 #[cfg(feature = "json")]
 use crate::rewrite::widen_others;
@@ -229,8 +229,9 @@ impl Producer {
         let mut warnings = Vec::new();
         let plans = compare(&populated, &base.view, &mut warnings)?;
         steps.compare = started.elapsed();
+        let untouched = Untouched { dropped: populated.dropped, kept: populated.kept };
         // On the heap: callers hold the future of a cycle on their stack.
-        Box::pin(self.publish(&base, plans, &populated.dropped, populated.tags, steps, warnings)).await
+        Box::pin(self.publish(&base, plans, untouched, populated.tags, steps, warnings)).await
     }
 
     /// Publishes the changes of an incremental cycle; `populate` is how long its closure took.
@@ -250,7 +251,7 @@ impl Producer {
         }
         steps.compare = started.elapsed();
         // On the heap: callers hold the future of a cycle on their stack.
-        Box::pin(self.publish(&base, plans, &BTreeSet::new(), tags, steps, Vec::new())).await
+        Box::pin(self.publish(&base, plans, Untouched::default(), tags, steps, Vec::new())).await
     }
 
     /// Runs a cycle in a tracing span, and counts its outcome.

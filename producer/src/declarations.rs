@@ -54,6 +54,11 @@ impl<T: DeclaredType> Declarations<T> {
         Ok(ty)
     }
 
+    /// Takes a type back.
+    pub(crate) fn withdraw(&self, record_type: &str) {
+        lock(&self.0).remove(record_type);
+    }
+
     /// Finds the type of a generated struct, if it was declared before and takes all fields of the struct.
     ///
     /// # Errors

@@ -96,6 +96,11 @@ impl TypePlan {
 }
 
 impl TypeReport {
+    /// Reports a record type that is as it was.
+    pub(crate) fn kept(prior: &View, record_type: &str) -> Self {
+        Self { name: record_type.to_owned(), rows: rows_of(prior, record_type), ..Self::default() }
+    }
+
     /// Reports a record type that is dropped.
     pub(crate) fn dropped(prior: &View, record_type: &str) -> Self {
         Self { name: record_type.to_owned(), removed: rows_of(prior, record_type), ..Self::default() }
@@ -144,6 +149,7 @@ impl ManifestDraft {
             segments: Vec::new(),
             changes: None,
             declared: staged.is_declared,
+            input: staged.input_to_note(),
         };
         if let Some(before) = self.record_types.remove(name).filter(|_| !plan.is_anew) {
             let table = prior.table(name)?;

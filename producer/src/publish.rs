@@ -20,6 +20,15 @@ use crate::report::{CycleReport, Outcome, Steps, TypeReport};
 use crate::settings::{AnnounceMode, MergeSchedule, Verification};
 use crate::validate::{Counts, Proposal, Validator};
 
+/// Record types of the version before that get no records.
+#[derive(Default)]
+pub(crate) struct Untouched {
+    /// Those that the next version lacks.
+    pub dropped: BTreeSet<String>,
+    /// Those that are reported as unchanged.
+    pub kept: BTreeSet<String>,
+}
+
 /// A version's manifest with its encoded bytes, to be committed.
 pub(crate) struct EncodedManifest {
     pub manifest: Arc<Manifest>,
@@ -32,16 +41,17 @@ impl Producer {
         &self,
         base: &Base,
         plans: Vec<TypePlan>,
-        dropped: &BTreeSet<String>,
+        Untouched { dropped, kept }: Untouched,
         tags: Tags,
         mut steps: Steps,
         mut warnings: Vec<String>,
     ) -> Result<CycleReport> {
         let prior = base.view.manifest();
         let schemas: Vec<_> = plans.iter().map(|plan| &plan.schema).collect();
-        let mut draft = ManifestDraft::new(&base.view, &schemas, dropped)?;
+        let mut draft = ManifestDraft::new(&base.view, &schemas, &dropped)?;
         let gone = dropped.iter().map(|name| TypeReport::dropped(&base.view, name));
-        let mut types: Vec<TypeReport> = plans.iter().map(|plan| plan.report(prior)).chain(gone).collect();
+        let kept = kept.iter().map(|name| TypeReport::kept(&base.view, name));
+        let mut types: Vec<TypeReport> = plans.iter().map(|plan| plan.report(prior)).chain(gone).chain(kept).collect();
         let idle = dropped.is_empty() && plans.iter().all(|plan| plan.is_idle() && plan.is_declared_as(prior));
         // A base that is not the current version is not where consumers are, so its records are published even if
         // unchanged.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use kapok_core::manifest::RecordType;
+use kapok_core::manifest::{Id, RecordType};
 use kapok_core::schema::{OlderSchema, Schema};
 use kapok_core::segment::Encoding;
 use kapok_index::View;
@@ -12,7 +12,6 @@ use kapok_ingest::{AbsentFields, MessageWriter};
 
 use crate::declaration::{Declaration, Evolution};
 use crate::error::{Error, Result};
-#[cfg(feature = "json")]
 use crate::lock::lock;
 
 /// How often each field was absent and took its default, counted by all writers of a type.
@@ -31,6 +30,8 @@ pub(crate) struct StagedSchema {
     pub absent_fields: AbsentFields,
     /// Counts of absent fields.
     pub absent: AbsentCounts,
+    /// Hash of the input that all of the records come from.
+    pub input: Arc<Mutex<Option<Id>>>,
     /// Whether the dataset has no such type, or an incompatible one, whose records are not kept.
     pub is_new: bool,
     /// Whether it is new because integers of the dataset's type become floats: its records are kept, and written anew.
@@ -113,6 +114,7 @@ impl StagedSchema {
             #[cfg(feature = "json")]
             absent_fields: declaration.absent_fields,
             absent,
+            input: Arc::default(),
             is_new,
             is_widened,
             is_declared,
@@ -133,6 +135,12 @@ impl StagedSchema {
         for (field, count) in message.take_absent() {
             *lock(&self.absent).entry(field).or_default() += count;
         }
+    }
+
+    /// Returns the hash of the input, unless publishing the input again has more to tell than that nothing changed.
+    pub(crate) fn input_to_note(&self) -> Option<Id> {
+        let input = *lock(&self.input);
+        input.filter(|_| lock(&self.absent).is_empty())
     }
 
     /// Checks that records of another declaration of the type lose nothing when they are staged by this one.

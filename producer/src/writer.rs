@@ -15,7 +15,7 @@ use kapok_core::schema::RecordStruct;
 use kapok_core::segment::Stage;
 use kapok_core::words::{StructRef, Words};
 #[cfg(feature = "json")]
-use kapok_ingest::{MessageWriter, Value};
+use kapok_ingest::{MessageWriter, Seen, Value};
 #[cfg(feature = "json")]
 use serde::Serialize;
 
@@ -198,7 +198,25 @@ impl ValueWriter<'_> {
     /// # Errors
     /// `Invalid`, naming the field, for what is no JSON or does not fit the schema.
     pub fn add_json(&mut self, json: &[u8]) -> Result<()> {
-        self.add(&Value::from_json(json)?)
+        let message = self.message.write_json(json)?;
+        add_root(message, |record| self.staging.add(record))
+    }
+
+    /// Has [`add_seen_json`](Self::add_seen_json) add nothing but what an inference has seen, whose schema was declared.
+    pub fn set_seen(&mut self, seen: &Seen) {
+        self.message.set_seen(seen);
+    }
+
+    /// Adds a record from a JSON object that shows nothing but what was [seen](Self::set_seen), and returns whether it
+    /// did.
+    ///
+    /// # Errors
+    /// `Invalid` for a record that the stage refuses. What is no JSON is not added, and no error.
+    pub fn add_seen_json(&mut self, json: &[u8]) -> Result<bool> {
+        match self.message.write_seen_json(json)? {
+            Some(message) => add_root(message, |record| self.staging.add(record)).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// Adds a record from any value that serde can serialize.

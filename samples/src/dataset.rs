@@ -40,6 +40,7 @@ pub fn manifest(encoding: &Encoding, segments: Vec<SegmentEntry>) -> Manifest {
         segments,
         changes: None,
         declared: false,
+        input: None,
     };
     Manifest {
         version: 1,

@@ -15,7 +15,7 @@ pub fn delete_keys(cycle: &IncrementalCycle, record_type: &str, keys: &Input) ->
     let mut changes = cycle.values(record_type)?;
     let table = cycle.prior().table(record_type)?;
     let unreadable = |error: std::io::Error| Failure::input(format!("{}: cannot be read: {error}", keys.name()));
-    let (lines, _bar) = keys.read("deleting").map_err(unreadable)?;
+    let (lines, _bar) = keys.read("deleting", None).map_err(unreadable)?;
     let (mut deleted, mut absent) = (HashSet::new(), 0);
     for (number, line) in (1_u64..).zip(lines.lines()) {
         let line = line.map_err(unreadable)?;

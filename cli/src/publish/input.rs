@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
+use blake3::{Hash, Hasher};
 use flate2::bufread::MultiGzDecoder;
 use indicatif::ProgressBar;
 
@@ -12,6 +14,8 @@ use crate::failure::{Failure, Result};
 use crate::progress;
 
 const BUFFER_BYTES: usize = 1 << 16;
+/// Bytes that are hashed at once.
+const HASH_BUFFER_BYTES: usize = 1 << 18;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Largest window of `zstd --long`.
@@ -67,16 +71,73 @@ impl Input {
     }
 
     /// Returns the decompressed lines from the first, and the bar that shows how far they were read.
-    pub fn read(&self, what: &'static str) -> io::Result<(Box<dyn BufRead + Send>, ProgressBar)> {
+    pub fn read(
+        &self,
+        what: &'static str,
+        digest: Option<&Digest>,
+    ) -> io::Result<(Box<dyn BufRead + Send>, ProgressBar)> {
+        let (raw, bar) = self.raw(what)?;
+        let lines = match digest {
+            Some(digest) => decompressed(Digested { raw, hasher: Hasher::new(), digest: digest.clone() })?,
+            None => decompressed(raw)?,
+        };
+        Ok((lines, bar))
+    }
+
+    /// Returns the hash of the input as it is stored.
+    pub fn hash(&self) -> io::Result<Hash> {
+        let (mut raw, bar) = self.raw("comparing")?;
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; HASH_BUFFER_BYTES];
+        loop {
+            match raw.read(&mut buffer)? {
+                0 => break,
+                len => hasher.update(&buffer[..len]),
+            };
+        }
+        bar.finish_and_clear();
+        Ok(hasher.finalize())
+    }
+
+    fn raw(&self, what: &'static str) -> io::Result<(Box<dyn Read + Send>, ProgressBar)> {
         match &self.source {
             Source::File { file, len } => {
                 let mut file = file.try_clone()?;
                 file.rewind()?;
                 let bar = progress::bytes(what, *len);
-                Ok((decompressed(bar.wrap_read(file))?, bar))
+                Ok((Box::new(bar.wrap_read(file)), bar))
             }
-            Source::Bytes(bytes) => Ok((decompressed(Cursor::new(*bytes))?, ProgressBar::hidden())),
+            Source::Bytes(bytes) => Ok((Box::new(Cursor::new(*bytes)), ProgressBar::hidden())),
         }
+    }
+}
+
+/// Hash of an input as it is stored, known when all of it was read.
+#[derive(Clone, Default)]
+pub struct Digest(Arc<OnceLock<Hash>>);
+
+impl Digest {
+    pub fn get(&self) -> Option<&Hash> {
+        self.0.get()
+    }
+}
+
+/// Hashes what is read.
+struct Digested<R> {
+    raw: R,
+    hasher: Hasher,
+    digest: Digest,
+}
+
+impl<R: Read> Read for Digested<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.raw.read(buffer)?;
+        if len == 0 && !buffer.is_empty() {
+            self.digest.0.get_or_init(|| self.hasher.finalize());
+        } else {
+            self.hasher.update(&buffer[..len]);
+        }
+        Ok(len)
     }
 }
 

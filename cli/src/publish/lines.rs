@@ -1,4 +1,4 @@
-//! Parses one stream of lines by several threads, with the same result whichever is faster.
+//! Reads one stream of lines by several threads, with the same result whichever is faster.
 //!
 //! ```text
 //!                      ┌─▶ worker: parse ─┐
@@ -16,9 +16,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kapok_core::Fault;
 use kapok_ingest::Value;
+use memchr::{memchr, memchr_iter};
 
 use super::foreign;
-use super::input::Input;
+use super::input::{Digest, Input};
 use crate::failure::{Failure, Parts, Result};
 
 /// Bytes of a chunk, up to the end of its last line.
@@ -27,7 +28,7 @@ const CHUNK_BYTES: u64 = 1 << 20;
 const LINE_BYTES_MAX: u64 = 1 << 30;
 
 /// Whole lines, with the number of the first.
-struct Chunk {
+pub struct Chunk {
     first_line: u64,
     text: Vec<u8>,
 }
@@ -43,17 +44,39 @@ pub struct Lines<'i> {
 impl Lines<'_> {
     /// Calls a function with each record in the order of the lines.
     pub fn in_order(&self, mut each: impl FnMut(u64, &Value) -> Result<()>) -> Result<()> {
-        let (chunks, bar) = self.chunks()?;
-        let name = self.input.name();
-        let (work, working) = sync_channel::<(Chunk, SyncSender<Vec<ParsedLine>>)>(self.threads);
-        let (promise, promised) = sync_channel::<Receiver<Vec<ParsedLine>>>(2 * self.threads);
+        let parse = |(): &mut (), chunk: Chunk| self.parse_up_to_failure(&chunk, |_| false);
+        self.chunks_in_order(
+            || (),
+            parse,
+            |records| {
+                for record in records {
+                    let (line, value) = record?;
+                    each(line, &value)?;
+                }
+                Ok(())
+            },
+        )
+    }
+
+    /// Has chunks parsed by several threads, each by its own parser, and calls a function with what came of each, in
+    /// the order of the lines.
+    pub fn chunks_in_order<P, T: Send>(
+        &self,
+        parser: impl Fn() -> P + Sync,
+        parse: impl Fn(&mut P, Chunk) -> T + Sync,
+        mut each: impl FnMut(T) -> Result<()>,
+    ) -> Result<()> {
+        let (chunks, bar) = self.chunks(None)?;
+        let (work, working) = sync_channel::<(Chunk, SyncSender<Result<T>>)>(self.threads);
+        let (promise, promised) = sync_channel::<Receiver<Result<T>>>(2 * self.threads);
         let working = Mutex::new(working);
         let result = std::thread::scope(|scope| {
             for _ in 0..self.threads {
                 scope.spawn(|| {
+                    let mut parser = parser();
                     while let Some((chunk, reply)) = take(&working) {
                         // The receiver is gone once a line has failed.
-                        _ = reply.send(parse_up_to_failure(&chunk, name));
+                        _ = reply.send(Ok(parse(&mut parser, chunk)));
                     }
                 });
             }
@@ -62,7 +85,7 @@ impl Lines<'_> {
                     let (reply, parsed) = sync_channel(1);
                     let sent = match chunk {
                         Ok(chunk) => promise.send(parsed).is_ok() && work.send((chunk, reply)).is_ok(),
-                        Err(failure) => reply.send(vec![Err(failure)]).is_ok() && promise.send(parsed).is_ok(),
+                        Err(failure) => reply.send(Err(failure)).is_ok() && promise.send(parsed).is_ok(),
                     };
                     if !sent {
                         return;
@@ -70,9 +93,8 @@ impl Lines<'_> {
                 }
             });
             for parsed in promised {
-                for record in parsed.recv().unwrap_or_default() {
-                    let (line, value) = record?;
-                    each(line, &value)?;
+                if let Ok(parsed) = parsed.recv() {
+                    each(parsed?)?;
                 }
             }
             Ok(())
@@ -81,14 +103,15 @@ impl Lines<'_> {
         result
     }
 
-    /// Calls a function with each record, and with the calling thread's own writer.
+    /// Calls a function with the text of each record, and with the calling thread's own writer. The digest is that of
+    /// the input when all of it was read.
     pub fn spread<W>(
         &self,
+        digest: &Digest,
         writer: impl Fn() -> Result<W> + Sync,
-        each: impl Fn(&mut W, u64, &Value) -> Result<()> + Sync,
+        each: impl Fn(&mut W, u64, &[u8]) -> Result<()> + Sync,
     ) -> Result<()> {
-        let (chunks, bar) = self.chunks()?;
-        let name = self.input.name();
+        let (chunks, bar) = self.chunks(Some(digest))?;
         let (work, working) = sync_channel::<Chunk>(self.threads);
         let lowest = LowestFailure::default();
         std::thread::scope(|scope| {
@@ -106,10 +129,7 @@ impl Lines<'_> {
                         && let Some(chunk) = take(&working)
                     {
                         for (line, text) in chunk.lines() {
-                            let done = parse(text)
-                                .map_err(|error| unparsed(name, line, text, &error))
-                                .and_then(|value| each(&mut writer, line, &value));
-                            if let Err(failure) = done {
+                            if let Err(failure) = each(&mut writer, line, text) {
                                 lowest.note(line, failure);
                                 break;
                             }
@@ -135,33 +155,45 @@ impl Lines<'_> {
         lowest.into_result()
     }
 
-    fn chunks(&self) -> Result<(Chunks, indicatif::ProgressBar)> {
+    /// Returns the first lines of the input, of about so many bytes; `None` if it cannot be read.
+    pub fn first(&self, bytes: u64) -> Option<Chunk> {
+        let (chunks, bar) = self.chunks(None).ok()?;
+        bar.finish_and_clear();
+        Chunks { bytes, ..chunks }.next()?.ok()
+    }
+
+    /// Parses the records of a chunk, up to a line that fails, but for those that are known.
+    pub fn parse_up_to_failure(&self, chunk: &Chunk, mut is_known: impl FnMut(&[u8]) -> bool) -> Vec<ParsedLine> {
+        let mut out = Vec::new();
+        for (line, text) in chunk.lines().filter(|(_, text)| !is_known(text)) {
+            let parsed = Value::from_json(text).map(|value| (line, value));
+            let failed = parsed.is_err();
+            out.push(parsed.map_err(|error| unparsed(self.input.name(), line, text, &error)));
+            if failed {
+                break;
+            }
+        }
+        out
+    }
+
+    fn chunks(&self, digest: Option<&Digest>) -> Result<(Chunks, indicatif::ProgressBar)> {
         let name = self.input.name().to_owned();
-        match self.input.read(self.what) {
-            Ok((reader, bar)) => Ok((Chunks { reader, name, next_line: 1, is_over: false }, bar)),
+        match self.input.read(self.what, digest) {
+            Ok((reader, bar)) => Ok((Chunks { reader, name, next_line: 1, is_over: false, bytes: CHUNK_BYTES }, bar)),
             Err(error) => Err(Failure::input(format!("{name}: cannot be read: {error}"))),
         }
     }
 }
 
 /// A record and its line.
-type ParsedLine = Result<(u64, Value)>;
+pub type ParsedLine = Result<(u64, Value)>;
 
-fn parse_up_to_failure(chunk: &Chunk, name: &str) -> Vec<ParsedLine> {
-    let mut out = Vec::new();
-    for (line, text) in chunk.lines() {
-        let parsed = parse(text).map(|value| (line, value)).map_err(|error| unparsed(name, line, text, &error));
-        let failed = parsed.is_err();
-        out.push(parsed);
-        if failed {
-            break;
-        }
+/// Makes the failure of a line out of an error about its text, or its record.
+pub fn of_text(name: &str, line: u64, text: &[u8], error: &kapok_core::Error) -> Failure {
+    match error.fault() {
+        Fault::Json { .. } | Fault::JsonInteger { .. } => unparsed(name, line, text, error),
+        _ => at(name, line, error),
     }
-    out
-}
-
-fn parse(text: &[u8]) -> kapok_core::Result<Value> {
-    Value::from_json(text)
 }
 
 fn unparsed(name: &str, line: u64, text: &[u8], error: &kapok_core::Error) -> Failure {
@@ -196,8 +228,15 @@ pub fn at(name: &str, line: u64, error: &kapok_core::Error) -> Failure {
 
 impl Chunk {
     /// Iterates over the lines that are not blank, with their numbers.
-    fn lines(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        let lines = (self.first_line..).zip(self.text.split(|byte| *byte == b'\n'));
+    pub fn lines(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let mut rest = Some(self.text.as_slice());
+        let texts = std::iter::from_fn(move || {
+            let text = rest?;
+            let end = memchr(b'\n', text);
+            rest = end.map(|end| &text[end + 1..]);
+            Some(&text[..end.unwrap_or(text.len())])
+        });
+        let lines = (self.first_line..).zip(texts);
         lines.filter(|(_, text)| !text.iter().all(u8::is_ascii_whitespace))
     }
 }
@@ -208,12 +247,14 @@ struct Chunks {
     name: String,
     next_line: u64,
     is_over: bool,
+    /// Bytes of a chunk, up to the end of its last line.
+    bytes: u64,
 }
 
 impl Chunks {
     fn read(&mut self) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
-        self.reader.by_ref().take(CHUNK_BYTES).read_to_end(&mut text)?;
+        self.reader.by_ref().take(self.bytes).read_to_end(&mut text)?;
         if !text.is_empty() && !text.ends_with(b"\n") {
             self.reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut text)?;
             if text.len() as u64 >= LINE_BYTES_MAX {
@@ -235,7 +276,7 @@ impl Iterator for Chunks {
         match self.read() {
             Ok(text) if text.is_empty() => None,
             Ok(mut text) => {
-                self.next_line += text.split(|byte| *byte == b'\n').count() as u64 - 1;
+                self.next_line += memchr_iter(b'\n', &text).count() as u64;
                 if first_line == 1 && text.starts_with("\u{feff}".as_bytes()) {
                     // The mark that some editors put before UTF-8 is no part of the first record.
                     text[..3].fill(b' ');

@@ -3,17 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kapok_core::manifest::RecordType;
+use blake3::{Hash, Hasher};
+use kapok_core::manifest::{Id, RecordType};
 use kapok_core::schema::Schema;
 use kapok_index::View;
-use kapok_ingest::Value;
-use kapok_ingest::{Inference, InferenceSettings, SchemaRequest};
+use kapok_ingest::{Inference, InferenceSettings, SchemaRequest, Seen, Value};
 use kapok_producer::{
     AbsentFields, BoxError, Cycle, Declaration, Evolution, IncrementalCycle, OlderSchema, Sharing, ValueWriter,
 };
 
-use super::input::Input;
-use super::lines::{Lines, at};
+use super::inferring::infer;
+use super::input::{Digest, Input};
+use super::lines::{Lines, of_text};
 use crate::failure::{Failure, Result};
 
 /// Declaration of a record type, as far as it is known before its records are read.
@@ -77,15 +78,30 @@ impl SchemaSource {
     }
 }
 
+/// Bytes of the first lines, whose schema is tried on all of them.
+const GUESS_BYTES: u64 = 1 << 17;
+
 impl Population {
-    /// Declares the record type and adds every record of the input.
+    /// Declares the record type and adds every record of the input; or keeps the type as it is if the input is the one
+    /// that it was published from.
     pub fn run(&self, cycle: &Cycle, input: &Input, threads: usize) -> std::result::Result<(), BoxError> {
-        let declaration = self.declaration(cycle.prior(), input, threads)?;
-        cycle.declare(&declaration)?;
         for (key, value) in &self.tags {
             cycle.tag(key, value);
         }
-        Self::write(cycle, &declaration, input, threads)?;
+        if self.is_published(cycle.prior(), input)? {
+            return Ok(cycle.keep_type(&self.record_type)?);
+        }
+        let lines = Lines { input, threads, what: "staging" };
+        let digest = if let Some(digest) = self.stage_by_first_lines(cycle, &lines) {
+            digest
+        } else {
+            let declaration = self.declaration(cycle.prior(), input, threads)?;
+            cycle.declare(&declaration)?;
+            Self::write(cycle, &declaration, &lines)?
+        };
+        if let Some(hash) = digest.get() {
+            cycle.set_input(&self.record_type, self.hash_with_options(hash))?;
+        }
         Ok(())
     }
 
@@ -94,21 +110,78 @@ impl Population {
         let declaration = self.declaration(cycle.prior(), input, threads)?;
         cycle.declare(&declaration)?;
         let mut changes = cycle.values(declaration.name())?;
-        Lines { input, threads, what: "staging" }
-            .in_order(|line, record| changes.upsert(record).map_err(|error| of_line(input, line, error)))?;
+        let lines = Lines { input, threads: 1, what: "staging" };
+        lines.chunks_in_order(
+            || (),
+            |(), chunk| chunk,
+            |chunk| {
+                chunk.lines().try_for_each(|(line, text)| {
+                    changes.upsert_json(text).map_err(|error| of_line(input, line, text, error))
+                })
+            },
+        )?;
         Ok(())
     }
 
-    fn declaration(&self, prior: &View, input: &Input, threads: usize) -> Result<Declaration> {
+    /// Returns whether the record type was published from this input, in the same way, and not changed since.
+    fn is_published(&self, prior: &View, input: &Input) -> Result<bool> {
         let known = prior.manifest().record_type(&self.record_type);
+        let Some((key, hash)) = known.and_then(|known| Some((&known.key, known.input?))) else { return Ok(false) };
+        let has_key = self.key.is_empty() || self.key == *key;
+        if !has_key || self.evolution != Evolution::Append || prior.left_out().contains_key(&self.record_type) {
+            return Ok(false);
+        }
+        let unreadable = |error| Failure::input(format!("{}: cannot be read: {error}", input.name()));
+        Ok(self.hash_with_options(&input.hash().map_err(unreadable)?) == hash)
+    }
+
+    /// Hashes the input together with all that decides which records are read from it, but for the key, which the
+    /// dataset has.
+    fn hash_with_options(&self, input: &Hash) -> Id {
+        // How the schema may differ decides if records are taken, not what becomes of them.
+        let Self { record_type, key: _, schema, sharing, evolution: _, may_grow: _, absent_fields, older, tags: _ } =
+            self;
+        let options = (record_type, schema, sharing, absent_fields, older);
+        let options = format!("kapok publish {} {options:?}", env!("CARGO_PKG_VERSION"));
+        let mut hasher = Hasher::new();
+        hasher.update(input.as_bytes()).update(options.as_bytes());
+        *hasher.finalize().as_bytes()
+    }
+
+    /// Stages all lines by the schema of the dataset and of the first lines, and returns the input's hash; `None` if
+    /// there is no such schema or some line shows more than it says. Then nothing is staged.
+    fn stage_by_first_lines(&self, cycle: &Cycle, lines: &Lines<'_>) -> Option<Digest> {
+        if !matches!(self.schema, SchemaSource::Inferred { .. }) {
+            return None;
+        }
+        let mut inference = self.inference(cycle.prior()).ok()?;
+        for (line, text) in lines.first(GUESS_BYTES)?.lines() {
+            inference.observe(&Value::from_json(text).ok()?, line).ok()?;
+        }
+        let seen = inference.seen();
+        let (schema, type_id) = inference.finish().ok()?;
+        let declaration = self.declaration_of(cycle.prior(), schema, type_id).ok()?;
+        let staged =
+            cycle.declare(&declaration).ok().and_then(|()| Self::write_seen(cycle, &declaration, &seen, lines));
+        if staged.is_none() {
+            cycle.withdraw(&self.record_type);
+        }
+        staged
+    }
+
+    fn declaration(&self, prior: &View, input: &Input, threads: usize) -> Result<Declaration> {
         let (schema, type_id) = match &self.schema {
             SchemaSource::Declared { schema, type_id } => (schema.clone(), *type_id),
-            SchemaSource::Inferred { vectors, maps, json } => {
-                let (vectors, maps, json) = (vectors.clone(), maps.clone(), json.clone());
-                let settings = InferenceSettings { key: self.key(known), vectors, maps, json };
-                self.infer(prior, known, settings, input, threads)?
+            SchemaSource::Inferred { .. } => {
+                let lines = Lines { input, threads, what: "inferring" };
+                infer(self.inference(prior)?, &lines)?
             }
         };
+        self.declaration_of(prior, schema, type_id)
+    }
+
+    fn declaration_of(&self, prior: &View, schema: Schema, type_id: u64) -> Result<Declaration> {
+        let known = prior.manifest().record_type(&self.record_type);
         let mut declaration = Declaration::new(schema, type_id)?.sharing(self.sharing).evolution(self.evolution);
         declaration = declaration.absent_fields(self.absent_fields).older_schema(self.older);
         if matches!(self.schema, SchemaSource::Inferred { .. }) {
@@ -129,14 +202,12 @@ impl Population {
         if self.key.is_empty() { known.map_or_else(Vec::new, |ty| ty.key.clone()) } else { self.key.clone() }
     }
 
-    fn infer(
-        &self,
-        prior: &View,
-        known: Option<&RecordType>,
-        settings: InferenceSettings,
-        input: &Input,
-        threads: usize,
-    ) -> Result<(Schema, u64)> {
+    fn inference(&self, prior: &View) -> Result<Inference> {
+        let known = prior.manifest().record_type(&self.record_type);
+        let mut settings = InferenceSettings { key: self.key(known), ..InferenceSettings::default() };
+        if let SchemaSource::Inferred { vectors, maps, json } = &self.schema {
+            (settings.vectors, settings.maps, settings.json) = (vectors.clone(), maps.clone(), json.clone());
+        }
         if settings.key.is_empty() {
             let name = &self.record_type;
             return Err(Failure::input(format!("record type {name} has no key yet; name its fields with --key")));
@@ -150,27 +221,47 @@ impl Population {
         if self.evolution == Evolution::Widen {
             inference.widen_integers();
         }
-        Lines { input, threads, what: "inferring" }
-            .in_order(|line, record| inference.observe(record, line).map_err(|error| at(input.name(), line, &error)))?;
-        inference.finish().map_err(|error| Failure::from(error).about(input.name()))
+        Ok(inference)
     }
 
-    fn write(cycle: &Cycle, declaration: &Declaration, input: &Input, threads: usize) -> Result<()> {
-        let unit = Arc::from("line");
-        Lines { input, threads, what: "staging" }.spread(
+    fn write(cycle: &Cycle, declaration: &Declaration, lines: &Lines<'_>) -> Result<Digest> {
+        let (unit, digest) = (Arc::from("line"), Digest::default());
+        lines.spread(
+            &digest,
             || Ok(cycle.values(declaration.name())?),
-            |writer: &mut ValueWriter<'_>, line, record: &Value| {
+            |writer: &mut ValueWriter<'_>, line, text| {
                 writer.set_position(&unit, line);
-                writer.add(record).map_err(|error| of_line(input, line, error))
+                writer.add_json(text).map_err(|error| of_line(lines.input, line, text, error))
             },
-        )
+        )?;
+        Ok(digest)
+    }
+
+    /// Writes lines that show nothing but what was seen; `None` if there is another line.
+    fn write_seen(cycle: &Cycle, declaration: &Declaration, seen: &Seen, lines: &Lines<'_>) -> Option<Digest> {
+        let (unit, digest) = (Arc::from("line"), Digest::default());
+        let written = lines.spread(
+            &digest,
+            || {
+                let mut writer = cycle.values(declaration.name())?;
+                writer.set_seen(seen);
+                Ok(writer)
+            },
+            |writer: &mut ValueWriter<'_>, line, text| {
+                writer.set_position(&unit, line);
+                // The other way tells what is wrong, if anything is.
+                let is_seen = writer.add_seen_json(text).unwrap_or(false);
+                if is_seen { Ok(()) } else { Err(Failure::input(String::new())) }
+            },
+        );
+        written.ok().map(|()| digest)
     }
 }
 
 /// Makes the failure of a line out of an error of the cycle.
-fn of_line(input: &Input, line: u64, error: kapok_producer::Error) -> Failure {
+fn of_line(input: &Input, line: u64, text: &[u8], error: kapok_producer::Error) -> Failure {
     match &error {
-        kapok_producer::Error::Data(data) => at(input.name(), line, data),
+        kapok_producer::Error::Data(data) => of_text(input.name(), line, text, data),
         _ => error.into(),
     }
 }

@@ -22,5 +22,6 @@ mod readme;
 mod refusals;
 mod repairing;
 mod round_trip;
+mod same_input;
 mod verifying;
 mod widening;

@@ -155,6 +155,7 @@ impl Version {
                 segments,
                 changes: None,
                 declared: false,
+                input: None,
             }
         };
         Manifest {

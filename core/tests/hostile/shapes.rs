@@ -30,6 +30,7 @@ fn manifest(schema: Schema) -> Manifest {
         segments: Vec::new(),
         changes: None,
         declared: false,
+        input: None,
     };
     let mut manifest = Manifest::clone(Tables::empty().manifest());
     (manifest.version, manifest.schema, manifest.record_types) = (1, Arc::new(schema), vec![record_type]);

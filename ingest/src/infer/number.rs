@@ -5,19 +5,19 @@ use crate::Value;
 use kapok_core::schema::Type;
 
 /// Integers up to here are exact in a [`Type::Float64`].
-const EXACT_IN_FLOAT64: u64 = 1 << 53;
+pub(super) const EXACT_IN_FLOAT64: u64 = 1 << 53;
 /// Integers up to here are exact in a [`Type::Float32`].
-const EXACT_IN_FLOAT32: u64 = 1 << 24;
+pub(super) const EXACT_IN_FLOAT32: u64 = 1 << 24;
 
 /// What was seen of a field's numbers: the first line of each kind that narrows the choice.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Numbers {
-    float: Option<u64>,
+    pub(super) float: Option<u64>,
     /// An integer that a float would round.
-    inexact: Option<u64>,
+    pub(super) inexact: Option<u64>,
     /// An integer beyond Int64.
     beyond_signed: Option<u64>,
-    negative: Option<u64>,
+    pub(super) negative: Option<u64>,
 }
 
 impl Numbers {

@@ -26,15 +26,15 @@ pub(super) struct MessageDraft<'p> {
 
 /// Position of a struct or group in the message.
 #[derive(Clone, Copy)]
-struct Level {
-    depth: u32,
+pub(super) struct Level {
+    pub depth: u32,
     /// Whether this is the record or one of its groups, which have the record's key.
-    is_record: bool,
+    pub is_record: bool,
 }
 
 impl Level {
     /// Returns the inside of an object at this level.
-    fn inside(depth: u32) -> Self {
+    pub(super) fn inside(depth: u32) -> Self {
         Self { depth, is_record: false }
     }
 }
@@ -190,7 +190,7 @@ impl<'p> MessageDraft<'p> {
     }
 
     /// Writes the object behind the pointer at a place; nothing for null.
-    fn object(&mut self, object: &'p Object, pointer: usize, value: &Value, depth: u32) -> Result<()> {
+    pub(super) fn object(&mut self, object: &'p Object, pointer: usize, value: &Value, depth: u32) -> Result<()> {
         match (object, value) {
             (_, Value::Null) => Ok(()),
             (Object::Text, Value::Text(text)) => self.image.put_text(pointer, text),
@@ -256,7 +256,7 @@ impl<'p> MessageDraft<'p> {
         Ok(())
     }
 
-    fn base64(&mut self, pointer: usize, text: &str) -> Result<()> {
+    pub(super) fn base64(&mut self, pointer: usize, text: &str) -> Result<()> {
         let padding = text.bytes().rev().take(2).filter(|byte| *byte == b'=').count();
         let len = (text.len() / 4 * 3).saturating_sub(padding);
         let room = self.image.room_for_data(pointer, len)?;
@@ -310,7 +310,7 @@ impl<'p> MessageDraft<'p> {
         Ok(())
     }
 
-    fn key(&mut self, field: &'p FieldPlan, frame: Frame, key: Key<'_>, depth: u32) -> Result<()> {
+    pub(super) fn key(&mut self, field: &'p FieldPlan, frame: Frame, key: Key<'_>, depth: u32) -> Result<()> {
         let name = match key {
             Key::Name(name) => name,
             Key::Value(Value::Null) => return Err(mismatch("a map's key", &Value::Null)),
@@ -335,7 +335,7 @@ impl<'p> MessageDraft<'p> {
 
 /// A map's key, from either kind of map.
 #[derive(Clone, Copy)]
-enum Key<'v> {
+pub(super) enum Key<'v> {
     Name(&'v str),
     Value(&'v Value),
 }

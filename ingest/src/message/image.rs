@@ -29,6 +29,28 @@ pub(super) struct StructSize {
     pub pointer_words: u16,
 }
 
+/// A list whose elements are allocated one by one, as structs: it moves to the end of the message when its room is full.
+pub(super) struct GrowingList {
+    size: StructSize,
+    /// Place of the first element; a word for the tag lies before it.
+    at: usize,
+    count: usize,
+    room: usize,
+}
+
+/// Elements that a list has room for from the first one on.
+const ROOM_MIN: usize = 4;
+
+impl GrowingList {
+    pub(super) fn new(size: StructSize) -> Self {
+        Self { size, at: 0, count: 0, room: 0 }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+}
+
 impl StructSize {
     pub(super) fn words(self) -> usize {
         self.data_words as usize + self.pointer_words as usize
@@ -101,6 +123,65 @@ impl Image {
         self.put_word(pointer, list_shape(ElementSize::Composite, words) | self.offset(pointer, tag));
         self.put_word(tag, size.shape() | (count as u64) << 2);
         Ok(tag + WORD)
+    }
+
+    /// Allocates one more element of a list, and returns it. Those before may move.
+    pub(super) fn push_element(&mut self, list: &mut GrowingList) -> Result<Frame> {
+        if list.count == list.room {
+            self.grow(list)?;
+        }
+        list.count += 1;
+        Ok(list.size.frame(list.at + (list.count - 1) * list.size.words() * WORD))
+    }
+
+    fn grow(&mut self, list: &mut GrowingList) -> Result<()> {
+        let GrowingList { size, at: from, count, room } = *list;
+        let room = (2 * room).max(ROOM_MIN);
+        let at = self.allocate((room * size.words()) as u64 + 1)? + WORD;
+        let step = size.words() * WORD;
+        self.bytes.copy_within(from..from + count * step, at);
+        for element in (at..at + count * step).step_by(step.max(1)) {
+            for slot in 0..size.pointer_words as usize {
+                self.re_aim(size.frame(element).pointer(slot), at - from);
+            }
+        }
+        (list.at, list.room) = (at, room);
+        Ok(())
+    }
+
+    /// Aims a pointer, which was moved by some bytes towards the end, at what it pointed at before.
+    fn re_aim(&mut self, pointer: usize, moved: usize) {
+        let mut word = [0; 4];
+        word.copy_from_slice(&self.bytes[pointer..pointer + 4]);
+        let low = u32::from_le_bytes(word);
+        let is_null = self.bytes[pointer..pointer + WORD] == [0; WORD];
+        // A struct of no size is said to lie before its pointer.
+        if is_null || low == 0xffff_fffc {
+            return;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "a message has fewer than 2^29 words")]
+        let low = low.wrapping_sub(((moved / WORD) as u32) << 2);
+        self.put_bytes(pointer, &low.to_le_bytes());
+    }
+
+    /// Aims a pointer at a list of pointers, whose elements are all there.
+    pub(super) fn end_pointers(&mut self, pointer: usize, list: &GrowingList) -> Result<()> {
+        within("elements of a list", list.count as u64)?;
+        self.put_word(pointer, list_shape(ElementSize::Pointer, list.count as u64) | self.offset(pointer, list.at));
+        Ok(())
+    }
+
+    /// Aims a pointer at a list of structs, whose elements are all there.
+    pub(super) fn end_structs(&mut self, pointer: usize, list: &GrowingList) -> Result<()> {
+        if list.count == 0 {
+            return self.allocate_structs(pointer, list.size, 0).map(drop);
+        }
+        let words = list.count as u64 * list.size.words() as u64;
+        within("words of a list of structs", words)?;
+        let tag = list.at - WORD;
+        self.put_word(pointer, list_shape(ElementSize::Composite, words) | self.offset(pointer, tag));
+        self.put_word(tag, list.size.shape() | (list.count as u64) << 2);
+        Ok(())
     }
 
     /// Writes a Text.

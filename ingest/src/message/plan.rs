@@ -6,11 +6,12 @@ use hashbrown::HashMap;
 
 use super::image::StructSize;
 use super::scalar::{EnumPlan, Scalar};
+use crate::infer::seen::{Guard, Seen};
 use kapok_core::schema::{FieldKind, FieldType, Schema, StructType, Type};
 use kapok_core::{Error, Result};
 
 /// All types that a record type reaches.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct MessagePlan {
     /// Structs and groups; the record's own comes first.
     pub structs: Vec<StructPlan>,
@@ -18,8 +19,9 @@ pub(super) struct MessagePlan {
 }
 
 /// A struct or group.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct StructPlan {
+    id: u64,
     pub name: String,
     /// Size of the struct that a group is part of.
     pub size: StructSize,
@@ -30,9 +32,13 @@ pub(super) struct StructPlan {
     capnp_names: Vec<String>,
     /// Bit of the data section at which the union's discriminant lies.
     pub discriminant_bit: Option<usize>,
+    /// Whether it has neither union nor group, so that each member's place is known when its name is read.
+    pub is_plain: bool,
+    /// Number of fields that data may give by name.
+    pub named_count: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct FieldPlan {
     /// Name in JSON.
     pub name: String,
@@ -45,9 +51,11 @@ pub(super) struct FieldPlan {
     pub is_key: bool,
     /// Counts the fields of all structs.
     pub number: usize,
+    /// What may stand there without showing anything new to an inference.
+    pub guard: Guard,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Place {
     /// A group, by index in [`MessagePlan::structs`].
     Group(usize),
@@ -72,7 +80,7 @@ pub(super) struct NullFlag {
 }
 
 /// What a pointer points at.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Object {
     Text,
     /// A text that is JSON.
@@ -136,6 +144,15 @@ impl MessagePlan {
             }
         }
         Ok(())
+    }
+
+    /// Lets data show nothing but what an inference has seen.
+    pub(super) fn set_seen(&mut self, seen: &Seen) {
+        for ty in &mut self.structs {
+            for field in &mut ty.fields {
+                field.guard = seen.guard(ty.id, &field.name);
+            }
+        }
     }
 
     /// Returns the names of all fields by their numbers: type and field, with the groups in between.
@@ -306,7 +323,18 @@ impl<'s> Compiler<'s> {
             })?),
         };
         let capnp_names = ty.fields.iter().map(|field| field.name.clone()).collect();
-        Ok(StructPlan { name: ty.name.clone(), size: open.size, fields, names, capnp_names, discriminant_bit })
+        let is_group = |field: &FieldPlan| matches!(field.place, Place::Group(_));
+        Ok(StructPlan {
+            id: open.id,
+            name: ty.name.clone(),
+            size: open.size,
+            is_plain: discriminant_bit.is_none() && !fields.iter().any(is_group),
+            named_count: fields.iter().filter(|field| field.null_of.is_none()).count(),
+            fields,
+            names,
+            capnp_names,
+            discriminant_bit,
+        })
     }
 
     fn field_plan(&mut self, owner: &Owner<'_>, field: &FieldType, size: StructSize) -> Result<FieldPlan> {
@@ -355,7 +383,8 @@ impl<'s> Compiler<'s> {
             None => None,
         };
         let name = field.json_name().to_owned();
-        Ok(FieldPlan { name, discriminant: field.discriminant, place, null_of, is_key: false, number: 0 })
+        let (discriminant, guard) = (field.discriminant, Guard::OPEN);
+        Ok(FieldPlan { name, discriminant, place, null_of, is_key: false, number: 0, guard })
     }
 
     fn object(&mut self, ty: &Type) -> Result<Object> {

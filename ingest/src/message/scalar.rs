@@ -24,7 +24,7 @@ pub(super) enum Scalar {
 }
 
 /// Enumerants by name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct EnumPlan {
     name: String,
     /// JSON names, by ordinal.

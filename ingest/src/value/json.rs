@@ -15,7 +15,7 @@ use kapok_core::record::DEPTH_MAX;
 use kapok_core::{Error, Fault, Result};
 
 /// The first integer that a 64-bit integer may not hold; `serde_json` gives those from here on as floats.
-const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
+pub(crate) const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
 
 impl Value {
     /// Parses a JSON text in UTF-8, which holds one value.
@@ -47,10 +47,10 @@ fn invalid(error: &serde_json::Error) -> Error {
 
 /// What lies within `depth` objects and arrays.
 #[derive(Clone, Copy)]
-struct Seed<'s> {
-    depth: u32,
+pub(crate) struct Seed<'s> {
+    pub depth: u32,
     /// Set if a float may be a rounded integer.
-    saw_huge: &'s Cell<bool>,
+    pub saw_huge: &'s Cell<bool>,
 }
 
 impl Seed<'_> {

@@ -4,7 +4,7 @@
 const FEW: usize = 16;
 
 /// Returns a name that occurs more than once.
-pub(super) fn duplicate<'n>(names: impl ExactSizeIterator<Item = &'n str> + Clone) -> Option<&'n str> {
+pub(crate) fn duplicate<'n>(names: impl ExactSizeIterator<Item = &'n str> + Clone) -> Option<&'n str> {
     if names.len() <= FEW {
         let mut rest = names;
         while let Some(name) = rest.next() {

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "tests may measure and print")]
 
 mod debian;
+mod direct;
 mod extending;
 mod rules;
 mod rust_type;

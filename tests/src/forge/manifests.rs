@@ -118,6 +118,7 @@ fn shape(manifest: &mut Manifest, random: &mut SmallRng) -> String {
         segments: Vec::new(),
         changes: Some(RowChanges::default()),
         declared: false,
+        input: None,
     };
     if random.random_bool(0.5)
         && let Some(ty) = manifest.record_types.first_mut()

@@ -79,6 +79,7 @@ pub fn manifest(version: u64, words: &[&str]) -> Manifest {
             segments,
             changes: None,
             declared: false,
+            input: None,
         }],
         tags: BTreeMap::new(),
     }

@@ -121,6 +121,7 @@ impl History {
             segments: parts.iter().map(|part| part.entry.clone()).collect(),
             changes,
             declared: false,
+            input: None,
         }];
         self.versions.push(Version { manifest: Arc::new(manifest), parts, live });
         version

@@ -192,6 +192,7 @@ impl Version {
                 segments: self.segments.clone(),
                 changes: None,
                 declared: false,
+                input: None,
             }],
             tags: BTreeMap::new(),
         })
