@@ -23,7 +23,9 @@ use super::input::{Digest, Input};
 use crate::failure::{Failure, Parts, Result};
 
 /// Bytes of a chunk, up to the end of its last line.
-const CHUNK_BYTES: u64 = 1 << 20;
+const CHUNK_BYTES: u64 = 1 << 18;
+/// Bytes that a chunk has room for beyond that, for the rest of its last line.
+const LINE_BYTES: u64 = 1 << 12;
 /// The longest line: beyond the longest text that a record can hold.
 const LINE_BYTES_MAX: u64 = 1 << 30;
 
@@ -253,7 +255,8 @@ struct Chunks {
 
 impl Chunks {
     fn read(&mut self) -> io::Result<Vec<u8>> {
-        let mut text = Vec::new();
+        let room = usize::try_from(self.bytes + LINE_BYTES).unwrap_or(0);
+        let mut text = Vec::with_capacity(room);
         self.reader.by_ref().take(self.bytes).read_to_end(&mut text)?;
         if !text.is_empty() && !text.ends_with(b"\n") {
             self.reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut text)?;

@@ -228,10 +228,10 @@ impl Population {
         let (unit, digest) = (Arc::from("line"), Digest::default());
         lines.spread(
             &digest,
-            || Ok(cycle.values(declaration.name())?),
-            |writer: &mut ValueWriter<'_>, line, text| {
-                writer.set_position(&unit, line);
-                writer.add_json(text).map_err(|error| of_line(lines.input, line, text, error))
+            || Ok(LineWriter { writer: cycle.values(declaration.name())?, next: 0 }),
+            |writer, line, text| {
+                let added = writer.at(&unit, line).add_json(text);
+                added.map_err(|error| of_line(lines.input, line, text, error))
             },
         )?;
         Ok(digest)
@@ -245,16 +245,32 @@ impl Population {
             || {
                 let mut writer = cycle.values(declaration.name())?;
                 writer.set_seen(seen);
-                Ok(writer)
+                Ok(LineWriter { writer, next: 0 })
             },
-            |writer: &mut ValueWriter<'_>, line, text| {
-                writer.set_position(&unit, line);
+            |writer, line, text| {
                 // The other way tells what is wrong, if anything is.
-                let is_seen = writer.add_seen_json(text).unwrap_or(false);
+                let is_seen = writer.at(&unit, line).add_seen_json(text).unwrap_or(false);
                 if is_seen { Ok(()) } else { Err(Failure::input(String::new())) }
             },
         );
         written.ok().map(|()| digest)
+    }
+}
+
+/// Writer of lines.
+struct LineWriter<'c> {
+    writer: ValueWriter<'c>,
+    /// The line that the writer takes the next record for.
+    next: u64,
+}
+
+impl<'c> LineWriter<'c> {
+    fn at(&mut self, unit: &Arc<str>, line: u64) -> &mut ValueWriter<'c> {
+        if line != self.next {
+            self.writer.set_position(unit, line);
+        }
+        self.next = line + 1;
+        &mut self.writer
     }
 }
 

@@ -61,6 +61,11 @@ impl Column {
         Self { arena: Vec::new(), objects: vec![none], table: HashTable::new(), sharing }
     }
 
+    /// Frees what only interning needs. No object is interned after this.
+    pub(super) fn end_interning(&mut self) {
+        self.table = Default::default();
+    }
+
     /// Returns the number of ids in use, the null one included.
     pub(super) fn id_count(&self) -> usize {
         self.objects.len()

@@ -234,7 +234,12 @@ pub struct Segments {
 
 impl Segments {
     /// Segments of these rows, which stand in key order.
-    pub(super) fn new(stage: Stage, order: Vec<u32>, settings: SealSettings) -> Self {
+    pub(super) fn new(mut stage: Stage, order: Vec<u32>, settings: SealSettings) -> Self {
+        for column in &mut stage.columns {
+            if let ColumnBody::Objects(objects) = &mut column.body {
+                objects.end_interning();
+            }
+        }
         let mut cuts = stage.cut(&order, settings);
         cuts.reverse();
         Self { stage, order, cuts, next: 0 }
