@@ -55,7 +55,8 @@ const ATTEMPTS_MAX: u32 = 10;
   xz -dc films.jsonl.xz | kapok publish - --store data/films --type Movie --max-removed 5%
 
 The file holds all records of the type, one JSON object a line; .zst and .gz are read as they are. Only records that differ
-from the version before are written, and where none does there is no new version. With --upsert or --delete-keys all
+from the version before are written, and where none does there is no new version; the file that was published last is
+only hashed. With --upsert or --delete-keys all
 records that are not spoken of stay. Other record types of the store are carried over. Nothing is committed unless every
 line fits, and no store is made before they do.
 

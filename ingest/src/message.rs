@@ -173,7 +173,8 @@ impl MessageWriter {
     /// # Errors
     /// As [`Value::from_json`] and [`Self::write`].
     pub fn write_json(&mut self, json: &[u8]) -> Result<&[u8]> {
-        if !self.write_directly(json) {
+        // At once for the whole text, not for each string.
+        if !std::str::from_utf8(json).is_ok_and(|json| self.write_directly(json)) {
             return self.write(&Value::from_json(json)?);
         }
         if !self.absent.is_empty() {
@@ -187,7 +188,7 @@ impl MessageWriter {
     ///
     /// # Errors
     /// [`Fault::Absent`] for a field that must not be absent.
-    pub fn write_seen_json(&mut self, json: &[u8]) -> Result<Option<&[u8]>> {
+    pub fn write_seen_json(&mut self, json: &str) -> Result<Option<&[u8]>> {
         if !self.write_directly(json) {
             return Ok(None);
         }
@@ -197,7 +198,7 @@ impl MessageWriter {
         Ok(Some(self.image.bytes()))
     }
 
-    fn write_directly(&mut self, json: &[u8]) -> bool {
+    fn write_directly(&mut self, json: &str) -> bool {
         self.image.clear();
         self.given.clear();
         self.elements.clear();

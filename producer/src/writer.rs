@@ -212,7 +212,7 @@ impl ValueWriter<'_> {
     ///
     /// # Errors
     /// `Invalid` for a record that the stage refuses. What is no JSON is not added, and no error.
-    pub fn add_seen_json(&mut self, json: &[u8]) -> Result<bool> {
+    pub fn add_seen_json(&mut self, json: &str) -> Result<bool> {
         match self.message.write_seen_json(json)? {
             Some(message) => add_root(message, |record| self.staging.add(record)).map(|()| true),
             None => Ok(false),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kapok_core::schema::Schema;
 use kapok_ingest::{Inference, MessageWriter};
 
-use super::lines::{Lines, at};
+use super::lines::{Line, Lines, at};
 use crate::failure::{Failure, Result};
 
 /// What was seen, as a writer that takes no more than that.
@@ -32,9 +32,9 @@ pub fn infer(mut inference: Inference, lines: &Lines<'_>) -> Result<(Schema, u64
         Known::default,
         |mine, chunk| {
             newest(mine);
-            let is_known = |text: &[u8]| match &mut mine.writer {
-                Some(writer) => matches!(writer.write_seen_json(text), Ok(Some(_))),
-                None => false,
+            let is_known = |line: Line<'_>| match (&mut mine.writer, line.text) {
+                (Some(writer), Some(text)) => matches!(writer.write_seen_json(text), Ok(Some(_))),
+                _ => false,
             };
             lines.parse_up_to_failure(&chunk, is_known)
         },

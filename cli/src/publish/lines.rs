@@ -35,6 +35,16 @@ pub struct Chunk {
     text: Vec<u8>,
 }
 
+/// A line that is not blank.
+#[derive(Clone, Copy)]
+pub struct Line<'c> {
+    /// Counted from 1.
+    pub number: u64,
+    pub bytes: &'c [u8],
+    /// The bytes as text, if all of the chunk is UTF-8.
+    pub text: Option<&'c str>,
+}
+
 /// The lines of an input, to be parsed by several threads.
 pub struct Lines<'i> {
     pub input: &'i Input,
@@ -111,7 +121,7 @@ impl Lines<'_> {
         &self,
         digest: &Digest,
         writer: impl Fn() -> Result<W> + Sync,
-        each: impl Fn(&mut W, u64, &[u8]) -> Result<()> + Sync,
+        each: impl Fn(&mut W, Line<'_>) -> Result<()> + Sync,
     ) -> Result<()> {
         let (chunks, bar) = self.chunks(Some(digest))?;
         let (work, working) = sync_channel::<Chunk>(self.threads);
@@ -130,9 +140,9 @@ impl Lines<'_> {
                     while !lowest.is_some()
                         && let Some(chunk) = take(&working)
                     {
-                        for (line, text) in chunk.lines() {
-                            if let Err(failure) = each(&mut writer, line, text) {
-                                lowest.note(line, failure);
+                        for line in chunk.lines() {
+                            if let Err(failure) = each(&mut writer, line) {
+                                lowest.note(line.number, failure);
                                 break;
                             }
                         }
@@ -165,12 +175,12 @@ impl Lines<'_> {
     }
 
     /// Parses the records of a chunk, up to a line that fails, but for those that are known.
-    pub fn parse_up_to_failure(&self, chunk: &Chunk, mut is_known: impl FnMut(&[u8]) -> bool) -> Vec<ParsedLine> {
+    pub fn parse_up_to_failure(&self, chunk: &Chunk, mut is_known: impl FnMut(Line<'_>) -> bool) -> Vec<ParsedLine> {
         let mut out = Vec::new();
-        for (line, text) in chunk.lines().filter(|(_, text)| !is_known(text)) {
-            let parsed = Value::from_json(text).map(|value| (line, value));
+        for line in chunk.lines().filter(|line| !is_known(*line)) {
+            let parsed = Value::from_json(line.bytes).map(|value| (line.number, value));
             let failed = parsed.is_err();
-            out.push(parsed.map_err(|error| unparsed(self.input.name(), line, text, &error)));
+            out.push(parsed.map_err(|error| unparsed(self.input.name(), line.number, line.bytes, &error)));
             if failed {
                 break;
             }
@@ -191,10 +201,10 @@ impl Lines<'_> {
 pub type ParsedLine = Result<(u64, Value)>;
 
 /// Makes the failure of a line out of an error about its text, or its record.
-pub fn of_text(name: &str, line: u64, text: &[u8], error: &kapok_core::Error) -> Failure {
+pub fn of_text(name: &str, line: Line<'_>, error: &kapok_core::Error) -> Failure {
     match error.fault() {
-        Fault::Json { .. } | Fault::JsonInteger { .. } => unparsed(name, line, text, error),
-        _ => at(name, line, error),
+        Fault::Json { .. } | Fault::JsonInteger { .. } => unparsed(name, line.number, line.bytes, error),
+        _ => at(name, line.number, error),
     }
 }
 
@@ -229,17 +239,21 @@ pub fn at(name: &str, line: u64, error: &kapok_core::Error) -> Failure {
 }
 
 impl Chunk {
-    /// Iterates over the lines that are not blank, with their numbers.
-    pub fn lines(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        let mut rest = Some(self.text.as_slice());
-        let texts = std::iter::from_fn(move || {
-            let text = rest?;
-            let end = memchr(b'\n', text);
-            rest = end.map(|end| &text[end + 1..]);
-            Some(&text[..end.unwrap_or(text.len())])
+    /// Iterates over the lines that are not blank.
+    pub fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        let text = std::str::from_utf8(&self.text).ok();
+        let mut start = Some(0);
+        let lines = std::iter::from_fn(move || {
+            let from = start?;
+            let end = memchr(b'\n', &self.text[from..]).map(|len| from + len);
+            start = end.map(|end| end + 1);
+            Some(from..end.unwrap_or(self.text.len()))
         });
-        let lines = (self.first_line..).zip(texts);
-        lines.filter(|(_, text)| !text.iter().all(u8::is_ascii_whitespace))
+        (self.first_line..).zip(lines).filter_map(move |(number, at)| {
+            let bytes = &self.text[at.clone()];
+            let is_blank = bytes.iter().all(u8::is_ascii_whitespace);
+            (!is_blank).then(|| Line { number, bytes, text: text.and_then(|text| text.get(at)) })
+        })
     }
 }
 

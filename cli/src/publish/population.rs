@@ -14,7 +14,7 @@ use kapok_producer::{
 
 use super::inferring::infer;
 use super::input::{Digest, Input};
-use super::lines::{Lines, of_text};
+use super::lines::{Line, Lines, of_text};
 use crate::failure::{Failure, Result};
 
 /// Declaration of a record type, as far as it is known before its records are read.
@@ -115,9 +115,9 @@ impl Population {
             || (),
             |(), chunk| chunk,
             |chunk| {
-                chunk.lines().try_for_each(|(line, text)| {
-                    changes.upsert_json(text).map_err(|error| of_line(input, line, text, error))
-                })
+                chunk
+                    .lines()
+                    .try_for_each(|line| changes.upsert_json(line.bytes).map_err(|error| of_line(input, line, error)))
             },
         )?;
         Ok(())
@@ -155,8 +155,8 @@ impl Population {
             return None;
         }
         let mut inference = self.inference(cycle.prior()).ok()?;
-        for (line, text) in lines.first(GUESS_BYTES)?.lines() {
-            inference.observe(&Value::from_json(text).ok()?, line).ok()?;
+        for line in lines.first(GUESS_BYTES)?.lines() {
+            inference.observe(&Value::from_json(line.bytes).ok()?, line.number).ok()?;
         }
         let seen = inference.seen();
         let (schema, type_id) = inference.finish().ok()?;
@@ -229,9 +229,9 @@ impl Population {
         lines.spread(
             &digest,
             || Ok(LineWriter { writer: cycle.values(declaration.name())?, next: 0 }),
-            |writer, line, text| {
-                let added = writer.at(&unit, line).add_json(text);
-                added.map_err(|error| of_line(lines.input, line, text, error))
+            |writer, line| {
+                let added = writer.at(&unit, line.number).add_json(line.bytes);
+                added.map_err(|error| of_line(lines.input, line, error))
             },
         )?;
         Ok(digest)
@@ -247,10 +247,10 @@ impl Population {
                 writer.set_seen(seen);
                 Ok(LineWriter { writer, next: 0 })
             },
-            |writer, line, text| {
+            |writer, line| {
+                let added = line.text.map(|text| writer.at(&unit, line.number).add_seen_json(text));
                 // The other way tells what is wrong, if anything is.
-                let is_seen = writer.at(&unit, line).add_seen_json(text).unwrap_or(false);
-                if is_seen { Ok(()) } else { Err(Failure::input(String::new())) }
+                if matches!(added, Some(Ok(true))) { Ok(()) } else { Err(Failure::input(String::new())) }
             },
         );
         written.ok().map(|()| digest)
@@ -275,9 +275,9 @@ impl<'c> LineWriter<'c> {
 }
 
 /// Makes the failure of a line out of an error of the cycle.
-fn of_line(input: &Input, line: u64, text: &[u8], error: kapok_producer::Error) -> Failure {
+fn of_line(input: &Input, line: Line<'_>, error: kapok_producer::Error) -> Failure {
     match &error {
-        kapok_producer::Error::Data(data) => of_text(input.name(), line, text, data),
+        kapok_producer::Error::Data(data) => of_text(input.name(), line, data),
         _ => error.into(),
     }
 }

@@ -63,7 +63,7 @@ impl Column {
 
     /// Frees what only interning needs. No object is interned after this.
     pub(super) fn end_interning(&mut self) {
-        self.table = Default::default();
+        drop(std::mem::take(&mut self.table));
     }
 
     /// Returns the number of ids in use, the null one included.

@@ -14,7 +14,7 @@ use super::depth::deeper;
 use super::draft::{Key, Level, MessageDraft};
 use super::image::{Frame, GrowingList, StructSize};
 use super::plan::{FieldPlan, Object, Place, StructPlan};
-use super::scalar::{EnumPlan, Scalar};
+use super::scalar::{EnumPlan, Scalar, signed};
 use crate::Value;
 use crate::infer::seen::Guard;
 use crate::value::{Seed, TWO_POW_63, duplicate};
@@ -37,16 +37,14 @@ pub(super) struct DirectDraft<'p> {
 impl DirectDraft<'_> {
     /// Writes the record and everything that it reaches; false if it is to go the other way, all or part of it having
     /// been written.
-    pub(super) fn record(&mut self, json: &[u8]) -> bool {
-        // At once for the whole text, not for each string.
-        let Ok(text) = std::str::from_utf8(json) else { return false };
+    pub(super) fn record(&mut self, json: &str) -> bool {
         let fields: usize = self.draft.plan.structs.iter().map(|ty| ty.fields.len()).sum();
         let places = fields + self.draft.plan.structs.len();
         if self.followers.len() != places {
             self.followers.clear();
             self.followers.resize(places, 0);
         }
-        let mut parser = serde_json::Deserializer::from_str(text);
+        let mut parser = serde_json::Deserializer::from_str(json);
         let saw_all = RecordSeed(self).deserialize(&mut parser).is_ok();
         saw_all && parser.end().is_ok()
     }
@@ -286,6 +284,11 @@ impl Visitor<'_> for ScalarSeed<'_> {
         if (value < 0 && !takes_negative) || value.unsigned_abs() > integer_max {
             return Err(unfit());
         }
+        if let Scalar::Signed(width) = self.scalar
+            && !self.guard.is_unseen
+        {
+            return signed(value, width).map(Some).ok_or_else(unfit);
+        }
         self.bits(&Value::Int(value))
     }
 
@@ -293,6 +296,11 @@ impl Visitor<'_> for ScalarSeed<'_> {
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Option<u64>, E> {
         if value > self.guard.integer_max {
             return Err(unfit());
+        }
+        if let Scalar::Signed(width) = self.scalar
+            && !self.guard.is_unseen
+        {
+            return i64::try_from(value).ok().and_then(|value| signed(value, width)).map(Some).ok_or_else(unfit);
         }
         self.bits(&Value::UInt(value))
     }

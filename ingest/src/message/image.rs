@@ -186,9 +186,15 @@ impl Image {
 
     /// Writes a Text.
     pub(super) fn put_text(&mut self, pointer: usize, text: &str) -> Result<()> {
-        within("bytes of a Text", text.len() as u64 + 1)?;
-        let at = self.allocate_list(pointer, ElementSize::Byte, text.len() + 1)?;
-        self.put_bytes(at, text.as_bytes());
+        let count = text.len() as u64 + 1;
+        within("bytes of a Text", count)?;
+        let at = self.bytes.len();
+        within("words of a message", (at / WORD) as u64 + count.div_ceil(WORD as u64))?;
+        self.bytes.extend_from_slice(text.as_bytes());
+        // At least the NUL, and as many zeros as make a word.
+        self.bytes.extend_from_slice(&[0; WORD]);
+        self.bytes.truncate(at + (text.len() + 1).next_multiple_of(WORD));
+        self.put_word(pointer, list_shape(ElementSize::Byte, count) | self.offset(pointer, at));
         Ok(())
     }
 

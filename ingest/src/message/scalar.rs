@@ -198,7 +198,9 @@ impl EnumPlan {
     }
 }
 
-fn signed(value: i64, width: u32) -> Option<u64> {
+/// Returns the bits of an integer; `None` if it has more than `width`.
+#[inline]
+pub(super) fn signed(value: i64, width: u32) -> Option<u64> {
     let unused = 64 - width;
     (value << unused >> unused == value).then_some(value.cast_unsigned() << unused >> unused)
 }

@@ -160,7 +160,7 @@ fn observe_new(settings: &InferenceSettings, records: &[String]) -> Result<(Infe
     let (mut writer, mut skipped) = (None::<MessageWriter>, 0);
     for (line, record) in (1..).zip(records) {
         if let Some(writer) = &mut writer
-            && writer.write_seen_json(record.as_bytes())?.is_some()
+            && writer.write_seen_json(record)?.is_some()
         {
             skipped += 1;
             continue;
@@ -212,7 +212,7 @@ proptest! {
             let value = Value::from_json(record.as_bytes()).unwrap();
             add(&mut stages[0], writer.write(&value).unwrap());
             add(&mut stages[1], writer.write_json(record.as_bytes()).unwrap());
-            let message = guarded.write_seen_json(record.as_bytes()).unwrap();
+            let message = guarded.write_seen_json(record).unwrap();
             prop_assert!(message.is_some(), "not written as it was seen: {}", record);
             add(&mut stages[2], message.unwrap());
         }
