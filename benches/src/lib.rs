@@ -1,6 +1,4 @@
-//! What the benchmarks share: films, made from a seed, and the file of what was measured.
-
-pub mod results;
+//! Data that the benchmarks share: films, made from a seed.
 
 use kapok_samples::movies_capnp::movie;
 use rand::{Rng, RngExt, SeedableRng};

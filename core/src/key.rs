@@ -97,6 +97,14 @@ impl KeySpec {
         self.fixed_bytes
     }
 
+    /// Returns the pointer of the field that alone is the key; `None` if there are more, or it is a number.
+    pub(crate) fn only_pointer(&self) -> Option<u32> {
+        match self.parts.as_slice() {
+            [KeyField { kind: KeyKind::Text | KeyKind::Data, offset, .. }] => Some(*offset),
+            _ => None,
+        }
+    }
+
     /// Returns the key of a row as a number that orders as the encoded key does. Only if [`Self::fixed_bytes`] is some.
     #[inline]
     pub fn row_number(&self, row: StructRef<'_>) -> u64 {

@@ -209,28 +209,41 @@ impl<'v> Lookup<'v> {
         }
     }
 
+    /// Returns what [`Lookup::find_encoded`] returns for each of many encoded keys, in their order, as
+    /// [`Lookup::find_many`] does it.
+    ///
+    /// # Errors
+    /// As [`Lookup::find_encoded`].
+    pub fn find_many_encoded(&self, keys: &[impl AsRef<[u8]>]) -> Result<Vec<Option<RowId>>> {
+        let mut out = Vec::with_capacity(keys.len());
+        if self.key_bytes == 0 {
+            for key in keys {
+                out.push(self.find_bytes(key.as_ref())?);
+            }
+            return Ok(out);
+        }
+        for keys in keys.chunks(KEYS_AT_ONCE) {
+            let mut numbers = [None; KEYS_AT_ONCE];
+            for (number, key) in numbers.iter_mut().zip(keys) {
+                let key = key.as_ref();
+                *number = (key.len() == usize::from(self.key_bytes)).then(|| self.table.key().number(key));
+            }
+            self.find_numbers(&numbers[..keys.len()], &mut out)?;
+        }
+        Ok(out)
+    }
+
     /// Searches the largest segment first: most keys are there.
     #[inline]
     fn find_number(&self, number: u64) -> Result<Option<RowId>> {
+        let Some((largest, others)) = self.accesses.split_first() else { return Ok(None) };
         let hash = unique::hash_number(number, self.key_bytes);
-        let Some((largest, others)) = self.accesses.split_first() else { return Ok(None) };
-        // Nothing but this is laid out where keys are looked up: the less code a lookup is, the more of them a processor
-        // overlaps.
-        match largest.look(hash, number) {
-            Guess::Row(row) if largest.all_live => Ok(Some(largest.mark.row_id(largest.place, row))),
-            Guess::Absent if others.is_empty() => Ok(None),
-            guess => self.find_number_from(guess, hash, number),
-        }
-    }
-
-    /// Goes on from what the largest segment's index shows.
-    #[inline(never)]
-    fn find_number_from(&self, guess: Guess, hash: u64, number: u64) -> Result<Option<RowId>> {
-        let Some((largest, others)) = self.accesses.split_first() else { return Ok(None) };
-        if let Some(row_id) = self.confirm(largest, hash, number, guess)? {
+        if largest.spans(number)
+            && let Some(row_id) = self.confirm(largest, hash, number, largest.guess(largest.glance(hash), number))?
+        {
             return Ok(Some(row_id));
         }
-        self.find_number_among(others, hash, number)
+        if others.is_empty() { Ok(None) } else { self.find_number_among(others, hash, number) }
     }
 
     /// Glances at several indexes before it looks at what they show, so that the processor waits for all of them at once.
@@ -399,12 +412,6 @@ impl Access {
     #[inline]
     fn spans(&self, number: u64) -> bool {
         self.first_number <= number && number <= self.last_number
-    }
-
-    /// Returns what the segment shows of a key by itself.
-    #[inline]
-    fn look(&self, hash: u64, number: u64) -> Guess {
-        if self.spans(number) { self.guess(self.glance(hash), number) } else { Guess::Absent }
     }
 
     /// Returns what the index shows for a hash, with one load from it and no branch on what is loaded.

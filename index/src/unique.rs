@@ -5,11 +5,12 @@
 //! section "Unique index".
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use kapok_core::key::KeySpec;
-use kapok_core::segment::Segment;
+use kapok_core::segment::{Segment, in_parallel};
 use kapok_core::{Error, Result};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -32,6 +33,8 @@ const SLOT_BYTES: usize = 4;
 /// Slots of a group, which is a cache line.
 const GROUP: usize = 16;
 const GROUP_BYTES: usize = GROUP * SLOT_BYTES;
+/// Rows that one thread verifies before it takes the next.
+const ROWS_AT_ONCE: u32 = 1 << 16;
 
 type Group = [[u8; SLOT_BYTES]; GROUP];
 
@@ -188,26 +191,14 @@ impl UniqueIndex {
     /// nothing: about one group in seven is.
     #[inline]
     pub(crate) fn glance(&self, hash: u64) -> Glance {
-        let home = home(hash, self.groups().len());
-        let glance = self.look(home, hash);
-        if glance.row != 0 || glance.ends { glance } else { self.look_behind(home, hash) }
-    }
-
-    /// Looks at a group.
-    #[inline]
-    fn look(&self, group: usize, hash: u64) -> Glance {
-        match self.groups().get(group) {
-            Some(group) => {
-                let tag = tag(hash, self.row_mask);
-                Glance { row: rows_of(group, self.row_mask, tag), ends: is_last(group) }
-            }
+        let (groups, tag) = (self.groups(), tag(hash, self.row_mask));
+        let home = home(hash, groups.len());
+        let look = |at: usize| match groups.get(at) {
+            Some(group) => Glance { row: rows_of(group, self.row_mask, tag), ends: is_last(group) },
             None => Glance::UNCLEAR,
-        }
-    }
-
-    #[inline(never)]
-    fn look_behind(&self, group: usize, hash: u64) -> Glance {
-        self.look(group + 1, hash)
+        };
+        let glance = look(home);
+        if glance.row != 0 || glance.ends { glance } else { look(home + 1) }
     }
 
     /// Returns what a glance means.
@@ -240,11 +231,27 @@ impl UniqueIndex {
                 }
             }
         }
+        let firsts: Vec<u32> = (0..self.rows).step_by(ROWS_AT_ONCE as usize).collect();
+        let checked = in_parallel(firsts, |first| {
+            self.verify_rows(key, segment, first..first.saturating_add(ROWS_AT_ONCE).min(self.rows))
+        });
+        checked.into_iter().collect()
+    }
+
+    /// Checks that rows are found at their own keys.
+    fn verify_rows(&self, key: &KeySpec, segment: &Segment, rows: Range<u32>) -> Result<()> {
         let mut encoded = Vec::new();
-        for row in 0..segment.rows() {
-            encode_row(key, segment, row, &mut encoded)?;
-            let found = self.find(key, segment, &encoded, key.number(&encoded))?;
+        for row in rows {
+            // Numbers need no bytes, unless there is something to tell.
+            let found = if let Some(key_bytes) = key.fixed_bytes() {
+                let number = key.row_number(expect_row(segment, row)?);
+                self.find_hashed(key, segment, hash_number(number, key_bytes), &[], number)?
+            } else {
+                encode_row(key, segment, row, &mut encoded)?;
+                self.find(key, segment, &encoded, 0)?
+            };
             if found != Some(row) {
+                encode_row(key, segment, row, &mut encoded)?;
                 let home = slot_offset(home(hash(&encoded), self.groups().len()) * GROUP);
                 let expected = format!("row {row} at its key {}", key.describe(&encoded));
                 let found = found.map_or_else(|| "none".to_owned(), |row| format!("row {row}"));

@@ -4,10 +4,17 @@ use std::sync::Arc;
 
 use kapok_core::Result;
 use kapok_core::manifest::{Blob, BlobMap, Id, SegmentEntry, Tombstones};
-use kapok_core::segment::{Encoding, Segment};
+use kapok_core::segment::{Encoding, Segment, in_parallel};
 
 use crate::unique::{self, UniqueIndex};
 use crate::view::View;
+
+/// Checks of a new segment.
+#[derive(Clone, Copy)]
+enum Check {
+    Hash,
+    Contents,
+}
 
 impl View {
     /// Checks the blobs of the view that are new to its holder, in time that grows with their length: the hash of each, all
@@ -29,17 +36,18 @@ impl View {
                 for id in indexes.iter().copied().chain(dead_rows) {
                     blobs.expect(id)?.verify_hash(id)?;
                 }
-                let is_new_segment = is_new(&entry.id);
-                if is_new_segment {
-                    source.segment().verify_hash(&entry.id)?;
-                }
-                if is_new_segment || !indexes.is_empty() {
-                    let encoding = Encoding::new(Arc::clone(table.schema()), ty.type_id, &ty.key, entry.sharing)?;
-                    if is_new_segment {
-                        verify_segment(&encoding, source.segment(), entry, blobs)?;
-                    } else {
-                        verify_indexes(&encoding, source.segment(), entry, blobs)?;
-                    }
+                let segment = source.segment();
+                let encoding = || Encoding::new(Arc::clone(table.schema()), ty.type_id, &ty.key, entry.sharing);
+                if is_new(&entry.id) {
+                    let encoding = encoding()?;
+                    // One thread hashes the file while others walk it. The hash is heard first: it says more.
+                    let checked = in_parallel(vec![Check::Hash, Check::Contents], |check| match check {
+                        Check::Hash => segment.verify_hash(&entry.id),
+                        Check::Contents => verify_segment(&encoding, segment, entry, blobs),
+                    });
+                    checked.into_iter().collect::<Result<()>>()?;
+                } else if !indexes.is_empty() {
+                    verify_indexes(&encoding()?, segment, entry, blobs)?;
                 }
             }
         }

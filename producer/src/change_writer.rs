@@ -3,7 +3,6 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use capnp::message::{self, ScratchSpaceHeapAllocator};
 use capnp::traits::{Owned, SetterInput};
 use futures::Stream;
 use kapok_core::key::Key;
@@ -19,22 +18,23 @@ use serde::Serialize;
 
 use crate::changed_type::ChangedType;
 use crate::error::{BoxError, Result};
+use crate::scratch::Scratch;
 #[cfg(feature = "json")]
 use crate::writer::add_root;
-use crate::writer::{SCRATCH_WORDS, add_message, for_each, unreadable};
+use crate::writer::{add_message, for_each, unreadable};
 
 /// Writer of changes to records of a generated type, made by
 /// [`IncrementalCycle::records`](crate::IncrementalCycle::records).
 pub struct RecordChanges<'c, T> {
     prior: &'c View,
     ty: Arc<ChangedType>,
-    scratch: Vec<capnp::Word>,
+    scratch: Scratch,
     record: PhantomData<fn(T)>,
 }
 
 impl<'c, T: RecordStruct> RecordChanges<'c, T> {
     pub(crate) fn new(prior: &'c View, ty: Arc<ChangedType>) -> Self {
-        Self { prior, ty, scratch: capnp::Word::allocate_zeroed_vec(SCRATCH_WORDS), record: PhantomData }
+        Self { prior, ty, scratch: Scratch::new(), record: PhantomData }
     }
 
     /// Adds a record, or replaces the one of the same key.
@@ -108,27 +108,27 @@ impl<'c, T: RecordStruct> RecordChanges<'c, T> {
 }
 
 fn build<T: RecordStruct, R>(
-    scratch: &mut [capnp::Word],
+    scratch: &mut Scratch,
     fill: impl FnOnce(<T as Owned>::Builder<'_>),
     add: impl FnOnce(StructRef<'_>) -> Result<R>,
 ) -> Result<R> {
-    let allocator = ScratchSpaceHeapAllocator::new(capnp::Word::words_to_bytes_mut(scratch));
-    let mut message = message::Builder::new(allocator);
-    fill(message.init_root());
-    add_message::<T, _, _>(&message, add)
+    scratch.build(|message| {
+        fill(message.init_root());
+        add_message::<T, _, _>(message, add)
+    })
 }
 
 fn copy<T: RecordStruct, R>(
-    scratch: &mut [capnp::Word],
+    scratch: &mut Scratch,
     record: impl SetterInput<T>,
     change: impl FnOnce(<T as Owned>::Builder<'_>),
     add: impl FnOnce(StructRef<'_>) -> Result<R>,
 ) -> Result<R> {
-    let allocator = ScratchSpaceHeapAllocator::new(capnp::Word::words_to_bytes_mut(scratch));
-    let mut message = message::Builder::new(allocator);
-    message.set_root::<T>(record).map_err(|e| unreadable(&e))?;
-    change(message.get_root().map_err(|e| unreadable(&e))?);
-    add_message::<T, _, _>(&message, add)
+    scratch.build(|message| {
+        message.set_root::<T>(record).map_err(|e| unreadable(&e))?;
+        change(message.get_root().map_err(|e| unreadable(&e))?);
+        add_message::<T, _, _>(message, add)
+    })
 }
 
 #[cfg(feature = "json")]

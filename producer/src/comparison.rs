@@ -1,9 +1,9 @@
 //! Compares the records and changes of a cycle with the version before, by key and content.
 
 use kapok_core::ErrorKind;
-use kapok_core::segment::Difference;
+use kapok_core::segment::{Difference, Stage, in_parallel};
 use kapok_core::view::Table;
-use kapok_index::View;
+use kapok_index::{Lookup, View};
 
 use crate::changed_type::{Change, ChangeSet};
 use crate::cycle::CycleRecords;
@@ -11,14 +11,15 @@ use crate::error::Result;
 use crate::manifest_draft::{TypePlan, rows_of};
 use crate::staged_schema::StagedSchema;
 
+/// Changes that one thread compares before it takes the next.
+const CHANGES_AT_ONCE: usize = 2048;
+
 /// Plans what a full cycle does to the record types that it touches.
 pub(crate) fn compare(records: &CycleRecords, prior: &View, warnings: &mut Vec<String>) -> Result<Vec<TypePlan>> {
     let mut plans = Vec::new();
     for (name, staged) in &records.types {
         let mut rows = staged.join()?.sort()?;
-        let live = rows.len() as u64;
-        let table = prior.table(name).ok().filter(|_| !staged.schema.is_new);
-        let compared = table.map(|table| rows.compare(table.key(), table.segments())).transpose();
+        let compared = staged.prior().map(|table| rows.compare(table.key(), table.segments())).transpose();
         let unreadable = match &compared {
             Err(error) if error.kind() == ErrorKind::Corrupt => Some(error.to_string()),
             _ => prior.left_out().get(name).cloned(),
@@ -31,15 +32,17 @@ pub(crate) fn compare(records: &CycleRecords, prior: &View, warnings: &mut Vec<S
                     "record type {name} of version {version} could not be read, so all of its records were written \
                      and none compared: {reason}"
                 ));
+                rows = rows.take_back()?;
                 None
             }
         };
         let is_anew = difference.is_none();
         let difference = difference.unwrap_or_else(|| Difference {
-            added: live,
+            added: rows.len() as u64,
             removed: rows_of(prior, name),
             ..Default::default()
         });
+        let live = difference.added + difference.updated + difference.unchanged;
         plans.push(TypePlan { schema: staged.schema.clone(), rows, difference, live, is_anew });
     }
     Ok(plans)
@@ -49,38 +52,28 @@ pub(crate) fn compare(records: &CycleRecords, prior: &View, warnings: &mut Vec<S
 pub(crate) fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &View) -> Result<TypePlan> {
     let name = schema.encoding.record_type();
     let table = prior.table(name).ok().filter(|_| !schema.is_new);
-    let lookup = table.map(|_| prior.lookup(name)).transpose()?;
+    let before = table.map(|table| prior.lookup(name).map(|lookup| (table, lookup))).transpose()?;
     let mut difference = Difference::default();
     difference.dead.resize_with(table.map_or(0, |table| table.segments().len()), Default::default);
     let ChangeSet { stage, latest } = changes;
+    let (keys, latest): (Vec<Vec<u8>>, Vec<Change>) = latest.into_iter().unzip();
+    // What a change replaces is anywhere in memory: threads wait for it together.
+    let tasks = keys.chunks(CHANGES_AT_ONCE).zip(latest.chunks(CHANGES_AT_ONCE)).collect();
+    let compared = in_parallel(tasks, |(keys, changes): (&[Vec<u8>], &[Change])| match &before {
+        Some((table, lookup)) => ChangesDifference::new(&stage, name, table, lookup, keys, changes),
+        None => Ok(ChangesDifference::of_none(changes)),
+    });
     let mut written = Vec::new();
-    for (key, change) in latest {
-        let before = match &lookup {
-            Some(lookup) => lookup.find_encoded(&key)?,
-            None => None,
-        };
-        let place = before.zip(table).map(|(row_id, table)| table.place(row_id)).transpose()?;
-        let record = before.zip(table).map(|(row_id, table)| table.row(row_id)).transpose()?;
-        match (change, record) {
-            (Change::Put(row), Some(record)) => {
-                let same = stage.row_equals(row, record).map_err(|malformed| malformed.into_error(name))?;
-                if same {
-                    difference.unchanged += 1;
-                    continue;
-                }
-                difference.updated += 1;
-                written.push(row);
-            }
-            (Change::Put(row), None) => {
-                difference.added += 1;
-                written.push(row);
-            }
-            (Change::Delete, Some(_)) => difference.removed += 1,
-            (Change::Delete, None) => continue,
+    for part in compared {
+        let part = part?;
+        difference.added += part.added;
+        difference.updated += part.updated;
+        difference.removed += part.removed;
+        difference.unchanged += part.unchanged;
+        for (place, row) in part.dead {
+            difference.dead[place].insert(row);
         }
-        if let Some((segment, row)) = place {
-            difference.dead[segment].insert(row);
-        }
+        written.extend(part.written);
     }
     let live = table.map_or(0, Table::len) + difference.added - difference.removed;
     if table.is_none() {
@@ -92,4 +85,64 @@ pub(crate) fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &Vie
     written.sort_unstable();
     let rows = stage.sort_rows(written)?;
     Ok(TypePlan { schema, rows, difference, live, is_anew })
+}
+
+/// Difference of some changes from the version before.
+#[derive(Default)]
+struct ChangesDifference {
+    added: u64,
+    updated: u64,
+    removed: u64,
+    unchanged: u64,
+    /// Segments and rows that die.
+    dead: Vec<(usize, u32)>,
+    /// Staged rows to be written.
+    written: Vec<u32>,
+}
+
+impl ChangesDifference {
+    /// Changes of a record type without records.
+    fn of_none(changes: &[Change]) -> Self {
+        let mut out = Self::default();
+        for change in changes {
+            if let Change::Put(row) = change {
+                out.added += 1;
+                out.written.push(*row);
+            }
+        }
+        out
+    }
+
+    fn new(
+        stage: &Stage,
+        name: &str,
+        table: &Table,
+        lookup: &Lookup<'_>,
+        keys: &[Vec<u8>],
+        changes: &[Change],
+    ) -> Result<Self> {
+        let mut out = Self::default();
+        for (change, row_id) in changes.iter().zip(lookup.find_many_encoded(keys)?) {
+            let Some(row_id) = row_id else {
+                if let Change::Put(row) = change {
+                    out.added += 1;
+                    out.written.push(*row);
+                }
+                continue;
+            };
+            if let Change::Put(row) = change {
+                let record = table.row(row_id)?;
+                if stage.row_equals(*row, record).map_err(|malformed| malformed.into_error(name))? {
+                    out.unchanged += 1;
+                    continue;
+                }
+                out.updated += 1;
+                out.written.push(*row);
+            } else {
+                out.removed += 1;
+            }
+            out.dead.push(table.place(row_id)?);
+        }
+        Ok(out)
+    }
 }

@@ -147,7 +147,7 @@ impl Cycle {
         if lock(&self.dropped).contains(declaration.name()) {
             return Err(declared_and_dropped(declaration.name()));
         }
-        self.types.declare(declaration, &self.prior, StagedType::new)
+        self.types.declare(declaration, &self.prior, |schema| StagedType::new(schema, &self.prior))
     }
 
     pub(crate) fn finish(self) -> CycleRecords {

@@ -82,6 +82,7 @@ pub mod repair;
 mod report;
 #[cfg(feature = "json")]
 mod rewrite;
+mod scratch;
 mod settings;
 mod staged_schema;
 mod staged_type;

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kapok_core::segment::Stage;
+use kapok_core::view::Table;
+use kapok_index::View;
 
 use crate::declarations::DeclaredType;
 use crate::error::Result;
@@ -14,6 +16,8 @@ use crate::staged_schema::StagedSchema;
 #[derive(Debug)]
 pub(crate) struct StagedType {
     pub schema: StagedSchema,
+    /// The version before.
+    prior: Arc<View>,
     stages: Mutex<Vec<Stage>>,
     writers: AtomicU64,
 }
@@ -25,8 +29,21 @@ impl DeclaredType for StagedType {
 }
 
 impl StagedType {
-    pub(crate) fn new(schema: StagedSchema) -> Self {
-        Self { schema, stages: Mutex::default(), writers: AtomicU64::new(0) }
+    pub(crate) fn new(schema: StagedSchema, prior: &Arc<View>) -> Self {
+        Self { schema, prior: Arc::clone(prior), stages: Mutex::default(), writers: AtomicU64::new(0) }
+    }
+
+    /// Returns the records of the version before; `None` if there are none to compare with.
+    pub(crate) fn prior(&self) -> Option<&Table> {
+        self.prior.table(self.schema.encoding.record_type()).ok().filter(|_| !self.schema.is_new)
+    }
+
+    /// Makes the stage of a writer.
+    pub(crate) fn stage(&self) -> Stage {
+        match self.prior() {
+            Some(table) => Stage::over(&self.schema.encoding, table.key(), table.segments()),
+            None => Stage::new(&self.schema.encoding),
+        }
     }
 
     /// Takes over the records of a writer.

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use capnp::OutputSegments;
-use capnp::message::{self, Allocator, HeapAllocator, ScratchSpaceHeapAllocator};
+use capnp::message::{self, Allocator, HeapAllocator};
 use capnp::traits::Owned;
 use futures::{Stream, StreamExt};
 use kapok_core::schema::RecordStruct;
@@ -20,15 +20,13 @@ use kapok_ingest::{MessageWriter, Seen, Value};
 use serde::Serialize;
 
 use crate::error::{BoxError, Error, Result};
+use crate::scratch::Scratch;
 use crate::staged_type::StagedType;
-
-/// Words of the buffer that a record is built in before it is staged; larger records are copied once more.
-pub(crate) const SCRATCH_WORDS: usize = 1024;
 
 /// Writer of records of a generated type, made by [`Cycle::records`](crate::Cycle::records).
 pub struct RecordWriter<'c, T> {
     staging: Staging<'c>,
-    scratch: Vec<capnp::Word>,
+    scratch: Scratch,
     record: PhantomData<fn(T)>,
 }
 
@@ -49,13 +47,13 @@ struct Staging<'c> {
 
 impl Staging<'_> {
     fn new(ty: Arc<StagedType>) -> Self {
-        let mut stage = Stage::new(&ty.schema.encoding);
+        let mut stage = ty.stage();
         stage.set_source(&ty.next_source(), 1);
         Self { stage: Some(stage), ty, cycle: PhantomData }
     }
 
     fn add(&mut self, record: StructRef<'_>) -> Result<()> {
-        Ok(self.stage.get_or_insert_with(|| Stage::new(&self.ty.schema.encoding)).add_struct(record)?)
+        Ok(self.stage.get_or_insert_with(|| self.ty.stage()).add_struct(record)?)
     }
 
     #[cfg(feature = "json")]
@@ -76,8 +74,7 @@ impl Drop for Staging<'_> {
 
 impl<T: RecordStruct> RecordWriter<'_, T> {
     pub(crate) fn new(ty: Arc<StagedType>) -> Self {
-        let scratch = capnp::Word::allocate_zeroed_vec(SCRATCH_WORDS);
-        Self { staging: Staging::new(ty), scratch, record: PhantomData }
+        Self { staging: Staging::new(ty), scratch: Scratch::new(), record: PhantomData }
     }
 
     /// Adds a record, which a closure fills in.
@@ -85,10 +82,11 @@ impl<T: RecordStruct> RecordWriter<'_, T> {
     /// # Errors
     /// `Invalid` for what cannot be a record: see [`Stage::add_struct`].
     pub fn add(&mut self, fill: impl FnOnce(<T as Owned>::Builder<'_>)) -> Result<()> {
-        let allocator = ScratchSpaceHeapAllocator::new(capnp::Word::words_to_bytes_mut(&mut self.scratch));
-        let mut message = message::Builder::new(allocator);
-        fill(message.init_root());
-        add_message::<T, _, _>(&message, |record| self.staging.add(record))
+        let Self { staging, scratch, .. } = self;
+        scratch.build(|message| {
+            fill(message.init_root());
+            add_message::<T, _, _>(message, |record| staging.add(record))
+        })
     }
 
     /// Adds a record that a message already holds.
@@ -96,10 +94,11 @@ impl<T: RecordStruct> RecordWriter<'_, T> {
     /// # Errors
     /// `Invalid` for what cannot be a record: see [`Stage::add_struct`].
     pub fn add_reader(&mut self, record: <T as Owned>::Reader<'_>) -> Result<()> {
-        let allocator = ScratchSpaceHeapAllocator::new(capnp::Word::words_to_bytes_mut(&mut self.scratch));
-        let mut message = message::Builder::new(allocator);
-        message.set_root::<T>(record).map_err(|e| unreadable(&e))?;
-        add_message::<T, _, _>(&message, |record| self.staging.add(record))
+        let Self { staging, scratch, .. } = self;
+        scratch.build(|message| {
+            message.set_root::<T>(record).map_err(|e| unreadable(&e))?;
+            add_message::<T, _, _>(message, |record| staging.add(record))
+        })
     }
 
     /// Adds a record for each item of a stream, filled in by a closure, and returns the number of items.

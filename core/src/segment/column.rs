@@ -3,10 +3,14 @@
 //! An object is a text, a list or a struct: the *image* of its words as they will stand in the segment, with the ids of
 //! other objects where pointers will be. Objects are interned from the leaves up, so that equal ids mean equal values:
 //! that is how a segment comes to hold each value of a field once.
+//!
+//! Objects without pointers are interned in batches: they get an id at once, and [`Column::settle`] drops those that are
+//! equal to others and gives the rest their final ids. A batch asks the table for all of its objects before it looks at
+//! the answers, so that cache misses overlap.
 
-use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::object_table::ObjectTable;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::words::{ElementSize, WORD};
@@ -20,20 +24,31 @@ pub(super) const NULL: ObjectId = 0;
 /// Most elements of a list, and most words of a struct list (29 bits each).
 pub(super) const LIST_MAX: u64 = (1 << 29) - 1;
 
+/// Objects of a batch: the cache lines of their slots stay in the first cache.
+const BATCH: usize = 128;
+
 /// Objects of one field.
 #[derive(Debug)]
 pub(super) struct Column {
     arena: Vec<u8>,
     objects: Vec<Object>,
-    table: HashTable<InternedObject>,
-    sharing: bool,
+    interning: Interning,
+    table: ObjectTable,
+    /// Hashes of the last objects, which are not settled yet.
+    pending: Vec<u32>,
+    /// Ids of the objects that were settled last.
+    settled: Vec<ObjectId>,
 }
 
-/// An object in the table that finds equal ones. The hash is kept beside it, so that growing the table reads no object.
-#[derive(Clone, Copy, Debug)]
-struct InternedObject {
-    hash: u32,
-    id: ObjectId,
+/// When equal objects of a field become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interning {
+    /// Never: each object is new.
+    Never,
+    /// As each is added.
+    AtOnce,
+    /// When the column is settled. For objects without pointers, which nothing but rows points at.
+    InBatches,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,9 +71,23 @@ pub(super) fn list_shape(size: ElementSize, count: u64) -> u64 {
 }
 
 impl Column {
-    pub(super) fn new(sharing: bool) -> Self {
+    pub(super) fn new(interning: Interning) -> Self {
         let none = Object { start: 0, words: 0, shape: 0 };
-        Self { arena: Vec::new(), objects: vec![none], table: HashTable::new(), sharing }
+        Self {
+            arena: Vec::new(),
+            objects: vec![none],
+            interning,
+            table: ObjectTable::default(),
+            pending: Vec::new(),
+            settled: Vec::new(),
+        }
+    }
+
+    /// Interns in batches from now on, if it interned at once. For objects without pointers.
+    pub(super) fn intern_in_batches(&mut self) {
+        if self.interning == Interning::AtOnce {
+            self.interning = Interning::InBatches;
+        }
     }
 
     /// Frees what only interning needs. No object is interned after this.
@@ -85,9 +114,7 @@ impl Column {
     }
 
     pub(super) fn image(&self, id: ObjectId) -> &[u8] {
-        let object = self.objects[id as usize];
-        let start = object.start as usize * WORD;
-        &self.arena[start..start + object.words as usize * WORD]
+        self.objects[id as usize].image(&self.arena)
     }
 
     /// Returns whether an object may hold pointers.
@@ -111,55 +138,102 @@ impl Column {
         }
         let from = self.arena.len();
         self.arena.extend_from_slice(bytes);
-        let end = from + (bytes.len() + usize::from(nul)).next_multiple_of(WORD);
-        self.arena.resize(end, 0);
+        // As many zeros as may be needed, in one store, and back to the word.
+        self.arena.extend_from_slice(&[0; WORD]);
+        self.arena.truncate(from + (bytes.len() + usize::from(nul)).next_multiple_of(WORD));
         self.intern_tail(list_shape(ElementSize::Byte, count), from)
     }
 
     /// Interns what stands at the end of the arena from `from` on.
     fn intern_tail(&mut self, shape: u64, from: usize) -> Result<ObjectId> {
-        let Self { arena, objects, table, sharing } = self;
-        let out_of_room = || {
-            Error::from(Fault::Limit {
-                subject: String::new(),
-                limit: "memory for the objects of one field",
-                allowed: u64::from(u32::MAX) * WORD as u64,
-                needed: from as u64,
-            })
-        };
+        let Self { arena, objects, table, .. } = self;
         let image = &arena[from..];
-        let start = u32::try_from(from / WORD).map_err(|_| out_of_room())?;
-        let words = u32::try_from(image.len() / WORD).map_err(|_| out_of_room())?;
-        let id = u32::try_from(objects.len()).map_err(|_| out_of_room())?;
+        let end = u32::try_from(arena.len() / WORD).map_err(|_| out_of_room(arena.len()))?;
+        let words = u32::try_from(image.len() / WORD).map_err(|_| out_of_room(from))?;
+        let start = end - words;
+        let id = u32::try_from(objects.len()).map_err(|_| out_of_room(from))?;
         let object = Object { start, words, shape };
-        if !*sharing {
-            objects.push(object);
-            return Ok(id);
+        match self.interning {
+            Interning::Never => {}
+            Interning::InBatches => self.pending.push(hash(shape, image)),
+            Interning::AtOnce => {
+                let hash = hash(shape, image);
+                table.reserve(1);
+                match table.find(hash, |other| objects[other as usize].is(arena, shape, image)) {
+                    Ok(found) => {
+                        arena.truncate(from);
+                        return Ok(found);
+                    }
+                    Err(free) => table.put(free, hash, id),
+                }
+            }
         }
-        let image_of = |object: &Object| {
-            let start = object.start as usize * WORD;
-            &arena[start..start + object.words as usize * WORD]
-        };
-        #[expect(clippy::cast_possible_truncation, reason = "half of the hash is enough: equality is checked")]
-        let hash = xxh3_64_with_seed(image, shape) as u32;
-        let found = table.find(spread(hash), |other| {
-            let candidate = &objects[other.id as usize];
-            other.hash == hash && candidate.shape == shape && image_of(candidate) == image
-        });
-        if let Some(found) = found {
-            let found = found.id;
-            arena.truncate(from);
-            return Ok(found);
-        }
-        table.insert_unique(spread(hash), InternedObject { hash, id }, |other| spread(other.hash));
         objects.push(object);
         Ok(id)
     }
 
-    /// Takes over another column's objects; the result gives each of its ids' new one.
+    /// Returns whether enough objects wait to be settled.
+    #[inline]
+    pub(super) fn is_batch_full(&self) -> bool {
+        self.pending.len() >= BATCH
+    }
+
+    /// Makes equal objects one. Returns the first id that this concerns, and the final ids from this one on.
+    pub(super) fn settle(&mut self) -> (ObjectId, &[ObjectId]) {
+        let Self { arena, objects, table, pending, settled, .. } = self;
+        settled.clear();
+        let first = objects.len() - pending.len();
+        if pending.is_empty() {
+            return (ObjectId::MAX, &[]);
+        }
+        table.reserve(pending.len());
+        table.touch(pending);
+        let mut next = first;
+        for (at, hash) in (first..).zip(pending.drain(..)) {
+            let Object { start, words, shape } = objects[at];
+            let from = start as usize * WORD;
+            let image = from..from + words as usize * WORD;
+            let found = table.find(hash, |other| objects[other as usize].is(arena, shape, &arena[image.clone()]));
+            settled.push(found.unwrap_or_else(|free| {
+                // Into the gaps that dropped objects leave.
+                let to = objects[next - 1].end();
+                if to != start {
+                    arena.copy_within(image, to as usize * WORD);
+                }
+                objects[next] = Object { start: to, words, shape };
+                #[expect(clippy::cast_possible_truncation, reason = "ids are u32")]
+                let id = next as ObjectId;
+                table.put(free, hash, id);
+                next += 1;
+                id
+            }));
+        }
+        objects.truncate(next);
+        arena.truncate(objects[next - 1].end() as usize * WORD);
+        #[expect(clippy::cast_possible_truncation, reason = "ids are u32")]
+        let first = first as ObjectId;
+        (first, settled.as_slice())
+    }
+
+    /// Takes over another column's objects; the result gives each of its ids' new one. Both are settled.
     pub(super) fn absorb(&mut self, other: &Self) -> Result<Vec<ObjectId>> {
         let mut map = Vec::with_capacity(other.objects.len());
         map.push(NULL);
+        // Most objects of a field that is not interned at once are new: the table grows once.
+        if self.interning == Interning::InBatches {
+            self.table.reserve(other.objects.len());
+            self.objects.reserve(other.objects.len());
+            self.arena.reserve(other.arena.len());
+        }
+        if self.interning == Interning::InBatches {
+            for objects in other.objects[1..].chunks(BATCH) {
+                for object in objects {
+                    self.intern(object.shape, object.image(&other.arena))?;
+                }
+                map.extend_from_slice(self.settle().1);
+            }
+            return Ok(map);
+        }
         let mut image = Vec::new();
         // Children were interned before what points at them.
         for id in 1..other.objects.len() {
@@ -245,7 +319,7 @@ impl Column {
         if a == b {
             return true;
         }
-        if self.sharing || a == NULL || b == NULL || self.shape(a) != self.shape(b) {
+        if self.interning == Interning::AtOnce || a == NULL || b == NULL || self.shape(a) != self.shape(b) {
             return false;
         }
         if !self.has_pointers(a) {
@@ -267,10 +341,38 @@ impl Column {
     }
 }
 
-/// Spreads a hash over the bits that the table looks at.
+impl Object {
+    /// Returns the word behind it.
+    #[inline]
+    fn end(self) -> u32 {
+        self.start + self.words
+    }
+
+    #[inline]
+    fn image(self, arena: &[u8]) -> &[u8] {
+        let start = self.start as usize * WORD;
+        &arena[start..start + self.words as usize * WORD]
+    }
+
+    /// Returns whether it has this value.
+    #[inline]
+    fn is(self, arena: &[u8], shape: u64, image: &[u8]) -> bool {
+        self.shape == shape && self.image(arena) == image
+    }
+}
+
+/// Returns half of an object's hash: enough, since equality is checked.
 #[inline]
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+#[expect(clippy::cast_possible_truncation, reason = "half of it")]
+fn hash(shape: u64, image: &[u8]) -> u32 {
+    xxh3_64_with_seed(image, shape) as u32
+}
+
+#[cold]
+fn out_of_room(needed: usize) -> Error {
+    let allowed = u64::from(u32::MAX) * WORD as u64;
+    let (subject, limit) = (String::new(), "memory for the objects of one field");
+    Fault::Limit { subject, limit, allowed, needed: needed as u64 }.into()
 }
 
 /// Returns the pointer word at `from` that aims at `to`.

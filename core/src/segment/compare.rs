@@ -83,22 +83,23 @@ impl Column {
         }
         let start = start.unwrap_or_default();
         // Words between pointers first: cheaper than what lies behind them.
-        let (mut equal, mut last, mut children) = (true, 0, Vec::new());
+        let (mut equal, mut last) = (true, 0);
         self.for_each_pointer_of(id, |byte| {
             equal = equal && image[last..byte] == found[last..byte];
             last = byte + WORD;
-            children.push(byte);
         });
         if !equal || image[last..] != found[last..] {
             return Ok(false);
         }
-        for byte in children {
-            #[expect(clippy::cast_possible_truncation, reason = "a segment has fewer than 2^29 words")]
-            if !self.is_at(child_at(image, byte), words, start + (byte / WORD) as u32)? {
-                return Ok(false);
+        let mut same = Ok(true);
+        self.for_each_pointer_of(id, |byte| {
+            if same == Ok(true) {
+                #[expect(clippy::cast_possible_truncation, reason = "a segment has fewer than 2^29 words")]
+                let word = start + (byte / WORD) as u32;
+                same = self.is_at(child_at(image, byte), words, word);
             }
-        }
-        Ok(true)
+        });
+        same
     }
 }
 

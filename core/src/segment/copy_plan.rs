@@ -34,6 +34,8 @@ pub(super) struct ColumnPlan {
     pub slot: u16,
     /// Set if the field is a vector.
     pub vector: Option<VectorPlan>,
+    /// Whether its objects hold no pointers, and none is compared with a default: they may be interned in batches.
+    pub is_flat: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -273,21 +275,23 @@ impl Builder<'_> {
                 }
                 let slot = u16::try_from(*offset).ok().filter(|slot| *slot < owner.pointer_words).ok_or_else(beyond)?;
                 let target = self.target(ty);
+                let default = match default {
+                    DefaultValue::Pointer(words) => Some(Arc::clone(words)),
+                    _ => None,
+                };
                 let mut column = 0;
                 if let Some(columns) = columns {
                     column = u16::try_from(columns.len()).map_err(|_| beyond())?;
                     let vector = field.vector.map(|space| vector_plan(&path, ty, space)).transpose()?;
-                    columns.push(ColumnPlan { name: path, slot, vector });
+                    let is_flat =
+                        default.is_none() && matches!(target, Target::Text | Target::Data | Target::Scalars(_));
+                    columns.push(ColumnPlan { name: path, slot, vector, is_flat });
                 } else if field.vector.is_some() {
                     return Err(Error::schema(
                         format!("{}.{path}", owner.name),
                         "a vector must be a field of the record itself",
                     ));
                 }
-                let default = match default {
-                    DefaultValue::Pointer(words) => Some(Arc::clone(words)),
-                    _ => None,
-                };
                 out.pointers.push(PointerPlan { slot, target, column, default });
             }
         }

@@ -5,6 +5,7 @@
 
 use roaring::RoaringBitmap;
 
+use super::column::Interning;
 use super::copy::CopiedObjects;
 use super::parallel::in_parallel;
 use super::seal::{SealSettings, SealedSegment};
@@ -93,7 +94,7 @@ impl Encoding {
     }
 
     fn stage_rows(&self, input: &MergeInput<'_>, rows: std::ops::Range<u32>) -> Result<Stage> {
-        let mut stage = Stage::new(self);
+        let mut stage = Stage::interning(self, Interning::AtOnce);
         let mut copied = Vec::new();
         copied.resize_with(self.plan.columns.len(), CopiedObjects::default);
         stage.set_source(&std::sync::Arc::from(format!("row of {}:", input.segment.name())), u64::from(rows.start));

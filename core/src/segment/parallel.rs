@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 /// Calls a function with each task, on as many threads as there are processors, and collects the results in order.
-pub(super) fn in_parallel<T: Send, R: Send>(tasks: Vec<T>, f: impl Fn(T) -> R + Sync) -> Vec<R> {
+pub fn in_parallel<T: Send, R: Send>(tasks: Vec<T>, f: impl Fn(T) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
     if threads <= 1 {
         return tasks.into_iter().map(f).collect();

@@ -4,17 +4,20 @@
 //! table holds unchanged, so that only the others are written.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use roaring::RoaringBitmap;
 
+use super::baseline::UnchangedRun;
 use super::live::LiveSegment;
 use super::parallel::in_parallel;
 use super::seal::{SealSettings, SealedSegment, Segments};
 use super::stage::Stage;
 use super::staged_keys::StagedKeys;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::key::KeySpec;
+use crate::words::StructRef;
 
 /// Rows that one thread compares before it takes the next.
 const ROWS_AT_ONCE: u32 = 1 << 16;
@@ -63,21 +66,23 @@ impl Stage {
     ///
     /// # Errors
     /// `DuplicateKey`, naming both positions.
-    pub fn sort_rows(self, rows: Vec<u32>) -> Result<SortedStage> {
+    pub fn sort_rows(mut self, rows: Vec<u32>) -> Result<SortedStage> {
+        self.settle();
         let mut order = rows;
         let duplicate = match &self.keys {
             StagedKeys::Numbers(numbers) => {
                 let number = |row: &u32| numbers[*row as usize];
                 if !order.is_sorted_by_key(number) {
                     let mut pairs: Vec<(u64, u32)> = order.iter().map(|row| (number(row), *row)).collect();
-                    pairs.sort_unstable();
+                    // This sort makes use of what is in order already: the records of each writer.
+                    pairs.sort_by_key(|pair| *pair);
                     order.iter_mut().zip(&pairs).for_each(|(to, (_, row))| *to = *row);
                 }
                 order.windows(2).find(|pair| number(&pair[0]) == number(&pair[1]))
             }
             keys @ StagedKeys::Bytes { .. } => {
                 if !order.is_sorted_by(|a, b| keys.bytes(*a) <= keys.bytes(*b)) {
-                    order.sort_unstable_by(|a, b| keys.bytes(*a).cmp(keys.bytes(*b)).then(a.cmp(b)));
+                    order.sort_by(|a, b| keys.bytes(*a).cmp(keys.bytes(*b)).then(a.cmp(b)));
                 }
                 order.windows(2).find(|pair| keys.bytes(pair[0]) == keys.bytes(pair[1]))
             }
@@ -122,7 +127,7 @@ impl Stage {
 }
 
 impl SortedStage {
-    /// Returns the number of records.
+    /// Returns the number of staged records.
     pub fn len(&self) -> usize {
         self.order.len()
     }
@@ -144,15 +149,18 @@ impl SortedStage {
 
     /// Drops the records that `segments` hold unchanged, and returns how the others differ.
     ///
-    /// The staged records are taken as all records of the type, so those that were not staged count as removed. The
-    /// segments must be of the same record type, of the same schema or an older one; `key` is their key.
+    /// The records are taken as all records of the type, so those that were not added count as removed. The segments must
+    /// be of the same record type, of the same schema or an older one, and those that the stage was made
+    /// [over](Stage::over), if any; `key` is their key.
     ///
     /// Stored words are compared: two records of equal value that revisions of the writer laid out differently count as
     /// different, which costs bytes and is otherwise harmless.
     ///
     /// # Errors
-    /// `Corrupt` if a row of the table cannot be read.
+    /// `Corrupt` if a row of the table cannot be read. `DuplicateKey` if a record was added twice, and the first time as the
+    /// table has it.
     pub fn compare(&mut self, key: &KeySpec, segments: &[LiveSegment]) -> Result<Difference> {
+        let unchanged = self.unchanged_by_segment(key, segments)?;
         let mut tasks = Vec::new();
         for (place, source) in segments.iter().enumerate() {
             let rows = source.segment().rows();
@@ -160,13 +168,14 @@ impl SortedStage {
         }
         let compared = in_parallel(tasks, |(place, source, first): (usize, &LiveSegment, u32)| -> Result<_> {
             let rows = first..first.saturating_add(ROWS_AT_ONCE).min(source.segment().rows());
-            Ok((place, self.compare_rows(key, source, rows)?))
+            Ok((place, self.compare_rows(key, source, rows, &unchanged[place])?))
         });
         let mut statuses = vec![RowStatus::Added; self.order.len()];
         let mut out = Difference { dead: vec![RoaringBitmap::new(); segments.len()], ..Difference::default() };
         for chunk in compared {
             let (place, chunk) = chunk?;
             out.removed += chunk.removed;
+            out.unchanged += chunk.unchanged;
             out.dead[place] |= chunk.dead;
             for (at, status) in chunk.found {
                 statuses[at] = status;
@@ -184,41 +193,135 @@ impl SortedStage {
         Ok(out)
     }
 
+    /// Stages the records after all that a stage [over](Stage::over) segments has left out.
+    ///
+    /// # Errors
+    /// As [`Stage::add_struct`] and [`Stage::sort`].
+    pub fn take_back(self) -> Result<Self> {
+        let mut stage = self.stage;
+        stage.take_back()?;
+        stage.sort()
+    }
+
+    /// Returns the rows of each segment that records were equal to as they were added, in order.
+    ///
+    /// # Errors
+    /// `DuplicateKey` if two records were equal to one row.
+    fn unchanged_by_segment(&self, key: &KeySpec, segments: &[LiveSegment]) -> Result<Vec<Vec<&UnchangedRun>>> {
+        let mut out = vec![Vec::new(); segments.len()];
+        for run in &self.stage.unchanged {
+            out[run.place].push(run);
+        }
+        for (runs, source) in out.iter_mut().zip(segments) {
+            runs.sort_by_key(|run| run.rows.start);
+            if let Some(pair) = runs.windows(2).find(|pair| pair[0].rows.end > pair[1].rows.start) {
+                let row = pair[1].rows.start;
+                let [first, second] = [pair[0], pair[1]].map(|run| (&run.source, run.position(row)));
+                let (first, second) = (first.min(second), first.max(second));
+                let [first, second] = [first, second].map(|(source, position)| format!("{source} {position}"));
+                return Err(self.duplicate(key, source, row, first, second));
+            }
+        }
+        Ok(out)
+    }
+
+    /// Makes the error of two records with the key of a segment's row.
+    #[cold]
+    fn duplicate(&self, key: &KeySpec, source: &LiveSegment, row: u32, first: String, second: String) -> Error {
+        let mut encoded = Vec::new();
+        let read = source.segment().row(row).map(|record| key.encode_row(record, &mut encoded));
+        if let Some(Err(malformed)) = read {
+            return malformed.into_error(source.segment().name());
+        }
+        let record_type = self.stage.encoding.record_type.to_string();
+        Fault::DuplicateKey { record_type, key: key.describe(&encoded), first, second }.into()
+    }
+
     /// Merges a range of a segment's live rows with the staged ones, both in key order.
-    fn compare_rows(&self, key: &KeySpec, source: &LiveSegment, rows: std::ops::Range<u32>) -> Result<RowsDifference> {
+    fn compare_rows(
+        &self,
+        key: &KeySpec,
+        source: &LiveSegment,
+        rows: Range<u32>,
+        unchanged: &[&UnchangedRun],
+    ) -> Result<RowsDifference> {
         let segment = source.segment();
         let unreadable = |malformed: crate::words::Malformed| malformed.into_error(segment.name());
         let mut out = RowsDifference::default();
         let mut encoded = Vec::new();
         let mut at = 0;
-        for row in rows.filter(|row| source.is_live(*row)) {
-            let Some(record) = segment.row(row) else { continue };
-            let found = match &self.stage.keys {
+        let mut find = |record: StructRef<'_>, at: &mut usize| -> Result<Option<u32>> {
+            Ok(match &self.stage.keys {
                 StagedKeys::Numbers(numbers) => {
                     let wanted = key.row_number(record);
-                    self.advance(&mut at, |row| numbers[row as usize].cmp(&wanted))
+                    self.advance(at, |row| numbers[row as usize].cmp(&wanted))
                 }
                 keys @ StagedKeys::Bytes { .. } => {
                     encoded.clear();
                     key.encode_row(record, &mut encoded).map_err(unreadable)?;
-                    self.advance(&mut at, |row| keys.bytes(row).cmp(&encoded))
+                    self.advance(at, |row| keys.bytes(row).cmp(&encoded))
                 }
-            };
-            match found {
+            })
+        };
+        let mut runs = unchanged[unchanged.partition_point(|run| run.rows.end <= rows.start)..].iter().peekable();
+        let mut row = rows.start;
+        while row < rows.end {
+            if let Some(run) = runs.next_if(|run| run.rows.start <= row) {
+                let end = run.rows.end.min(rows.end);
+                // No staged record may have the key of such a row.
+                let (mut from, mut to) = (at, at);
+                for (row, at) in [(row, &mut from), (end - 1, &mut to)] {
+                    if let Some(record) = segment.row(row)
+                        && find(record, at)?.is_some()
+                    {
+                        return Err(self.staged_twice(key, source, run, row, *at));
+                    }
+                }
+                if from < to {
+                    let mut at = from;
+                    for row in row..end {
+                        if let Some(record) = segment.row(row)
+                            && find(record, &mut at)?.is_some()
+                        {
+                            return Err(self.staged_twice(key, source, run, row, at));
+                        }
+                    }
+                }
+                at = to;
+                out.unchanged += u64::from(end - row);
+                row = end;
+                continue;
+            }
+            let record = segment.row(row).filter(|_| source.is_live(row));
+            row += 1;
+            let Some(record) = record else { continue };
+            match find(record, &mut at)? {
                 Some(staged) if self.stage.row_equals(staged, record).map_err(unreadable)? => {
                     out.found.push((at, RowStatus::Unchanged));
                 }
                 Some(_) => {
                     out.found.push((at, RowStatus::Updated));
-                    out.dead.insert(row);
+                    out.dead.insert(row - 1);
                 }
                 None => {
                     out.removed += 1;
-                    out.dead.insert(row);
+                    out.dead.insert(row - 1);
                 }
             }
         }
         Ok(out)
+    }
+
+    /// Makes the error of a staged record, by its place in the order, whose key is that of an unchanged row.
+    #[cold]
+    fn staged_twice(&self, key: &KeySpec, source: &LiveSegment, run: &UnchangedRun, row: u32, at: usize) -> Error {
+        let staged = self.order[at];
+        let left_out = format!("{} {}", run.source, run.position(row));
+        let other = self.stage.describe_source(staged);
+        // Of one writer the earlier one comes first.
+        let is_later = self.stage.position_in(&run.source, staged).is_some_and(|position| position < run.position(row));
+        let (first, second) = if is_later { (other, left_out) } else { (left_out, other) };
+        self.duplicate(key, source, row, first, second)
     }
 
     /// Moves to the first staged row that is not less, in doubling steps; the row if it is equal.
@@ -244,4 +347,6 @@ struct RowsDifference {
     found: Vec<(usize, RowStatus)>,
     dead: RoaringBitmap,
     removed: u64,
+    /// Rows that were found equal as their records were added.
+    unchanged: u64,
 }

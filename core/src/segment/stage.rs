@@ -6,9 +6,11 @@
 use std::sync::Arc;
 
 use super::Extent;
-use super::column::{Column, LIST_MAX, NULL, ObjectId};
+use super::baseline::{Baseline, UnchangedRun};
+use super::column::{Column, Interning, LIST_MAX, NULL, ObjectId};
 use super::copy::{CopiedObjects, Copier, copy_bits, unknown_member, unreadable};
 use super::copy_plan::{ColumnPlan, CopyPlan, Scope, Target};
+use super::live::LiveSegment;
 use super::matrix::Matrix;
 use super::parallel::in_parallel;
 use super::staged_keys::StagedKeys;
@@ -49,6 +51,11 @@ pub struct Stage {
     pub(super) keys: StagedKeys,
     pub(super) row_count: u32,
     pub(super) sources: Vec<SourceRun>,
+    /// Records left out since the last one that was staged.
+    left_out: u64,
+    baseline: Option<Box<Baseline>>,
+    /// Rows of the baseline that records were equal to.
+    pub(super) unchanged: Vec<UnchangedRun>,
     scratch: Vec<u8>,
 }
 
@@ -66,6 +73,8 @@ pub(super) struct StagedColumn {
     /// Object of each row; for vectors, 1 + its place in the matrix.
     pub roots: Vec<ObjectId>,
     pub body: ColumnBody,
+    /// Rows whose objects have their final ids.
+    settled_rows: usize,
 }
 
 #[derive(Debug)]
@@ -134,12 +143,32 @@ impl Encoding {
 impl Stage {
     /// Makes an empty stage.
     pub fn new(encoding: &Encoding) -> Self {
+        Self::interning(encoding, Interning::InBatches)
+    }
+
+    /// Makes an empty stage that leaves out records which these segments have as they are, if records come in the order
+    /// of their keys or nearly so. [`SortedStage::compare`](super::SortedStage::compare) needs the same segments; `key` is
+    /// their key.
+    pub fn over(encoding: &Encoding, key: &KeySpec, segments: &[LiveSegment]) -> Self {
+        let baseline = Some(Box::new(Baseline::new(encoding, key, segments)));
+        Self { baseline, ..Self::new(encoding) }
+    }
+
+    pub(super) fn interning(encoding: &Encoding, interning: Interning) -> Self {
+        let unique = encoding.key.only_pointer();
+        let of_column = |plan: &ColumnPlan| match interning {
+            // Each key is new.
+            _ if encoding.sharing == Sharing::StrictTree || unique == Some(u32::from(plan.slot)) => Interning::Never,
+            Interning::InBatches if !plan.is_flat => Interning::AtOnce,
+            other => other,
+        };
         let column = |plan: &ColumnPlan| StagedColumn {
             roots: Vec::new(),
             body: match plan.vector {
                 Some(plan) => ColumnBody::Vectors(Matrix { plan, bytes: Vec::new() }),
-                None => ColumnBody::Objects(Column::new(encoding.sharing == Sharing::Shared)),
+                None => ColumnBody::Objects(Column::new(of_column(plan))),
             },
+            settled_rows: 0,
         };
         let keys = match encoding.key.fixed_bytes() {
             Some(_) => StagedKeys::Numbers(Vec::new()),
@@ -152,6 +181,9 @@ impl Stage {
             keys,
             row_count: 0,
             sources: Vec::new(),
+            left_out: 0,
+            baseline: None,
+            unchanged: Vec::new(),
             scratch: Vec::new(),
         }
     }
@@ -161,23 +193,43 @@ impl Stage {
         &self.encoding
     }
 
-    /// Returns the number of records.
+    /// Returns the number of records that are staged, without those that were left out.
     pub fn len(&self) -> usize {
         self.row_count as usize
     }
 
-    /// Returns whether there are none.
+    /// Returns whether no records were added.
     pub fn is_empty(&self) -> bool {
-        self.row_count == 0
+        self.row_count == 0 && self.unchanged.is_empty()
     }
 
     /// Says where the next records come from, for error messages: "line", "record"; they count up from `position`.
     pub fn set_source(&mut self, source: &Arc<str>, position: u64) {
-        let run = SourceRun { first_row: self.row_count, source: Arc::clone(source), first_position: position };
+        match self.sources.last() {
+            Some(last) if Arc::ptr_eq(&last.source, source) && self.next_position(last) == position => {}
+            _ => self.begin_source(Arc::clone(source), position),
+        }
+    }
+
+    fn begin_source(&mut self, source: Arc<str>, first_position: u64) {
+        self.left_out = 0;
+        let run = SourceRun { first_row: self.row_count, source, first_position };
         match self.sources.last_mut() {
-            Some(last) if Arc::ptr_eq(&last.source, source) && last.position(self.row_count) == position => {}
             Some(last) if last.first_row == self.row_count => *last = run,
             _ => self.sources.push(run),
+        }
+    }
+
+    /// Returns the position of the next record, by the source of the last.
+    fn next_position(&self, last: &SourceRun) -> u64 {
+        last.position(self.row_count) + self.left_out
+    }
+
+    /// Returns where the next record comes from.
+    fn next_source(&self) -> (Arc<str>, u64) {
+        match self.sources.last() {
+            Some(last) => (Arc::clone(&last.source), self.next_position(last)),
+            None => (Arc::from("record"), u64::from(self.row_count) + self.left_out + 1),
         }
     }
 
@@ -189,13 +241,58 @@ impl Stage {
         }
     }
 
+    /// Returns a row's position in a source, if it came from there.
+    pub(super) fn position_in(&self, source: &Arc<str>, row: u32) -> Option<u64> {
+        let run = self.sources.iter().rev().find(|run| run.first_row <= row)?;
+        Arc::ptr_eq(&run.source, source).then(|| run.position(row))
+    }
+
     /// Adds a record from a struct in place: of a builder's message or of another segment of the same schema.
     ///
     /// # Errors
     /// `Invalid` for what cannot be a record: no key, text that is not UTF-8, a vector of another dimension, beyond a
     /// limit of the encoding. The stage is as it was before.
     pub fn add_struct(&mut self, record: StructRef<'_>) -> Result<()> {
+        if let Some(baseline) = &mut self.baseline
+            && let Some((place, row)) = baseline.find_equal(record)
+        {
+            self.leave_out(place, row);
+            return Ok(());
+        }
         self.add_from(record, &mut [])
+    }
+
+    /// Notes that a record is as a row of the baseline has it.
+    fn leave_out(&mut self, place: usize, row: u32) {
+        let last = self.sources.last();
+        let position = match last {
+            Some(last) => self.next_position(last),
+            None => u64::from(self.row_count) + self.left_out + 1,
+        };
+        let source = last.map(|last| &last.source);
+        match self.unchanged.last_mut() {
+            Some(run) if run.continues(place, row, source, position) => run.rows.end += 1,
+            _ => {
+                let (source, first_position) = self.next_source();
+                self.unchanged.push(UnchangedRun { place, rows: row..row + 1, source, first_position });
+            }
+        }
+        self.left_out += 1;
+    }
+
+    /// Stages the records that were left out after all: their rows are equal.
+    pub(super) fn take_back(&mut self) -> Result<()> {
+        let Some(baseline) = self.baseline.take() else { return Ok(()) };
+        for run in std::mem::take(&mut self.unchanged) {
+            self.begin_source(Arc::clone(&run.source), run.first_position);
+            let segment = baseline.segment(run.place);
+            for row in run.rows {
+                if let Some(record) = segment.row(row) {
+                    self.add_from(record, &mut [])?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Adds a record of a segment whose pointers share objects. `copied`: of that segment alone, one for each column.
@@ -218,8 +315,15 @@ impl Stage {
         if u64::from(self.row_count) >= LIST_MAX {
             return Err(self.limit("records staged at once", LIST_MAX, LIST_MAX + 1));
         }
+        if self.left_out > 0 {
+            let (source, position) = self.next_source();
+            self.begin_source(source, position);
+        }
         self.data.resize(self.data.len() + self.encoding.plan.record.data_words as usize * WORD, 0);
         for column in &mut self.columns {
+            if column.is_batch_full() {
+                column.settle();
+            }
             column.roots.push(NULL);
         }
         Ok(())
@@ -313,16 +417,24 @@ impl Stage {
         Ok(())
     }
 
+    /// Gives all objects their final ids.
+    pub(super) fn settle(&mut self) {
+        self.columns.iter_mut().for_each(StagedColumn::settle);
+    }
+
     /// Takes over the records of another stage of the same encoding.
     ///
     /// # Errors
     /// `Invalid` if together they are beyond a limit, or their vectors differ in dimension.
-    pub fn absorb(&mut self, other: Self) -> Result<()> {
-        if other.is_empty() {
+    pub fn absorb(&mut self, mut other: Self) -> Result<()> {
+        let unchanged = std::mem::take(&mut other.unchanged);
+        self.unchanged.extend(unchanged);
+        self.baseline = self.baseline.take().or(other.baseline.take());
+        if other.row_count == 0 {
             return Ok(());
         }
-        if self.is_empty() {
-            *self = other;
+        if self.row_count == 0 {
+            *self = Self { baseline: self.baseline.take(), unchanged: std::mem::take(&mut self.unchanged), ..other };
             return Ok(());
         }
         let first = self.row_count;
@@ -339,7 +451,7 @@ impl Stage {
         // Columns know nothing of each other.
         let tasks = self.columns.iter_mut().zip(other.columns).zip(plans).collect();
         in_parallel(tasks, |((own, other), plan): ((&mut StagedColumn, StagedColumn), &ColumnPlan)| {
-            own.absorb(other, &|| format!("{record_type}.{}", plan.name))
+            own.absorb(other, plan, &|| format!("{record_type}.{}", plan.name))
         })
         .into_iter()
         .collect()
@@ -377,12 +489,33 @@ impl SourceRun {
 }
 
 impl StagedColumn {
-    fn absorb(&mut self, other: Self, name: &dyn Fn() -> String) -> Result<()> {
+    fn is_batch_full(&self) -> bool {
+        matches!(&self.body, ColumnBody::Objects(objects) if objects.is_batch_full())
+    }
+
+    /// Gives all objects their final ids.
+    fn settle(&mut self) {
+        if let ColumnBody::Objects(objects) = &mut self.body {
+            let (first, ids) = objects.settle();
+            for root in self.roots[self.settled_rows..].iter_mut().filter(|root| **root >= first) {
+                *root = ids[(*root - first) as usize];
+            }
+        }
+        self.settled_rows = self.roots.len();
+    }
+
+    /// Takes over the rows of another column.
+    fn absorb(&mut self, mut other: Self, plan: &ColumnPlan, name: &dyn Fn() -> String) -> Result<()> {
+        self.settle();
+        other.settle();
         let base = self.roots.len();
         self.roots.extend_from_slice(&other.roots);
         let new = &mut self.roots[base..];
         match (&mut self.body, other.body) {
             (ColumnBody::Objects(own), ColumnBody::Objects(other)) => {
+                if plan.is_flat {
+                    own.intern_in_batches();
+                }
                 let map = own.absorb(&other)?;
                 for root in new {
                     *root = map[*root as usize];
@@ -398,6 +531,7 @@ impl StagedColumn {
             }
             _ => {}
         }
+        self.settled_rows = self.roots.len();
         Ok(())
     }
 }

@@ -156,3 +156,127 @@ fn a_merge_writes_what_sealing_all_at_once_writes() {
         }
     }
 }
+
+/// What a comparison found, and the ids of what is written then.
+fn compared(
+    stages: impl IntoIterator<Item = Stage>,
+    table: &kapok_core::view::Table,
+) -> (kapok_core::segment::Difference, Vec<[u8; 32]>) {
+    let mut stages = stages.into_iter();
+    let mut all = stages.next().unwrap();
+    stages.for_each(|stage| all.absorb(stage).unwrap());
+    let mut sorted = all.sort().unwrap();
+    let found = sorted.compare(table.key(), table.segments()).unwrap();
+    let sealed = sorted.seal(kapok_core::segment::SealSettings::default());
+    (found, sealed.map(|segment| segment.unwrap().id).collect())
+}
+
+#[test]
+fn a_stage_over_segments_leaves_out_what_they_have_and_finds_and_writes_the_same() {
+    let mut left_out = 0;
+    for seed in 0..SEEDS {
+        let mut r = Random::new(seed);
+        for sharing in [Sharing::Shared, Sharing::StrictTree] {
+            let encoding = encoding::<kinds::Owned>(sharing);
+            let old: Vec<Kinds> = (0..60).map(|id| Kinds::random(&mut r, id)).collect();
+            let before = scatter(&encoding, &old.iter().collect::<Vec<_>>(), &mut r);
+            let table = view(&encoding, &before, sharing);
+            let table = &table.tables()[0];
+            let mut next = Vec::new();
+            for record in &old {
+                match r.below(8) {
+                    0 => {}
+                    1 => next.push(with_code(Kinds::random(&mut r, record.id), &record.code)),
+                    _ => next.push(record.clone()),
+                }
+            }
+            next.extend((0..r.below(4)).map(|id| Kinds::random(&mut r, 100 + id as i64)));
+            // In the order of keys, nearly so, or in none.
+            for _ in 0..[0, 3, 200][r.below(3)] {
+                let (a, b) = (r.below(next.len()), r.below(next.len()));
+                next.swap(a, b);
+            }
+            let plain = stage(&encoding, &next.iter().collect::<Vec<_>>(), &mut r);
+            let parts = next.chunks(1 + r.below(60)).map(|part| {
+                let mut stage = Stage::over(&encoding, table.key(), table.segments());
+                for record in part {
+                    let message = record.noisy(&mut r);
+                    add(&mut stage, &one_segment(&message, &mut r));
+                }
+                left_out += part.len() - stage.len();
+                stage
+            });
+            assert_eq!(compared(parts.collect::<Vec<_>>(), table), compared([plain], table), "seed={seed} {sharing:?}");
+        }
+    }
+    assert!(left_out > 1000, "{left_out} records were left out");
+}
+
+#[test]
+fn records_that_were_left_out_are_staged_if_they_are_taken_back() {
+    let encoding = encoding::<kinds::Owned>(Sharing::Shared);
+    let mut r = Random::new(7);
+    let records: Vec<Kinds> = (0..40).map(|id| Kinds::random(&mut r, id)).collect();
+    let all: Vec<&Kinds> = records.iter().collect();
+    let before = scatter(&encoding, &all, &mut r);
+    let table = view(&encoding, &before, Sharing::Shared);
+    let table = &table.tables()[0];
+    let mut over = Stage::over(&encoding, table.key(), table.segments());
+    for record in &records {
+        add(&mut over, &one_segment(&record.noisy(&mut r), &mut r));
+    }
+    // Nearly all: a noisy message may give a default explicitly.
+    assert!(over.len() < 10 && !over.is_empty(), "{} are staged", over.len());
+    let taken_back = over.sort().unwrap().take_back().unwrap().seal(kapok_core::segment::SealSettings::default());
+    let whole = seal(stage(&encoding, &all, &mut r), None);
+    assert_eq!(
+        taken_back.map(|segment| segment.unwrap().id).collect::<Vec<_>>(),
+        whole.iter().map(|segment| segment.id).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_key_that_comes_twice_is_named_with_both_positions_also_if_a_segment_has_the_record() {
+    let encoding = encoding::<kinds::Owned>(Sharing::Shared);
+    let mut r = Random::new(9);
+    let records: Vec<Kinds> = (0..40).map(|id| Kinds::random(&mut r, id)).collect();
+    let before = scatter(&encoding, &records.iter().collect::<Vec<_>>(), &mut r);
+    let table = view(&encoding, &before, Sharing::Shared);
+    let table = &table.tables()[0];
+    let other = with_code(Kinds::random(&mut r, 5), &records[5].code);
+    let source: std::sync::Arc<str> = std::sync::Arc::from("line");
+    // As it is and again as it is, by the same writer or by another; as it is and changed; changed and as it is.
+    let cases = [(&records[5], false), (&records[5], true), (&other, false), (&other, true)];
+    for ((again, is_other_writer), is_changed_first) in cases.into_iter().flat_map(|case| [(case, false), (case, true)])
+    {
+        let new = || {
+            let mut stage = Stage::over(&encoding, table.key(), table.segments());
+            stage.set_source(&source, 1);
+            stage
+        };
+        let mut stage = new();
+        let order: Vec<&Kinds> =
+            if is_changed_first { std::iter::once(again).chain(&records).collect() } else { records.iter().collect() };
+        for record in order {
+            add(&mut stage, &one_segment(&record.noisy(&mut r), &mut r));
+        }
+        if !is_changed_first {
+            let mut last = if is_other_writer { new() } else { std::mem::replace(&mut stage, new()) };
+            add(&mut last, &one_segment(&again.noisy(&mut r), &mut r));
+            stage.absorb(last).unwrap();
+        }
+        let refused = match stage.sort() {
+            Ok(mut sorted) => sorted.compare(table.key(), table.segments()).unwrap_err(),
+            Err(error) => error,
+        };
+        let kapok_core::Fault::DuplicateKey { first, second, .. } = refused.fault() else { panic!("{refused}") };
+        let expected = match (is_changed_first, is_other_writer) {
+            (true, _) => ["line 1", "line 7"],
+            (false, true) => ["line 1", "line 6"],
+            (false, false) => ["line 41", "line 6"],
+        };
+        let mut found = [first.as_str(), second.as_str()];
+        found.sort_unstable();
+        assert_eq!(found, expected);
+    }
+}
