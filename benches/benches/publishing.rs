@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use capnp::message;
 use kapok_benches::Movies;
+use kapok_benches::results::Results;
 use kapok_consumer::Consumer;
 use kapok_producer::{CycleReport, Producer};
 use kapok_samples::movies_capnp::movie;
@@ -33,9 +34,10 @@ fn main() {
     let rows = number("KAPOK_ROWS", 1_000_000);
     let runs = number("KAPOK_RUNS", 5);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut results = Results::new(rows);
     println!("{rows} films, {threads} processors, medians of {runs} runs");
 
-    print_median("making the records alone, 1 thread", runs, || {
+    let making = print_median("making the records alone, 1 thread", runs, || {
         let mut scratch = capnp::Word::allocate_zeroed_vec(1024);
         let mut source = Movies::new(SEED);
         let started = Instant::now();
@@ -47,6 +49,7 @@ fn main() {
         }
         started.elapsed()
     });
+    results.add("making", making);
     for writers in [1, threads] {
         let mut reports = Vec::new();
         let mut peaks = Vec::new();
@@ -75,17 +78,28 @@ fn main() {
             peaks[peaks.len() / 2],
             peaks[peaks.len() / 2] as f64 / (ty.segment_bytes + ty.index_bytes) as f64,
         );
+        let published = (ty.segment_bytes + ty.index_bytes) as f64;
+        results.add_number("published", published);
+        results.add_number(&format!("peak, {writers}"), peaks[peaks.len() / 2] as f64 / published);
+        for (name, duration) in
+            [("cycle", steps.total()), ("populate", steps.populate), ("write", steps.write), ("verify", steps.verify)]
+        {
+            results.add(&format!("{name}, {writers}"), duration);
+        }
     }
     for writers in [1, threads] {
         lmdb::compare(&runtime, rows, runs, writers);
     }
-    processes(&runtime, rows);
+    results.add_number("private, most", processes(&runtime, rows));
+    results.write("publishing").unwrap();
 }
 
-fn print_median(what: &str, runs: usize, mut run: impl FnMut() -> Duration) {
+/// Prints and returns the median.
+fn print_median(what: &str, runs: usize, mut run: impl FnMut() -> Duration) -> Duration {
     let mut times: Vec<Duration> = (0..runs).map(|_| run()).collect();
     times.sort_unstable();
     println!("{what}: {:?} (from {:?} to {:?})", times[runs / 2], times[0], times[runs - 1]);
+    times[runs / 2]
 }
 
 fn publish(runtime: &Runtime, folder: &Path, rows: usize, writers: usize) -> (CycleReport, u64) {
@@ -122,8 +136,8 @@ fn memory(line: &str) -> u64 {
     line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// Starts processes that read the same store, and prints what each has to itself.
-fn processes(runtime: &Runtime, rows: usize) {
+/// Starts processes that read the same store, prints what each has to itself, and returns the most of it, in bytes.
+fn processes(runtime: &Runtime, rows: usize) -> f64 {
     let folder = tempfile::tempdir().unwrap();
     publish(runtime, folder.path(), rows, 1);
     let children: Vec<_> = (0..PROCESSES)
@@ -154,6 +168,8 @@ fn processes(runtime: &Runtime, rows: usize) {
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
     }
+    let private = lines.iter().map(|line| line.split(' ').nth(1).unwrap().parse::<f64>().unwrap() * 1024.0);
+    private.fold(0.0, f64::max)
 }
 
 /// Reads every record, then prints this process's memory once all of its siblings have had the time to do the same.

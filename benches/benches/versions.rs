@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use kapok_benches::results::Results;
 use kapok_benches::{Movie, Movies, shuffled};
 use kapok_consumer::{Consumer, ConsumerSettings, MergedSegments, Store};
 use kapok_producer::{CycleReport, MergeSchedule, Producer};
@@ -126,6 +127,7 @@ fn main() {
     println!(
         "{rows} films, {threads} processors, local store, {runs} cycles of 1 % changed, 0.5 % added, 0.5 % removed"
     );
+    let mut results = Results::new(rows);
     let runtime = Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let url = folder.path().join("store");
@@ -133,10 +135,11 @@ fn main() {
     let producer = open(&runtime, &url);
     full_cycle(&runtime, &producer, &films.newest, threads);
 
-    cycles_and_refreshes(&runtime, &producer, &url, &mut films, runs);
-    full_cycles(&runtime, &producer, &mut films, threads);
-    restores(&runtime, &url);
-    reads_during_refreshes(&runtime, &producer, &url, &mut films);
+    cycles_and_refreshes(&runtime, &producer, &url, &mut films, runs, &mut results);
+    full_cycles(&runtime, &producer, &mut films, threads, &mut results);
+    restores(&runtime, &url, &mut results);
+    reads_during_refreshes(&runtime, &producer, &url, &mut films, &mut results);
+    results.write("versions").unwrap();
 }
 
 fn open(runtime: &Runtime, url: &Path) -> Producer {
@@ -145,7 +148,14 @@ fn open(runtime: &Runtime, url: &Path) -> Producer {
     producer
 }
 
-fn cycles_and_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, films: &mut Films, runs: usize) {
+fn cycles_and_refreshes(
+    runtime: &Runtime,
+    producer: &Producer,
+    url: &Path,
+    films: &mut Films,
+    runs: usize,
+    results: &mut Results,
+) {
     let url = url.to_str().unwrap();
     let mapping = runtime.block_on(Consumer::open(url)).unwrap();
     let mut settings = ConsumerSettings::default();
@@ -175,16 +185,17 @@ fn cycles_and_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, film
     }
     check(&mapping, &films.newest);
     check(&making, &films.newest);
-    print("incremental cycle, first upsert to announcement", &mut cycles);
+    print("incremental cycle, first upsert to announcement", &mut cycles).add_to(results, "incremental");
     let median = &steps[steps.len() / 2];
     println!("    one of them: {median:?}");
-    print("refresh, announcement seen to swap done", &mut refreshes);
-    print("merge, by the producer", &mut merges);
-    print("refresh across a merge, mapping the producer's file", &mut across);
-    print("refresh across a merge, making it from its sources", &mut made);
+    print("refresh, announcement seen to swap done", &mut refreshes).add_to(results, "refresh");
+    print("merge, by the producer", &mut merges).add_to(results, "merge");
+    print("refresh across a merge, mapping the producer's file", &mut across).add_to(results, "refresh, mapped");
+    print("refresh across a merge, making it from its sources", &mut made).add_to(results, "refresh, made");
+    let downloaded = downloaded as f64 / encoded as f64;
+    results.add_number("downloaded", downloaded);
     println!(
-        "downloaded by the consumer that makes merges: {:.2} x the segments of changed rows, indexes and tombstones included",
-        downloaded as f64 / encoded as f64
+        "downloaded by the consumer that makes merges: {downloaded:.2} x the segments of changed rows, indexes and tombstones included"
     );
     let view = mapping.view();
     let entry = view.manifest().record_type("Movie").unwrap();
@@ -203,7 +214,7 @@ fn refresh(runtime: &Runtime, consumer: &Consumer) -> (Duration, u64) {
     (started.elapsed(), done.fetched_bytes)
 }
 
-fn full_cycles(runtime: &Runtime, producer: &Producer, films: &mut Films, threads: usize) {
+fn full_cycles(runtime: &Runtime, producer: &Producer, films: &mut Films, threads: usize, results: &mut Results) {
     for threads in [1, threads] {
         let mut durations = Vec::new();
         let mut last = None;
@@ -214,12 +225,13 @@ fn full_cycles(runtime: &Runtime, producer: &Producer, films: &mut Films, thread
             durations.push(started.elapsed());
             last = Some(report.steps);
         }
-        print(&format!("full cycle of the same change, {threads} populating thread(s)"), &mut durations);
+        print(&format!("full cycle of the same change, {threads} populating thread(s)"), &mut durations)
+            .add_to(results, &format!("full, {threads}"));
         println!("    one of them: {:?}", last.unwrap());
     }
 }
 
-fn restores(runtime: &Runtime, url: &Path) {
+fn restores(runtime: &Runtime, url: &Path, results: &mut Results) {
     let mut durations = Vec::new();
     for _ in 0..9 {
         let started = Instant::now();
@@ -227,13 +239,21 @@ fn restores(runtime: &Runtime, url: &Path) {
         assert!(runtime.block_on(producer.restore()).unwrap() > 0);
         durations.push(started.elapsed());
     }
-    print("restore: a new producer opens the store and maps the newest version", &mut durations);
+    print("restore: a new producer opens the store and maps the newest version", &mut durations)
+        .add_to(results, "restore");
 }
 
 /// Random reads, each through the view of its moment, while a consumer refreshes: the reader's own, or another. The
 /// producer merges as it would by itself, so some of the swaps are across merges.
-fn reads_during_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, films: &mut Films) {
+fn reads_during_refreshes(
+    runtime: &Runtime,
+    producer: &Producer,
+    url: &Path,
+    films: &mut Films,
+    results: &mut Results,
+) {
     let url = url.to_str().unwrap();
+    let mut all = [Latencies::none(), Latencies::none()];
     for (swapped, prefault) in [(false, true), (true, true), (false, false), (true, false)].repeat(2) {
         let mut settings = ConsumerSettings::default();
         settings.prefault = prefault;
@@ -245,7 +265,7 @@ fn reads_during_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, fi
         let is_over = AtomicBool::new(false);
         let latencies = std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
-                let mut latencies = Latencies { buckets: vec![0; 100_000], reads: 0, longest: 0 };
+                let mut latencies = Latencies::none();
                 for at in order.iter().cycle() {
                     if is_over.load(Ordering::Relaxed) {
                         break;
@@ -272,15 +292,23 @@ fn reads_during_refreshes(runtime: &Runtime, producer: &Producer, url: &Path, fi
             reader.join().unwrap()
         });
         println!(
-            "{} reads beside {REFRESHES} cycles, {}, {}: median {} ns, p99 {} ns, p99.9 {} ns, longest {:.2} ms",
+            "{} reads beside {REFRESHES} cycles, {}, {}: median {} ns, p99 {} ns, p99.9 {} ns, p99.999 {} ns, longest {:.2} ms",
             latencies.reads,
             if swapped { "view swapped each time" } else { "same load, not swapped" },
             if prefault { "prefault" } else { "no prefault" },
             latencies.quantile(0.5),
             latencies.quantile(0.99),
             latencies.quantile(0.999),
+            latencies.quantile(0.99999),
             latencies.longest as f64 / 1e6
         );
+        all[usize::from(swapped)].join(&latencies);
+    }
+    for (name, latencies) in ["view not swapped", "view swapped each time"].into_iter().zip(all) {
+        for (part, share) in [("median", 0.5), ("p99.9", 0.999), ("p99.999", 0.99999)] {
+            results.add_number(&format!("{name}, {part}"), latencies.quantile(share) as f64);
+        }
+        results.add_number(&format!("{name}, longest"), latencies.longest as f64);
     }
 }
 
@@ -292,6 +320,16 @@ struct Latencies {
 }
 
 impl Latencies {
+    fn none() -> Self {
+        Self { buckets: vec![0; 100_000], reads: 0, longest: 0 }
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(all, more)| *all += more);
+        self.reads += other.reads;
+        self.longest = self.longest.max(other.longest);
+    }
+
     fn add(&mut self, duration: Duration) {
         let ns = duration.as_nanos();
         let last = self.buckets.len() - 1;
@@ -312,15 +350,28 @@ impl Latencies {
     }
 }
 
-fn print(what: &str, durations: &mut [Duration]) {
+/// What of a series of durations is kept.
+struct Summary {
+    median: Duration,
+    worst: Duration,
+    runs: usize,
+}
+
+impl Summary {
+    fn add_to(&self, results: &mut Results, name: &str) {
+        results.add(&format!("{name}, median"), self.median);
+        results.add(&format!("{name}, worst"), self.worst);
+        results.add_number(&format!("{name}, runs"), self.runs as f64);
+    }
+}
+
+fn print(what: &str, durations: &mut [Duration]) -> Summary {
     durations.sort_unstable();
-    let ms = |at: usize| durations.get(at).map_or(f64::NAN, |duration| duration.as_secs_f64() * 1e3);
-    let last = durations.len().saturating_sub(1);
-    println!(
-        "{what}: median {:.2} ms, least {:.2}, worst {:.2} ({} runs)",
-        ms(durations.len() / 2),
-        ms(0),
-        ms(last),
-        durations.len()
-    );
+    let at = |at: usize| durations.get(at).copied().unwrap_or_default();
+    let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+    let runs = durations.len();
+    let summary = Summary { median: at(runs / 2), worst: at(runs.saturating_sub(1)), runs };
+    let (median, least, worst) = (ms(summary.median), ms(at(0)), ms(summary.worst));
+    println!("{what}: median {median:.2} ms, least {least:.2}, worst {worst:.2} ({runs} runs)");
+    summary
 }

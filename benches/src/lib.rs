@@ -1,4 +1,6 @@
-//! Data that the benchmarks share: films, made from a seed.
+//! What the benchmarks share: films, made from a seed, and the file of what was measured.
+
+pub mod results;
 
 use kapok_samples::movies_capnp::movie;
 use rand::{Rng, RngExt, SeedableRng};

@@ -55,10 +55,9 @@ const ATTEMPTS_MAX: u32 = 10;
   xz -dc films.jsonl.xz | kapok publish - --store data/films --type Movie --max-removed 5%
 
 The file holds all records of the type, one JSON object a line; .zst and .gz are read as they are. Only records that differ
-from the version before are written, and where none does there is no new version; the file that was published last is
-only hashed. With --upsert or --delete-keys all
-records that are not spoken of stay. Other record types of the store are carried over. Nothing is committed unless every
-line fits, and no store is made before they do.
+from the version before are written, and where none does there is no new version. The file that was published last is only
+hashed. With --upsert or --delete-keys all records that are not spoken of stay. Other record types of the store are carried
+over. Nothing is committed unless every line fits, and no store is made before they do.
 
 A publish that would leave the type without records is refused, and so is a file that would remove more than half of them
 (and at least 10): the counts are told, exit code 2. The guards let it through, or set other bounds.")]

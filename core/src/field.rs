@@ -185,23 +185,26 @@ impl<'v, T: FieldValue<'v>> Field<'v, T> {
     /// bytes are not as they must be.
     #[inline]
     pub fn get(&self, row_id: RowId) -> Result<T> {
-        if let Some(rows) = self.segments.get(row_id.place())
+        // Nothing but this is laid out where values are read: the less code a read is, the more reads a processor overlaps.
+        if self.path.direct
+            && let Some(rows) = self.segments.get(row_id.place())
             && rows.mark == row_id.segment()
             && let Some(row) = rows.row(row_id.row())
+            && let Some(value) = T::read_plain(&self.path.leaf, row)
         {
-            return match self.path.read(row) {
-                Ok(value) => Ok(value),
-                Err(malformed) => Err(rows.corrupt(malformed)),
-            };
+            return Ok(value);
         }
-        self.get_elsewhere(row_id)
+        self.get_any(row_id)
     }
 
-    /// Reads the value if the row id is of another view, in which its segment stands at another place.
-    #[cold]
+    /// Reads the value by any path, also if the row id is of another view, in which its segment stands at another place.
     #[inline(never)]
-    fn get_elsewhere(&self, row_id: RowId) -> Result<T> {
-        let rows = row_id.find(self.segments.iter().map(|rows| rows.mark)).map(|place| &self.segments[place]);
+    fn get_any(&self, row_id: RowId) -> Result<T> {
+        let is_there = |rows: &&Rows<'v>| rows.mark == row_id.segment();
+        let rows = self.segments.get(row_id.place()).filter(is_there).or_else(|| {
+            let place = row_id.find(self.segments.iter().map(|rows| rows.mark))?;
+            self.segments.get(place)
+        });
         let row = rows.and_then(|rows| Some((rows, rows.row(row_id.row())?)));
         let (rows, row) = row.ok_or_else(|| row_id.stale(self.record_type))?;
         self.path.read(row).map_err(|malformed| rows.corrupt(malformed))
@@ -315,9 +318,12 @@ impl<'v> Path<'v> {
     /// Returns the value that the path leads to from a row.
     #[inline]
     fn read<T: FieldValue<'v>>(&self, row: Row<'v>) -> Read<T> {
-        if self.direct {
-            return T::read_row(&self.leaf, row);
-        }
+        if self.direct { T::read_row(&self.leaf, row) } else { self.read_through(row) }
+    }
+
+    /// Reads a value that does not lie in the row itself, or not always.
+    #[inline(never)]
+    fn read_through<T: FieldValue<'v>>(&self, row: Row<'v>) -> Read<T> {
         let Some(row) = row.to_struct() else { return T::read(&self.leaf, None) };
         T::read(&self.leaf, self.walk(row)?)
     }

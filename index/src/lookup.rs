@@ -236,14 +236,25 @@ impl<'v> Lookup<'v> {
     /// Searches the largest segment first: most keys are there.
     #[inline]
     fn find_number(&self, number: u64) -> Result<Option<RowId>> {
-        let Some((largest, others)) = self.accesses.split_first() else { return Ok(None) };
         let hash = unique::hash_number(number, self.key_bytes);
-        if largest.spans(number)
-            && let Some(row_id) = self.confirm(largest, hash, number, largest.guess(largest.glance(hash), number))?
-        {
+        let Some((largest, others)) = self.accesses.split_first() else { return Ok(None) };
+        // Nothing but this is laid out where keys are looked up: the less code a lookup is, the more of them a processor
+        // overlaps.
+        match largest.look(hash, number) {
+            Guess::Row(row) if largest.all_live => Ok(Some(largest.mark.row_id(largest.place, row))),
+            Guess::Absent if others.is_empty() => Ok(None),
+            guess => self.find_number_from(guess, hash, number),
+        }
+    }
+
+    /// Goes on from what the largest segment's index shows.
+    #[inline(never)]
+    fn find_number_from(&self, guess: Guess, hash: u64, number: u64) -> Result<Option<RowId>> {
+        let Some((largest, others)) = self.accesses.split_first() else { return Ok(None) };
+        if let Some(row_id) = self.confirm(largest, hash, number, guess)? {
             return Ok(Some(row_id));
         }
-        if others.is_empty() { Ok(None) } else { self.find_number_among(others, hash, number) }
+        self.find_number_among(others, hash, number)
     }
 
     /// Glances at several indexes before it looks at what they show, so that the processor waits for all of them at once.
@@ -412,6 +423,12 @@ impl Access {
     #[inline]
     fn spans(&self, number: u64) -> bool {
         self.first_number <= number && number <= self.last_number
+    }
+
+    /// Returns what the segment shows of a key by itself.
+    #[inline]
+    fn look(&self, hash: u64, number: u64) -> Guess {
+        if self.spans(number) { self.guess(self.glance(hash), number) } else { Guess::Absent }
     }
 
     /// Returns what the index shows for a hash, with one load from it and no branch on what is loaded.

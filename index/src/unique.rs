@@ -191,14 +191,26 @@ impl UniqueIndex {
     /// nothing: about one group in seven is.
     #[inline]
     pub(crate) fn glance(&self, hash: u64) -> Glance {
-        let (groups, tag) = (self.groups(), tag(hash, self.row_mask));
-        let home = home(hash, groups.len());
-        let look = |at: usize| match groups.get(at) {
-            Some(group) => Glance { row: rows_of(group, self.row_mask, tag), ends: is_last(group) },
+        let home = home(hash, self.groups().len());
+        let glance = self.look(home, hash);
+        if glance.row != 0 || glance.ends { glance } else { self.look_behind(home, hash) }
+    }
+
+    /// Looks at a group.
+    #[inline]
+    fn look(&self, group: usize, hash: u64) -> Glance {
+        match self.groups().get(group) {
+            Some(group) => {
+                let tag = tag(hash, self.row_mask);
+                Glance { row: rows_of(group, self.row_mask, tag), ends: is_last(group) }
+            }
             None => Glance::UNCLEAR,
-        };
-        let glance = look(home);
-        if glance.row != 0 || glance.ends { glance } else { look(home + 1) }
+        }
+    }
+
+    #[inline(never)]
+    fn look_behind(&self, group: usize, hash: u64) -> Glance {
+        self.look(group + 1, hash)
     }
 
     /// Returns what a glance means.

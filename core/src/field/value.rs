@@ -30,6 +30,11 @@ pub trait FieldValue<'v>: Sized + Sealed {
     fn read_row(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Self> {
         Self::read(leaf, row.to_struct())
     }
+    /// Reads the value in a row if that takes few steps; `None` if [`Self::read_row`] is to read it.
+    #[inline]
+    fn read_plain(leaf: &Leaf<'v>, row: Row<'v>) -> Option<Self> {
+        Self::read_row(leaf, row).ok()
+    }
     /// Reads the value in a row, or finds it absent: what [`Self::read_optional`] reads in the row's struct.
     ///
     /// # Errors
@@ -263,6 +268,11 @@ impl<'v> FieldValue<'v> for &'v str {
     #[inline]
     fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
         Ok(Self::read_optional(leaf, at)?.unwrap_or_default())
+    }
+
+    #[inline]
+    fn read_plain(leaf: &Leaf<'v>, row: Row<'v>) -> Option<Self> {
+        checked_text(leaf, row)
     }
 
     #[inline]
