@@ -11,6 +11,8 @@ mod random;
 mod scans;
 mod store;
 
+use std::time::Duration;
+
 use criterion::Criterion;
 use kapok_benches::results::Results;
 use kapok_consumer::Consumer;
@@ -24,7 +26,8 @@ fn main() {
     let is_whole = std::env::args().skip(1).all(|argument| argument == "--bench");
     let rows = std::env::var("KAPOK_ROWS").map_or(1_000_000, |text| text.parse().unwrap());
     let mut results = Results::new(rows);
-    let mut criterion = Criterion::default().configure_from_args();
+    let quick = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
+    let mut criterion = quick.configure_from_args();
     opening::compare(&mut criterion, rows);
     for age in [Age::Fresh, Age::InUse] {
         reading(&mut criterion, age, rows, &mut results);

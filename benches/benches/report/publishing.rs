@@ -26,7 +26,7 @@ pub fn table(results: &Results) -> String {
     out += &row(results, "making the records alone", Unit::Milliseconds, &["making", ""]);
     let private = figure(results, "private, most") / 1e6;
     out + &format!(
-        "\nFour processes that read every record of that store at once have at most {private:.1} MB each to themselves, and share\n\
-         the rest.\n"
+        "\nFour processes that read every record of that store at once have at most {private:.1} MB each to themselves, and\n\
+         share the rest.\n"
     )
 }

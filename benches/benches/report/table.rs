@@ -26,12 +26,14 @@ impl Unit {
     }
 }
 
-/// A row of figures, each by its name or `""` for none; the least is bold.
+/// A row of figures, each by its name or `""` for none: Kapok's fresh, Kapok's in use, and others'. The least of the first and
+/// the others is bold.
 pub fn row(results: &Results, label: &str, unit: Unit, names: &[&str]) -> String {
     let figures: Vec<Option<f64>> =
         names.iter().map(|name| (!name.is_empty()).then(|| figure(results, name))).collect();
-    let least = figures.iter().flatten().copied().fold(f64::INFINITY, f64::min);
-    let several = figures.iter().flatten().count() > 1;
+    let others = figures.get(2..).unwrap_or_default();
+    let least = figures.first().into_iter().chain(others).flatten().copied().fold(f64::INFINITY, f64::min);
+    let several = others.iter().flatten().count() > 0;
     let mut out = format!("| {label} |");
     for figure in figures {
         match figure {
