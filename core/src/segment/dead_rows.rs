@@ -26,6 +26,20 @@ impl DeadRows {
     pub(super) fn contains(&self, row: u32) -> bool {
         self.bits.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
+
+    /// Returns the first dead row that is not before a row.
+    #[inline]
+    pub(super) fn next_from(&self, row: u32) -> Option<u32> {
+        let mut at = row as usize / 64;
+        let mut word = self.bits.get(at)? & (u64::MAX << (row % 64));
+        while word == 0 {
+            at += 1;
+            word = *self.bits.get(at)?;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "a row of the bitmap")]
+        let row = at as u32 * 64 + word.trailing_zeros();
+        Some(row)
+    }
 }
 
 fn plain_bits(rows: &RoaringBitmap) -> Vec<u64> {
@@ -115,6 +129,12 @@ mod tests {
         for row in 0..end {
             assert_eq!(dead.contains(row), dead.rows().contains(row), "row {row}");
         }
+        let mut from = 0;
+        for row in dead.rows() {
+            assert_eq!(dead.next_from(from), Some(row));
+            from = row + 1;
+        }
+        assert_eq!(dead.next_from(from), None);
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl LiveSegment {
 
     /// Iterates over the live rows in order, as ranges without a gap.
     pub(crate) fn live_ranges(&self) -> LiveRanges<'_> {
-        LiveRanges { next: 0, rows: self.segment.rows(), dead: self.dead().map(RoaringBitmap::iter) }
+        LiveRanges { next: 0, rows: self.segment.rows(), dead: self.dead.as_deref() }
     }
 }
 
@@ -75,7 +75,7 @@ impl fmt::Debug for LiveSegment {
 pub(crate) struct LiveRanges<'v> {
     next: u32,
     rows: u32,
-    dead: Option<roaring::bitmap::Iter<'v>>,
+    dead: Option<&'v DeadRows>,
 }
 
 impl LiveRanges<'_> {
@@ -88,10 +88,11 @@ impl LiveRanges<'_> {
 impl Iterator for LiveRanges<'_> {
     type Item = Range<u32>;
 
+    #[inline]
     fn next(&mut self) -> Option<Range<u32>> {
         while self.next < self.rows {
             let start = self.next;
-            let end = self.dead.as_mut().and_then(Iterator::next).unwrap_or(self.rows).min(self.rows);
+            let end = self.dead.and_then(|dead| dead.next_from(start)).unwrap_or(self.rows).min(self.rows);
             self.next = end.saturating_add(1);
             if start < end {
                 return Some(start..end);
