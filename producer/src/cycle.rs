@@ -99,11 +99,14 @@ impl Cycle {
     /// Carries a record type over as it is, and reports it as unchanged.
     ///
     /// # Errors
-    /// `NotFound`, listing the types of the dataset; `Invalid` if this cycle declares it.
+    /// `NotFound`, listing the types of the dataset; `Invalid` if this cycle declares or drops it.
     pub fn keep_type(&self, record_type: &str) -> Result<()> {
         self.prior.manifest().expect_record_type(record_type)?;
         if self.types.get(record_type).is_some() {
             return Err(Error::DeclaredTwice { record_type: record_type.to_owned() });
+        }
+        if lock(&self.dropped).contains(record_type) {
+            return Err(declared_and_dropped(record_type));
         }
         lock(&self.kept).insert(record_type.to_owned());
         Ok(())
@@ -128,10 +131,10 @@ impl Cycle {
     /// Drops a record type: the version has neither its records nor its schema.
     ///
     /// # Errors
-    /// `NotFound`, listing the types of the dataset; `Invalid` if this cycle declares it.
+    /// `NotFound`, listing the types of the dataset; `Invalid` if this cycle declares or keeps it.
     pub fn drop_type(&self, record_type: &str) -> Result<()> {
         self.prior.manifest().expect_record_type(record_type)?;
-        if self.types.get(record_type).is_some() {
+        if self.types.get(record_type).is_some() || lock(&self.kept).contains(record_type) {
             return Err(declared_and_dropped(record_type));
         }
         lock(&self.dropped).insert(record_type.to_owned());
@@ -146,6 +149,9 @@ impl Cycle {
     fn staged(&self, declaration: &Declaration) -> Result<Arc<StagedType>> {
         if lock(&self.dropped).contains(declaration.name()) {
             return Err(declared_and_dropped(declaration.name()));
+        }
+        if lock(&self.kept).contains(declaration.name()) {
+            return Err(Error::DeclaredTwice { record_type: declaration.name().to_owned() });
         }
         self.types.declare(declaration, &self.prior, |schema| StagedType::new(schema, &self.prior))
     }

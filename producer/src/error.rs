@@ -163,8 +163,8 @@ pub enum Error {
         /// Name of the record type.
         record_type: String,
     },
-    /// A record type is declared and dropped.
-    #[error("record type {record_type}: declared and dropped in one cycle; do one of the two")]
+    /// A record type is declared or kept, and dropped.
+    #[error("record type {record_type}: declared or kept, and dropped, in one cycle; do one of the two")]
     DeclaredAndDropped {
         /// Name of the record type.
         record_type: String,

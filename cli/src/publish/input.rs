@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use blake3::{Hash, Hasher};
 use flate2::bufread::MultiGzDecoder;
@@ -114,11 +114,15 @@ impl Input {
 
 /// Hash of an input as it is stored, known when all of it was read.
 #[derive(Clone, Default)]
-pub struct Digest(Arc<OnceLock<Hash>>);
+pub struct Digest(Arc<Mutex<Option<Hash>>>);
 
 impl Digest {
-    pub fn get(&self) -> Option<&Hash> {
-        self.0.get()
+    pub fn get(&self) -> Option<Hash> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, hash: Option<Hash>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = hash;
     }
 }
 
@@ -132,10 +136,10 @@ struct Digested<R> {
 impl<R: Read> Read for Digested<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.raw.read(buffer)?;
-        if len == 0 && !buffer.is_empty() {
-            self.digest.0.get_or_init(|| self.hasher.finalize());
-        } else {
+        if !buffer.is_empty() {
             self.hasher.update(&buffer[..len]);
+            // A file may grow after its end was met, and is then read on.
+            self.digest.set((len == 0).then(|| self.hasher.finalize()));
         }
         Ok(len)
     }

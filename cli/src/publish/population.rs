@@ -100,7 +100,7 @@ impl Population {
             Self::write(cycle, &declaration, &lines)?
         };
         if let Some(hash) = digest.get() {
-            cycle.set_input(&self.record_type, self.hash_with_options(hash))?;
+            cycle.set_input(&self.record_type, self.hash_with_options(&hash))?;
         }
         Ok(())
     }
@@ -125,14 +125,23 @@ impl Population {
 
     /// Returns whether the record type was published from this input, in the same way, and not changed since.
     fn is_published(&self, prior: &View, input: &Input) -> Result<bool> {
-        let known = prior.manifest().record_type(&self.record_type);
-        let Some((key, hash)) = known.and_then(|known| Some((&known.key, known.input?))) else { return Ok(false) };
-        let has_key = self.key.is_empty() || self.key == *key;
+        let manifest = prior.manifest();
+        let Some(known) = manifest.record_type(&self.record_type) else { return Ok(false) };
+        let (Some(hash), Ok(table)) = (known.input, prior.table(&self.record_type)) else { return Ok(false) };
+        // Keys are named by either name.
+        let ty = manifest.schema.struct_type(known.type_id)?;
+        let key = self.key.iter().map(|part| ty.field_by_any_name(part).map_or(part, |field| &field.name));
+        let has_key = self.key.is_empty() || key.eq(&known.key);
         if !has_key || self.evolution != Evolution::Append || prior.left_out().contains_key(&self.record_type) {
             return Ok(false);
         }
         let unreadable = |error| Failure::input(format!("{}: cannot be read: {error}", input.name()));
-        Ok(self.hash_with_options(&input.hash().map_err(unreadable)?) == hash)
+        if self.hash_with_options(&input.hash().map_err(unreadable)?) != hash {
+            return Ok(false);
+        }
+        // Damaged records are not those of the input: publishing it makes them whole.
+        let segments = known.segments.iter().zip(table.segments());
+        Ok(segments.into_iter().all(|(entry, source)| source.segment().verify_hash(&entry.id).is_ok()))
     }
 
     /// Hashes the input together with all that decides which records are read from it, but for the key, which the

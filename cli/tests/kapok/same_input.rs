@@ -83,3 +83,33 @@ fn a_line_that_shows_more_than_the_first_lines_counts() {
     let idl = scene.run(&["schema", "Thing"]).ok();
     assert!(idl.contains("nIsNull") && idl.contains("rareIsNull"), "{idl}");
 }
+
+#[test]
+fn the_same_file_over_damaged_records_makes_them_whole() {
+    let scene = Scene::new();
+    let line = |id| format!("{{\"id\":{id},\"t\":\"title-{id:05}\"}}\n");
+    let lines: String = (0..50).map(line).collect();
+    scene.publish(&lines).ok();
+    let segments = std::fs::read_dir(scene.store().join("segments")).unwrap();
+    let segment = segments.map(|entry| entry.unwrap().path()).next().unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(11).position(|text| text == b"title-00007").unwrap();
+    bytes[at + 6] = b'X';
+    // In place of the file, which is read-only.
+    std::fs::remove_file(&segment).unwrap();
+    std::fs::write(&segment, bytes).unwrap();
+    assert!(scene.run(&["get", "Thing", "7"]).ok().contains("title-X0007"));
+    assert!(scene.publish(&lines).ok().starts_with("published version 2"));
+    assert!(scene.run(&["get", "Thing", "7"]).ok().contains("title-00007"));
+}
+
+#[test]
+fn a_key_may_be_named_as_the_file_names_it() {
+    let scene = Scene::new();
+    let publish = |options: &[&str]| scene.publish_with("{\"user_id\":1}\n", options).ok();
+    publish(&["--key", "user_id"]);
+    assert!(input(&scene).is_some());
+    for key in ["user_id", "userId"] {
+        assert!(publish(&["--key", key]).starts_with("unchanged"), "{key}");
+    }
+}

@@ -103,7 +103,7 @@ fn copy_containers(serialized: &[u8], bits: &mut [u64]) -> Option<()> {
             }
         }
     }
-    Some(())
+    rest.is_empty().then_some(())
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {

@@ -33,8 +33,6 @@ pub(crate) struct Guard {
     pub null_in_lists: u64,
     /// Length of a list.
     pub dimension: Option<u32>,
-    /// The field's name in the language of schemas stands for it too.
-    pub is_open: bool,
 }
 
 impl Guard {
@@ -47,10 +45,9 @@ impl Guard {
         integer_max: u64::MAX,
         null_in_lists: u64::MAX,
         dimension: None,
-        is_open: true,
     };
     /// Nothing at all.
-    const CLOSED: Self = Self { must_be_given: true, is_unseen: true, is_open: false, ..Self::OPEN };
+    const CLOSED: Self = Self { must_be_given: true, is_unseen: true, ..Self::OPEN };
 }
 
 impl Guard {
@@ -87,7 +84,7 @@ impl Shapes {
     fn guard_of(&self, member: &Member) -> Guard {
         let shape = &self.nodes[member.node].shape;
         let must_be_given = shape.is_data() && !member.null_is_settled && !member.is_null_somewhere;
-        Guard { must_be_given, is_open: false, ..self.guard_of_node(member.node) }
+        Guard { must_be_given, ..self.guard_of_node(member.node) }
     }
 
     fn guard_of_node(&self, at: NodeId) -> Guard {

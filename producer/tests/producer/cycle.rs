@@ -51,6 +51,26 @@ async fn types_that_a_cycle_does_not_touch_are_carried_over() {
 }
 
 #[tokio::test]
+async fn a_type_is_kept_declared_or_dropped_and_no_two_of_these() {
+    let producer = Producer::open("memory://kept").await.unwrap();
+    publish_movies(&producer, 0..3).await.unwrap();
+    let cycle = producer.run_cycle(|cycle| {
+        cycle.keep_type("Movie")?;
+        assert!(matches!(cycle.records::<movie::Owned>(), Err(Error::DeclaredTwice { .. })));
+        assert!(matches!(cycle.drop_type("Movie"), Err(Error::DeclaredAndDropped { .. })));
+        Ok(())
+    });
+    assert_eq!(cycle.await.unwrap().outcome, Outcome::Unchanged { version: 1 });
+    let cycle = producer.run_cycle(|cycle| {
+        cycle.drop_type("Movie")?;
+        assert!(matches!(cycle.keep_type("Movie"), Err(Error::DeclaredAndDropped { .. })));
+        Ok(())
+    });
+    assert_eq!(cycle.await.unwrap().outcome, Outcome::Published { version: 2 });
+    assert_eq!(view(producer.store(), 2).await.tables().len(), 0);
+}
+
+#[tokio::test]
 async fn a_cycle_in_which_nothing_changed_publishes_nothing() {
     let producer = Producer::open("memory://unchanged").await.unwrap();
     publish_movies(&producer, 0..10).await.unwrap();
