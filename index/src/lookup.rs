@@ -101,17 +101,25 @@ impl<'v> Lookup<'v> {
     /// # Errors
     /// As [`Lookup::find`].
     pub fn find_many<K: Key>(&self, keys: &[K]) -> Result<Vec<Option<RowId>>> {
-        let mut out = Vec::with_capacity(keys.len());
+        let number = |key: &K| key.with_parts(|parts| self.table.key().encode_number(parts));
+        self.find_each(keys, |key| self.find(key), number)
+    }
+
+    /// Finds a key of fixed length by its number, if it has one, and any other by itself.
+    fn find_each<K>(
+        &self,
+        keys: &[K],
+        find: impl Fn(&K) -> Result<Option<RowId>>,
+        number: impl Fn(&K) -> Result<Option<u64>>,
+    ) -> Result<Vec<Option<RowId>>> {
         if self.key_bytes == 0 {
-            for key in keys {
-                out.push(self.find(key)?);
-            }
-            return Ok(out);
+            return keys.iter().map(find).collect();
         }
+        let mut out = Vec::with_capacity(keys.len());
         for keys in keys.chunks(KEYS_AT_ONCE) {
             let mut numbers = [None; KEYS_AT_ONCE];
-            for (number, key) in numbers.iter_mut().zip(keys) {
-                *number = key.with_parts(|parts| self.table.key().encode_number(parts))?;
+            for (known, key) in numbers.iter_mut().zip(keys) {
+                *known = number(key)?;
             }
             self.find_numbers(&numbers[..keys.len()], &mut out)?;
         }
@@ -215,22 +223,10 @@ impl<'v> Lookup<'v> {
     /// # Errors
     /// As [`Lookup::find_encoded`].
     pub fn find_many_encoded(&self, keys: &[impl AsRef<[u8]>]) -> Result<Vec<Option<RowId>>> {
-        let mut out = Vec::with_capacity(keys.len());
-        if self.key_bytes == 0 {
-            for key in keys {
-                out.push(self.find_bytes(key.as_ref())?);
-            }
-            return Ok(out);
-        }
-        for keys in keys.chunks(KEYS_AT_ONCE) {
-            let mut numbers = [None; KEYS_AT_ONCE];
-            for (number, key) in numbers.iter_mut().zip(keys) {
-                let key = key.as_ref();
-                *number = (key.len() == usize::from(self.key_bytes)).then(|| self.table.key().number(key));
-            }
-            self.find_numbers(&numbers[..keys.len()], &mut out)?;
-        }
-        Ok(out)
+        let spec = self.table.key();
+        let has_number = |key: &[u8]| key.len() == usize::from(self.key_bytes);
+        let number = |key: &[u8]| Ok(has_number(key).then(|| spec.number(key)));
+        self.find_each(keys, |key| self.find_bytes(key.as_ref()), |key| number(key.as_ref()))
     }
 
     /// Searches the largest segment first: most keys are there.
