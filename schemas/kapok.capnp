@@ -6,6 +6,10 @@ annotation key @0xf7291de39313eea8 (struct) :Text;
 # Primary key of a record type: field names, comma separated where the key is composite.
 # Integers, Bool, enums, Text and Data may be key fields.
 
+annotation indexes @0xb2f6a0d49c81e573 (struct) :List(Text);
+# Indexes of a record type beside that of its key, such as "hash(year)" and "hash(genres[])".
+# Each counts when a dataset first sees it; one that was dropped stays so until it is added by name.
+
 annotation vector @0xccebdc6615962e09 (field) :VectorSpace;
 # A List(Float32), List(Int8) or Data field that holds one vector of fixed dimension per record.
 # Segments hold such a field as a flat matrix: constant stride, first row 64-byte aligned.

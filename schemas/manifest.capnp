@@ -47,6 +47,25 @@ struct RecordType @0xfe8d2fe0babae1c1 {
   # The schema was declared, not inferred: later records do not add to it unless they are told to.
   input @7 :Data;
   # Hash of the input that all records were read from, 32 bytes; none if they were changed otherwise since.
+  indexes @8 :List(IndexSpec);
+  # Indexes that every segment is to have beside that of the primary key, sorted by name.
+  droppedIndexes @9 :List(Text);
+  # Names of indexes that the struct's annotation declares and that were dropped, sorted.
+}
+
+struct IndexSpec @0xd3a8c5e1f0b74296 {
+  name @0 :Text;
+  # What its artifacts are called; never changes.
+  kind @1 :Text;
+  # "hash", for example.
+  fields @2 :List(Text);
+  # Paths of the indexed fields: names joined by dots, "[]" behind a list that is gone through.
+  filter @3 :Text;
+  # Only rows that satisfy this expression are in it; empty for all.
+  revision @4 :UInt32;
+  # Revision of the rules by which segments become artifacts of this kind.
+  options @5 :List(Tag);
+  # What else the kind is told, sorted by key.
 }
 
 struct Segment @0x81ad07e8a73f059d {

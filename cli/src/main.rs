@@ -10,6 +10,7 @@
 //! log, announce, pin, unpin, rollback   print and set the version that consumers are on
 //! diff, history                         print what changed
 //! watch                                 prints each swap of a consumer, with its cost
+//! index                                 lists, adds and drops indexes
 //! merge, gc                             fewer segments, and old versions deleted
 //! drop-type, drop-field                 remove a record type or a field
 //! verify, repair                        check every byte, and put back what was lost
@@ -32,6 +33,7 @@ mod failure;
 mod gc;
 mod get;
 mod history;
+mod index;
 mod key_argument;
 mod log;
 mod manual;
@@ -109,6 +111,7 @@ enum Verb {
     History(history::History),
     Watch(watch::Watch),
     Merge(merge::Merge),
+    Index(index::Index),
     DropType(drop::DropType),
     DropField(drop::DropField),
     Demo(demo::Demo),
@@ -167,6 +170,7 @@ fn run(cli: &Cli, out: &mut impl Write) -> Result<()> {
             Verb::History(verb) => verb.run(cli.json, out).await,
             Verb::Watch(verb) => verb.run(cli.json, out).await,
             Verb::Merge(verb) => verb.run(cli.json, out).await,
+            Verb::Index(verb) => verb.run(cli.json, out).await,
             Verb::DropType(verb) => verb.run(cli.json, out).await,
             Verb::DropField(verb) => verb.run(cli.json, out).await,
             Verb::Demo(verb) => verb.run(cli.json, out).await,

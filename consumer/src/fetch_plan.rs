@@ -68,8 +68,7 @@ mod tests {
             rows: 0,
             segments,
             changes: None,
-            declared: false,
-            input: None,
+            ..RecordType::default()
         }];
         manifest
     }

@@ -78,7 +78,7 @@ pub use follower::{FollowSettings, Follower, Watch};
 pub use listener::{Listener, Swap};
 pub use metrics::describe_metrics;
 pub use refresh_report::RefreshReport;
-pub use settings::{ConsumerSettings, MergedSegments, TypeFilter};
+pub use settings::{ConsumerSettings, IndexFilter, MergedSegments, TypeFilter};
 pub use status::Status;
 
 pub use kapok_blobstore::Store;

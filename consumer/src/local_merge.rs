@@ -12,7 +12,7 @@ use bytes::Bytes;
 use kapok_core::manifest::{Blob, BlobMap, BlobRef, BlobRole, Id, Manifest, MergeSource, RecordType, SegmentEntry};
 use kapok_core::segment::{Encoding, Segment, WRITER_REVISION};
 use kapok_core::{Error, Result};
-use kapok_index::unique;
+use kapok_index::IndexSet;
 use tracing::warn;
 
 /// The segments that were made here, and those that could not be.
@@ -121,12 +121,12 @@ fn make_one(schema: &Arc<kapok_core::schema::Schema>, task: &MergeTask) -> Resul
     let bytes = Bytes::from(merged.bytes);
     let opened = Segment::open(&name, bytes.clone(), merged.rows)?;
     let mut out = vec![(segment.id, Blob { name, bytes })];
-    for artifact in segment.artifacts.iter().filter(|artifact| artifact.kind == unique::KIND) {
-        let index = Bytes::from(unique::build(encoding.key(), &opened)?);
-        // An index of another hash is downloaded.
-        if kapok_blobstore::BlobId::of(&index).as_bytes() == &artifact.id {
+    let indexes = IndexSet::new(schema, record_type)?;
+    for artifact in &segment.artifacts {
+        // An index that the segment does not give is downloaded.
+        if let Some(bytes) = indexes.rebuild(artifact, &opened, &segment.id)? {
             let name = Arc::from(format!("indexes/{} (made here)", text(&artifact.id)));
-            out.push((artifact.id, Blob { name, bytes: index }));
+            out.push((artifact.id, Blob { name, bytes }));
         }
     }
     Ok(out)

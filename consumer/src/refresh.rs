@@ -144,7 +144,8 @@ impl Consumer {
         let State { store, settings, .. } = self.state();
         let failed = |source| Error::Load { version, source: Arc::new(source) };
         let manifest = store.manifests().read(version).await.map_err(failed)?;
-        let (manifest, filtered) = settings.types.apply(manifest);
+        let (mut manifest, filtered) = settings.types.apply(manifest);
+        settings.indexes.apply(&mut manifest);
         blobs.retain_for(&manifest);
         let mut merge_sources = FetchTotals::default();
         if settings.merged_segments.makes(store) {

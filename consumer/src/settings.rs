@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use kapok_blobstore::Store;
-use kapok_core::manifest::{Manifest, RecordType};
+use kapok_core::manifest::{Artifact, Manifest, RecordType};
+use kapok_index::{Kind, unique};
 
 /// The behaviour of a consumer. Start from [`ConsumerSettings::default`] and change what is to be different.
 ///
@@ -19,6 +20,8 @@ use kapok_core::manifest::{Manifest, RecordType};
 pub struct ConsumerSettings {
     /// The record types to take. Default: all of them.
     pub types: TypeFilter,
+    /// The indexes to take, beside those of primary keys. Default: all of the kinds that this release knows.
+    pub indexes: IndexFilter,
     /// Whether each page of new blobs is read before the swap, so that readers of the new view wait for no disk as long as
     /// memory lasts. Default: no.
     pub prefault: bool,
@@ -74,6 +77,35 @@ pub enum TypeFilter {
     Except(Vec<String>),
 }
 
+/// The indexes that a consumer takes, by their names. The others are neither fetched nor mapped: what they would answer is
+/// answered by reading rows. Those of primary keys are taken in any case, and those of unknown kinds never.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IndexFilter {
+    /// All, also those of later versions.
+    #[default]
+    All,
+    /// These.
+    Only(Vec<String>),
+    /// All but these.
+    Except(Vec<String>),
+}
+
+impl IndexFilter {
+    /// Takes the artifacts that are not wanted, and those of unknown kinds, out of a version.
+    pub(crate) fn apply(&self, manifest: &mut Manifest) {
+        let takes = |artifact: &Artifact| match self {
+            _ if artifact.kind == unique::KIND => true,
+            Self::All => true,
+            Self::Only(names) => names.contains(&artifact.name),
+            Self::Except(names) => !names.contains(&artifact.name),
+        };
+        for entry in manifest.record_types.iter_mut().flat_map(|ty| &mut ty.segments) {
+            entry.artifacts.retain(|artifact| Kind::is_known(&artifact.kind) && takes(artifact));
+        }
+    }
+}
+
 /// The record types that a filter left out of a version, or did not find.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FilterOutcome {
@@ -118,8 +150,7 @@ mod tests {
             rows: 0,
             segments: Vec::new(),
             changes: None,
-            declared: false,
-            input: None,
+            ..RecordType::default()
         };
         manifest.record_types = ["Movie", "Person", "Rating"].map(of).to_vec();
         manifest

@@ -41,6 +41,7 @@ mod fault;
 pub mod field;
 pub mod key;
 pub mod manifest;
+pub mod paths;
 pub mod record;
 pub mod schema;
 pub mod segment;

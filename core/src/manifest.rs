@@ -3,7 +3,7 @@
 //! Its Cap'n Proto form is `schemas/manifest.capnp`. Decoding checks all that later code relies on, since a manifest
 //! comes from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,15 +18,20 @@ use crate::schema::Schema;
 use crate::segment::{Extent, Sharing};
 
 mod blob;
+mod index_spec;
 
 pub(crate) use blob::verify_hash;
 pub use blob::{Blob, BlobMap, BlobRef, BlobRole};
+pub use index_spec::IndexSpec;
 
 /// Version of the stored format as a whole.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// Features that this code knows; a manifest that requires another is refused.
-const KNOWN_FEATURES: [&str; 0] = [];
+const KNOWN_FEATURES: [&str; 1] = [BOUND_ARTIFACTS];
+
+/// The feature that artifacts may be bound: their headers name their segment and what they are an index of.
+const BOUND_ARTIFACTS: &str = "bound-artifacts";
 
 /// Largest size of a segment: 2^29 words, and the header in front of them.
 const SEGMENT_BYTES_MAX: u64 = (1 << 32) + 8;
@@ -60,7 +65,7 @@ pub struct Manifest {
 }
 
 /// A record type of a version.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecordType {
     /// Unqualified name of its struct.
     pub name: String,
@@ -79,6 +84,10 @@ pub struct RecordType {
     /// Hash of the one input that all of its records come from, and of all that decides how they are read; the writer of
     /// records knows how it is made.
     pub input: Option<Id>,
+    /// Indexes that every segment is to have beside that of the primary key, sorted by name.
+    pub indexes: Vec<IndexSpec>,
+    /// Names of indexes that the struct's annotation declares and that were dropped.
+    pub dropped_indexes: BTreeSet<String>,
 }
 
 /// A segment of a version.
@@ -223,6 +232,7 @@ impl Manifest {
         let mut message = message::Builder::new_default();
         let mut root: wire::manifest::Builder<'_> = message.init_root();
         root.set_format_version(FORMAT_VERSION);
+        root.reborrow().init_required_features(1).set(0, BOUND_ARTIFACTS);
         root.set_version(self.version);
         root.set_parent(self.parent.unwrap_or(0));
         root.set_created_unix_ms(self.created_unix_ms);
@@ -318,6 +328,15 @@ impl RecordType {
         if let Some(input) = &self.input {
             out.set_input(input);
         }
+        let mut indexes = out.reborrow().init_indexes(count(&self.indexes));
+        for (index, spec) in (0..).zip(&self.indexes) {
+            spec.encode(indexes.reborrow().get(index));
+        }
+        let dropped = u32::try_from(self.dropped_indexes.len()).unwrap_or(u32::MAX);
+        let mut dropped = out.reborrow().init_dropped_indexes(dropped);
+        for (index, name) in (0..).zip(&self.dropped_indexes) {
+            dropped.set(index, name.as_str());
+        }
         let mut segments = out.reborrow().init_segments(count(&self.segments));
         for (index, segment) in (0..).zip(&self.segments) {
             segment.encode(segments.reborrow().get(index));
@@ -409,10 +428,7 @@ impl Wire<'_> {
     }
 
     fn record_type(&self, ty: wire::record_type::Reader<'_>) -> Result<RecordType> {
-        let mut key = Vec::new();
-        for name in self.read(ty.get_key())? {
-            key.push(self.text(name)?);
-        }
+        let key = self.texts(ty.get_key())?;
         let mut segments = Vec::new();
         for segment in self.read(ty.get_segments())? {
             segments.push(self.segment(segment)?);
@@ -438,6 +454,8 @@ impl Wire<'_> {
             changes,
             declared: ty.get_declared(),
             input: if ty.has_input() { Some(self.id(ty.get_input())?) } else { None },
+            indexes: self.indexes(ty.get_indexes())?,
+            dropped_indexes: self.texts(ty.get_dropped_indexes())?.into_iter().collect(),
         })
     }
 

@@ -59,6 +59,8 @@ pub struct StructType {
     pub discriminant_offset: u32,
     /// Names of the primary key's fields, from the `key` annotation; empty if there is none.
     pub key: Vec<String>,
+    /// Indexes that the `indexes` annotation declares, such as `hash(year)`.
+    pub indexes: Vec<String>,
     /// Fields, by the order of their ordinals (that of the node: groups among them).
     pub fields: Vec<FieldType>,
 }
@@ -296,6 +298,7 @@ impl StructType {
             discriminant_count: 0,
             discriminant_offset: 0,
             key: Vec::new(),
+            indexes: Vec::new(),
             fields,
         }
     }

@@ -353,6 +353,18 @@ impl<'a> StructRef<'a> {
         (slot < u32::from(self.pointer_count)).then(|| self.pointers_at + slot)
     }
 
+    /// Returns what tells the object behind a pointer from the others of its segment: pointers of one number are read alike.
+    /// 0 if it is null.
+    #[inline]
+    pub fn object_number(self, slot: u32) -> u64 {
+        let Some(at) = self.pointer_at(slot) else { return 0 };
+        match self.words.word(at) {
+            Ok(0) | Err(_) => 0,
+            #[expect(clippy::cast_possible_truncation, reason = "a segment has at most 2^29 words")]
+            Ok(pointer) => pointer >> 32 << 32 | u64::from(Words::target(at, pointer) as u32),
+        }
+    }
+
     /// Returns what a pointer points at.
     #[inline]
     pub fn pointer(self, slot: u32) -> Read<Pointer<'a>> {

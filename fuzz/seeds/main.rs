@@ -59,8 +59,7 @@ fn write_shape(folder: &Path, name: &str, schema: Schema) -> std::io::Result<()>
         rows: 0,
         segments: Vec::new(),
         changes: None,
-        declared: false,
-        input: None,
+        ..RecordType::default()
     }];
     // A default value that claims more than it holds cannot even be written.
     manifest.encode().map_or(Ok(()), |bytes| std::fs::write(folder.join("manifest").join(name), bytes))

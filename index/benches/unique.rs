@@ -11,12 +11,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use capnp::message::{self, HeapAllocator};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use kapok_core::manifest::{Artifact, Manifest, RecordType, SegmentEntry};
+use kapok_core::manifest::{Manifest, RecordType, SegmentEntry};
 use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::schema::Schema;
 use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage};
 use kapok_core::words::Words;
-use kapok_index::{UniqueIndex, View, unique};
+use kapok_index::{Binding, BuiltArtifact, IndexSet, UniqueIndex, View, unique};
 use kapok_samples::movies_capnp::movie;
 
 const MOVIES: u32 = 1_000_000;
@@ -60,18 +60,11 @@ fn movies() -> (Encoding, View, Segment, Vec<u8>) {
     let bytes = Bytes::from(sealed.bytes);
     let segment = Segment::open("segment", bytes.clone(), sealed.rows).unwrap();
     blobs.insert(sealed.id, Blob { name: "segment".into(), bytes });
-    let index = unique::build(encoding.key(), &segment).unwrap();
-    let index_id = *blake3::hash(&index).as_bytes();
-    blobs.insert(index_id, Blob { name: "index".into(), bytes: index.clone().into() });
-    let entry = SegmentEntry {
-        artifacts: vec![Artifact {
-            kind: unique::KIND.into(),
-            name: "id".into(),
-            id: index_id,
-            size: index.len() as u64,
-        }],
-        ..entry
-    };
+    let [BuiltArtifact { artifact, bytes }] =
+        IndexSet::of_key(&encoding).unwrap().build_lacking(&segment, &entry).unwrap().try_into().unwrap();
+    blobs.insert(artifact.id, Blob { name: "index".into(), bytes: bytes.clone() });
+    let index = unique::build(encoding.key(), &segment, &Binding::default()).unwrap();
+    let entry = SegmentEntry { artifacts: vec![artifact], ..entry };
     let record_type = RecordType {
         name: "Movie".into(),
         type_id,
@@ -79,8 +72,7 @@ fn movies() -> (Encoding, View, Segment, Vec<u8>) {
         rows: MOVIES.into(),
         segments: vec![entry],
         changes: None,
-        declared: false,
-        input: None,
+        ..RecordType::default()
     };
     let manifest = Manifest {
         version: 1,
@@ -128,7 +120,7 @@ fn chase(keys: &[u32], mut find: impl FnMut(&u32) -> u64) -> u64 {
 fn benchmark(criterion: &mut Criterion) {
     let (encoding, view, segment, index_bytes) = movies();
     let key = encoding.key();
-    let index = UniqueIndex::open("index", index_bytes.into(), MOVIES).unwrap();
+    let index = UniqueIndex::open("index", index_bytes.into(), MOVIES, &Binding::default()).unwrap();
     index.verify(key, &segment).unwrap();
     let heap: Vec<Movie> = (0..MOVIES).map(id).map(|id| Movie { title: title(id), year: year(id) }).collect();
     let by_id: HashMap<u32, usize> = (0..MOVIES).map(id).zip(0..).collect();
@@ -223,7 +215,7 @@ fn benchmark(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("build");
     group.throughput(Throughput::Elements(MOVIES.into()));
     group.sample_size(20);
-    group.bench_function("kapok", |bencher| bencher.iter(|| unique::build(key, black_box(&segment)).unwrap()));
+    group.bench_function("kapok", |bencher| bencher.iter(|| unique::build(key, black_box(&segment), &Binding::default()).unwrap()));
     group.bench_function("std HashMap", |bencher| {
         bencher.iter(|| (0..MOVIES).map(id).zip(0..).collect::<HashMap<u32, usize>>());
     });

@@ -37,16 +37,27 @@
 
 #![forbid(unsafe_code)]
 
+mod artifact;
 mod changes;
+mod declared;
+pub mod hash;
+mod hash_lookup;
+mod kind;
 mod lookup;
 mod records;
 mod row;
+mod tuple;
 pub mod unique;
 mod verify;
 mod version_path;
 mod view;
 
+pub use artifact::Binding;
 pub use changes::{ChangeSource, Changes, TypeChanges};
+pub use declared::{BuiltArtifact, Index, IndexSet};
+pub use hash::HashIndex;
+pub use hash_lookup::HashLookup;
+pub use kind::Kind;
 pub use lookup::Lookup;
 pub use records::Records;
 pub use unique::UniqueIndex;

@@ -5,7 +5,6 @@ use std::fmt;
 
 use bytes::Bytes;
 use kapok_core::key::{IntegerKey, Key, KeyPart, KeySpec};
-use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::SegmentEntry;
 use kapok_core::record::Record;
 use kapok_core::segment::{HEADER_BYTES, Segment};
@@ -380,7 +379,7 @@ impl Access {
         place: usize,
         entry: &SegmentEntry,
         source: &LiveSegment,
-        blobs: &BlobMap,
+        index: Option<UniqueIndex>,
     ) -> Result<Self> {
         let segment = source.segment();
         let misfit = |bound: &[u8]| key.fixed_bytes().is_some_and(|len| len as usize != bound.len());
@@ -389,18 +388,6 @@ impl Access {
             let subject = format!("manifest entry of {}", segment.name());
             return Err(Error::corrupt(subject, 0, "a first and a last key, in order", found));
         }
-        let index = match entry.artifacts.iter().find(|artifact| artifact.kind == unique::KIND) {
-            Some(artifact) => {
-                let blob = blobs.expect(&artifact.id)?;
-                if blob.bytes.len() as u64 != artifact.size {
-                    let expected = format!("{} bytes", artifact.size);
-                    let found = format!("{} bytes", blob.bytes.len());
-                    return Err(Error::corrupt(&*blob.name, blob.bytes.len() as u64, expected, found));
-                }
-                Some(UniqueIndex::open(&blob.name, blob.bytes.clone(), segment.rows())?)
-            }
-            None => None,
-        };
         let numbers = (key.number(&entry.first_key), key.number(&entry.last_key));
         let (first_key, last_key) = (entry.first_key.clone(), entry.last_key.clone());
         let integers =

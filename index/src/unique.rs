@@ -14,21 +14,26 @@ use kapok_core::segment::{Segment, in_parallel};
 use kapok_core::{Error, Result};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::artifact::{Binding, HEADER_BYTES, Header};
 use crate::row::{encode_row, expect_row, unreadable};
 
 mod build;
 
 pub use build::build;
+pub(crate) use build::unbound;
 
 /// What a manifest calls artifacts of this kind.
 pub const KIND: &str = "unique";
 
-const MAGIC: [u8; 8] = *b"KAPOKUQ1";
+const MAGIC: [u8; 8] = *b"KAPOKUQ2";
+/// Magic of earlier releases, whose indexes are not bound to a segment.
+const UNBOUND_MAGIC: [u8; 8] = *b"KAPOKUQ1";
 const ROWS_AT: usize = 8;
 const ROW_BITS_AT: usize = 12;
 const SLOT_COUNT_AT: usize = 16;
 const SEED_AT: usize = 24;
-const SLOTS_AT: usize = 64;
+const RESERVED_AT: usize = 32;
+const SLOTS_AT: usize = HEADER_BYTES;
 const SLOT_BYTES: usize = 4;
 /// Slots of a group, which is a cache line.
 const GROUP: usize = 16;
@@ -93,35 +98,28 @@ impl UniqueIndex {
     /// it.
     ///
     /// # Errors
-    /// `Corrupt` if these are not as they must be, or it is the index of a segment of another size.
-    pub fn open(name: &str, mut bytes: Bytes, rows: u32) -> Result<Self> {
+    /// `Corrupt` if these are not as they must be, or it is the index of another segment or key.
+    pub fn open(name: &str, mut bytes: Bytes, rows: u32, binding: &Binding) -> Result<Self> {
         let corrupt = |at: usize, expected: String, found: String| Error::corrupt(name, at as u64, expected, found);
-        let Some(header) = bytes.first_chunk::<SLOTS_AT>() else {
-            return Err(corrupt(
-                bytes.len(),
-                format!("a header of {SLOTS_AT} bytes"),
-                format!("{} bytes", bytes.len()),
-            ));
+        let header = if bytes.starts_with(&UNBOUND_MAGIC) {
+            let header = Header::decode_unbound(name, &bytes, UNBOUND_MAGIC, rows)?;
+            if let Some(at) = (RESERVED_AT..SLOTS_AT).find(|at| bytes[*at] != 0) {
+                return Err(corrupt(at, "a reserved 0".into(), bytes[at].to_string()));
+            }
+            header
+        } else {
+            Header::decode(name, &bytes, MAGIC, rows, binding)?
         };
-        if header[..ROWS_AT] != MAGIC {
-            let found = header[..ROWS_AT].escape_ascii().to_string();
-            return Err(corrupt(0, format!("magic {}", MAGIC.escape_ascii()), found));
-        }
-        let stored_rows = u32::from_le_bytes(field(header, ROWS_AT));
-        if stored_rows != rows {
-            return Err(corrupt(ROWS_AT, format!("{rows} rows, as the segment has"), stored_rows.to_string()));
-        }
-        let bits = u32::from_le_bytes(field(header, ROW_BITS_AT));
+        let Header { word: bits, numbers: [slot_count, seed], .. } = header;
         if bits != row_bits(rows) {
             return Err(corrupt(ROW_BITS_AT, format!("{} bits for a row", row_bits(rows)), bits.to_string()));
         }
-        let slot_count = u64::from_le_bytes(field(header, SLOT_COUNT_AT));
         if slot_count <= u64::from(rows) || slot_count % GROUP as u64 != 0 {
             let expected = format!("more slots than {rows} rows, in groups of {GROUP}");
             return Err(corrupt(SLOT_COUNT_AT, expected, slot_count.to_string()));
         }
-        if let Some(at) = (SEED_AT..SLOTS_AT).find(|at| header[*at] != 0) {
-            return Err(corrupt(at, "a reserved 0".into(), header[at].to_string()));
+        if seed != 0 {
+            return Err(corrupt(SEED_AT, "a reserved 0".into(), seed.to_string()));
         }
         let len = slot_count.checked_mul(SLOT_BYTES as u64).and_then(|len| len.checked_add(SLOTS_AT as u64));
         if len != Some(bytes.len() as u64) {
@@ -354,12 +352,6 @@ fn row_bits(rows: u32) -> u32 {
 #[inline]
 fn row_mask(rows: u32) -> u32 {
     u32::MAX.checked_shr(rows.leading_zeros()).unwrap_or(0)
-}
-
-fn field<const N: usize>(header: &[u8; SLOTS_AT], at: usize) -> [u8; N] {
-    let mut out = [0; N];
-    out.copy_from_slice(&header[at..at + N]);
-    out
 }
 
 fn slot_offset(at: usize) -> u64 {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use kapok_core::Result;
-use kapok_core::manifest::{Blob, BlobMap, Id, SegmentEntry, Tombstones};
+use kapok_core::manifest::{BlobMap, Id, SegmentEntry, Tombstones};
 use kapok_core::segment::{Encoding, Segment, in_parallel};
 
-use crate::unique::{self, UniqueIndex};
-use crate::view::View;
+use crate::declared::IndexSet;
+use crate::view::{TableIndexes, View};
 
 /// Checks of a new segment.
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ impl View {
     /// # Errors
     /// `NotFound` if a new blob is not among the blobs, `Corrupt` if something is not as it must be.
     pub fn verify_new(&self, blobs: &BlobMap, is_new: impl Fn(&Id) -> bool) -> Result<()> {
-        for table in self.tables() {
+        for (table, TableIndexes { declared, .. }) in self.tables().iter().zip(self.table_indexes()) {
             let ty = self.manifest().expect_record_type(table.name())?;
             for (entry, source) in ty.segments.iter().zip(table.segments()) {
                 let indexes: Vec<&Id> = entry.artifacts.iter().map(|index| &index.id).filter(|id| is_new(id)).collect();
@@ -43,11 +43,11 @@ impl View {
                     // One thread hashes the file while others walk it. The hash is heard first: it says more.
                     let checked = in_parallel(vec![Check::Hash, Check::Contents], |check| match check {
                         Check::Hash => segment.verify_hash(&entry.id),
-                        Check::Contents => verify_segment(&encoding, segment, entry, blobs),
+                        Check::Contents => verify_segment(&encoding, declared, segment, entry, blobs),
                     });
                     checked.into_iter().collect::<Result<()>>()?;
                 } else if !indexes.is_empty() {
-                    verify_indexes(&encoding()?, segment, entry, blobs)?;
+                    declared.verify(segment, entry, blobs)?;
                 }
             }
         }
@@ -56,20 +56,17 @@ impl View {
 }
 
 /// Checks all of a segment and of its indexes but their hashes, in time that grows with their length:
-/// [`Encoding::verify`], then each index against the rows.
+/// [`Encoding::verify`], then each index against the rows. Artifacts of kinds that this release does not know are passed over.
 ///
 /// # Errors
 /// `NotFound` if an index is not among the blobs, `Corrupt` if something is not as it must be.
-pub fn verify_segment(encoding: &Encoding, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
+pub fn verify_segment(
+    encoding: &Encoding,
+    indexes: &IndexSet,
+    segment: &Segment,
+    entry: &SegmentEntry,
+    blobs: &BlobMap,
+) -> Result<()> {
     encoding.verify(segment, entry)?;
-    verify_indexes(encoding, segment, entry, blobs)
-}
-
-/// Checks the indexes of a segment against its rows. Those of kinds that this release does not know are passed over.
-fn verify_indexes(encoding: &Encoding, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
-    for artifact in entry.artifacts.iter().filter(|artifact| artifact.kind == unique::KIND) {
-        let Blob { name, bytes } = blobs.expect(&artifact.id)?;
-        UniqueIndex::open(name, bytes.clone(), entry.rows)?.verify(encoding.key(), segment)?;
-    }
-    Ok(())
+    indexes.verify(segment, entry, blobs)
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use kapok_core::Result;
 use kapok_core::field::{Field, FieldValue};
 use kapok_core::key::Key;
 use kapok_core::manifest::BlobMap;
@@ -13,8 +12,12 @@ use kapok_core::record::Record;
 use kapok_core::schema::{RecordStruct, Schema};
 use kapok_core::segment::RowId;
 use kapok_core::view::{Table, Tables};
+use kapok_core::{Error, Result};
 use serde::Deserialize;
 
+use crate::declared::{Index, IndexSet};
+use crate::hash_lookup::HashLookup;
+use crate::kind::{Kind, OpenIndex};
 use crate::lookup::{Access, Lookup};
 use crate::records::Records;
 
@@ -65,6 +68,15 @@ pub struct View {
     tables: Tables,
     /// For each table, for each segment, in the order in which they are searched.
     accesses: Vec<Vec<Access>>,
+    /// For each table.
+    indexes: Vec<TableIndexes>,
+}
+
+/// The indexes of a record type.
+pub(crate) struct TableIndexes {
+    pub declared: IndexSet,
+    /// For each segment of the table, for each index: `None` if the segment has no artifact of it.
+    pub opened: Vec<Vec<Option<OpenIndex>>>,
 }
 
 impl View {
@@ -82,21 +94,27 @@ impl View {
     /// Those of [`open`](Self::open), for the other types.
     pub fn open_without(manifest: Arc<Manifest>, blobs: &BlobMap, left_out: BTreeMap<String, String>) -> Result<Self> {
         let tables = Tables::open_without(manifest, blobs, left_out)?;
-        let mut accesses = Vec::with_capacity(tables.tables().len());
+        let (mut accesses, mut indexes) = (Vec::new(), Vec::new());
         for table in tables.tables() {
-            let entries = &tables.manifest().expect_record_type(table.name())?.segments;
-            let segments = entries.iter().zip(table.segments()).enumerate();
-            let open = segments.map(|(place, (entry, source))| Access::open(table.key(), place, entry, source, blobs));
-            let mut opened = open.collect::<Result<Vec<_>>>()?;
-            opened.sort_by_key(Access::search_order);
-            accesses.push(opened);
+            let ty = tables.manifest().expect_record_type(table.name())?;
+            let declared = IndexSet::new(table.schema(), ty)?;
+            let (mut by_key, mut opened) = (Vec::new(), Vec::new());
+            for (place, (entry, source)) in ty.segments.iter().zip(table.segments()).enumerate() {
+                let indexes = declared.open(source.segment(), entry, blobs)?;
+                let unique = indexes.first().and_then(|index| index.as_ref()?.unique().cloned());
+                by_key.push(Access::open(table.key(), place, entry, source, unique)?);
+                opened.push(indexes);
+            }
+            by_key.sort_by_key(Access::search_order);
+            accesses.push(by_key);
+            indexes.push(TableIndexes { declared, opened });
         }
-        Ok(Self { tables, accesses })
+        Ok(Self { tables, accesses, indexes })
     }
 
     /// Makes a version without records.
     pub fn empty() -> Self {
-        Self { tables: Tables::empty(), accesses: Vec::new() }
+        Self { tables: Tables::empty(), accesses: Vec::new(), indexes: Vec::new() }
     }
 
     /// Returns the number of the version; 0 for the empty view.
@@ -147,6 +165,37 @@ impl View {
     pub fn lookup(&self, record_type: &str) -> Result<Lookup<'_>> {
         let index = self.tables.table_index(record_type)?;
         Ok(Lookup::new(&self.tables.tables()[index], &self.accesses[index]))
+    }
+
+    /// Returns the indexes of a record type, that of the primary key first.
+    ///
+    /// # Errors
+    /// `NotFound`, listing the types that there are.
+    pub fn indexes(&self, record_type: &str) -> Result<&[Index]> {
+        let index = self.tables.table_index(record_type)?;
+        Ok(self.indexes[index].declared.indexes())
+    }
+
+    /// Returns the lookup of a hash index, by its name.
+    ///
+    /// # Errors
+    /// `NotFound`, listing the types or the hash indexes that there are.
+    pub fn hash_lookup(&self, record_type: &str, name: &str) -> Result<HashLookup<'_>> {
+        let at = self.tables.table_index(record_type)?;
+        let TableIndexes { declared, opened } = &self.indexes[at];
+        let is_it = |index: &Index| index.kind() == Kind::Hash && index.name() == name;
+        if let Some(position) = declared.indexes().iter().position(is_it) {
+            let index = &declared.indexes()[position];
+            return Ok(HashLookup::new(&self.tables.tables()[at], index, opened, position));
+        }
+        let known = declared.indexes().iter().filter(|index| index.kind() == Kind::Hash).map(Index::name);
+        let known: Vec<_> = known.collect();
+        let there = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Err(Error::not_found(format!("hash index {name} of {record_type}"), format!("there is {there}")))
+    }
+
+    pub(crate) fn table_indexes(&self) -> &[TableIndexes] {
+        &self.indexes
     }
 
     /// Returns the row id of the live record of a key; `None` if there is none.

@@ -43,7 +43,7 @@
 
 #[doc(inline)]
 pub use kapok_consumer::{
-    Consumer, ConsumerBuilder, ConsumerSettings, FetchPlan, MergedSegments, RefreshReport, Status, TypeFilter,
+    Consumer, ConsumerBuilder, ConsumerSettings, FetchPlan, IndexFilter, MergedSegments, RefreshReport, Status, TypeFilter,
     ViewGuard, describe_metrics,
 };
 #[doc(inline)]

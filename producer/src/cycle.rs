@@ -11,6 +11,7 @@ use crate::batch::TAG_PREFIX;
 use crate::declaration::Declaration;
 use crate::declarations::Declarations;
 use crate::error::{Error, Result};
+use crate::index_changes::{IndexChange, IndexChanges};
 use crate::lock::lock;
 use crate::staged_type::StagedType;
 use crate::writer::RecordWriter;
@@ -25,6 +26,7 @@ pub struct Cycle {
     dropped: Mutex<BTreeSet<String>>,
     kept: Mutex<BTreeSet<String>>,
     tags: Mutex<BTreeMap<String, String>>,
+    indexes: IndexChanges,
 }
 
 /// What the populate closure of a full cycle added.
@@ -35,6 +37,8 @@ pub(crate) struct CycleRecords {
     /// Record types that are known to be as they were.
     pub kept: BTreeSet<String>,
     pub tags: BTreeMap<String, String>,
+    /// Indexes that are added or dropped.
+    pub indexes: Vec<(String, IndexChange)>,
 }
 
 fn declared_and_dropped(record_type: &str) -> Error {
@@ -47,7 +51,7 @@ impl Cycle {
         let tags = prior.manifest().tags.iter().filter(|(key, _)| key.starts_with(TAG_PREFIX));
         let tags = Mutex::new(tags.map(|(key, value)| (key.clone(), value.clone())).collect());
         let types = Declarations::default();
-        Self { prior, types, dropped: Mutex::default(), kept: Mutex::default(), tags }
+        Self { prior, types, dropped: Mutex::default(), kept: Mutex::default(), tags, indexes: IndexChanges::default() }
     }
 
     /// Returns the version before, to be read while populating; an empty one, of version 0, for the first.
@@ -141,6 +145,22 @@ impl Cycle {
         Ok(())
     }
 
+    /// Adds an index to a record type, such as `hash(year)` or `hash(genres[])`: all segments get it, those of earlier versions
+    /// too. One that is there stays.
+    ///
+    /// # Errors
+    /// `Invalid` for a text that is no index. What its fields do not allow is an error when the cycle ends.
+    pub fn add_index(&self, record_type: &str, index: &str) -> Result<()> {
+        self.indexes.add(record_type, index)
+    }
+
+    /// Drops an index of a record type by its name. That there is none is an error when the cycle ends.
+    ///
+    /// If the struct's annotation declares it, it stays dropped until it is added again.
+    pub fn drop_index(&self, record_type: &str, name: &str) {
+        self.indexes.drop(record_type, name);
+    }
+
     /// Sets a tag of the version: free text for people and tools.
     pub fn tag(&self, key: impl Into<String>, value: impl Into<String>) {
         lock(&self.tags).insert(key.into(), value.into());
@@ -162,6 +182,7 @@ impl Cycle {
             dropped: self.dropped.into_inner().unwrap_or_else(PoisonError::into_inner),
             kept: self.kept.into_inner().unwrap_or_else(PoisonError::into_inner),
             tags: self.tags.into_inner().unwrap_or_else(PoisonError::into_inner),
+            indexes: self.indexes.into_inner(),
         }
     }
 }

@@ -229,7 +229,7 @@ impl Producer {
         let mut warnings = Vec::new();
         let plans = compare(&populated, &base.view, &mut warnings)?;
         steps.compare = started.elapsed();
-        let untouched = Untouched { dropped: populated.dropped, kept: populated.kept };
+        let untouched = Untouched { dropped: populated.dropped, kept: populated.kept, indexes: populated.indexes };
         // On the heap: callers hold the future of a cycle on their stack.
         Box::pin(self.publish(&base, plans, untouched, populated.tags, steps, warnings)).await
     }
@@ -237,7 +237,7 @@ impl Producer {
     /// Publishes the changes of an incremental cycle; `populate` is how long its closure took.
     async fn publish_changes(&self, base: Base, cycle: IncrementalCycle, populate: Duration) -> Result<CycleReport> {
         let mut steps = Steps { populate, ..Steps::default() };
-        let CycleChanges { types, tags } = cycle.finish()?;
+        let CycleChanges { types, tags, indexes } = cycle.finish()?;
         let started = clock::instant();
         let mut plans = Vec::new();
         for (schema, changes) in types {
@@ -251,7 +251,8 @@ impl Producer {
         }
         steps.compare = started.elapsed();
         // On the heap: callers hold the future of a cycle on their stack.
-        Box::pin(self.publish(&base, plans, Untouched::default(), tags, steps, Vec::new())).await
+        let untouched = Untouched { indexes, ..Untouched::default() };
+        Box::pin(self.publish(&base, plans, untouched, tags, steps, Vec::new())).await
     }
 
     /// Runs a cycle in a tracing span, and counts its outcome.

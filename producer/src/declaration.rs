@@ -25,6 +25,8 @@ pub struct Declaration {
     /// Whether the schema was written by somebody, not inferred from data.
     pub(crate) is_declared: bool,
     pub(crate) may_grow: bool,
+    /// Texts of indexes.
+    pub(crate) indexes: Vec<String>,
 }
 
 /// How a record type's schema may differ from the one that the dataset has.
@@ -75,6 +77,7 @@ impl Declaration {
             absent_fields: AbsentFields::default(),
             is_declared: true,
             may_grow: false,
+            indexes: Vec::new(),
         })
     }
 
@@ -92,6 +95,17 @@ impl Declaration {
     #[must_use]
     pub fn key<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
         self.key = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Adds an index that every segment is to have, such as `hash(year)` or `hash(genres[])`, unless it is there: see
+    /// [`IndexSpec`](kapok_core::manifest::IndexSpec) for the text, which the cycle checks.
+    ///
+    /// A declaration that names none keeps those that the dataset has. [`Cycle::drop_index`](crate::Cycle::drop_index)
+    /// drops one.
+    #[must_use]
+    pub fn index(mut self, text: impl Into<String>) -> Self {
+        self.indexes.push(text.into());
         self
     }
 

@@ -19,6 +19,7 @@ use crate::changed_type::{ChangeSet, ChangedType};
 use crate::declaration::{Declaration, sharing_of};
 use crate::declarations::Declarations;
 use crate::error::{Error, Result};
+use crate::index_changes::{IndexChange, IndexChanges};
 use crate::lock::lock;
 use crate::staged_schema::StagedSchema;
 
@@ -28,19 +29,22 @@ pub struct IncrementalCycle {
     prior: Arc<View>,
     types: Declarations<ChangedType>,
     tags: Mutex<BTreeMap<String, String>>,
+    indexes: IndexChanges,
 }
 
 /// What the populate closure of an incremental cycle changed.
 pub(crate) struct CycleChanges {
     pub types: Vec<(StagedSchema, ChangeSet)>,
     pub tags: BTreeMap<String, String>,
+    /// Indexes that are added or dropped.
+    pub indexes: Vec<(String, IndexChange)>,
 }
 
 impl IncrementalCycle {
     pub(crate) fn new(prior: Arc<View>) -> Self {
         // Tags stay, as all does that the cycle does not change.
         let tags = Mutex::new(prior.manifest().tags.clone());
-        Self { prior, types: Declarations::default(), tags }
+        Self { prior, types: Declarations::default(), tags, indexes: IndexChanges::default() }
     }
 
     /// Returns the version that this one builds on, to be read while populating.
@@ -103,6 +107,22 @@ impl IncrementalCycle {
         true
     }
 
+    /// Adds an index to a record type, such as `hash(year)` or `hash(genres[])`: all segments get it, those of earlier versions
+    /// too. One that is there stays.
+    ///
+    /// # Errors
+    /// `Invalid` for a text that is no index. What its fields do not allow is an error when the cycle ends.
+    pub fn add_index(&self, record_type: &str, index: &str) -> Result<()> {
+        self.indexes.add(record_type, index)
+    }
+
+    /// Drops an index of a record type by its name. That there is none is an error when the cycle ends.
+    ///
+    /// If the struct's annotation declares it, it stays dropped until it is added again.
+    pub fn drop_index(&self, record_type: &str, name: &str) {
+        self.indexes.drop(record_type, name);
+    }
+
     /// Sets a tag of the version. Tags of the version before stay unless they are set anew or removed.
     pub fn tag(&self, key: impl Into<String>, value: impl Into<String>) {
         lock(&self.tags).insert(key.into(), value.into());
@@ -135,6 +155,7 @@ impl IncrementalCycle {
             let ty = Arc::into_inner(ty).ok_or_else(|| Error::WriterOutlived)?;
             types.push(ty.into_parts());
         }
-        Ok(CycleChanges { types, tags: self.tags.into_inner().unwrap_or_else(PoisonError::into_inner) })
+        let tags = self.tags.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(CycleChanges { types, tags, indexes: self.indexes.into_inner() })
     }
 }

@@ -70,6 +70,7 @@ mod declaration;
 mod declarations;
 mod error;
 mod incremental_cycle;
+mod index_changes;
 mod lock;
 mod manifest_draft;
 mod merge;
@@ -87,6 +88,7 @@ mod settings;
 mod staged_schema;
 mod staged_type;
 mod validate;
+mod write_indexes;
 mod writer;
 
 pub use change_writer::RecordChanges;

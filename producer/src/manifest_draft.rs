@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kapok_blobstore::{BlobId, Token, clock};
-use kapok_core::manifest::{Manifest, RecordType, RowChanges, SegmentEntry, Tombstones, encode_rows};
+use kapok_core::manifest::{Artifact, Manifest, RecordType, RowChanges, SegmentEntry, Tombstones, encode_rows};
 use kapok_core::schema::{FieldKind, Schema, StructType, VectorSpace};
 use kapok_core::segment::{Difference, Encoding, SortedStage};
-use kapok_index::View;
+use kapok_index::{IndexSet, View, unique};
 use roaring::RoaringBitmap;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::index_changes::{self, IndexChange, IndexPlan, TypeIndexes};
 use crate::lock::lock;
 use crate::report::TypeReport;
 use crate::staged_schema::StagedSchema;
@@ -41,6 +42,15 @@ pub(crate) struct ManifestDraft {
     pub record_types: BTreeMap<String, RecordType>,
     /// Bitmaps that are too large for the manifest.
     pub tombstones: Vec<Vec<u8>>,
+}
+
+/// Returns whether a version has these indexes, and no others.
+pub(crate) fn are_as_in(prior: &Manifest, indexes: &IndexPlan) -> bool {
+    let specs = |ty: &RecordType| TypeIndexes { specs: ty.indexes.clone(), dropped: ty.dropped_indexes.clone() };
+    indexes.iter().all(|(name, indexes)| match prior.record_type(name) {
+        Some(ty) => specs(ty) == *indexes,
+        None => *indexes == TypeIndexes::default(),
+    })
 }
 
 /// Parent, log and writer of a version.
@@ -130,6 +140,55 @@ impl ManifestDraft {
         Ok(Self { schema, record_types, tombstones: Vec::new() })
     }
 
+    /// Plans the indexes of all record types of the version.
+    ///
+    /// # Errors
+    /// As [`index_changes::plan`], and `NotFound` for changes of a record type that there is not.
+    pub(crate) fn plan_indexes(
+        &self,
+        prior: &Manifest,
+        schemas: &[&StagedSchema],
+        changes: &[(String, IndexChange)],
+    ) -> Result<IndexPlan> {
+        let staged = schemas.iter().map(|staged| (staged.encoding.record_type(), staged.encoding.type_id(), *staged));
+        let mut types: BTreeMap<&str, (u64, Option<&StagedSchema>)> =
+            self.record_types.values().map(|ty| (ty.name.as_str(), (ty.type_id, None))).collect();
+        types.extend(staged.map(|(name, id, staged)| (name, (id, Some(staged)))));
+        if let Some((name, _)) = changes.iter().find(|(name, _)| !types.contains_key(name.as_str())) {
+            prior.expect_record_type(name)?;
+            return Err(Error::NotDeclared { record_type: name.clone() });
+        }
+        let mut out = IndexPlan::new();
+        for (name, (id, staged)) in types {
+            let before = prior.record_type(name).map(|ty| (prior, ty));
+            let declared = staged.map_or(&[][..], |staged| &staged.indexes);
+            let record = self.schema.struct_type(id)?;
+            out.insert(name.to_owned(), index_changes::plan(before, &self.schema, record, declared, changes)?);
+        }
+        Ok(out)
+    }
+
+    /// Sets the indexes of all record types that are there by now, and leaves out artifacts of those that are dropped.
+    pub(crate) fn set_indexes(&mut self, indexes: &IndexPlan) {
+        for (name, ty) in &mut self.record_types {
+            let Some(TypeIndexes { specs, dropped }) = indexes.get(name) else { continue };
+            ty.indexes.clone_from(specs);
+            ty.dropped_indexes.clone_from(dropped);
+            for entry in &mut ty.segments {
+                let is_of_key = |artifact: &Artifact| artifact.kind == unique::KIND;
+                entry.artifacts.retain(|it| is_of_key(it) || specs.iter().any(|spec| spec.name == it.name));
+            }
+        }
+    }
+
+    /// Returns the indexes of a record type, resolved.
+    pub(crate) fn index_set(&self, record_type: &str) -> Result<IndexSet> {
+        let Some(ty) = self.record_types.get(record_type) else {
+            return Err(Error::NotDeclared { record_type: record_type.to_owned() });
+        };
+        Ok(IndexSet::new(&self.schema, ty)?)
+    }
+
     /// Returns the schema of the record types so far.
     pub(crate) fn closed_schema(&self) -> Result<Schema> {
         Ok(self.schema.closure(self.record_types.values().map(|ty| ty.type_id))?)
@@ -150,6 +209,7 @@ impl ManifestDraft {
             changes: None,
             declared: staged.is_declared,
             input: staged.input_to_note(),
+            ..RecordType::default()
         };
         if let Some(before) = self.record_types.remove(name).filter(|_| !plan.is_anew) {
             let table = prior.table(name)?;

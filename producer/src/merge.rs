@@ -10,6 +10,7 @@ use kapok_blobstore::clock;
 use kapok_core::manifest::{MergeSource, SegmentEntry, encode_rows};
 use kapok_core::segment::{Encoding, MergeInput, Sharing};
 use kapok_core::view::Table;
+use kapok_index::IndexSet;
 use tracing::{Instrument, info_span};
 
 use crate::base::Base;
@@ -144,7 +145,8 @@ impl Producer {
         }
         let encoding = Encoding::new(Arc::clone(&manifest.schema), entry.type_id, &entry.key, sharing)?;
         let merged = encoding.merge(&inputs)?;
-        self.write_segment(merged, &encoding, merged_from).await
+        let indexes = Arc::new(IndexSet::new(&manifest.schema, entry)?);
+        self.write_segment(merged, sharing, &indexes, merged_from).await
     }
 }
 

@@ -6,27 +6,29 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kapok_blobstore::{BlobId, BlobKind, CommitOutcome, PutOutcome, clock, fresh_token};
 use kapok_core::manifest::BlobMap;
-use kapok_core::manifest::{Artifact, Id, Manifest, MergeSource, SegmentEntry};
-use kapok_core::segment::{Encoding, SealedSegment, Segment};
-use kapok_index::{View, unique};
+use kapok_core::manifest::{Id, Manifest};
+use kapok_index::View;
 use tracing::{Instrument, info_span};
 
 use crate::base::{Base, without};
 use crate::error::{Error, ErrorKind, Result};
-use crate::manifest_draft::{ManifestDraft, Origin, Tags, TypePlan};
+use crate::index_changes::IndexChange;
+use crate::manifest_draft::{ManifestDraft, Origin, Tags, TypePlan, are_as_in};
 use crate::metrics;
 use crate::producer::Producer;
 use crate::report::{CycleReport, Outcome, Steps, TypeReport};
 use crate::settings::{AnnounceMode, MergeSchedule, Verification};
 use crate::validate::{Counts, Proposal, Validator};
 
-/// Record types of the version before that get no records.
+/// Record types of the version before that get no records, and changes that are not of records.
 #[derive(Default)]
 pub(crate) struct Untouched {
     /// Those that the next version lacks.
     pub dropped: BTreeSet<String>,
     /// Those that are reported as unchanged.
     pub kept: BTreeSet<String>,
+    /// Indexes of any record type that are added or dropped.
+    pub indexes: Vec<(String, IndexChange)>,
 }
 
 /// A version's manifest with its encoded bytes, to be committed.
@@ -41,7 +43,7 @@ impl Producer {
         &self,
         base: &Base,
         plans: Vec<TypePlan>,
-        Untouched { dropped, kept }: Untouched,
+        Untouched { dropped, kept, indexes }: Untouched,
         tags: Tags,
         mut steps: Steps,
         mut warnings: Vec<String>,
@@ -49,10 +51,11 @@ impl Producer {
         let prior = base.view.manifest();
         let schemas: Vec<_> = plans.iter().map(|plan| &plan.schema).collect();
         let mut draft = ManifestDraft::new(&base.view, &schemas, &dropped)?;
+        let indexes = draft.plan_indexes(prior, &schemas, &indexes)?;
         let gone = dropped.iter().map(|name| TypeReport::dropped(&base.view, name));
         let kept = kept.iter().map(|name| TypeReport::kept(&base.view, name));
         let mut types: Vec<TypeReport> = plans.iter().map(|plan| plan.report(prior)).chain(gone).chain(kept).collect();
-        let idle = dropped.is_empty() && plans.iter().all(|plan| plan.is_idle() && plan.is_declared_as(prior));
+        let idle = dropped.is_empty() && are_as_in(prior, &indexes) && plans.iter().all(|plan| plan.is_idle() && plan.is_declared_as(prior));
         // A base that is not the current version is not where consumers are, so its records are published even if
         // unchanged.
         let is_current = prior.version > 0 && prior.version == base.current;
@@ -74,8 +77,11 @@ impl Producer {
         let mut bytes_written = 0;
         for (plan, report) in plans.into_iter().zip(&mut types) {
             draft.carry_over(&plan, &base.view)?;
+            draft.set_indexes(&indexes);
             bytes_written += self.write_type(plan, &mut draft, report).instrument(info_span!("write")).await?;
         }
+        draft.set_indexes(&indexes);
+        bytes_written += self.write_lacking_artifacts(&mut draft, base).await?;
         bytes_written += self.write_tombstones(&mut draft).await?;
         steps.write = started.elapsed();
 
@@ -175,8 +181,10 @@ impl Producer {
     async fn write_type(&self, plan: TypePlan, draft: &mut ManifestDraft, report: &mut TypeReport) -> Result<u64> {
         let TypePlan { schema, rows, .. } = plan;
         let mut written = 0;
+        let indexes = Arc::new(draft.index_set(schema.encoding.record_type())?);
         for sealed in rows.seal(self.settings.seal) {
-            let (entry, size_written) = self.write_segment(sealed?, &schema.encoding, Vec::new()).await?;
+            let sharing = schema.encoding.sharing();
+            let (entry, size_written) = self.write_segment(sealed?, sharing, &indexes, Vec::new()).await?;
             report.segments += 1;
             report.segment_bytes += entry.size;
             report.index_bytes += entry.artifacts.iter().map(|index| index.size).sum::<u64>();
@@ -186,45 +194,10 @@ impl Producer {
         Ok(written)
     }
 
-    /// Stores a segment, and at the same time builds and stores its index.
-    pub(crate) async fn write_segment(
-        &self,
-        sealed: SealedSegment,
-        encoding: &Encoding,
-        merged_from: Vec<MergeSource>,
-    ) -> Result<(SegmentEntry, u64)> {
-        let id = BlobId::from(sealed.id);
-        let entry = sealed.entry(encoding.sharing());
-        let bytes = Bytes::from(sealed.bytes);
-        // On a thread of its own: on this one it would delay the upload.
-        let making = tokio::task::spawn_blocking({
-            let segment = Segment::open(&self.store.blobs().name(BlobKind::Segment, id), bytes.clone(), sealed.rows)?;
-            let key = encoding.key().clone();
-            move || unique::build(&key, &segment)
-        });
-        let index = async {
-            let index = Bytes::from(making.await.map_err(|source| Error::Task { source })??);
-            let (index_id, index_size) = (BlobId::of(&index), index.len() as u64);
-            Result::Ok((index_id, index_size, self.put(BlobKind::Index, index_id, index).await?))
-        };
-        let (put, index) = tokio::join!(self.put(BlobKind::Segment, id, bytes.clone()), index);
-        // Both are awaited even if the index failed, so that nothing is still being written once this has returned.
-        let ((index_id, index_size, index_written), written) = (index?, put?);
-        let written = written + index_written;
-        let artifact = Artifact {
-            kind: unique::KIND.to_owned(),
-            name: encoding.key().names().collect::<Vec<_>>().join(","),
-            id: *index_id.as_bytes(),
-            size: index_size,
-        };
-        let entry = SegmentEntry { artifacts: vec![artifact], merged_from, ..entry };
-        Ok((entry, written))
-    }
-
     /// Puts a blob, and returns the bytes that the store did not have.
     ///
     /// A blob that is there already is read, and put again if it is damaged.
-    async fn put(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<u64> {
+    pub(crate) async fn put(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<u64> {
         let len = bytes.len() as u64;
         match self.store.blobs().put(kind, id, bytes.clone()).await? {
             PutOutcome::Written => Ok(len),

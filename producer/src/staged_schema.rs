@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use kapok_core::manifest::{Id, RecordType};
+use kapok_core::manifest::{Id, IndexSpec, RecordType};
 use kapok_core::schema::{OlderSchema, Schema};
 use kapok_core::segment::Encoding;
 use kapok_index::View;
@@ -38,6 +38,8 @@ pub(crate) struct StagedSchema {
     pub is_widened: bool,
     /// Whether the type's schema was declared, not inferred.
     pub is_declared: bool,
+    /// Indexes that the declaration names.
+    pub indexes: Vec<IndexSpec>,
 }
 
 /// Difference of a declaration from the dataset's type.
@@ -106,6 +108,7 @@ impl StagedSchema {
         let (is_new, is_widened) = (change != Change::Grown, change.is_widened());
         let is_declared = declaration.is_declared || known.is_some();
         let absent = AbsentCounts::default();
+        let indexes = declaration.indexes.iter().map(|text| text.parse()).collect::<kapok_core::Result<Vec<_>>>()?;
         Ok(Self {
             encoding,
             declared,
@@ -118,6 +121,7 @@ impl StagedSchema {
             is_new,
             is_widened,
             is_declared,
+            indexes,
         })
     }
 

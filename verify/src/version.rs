@@ -9,7 +9,7 @@ use kapok_blobstore::{Error, Result, Store};
 use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::{Id, Manifest, RecordType};
 use kapok_core::segment::{Encoding, Segment, Sharing};
-use kapok_index::{View, verify_segment};
+use kapok_index::{IndexSet, View, verify_segment};
 
 use crate::report::Report;
 use crate::retirement::is_retired;
@@ -128,6 +128,7 @@ impl<'s> Walk<'s> {
         report: &mut Report,
     ) -> kapok_core::Result<()> {
         let mut encodings: Vec<(Sharing, Encoding)> = Vec::new();
+        let indexes = IndexSet::new(&manifest.schema, ty)?;
         for entry in &ty.segments {
             if !self.segments.insert(fingerprint::of_segment(ty.type_id, entry)) {
                 continue;
@@ -142,7 +143,7 @@ impl<'s> Walk<'s> {
                 encodings.push((entry.sharing, encoding));
                 encodings.len() - 1
             };
-            verify_segment(&encodings[known].1, &segment, entry, blobs)?;
+            verify_segment(&encodings[known].1, &indexes, &segment, entry, blobs)?;
             report.segments += 1;
         }
         View::open(Arc::new(alone(manifest, ty)), blobs)?.verify_keys()

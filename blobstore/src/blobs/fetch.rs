@@ -171,7 +171,7 @@ mod tests {
         (manifest.version, manifest.writer_token) = (number, fresh_token());
         let (name, key) = ("Movie".to_owned(), vec!["id".to_owned()]);
         manifest.record_types =
-            vec![RecordType { name, type_id: 1, key, rows: 0, segments, changes: None, declared: false, input: None }];
+            vec![RecordType { name, type_id: 1, key, rows: 0, segments, changes: None, ..RecordType::default() }];
         manifest
     }
 

@@ -9,10 +9,11 @@ use bytes::Bytes;
 use capnp::message::{self, HeapAllocator};
 use kapok_blobstore::{AnnouncementDraft, BlobId, BlobKind, CommitOutcome, Store, fresh_token};
 use kapok_consumer::{FollowSettings, View, Watch};
-use kapok_core::manifest::{Artifact, Manifest, RecordType, SegmentEntry, Tombstones};
+use kapok_core::manifest::{Manifest, RecordType, SegmentEntry, Tombstones};
 use kapok_core::schema::Schema;
 use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::words::Words;
+use kapok_index::{BuiltArtifact, IndexSet};
 use kapok_samples::movies_capnp::{movie, rating};
 use roaring::RoaringBitmap;
 
@@ -108,14 +109,10 @@ impl Rows {
     fn entry(&self) -> (SegmentEntry, Vec<(BlobKind, BlobId, Bytes)>) {
         let file = Bytes::from(self.sealed.bytes.clone());
         let aligned = Segment::open("test", file.clone(), self.sealed.rows).unwrap();
-        let index = Bytes::from(kapok_index::unique::build(self.encoding.key(), &aligned).unwrap());
-        let index_id = BlobId::of(&index);
-        let artifact = Artifact {
-            kind: kapok_index::unique::KIND.to_owned(),
-            name: String::new(),
-            id: *index_id.as_bytes(),
-            size: index.len() as u64,
-        };
+        let entry = self.sealed.entry(Sharing::Shared);
+        let [BuiltArtifact { artifact, bytes: index }] =
+            IndexSet::of_key(&self.encoding).unwrap().build_lacking(&aligned, &entry).unwrap().try_into().unwrap();
+        let index_id = BlobId::from(artifact.id);
         let mut blobs = vec![(BlobKind::Segment, self.id(), file), (BlobKind::Index, index_id, index)];
         let tombstones = if self.dead.is_empty() {
             Tombstones::None
@@ -131,7 +128,7 @@ impl Rows {
             dead: self.dead.len() as u32,
             tombstones,
             artifacts: vec![artifact],
-            ..self.sealed.entry(Sharing::Shared)
+            ..entry
         };
         (entry, blobs)
     }
@@ -154,8 +151,7 @@ impl Version {
                 rows: segments.iter().map(|entry| u64::from(entry.rows - entry.dead)).sum(),
                 segments,
                 changes: None,
-                declared: false,
-                input: None,
+                ..RecordType::default()
             }
         };
         Manifest {

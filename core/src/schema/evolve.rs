@@ -111,6 +111,9 @@ impl Evolution<'_> {
                     field.vector = old.vector.zip(new.vector).map(known_dimension);
                 }
             }
+            if *id == new.id && ty.indexes.is_empty() {
+                ty.indexes.clone_from(&old.indexes);
+            }
             if *id == new.id && ty.key.is_empty() {
                 ty.key = if is_older {
                     translate_key(&new.key, &new_places, &old_places)

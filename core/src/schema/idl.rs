@@ -140,6 +140,7 @@ impl Printer<'_> {
         };
         declare("name", JSON_NAME, "(field, enumerant, group, union) :Text");
         declare("key", annotations::key::ID, "(struct) :Text");
+        declare("indexes", annotations::indexes::ID, "(struct) :List(Text)");
         if self.used.contains(&annotations::vector::ID) {
             let space = self.scopes.reference(None, vector_space::Builder::TYPE_ID)?;
             declare("vector", annotations::vector::ID, &format!("(field) {}", annotated_type(&space)));
@@ -186,6 +187,11 @@ impl Printer<'_> {
         if !key.is_empty() {
             self.used.insert(annotations::key::ID);
             _ = write!(head, " $key({})", text_literal(&key.join(",")));
+        }
+        if !ty.indexes.is_empty() {
+            self.used.insert(annotations::indexes::ID);
+            let texts: Vec<String> = ty.indexes.iter().map(|text| text_literal(text)).collect();
+            _ = write!(head, " $indexes([{}])", texts.join(", "));
         }
         self.line(depth, &format!("{head} {{"));
         self.members(ty, id, name, depth + 1)?;

@@ -18,6 +18,8 @@ const NO_DISCRIMINANT: u16 = 0xffff;
 
 /// Bytes of a name, at most: errors and paths repeat names.
 const NAME_BYTES_MAX: usize = 1024;
+/// Indexes that an annotation declares, at most.
+const INDEXES_MAX: u32 = 256;
 /// Bytes of all names of a key together, at most.
 const KEY_BYTES_MAX: usize = 1 << 16;
 
@@ -33,11 +35,15 @@ impl Schema {
         }
         match node.which().map_err(|e| unreadable(&name, &e))? {
             node::Struct(ty) => {
-                let mut key = Vec::new();
+                let (mut key, mut indexes) = (Vec::new(), Vec::new());
                 for note in readable(&name, node.get_annotations())? {
-                    if note.get_id() == annotations::key::ID {
-                        let text = annotation_text(&name, note)?;
-                        key = text.split(',').map(|part| part.trim().to_owned()).collect();
+                    match note.get_id() {
+                        annotations::key::ID => {
+                            let text = annotation_text(&name, note)?;
+                            key = text.split(',').map(|part| part.trim().to_owned()).collect();
+                        }
+                        annotations::indexes::ID => indexes = annotation_texts(&name, note)?,
+                        _ => {}
                     }
                 }
                 let mut fields = Vec::new();
@@ -53,6 +59,7 @@ impl Schema {
                     discriminant_count: ty.get_discriminant_count(),
                     discriminant_offset: ty.get_discriminant_offset(),
                     key,
+                    indexes,
                     fields,
                     name,
                 });
@@ -273,9 +280,19 @@ fn encode_struct(ty: &StructType, mut node: node::Builder<'_>) -> capnp::Result<
     node.set_id(ty.id);
     node.set_scope_id(ty.scope);
     node.set_display_name(ty.name.as_str());
-    if !ty.key.is_empty() {
-        let mut notes = node.reborrow().init_annotations(1);
-        set_text_annotation(notes.reborrow().get(0), annotations::key::ID, &ty.key.join(","));
+    let count = u32::from(!ty.key.is_empty()) + u32::from(!ty.indexes.is_empty());
+    if count > 0 {
+        let mut notes = node.reborrow().init_annotations(count);
+        if !ty.key.is_empty() {
+            set_text_annotation(notes.reborrow().get(0), annotations::key::ID, &ty.key.join(","));
+        }
+        if !ty.indexes.is_empty() {
+            let mut note = notes.get(count - 1);
+            note.set_id(annotations::indexes::ID);
+            let texts: capnp::text_list::Builder<'_> =
+                note.init_value().init_list().initn_as(u32::try_from(ty.indexes.len()).unwrap_or(u32::MAX));
+            set_texts(texts, &ty.indexes);
+        }
     }
     let mut out = node.init_struct();
     out.set_data_word_count(ty.data_words);
@@ -436,6 +453,24 @@ fn annotation_text(path: &str, note: annotation::Reader<'_>) -> Result<String> {
         Ok(value::Text(value)) => text_within(path, value, bytes_max),
         _ => Err(Error::schema(path, format!("annotation {:#018x} needs a text", note.get_id()))),
     }
+}
+
+fn set_texts(mut out: capnp::text_list::Builder<'_>, texts: &[String]) {
+    for (index, text) in (0..).zip(texts) {
+        out.set(index, text.as_str());
+    }
+}
+
+fn annotation_texts(path: &str, note: annotation::Reader<'_>) -> Result<Vec<String>> {
+    let Ok(value::List(list)) = readable(path, note.get_value())?.which() else {
+        return Err(Error::schema(path, format!("annotation {:#018x} needs a list of texts", note.get_id())));
+    };
+    let list: capnp::text_list::Reader<'_> = readable(path, list.get_as())?;
+    if list.len() > INDEXES_MAX {
+        let (subject, allowed, needed) = (path.to_owned(), u64::from(INDEXES_MAX), u64::from(list.len()));
+        return Err(Fault::Limit { subject, limit: "indexes of a record type", allowed, needed }.into());
+    }
+    list.iter().map(|text| text_within(path, text, NAME_BYTES_MAX)).collect()
 }
 
 fn text(path: &str, text: capnp::Result<capnp::text::Reader<'_>>) -> Result<String> {

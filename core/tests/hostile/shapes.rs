@@ -29,8 +29,7 @@ fn manifest(schema: Schema) -> Manifest {
         rows: 0,
         segments: Vec::new(),
         changes: None,
-        declared: false,
-        input: None,
+        ..RecordType::default()
     };
     let mut manifest = Manifest::clone(Tables::empty().manifest());
     (manifest.version, manifest.schema, manifest.record_types) = (1, Arc::new(schema), vec![record_type]);

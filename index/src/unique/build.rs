@@ -5,24 +5,23 @@ use kapok_core::segment::Segment;
 use kapok_core::{Error, Fault, Result};
 
 use super::{
-    GROUP, GROUP_BYTES, MAGIC, ROW_BITS_AT, ROWS_AT, SEED_AT, SLOT_BYTES, SLOT_COUNT_AT, SLOTS_AT, hash, hash_number,
-    home, row_bits, row_mask, tag,
+    GROUP, GROUP_BYTES, MAGIC, RESERVED_AT, SLOT_BYTES, SLOTS_AT, UNBOUND_MAGIC, hash, hash_number, home, row_bits,
+    row_mask, tag,
 };
+use crate::artifact::{Binding, Header};
 use crate::row::{corrupt_row, encode_row, expect_row};
 
 /// Builds the index of a segment: a function of its rows' keys.
 ///
 /// # Errors
 /// `Invalid` if two rows have the same key. `Corrupt` if a key cannot be read, or the rows do not stand in key order.
-pub fn build(key: &KeySpec, segment: &Segment) -> Result<Vec<u8>> {
+pub fn build(key: &KeySpec, segment: &Segment, binding: &Binding) -> Result<Vec<u8>> {
     let rows = segment.rows();
     let group_count = group_count(rows);
     let mut out = vec![0; SLOTS_AT + group_count * GROUP_BYTES];
     let (header, slots) = out.split_at_mut(SLOTS_AT);
-    header[..ROWS_AT].copy_from_slice(&MAGIC);
-    header[ROWS_AT..ROW_BITS_AT].copy_from_slice(&rows.to_le_bytes());
-    header[ROW_BITS_AT..SLOT_COUNT_AT].copy_from_slice(&row_bits(rows).to_le_bytes());
-    header[SLOT_COUNT_AT..SEED_AT].copy_from_slice(&((group_count * GROUP) as u64).to_le_bytes());
+    let numbers = [(group_count * GROUP) as u64, 0];
+    header.copy_from_slice(&Header { rows, word: row_bits(rows), numbers }.encode(MAGIC, binding));
     let mut table = Table { slots: slots.as_chunks_mut().0, used: vec![0; group_count], row_mask: row_mask(rows) };
     if let Some(key_bytes) = key.fixed_bytes() {
         let mut before = None;
@@ -46,6 +45,16 @@ pub fn build(key: &KeySpec, segment: &Segment) -> Result<Vec<u8>> {
         }
     }
     Ok(out)
+}
+
+/// Returns an index as earlier releases wrote it, bound to nothing.
+pub(crate) fn unbound(index: &[u8]) -> Vec<u8> {
+    let mut out = index.to_vec();
+    if let Some(header) = out.get_mut(..SLOTS_AT) {
+        header[..UNBOUND_MAGIC.len()].copy_from_slice(&UNBOUND_MAGIC);
+        header[RESERVED_AT..].fill(0);
+    }
+    out
 }
 
 /// Slots that are being filled.

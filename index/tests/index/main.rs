@@ -4,6 +4,7 @@
 
 mod changes;
 mod doors;
+mod hash;
 mod keys;
 mod texts;
 mod threads;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kapok_blobstore::{BlobId, BlobKind, FileEntry, FileKind, Store};
-use kapok_core::manifest::{Manifest, RecordType, SegmentEntry};
+use kapok_core::manifest::{Artifact, Manifest, RecordType, SegmentEntry};
 use kapok_core::segment::{Encoding, Segment, WRITER_REVISION};
-use kapok_index::unique;
+use kapok_index::IndexSet;
 use tracing::debug;
 
 use super::BlobName;
@@ -97,15 +97,13 @@ impl<'r> Sources<'r> {
     async fn index(&mut self, id: BlobId) -> Result<Option<Bytes>> {
         let manifests = self.manifests;
         for (manifest, ty, entry) in entries(manifests) {
-            let is_it =
-                |index: &kapok_core::manifest::Artifact| BlobId::from(index.id) == id && index.kind == unique::KIND;
-            if !entry.artifacts.iter().any(is_it) {
+            let Some(artifact) = entry.artifacts.iter().find(|artifact| BlobId::from(artifact.id) == id) else {
                 continue;
-            }
+            };
             let Some(rows) = self.obtain((BlobKind::Segment, BlobId::from(entry.id))).await? else { continue };
-            match build_index(manifest, ty, entry, rows) {
-                Ok(index) if BlobId::of(&index) == id => return Ok(Some(index)),
-                Ok(_) => {}
+            match build_index(manifest, ty, entry, artifact, rows) {
+                Ok(Some(index)) => return Ok(Some(index)),
+                Ok(None) => {}
                 Err(error) => debug!(%error, "an index cannot be built again"),
             }
         }
@@ -148,9 +146,15 @@ fn encoding(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry) -> kapok
     Encoding::new(Arc::clone(&manifest.schema), ty.type_id, &ty.key, entry.sharing)
 }
 
-fn build_index(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry, rows: Bytes) -> kapok_core::Result<Bytes> {
+fn build_index(
+    manifest: &Manifest,
+    ty: &RecordType,
+    entry: &SegmentEntry,
+    artifact: &Artifact,
+    rows: Bytes,
+) -> kapok_core::Result<Option<Bytes>> {
     let segment = Segment::open("segment", rows, entry.rows)?;
-    Ok(Bytes::from(unique::build(encoding(manifest, ty, entry)?.key(), &segment)?))
+    IndexSet::new(&manifest.schema, ty)?.rebuild(artifact, &segment, &entry.id)
 }
 
 fn merge(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry, inputs: Vec<Bytes>) -> kapok_core::Result<Bytes> {

@@ -6,6 +6,7 @@ mod astray;
 mod cycle;
 mod damaged;
 mod incremental;
+mod indexes;
 mod keys;
 mod metrics;
 mod nested;

@@ -8,6 +8,10 @@ pub mod key {
     pub const ID: u64 = 0xf7291de39313eea8;
     pub fn get_type() -> ::capnp::introspect::Type { <::capnp::text::Owned as ::capnp::introspect::Introspect>::introspect() }
 }
+pub mod indexes {
+    pub const ID: u64 = 0xb2f6a0d49c81e573;
+    pub fn get_type() -> ::capnp::introspect::Type { <::capnp::text_list::Owned as ::capnp::introspect::Introspect>::introspect() }
+}
 pub mod vector {
     pub const ID: u64 = 0xccebdc6615962e09;
     pub fn get_type() -> ::capnp::introspect::Type { <crate::generated::kapok_capnp::vector_space::Owned as ::capnp::introspect::Introspect>::introspect() }

@@ -117,8 +117,7 @@ fn shape(manifest: &mut Manifest, random: &mut SmallRng) -> String {
         rows: 0,
         segments: Vec::new(),
         changes: Some(RowChanges::default()),
-        declared: false,
-        input: None,
+        ..RecordType::default()
     };
     if random.random_bool(0.5)
         && let Some(ty) = manifest.record_types.first_mut()

@@ -78,8 +78,7 @@ pub fn manifest(version: u64, words: &[&str]) -> Manifest {
             rows: 0,
             segments,
             changes: None,
-            declared: false,
-            input: None,
+            ..RecordType::default()
         }],
         tags: BTreeMap::new(),
     }

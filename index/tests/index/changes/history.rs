@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use capnp::message;
-use kapok_core::manifest::{Artifact, Id, Manifest, RecordType, RowChanges, SegmentEntry, Tombstones};
+use kapok_core::manifest::{Id, Manifest, RecordType, RowChanges, SegmentEntry, Tombstones};
 use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::schema::Schema;
 use kapok_core::segment::RowId;
 use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage};
 use kapok_core::words::Words;
-use kapok_index::{ChangeSource, TypeChanges, View, unique};
+use kapok_index::{ChangeSource, IndexSet, TypeChanges, View};
 use kapok_samples::kinds_capnp::kinds;
 use roaring::RoaringBitmap;
 
@@ -91,11 +91,12 @@ impl History {
         let entry = sealed.entry(Sharing::Shared);
         let id = self.insert(sealed.bytes);
         let segment = Segment::open("s", self.blobs.get(&id).unwrap().bytes.clone(), sealed.rows).unwrap();
-        let index = unique::build(self.encoding.key(), &segment).unwrap();
-        let index_bytes = index.len() as u64;
-        let index = self.insert(index);
-        let artifact = Artifact { kind: unique::KIND.into(), name: String::new(), id: index, size: index_bytes };
-        let entry = SegmentEntry { artifacts: vec![artifact], ..entry };
+        let built = IndexSet::of_key(&self.encoding).unwrap().build_lacking(&segment, &entry).unwrap();
+        let artifacts = built.iter().map(|built| built.artifact.clone()).collect();
+        built.into_iter().for_each(|built| {
+            let _ = self.insert(built.bytes.to_vec());
+        });
+        let entry = SegmentEntry { artifacts, ..entry };
         Some(Part { entry, rows, dead: RoaringBitmap::new() })
     }
 
@@ -120,8 +121,7 @@ impl History {
             rows: live.len() as u64,
             segments: parts.iter().map(|part| part.entry.clone()).collect(),
             changes,
-            declared: false,
-            input: None,
+            ..RecordType::default()
         }];
         self.versions.push(Version { manifest: Arc::new(manifest), parts, live });
         version

@@ -11,7 +11,7 @@ use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::schema::Schema;
 use kapok_core::segment::{Encoding, SealSettings, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::words::Words;
-use kapok_index::{View, unique};
+use kapok_index::{IndexSet, View, unique};
 use kapok_samples::kinds_capnp::{Colour, kinds};
 use roaring::RoaringBitmap;
 
@@ -162,8 +162,8 @@ impl Version {
     pub fn index(&mut self, place: usize) {
         let entry = &self.segments[place];
         let segment = Segment::open("s", self.blobs.get(&entry.id).unwrap().bytes.clone(), entry.rows).unwrap();
-        let bytes = unique::build(self.encoding.key(), &segment).unwrap();
-        self.attach(place, bytes);
+        let built = IndexSet::of_key(&self.encoding).unwrap().build_lacking(&segment, entry).unwrap();
+        self.attach(place, built[0].bytes.to_vec());
     }
 
     pub fn attach(&mut self, place: usize, index: Vec<u8>) {
@@ -191,8 +191,7 @@ impl Version {
                 rows,
                 segments: self.segments.clone(),
                 changes: None,
-                declared: false,
-                input: None,
+                ..RecordType::default()
             }],
             tags: BTreeMap::new(),
         })

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kapok_core::key::KeyPart;
 use kapok_core::segment::{Encoding, Segment};
 use kapok_core::{ErrorKind, Fault};
-use kapok_index::{UniqueIndex, unique};
+use kapok_index::{Binding, UniqueIndex, unique};
 use proptest::prelude::{any, prop, proptest};
 
 use super::fixture::threes;
@@ -36,12 +36,12 @@ fn search(index: &UniqueIndex, encoding: &Encoding, segment: &Segment) -> bool {
 #[test]
 fn a_flipped_bit_is_refused_in_the_header_and_found_by_verify_in_the_slots() {
     let (encoding, segment) = threes(40);
-    let bytes = unique::build(encoding.key(), &segment).unwrap();
-    assert!(search(&UniqueIndex::open("i", bytes.clone().into(), 40).unwrap(), &encoding, &segment));
+    let bytes = unique::build(encoding.key(), &segment, &Binding::default()).unwrap();
+    assert!(search(&UniqueIndex::open("i", bytes.clone().into(), 40, &Binding::default()).unwrap(), &encoding, &segment));
     for bit in 0..bytes.len() * 8 {
         let mut bytes = bytes.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        let opened = UniqueIndex::open("i", bytes.into(), 40);
+        let opened = UniqueIndex::open("i", bytes.into(), 40, &Binding::default());
         if bit / 8 < HEADER {
             assert_eq!(opened.unwrap_err().kind(), ErrorKind::Corrupt, "bit {bit}");
             continue;
@@ -56,18 +56,18 @@ fn a_flipped_bit_is_refused_in_the_header_and_found_by_verify_in_the_slots() {
 #[test]
 fn every_other_length_is_refused() {
     let (encoding, segment) = threes(40);
-    let bytes = unique::build(encoding.key(), &segment).unwrap();
+    let bytes = unique::build(encoding.key(), &segment, &Binding::default()).unwrap();
     for len in 0..bytes.len() {
-        let error = UniqueIndex::open("i", Bytes::copy_from_slice(&bytes[..len]), 40).unwrap_err();
+        let error = UniqueIndex::open("i", Bytes::copy_from_slice(&bytes[..len]), 40, &Binding::default()).unwrap_err();
         let Fault::Corrupt { blob, offset, .. } = error.fault() else { panic!("{error}") };
         assert_eq!((blob.as_str(), *offset), ("i", len as u64));
     }
     for more in 1..10 {
         let longer = [&bytes[..], &vec![0; more]].concat();
-        assert_eq!(UniqueIndex::open("i", longer.into(), 40).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(UniqueIndex::open("i", longer.into(), 40, &Binding::default()).unwrap_err().kind(), ErrorKind::Corrupt);
     }
     for rows in [0, 39, 41, u32::MAX] {
-        let error = UniqueIndex::open("i", bytes.clone().into(), rows).unwrap_err();
+        let error = UniqueIndex::open("i", bytes.clone().into(), rows, &Binding::default()).unwrap_err();
         assert!(error.to_string().contains("offset=8"), "{error}");
     }
 }
@@ -75,23 +75,23 @@ fn every_other_length_is_refused() {
 #[test]
 fn a_slot_count_that_overflows_is_refused() {
     let (encoding, segment) = threes(40);
-    let mut bytes = unique::build(encoding.key(), &segment).unwrap();
+    let mut bytes = unique::build(encoding.key(), &segment, &Binding::default()).unwrap();
     let count = u64::from_le_bytes(bytes[16..24].try_into().unwrap());
     for count in [0, 16, 32, count + 16, 1 << 62, (1 << 62) + count, u64::MAX] {
         bytes[16..24].copy_from_slice(&u64::to_le_bytes(count));
-        assert_eq!(UniqueIndex::open("i", bytes.clone().into(), 40).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(UniqueIndex::open("i", bytes.clone().into(), 40, &Binding::default()).unwrap_err().kind(), ErrorKind::Corrupt);
     }
 }
 
 #[test]
 fn a_slot_of_a_row_beyond_the_last_is_named() {
     let (encoding, segment) = threes(40);
-    let mut bytes = unique::build(encoding.key(), &segment).unwrap();
+    let mut bytes = unique::build(encoding.key(), &segment, &Binding::default()).unwrap();
     // Row bits: 6. Row 62, with each fingerprint that there is.
     for slot in bytes[HEADER..].chunks_exact_mut(4).filter(|slot| **slot != [0; 4]) {
         slot[0] |= 63;
     }
-    let index = UniqueIndex::open("i", bytes.into(), 40).unwrap();
+    let index = UniqueIndex::open("i", bytes.into(), 40, &Binding::default()).unwrap();
     let error = index.find(encoding.key(), &segment, &[0, 0, 0, 3], 3).unwrap_err();
     let Fault::Corrupt { blob, offset, expected, found } = error.fault() else { panic!("{error}") };
     assert_eq!((blob.as_str(), offset % 4), ("i", 0));
@@ -102,10 +102,10 @@ fn a_slot_of_a_row_beyond_the_last_is_named() {
 #[test]
 fn a_table_without_an_empty_slot_ends_the_search() {
     let (encoding, segment) = threes(40);
-    let mut bytes = unique::build(encoding.key(), &segment).unwrap();
+    let mut bytes = unique::build(encoding.key(), &segment, &Binding::default()).unwrap();
     // Row 0 everywhere, and a fingerprint that no key below has.
     bytes[HEADER..].chunks_exact_mut(4).for_each(|slot| slot.copy_from_slice(&[0x41, 0x32, 0x54, 0x76]));
-    let index = UniqueIndex::open("i", bytes.into(), 40).unwrap();
+    let index = UniqueIndex::open("i", bytes.into(), 40, &Binding::default()).unwrap();
     let error = index.find(encoding.key(), &segment, &[0, 0, 0, 3], 3).unwrap_err();
     assert!(error.to_string().contains("expected=an empty slot"), "{error}");
     assert!(!search(&index, &encoding, &segment));
@@ -114,7 +114,7 @@ fn a_table_without_an_empty_slot_ends_the_search() {
 #[test]
 fn fingerprints_that_are_alike_cost_time_and_nothing_else() {
     let (encoding, segment) = threes(11);
-    let bytes = unique::build(encoding.key(), &segment).unwrap();
+    let bytes = unique::build(encoding.key(), &segment, &Binding::default()).unwrap();
     // One group, and in it every row with the fingerprint of one key: that row is found among all of them.
     for slot in bytes[HEADER..].chunks_exact(4).take(11) {
         let mut alike = bytes.clone();
@@ -122,7 +122,7 @@ fn fingerprints_that_are_alike_cost_time_and_nothing_else() {
             place.copy_from_slice(slot);
             place[0] = slot[0] & 0xf0 | other;
         }
-        let index = UniqueIndex::open("i", alike.into(), 11).unwrap();
+        let index = UniqueIndex::open("i", alike.into(), 11, &Binding::default()).unwrap();
         let row = u32::from(slot[0] & 0xf) - 1;
         let found = index.find(encoding.key(), &segment, &(row * 3).to_be_bytes(), u64::from(row) * 3).unwrap();
         assert_eq!(found, Some(row));
@@ -132,7 +132,7 @@ fn fingerprints_that_are_alike_cost_time_and_nothing_else() {
 #[test]
 fn an_index_over_another_segment_gives_errors_or_nothing() {
     let (encoding, segment) = threes(40);
-    let index = UniqueIndex::open("i", unique::build(encoding.key(), &segment).unwrap().into(), 40).unwrap();
+    let index = UniqueIndex::open("i", unique::build(encoding.key(), &segment, &Binding::default()).unwrap().into(), 40, &Binding::default()).unwrap();
     let (_, shorter) = threes(20);
     search(&index, &encoding, &shorter);
     assert_eq!(index.verify(encoding.key(), &shorter).unwrap_err().kind(), ErrorKind::Corrupt);
@@ -147,7 +147,7 @@ proptest! {
         low in any::<bool>(),
     ) {
         let (encoding, segment) = threes(rows);
-        let mut bytes = unique::build(encoding.key(), &segment).unwrap();
+        let mut bytes = unique::build(encoding.key(), &segment, &Binding::default()).unwrap();
         bytes.truncate(HEADER);
         bytes[16..24].copy_from_slice(&(groups as u64 * 16).to_le_bytes());
         for slot in &slots[..groups * 16] {
@@ -155,13 +155,13 @@ proptest! {
             let slot = if low && rows > 0 { slot & !63 | (slot % rows + 1) } else { *slot };
             bytes.extend(slot.to_le_bytes());
         }
-        search(&UniqueIndex::open("i", bytes.into(), rows).unwrap(), &encoding, &segment);
+        search(&UniqueIndex::open("i", bytes.into(), rows, &Binding::default()).unwrap(), &encoding, &segment);
     }
 
     #[test]
     fn any_bytes_are_refused_or_searched(bytes in prop::collection::vec(any::<u8>(), 0..200), rows in any::<u32>()) {
         let (encoding, segment) = threes(5);
-        if let Ok(index) = UniqueIndex::open("i", bytes.into(), rows) {
+        if let Ok(index) = UniqueIndex::open("i", bytes.into(), rows, &Binding::default()) {
             search(&index, &encoding, &segment);
         }
     }
@@ -183,7 +183,7 @@ fn next(state: &mut u64) -> u64 {
 fn mutated_indexes_give_right_answers_or_none_or_errors() {
     let iterations = std::env::var("KAPOK_FUZZ_ITERATIONS").map_or(ITERATIONS, |text| text.parse().unwrap());
     let (encoding, segment) = threes(40);
-    let original = unique::build(encoding.key(), &segment).unwrap();
+    let original = unique::build(encoding.key(), &segment, &Binding::default()).unwrap();
     let (mut refused, mut right, mut wrong) = (0_u64, 0_u64, 0_u64);
     for case in 0..iterations {
         let mut state = case;
@@ -200,7 +200,7 @@ fn mutated_indexes_give_right_answers_or_none_or_errors() {
             1 => bytes.resize(original.len() + pick(100), 0xa5),
             _ => {}
         }
-        match UniqueIndex::open("i", bytes.into(), 40) {
+        match UniqueIndex::open("i", bytes.into(), 40, &Binding::default()) {
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Corrupt, "case {case}: {error}");
                 refused += 1;

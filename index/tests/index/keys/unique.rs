@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kapok_core::key::KeyPart;
 use kapok_core::{ErrorKind, Fault};
-use kapok_index::{UniqueIndex, unique};
+use kapok_index::{Binding, UniqueIndex, unique};
 
 use super::fixture::{Values, encoding, open, seal, threes};
 
@@ -12,7 +12,7 @@ fn every_row_is_found_and_nothing_else_from_no_rows_to_many() {
     for rows in (0..20).chain([31, 32, 33, 1000, 4096]) {
         let (encoding, segment) = threes(rows);
         let key = encoding.key();
-        let index = UniqueIndex::open("i", unique::build(key, &segment).unwrap().into(), rows).unwrap();
+        let index = UniqueIndex::open("i", unique::build(key, &segment, &Binding::default()).unwrap().into(), rows, &Binding::default()).unwrap();
         index.verify(key, &segment).unwrap();
         let mut encoded = Vec::new();
         for number in 0..rows * 3 + 10 {
@@ -26,7 +26,7 @@ fn every_row_is_found_and_nothing_else_from_no_rows_to_many() {
 #[test]
 fn bytes_are_those_that_the_format_tells() {
     let (encoding, segment) = threes(20);
-    let bytes = unique::build(encoding.key(), &segment).unwrap();
+    let bytes = unique::build(encoding.key(), &segment, &Binding::default()).unwrap();
     let mut expected = b"KAPOKUQ1".to_vec();
     expected.extend([20, 0, 0, 0, 5, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0]);
     expected.resize(64, 0);
@@ -70,12 +70,12 @@ const GOLDEN_HASHES: [u64; 20] = [
 #[test]
 fn the_same_segment_gives_the_same_bytes() {
     let (encoding, segment) = threes(5000);
-    let build = || unique::build(encoding.key(), &segment).unwrap();
+    let build = || unique::build(encoding.key(), &segment, &Binding::default()).unwrap();
     let bytes = build();
     assert_eq!(bytes, build());
     // Wherever the segment lies in memory, and whatever it is called.
     let elsewhere = kapok_core::segment::Segment::open("other", Bytes::copy_from_slice(segment.bytes()), 5000).unwrap();
-    assert_eq!(bytes, unique::build(encoding.key(), &elsewhere).unwrap());
+    assert_eq!(bytes, unique::build(encoding.key(), &elsewhere, &Binding::default()).unwrap());
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_duplicate_key_is_refused_and_named() {
         let aim = i64::from_le_bytes(bytes[pointer..pointer + 8].try_into().unwrap())
             - (i64::try_from(stride / 8).unwrap() << 2);
         bytes[pointer..pointer + 8].copy_from_slice(&aim.to_le_bytes());
-        let error = unique::build(encoding.key(), &open(&bytes, 3)).unwrap_err();
+        let error = unique::build(encoding.key(), &open(&bytes, 3), &Binding::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         let Fault::DuplicateKey { first, second, key, .. } = error.fault() else { panic!("{error}") };
         assert_eq!((first.as_str(), second.as_str()), ("row 1", "row 2"));
@@ -125,7 +125,7 @@ fn rows_that_are_not_in_key_order_are_refused() {
             let pointer = i64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
             bytes[at..at + 8].copy_from_slice(&(pointer + by).to_le_bytes());
         }
-        let error = unique::build(encoding.key(), &open(&bytes, 3)).unwrap_err();
+        let error = unique::build(encoding.key(), &open(&bytes, 3), &Binding::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(error.to_string().contains("in row 2"), "{error}");
     }

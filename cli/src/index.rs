@@ -1,0 +1,175 @@
+//! `kapok index`: lists, adds and drops the indexes of record types.
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+use indicatif::HumanBytes;
+use kapok_core::manifest::{Manifest, RecordType};
+use kapok_producer::{Outcome, Producer, Store};
+use serde::Serialize;
+
+use crate::dataset::Dataset;
+use crate::duration;
+use crate::failure::{Failure, Result};
+use crate::notice::warn;
+use crate::store_argument::{StoreArgument, VersionArgument};
+use crate::table::Table;
+
+/// List, add or drop indexes
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kapok index list --store data/films
+  kapok index add --store data/films Movie 'hash(year)'
+  kapok index add --store data/films Movie 'by_genre: hash(genres[])'
+  kapok index drop --store data/films Movie by_genre
+
+An index is written as [NAME:] KIND(FIELD, ...); without a name it is called as what it is. Fields are names joined by dots,
+with [] behind a list that is gone through. Kinds:
+  hash   from the values of fields to the records that have them
+
+Adding or dropping one is a version of its own, in which no record changes: all segments get it. Queries give the same
+answers with an index and without.")]
+pub struct Index {
+    #[command(flatten)]
+    store: StoreArgument,
+    #[command(flatten)]
+    version: VersionArgument,
+    /// What to do
+    #[arg(value_name = "list|add|drop", hide_possible_values = true)]
+    action: Action,
+    /// The record type; all of them, to list
+    #[arg(value_name = "TYPE")]
+    record_type: Option<String>,
+    /// The index to add, or the name of the one to drop
+    #[arg(value_name = "INDEX")]
+    index: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Action {
+    List,
+    Add,
+    Drop,
+}
+
+#[derive(Serialize)]
+struct IndexInfo {
+    #[serde(rename = "type")]
+    record_type: String,
+    name: String,
+    kind: String,
+    fields: Vec<String>,
+    /// What `kapok index add` takes.
+    index: String,
+    /// Segments that have it, of all.
+    segments: usize,
+    of_segments: usize,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct ChangeOutput<'r> {
+    version: u64,
+    changed: bool,
+    bytes_written: u64,
+    warnings: &'r [String],
+    duration_ms: u128,
+}
+
+impl Index {
+    /// Lists the indexes, or runs one cycle.
+    pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
+        if self.action == Action::List {
+            return self.list(json, out).await;
+        }
+        let (Some(record_type), Some(index)) = (&self.record_type, &self.index) else {
+            return Err(Failure::usage("give TYPE and INDEX, as in: kapok index add Movie 'hash(year)'"));
+        };
+        if self.version.version.is_some() {
+            return Err(Failure::usage("--version is for list: indexes are added to and dropped from the newest version"));
+        }
+        // Fails if there is no store: a producer would create one.
+        Store::open(&self.store.store).await?;
+        let producer = Producer::open(&self.store.store).await?;
+        let report = producer
+            .run_incremental_cycle(|cycle| {
+                match self.action {
+                    Action::Drop => cycle.drop_index(record_type, index),
+                    _ => cycle.add_index(record_type, index)?,
+                }
+                Ok(())
+            })
+            .await?;
+        for warning in &report.warnings {
+            warn(json, warning);
+        }
+        let changed = matches!(report.outcome, Outcome::Published { .. });
+        let version = report.outcome.version();
+        if json {
+            let (bytes_written, duration_ms) = (report.bytes_written, report.steps.total().as_millis());
+            let warnings = &report.warnings;
+            serde_json::to_writer(&mut *out, &ChangeOutput { version, changed, bytes_written, warnings, duration_ms })?;
+            return Ok(writeln!(out)?);
+        }
+        let duration = duration::shown(report.steps.total());
+        match (changed, self.action) {
+            (false, _) => writeln!(out, "version {version} has it already: nothing was published")?,
+            (true, Action::Drop) => writeln!(out, "published version {version} without {index} ({duration})")?,
+            (true, _) => {
+                let written = HumanBytes(report.bytes_written);
+                writeln!(out, "published version {version} with {index}; wrote {written} of indexes ({duration})")?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn list(&self, json: bool, out: &mut impl Write) -> Result<()> {
+        if self.index.is_some() {
+            return Err(Failure::usage("list takes a record type, or nothing"));
+        }
+        let Dataset { manifest, .. } = Dataset::open(&self.store, &self.version).await?;
+        let indexes = self.infos(&manifest)?;
+        if json {
+            serde_json::to_writer_pretty(&mut *out, &indexes)?;
+            return Ok(writeln!(out)?);
+        }
+        let mut table = Table::new(&["type", "index", ">segments", ">bytes"]);
+        for info in indexes {
+            let segments = format!("{}/{}", info.segments, info.of_segments);
+            table.push([info.record_type, info.index, segments, HumanBytes(info.bytes).to_string()]);
+        }
+        Ok(table.print(out)?)
+    }
+
+    fn infos(&self, manifest: &Manifest) -> Result<Vec<IndexInfo>> {
+        let types: Vec<&RecordType> = match &self.record_type {
+            Some(name) => vec![manifest.expect_record_type(name)?],
+            None => manifest.record_types.iter().collect(),
+        };
+        let mut out = Vec::new();
+        for ty in types {
+            let key = ("unique", ty.key.join(","), format!("unique({})", ty.key.join(", ")), ty.key.clone());
+            let declared = ty.indexes.iter().map(|spec| {
+                (spec.kind.as_str(), spec.name.clone(), spec.to_string(), spec.fields.clone())
+            });
+            for (kind, name, index, fields) in std::iter::once(key).chain(declared) {
+                let is_it = |artifact: &&kapok_core::manifest::Artifact| {
+                    artifact.kind == kind && (kind == "unique" || artifact.name == name)
+                };
+                let artifacts = ty.segments.iter().filter_map(|entry| entry.artifacts.iter().find(is_it));
+                let sizes: Vec<u64> = artifacts.map(|artifact| artifact.size).collect();
+                out.push(IndexInfo {
+                    record_type: ty.name.clone(),
+                    kind: kind.to_owned(),
+                    name,
+                    fields,
+                    index,
+                    segments: sizes.len(),
+                    of_segments: ty.segments.len(),
+                    bytes: sizes.iter().sum(),
+                });
+            }
+        }
+        Ok(out)
+    }
+}

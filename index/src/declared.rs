@@ -1,0 +1,264 @@
+//! The indexes of a record type as its manifest declares them, resolved against its schema.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use kapok_core::key::KeySpec;
+use kapok_core::manifest::{Artifact, BlobMap, Id, IndexSpec, RecordType, SegmentEntry};
+use kapok_core::paths::Paths;
+use kapok_core::schema::{Schema, StructType};
+use kapok_core::segment::{Encoding, Segment};
+use kapok_core::{Error, Result};
+
+use crate::artifact::Binding;
+use crate::kind::{Kind, OpenIndex};
+use crate::unique;
+
+/// An index of a record type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Index {
+    kind: Kind,
+    name: String,
+    paths: Paths,
+    hash: Id,
+}
+
+/// All indexes of a record type, that of the primary key first.
+#[derive(Clone, Debug)]
+pub struct IndexSet {
+    key: KeySpec,
+    indexes: Vec<Index>,
+    /// Names of indexes of kinds that this release does not know.
+    unknown: BTreeSet<String>,
+}
+
+/// An artifact of a new segment, not stored yet.
+#[derive(Clone, Debug)]
+pub struct BuiltArtifact {
+    /// How the manifest names it.
+    pub artifact: Artifact,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+impl Index {
+    /// Resolves an index of a record type.
+    ///
+    /// # Errors
+    /// `NotFound` for a field that there is not, `Invalid` for fields or options that the kind does not take.
+    /// `Incompatible` for a kind or a revision of it that this release does not know.
+    pub fn resolve(schema: &Schema, record: &StructType, spec: &IndexSpec) -> Result<Self> {
+        let subject = || format!("index {} of {}", spec.name, record.name);
+        let Some(kind) = Kind::named(&spec.kind) else {
+            let known: Vec<_> = Kind::DECLARED.iter().map(|kind| kind.name()).collect();
+            let detail = format!("kind={} is unknown; this release knows {}", spec.kind, known.join(", "));
+            return Err(Error::incompatible(subject(), detail));
+        };
+        if spec.revision > kind.revision() {
+            let detail = format!("revision={} known={}; upgrade this program", spec.revision, kind.revision());
+            return Err(Error::incompatible(subject(), detail));
+        }
+        if !spec.filter.is_empty() {
+            return Err(Error::incompatible(subject(), "this release builds no indexes with a filter"));
+        }
+        let paths = Paths::resolve(schema, record, &spec.fields)?;
+        kind.check(&paths, &spec.options).map_err(|problem| Error::invalid(subject(), problem))?;
+        let hash = hash(&spec.kind, spec.revision, &paths, spec.options.iter());
+        Ok(Self { kind, name: spec.name.clone(), paths, hash })
+    }
+
+    /// Returns the index of a primary key.
+    fn of_key(schema: &Schema, record: &StructType, key: &KeySpec) -> Result<Self> {
+        let names: Vec<&str> = key.names().collect();
+        let paths = Paths::resolve(schema, record, &names)?;
+        let hash = hash(Kind::Unique.name(), Kind::Unique.revision(), &paths, std::iter::empty());
+        Ok(Self { kind: Kind::Unique, name: names.join(","), paths, hash })
+    }
+
+    /// Returns the kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns the name, which is that of its artifacts.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the paths of the indexed fields.
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// Returns what tells it from other indexes: BLAKE3 of its kind, revision, options and fields. Fields count by type and
+    /// ordinal, so that renames do not change it.
+    pub fn hash(&self) -> &Id {
+        &self.hash
+    }
+
+    /// Returns whether an artifact is one of this index. That of the key keeps the names that its fields had once.
+    fn owns(&self, artifact: &Artifact) -> bool {
+        artifact.kind == self.kind.name() && (self.kind == Kind::Unique || artifact.name == self.name)
+    }
+
+    /// Returns the artifact of a segment; `None` if the segment has none.
+    pub fn artifact<'e>(&self, entry: &'e SegmentEntry) -> Option<&'e Artifact> {
+        entry.artifacts.iter().find(|artifact| self.owns(artifact))
+    }
+}
+
+impl IndexSet {
+    /// Resolves the indexes of a record type. Those of unknown kinds are left out.
+    ///
+    /// # Errors
+    /// As [`Index::resolve`], for indexes of known kinds.
+    pub fn new(schema: &Schema, ty: &RecordType) -> Result<Self> {
+        let record = schema.struct_type(ty.type_id)?;
+        let key = KeySpec::new(schema, record, &ty.key)?;
+        let mut indexes = vec![Index::of_key(schema, record, &key)?];
+        let mut unknown = BTreeSet::new();
+        for spec in &ty.indexes {
+            match Index::resolve(schema, record, spec) {
+                Ok(index) => indexes.push(index),
+                Err(error) if error.kind() == kapok_core::ErrorKind::Incompatible => {
+                    unknown.insert(spec.name.clone());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self { key, indexes, unknown })
+    }
+
+    /// Returns the index of the primary key alone, for records of an encoding.
+    ///
+    /// # Errors
+    /// `Invalid` if the schema is broken.
+    pub fn of_key(encoding: &Encoding) -> Result<Self> {
+        let record = encoding.schema().struct_type(encoding.type_id())?;
+        let index = Index::of_key(encoding.schema(), record, encoding.key())?;
+        Ok(Self { key: encoding.key().clone(), indexes: vec![index], unknown: BTreeSet::new() })
+    }
+
+    /// Returns the primary key.
+    pub fn key(&self) -> &KeySpec {
+        &self.key
+    }
+
+    /// Returns the indexes, that of the primary key first.
+    pub fn indexes(&self) -> &[Index] {
+        &self.indexes
+    }
+
+    /// Returns the names of indexes of kinds, or revisions of kinds, that this release does not know.
+    pub fn unknown(&self) -> &BTreeSet<String> {
+        &self.unknown
+    }
+
+    /// Builds the artifacts that a segment's entry in the manifest lacks: a function of the segment and the indexes.
+    ///
+    /// # Errors
+    /// `Corrupt` if the segment cannot be read, `Invalid` if two rows have the same primary key.
+    pub fn build_lacking(&self, segment: &Segment, entry: &SegmentEntry) -> Result<Vec<BuiltArtifact>> {
+        let lacking = self.indexes.iter().filter(|index| index.artifact(entry).is_none());
+        lacking.map(|index| self.build(index, segment, &entry.id)).collect()
+    }
+
+    /// Builds one artifact of a segment.
+    ///
+    /// # Errors
+    /// As [`Self::build_lacking`].
+    pub fn build(&self, index: &Index, segment: &Segment, id: &Id) -> Result<BuiltArtifact> {
+        let bytes = index.kind.build(&self.key, &index.paths, segment, &Binding::new(id, &index.hash))?;
+        let artifact = Artifact {
+            kind: index.kind.name().to_owned(),
+            name: index.name.clone(),
+            id: *blake3::hash(&bytes).as_bytes(),
+            size: bytes.len() as u64,
+        };
+        Ok(BuiltArtifact { artifact, bytes: bytes.into() })
+    }
+
+    /// Makes an artifact of a segment again; `None` if the segment does not give it, or its kind is unknown.
+    ///
+    /// # Errors
+    /// `Corrupt` if the segment cannot be read, `Invalid` if two rows have the same primary key.
+    pub fn rebuild(&self, artifact: &Artifact, segment: &Segment, id: &Id) -> Result<Option<Bytes>> {
+        let Some(index) = self.indexes.iter().find(|index| index.owns(artifact)) else { return Ok(None) };
+        let mut built = self.build(index, segment, id)?;
+        if built.artifact.id != artifact.id && index.kind == Kind::Unique {
+            let unbound = unique::unbound(&built.bytes);
+            built.artifact.id = *blake3::hash(&unbound).as_bytes();
+            built.bytes = unbound.into();
+        }
+        Ok((built.artifact.id == artifact.id).then_some(built.bytes))
+    }
+
+    /// Opens the artifacts of a segment, in the order of [`Self::indexes`], in O(1): `None` for those that it does not have.
+    pub(crate) fn open(
+        &self,
+        segment: &Segment,
+        entry: &SegmentEntry,
+        blobs: &BlobMap,
+    ) -> Result<Vec<Option<OpenIndex>>> {
+        let open = |index: &Index| match index.artifact(entry) {
+            Some(artifact) => self.open_one(index, artifact, segment, &entry.id, blobs).map(Some),
+            None => Ok(None),
+        };
+        self.indexes.iter().map(open).collect()
+    }
+
+    fn open_one(
+        &self,
+        index: &Index,
+        artifact: &Artifact,
+        segment: &Segment,
+        id: &Id,
+        blobs: &BlobMap,
+    ) -> Result<OpenIndex> {
+        let blob = blobs.expect(&artifact.id)?;
+        if blob.bytes.len() as u64 != artifact.size {
+            let expected = format!("{} bytes", artifact.size);
+            let found = format!("{} bytes", blob.bytes.len());
+            return Err(Error::corrupt(&*blob.name, blob.bytes.len() as u64, expected, found));
+        }
+        let binding = Binding::new(id, &index.hash);
+        index.kind.open(&blob.name, blob.bytes.clone(), segment.rows(), &binding)
+    }
+
+    /// Checks all artifacts of a segment against its rows.
+    pub(crate) fn verify(&self, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
+        for index in &self.indexes {
+            let Some(artifact) = index.artifact(entry) else { continue };
+            let opened = self.open_one(index, artifact, segment, &entry.id, blobs)?;
+            let binding = Binding::new(&entry.id, &index.hash);
+            opened.verify(&self.key, &index.paths, segment, &binding)?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the hash of what an index is.
+fn hash<'o>(
+    kind: &str,
+    revision: u32,
+    paths: &Paths,
+    options: impl Iterator<Item = (&'o String, &'o String)>,
+) -> Id {
+    let mut hasher = blake3::Hasher::new();
+    let text = |hasher: &mut blake3::Hasher, text: &str| {
+        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+    };
+    text(&mut hasher, kind);
+    hasher.update(&revision.to_le_bytes()).update(&(paths.len() as u64).to_le_bytes());
+    for fields in paths.fields() {
+        hasher.update(&(fields.len() as u64).to_le_bytes());
+        for (id, ordinal) in fields {
+            hasher.update(&id.to_le_bytes()).update(&ordinal.to_le_bytes());
+        }
+    }
+    for (key, value) in options {
+        text(&mut hasher, key);
+        text(&mut hasher, value);
+    }
+    *hasher.finalize().as_bytes()
+}

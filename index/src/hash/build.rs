@@ -1,0 +1,240 @@
+//! Builds the hash index of a segment, on all processors.
+//!
+//! Rows are taken in chunks of 65,536, which are the containers of Roaring bitmaps too: each chunk numbers its tuples and
+//! sorts its rows by them. Then the chunks' tuples are joined in the order of their first rows.
+
+use std::ops::Range;
+
+use hashbrown::HashMap;
+use kapok_core::paths::Paths;
+use kapok_core::segment::{Segment, in_parallel};
+use kapok_core::{Error, Result};
+
+use super::dictionary::Dictionary;
+use super::posting::{HEAD_BYTES, LENGTH_BYTES};
+use super::{GROUP, Locator, MAGIC, SLOT_BYTES, UNIT, fingerprint, home, packed, roaring};
+use crate::artifact::{Binding, HEADER_BYTES, Header};
+use crate::row::{expect_row, unreadable};
+use crate::tuple;
+
+/// Rows of a chunk: those of a container.
+const CHUNK_ROWS: u32 = 1 << 16;
+
+/// Rows of one chunk that have one tuple, by their lower halves.
+#[derive(Clone, Copy)]
+pub(super) struct Chunk<'p> {
+    pub number: u16,
+    pub rows: &'p [u16],
+}
+
+/// The tuples of one chunk, and the rows of each.
+struct Part {
+    tuples: Dictionary,
+    /// Where the rows of each tuple begin, and the end of all.
+    starts: Vec<u32>,
+    rows: Vec<u16>,
+}
+
+/// Builds the index of a segment: a function of its rows and of the paths.
+///
+/// # Errors
+/// `Corrupt` if a value cannot be read, `Invalid` if postings would take more than 16 GiB.
+pub fn build(paths: &Paths, segment: &Segment, binding: &Binding) -> Result<Vec<u8>> {
+    let rows = segment.rows();
+    let chunks: Vec<u32> = (0..rows).step_by(CHUNK_ROWS as usize).collect();
+    let parts = in_parallel(chunks, |first| {
+        Part::of(paths, segment, first..first.saturating_add(CHUNK_ROWS).min(rows))
+    });
+    let parts = parts.into_iter().collect::<Result<Vec<_>>>()?;
+    let joined = Joined::of(&parts);
+    let groups = (joined.len() + joined.len() / 3 + 1).div_ceil(GROUP);
+    let width = packed::width(rows);
+    let header = Header { rows, word: width, numbers: [(groups * GROUP) as u64, joined.len() as u64] };
+    let mut out = header.encode(MAGIC, binding).to_vec();
+    let postings_at = HEADER_BYTES + groups * GROUP * SLOT_BYTES;
+    out.resize(postings_at, 0);
+    let mut used = vec![0_u8; groups];
+    let mut chunks = Vec::new();
+    for (hash, places) in joined.iter() {
+        chunks.clear();
+        chunks.extend(places.iter().map(|(part, tuple)| parts[*part as usize].chunk(*part, *tuple)));
+        let locator = match chunks.as_slice() {
+            [Chunk { number, rows: [row] }] => Locator::Row(u32::from(*number) << 16 | u32::from(*row)),
+            chunks => {
+                let unit = u32::try_from((out.len() - postings_at) / UNIT).ok().filter(|unit| *unit < u32::MAX >> 1);
+                let unit = unit.ok_or_else(|| Error::invalid(segment.name(), "its hash index is too long"))?;
+                write_posting(chunks, width, &mut out);
+                Locator::Posting(unit)
+            }
+        };
+        let mut group = home(hash, groups);
+        // Ends, since there are more slots than tuples.
+        while usize::from(used[group]) == GROUP {
+            group = if group + 1 == groups { 0 } else { group + 1 };
+        }
+        let at = HEADER_BYTES + (group * GROUP + usize::from(used[group])) * SLOT_BYTES;
+        used[group] += 1;
+        let slot = u64::from(fingerprint(hash)) << 32 | u64::from(locator.encode());
+        out[at..at + SLOT_BYTES].copy_from_slice(&slot.to_le_bytes());
+    }
+    Ok(out)
+}
+
+/// Appends a posting, in the shorter of its two forms.
+fn write_posting(chunks: &[Chunk<'_>], width: u32, out: &mut Vec<u8>) {
+    let lens = || chunks.iter().map(|chunk| u32::try_from(chunk.rows.len()).unwrap_or(CHUNK_ROWS));
+    let count: u32 = lens().sum();
+    let roaring_len = roaring::len(lens());
+    let is_roaring = packed::len(count, width) > LENGTH_BYTES + roaring_len;
+    out.extend_from_slice(&(count << 1 | u32::from(is_roaring)).to_le_bytes());
+    if is_roaring {
+        out.extend_from_slice(&u32::try_from(roaring_len).unwrap_or(u32::MAX).to_le_bytes());
+        roaring::encode(chunks, out);
+    } else {
+        let row = |chunk: &Chunk<'_>, low: u16| u32::from(chunk.number) << 16 | u32::from(low);
+        let rows = chunks.iter().flat_map(|chunk| chunk.rows.iter().map(move |low| row(chunk, *low)));
+        packed::encode(rows, width, out);
+    }
+    debug_assert!(HEAD_BYTES + LENGTH_BYTES == UNIT, "bitmaps begin at words");
+    out.resize(out.len().next_multiple_of(UNIT), 0);
+}
+
+impl Part {
+    fn of(paths: &Paths, segment: &Segment, rows: Range<u32>) -> Result<Self> {
+        let mut pairs = Pairs::default();
+        let mut encoded = Vec::new();
+        let objects = paths.only_pointer();
+        // What each object's tuples are, as a range of `numbers`.
+        let mut known: HashMap<u64, (u32, u32)> = HashMap::new();
+        let mut numbers: Vec<u32> = Vec::new();
+        for row in rows.clone() {
+            #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+            let low = row as u16;
+            let at = expect_row(segment, row)?;
+            let object = objects.map(|slot| at.object_number(slot));
+            if let Some((from, to)) = object.and_then(|object| known.get(&object).copied()) {
+                numbers[from as usize..to as usize].iter().for_each(|number| pairs.push(*number, low));
+                continue;
+            }
+            let from = numbers.len();
+            paths
+                .for_each(at, |values| {
+                    encoded.clear();
+                    tuple::encode(values, &mut encoded);
+                    let number = pairs.tuples.number(&encoded);
+                    if !numbers[from..].contains(&number) || numbers.len() - from > FEW {
+                        numbers.push(number);
+                    }
+                    Ok(())
+                })
+                .map_err(|malformed| unreadable(segment, malformed))?;
+            if numbers.len() - from > FEW {
+                let mut all = numbers.split_off(from);
+                all.sort_unstable();
+                all.dedup();
+                numbers.extend(all);
+            }
+            numbers[from..].iter().for_each(|number| pairs.push(*number, low));
+            match object {
+                Some(object) => {
+                    let end = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+                    known.insert(object, (end(from), end(numbers.len())));
+                }
+                None => numbers.truncate(from),
+            }
+        }
+        Ok(pairs.sorted())
+    }
+
+    /// Returns the rows of a tuple.
+    fn chunk(&self, part: u32, tuple: u32) -> Chunk<'_> {
+        let (from, to) = (self.starts[tuple as usize], self.starts[tuple as usize + 1]);
+        #[expect(clippy::cast_possible_truncation, reason = "a segment has at most 2^29 rows, so 2^13 chunks")]
+        Chunk { number: part as u16, rows: &self.rows[from as usize..to as usize] }
+    }
+}
+
+/// Tuples of a record that are compared one by one; more are sorted.
+const FEW: usize = 16;
+
+/// Tuples and the rows that have them, in the order of rows.
+#[derive(Default)]
+struct Pairs {
+    tuples: Dictionary,
+    numbers: Vec<u32>,
+    rows: Vec<u16>,
+}
+
+impl Pairs {
+    #[inline]
+    fn push(&mut self, number: u32, row: u16) {
+        self.numbers.push(number);
+        self.rows.push(row);
+    }
+
+    /// Sorts the rows by their tuples.
+    fn sorted(self) -> Part {
+        let mut starts = vec![0_u32; self.tuples.len() + 1];
+        for number in &self.numbers {
+            starts[*number as usize + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut next = starts.clone();
+        let mut rows = vec![0; self.rows.len()];
+        for (number, row) in self.numbers.iter().zip(&self.rows) {
+            let at = &mut next[*number as usize];
+            rows[*at as usize] = *row;
+            *at += 1;
+        }
+        Part { tuples: self.tuples, starts, rows }
+    }
+}
+
+/// The tuples of all parts, each once, in the order of their first rows.
+struct Joined {
+    hashes: Vec<u64>,
+    /// Where the places of each tuple begin, and the end of all.
+    starts: Vec<u32>,
+    /// Part and number in it, by part.
+    places: Vec<(u32, u32)>,
+}
+
+impl Joined {
+    fn of(parts: &[Part]) -> Self {
+        let mut all = Dictionary::default();
+        let mut numbers = Vec::new();
+        for part in parts {
+            numbers.extend(part.tuples.iter().map(|(encoded, hash)| all.number_hashed(encoded, hash)));
+        }
+        let mut starts = vec![0_u32; all.len() + 1];
+        for number in &numbers {
+            starts[*number as usize + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut next = starts.clone();
+        let mut places = vec![(0, 0); numbers.len()];
+        let owners = (0..).zip(parts).flat_map(|(part, it)| (0..).zip(0..it.tuples.len()).map(move |(at, _)| (part, at)));
+        for (number, place) in numbers.iter().zip(owners) {
+            let at = &mut next[*number as usize];
+            places[*at as usize] = place;
+            *at += 1;
+        }
+        Self { hashes: (0..all.len()).map(|number| all.hash(number)).collect(), starts, places }
+    }
+
+    fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// Iterates over the tuples: the hash of each, and the parts that have it.
+    fn iter(&self) -> impl Iterator<Item = (u64, &[(u32, u32)])> {
+        self.hashes.iter().zip(self.starts.windows(2)).map(|(hash, ends)| {
+            let [from, to] = [ends[0], ends[1]];
+            (*hash, &self.places[from as usize..to as usize])
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! Finds the records that have given values in some fields, in all segments of a record type.
+
+use std::fmt;
+
+use kapok_core::paths::Scalar;
+use kapok_core::segment::{LiveSegment, RowId};
+use kapok_core::view::Table;
+use kapok_core::{Error, Result};
+
+use crate::declared::Index;
+use crate::hash::{HashIndex, Posting, has_tuple};
+use crate::kind::OpenIndex;
+use crate::row::{expect_row, unreadable};
+use crate::tuple;
+
+/// Finds records by the values of the fields of a hash index.
+///
+/// Made by [`View::hash_lookup`](crate::View::hash_lookup). Segments without an artifact of the index are scanned.
+///
+/// ```
+/// # use kapok_core::Result;
+/// # use kapok_index::View;
+/// fn print(view: &View) -> Result<()> {
+///     let by_genre = view.hash_lookup("Movie", "hash(genres[])")?;
+///     println!("{} dramas", by_genre.count(&["Drama".into()])?);
+///     let title = view.field::<&str>("Movie.title")?;
+///     for row_id in by_genre.find(&["Drama".into()])? {
+///         println!("{}", title.get(row_id)?);
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Copy)]
+pub struct HashLookup<'v> {
+    table: &'v Table,
+    index: &'v Index,
+    /// For each segment, for each index.
+    opened: &'v [Vec<Option<OpenIndex>>],
+    /// Of the index among those of its record type.
+    position: usize,
+}
+
+impl<'v> HashLookup<'v> {
+    pub(crate) fn new(
+        table: &'v Table,
+        index: &'v Index,
+        opened: &'v [Vec<Option<OpenIndex>>],
+        position: usize,
+    ) -> Self {
+        Self { table, index, opened, position }
+    }
+
+    /// Returns the index.
+    pub fn index(&self) -> &'v Index {
+        self.index
+    }
+
+    /// Returns the table that is searched.
+    pub fn table(&self) -> &'v Table {
+        self.table
+    }
+
+    /// Returns the number of live records that have the values. Where no row of a segment is dead, only the one row that
+    /// confirms the values is read.
+    ///
+    /// # Errors
+    /// `Invalid` if the values are not as many as the index has fields, or of other kinds; `Corrupt` if a segment or its
+    /// index is not as it must be.
+    pub fn count(&self, values: &[Scalar<'_>]) -> Result<u64> {
+        let mut count = 0;
+        self.visit(values, |source, found| {
+            count += match (found, source.dead()) {
+                (Found::Posting(posting), None) => u64::from(posting.len()),
+                (Found::Posting(posting), Some(dead)) if dead.len() < u64::from(posting.len()) => {
+                    let dead = dead.iter().filter(|row| posting.contains(*row)).count() as u64;
+                    u64::from(posting.len()) - dead
+                }
+                (found, _) => {
+                    let mut live = 0;
+                    found.for_each_live(source, |_| live += 1)?;
+                    live
+                }
+            };
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// Returns whether a live record has the values.
+    ///
+    /// # Errors
+    /// As [`count`](Self::count), and `Invalid` for a row id of another view or record type.
+    pub fn contains(&self, values: &[Scalar<'_>], row_id: RowId) -> Result<bool> {
+        let (place, row) = self.table.place(row_id)?;
+        let source = &self.table.segments()[place];
+        let Some(values) = self.cast(values)? else { return Ok(false) };
+        Ok(source.is_live(row)
+            && match self.find_in(place, source, &values)? {
+                Some(Found::Posting(posting)) => posting.contains(row),
+                Some(Found::Rows(rows)) => rows.binary_search(&row).is_ok(),
+                None => false,
+            })
+    }
+
+    /// Returns the row ids of the live records that have the values: in key order within each segment.
+    ///
+    /// # Errors
+    /// As [`count`](Self::count).
+    pub fn find(&self, values: &[Scalar<'_>]) -> Result<Vec<RowId>> {
+        let mut out = Vec::new();
+        self.for_each(values, |row_id| out.push(row_id))?;
+        Ok(out)
+    }
+
+    /// Hands the row ids of the live records that have the values to a function: in key order within each segment.
+    ///
+    /// # Errors
+    /// As [`count`](Self::count).
+    pub fn for_each(&self, values: &[Scalar<'_>], mut f: impl FnMut(RowId)) -> Result<()> {
+        let mut place = 0;
+        self.visit_places(values, |at, source, found| {
+            place = at;
+            found.for_each_live(source, |row| f(source.mark().row_id(place, row)))
+        })
+    }
+
+    fn visit(&self, values: &[Scalar<'_>], mut f: impl FnMut(&LiveSegment, Found<'_>) -> Result<()>) -> Result<()> {
+        self.visit_places(values, |_, source, found| f(source, found))
+    }
+
+    fn visit_places(
+        &self,
+        values: &[Scalar<'_>],
+        mut f: impl FnMut(usize, &LiveSegment, Found<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Some(values) = self.cast(values)? else { return Ok(()) };
+        for (place, source) in self.table.segments().iter().enumerate() {
+            if let Some(found) = self.find_in(place, source, &values)? {
+                f(place, source, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the rows of one segment.
+    fn find_in(&self, place: usize, source: &'v LiveSegment, values: &[Scalar<'_>]) -> Result<Option<Found<'v>>> {
+        let (paths, segment) = (self.index.paths(), source.segment());
+        if let Some(index) = self.artifact(place) {
+            return Ok(index.find(paths, segment, values)?.map(Found::Posting));
+        }
+        let (mut encoded, mut scratch, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        tuple::encode(values, &mut encoded);
+        for row in source.live_rows() {
+            let has = has_tuple(paths, expect_row(segment, row)?, &encoded, &mut scratch);
+            if has.map_err(|malformed| unreadable(segment, malformed))? {
+                rows.push(row);
+            }
+        }
+        Ok((!rows.is_empty()).then_some(Found::Rows(rows)))
+    }
+
+    fn artifact(&self, place: usize) -> Option<&'v HashIndex> {
+        self.opened.get(place)?.get(self.position)?.as_ref()?.hash()
+    }
+
+    /// Returns the values as the fields hold them; `None` if no record can have them.
+    fn cast<'s>(&self, values: &[Scalar<'s>]) -> Result<Option<Vec<Scalar<'s>>>> {
+        let paths = self.index.paths();
+        if values.len() != paths.len() {
+            let detail = format!("{} values for {} fields", values.len(), paths.len());
+            return Err(Error::invalid(self.subject(), detail));
+        }
+        let mut out = Vec::with_capacity(values.len());
+        for ((kind, name), value) in paths.kinds().zip(paths.names()).zip(values) {
+            let Ok(cast) = kind.cast(*value) else {
+                return Err(Error::invalid(self.subject(), format!("{name} is {kind:?}, which {value:?} is not")));
+            };
+            let Some(value) = cast else { return Ok(None) };
+            out.push(value);
+        }
+        Ok(Some(out))
+    }
+
+    fn subject(&self) -> String {
+        format!("index {} of {}", self.index.name(), self.table.name())
+    }
+}
+
+/// Rows of one segment that have the values.
+enum Found<'v> {
+    /// Live and dead ones.
+    Posting(Posting<'v>),
+    /// Live ones.
+    Rows(Vec<u32>),
+}
+
+impl Found<'_> {
+    fn for_each_live(&self, source: &LiveSegment, mut f: impl FnMut(u32)) -> Result<()> {
+        match self {
+            Self::Rows(rows) => rows.iter().for_each(|row| f(*row)),
+            Self::Posting(posting) => {
+                for row in posting.iter() {
+                    let row = row?;
+                    if source.is_live(row) {
+                        f(row);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for HashLookup<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HashLookup").field("table", self.table).field("index", &self.index.name()).finish_non_exhaustive()
+    }
+}

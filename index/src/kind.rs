@@ -1,0 +1,122 @@
+//! The registry of kinds of indexes: how each is built, opened and checked.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use kapok_core::key::KeySpec;
+use kapok_core::paths::Paths;
+use kapok_core::segment::Segment;
+use kapok_core::{Error, Result};
+
+use crate::artifact::Binding;
+use crate::hash::{self, HashIndex};
+use crate::unique::{self, UniqueIndex};
+
+/// A kind of index.
+///
+/// Bytes of an artifact are a function of its segment and its index, so whoever has a segment may make its artifacts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// From the primary key to a row: [`unique`]. Every record type has one, without a declaration.
+    Unique,
+    /// From the values of fields to the rows that have them: [`hash`].
+    Hash,
+}
+
+/// An artifact of one segment, opened.
+#[derive(Clone, Debug)]
+pub(crate) enum OpenIndex {
+    Unique(UniqueIndex),
+    Hash(HashIndex),
+}
+
+impl Kind {
+    /// Kinds that may be declared.
+    pub const DECLARED: [Self; 1] = [Self::Hash];
+
+    /// Returns the name by which manifests call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unique => unique::KIND,
+            Self::Hash => hash::KIND,
+        }
+    }
+
+    /// Returns the declarable kind of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::DECLARED.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Returns whether artifacts of a name of a kind can be opened.
+    pub fn is_known(name: &str) -> bool {
+        name == unique::KIND || Self::named(name).is_some()
+    }
+
+    /// Returns the revision of the rules by which segments become artifacts.
+    pub fn revision(self) -> u32 {
+        match self {
+            Self::Unique | Self::Hash => 1,
+        }
+    }
+
+    /// Checks fields and options. The error says what is wrong.
+    pub(crate) fn check(self, paths: &Paths, options: &BTreeMap<String, String>) -> std::result::Result<(), String> {
+        if paths.is_empty() {
+            return Err("no fields".to_owned());
+        }
+        if let Some(option) = options.keys().next() {
+            return Err(format!("option {option} is unknown to kind {}", self.name()));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn build(
+        self,
+        key: &KeySpec,
+        paths: &Paths,
+        segment: &Segment,
+        binding: &Binding,
+    ) -> Result<Vec<u8>> {
+        match self {
+            Self::Unique => unique::build(key, segment, binding),
+            Self::Hash => hash::build(paths, segment, binding),
+        }
+    }
+
+    pub(crate) fn open(self, name: &str, bytes: Bytes, rows: u32, binding: &Binding) -> Result<OpenIndex> {
+        Ok(match self {
+            Self::Unique => OpenIndex::Unique(UniqueIndex::open(name, bytes, rows, binding)?),
+            Self::Hash => OpenIndex::Hash(HashIndex::open(name, bytes, rows, binding)?),
+        })
+    }
+}
+
+impl OpenIndex {
+    pub(crate) fn unique(&self) -> Option<&UniqueIndex> {
+        if let Self::Unique(index) = self { Some(index) } else { None }
+    }
+
+    pub(crate) fn hash(&self) -> Option<&HashIndex> {
+        if let Self::Hash(index) = self { Some(index) } else { None }
+    }
+
+    /// Checks all of it against its segment.
+    pub(crate) fn verify(&self, key: &KeySpec, paths: &Paths, segment: &Segment, binding: &Binding) -> Result<()> {
+        match self {
+            Self::Unique(index) => index.verify(key, segment),
+            Self::Hash(index) => expect_bytes(index.name(), index.bytes(), &hash::build(paths, segment, binding)?),
+        }
+    }
+}
+
+/// Checks that the bytes of an artifact are those that its segment gives.
+fn expect_bytes(name: &str, found: &[u8], expected: &[u8]) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    let at = found.iter().zip(expected).take_while(|(a, b)| a == b).count();
+    let byte = |bytes: &[u8]| bytes.get(at).map_or_else(|| "the end".to_owned(), |byte| format!("byte {byte:#04x}"));
+    let expected = format!("{}, which the rows of its segment give", byte(expected));
+    Err(Error::corrupt(name, at as u64, expected, byte(found)))
+}

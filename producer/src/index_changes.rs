@@ -1,0 +1,165 @@
+//! Decides which indexes the next version has: those of the version before, more that are declared, less that are dropped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use kapok_core::Error as DataError;
+use kapok_core::manifest::{IndexSpec, Manifest, RecordType};
+use kapok_core::paths::Paths;
+use kapok_core::schema::{Schema, StructType};
+use kapok_index::{Index, Kind};
+
+use crate::error::Result;
+use crate::lock::lock;
+
+/// Indexes that a cycle adds and drops by itself, beside those of declarations.
+#[derive(Debug, Default)]
+pub(crate) struct IndexChanges(Mutex<Vec<(String, IndexChange)>>);
+
+#[derive(Clone, Debug)]
+pub(crate) enum IndexChange {
+    Add(IndexSpec),
+    /// By name.
+    Drop(String),
+}
+
+/// The indexes of a record type.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct TypeIndexes {
+    pub specs: Vec<IndexSpec>,
+    /// Names of annotated ones that were dropped.
+    pub dropped: BTreeSet<String>,
+}
+
+/// The indexes of all record types of a version.
+pub(crate) type IndexPlan = BTreeMap<String, TypeIndexes>;
+
+impl IndexChanges {
+    pub(crate) fn add(&self, record_type: &str, index: &str) -> Result<()> {
+        let change = IndexChange::Add(index.parse()?);
+        lock(&self.0).push((record_type.to_owned(), change));
+        Ok(())
+    }
+
+    pub(crate) fn drop(&self, record_type: &str, name: &str) {
+        lock(&self.0).push((record_type.to_owned(), IndexChange::Drop(name.to_owned())));
+    }
+
+    pub(crate) fn into_inner(self) -> Vec<(String, IndexChange)> {
+        self.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Plans the indexes of one record type.
+///
+/// `before`: the type as the version before has it, with its schema. `schema`, `record`: what it is now. `declared`: those that
+/// the cycle's declaration names.
+///
+/// # Errors
+/// `NotFound` for an index to drop that there is not; `Invalid` for one that its fields do not allow, for two of one name, and
+/// for one that covers a field which is no more.
+pub(crate) fn plan(
+    before: Option<(&Manifest, &RecordType)>,
+    schema: &Schema,
+    record: &StructType,
+    declared: &[IndexSpec],
+    changes: &[(String, IndexChange)],
+) -> Result<TypeIndexes> {
+    let mut out = TypeIndexes::default();
+    if let Some((manifest, ty)) = before {
+        out.dropped.clone_from(&ty.dropped_indexes);
+        for spec in &ty.indexes {
+            out.specs.push(carried_over(manifest, ty, spec, schema, record)?);
+        }
+    }
+    for spec in declared {
+        out.add(schema, record, spec)?;
+    }
+    for text in &record.indexes {
+        let spec: IndexSpec = text.parse()?;
+        if !out.dropped.contains(&spec.name) {
+            out.add(schema, record, &spec)?;
+        }
+    }
+    for (_, change) in changes.iter().filter(|(record_type, _)| *record_type == record.name) {
+        match change {
+            IndexChange::Add(spec) => out.add(schema, record, spec)?,
+            IndexChange::Drop(name) => out.drop(record, name)?,
+        }
+    }
+    out.specs.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(out)
+}
+
+/// Returns an index of the version before under the names that its fields have now.
+fn carried_over(
+    manifest: &Manifest,
+    ty: &RecordType,
+    spec: &IndexSpec,
+    schema: &Schema,
+    record: &StructType,
+) -> Result<IndexSpec> {
+    if Kind::named(&spec.kind).is_none() {
+        return Ok(spec.clone());
+    }
+    let gone = |why: String| {
+        let detail = format!("covers a field that is no more ({why}); drop the index first (kapok index drop)");
+        DataError::invalid(format!("index {} of {}", spec.name, record.name), detail)
+    };
+    let mut spec = spec.clone();
+    if ty.type_id == record.id {
+        let paths = Paths::resolve(&manifest.schema, manifest.schema.struct_type(ty.type_id)?, &spec.fields)?;
+        for (field, name) in spec.fields.iter_mut().zip(paths.names_in(schema)) {
+            *field = name.ok_or_else(|| gone(field.clone()))?;
+        }
+    }
+    Index::resolve(schema, record, &spec).map_err(|error| gone(error.to_string()))?;
+    Ok(spec)
+}
+
+impl TypeIndexes {
+    fn add(&mut self, schema: &Schema, record: &StructType, spec: &IndexSpec) -> Result<()> {
+        let index = Index::resolve(schema, record, spec)?;
+        let mut spec = spec.clone();
+        spec.fields = index.paths().names().map(str::to_owned).collect();
+        spec.revision = index.kind().revision();
+        self.dropped.remove(&spec.name);
+        for known in &self.specs {
+            let is_same = known.kind == spec.kind
+                && known.fields == spec.fields
+                && known.filter == spec.filter
+                && known.options == spec.options;
+            match (is_same, known.name == spec.name) {
+                (true, true) => return Ok(()),
+                (false, false) => {}
+                (false, true) => {
+                    let detail = format!("is there as another one: {known}; give this one a name (NAME: KIND(...)), or drop that one");
+                    return Err(DataError::invalid(subject(record, &spec.name), detail).into());
+                }
+                (true, false) => {
+                    let detail = format!("is there already, by the name of {}", known.name);
+                    return Err(DataError::invalid(subject(record, &spec.name), detail).into());
+                }
+            }
+        }
+        self.specs.push(spec);
+        Ok(())
+    }
+
+    fn drop(&mut self, record: &StructType, name: &str) -> Result<()> {
+        let Some(at) = self.specs.iter().position(|spec| spec.name == name) else {
+            let known: Vec<_> = self.specs.iter().map(|spec| spec.name.as_str()).collect();
+            let there = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(DataError::not_found(subject(record, name), format!("there is {there}")).into());
+        };
+        self.specs.remove(at);
+        if record.indexes.iter().any(|text| text.parse().is_ok_and(|spec: IndexSpec| spec.name == name)) {
+            self.dropped.insert(name.to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn subject(record: &StructType, name: &str) -> String {
+    format!("index {name} of {}", record.name)
+}

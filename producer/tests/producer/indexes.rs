@@ -1,0 +1,195 @@
+//! Indexes are declared, kept, dropped and renamed with the versions, and every segment gets them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kapok_blobstore::Store;
+use kapok_core::manifest::{BlobMap, RowChanges};
+use kapok_core::schema::{Schema, StructType};
+use kapok_index::View;
+use kapok_producer::{Declaration, Error, ErrorKind, Outcome, Producer};
+use kapok_samples::movies_capnp::movie;
+
+async fn view_of(store: &Store, version: u64) -> View {
+    let manifest = store.manifests().read(version).await.unwrap();
+    let blobs = store.blobs().load(&manifest, &BlobMap::new()).await.unwrap();
+    let view = View::open(Arc::new(manifest), &blobs).unwrap();
+    view.verify_new(&blobs, |_| true).unwrap();
+    view
+}
+
+async fn head(producer: &Producer) -> View {
+    let head = producer.store().manifests().head().await.unwrap().unwrap();
+    view_of(producer.store(), head).await
+}
+
+/// Publishes films, three of each year from 1900 on.
+async fn publish(producer: &Producer, declaration: &Declaration, ids: std::ops::Range<u32>) -> Outcome {
+    let cycle = producer.run_cycle(|cycle| {
+        cycle.declare(declaration)?;
+        let mut films = cycle.records::<movie::Owned>()?;
+        for id in ids {
+            films.add(|mut film| {
+                film.set_id(id);
+                film.set_title(format!("film {id}"));
+                film.set_year(1900 + (id / 3) as u16);
+            })?;
+        }
+        Ok(())
+    });
+    cycle.await.unwrap().outcome
+}
+
+fn movies() -> Declaration {
+    Declaration::of::<movie::Owned>().unwrap()
+}
+
+/// The films of a year by an index, and whether every segment has an artifact of it.
+fn by_year(view: &View, name: &str, year: u16) -> (u64, bool) {
+    let segments = &view.manifest().record_type("Movie").unwrap().segments;
+    let has = segments.iter().all(|entry| entry.artifacts.iter().any(|artifact| artifact.name == name));
+    (view.hash_lookup("Movie", name).unwrap().count(&[year.into()]).unwrap(), has)
+}
+
+fn names(view: &View) -> Vec<&str> {
+    view.indexes("Movie").unwrap().iter().skip(1).map(kapok_index::Index::name).collect()
+}
+
+#[tokio::test]
+async fn a_declared_index_is_built_kept_and_merged() {
+    let producer = Producer::open("memory://indexes-declared").await.unwrap();
+    publish(&producer, &movies().index("hash(year)"), 0..30).await;
+    assert_eq!(by_year(&head(&producer).await, "hash(year)", 1903), (3, true));
+    // Who names none keeps it, also by changes.
+    publish(&producer, &movies(), 1..31).await;
+    assert_eq!(by_year(&head(&producer).await, "hash(year)", 1900), (2, true));
+    for id in 100..140 {
+        let cycle = producer.run_incremental_cycle(|cycle| {
+            Ok(cycle.records::<movie::Owned>()?.upsert(|mut film| {
+                film.set_id(id);
+                film.set_year(1903);
+            })?)
+        });
+        cycle.await.unwrap();
+    }
+    let view = head(&producer).await;
+    let segments = &view.manifest().record_type("Movie").unwrap().segments;
+    assert!(segments.len() < 10 && segments.iter().any(|segment| !segment.merged_from.is_empty()), "{}", segments.len());
+    assert_eq!(by_year(&view, "hash(year)", 1903), (43, true));
+}
+
+#[tokio::test]
+async fn an_index_is_added_and_dropped_by_versions_that_change_no_record() {
+    let producer = Producer::open("memory://indexes-added").await.unwrap();
+    publish(&producer, &movies(), 0..30).await;
+    let add = || producer.run_incremental_cycle(|cycle| Ok(cycle.add_index("Movie", "years: hash(year)")?));
+    assert_eq!(add().await.unwrap().outcome, Outcome::Published { version: 2 });
+    let view = head(&producer).await;
+    assert_eq!(by_year(&view, "years", 1909), (3, true));
+    let ty = view.manifest().record_type("Movie").unwrap();
+    assert_eq!(ty.changes, Some(RowChanges::default()));
+    let before = view_of(producer.store(), 1).await;
+    assert_eq!(before.manifest().record_type("Movie").unwrap().segments[0].id, ty.segments[0].id);
+    assert_eq!(add().await.unwrap().outcome, Outcome::Unchanged { version: 2 });
+
+    let drop = |name: &'static str| {
+        producer.run_incremental_cycle(move |cycle| {
+            cycle.drop_index("Movie", name);
+            Ok(())
+        })
+    };
+    let error = drop("year").await.unwrap_err();
+    assert!(error.kind() == ErrorKind::NotFound && error.to_string().contains("years"), "{error}");
+    assert_eq!(drop("years").await.unwrap().outcome, Outcome::Published { version: 3 });
+    let view = head(&producer).await;
+    assert_eq!(names(&view), [""; 0]);
+    assert_eq!(view.manifest().record_type("Movie").unwrap().segments[0].artifacts.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_no_index_of_the_type_is_refused_and_nothing_is_published() {
+    let producer = Producer::open("memory://indexes-refused").await.unwrap();
+    publish(&producer, &movies().index("years: hash(year)"), 0..3).await;
+    let add = |record_type: &'static str, index: &'static str| {
+        producer.run_incremental_cycle(move |cycle| Ok(cycle.add_index(record_type, index)?))
+    };
+    for (record_type, index, kind, says) in [
+        ("Film", "hash(year)", ErrorKind::NotFound, "Movie"),
+        ("Movie", "hash(yaer)", ErrorKind::NotFound, "year"),
+        ("Movie", "hash(genres)", ErrorKind::Invalid, "genres[]"),
+        ("Movie", "tree(year)", ErrorKind::Incompatible, "hash"),
+        ("Movie", "hash(year) by=word", ErrorKind::Invalid, "by"),
+        ("Movie", "hash(year) where year > 3", ErrorKind::Incompatible, "filter"),
+        ("Movie", "years: hash(title)", ErrorKind::Invalid, "hash(year)"),
+        ("Movie", "hash(year)", ErrorKind::Invalid, "years"),
+    ] {
+        let error = add(record_type, index).await.unwrap_err();
+        assert!(error.kind() == kind && error.to_string().contains(says), "{index}: {error}");
+    }
+    let error = add("Movie", "hash year").await.unwrap_err();
+    assert!(matches!(&error, Error::Populate { .. }) && error.to_string().contains("KIND(FIELD"), "{error}");
+    assert_eq!(producer.store().manifests().head().await.unwrap(), Some(1));
+}
+
+/// The films' schema with an annotation, and with the year under another name.
+fn annotated(indexes: &[&str], year: &str) -> Declaration {
+    let (mut schema, id) = Schema::of::<movie::Owned>().unwrap();
+    let mut ty = StructType::clone(schema.struct_type(id).unwrap());
+    ty.indexes = indexes.iter().map(|text| (*text).to_owned()).collect();
+    ty.fields.iter_mut().find(|field| field.name == "year").unwrap().name = year.to_owned();
+    schema.insert_struct(ty);
+    Declaration::new(schema, id).unwrap()
+}
+
+#[tokio::test]
+async fn an_annotation_counts_when_it_first_appears() {
+    let producer = Producer::open("memory://indexes-annotated").await.unwrap();
+    publish(&producer, &annotated(&["hash(year)"], "year"), 0..3).await;
+    assert_eq!(names(&head(&producer).await), ["hash(year)"]);
+    let cycle = producer.run_incremental_cycle(|cycle| {
+        cycle.drop_index("Movie", "hash(year)");
+        Ok(())
+    });
+    cycle.await.unwrap();
+    // Dropped, it stays so, while a new one appears.
+    publish(&producer, &annotated(&["hash(year)", "hash(title)"], "year"), 0..4).await;
+    let view = head(&producer).await;
+    assert_eq!(names(&view), ["hash(title)"]);
+    let dropped = &view.manifest().record_type("Movie").unwrap().dropped_indexes;
+    assert_eq!(*dropped, BTreeSet::from(["hash(year)".to_owned()]));
+    let cycle = producer.run_incremental_cycle(|cycle| Ok(cycle.add_index("Movie", "hash(year)")?));
+    cycle.await.unwrap();
+    let view = head(&producer).await;
+    assert_eq!(names(&view), ["hash(title)", "hash(year)"]);
+    assert!(view.manifest().record_type("Movie").unwrap().dropped_indexes.is_empty());
+    // The printed schema declares it, with an id of its own.
+    let ty = view.manifest().record_type("Movie").unwrap();
+    let record = kapok_core::schema::RecordDeclaration { name: "Movie", type_id: ty.type_id, key: &ty.key };
+    let idl = view.manifest().schema.to_idl(&[record]).unwrap();
+    assert!(idl.contains(r#"$indexes(["hash(year)", "hash(title)"])"#) && idl.contains("annotation indexes @0x"), "{idl}");
+}
+
+#[tokio::test]
+async fn an_index_follows_a_renamed_field_with_its_artifacts() {
+    let producer = Producer::open("memory://indexes-renamed").await.unwrap();
+    publish(&producer, &movies().index("hash(year)"), 0..3).await;
+    let before = head(&producer).await;
+    let cycle = producer.run_incremental_cycle(|cycle| Ok(cycle.declare(&annotated(&[], "released"))?));
+    assert_eq!(cycle.await.unwrap().outcome, Outcome::Published { version: 2 });
+    let after = head(&producer).await;
+    let (before, ty) = (before.manifest().record_type("Movie").unwrap(), after.manifest().record_type("Movie").unwrap());
+    assert_eq!((ty.indexes[0].name.as_str(), ty.indexes[0].fields.join(",")), ("hash(year)", "released".to_owned()));
+    assert_eq!(ty.segments[0].artifacts, before.segments[0].artifacts);
+    assert_eq!(by_year(&after, "hash(year)", 1900), (3, true));
+}
+
+#[tokio::test]
+async fn a_field_that_an_index_covers_is_dropped_only_after_the_index() {
+    let producer = Producer::open("memory://indexes-field").await.unwrap();
+    publish(&producer, &movies().index("years: hash(year)"), 0..3).await;
+    let error = producer.drop_field("Movie", "year").await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("kapok index drop"), "{error}");
+    // Another field moves what the index is of, and it is built anew.
+    producer.drop_field("Movie", "runtimeMin").await.unwrap();
+    assert_eq!(by_year(&head(&producer).await, "years", 1900), (3, true));
+}
