@@ -198,13 +198,13 @@ fn elements(value: ValueRef<'_>, lists: usize, rest: &[&str], at: &mut Vec<u32>,
 /// The tuples of a record: values of one element stand together, and with those of what is around it.
 fn tuples(record: Record<'_>, paths: &[String]) -> BTreeSet<Vec<Key>> {
     let all: Vec<_> = paths.iter().map(|path| values(record, path)).collect();
-    let deepest = all.iter().flat_map(|values| values.iter().map(|(at, _)| at.clone())).max_by_key(Vec::len).unwrap();
-    let places: BTreeSet<Vec<u32>> =
-        all.iter().flat_map(|values| values.iter().map(|(at, _)| at.clone())).filter(|at| at.len() == deepest.len()).collect();
+    let places: BTreeSet<&Vec<u32>> = all.iter().flat_map(|values| values.iter().map(|(at, _)| at)).collect();
+    // Those that no list goes on from.
+    let is_last = |place: &&Vec<u32>| !places.iter().any(|other| other.len() > place.len() && other.starts_with(place));
     let value = |values: &[(Vec<u32>, Key)], place: &[u32]| {
         values.iter().find(|(at, _)| place.starts_with(at)).unwrap().1.clone()
     };
-    places.iter().map(|place| all.iter().map(|values| value(values, place)).collect()).collect()
+    places.iter().copied().filter(is_last).map(|place| all.iter().map(|values| value(values, place)).collect()).collect()
 }
 
 #[test]
