@@ -21,11 +21,13 @@ use crate::table::Table;
   kapok index list --store data/films
   kapok index add --store data/films Movie 'hash(year)'
   kapok index add --store data/films Movie 'by_genre: hash(genres[])'
+  kapok index add --store data/films Movie 'sorted(-year, title)'
   kapok index drop --store data/films Movie by_genre
 
 An index is written as [NAME:] KIND(FIELD, ...); without a name it is called as what it is. Fields are names joined by dots,
 with [] behind a list that is gone through. Kinds:
-  hash   from the values of fields to the records that have them
+  hash    from the values of fields to the records that have them
+  sorted  the records in the order of fields, for <, between, prefixes and --order; - before a field: descending
 
 Adding or dropping one is a version of its own, in which no record changes: all segments get it. Queries give the same
 answers with an index and without.")]

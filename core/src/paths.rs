@@ -173,13 +173,22 @@ impl Paths {
         }
     }
 
-    /// Returns the value of a single path through no list.
+    /// Returns the value of the first path, which goes through no list.
     ///
     /// # Errors
     /// The malformed word.
     #[inline]
     pub fn value<'v>(&'v self, row: StructRef<'v>) -> Read<Scalar<'v>> {
-        match self.paths.first() {
+        self.read(0, row)
+    }
+
+    /// Returns the value of one of the paths, which goes through no list.
+    ///
+    /// # Errors
+    /// The malformed word.
+    #[inline]
+    pub fn read<'v>(&'v self, path: usize, row: StructRef<'v>) -> Read<Scalar<'v>> {
+        match self.paths.get(path) {
             Some(path) => path.read(Place::Struct(row), 0),
             None => Ok(Scalar::Null),
         }

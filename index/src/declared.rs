@@ -12,6 +12,7 @@ use kapok_core::{Error, Result};
 
 use crate::artifact::Binding;
 use crate::kind::{Kind, OpenIndex};
+use crate::sorted::SortFields;
 use crate::unique;
 
 /// An index of a record type.
@@ -20,6 +21,8 @@ pub struct Index {
     kind: Kind,
     name: String,
     paths: Paths,
+    /// For each path, whether the greatest value comes first.
+    descending: Vec<bool>,
     hash: Id,
 }
 
@@ -64,7 +67,8 @@ impl Index {
         let paths = Paths::resolve(schema, record, &spec.fields)?;
         kind.check(&paths, &spec.options).map_err(|problem| Error::invalid(subject(), problem))?;
         let hash = hash(&spec.kind, spec.revision, &paths, spec.options.iter());
-        Ok(Self { kind, name: spec.name.clone(), paths, hash })
+        let descending = (0..paths.len()).map(|position| spec.is_descending(position)).collect();
+        Ok(Self { kind, name: spec.name.clone(), paths, descending, hash })
     }
 
     /// Returns the index of a primary key.
@@ -72,7 +76,8 @@ impl Index {
         let names: Vec<&str> = key.names().collect();
         let paths = Paths::resolve(schema, record, &names)?;
         let hash = hash(Kind::Unique.name(), Kind::Unique.revision(), &paths, std::iter::empty());
-        Ok(Self { kind: Kind::Unique, name: names.join(","), paths, hash })
+        let descending = vec![false; paths.len()];
+        Ok(Self { kind: Kind::Unique, name: names.join(","), paths, descending, hash })
     }
 
     /// Returns the kind.
@@ -88,6 +93,11 @@ impl Index {
     /// Returns the paths of the indexed fields.
     pub fn paths(&self) -> &Paths {
         &self.paths
+    }
+
+    /// Returns the paths of the indexed fields, and the direction of each.
+    pub fn fields(&self) -> SortFields<'_> {
+        SortFields { paths: &self.paths, descending: &self.descending }
     }
 
     /// Returns what tells it from other indexes: BLAKE3 of its kind, revision, options and fields. Fields count by type and
@@ -168,7 +178,7 @@ impl IndexSet {
     /// # Errors
     /// As [`Self::build_lacking`].
     pub fn build(&self, index: &Index, segment: &Segment, id: &Id) -> Result<BuiltArtifact> {
-        let bytes = index.kind.build(&self.key, &index.paths, segment, &Binding::new(id, &index.hash))?;
+        let bytes = index.kind.build(&self.key, index.fields(), segment, &Binding::new(id, &index.hash))?;
         let artifact = Artifact {
             kind: index.kind.name().to_owned(),
             name: index.name.clone(),
@@ -231,7 +241,7 @@ impl IndexSet {
             let Some(artifact) = index.artifact(entry) else { continue };
             let opened = self.open_one(index, artifact, segment, &entry.id, blobs)?;
             let binding = Binding::new(&entry.id, &index.hash);
-            opened.verify(&self.key, &index.paths, segment, &binding)?;
+            opened.verify(&self.key, index.fields(), segment, &binding)?;
         }
         Ok(())
     }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use kapok_core::key::KeySpec;
+use kapok_core::manifest::IndexSpec;
 use kapok_core::paths::Paths;
 use kapok_core::segment::Segment;
 use kapok_core::{Error, Result};
 
 use crate::artifact::Binding;
 use crate::hash::{self, HashIndex};
+use crate::sorted::{self, SortFields, SortedIndex};
 use crate::unique::{self, UniqueIndex};
 
 /// A kind of index.
@@ -22,6 +24,8 @@ pub enum Kind {
     Unique,
     /// From the values of fields to the rows that have them: [`hash`].
     Hash,
+    /// The rows in the order of the values of fields: [`sorted`].
+    Sorted,
 }
 
 /// An artifact of one segment, opened.
@@ -29,17 +33,19 @@ pub enum Kind {
 pub(crate) enum OpenIndex {
     Unique(UniqueIndex),
     Hash(HashIndex),
+    Sorted(SortedIndex),
 }
 
 impl Kind {
     /// Kinds that may be declared.
-    pub const DECLARED: [Self; 1] = [Self::Hash];
+    pub const DECLARED: [Self; 2] = [Self::Hash, Self::Sorted];
 
     /// Returns the name by which manifests call it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Unique => unique::KIND,
             Self::Hash => hash::KIND,
+            Self::Sorted => sorted::KIND,
         }
     }
 
@@ -56,7 +62,7 @@ impl Kind {
     /// Returns the revision of the rules by which segments become artifacts.
     pub fn revision(self) -> u32 {
         match self {
-            Self::Unique | Self::Hash => 1,
+            Self::Unique | Self::Hash | Self::Sorted => 1,
         }
     }
 
@@ -65,8 +71,12 @@ impl Kind {
         if paths.is_empty() {
             return Err("no fields".to_owned());
         }
-        if let Some(option) = options.keys().next() {
+        let is_known = |option: &String| self == Self::Sorted && option == IndexSpec::DESCENDING;
+        if let Some(option) = options.keys().find(|option| !is_known(option)) {
             return Err(format!("option {option} is unknown to kind {}", self.name()));
+        }
+        if self == Self::Sorted && paths.is_many() {
+            return Err("a sorted index goes through no list, since a record stands in it once".to_owned());
         }
         Ok(())
     }
@@ -74,13 +84,14 @@ impl Kind {
     pub(crate) fn build(
         self,
         key: &KeySpec,
-        paths: &Paths,
+        fields: SortFields<'_>,
         segment: &Segment,
         binding: &Binding,
     ) -> Result<Vec<u8>> {
         match self {
             Self::Unique => unique::build(key, segment, binding),
-            Self::Hash => hash::build(paths, segment, binding),
+            Self::Hash => hash::build(fields.paths, segment, binding),
+            Self::Sorted => sorted::build(fields, segment, binding),
         }
     }
 
@@ -88,6 +99,7 @@ impl Kind {
         Ok(match self {
             Self::Unique => OpenIndex::Unique(UniqueIndex::open(name, bytes, rows, binding)?),
             Self::Hash => OpenIndex::Hash(HashIndex::open(name, bytes, rows, binding)?),
+            Self::Sorted => OpenIndex::Sorted(SortedIndex::open(name, bytes, rows, binding)?),
         })
     }
 }
@@ -101,11 +113,24 @@ impl OpenIndex {
         if let Self::Hash(index) = self { Some(index) } else { None }
     }
 
+    pub(crate) fn sorted(&self) -> Option<&SortedIndex> {
+        if let Self::Sorted(index) = self { Some(index) } else { None }
+    }
+
     /// Checks all of it against its segment.
-    pub(crate) fn verify(&self, key: &KeySpec, paths: &Paths, segment: &Segment, binding: &Binding) -> Result<()> {
+    pub(crate) fn verify(
+        &self,
+        key: &KeySpec,
+        fields: SortFields<'_>,
+        segment: &Segment,
+        binding: &Binding,
+    ) -> Result<()> {
         match self {
             Self::Unique(index) => index.verify(key, segment),
-            Self::Hash(index) => expect_bytes(index.name(), index.bytes(), &hash::build(paths, segment, binding)?),
+            Self::Hash(index) => {
+                expect_bytes(index.name(), index.bytes(), &hash::build(fields.paths, segment, binding)?)
+            }
+            Self::Sorted(index) => expect_bytes(index.name(), index.bytes(), &sorted::build(fields, segment, binding)?),
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::hash_lookup::HashLookup;
 use crate::kind::{Kind, OpenIndex};
 use crate::lookup::{Access, Lookup};
 use crate::records::Records;
+use crate::sorted_lookup::SortedLookup;
 
 /// A whole version, immutable, with its indexes: [`kapok_core::view::Tables`] and lookups by key.
 ///
@@ -181,17 +182,31 @@ impl View {
     /// # Errors
     /// `NotFound`, listing the types or the hash indexes that there are.
     pub fn hash_lookup(&self, record_type: &str, name: &str) -> Result<HashLookup<'_>> {
+        let (table, TableIndexes { declared, opened }, position) = self.index(record_type, Kind::Hash, name)?;
+        Ok(HashLookup::new(table, &declared.indexes()[position], opened, position))
+    }
+
+    /// Returns the lookup of a sorted index, by its name.
+    ///
+    /// # Errors
+    /// `NotFound`, listing the types or the sorted indexes that there are.
+    pub fn sorted_lookup(&self, record_type: &str, name: &str) -> Result<SortedLookup<'_>> {
+        let (table, TableIndexes { declared, opened }, position) = self.index(record_type, Kind::Sorted, name)?;
+        Ok(SortedLookup::new(table, &declared.indexes()[position], opened, position))
+    }
+
+    /// Finds an index of a kind by its name: its table, all indexes of that, and its position among them.
+    fn index(&self, record_type: &str, kind: Kind, name: &str) -> Result<(&Table, &TableIndexes, usize)> {
         let at = self.tables.table_index(record_type)?;
-        let TableIndexes { declared, opened } = &self.indexes[at];
-        let is_it = |index: &Index| index.kind() == Kind::Hash && index.name() == name;
-        if let Some(position) = declared.indexes().iter().position(is_it) {
-            let index = &declared.indexes()[position];
-            return Ok(HashLookup::new(&self.tables.tables()[at], index, opened, position));
+        let indexes = self.indexes[at].declared.indexes();
+        let position = indexes.iter().position(|index| index.kind() == kind && index.name() == name);
+        if let Some(position) = position {
+            return Ok((&self.tables.tables()[at], &self.indexes[at], position));
         }
-        let known = declared.indexes().iter().filter(|index| index.kind() == Kind::Hash).map(Index::name);
-        let known: Vec<_> = known.collect();
+        let known: Vec<_> = indexes.iter().filter(|index| index.kind() == kind).map(Index::name).collect();
         let there = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        Err(Error::not_found(format!("hash index {name} of {record_type}"), format!("there is {there}")))
+        let subject = format!("{} index {name} of {record_type}", kind.name());
+        Err(Error::not_found(subject, format!("there is {there}")))
     }
 
     pub(crate) fn table_indexes(&self) -> &[TableIndexes] {

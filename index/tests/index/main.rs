@@ -5,6 +5,8 @@
 mod changes;
 mod doors;
 mod hash;
+mod indexed;
 mod keys;
+mod sorted;
 mod texts;
 mod threads;
