@@ -39,6 +39,7 @@
 
 mod changes;
 mod lookup;
+pub mod query;
 mod records;
 mod row;
 pub mod unique;

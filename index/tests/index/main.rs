@@ -5,5 +5,6 @@
 mod changes;
 mod doors;
 mod keys;
+mod query;
 mod texts;
 mod threads;

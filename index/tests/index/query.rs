@@ -1,0 +1,3 @@
+//! Tests of queries.
+
+mod language;
