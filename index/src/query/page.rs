@@ -12,7 +12,9 @@ use super::order::{After, SortValue, Sorting, encoded_key};
 use super::place::Kind;
 use super::rows::Rows;
 
+/// Revision of what a cursor holds.
 const FORM: u8 = 1;
+const MARK_BYTES: usize = 8;
 
 /// Some records of a query, and where the next ones begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,33 +64,37 @@ impl<'v> Rows<'v> {
         Ok(Page { row_ids, next })
     }
 
-    /// Returns what tells cursors of this record type and order from others.
-    fn mark(&self) -> [u8; 8] {
-        let mut text = self.table.name().to_owned();
+    /// Returns what tells a cursor of this record type and order from others, and from a damaged one.
+    fn mark(&self, rest: &[u8]) -> [u8; MARK_BYTES] {
+        let mut text = self.table.name().as_bytes().to_vec();
         for field in self.sorting.iter().flat_map(|sorting| &sorting.fields) {
-            text.push('\n');
-            text.push_str(&field.text);
+            text.push(0);
+            text.extend(field.text.as_bytes());
         }
-        xxh3_64(text.as_bytes()).to_be_bytes()
+        text.push(0);
+        text.extend(rest);
+        xxh3_64(&text).to_be_bytes()
     }
 
     fn encode(&self, row_id: RowId) -> Result<String> {
-        let mut out = vec![FORM];
-        out.extend(self.mark());
+        let mut rest = Vec::new();
         if let Some(sorting) = &self.sorting {
             let mut values = Vec::new();
             sorting.read(self.table, row_id, &mut values)?;
             for (value, field) in values.into_iter().zip(&sorting.fields) {
-                encode_value(value, field.place.kind, &mut out);
+                encode_value(value, field.place.kind, &mut rest);
             }
         }
-        out.extend(encoded_key(self.table, row_id)?);
-        Ok(BASE64.encode(out))
+        rest.extend(encoded_key(self.table, row_id)?);
+        Ok(BASE64.encode([&[FORM], &self.mark(&rest)[..], &rest].concat()))
     }
 
     fn decode<'c>(&self, bytes: &'c [u8]) -> Result<After<'c>> {
-        let rest = bytes.strip_prefix(&[FORM]).and_then(|rest| rest.strip_prefix(&self.mark()));
-        let mut rest = rest.ok_or_else(invalid)?;
+        let (mark, mut rest) =
+            bytes.strip_prefix(&[FORM]).and_then(<[u8]>::split_first_chunk::<MARK_BYTES>).ok_or_else(invalid)?;
+        if *mark != self.mark(rest) {
+            return Err(invalid());
+        }
         let mut values = Vec::new();
         for field in self.sorting.iter().flat_map(|sorting: &std::sync::Arc<Sorting<'v>>| &sorting.fields) {
             values.push(decode_value(&mut rest, field.place.kind).ok_or_else(invalid)?);
