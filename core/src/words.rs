@@ -336,7 +336,7 @@ impl<'a> StructRef<'a> {
 
     /// Returns the data section.
     #[inline]
-    pub fn data(self) -> &'a [u8] {
+    pub(crate) fn data(self) -> &'a [u8] {
         self.data
     }
 
