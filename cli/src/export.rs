@@ -38,13 +38,23 @@ impl Export {
 
 /// Prints a record on a line of its own.
 pub fn print(record: &Record<'_>, out: &mut impl Write) -> Result<()> {
-    record.write_json(out, &mut Budget::default()).map_err(|error| match error.kind() {
+    write(record, out)?;
+    Ok(out.write_all(b"\n")?)
+}
+
+/// Writes a record as JSON.
+pub fn write(record: &Record<'_>, out: &mut impl Write) -> Result<()> {
+    record.write_json(out, &mut Budget::default()).map_err(record_failure)
+}
+
+/// Makes the failure of writing a record.
+pub fn record_failure(error: io::Error) -> Failure {
+    match error.kind() {
         io::ErrorKind::InvalidData => match error.downcast::<kapok_core::Error>() {
             // An error about a stored record is not the caller's fault.
             Ok(wrong) => Failure::no(wrong.to_string()),
             Err(error) => Failure::Output(error),
         },
         _ => Failure::Output(error),
-    })?;
-    Ok(out.write_all(b"\n")?)
+    }
 }

@@ -75,6 +75,7 @@ impl From<&Fault> for Parts {
         let (line, column) = match fault {
             Fault::Json { line, column, .. } | Fault::JsonInteger { line, column, .. } => (Some(*line), Some(*column)),
             Fault::Inference { line, .. } => (Some(*line), None),
+            Fault::Query { column, .. } if *column > 0 => (None, Some(*column)),
             _ => (None, None),
         };
         Self { line, column, field: fault.field(), winner: None }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! publish                               JSON lines in, a new version out
-//! export, get                           records out, as JSON
+//! export, get, query                    records out, as JSON
 //! versions, stat, segments, schema      print what a store holds
 //! log, announce, pin, unpin, rollback   print and set the version that consumers are on
 //! diff, history                         print what changed
@@ -42,6 +42,7 @@ mod notice;
 mod output;
 mod progress;
 mod publish;
+mod query;
 mod repair;
 mod schema;
 mod segments;
@@ -97,6 +98,7 @@ enum Verb {
     Stat(stat::Stat),
     Get(get::Get),
     Export(export::Export),
+    Query(Box<query::Query>),
     Schema(schema::PrintSchema),
     Segments(segments::Segments),
     Verify(verify::Verify),
@@ -122,7 +124,11 @@ enum Verb {
 impl Cli {
     /// Returns whether programs read the output, so that nothing in it is escaped: JSON, or what other tools take.
     fn is_for_programs(&self) -> bool {
-        self.json || matches!(self.verb, Verb::Get(_) | Verb::Export(_) | Verb::Completions(_) | Verb::Man(_))
+        self.json
+            || matches!(
+                self.verb,
+                Verb::Get(_) | Verb::Export(_) | Verb::Query(_) | Verb::Completions(_) | Verb::Man(_)
+            )
     }
 }
 
@@ -156,6 +162,7 @@ fn run(cli: &Cli, out: &mut impl Write) -> Result<()> {
             Verb::Stat(verb) => verb.run(cli.json, out).await,
             Verb::Get(verb) => verb.run(out).await,
             Verb::Export(verb) => verb.run(out).await,
+            Verb::Query(verb) => verb.run(cli.json, out).await,
             Verb::Schema(verb) => verb.run(cli.json, out).await,
             Verb::Segments(verb) => verb.run(cli.json, out).await,
             Verb::Verify(verb) => verb.run(cli.json, out).await,

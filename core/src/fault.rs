@@ -402,6 +402,14 @@ pub enum Fault {
         /// Row in the segment.
         row: u32,
     },
+    /// A query cannot be parsed, or asks a record type for what it does not have.
+    #[error("query{}: {problem}", at_column(*column))]
+    Query {
+        /// Character in the text of the query, from 1; 0 if the query was not made of text.
+        column: u64,
+        /// What is wrong there, and what was expected.
+        problem: String,
+    },
     /// More than the encoding can hold.
     #[error("too large: {subject}: {limit} allows {allowed}, needed {needed}")]
     Limit {
@@ -440,4 +448,8 @@ impl fmt::Display for Names<'_> {
 
 fn at_ordinal(ordinal: Option<u16>) -> String {
     ordinal.map_or_else(String::new, |ordinal| format!(" ordinal=@{ordinal}"))
+}
+
+fn at_column(column: u64) -> String {
+    if column == 0 { String::new() } else { format!(" at column {column}") }
 }

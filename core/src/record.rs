@@ -34,6 +34,7 @@ mod value_ref;
 pub use budget::{Budget, DEPTH_MAX, deeper};
 pub use fields::Fields;
 pub use list::{Items, ListValue};
+pub use origin::element_size;
 pub use path_error::{PathError, PathResult};
 pub use value_ref::ValueRef;
 

@@ -268,7 +268,7 @@ impl<'a> Words<'a> {
 
     /// Returns the bytes of a `Data` that the pointer at an index points at; `None` if it is null.
     #[inline]
-    pub(crate) fn data_of(self, at: u32) -> Read<Option<&'a [u8]>> {
+    pub fn data_of(self, at: u32) -> Read<Option<&'a [u8]>> {
         let pointer = self.word(at)?;
         if pointer == 0 { Ok(None) } else { self.data_at(at, pointer).map(Some) }
     }
@@ -301,7 +301,7 @@ impl<'a> Words<'a> {
 
     /// Returns the bytes of a `Text`, without its final NUL, not checked to be UTF-8; `None` if the pointer is null.
     #[inline]
-    pub(crate) fn text_bytes_of(self, at: u32) -> Read<Option<&'a [u8]>> {
+    pub fn text_bytes_of(self, at: u32) -> Read<Option<&'a [u8]>> {
         match self.data_of(at)? {
             None => Ok(None),
             Some([text @ .., 0]) => Ok(Some(text)),
@@ -330,7 +330,7 @@ impl<'a> StructRef<'a> {
 
     /// Returns the segment that this struct lies in.
     #[inline]
-    pub(crate) fn words(self) -> Words<'a> {
+    pub fn words(self) -> Words<'a> {
         self.words
     }
 
@@ -393,7 +393,7 @@ impl<'a> StructRef<'a> {
 impl<'a> ListRef<'a> {
     /// Returns the segment that this list lies in.
     #[inline]
-    pub(crate) fn words(self) -> Words<'a> {
+    pub fn words(self) -> Words<'a> {
         self.words
     }
 
@@ -422,7 +422,7 @@ impl<'a> ListRef<'a> {
 
     /// Returns the words of an element's data section and number of its pointers, for struct lists.
     #[inline]
-    pub(crate) fn struct_sizes(self) -> (u16, u16) {
+    pub fn struct_sizes(self) -> (u16, u16) {
         (self.data_words, self.pointer_count)
     }
 
@@ -436,7 +436,7 @@ impl<'a> ListRef<'a> {
 
     /// Returns the `N` bytes of a number of a list; zeros beyond its end.
     #[inline]
-    pub(crate) fn scalar<const N: usize>(self, index: u32) -> [u8; N] {
+    pub fn scalar<const N: usize>(self, index: u32) -> [u8; N] {
         let from = index as usize * N;
         self.bytes().get(from..from + N).map_or([0; N], array)
     }

@@ -44,6 +44,7 @@ pub mod hash;
 mod hash_lookup;
 mod kind;
 mod lookup;
+pub mod query;
 mod records;
 mod row;
 pub mod sorted;

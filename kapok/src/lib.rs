@@ -2,7 +2,7 @@
 //!
 //! A version is a set of immutable files in a folder or an object store. A consumer maps the announced version and
 //! reads it without parsing or copying. A new version appears in one atomic swap of all record types and indexes;
-//! readers never wait. Kapok is not a database: the smallest write is a version, and there is no query language.
+//! readers never wait. Kapok is not a database: the smallest write is a version.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -35,6 +35,7 @@
 //! |---|---|
 //! | publish versions, whole or as changes | [`publish`] |
 //! | read by key, by field, or record by record | [`read`] |
+//! | ask for records in words: filter, order, page, group | [`query`] |
 //! | follow new versions, and learn what changed | [`follow`] |
 //! | use a type of your own: serde, JSON, `.capnp` | [`own_type`] |
 //! | handle errors | [`error`] |
@@ -75,6 +76,8 @@ pub mod verify;
 pub use error::{Error, ErrorKind, Result};
 #[doc(inline)]
 pub use follow::{FollowSettings, Listener};
+#[doc(inline)]
+pub use kapok_index::query;
 #[doc(inline)]
 pub use own_type::Declaration;
 #[cfg(feature = "json")]

@@ -17,6 +17,7 @@ mod growing;
 mod guards;
 mod history;
 mod program;
+mod querying;
 mod reading;
 mod readme;
 mod refusals;

@@ -128,7 +128,7 @@ fn a_reader_that_goes_away_ends_an_export_quietly() {
 #[test]
 fn help_has_examples_for_each_verb() {
     let scene = Scene::new();
-    for verb in ["publish", "versions", "stat", "get", "export", "schema", "segments", "verify", "demo"] {
+    for verb in ["publish", "versions", "stat", "get", "export", "query", "schema", "segments", "verify", "demo"] {
         let help = scene.run(&[verb, "--help"]).ok();
         assert!(help.contains("Examples:\n  ") && help.contains(&format!("kapok {verb}")), "{help}");
     }

@@ -46,6 +46,7 @@ impl Fault {
             | Self::ReadAsOption { .. }
             | Self::Deserialize { .. }
             | Self::StaleRow { .. }
+            | Self::Query { .. }
             | Self::Limit { .. }
             | Self::Budget { .. } => ErrorKind::Invalid,
         }

@@ -82,7 +82,7 @@ impl<'v> Origin<'v> {
 }
 
 /// Returns how elements of a type lie in a list; no other form is read.
-pub(super) fn element_size(ty: &Type) -> ElementSize {
+pub fn element_size(ty: &Type) -> ElementSize {
     match ty {
         Type::Void => ElementSize::Void,
         Type::Bool => ElementSize::Bit,

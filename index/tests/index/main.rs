@@ -7,6 +7,7 @@ mod doors;
 mod hash;
 mod indexed;
 mod keys;
+mod query;
 mod sorted;
 mod texts;
 mod threads;

@@ -1,0 +1,120 @@
+//! `kapok query` prints the records that satisfy an expression.
+
+use serde_json::{Value, json};
+
+use crate::program::{Scene, json_lines};
+
+fn scene() -> Scene {
+    let scene = Scene::new();
+    let lines = [
+        r#"{"id":3,"name":"three","size":30,"tags":["a","b"],"where":{"city":"Oslo"}}"#,
+        r#"{"id":1,"name":"one","size":10,"tags":["a"],"where":{"city":"Bergen"}}"#,
+        r#"{"id":2,"name":"two","size":null,"tags":[]}"#,
+        r#"{"id":4,"name":"four","size":30,"tags":["b"]}"#,
+    ];
+    scene.publish(&lines.join("\n")).ok();
+    scene
+}
+
+fn lines(scene: &Scene, arguments: &[&str]) -> Vec<Value> {
+    json_lines(&scene.run(&[&["query", "Thing"], arguments].concat()).ok())
+}
+
+fn ids(scene: &Scene, arguments: &[&str]) -> Vec<i64> {
+    lines(scene, arguments).iter().map(|line| line["id"].as_i64().unwrap()).collect()
+}
+
+#[test]
+fn records_are_found_ordered_and_limited() {
+    let scene = scene();
+    assert_eq!(scene.run(&["query", "Thing"]).ok(), scene.run(&["export", "Thing"]).ok());
+    for (arguments, expected) in [
+        (&["size >= 30"][..], &[3, 4][..]),
+        (&["size = $s or 'a' in tags", "--param", "s=30"], &[1, 3, 4]),
+        (&["name = $n", "--param", "n=two"], &[2]),
+        (&["id in $ids", "--param", "ids=[1, 4]"], &[1, 4]),
+        (&["--order", "-size,name"], &[4, 3, 1, 2]),
+        (&["true", "--order", "name", "--limit", "2"], &[4, 1]),
+        (&["id > 9"], &[]),
+        (&["id = 1", "--version", "1"], &[1]),
+    ] {
+        assert_eq!(ids(&scene, arguments), expected, "{arguments:?}");
+    }
+    let found = scene.run(&["query", "--type", "Thing", "id = 1", "--select", "id,where.city,tags"]).ok();
+    assert_eq!(found, "{\"id\":1,\"where.city\":\"Bergen\",\"tags\":[\"a\"]}\n");
+    assert_eq!(scene.run(&["query", "Thing", "size > 5", "--count"]).ok(), "3\n");
+    assert_eq!(scene.run(&["query", "Thing", "size > 99", "--count"]).ok(), "0\n");
+}
+
+#[test]
+fn pages_follow_one_another() {
+    let scene = scene();
+    let page = |after: &[&str]| -> Value {
+        let arguments = [&["query", "Thing", "--order", "-size", "--limit", "3", "--json"], after].concat();
+        serde_json::from_str(&scene.run(&arguments).ok()).unwrap()
+    };
+    let first = page(&[]);
+    assert_eq!((&first["version"], first["records"].as_array().unwrap().len()), (&json!(1), 3));
+    let next = first["next"].as_str().unwrap();
+    let second = page(&["--after", next]);
+    assert_eq!((&second["records"][0]["id"], &second["next"]), (&json!(2), &Value::Null));
+    assert_eq!(ids(&scene, &["--order", "-size", "--after", next]), [2]);
+    assert!(scene.run(&["query", "Thing", "--after", next]).refused(2).contains("cursor"));
+}
+
+#[test]
+fn aggregates_are_lines_of_json() {
+    let scene = scene();
+    assert_eq!(
+        lines(&scene, &["--agg", "sum(size)", "--agg", "top_n(2, name)"]),
+        [json!({"sum(size)": 70, "top_n(2, name)": ["two", "three"]})]
+    );
+    assert_eq!(
+        lines(&scene, &["id < 4", "--group-by", "tags[]", "--agg", "count()", "--agg", "avg(size)"]),
+        [
+            json!({"tags[]": "a", "count()": 2, "avg(size)": 20.0}),
+            json!({"tags[]": "b", "count()": 1, "avg(size)": 30.0}),
+        ]
+    );
+    assert_eq!(
+        lines(&scene, &["--group-by", "size"]),
+        [json!({"size": 10, "count()": 1}), json!({"size": 30, "count()": 2}), json!({"size": null, "count()": 1}),]
+    );
+}
+
+#[test]
+fn a_wrong_expression_is_refused_with_its_column() {
+    let scene = scene();
+    let refused = scene.run(&["query", "Thing", "size >= "]).refused(2);
+    assert_eq!(refused, "query at column 9: expected a value, found the end");
+    for (arguments, says) in [
+        (&["sice = 1"][..], "query at column 1: Thing has no field \"sice\"; expected one of id, name, size"),
+        (&["size = 'x'"], "query at column 8: expected a number"),
+        (&["size = $x"], "the parameter $x has no value"),
+        (&["size = 1", "--param", "x"], "expected NAME=VALUE"),
+        (&["--agg", "sum(name)"], "sum(name): name is Text"),
+        (&["--agg", "median(size)"], "expected count, count_distinct"),
+        (&["--order", "tags"], "tags is a list, which has no order"),
+        (&["--select", "nothing"], "has no field \"nothing\""),
+        (&["--after", "x"], "cursor"),
+        (&["--count", "--explain"], "cannot be used with"),
+    ] {
+        let refused = scene.run(&[&["query", "Thing"], arguments].concat());
+        assert!(refused.code == 2 && refused.err.contains(says), "{arguments:?}: {}", refused.err);
+    }
+    assert_eq!(scene.run(&["query", "Thign", "id = 1"]).code, 1);
+    assert_eq!(scene.run(&["query"]).code, 2);
+    let error = scene.run(&["query", "Thing", "a.b = ", "--json"]);
+    let error: Value = serde_json::from_str(&error.err).unwrap();
+    assert_eq!((&error["error"]["column"], &error["error"]["exit_code"]), (&json!(7), &json!(2)));
+}
+
+#[test]
+fn a_query_tells_how_it_is_answered() {
+    let scene = scene();
+    let told = scene.run(&["query", "Thing", "name ^= 't' and size > 5", "--explain"]).ok();
+    assert!(told.starts_with("segment 0: rows=4 dead=0 scan=4 found=1: size > 5 and name ^= \"t\"\nfound 1"), "{told}");
+    let told = scene.run(&["query", "Thing", "size > 5", "--explain", "--json"]).ok();
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["found"], &told["segments"][0]["source"]), (&json!(3), &json!("scan")));
+}

@@ -1,0 +1,122 @@
+//! Questions about the records of a version, in words.
+//!
+//! An [`Expr`] is a condition, made of text or by [`field`]. [`View::query`](crate::View::query) runs it on the records of
+//! a type; a [`Query`] is bound once and runs often, with other [`Parameters`]. The answer is [`Rows`]: counted, read in key
+//! order or in another [`Order`], paged, or summed up by [`Aggregate`]s. Queries answer the same with an index and without:
+//! today each of them looks at all live rows, a block at a time, cheap conditions first.
+//!
+//! ```
+//! # use kapok_core::Result;
+//! # use kapok_index::View;
+//! use kapok_index::query::{Aggregate, Order};
+//!
+//! fn report(view: &View) -> Result<()> {
+//!     let films = view.query("Movie", r#"year >= 1990 and "Drama" in genres and not title ^= "The""#)?;
+//!     println!("{} films", films.count()?);
+//!     for film in films.clone().order_by(&[Order::descending("year")])?.limit(10).records()? {
+//!         println!("{}", film?.to_json_string()?);
+//!     }
+//!     for group in films.group_by(&["year"], &[Aggregate::count(), Aggregate::avg("runtimeMin")?])? {
+//!         println!("{}: {} films of {} minutes", group.key[0], group.values[0], group.values[1]);
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! ```text
+//! text ──parse──▶ Expr ──bind──▶ Query ──run──▶ Rows ─┬▶ count, contains, row ids, records, values, batches
+//!                  ▲           names, types   plan per│  order_by, limit, page
+//!  field("year").ge(1990)      checked once   segment └▶ aggregate, group_by, explain
+//! ```
+//!
+//! # The language
+//!
+//! | text | holds if |
+//! |---|---|
+//! | `year = 1990`, `!=` `<` `<=` `>` `>=` | the field compares so with the value |
+//! | `year between 1990 and 1999` | it is between both, or one of them |
+//! | `year in [1990, 2000]`, `year in $years` | it is one of the values |
+//! | `title ^= "The"`, `title *= "war"` | the Text or Data starts with it, contains it: bytewise |
+//! | `title ~= "star wa* trekk~1"` | the Text has all of these words, in any order and case; `*` is for words that begin so, `~1` and `~2` for words within so many edits |
+//! | `"Drama" in genres` | an element of the list is equal to it |
+//! | `any(items, productId = 3 and qty > 1)` | one element satisfies the condition; `it` names an element that is no struct |
+//! | `all(items, qty > 1)` | all elements satisfy it |
+//! | `len(genres) = 0` | the list has so many elements, or the Text or Data so many bytes; null has none |
+//! | `labels["en"] = "one"` | the map's value of this key compares so |
+//! | `title is null`, `title is not null` | there is no value; there is one |
+//! | `open` | the Bool is true |
+//! | `true`, `false` | always; never |
+//!
+//! `not` binds tighter than `and`, `and` tighter than `or`, and all of them looser than comparisons; there are parentheses.
+//!
+//! * **Fields** are named as in JSON or as in Cap'n Proto, with dots through structs, groups and unions: `address.city`.
+//!   Odd names stand in backquotes: `` `odd name`.x ``. A path through a list is an error: ask by `any` or `all`.
+//! * **Values** are numbers, `true`, `false`, text in `"` (with the escapes of JSON) or `'` (where `''` is a quote), bytes as
+//!   `b"base64"`, enumerants by name or as text, `NaN`, `Infinity`, and `$name` for a parameter.
+//! * A text has at most [`TEXT_BYTES_MAX`] bytes and nests at most [`NESTING_MAX`] deep.
+//!
+//! # What it means
+//!
+//! Every condition is true or false. `=`, `<` and their like are false for null, and `!=` and `not` are plain opposites: so
+//! `x != 5` holds where `x` is null. A field is null if a struct on its path is missing, if it is a member of a union that
+//! is not active, or if its `nullOf` flag says so. Fields that an older segment lacks have their defaults. `any` of no
+//! elements is false, `all` is true; a null list has no elements.
+//!
+//! There is one order for operators, [`Order`], `min` and `max`:
+//!
+//! * numbers of different types compare exactly, so a `Float32` that prints as 0.1 is not equal to `0.1`;
+//! * -0.0 is equal to 0.0, and NaN is equal to NaN and greater than all other numbers;
+//! * Text and Data compare bytewise, enums by number, and false is less than true.
+//!
+//! # Errors
+//! What is wrong in an expression is [`Fault::Query`](kapok_core::Fault::Query): the column, and what was expected there.
+//! Bytes that are not as they must be are `Corrupt`, if a query reads them.
+//!
+//! # Limitations
+//! No index is used yet, and there are no joins. Lists of a record are looked at up to 16 Mi elements, as when it is walked.
+
+mod accumulator;
+mod aggregate;
+mod bind;
+mod bound;
+mod build;
+mod check;
+mod column;
+mod evaluate;
+mod exact_sum;
+mod explain;
+mod expr;
+mod group;
+mod key_order;
+mod lex;
+mod mask;
+mod number;
+mod order;
+mod page;
+mod parameters;
+mod parse;
+mod place;
+mod plan;
+mod print;
+mod resolve;
+mod route;
+mod rows;
+mod scan;
+mod select;
+mod test;
+mod tree;
+mod value;
+mod words;
+
+pub use aggregate::Aggregate;
+pub use bound::Query;
+pub use build::{FieldExpr, field, parameter};
+pub use explain::{Explanation, SegmentExplanation};
+pub use expr::{Expr, NESTING_MAX, Operand, TEXT_BYTES_MAX};
+pub use group::Group;
+pub use order::Order;
+pub use page::Page;
+pub use parameters::Parameters;
+pub use rows::{RowIter, Rows};
+pub use select::Selection;
+pub use value::Value;

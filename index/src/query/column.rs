@@ -1,0 +1,163 @@
+//! Numbers that lie in the rows themselves, tested for a block of rows at a time.
+
+use kapok_core::words::{StructRef, WORD};
+
+use super::mask::Mask;
+use super::number::{KeyRange, NumberKind};
+use super::place::{NullFlag, Place, Slot};
+use super::test::NumberTest;
+
+/// A number field of the rows and what is asked of it.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    kind: NumberKind,
+    /// In bytes, for Bool in bits.
+    offset: usize,
+    default: u64,
+    null: Option<NullFlag>,
+    test: NumberTest,
+    /// The same as a range of stored integers, if it is one.
+    stored: Option<StoredRange>,
+}
+
+/// Stored integers that satisfy a condition: those that are within `span` of `low` after some bits were flipped.
+#[derive(Clone, Copy, Debug)]
+struct StoredRange {
+    flip: u64,
+    low: u64,
+    span: u64,
+}
+
+/// Rows of one segment, as bytes.
+#[derive(Clone, Copy)]
+pub(super) struct BlockRows<'v> {
+    /// Of whole rows.
+    pub bytes: &'v [u8],
+    pub stride: usize,
+    pub data_words: u16,
+}
+
+impl Column {
+    /// Makes the column of a place; `None` if it does not lie in the row itself.
+    pub fn of(place: &Place<'_>, kind: NumberKind, test: &NumberTest) -> Option<Self> {
+        let Slot::Data { offset, default, nulls } = &place.slot else { return None };
+        let null = match nulls.as_slice() {
+            [] => None,
+            [flag] if flag.guard.is_none() => Some(*flag),
+            _ => return None,
+        };
+        if !place.is_direct() {
+            return None;
+        }
+        let stored = match test {
+            NumberTest::Range(range) => StoredRange::of(kind, *default, *range),
+            NumberTest::Set(_) => None,
+        };
+        Some(Self { kind, offset: *offset, default: *default, null, test: test.clone(), stored })
+    }
+
+    /// Tests one row.
+    #[inline]
+    pub fn holds(&self, row: StructRef<'_>) -> bool {
+        if self.null.is_some_and(|flag| row.bit(flag.bit) != flag.default) {
+            return false;
+        }
+        let bits = match self.kind.bits() {
+            1 => u64::from(row.bit(self.offset)),
+            8 => u64::from(u8::from_le_bytes(row.scalar(self.offset))),
+            16 => u64::from(u16::from_le_bytes(row.scalar(self.offset))),
+            32 => u64::from(u32::from_le_bytes(row.scalar(self.offset))),
+            _ => u64::from_le_bytes(row.scalar(self.offset)),
+        };
+        self.test.holds(self.kind.key(bits ^ self.default))
+    }
+
+    /// Takes the rows that do not satisfy the condition off a mask.
+    pub fn narrow(&self, rows: BlockRows<'_>, mask: &mut Mask) {
+        if let Some(flag) = self.null {
+            bits(rows, flag.bit, mask, |bit| bit == flag.default);
+        }
+        if self.kind == NumberKind::Bool {
+            let answers = [false, true].map(|bit| self.test.holds(u64::from(bit) ^ self.default));
+            bits(rows, self.offset, mask, |bit| answers[usize::from(bit)]);
+            return;
+        }
+        let bytes = usize::from(self.kind.bits() / 8);
+        if self.offset + bytes > usize::from(rows.data_words) * WORD {
+            // These rows are older than the field, and have its default.
+            if !self.test.holds(self.kind.key(self.default)) {
+                *mask = Mask::EMPTY;
+            }
+            return;
+        }
+        match bytes {
+            1 => self.narrow_by::<1>(rows, mask),
+            2 => self.narrow_by::<2>(rows, mask),
+            4 => self.narrow_by::<4>(rows, mask),
+            _ => self.narrow_by::<8>(rows, mask),
+        }
+    }
+
+    /// `N`: the bytes of a number.
+    fn narrow_by<const N: usize>(&self, rows: BlockRows<'_>, mask: &mut Mask) {
+        if let Some(StoredRange { flip, low, span }) = self.stored {
+            return numbers::<N>(rows, self.offset, mask, |stored| (stored ^ flip).wrapping_sub(low) <= span);
+        }
+        let (kind, default) = (self.kind, self.default);
+        match &self.test {
+            NumberTest::Range(range) => {
+                let range = *range;
+                numbers::<N>(rows, self.offset, mask, |stored| range.contains(kind.key(stored ^ default)));
+            }
+            test @ NumberTest::Set(_) => {
+                numbers::<N>(rows, self.offset, mask, |stored| test.holds(kind.key(stored ^ default)));
+            }
+        }
+    }
+}
+
+impl StoredRange {
+    /// Returns the range for integers; floats have no such range.
+    fn of(kind: NumberKind, default: u64, range: KeyRange) -> Option<Self> {
+        let (flip, shift) = match kind {
+            NumberKind::Unsigned(_) => (default, 0),
+            // With its sign flipped a number of few bits is as far above the least one as its key is.
+            NumberKind::Signed(bits) => (default ^ 1 << (bits - 1), kind.all_keys().low),
+            NumberKind::Bool | NumberKind::Float32 | NumberKind::Float64 => return None,
+        };
+        // All bits of the default beyond the number are 0, as those of what is read.
+        let flip = if kind.bits() == 64 { flip } else { flip & ((1 << kind.bits()) - 1) };
+        Some(Self { flip, low: range.low - shift, span: range.high - range.low })
+    }
+}
+
+/// Tests a number of each row that is still in the mask.
+#[inline(always)]
+fn numbers<const N: usize>(rows: BlockRows<'_>, offset: usize, mask: &mut Mask, test: impl Fn(u64) -> bool) {
+    let stride = rows.stride.max(1);
+    for (word, rows) in mask.0.iter_mut().zip(rows.bytes.chunks(64 * stride)) {
+        if *word == 0 {
+            continue;
+        }
+        let mut bits = 0;
+        for (index, row) in rows.chunks_exact(stride).enumerate() {
+            let mut number = [0; 8];
+            if let Some(bytes) = row.get(offset..offset + N) {
+                number[..N].copy_from_slice(bytes);
+            }
+            bits |= u64::from(test(u64::from_le_bytes(number))) << index;
+        }
+        *word &= bits;
+    }
+}
+
+/// Tests a bit of each row that is still in the mask; beyond the rows' data bits are false.
+fn bits(rows: BlockRows<'_>, bit: usize, mask: &mut Mask, test: impl Fn(bool) -> bool) {
+    if bit / 8 >= usize::from(rows.data_words) * WORD {
+        if !test(false) {
+            *mask = Mask::EMPTY;
+        }
+        return;
+    }
+    numbers::<1>(rows, bit / 8, mask, |byte| test(byte >> (bit % 8) & 1 == 1));
+}

@@ -1,0 +1,223 @@
+//! The records that satisfy an expression.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kapok_core::Result;
+use kapok_core::field::FieldValue;
+use kapok_core::record::Record;
+use kapok_core::segment::RowId;
+use kapok_core::view::Table;
+
+use super::check::Ready;
+use super::evaluate::Spending;
+use super::key_order::KeyOrder;
+use super::order::{Order, Sorting};
+use super::place::Scope;
+use super::plan::{SegmentPlan, plan};
+use super::scan::{SegmentScan, corrupt};
+
+/// The records that satisfy an expression, in key order unless they are [ordered](Rows::order_by).
+///
+/// They borrow the view. Nothing is read before something is asked for, and all of it is read again if something else
+/// is asked for: what is needed twice is kept as row ids.
+///
+/// ```
+/// # use kapok_core::Result;
+/// # use kapok_index::View;
+/// # use kapok_samples::movies_capnp::movie;
+/// use kapok_index::query::Order;
+///
+/// fn longest(view: &View) -> Result<()> {
+///     let films = view.query("Movie", "year >= 1990")?.order_by(&[Order::descending("runtimeMin")])?.limit(10);
+///     for film in films.records()? {
+///         println!("{:?}", film?.get("title")?.as_str());
+///     }
+///     let readers = view.records::<movie::Owned>()?;
+///     for row_id in films.row_ids()? {
+///         println!("{}", readers.get(row_id)?.get_year());
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Rows<'v> {
+    pub(super) table: &'v Table,
+    pub(super) plans: Vec<SegmentPlan<'v>>,
+    pub(super) sorting: Option<Arc<Sorting<'v>>>,
+    pub(super) limit: Option<usize>,
+}
+
+impl<'v> Rows<'v> {
+    pub(super) fn new(table: &'v Table, expression: Arc<Ready<'v>>) -> Self {
+        Self { table, plans: plan(table, &expression), sorting: None, limit: None }
+    }
+
+    /// Returns the table that the records are in.
+    pub fn table(&self) -> &'v Table {
+        self.table
+    }
+
+    /// Orders the records by fields; those that are equal in all of them by key.
+    ///
+    /// # Errors
+    /// `Invalid` as [`Fault::Query`](kapok_core::Fault::Query) for fields that there are not or that have no order.
+    pub fn order_by(mut self, order: &[Order]) -> Result<Self> {
+        self.sorting = if order.is_empty() { None } else { Some(Arc::new(Sorting::bind(self.table, order)?)) };
+        Ok(self)
+    }
+
+    /// Takes the first records only.
+    #[must_use]
+    pub fn limit(mut self, records: usize) -> Self {
+        self.limit = Some(records);
+        self
+    }
+
+    /// Returns the number of records.
+    ///
+    /// # Errors
+    /// `Corrupt` if the bytes are not as they must be.
+    pub fn count(&self) -> Result<u64> {
+        let limit = self.limit.map_or(u64::MAX, |limit| limit as u64);
+        let mut count = 0;
+        for scan in self.scans() {
+            if count >= limit {
+                break;
+            }
+            count += scan.count_rest()?;
+        }
+        Ok(count.min(limit))
+    }
+
+    /// Returns whether a record, which must live, satisfies the expression, whatever the limit.
+    ///
+    /// # Errors
+    /// `Invalid` for a row id of another record type, or of a segment that the view does not have; `Corrupt` if the bytes
+    /// are not as they must be.
+    pub fn contains(&self, row_id: RowId) -> Result<bool> {
+        let (place, row) = self.table.place(row_id)?;
+        let source = &self.table.segments()[place];
+        let Some(at) = source.segment().row(row).filter(|_| source.is_live(row)) else { return Ok(false) };
+        let plan = &self.plans[place];
+        if plan.candidates.next_from(row) != Some(row) {
+            return Ok(false);
+        }
+        let holds = plan.conditions.holds(Scope::Struct(at), &Spending::new());
+        holds.map_err(|malformed| corrupt(source, malformed))
+    }
+
+    /// Iterates over the row ids in order. In key order they are found as they are asked for.
+    ///
+    /// # Errors
+    /// `Corrupt` if what orders the records is not as it must be.
+    pub fn iter(&self) -> Result<RowIter<'v>> {
+        let source = match &self.sorting {
+            Some(sorting) => Source::Sorted(sorting.sort(self, None)?.into_iter()),
+            None => Source::Keys(Box::new(KeyOrder::new(self.table, self.scans().collect()))),
+        };
+        Ok(RowIter { source, left: self.limit.unwrap_or(usize::MAX) })
+    }
+
+    /// Returns the row ids in order.
+    ///
+    /// # Errors
+    /// `Corrupt` if the bytes are not as they must be.
+    pub fn row_ids(&self) -> Result<Vec<RowId>> {
+        self.iter()?.collect()
+    }
+
+    /// Returns the row id of the first record, if there is one.
+    ///
+    /// # Errors
+    /// `Corrupt` if the bytes are not as they must be.
+    pub fn first(&self) -> Result<Option<RowId>> {
+        self.iter()?.next().transpose()
+    }
+
+    /// Iterates over the records in order.
+    ///
+    /// # Errors
+    /// As [`Rows::iter`]; each item is a `Result` of its own.
+    pub fn records(&self) -> Result<impl Iterator<Item = Result<Record<'v>>> + use<'v>> {
+        let table = self.table;
+        Ok(self.iter()?.map(move |row_id| table.record(row_id?)))
+    }
+
+    /// Iterates over the values of a field in the order of the records: see
+    /// [`Tables::field`](kapok_core::view::Tables::field) for what `T` may be.
+    ///
+    /// # Errors
+    /// Those of [`Table::field`] and of [`Rows::iter`]; each item is a `Result` of its own.
+    pub fn values<T: FieldValue<'v>>(&self, path: &str) -> Result<impl Iterator<Item = Result<T>> + use<'v, T>> {
+        let field = self.table.field::<T>(path)?;
+        Ok(self.iter()?.map(move |row_id| field.get(row_id?)))
+    }
+
+    /// Iterates over the row ids in order, so many at a time; the last batch may have fewer.
+    ///
+    /// # Errors
+    /// As [`Rows::iter`]; each item is a `Result` of its own.
+    ///
+    /// # Panics
+    /// If a batch is to have no rows.
+    pub fn batches(&self, rows: usize) -> Result<impl Iterator<Item = Result<Vec<RowId>>> + use<'v>> {
+        assert!(rows > 0, "a batch of no rows");
+        let mut all = self.iter()?;
+        Ok(std::iter::from_fn(move || {
+            let batch: Result<Vec<RowId>> = all.by_ref().take(rows).collect();
+            Some(batch).filter(|batch| !batch.as_ref().is_ok_and(Vec::is_empty))
+        }))
+    }
+
+    /// Iterates in key order over the rows from one on in each segment.
+    pub(super) fn iter_from(&self, starts: &[u32]) -> KeyOrder<'v> {
+        let scans = self.scans().zip(starts).map(|(scan, start)| scan.from(*start));
+        KeyOrder::new(self.table, scans.collect())
+    }
+
+    /// Returns a scan of each segment.
+    pub(super) fn scans(&self) -> impl Iterator<Item = SegmentScan<'v>> + '_ {
+        let segments = self.table.segments().iter().zip(&self.plans).enumerate();
+        segments.map(|(place, (source, plan))| SegmentScan::new(source, place, plan.clone()))
+    }
+}
+
+/// Row ids in order, each a `Result`.
+pub struct RowIter<'v> {
+    source: Source<'v>,
+    left: usize,
+}
+
+enum Source<'v> {
+    Keys(Box<KeyOrder<'v>>),
+    Sorted(std::vec::IntoIter<RowId>),
+}
+
+impl Iterator for RowIter<'_> {
+    type Item = Result<RowId>;
+
+    fn next(&mut self) -> Option<Result<RowId>> {
+        self.left = self.left.checked_sub(1)?;
+        match &mut self.source {
+            Source::Keys(rows) => rows.next(),
+            Source::Sorted(rows) => rows.next().map(Ok),
+        }
+    }
+}
+
+impl fmt::Debug for Rows<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows")
+            .field("record_type", &self.table.name())
+            .field("segments", &self.plans.len())
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RowIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowIter").field("left", &self.left).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,337 @@
+//! Conditions that are evaluated the slow way, over dynamic records: what the real evaluation is compared with.
+
+use std::cmp::Ordering;
+
+use kapok_core::record::{Record, ValueRef};
+use kapok_core::schema::{FieldKind, Schema, StructType, Type};
+use kapok_index::query::{Expr, FieldExpr, Value, field};
+use kapok_samples::random::Random;
+
+#[derive(Clone, Debug)]
+pub enum Condition {
+    And(Vec<Condition>),
+    Or(Vec<Condition>),
+    Not(Box<Condition>),
+    Compare(Path, Operator, Value),
+    Len(Path, Operator, Value),
+    Between(Path, Value, Value),
+    In(Path, Vec<Value>),
+    Has(Path, Value),
+    Any(Path, Box<Condition>),
+    All(Path, Box<Condition>),
+    IsNull(Path),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Operator {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    StartsWith,
+    Contains,
+}
+
+pub type Path = Vec<Step>;
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    Name(String),
+    Key(String),
+    It,
+}
+
+/// A record or an element of a list.
+type Scope<'v> = ValueRef<'v>;
+
+fn read<'v>(scope: Scope<'v>, path: &Path) -> ValueRef<'v> {
+    let mut at = scope;
+    for step in path {
+        at = match (at, step) {
+            (at, Step::It) => at,
+            (ValueRef::Struct(record), Step::Name(name)) => record.get(name).unwrap(),
+            (ValueRef::List(list), Step::Key(key)) => {
+                let (key_field, value_field) = list.map_fields().unwrap();
+                let entries = list.iter().map(|entry| entry.unwrap().as_record().unwrap());
+                let found = entries.into_iter().find(|entry| entry.value(key_field).unwrap().as_str() == Some(key));
+                found.map_or(ValueRef::Null, |entry| entry.value(value_field).unwrap())
+            }
+            _ => ValueRef::Null,
+        };
+    }
+    at
+}
+
+fn int_and_float(int: i128, float: f64) -> Ordering {
+    if float.is_nan() || float == f64::INFINITY {
+        return Ordering::Less;
+    }
+    if float == f64::NEG_INFINITY {
+        return Ordering::Greater;
+    }
+    let floor = float.floor();
+    #[expect(clippy::cast_possible_truncation, reason = "it saturates far beyond 64 bits")]
+    let whole = floor as i128;
+    int.cmp(&whole).then(if float > floor { Ordering::Less } else { Ordering::Equal })
+}
+
+pub fn floats(a: f64, b: f64) -> Ordering {
+    match (a.is_nan(), b.is_nan()) {
+        (true, true) => Ordering::Equal,
+        (true, false) => Ordering::Greater,
+        (false, true) => Ordering::Less,
+        _ => a.partial_cmp(&b).unwrap(),
+    }
+}
+
+/// Compares two values of which none is null.
+pub fn compare(found: ValueRef<'_>, wanted: &Value) -> Ordering {
+    if let ValueRef::Enum { ty, value } = found {
+        let wanted = match wanted {
+            Value::Int(number) => *number,
+            Value::Name(name) => ty.enumerants.iter().position(|one| one.json_name() == name).unwrap() as i128,
+            other => panic!("{other}"),
+        };
+        return i128::from(value).cmp(&wanted);
+    }
+    let int = found.as_i64().map(i128::from).or(found.as_u64().map(i128::from));
+    match (wanted, int, found.as_f64()) {
+        (Value::Int(wanted), Some(found), _) => found.cmp(wanted),
+        (Value::Int(wanted), _, Some(found)) => int_and_float(*wanted, found).reverse(),
+        (Value::Float(wanted), Some(found), _) => int_and_float(found, *wanted),
+        (Value::Float(wanted), _, Some(found)) => floats(found, *wanted),
+        (Value::Bool(wanted), ..) => found.as_bool().unwrap().cmp(wanted),
+        (Value::Text(wanted), ..) => found.as_str().unwrap().as_bytes().cmp(wanted.as_bytes()),
+        (Value::Data(wanted), ..) => found.as_bytes().unwrap().cmp(wanted),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn holds(found: ValueRef<'_>, operator: Operator, wanted: &Value) -> bool {
+    if found.is_null() {
+        return operator == Operator::NotEqual;
+    }
+    let bytes = || match (found, wanted) {
+        (ValueRef::Text(found) | ValueRef::Json(found), Value::Text(wanted)) => (found.as_bytes(), wanted.as_bytes()),
+        (ValueRef::Data(found), Value::Data(wanted)) => (found, wanted.as_slice()),
+        other => panic!("{other:?}"),
+    };
+    match operator {
+        Operator::StartsWith => bytes().0.starts_with(bytes().1),
+        Operator::Contains => {
+            let (found, wanted) = bytes();
+            wanted.is_empty() || found.windows(wanted.len()).any(|window| window == wanted)
+        }
+        Operator::Equal => compare(found, wanted).is_eq(),
+        Operator::NotEqual => compare(found, wanted).is_ne(),
+        Operator::Less => compare(found, wanted).is_lt(),
+        Operator::LessOrEqual => compare(found, wanted).is_le(),
+        Operator::Greater => compare(found, wanted).is_gt(),
+        Operator::GreaterOrEqual => compare(found, wanted).is_ge(),
+    }
+}
+
+fn elements(found: ValueRef<'_>) -> Vec<ValueRef<'_>> {
+    found.as_list().map_or(Vec::new(), |list| list.iter().map(Result::unwrap).collect())
+}
+
+impl Condition {
+    pub fn holds(&self, scope: Scope<'_>) -> bool {
+        match self {
+            Self::And(all) => all.iter().all(|one| one.holds(scope)),
+            Self::Or(all) => all.iter().any(|one| one.holds(scope)),
+            Self::Not(inner) => !inner.holds(scope),
+            Self::Compare(path, operator, value) => holds(read(scope, path), *operator, value),
+            Self::Len(path, operator, value) => {
+                let len = match read(scope, path) {
+                    ValueRef::List(list) => u64::from(list.len()),
+                    ValueRef::Text(text) => text.len() as u64,
+                    ValueRef::Data(bytes) => bytes.len() as u64,
+                    _ => 0,
+                };
+                holds(ValueRef::UInt(len), *operator, value)
+            }
+            Self::Between(path, low, high) => {
+                let found = read(scope, path);
+                holds(found, Operator::GreaterOrEqual, low) && holds(found, Operator::LessOrEqual, high)
+            }
+            Self::In(path, values) => values.iter().any(|value| holds(read(scope, path), Operator::Equal, value)),
+            Self::Has(path, value) => {
+                elements(read(scope, path)).into_iter().any(|found| holds(found, Operator::Equal, value))
+            }
+            Self::Any(path, inner) => elements(read(scope, path)).into_iter().any(|element| inner.holds(element)),
+            Self::All(path, inner) => elements(read(scope, path)).into_iter().all(|element| inner.holds(element)),
+            Self::IsNull(path) => read(scope, path).is_null(),
+        }
+    }
+
+    pub fn holds_for(&self, record: Record<'_>) -> bool {
+        self.holds(ValueRef::Struct(record))
+    }
+
+    /// The same as an expression.
+    pub fn expr(&self) -> Expr {
+        match self {
+            Self::And(all) => Expr::all_of(all.iter().map(Self::expr)),
+            Self::Or(all) => Expr::any_of(all.iter().map(Self::expr)),
+            Self::Not(inner) => !inner.expr(),
+            Self::Compare(path, operator, value) => compared(of(path), *operator, value.clone()),
+            Self::Len(path, operator, value) => compared(of(path).len(), *operator, value.clone()),
+            Self::Between(path, low, high) => of(path).between(low.clone(), high.clone()),
+            Self::In(path, values) => of(path).is_in(values.clone()),
+            Self::Has(path, value) => of(path).has(value.clone()),
+            Self::Any(path, inner) => of(path).any(inner.expr()),
+            Self::All(path, inner) => of(path).all(inner.expr()),
+            Self::IsNull(path) => of(path).is_null(),
+        }
+    }
+}
+
+fn compared(field: FieldExpr, operator: Operator, value: Value) -> Expr {
+    match operator {
+        Operator::Equal => field.eq(value),
+        Operator::NotEqual => field.ne(value),
+        Operator::Less => field.lt(value),
+        Operator::LessOrEqual => field.le(value),
+        Operator::Greater => field.gt(value),
+        Operator::GreaterOrEqual => field.ge(value),
+        Operator::StartsWith => field.starts_with(value),
+        Operator::Contains => field.contains(value),
+    }
+}
+
+fn of(path: &Path) -> FieldExpr {
+    let mut out: Option<FieldExpr> = None;
+    for step in path {
+        out = Some(match (out, step) {
+            (None, Step::Name(name)) => field(name),
+            (Some(out), Step::Name(name)) => out.field(name),
+            (Some(out), Step::Key(key)) => out.key(key.as_str()),
+            (_, _) => field("it"),
+        });
+    }
+    out.unwrap()
+}
+
+/// What paths begin at.
+#[derive(Clone, Copy)]
+pub enum Types<'s> {
+    Struct(&'s StructType),
+    Item(&'s Type),
+}
+
+/// A random path, and the type of what it leads to; `None` is a struct or group.
+pub fn random_path<'s>(r: &mut Random, schema: &'s Schema, types: Types<'s>) -> (Path, Option<&'s Type>, bool) {
+    let mut ty = match types {
+        Types::Item(ty) => return (vec![Step::It], Some(ty), false),
+        Types::Struct(ty) => ty,
+    };
+    let mut path = Vec::new();
+    loop {
+        let field = &ty.fields[r.below(ty.fields.len())];
+        path.push(Step::Name(if r.one_in(2) { field.name.clone() } else { field.json_name().to_owned() }));
+        let inner = match &field.kind {
+            FieldKind::Group(id) => *id,
+            FieldKind::Slot { ty: Type::Struct(id), .. } => *id,
+            FieldKind::Slot { ty: Type::List(element), .. } if field.is_map && !r.one_in(4) => {
+                path.push(Step::Key(["en", "de", "fr"][r.below(3)].to_owned()));
+                let Type::Struct(id) = **element else { panic!("a map of {element:?}") };
+                let FieldKind::Slot { ty, .. } = &schema.struct_type(id).unwrap().field("value").unwrap().kind else {
+                    panic!("a map of groups")
+                };
+                return (path, Some(ty), false);
+            }
+            FieldKind::Slot { ty, .. } => return (path, Some(ty), field.is_map),
+        };
+        ty = schema.struct_type(inner).unwrap();
+        if ty.fields.is_empty() || r.one_in(5) {
+            return (path, None, false);
+        }
+    }
+}
+
+/// A random condition that the types allow.
+pub fn random_condition(r: &mut Random, schema: &Schema, types: Types<'_>, depth: usize) -> Condition {
+    if depth > 0 && r.one_in(3) {
+        let mut some = (0..r.below(4)).map(|_| random_condition(r, schema, types, depth - 1)).collect::<Vec<_>>();
+        return match r.below(3) {
+            0 => Condition::And(some),
+            1 => Condition::Or(some),
+            _ => Condition::Not(Box::new(some.pop().unwrap_or(Condition::Or(Vec::new())))),
+        };
+    }
+    let (path, ty, is_map) = random_path(r, schema, types);
+    let Some(ty) = ty else { return Condition::IsNull(path) };
+    if r.one_in(8) {
+        return Condition::IsNull(path);
+    }
+    if matches!(ty, Type::Text | Type::Data | Type::List(_)) && r.one_in(6) {
+        return Condition::Len(path, random_operator(r, false), Value::from([0_u64, 1, 2, 5][r.below(4)]));
+    }
+    match ty {
+        Type::Void | Type::Struct(_) => Condition::IsNull(path),
+        Type::List(element) => {
+            let inner = match **element {
+                Type::Struct(id) => Types::Struct(schema.struct_type(id).unwrap()),
+                _ => Types::Item(element),
+            };
+            let is_plain = !matches!(**element, Type::Struct(_) | Type::List(_) | Type::Void);
+            match r.below(3) {
+                0 if is_plain && !is_map => Condition::Has(path, random_value(r, schema, element)),
+                1 => Condition::Any(path, Box::new(random_condition(r, schema, inner, depth.saturating_sub(1)))),
+                _ => Condition::All(path, Box::new(random_condition(r, schema, inner, depth.saturating_sub(1)))),
+            }
+        }
+        _ => {
+            let value = random_value(r, schema, ty);
+            match r.below(5) {
+                0 => Condition::Between(path, value, random_value(r, schema, ty)),
+                1 => Condition::In(path, (0..r.below(5)).map(|_| random_value(r, schema, ty)).collect()),
+                _ => Condition::Compare(path, random_operator(r, matches!(ty, Type::Text | Type::Data)), value),
+            }
+        }
+    }
+}
+
+fn random_operator(r: &mut Random, is_bytes: bool) -> Operator {
+    [
+        Operator::Equal,
+        Operator::NotEqual,
+        Operator::Less,
+        Operator::LessOrEqual,
+        Operator::Greater,
+        Operator::GreaterOrEqual,
+        Operator::StartsWith,
+        Operator::Contains,
+    ][r.below(if is_bytes { 8 } else { 6 })]
+}
+
+fn random_value(r: &mut Random, schema: &Schema, ty: &Type) -> Value {
+    match ty {
+        Type::Bool => Value::Bool(r.one_in(2)),
+        Type::Text => {
+            let texts = ["", "a", "b", "seven77", "unnamed", "nul\0inside", "star", "Star Wars", "Oslo", "text 1"];
+            Value::from(texts[r.below(texts.len())])
+        }
+        Type::Data => Value::Data((0..r.below(3)).map(|_| r.next().to_le_bytes()[0]).collect()),
+        Type::Enum(id) => {
+            let enumerants = &schema.get_enum(*id).unwrap().enumerants;
+            if r.one_in(4) {
+                return Value::from([0_u16, 1, 7][r.below(3)]);
+            }
+            Value::Name(enumerants[r.below(enumerants.len())].json_name().to_owned())
+        }
+        _ => match r.below(4) {
+            0 => Value::from([0_i64, 1, 3, 7, -5, -7, 200, i64::MIN, i64::MAX, 1 << 63 >> 1, 2, 150][r.below(12)]),
+            1 => Value::from([u64::MAX, 1 << 63, u64::from(u32::MAX), 127, 128, 65_535, 4][r.below(7)]),
+            2 => {
+                let floats =
+                    [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 0.5, 1.5, 3.0, 9.007_199_254_740_992e15];
+                Value::Float(floats[r.below(8)])
+            }
+            _ => Value::Float(f64::from_bits(r.next())),
+        },
+    }
+}
