@@ -75,6 +75,7 @@
 //! # Limitations
 //! No index is used yet, and there are no joins. Lists of a record are looked at up to 16 Mi elements, as when it is walked.
 
+mod access;
 mod accumulator;
 mod aggregate;
 mod bind;

@@ -61,6 +61,16 @@ pub enum Side {
     Behind,
 }
 
+impl Side {
+    /// Returns whether a row, compared with those that are meant, stands before this side of them.
+    pub(crate) fn is_before(self, order: Ordering) -> bool {
+        match self {
+            Self::Before => order.is_lt(),
+            Self::Behind => order.is_le(),
+        }
+    }
+}
+
 impl SortPlace<'_> {
     /// Returns where the first values of the rows meant begin: not below the one and not above the other.
     fn beginnings(&self, fields: SortFields<'_>) -> (u64, u64) {
@@ -71,7 +81,7 @@ impl SortPlace<'_> {
     }
 
     /// Compares a row with the rows meant: `Equal` if it is one of them.
-    fn compare(&self, fields: SortFields<'_>, row: StructRef<'_>) -> Read<Ordering> {
+    pub(crate) fn compare(&self, fields: SortFields<'_>, row: StructRef<'_>) -> Read<Ordering> {
         for (at, (value, is_descending)) in self.values.iter().zip(fields.descending).enumerate() {
             let found = fields.paths.read(at, row)?;
             if self.is_prefix
@@ -213,11 +223,7 @@ impl SortedIndex {
             let middle = from.midpoint(to);
             let row = expect_row(segment, self.row(middle)?)?;
             let order = place.compare(fields, row).map_err(|malformed| unreadable(segment, malformed))?;
-            let is_before = match side {
-                Side::Before => order.is_lt(),
-                Side::Behind => order.is_le(),
-            };
-            if is_before {
+            if side.is_before(order) {
                 from = middle + 1;
             } else {
                 to = middle;

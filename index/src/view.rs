@@ -209,6 +209,12 @@ impl View {
         Err(Error::not_found(subject, format!("there is {there}")))
     }
 
+    /// Returns a table and its indexes.
+    pub(crate) fn table_with_indexes(&self, record_type: &str) -> Result<(&Table, &TableIndexes)> {
+        let at = self.tables.table_index(record_type)?;
+        Ok((&self.tables.tables()[at], &self.indexes[at]))
+    }
+
     pub(crate) fn table_indexes(&self) -> &[TableIndexes] {
         &self.indexes
     }

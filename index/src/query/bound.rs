@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kapok_core::view::Table;
 use kapok_core::{Error, Fault, Result};
 
+use super::access::Access;
 use super::bind::{Binding, Bound};
 use super::check::Ready;
 use super::expr::Expr;
@@ -13,6 +14,7 @@ use super::parameters::Parameters;
 use super::resolve::ScopeType;
 use super::rows::Rows;
 use crate::View;
+use crate::view::TableIndexes;
 
 /// An expression that is bound to a record type of a view: names and types are resolved once, and it runs often.
 ///
@@ -37,6 +39,8 @@ pub struct Query<'v> {
     parameters: Vec<String>,
     /// What runs, if there are no parameters.
     ready: Option<Arc<Ready<'v>>>,
+    /// Indexes that may be asked; `None` for scans alone.
+    indexes: Option<(Arc<[Access<'v>]>, &'v TableIndexes)>,
 }
 
 impl<'v> Query<'v> {
@@ -46,17 +50,20 @@ impl<'v> Query<'v> {
     /// `NotFound` for a record type that there is not. `Invalid` as [`Fault::Query`] for fields that it does not have,
     /// and for what their types cannot be asked, with the column.
     pub fn bind(view: &'v View, record_type: &str, expr: &Expr) -> Result<Self> {
-        Self::bind_table(view.table(record_type)?, expr)
+        let (table, indexes) = view.table_with_indexes(record_type)?;
+        let mut query = Self::bind_table(table, expr)?;
+        query.indexes = Some((Access::of(table, indexes).into(), indexes));
+        Ok(query)
     }
 
-    /// Binds an expression to the record type of a table, as [`Query::bind`] does.
+    /// Binds an expression to the record type of a table, as [`Query::bind`] does, to be answered by scans alone.
     ///
     /// # Errors
     /// As [`Query::bind`].
     pub fn bind_table(table: &'v Table, expr: &Expr) -> Result<Self> {
         let mut binding = Binding::new(table.schema());
         let bound = binding.expression(ScopeType::Struct(table.struct_type()), expr, 0)?;
-        let mut query = Self { table, bound, parameters: binding.parameters, ready: None };
+        let mut query = Self { table, bound, parameters: binding.parameters, ready: None, indexes: None };
         if query.parameters.is_empty() {
             query.ready = Some(query.ready(&Parameters::new())?);
         }
@@ -79,7 +86,8 @@ impl<'v> Query<'v> {
     /// Returns the rows that satisfy the expression with these values of its parameters.
     ///
     /// # Errors
-    /// `Invalid` if a parameter has no value or one of the wrong type, or if there is no such parameter.
+    /// `Invalid` if a parameter has no value or one of the wrong type, or if there is no such parameter; `Corrupt` if an index
+    /// is not as it must be.
     pub fn rows_with(&self, parameters: &Parameters) -> Result<Rows<'v>> {
         if let Some(unknown) = parameters.names().find(|name| !self.parameters.iter().any(|known| known == name)) {
             let problem = format!("the query has no parameter ${unknown}");
@@ -89,7 +97,8 @@ impl<'v> Query<'v> {
             Some(ready) => Arc::clone(ready),
             None => self.ready(parameters)?,
         };
-        Ok(Rows::new(self.table, ready))
+        let indexes = self.indexes.as_ref().map(|(accesses, indexes)| (&**accesses, *indexes));
+        Rows::new(self.table, indexes, &ready)
     }
 
     fn ready(&self, parameters: &Parameters) -> Result<Arc<Ready<'v>>> {

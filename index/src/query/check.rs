@@ -18,7 +18,7 @@ use super::words::WordPattern;
 #[derive(Clone, Debug)]
 pub(super) enum Check<'v> {
     /// A number that lies in the record itself.
-    Column(Arc<Column>),
+    Column(Arc<Column>, Arc<Place<'v>>),
     Number(Arc<Place<'v>>, NumberKind, NumberTest),
     Bytes(Arc<Place<'v>>, BytesTest),
     Len(Arc<Place<'v>>, NumberTest),
@@ -48,7 +48,7 @@ impl<'v> Question<'v> {
                 let Some(kind) = place.kind.number() else { return Ok(Tree::Constant(false)) };
                 let test = ask.of_number(place.kind, parameters)?;
                 leaf_or_never(test.map(|test| match Column::of(place, kind, &test) {
-                    Some(column) if is_record => Check::Column(Arc::new(column)),
+                    Some(column) if is_record => Check::Column(Arc::new(column), Arc::clone(place)),
                     _ => Check::Number(Arc::clone(place), kind, test),
                 }))
             }
@@ -80,7 +80,7 @@ impl Check<'_> {
     /// Returns what evaluating this costs, roughly, in parts of what a column of numbers costs.
     pub fn cost(&self) -> u32 {
         match self {
-            Self::Column(_) => LEAST_COST,
+            Self::Column(..) => LEAST_COST,
             Self::Number(place, ..) | Self::Present(place) => 6 + place_cost(place),
             Self::Len(place, _) => 8 + place_cost(place),
             Self::Bytes(place, BytesTest::Contains(_)) => 40 + place_cost(place),

@@ -56,6 +56,11 @@ impl Column {
         Some(Self { kind, offset: *offset, default: *default, null, test: test.clone(), stored })
     }
 
+    /// Returns what is asked of the number.
+    pub fn test(&self) -> &NumberTest {
+        &self.test
+    }
+
     /// Tests one row.
     #[inline]
     pub fn holds(&self, row: StructRef<'_>) -> bool {

@@ -101,7 +101,7 @@ impl<'v> Ready<'v> {
                 inner.narrow(segment, first, &mut found, spending)?;
                 mask.subtract(&found);
             }
-            Self::Leaf(Leaf { what: Check::Column(column), .. }) if mask.count() > FEW_ROWS => {
+            Self::Leaf(Leaf { what: Check::Column(column, _), .. }) if mask.count() > FEW_ROWS => {
                 if let Some(rows) = block_rows(segment, first) {
                     column.narrow(rows, mask);
                 }
@@ -135,7 +135,7 @@ fn block_rows(segment: &Segment, first: u32) -> Option<BlockRows<'_>> {
 impl<'v> Check<'v> {
     fn holds(&self, scope: Scope<'v>, spending: &Spending) -> Read<bool> {
         Ok(match self {
-            Self::Column(column) => match scope {
+            Self::Column(column, _) => match scope {
                 Scope::Struct(row) => column.holds(row),
                 Scope::Item(..) => false,
             },

@@ -46,7 +46,7 @@ impl Rows<'_> {
             let rows = source.segment().rows();
             let (from, candidates) = match &plan.candidates {
                 Candidates::All => ("scan", u64::from(rows)),
-                Candidates::Rows(rows) => ("index", rows.len()),
+                Candidates::Rows(name, rows) => (&**name, rows.len()),
             };
             segments.push(SegmentExplanation {
                 segment: source.segment().name().to_owned(),

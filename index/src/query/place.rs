@@ -16,7 +16,7 @@ pub(super) enum Scope<'v> {
 }
 
 /// A resolved path.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Place<'v> {
     pub hops: Vec<Hop<'v>>,
     /// Union members that the last struct must have active.
@@ -26,7 +26,7 @@ pub(super) struct Place<'v> {
 }
 
 /// What a value is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Kind<'v> {
     Number(NumberKind),
     Enum(&'v EnumType),
@@ -40,7 +40,7 @@ pub(super) enum Kind<'v> {
 }
 
 /// Where a value lies in the last struct.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Slot<'v> {
     /// `offset`: in bytes, for Bool in bits.
     Data {
@@ -59,7 +59,7 @@ pub(super) enum Slot<'v> {
 }
 
 /// A step into another struct.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Hop<'v> {
     Struct {
         guards: Vec<Guard>,
@@ -74,7 +74,7 @@ pub(super) enum Hop<'v> {
     },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum EntryKey {
     Bytes(Vec<u8>),
     /// As its kind maps it to a key.
@@ -82,7 +82,7 @@ pub(super) enum EntryKey {
 }
 
 /// A union's discriminant and the value that makes a member active.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Guard {
     /// In bytes.
     at: usize,
@@ -90,7 +90,7 @@ pub(super) struct Guard {
 }
 
 /// A bit that says that a number is null.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct NullFlag {
     pub bit: usize,
     pub default: bool,

@@ -1,17 +1,22 @@
 //! Decides, for each segment, which rows are looked at and what is asked of them.
 //!
-//! Today all live rows are looked at, and everything is asked. A conjunct that an index answers will give
-//! [`Candidates::Rows`] and drop out of the conditions.
+//! Each index that answers conditions says how many rows it would give, exactly. The cheapest way is taken: one index, whose
+//! conditions are asked no more, or a scan. So plans differ from segment to segment.
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use kapok_core::Result;
 use kapok_core::segment::LiveSegment;
 use kapok_core::view::Table;
 use roaring::RoaringBitmap;
 
-use super::check::Ready;
+use super::access::{Access, Answer};
+use super::check::{Check, Ready};
 use super::mask::{BLOCK_ROWS, Mask};
+use super::tree::{Leaf, Tree};
+use crate::kind::OpenIndex;
+use crate::view::TableIndexes;
 
 /// What is done in one segment.
 #[derive(Clone, Debug)]
@@ -25,18 +30,65 @@ pub(super) struct SegmentPlan<'v> {
 #[derive(Clone, Debug)]
 pub(super) enum Candidates {
     All,
-    #[expect(dead_code, reason = "what an index answers")]
-    Rows(RoaringBitmap),
+    /// Those that an index gives, by its name.
+    Rows(Arc<str>, RoaringBitmap),
 }
 
 /// Makes the plans of all segments.
-pub(super) fn plan<'v>(table: &'v Table, expression: &Arc<Ready<'v>>) -> Vec<SegmentPlan<'v>> {
-    table.segments().iter().map(|segment| plan_segment(segment, expression)).collect()
+///
+/// # Errors
+/// `Corrupt` if an index, or a row that confirms what it says, is not as it must be.
+pub(super) fn plan<'v>(
+    table: &'v Table,
+    indexes: Option<(&[Access<'v>], &'v TableIndexes)>,
+    expression: &Arc<Ready<'v>>,
+) -> Result<Vec<SegmentPlan<'v>>> {
+    let plan = |(place, source): (usize, &'v LiveSegment)| match indexes {
+        Some((accesses, indexes)) if !accesses.is_empty() => {
+            let opened = indexes.opened.get(place).map_or(&[][..], Vec::as_slice);
+            plan_segment(source, accesses, opened, expression)
+        }
+        _ => Ok(SegmentPlan { candidates: Candidates::All, conditions: Arc::clone(expression) }),
+    };
+    table.segments().iter().enumerate().map(plan).collect()
 }
 
 /// Makes the plan of one segment.
-fn plan_segment<'v>(_: &'v LiveSegment, expression: &Arc<Ready<'v>>) -> SegmentPlan<'v> {
-    SegmentPlan { candidates: Candidates::All, conditions: Arc::clone(expression) }
+fn plan_segment<'v>(
+    source: &'v LiveSegment,
+    accesses: &[Access<'v>],
+    opened: &'v [Option<OpenIndex>],
+    expression: &Arc<Ready<'v>>,
+) -> Result<SegmentPlan<'v>> {
+    let all = if let Tree::And(all) = &**expression { all.as_slice() } else { std::slice::from_ref(&**expression) };
+    let mut best: Option<(u64, Answer<'v>, Ready<'v>)> = None;
+    let mut least = u64::from(source.segment().rows()).saturating_mul(cost(expression));
+    for access in accesses {
+        let Some(answer) = access.ask(all, source, opened)? else { continue };
+        let others = all.iter().enumerate().filter(|(at, _)| !answer.answered.contains(at));
+        let mut others: Vec<Ready<'v>> = others.map(|(_, one)| one.clone()).collect();
+        let rest = match others.len() {
+            0 => Tree::Constant(true),
+            1 => others.remove(0),
+            _ => Tree::And(others),
+        };
+        let cost = answer.cost().saturating_add(answer.count.saturating_mul(cost(&rest)));
+        if cost < least {
+            least = cost;
+            best = Some((cost, answer, rest));
+        }
+    }
+    Ok(match best {
+        Some((_, answer, rest)) => SegmentPlan {
+            candidates: Candidates::Rows(answer.index.name().into(), answer.rows()?),
+            conditions: Arc::new(rest),
+        },
+        None => SegmentPlan { candidates: Candidates::All, conditions: Arc::clone(expression) },
+    })
+}
+
+fn cost(expression: &Ready<'_>) -> u64 {
+    expression.cost(&|leaf: &Leaf<Check<'_>>| leaf.what.cost()).into()
 }
 
 impl Candidates {
@@ -46,7 +98,7 @@ impl Candidates {
         let block: Range<u32> = first..first + rows;
         let mut mask = match self {
             Self::All => Mask::first(rows),
-            Self::Rows(candidates) => {
+            Self::Rows(_, candidates) => {
                 let mut mask = Mask::EMPTY;
                 candidates.range(block.clone()).for_each(|row| mask.insert(row - first));
                 mask
@@ -62,7 +114,7 @@ impl Candidates {
     pub fn next_from(&self, row: u32) -> Option<u32> {
         match self {
             Self::All => Some(row),
-            Self::Rows(candidates) => candidates.range(row..).next(),
+            Self::Rows(_, candidates) => candidates.range(row..).next(),
         }
     }
 }

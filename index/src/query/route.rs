@@ -58,6 +58,11 @@ impl<'v> Route<'v> {
         Some((first, Self { lists: lists.to_vec(), end: self.end.clone(), first_list: None }))
     }
 
+    /// Returns the lists that it goes through.
+    pub fn lists(&self) -> &[Place<'v>] {
+        &self.lists
+    }
+
     /// Returns whether the route goes through no list.
     pub fn is_plain(&self) -> bool {
         self.lists.is_empty()

@@ -9,6 +9,7 @@ use kapok_core::record::Record;
 use kapok_core::segment::RowId;
 use kapok_core::view::Table;
 
+use super::access::Access;
 use super::check::Ready;
 use super::evaluate::Spending;
 use super::key_order::KeyOrder;
@@ -16,6 +17,7 @@ use super::order::{Order, Sorting};
 use super::place::Scope;
 use super::plan::{SegmentPlan, plan};
 use super::scan::{SegmentScan, corrupt};
+use crate::view::TableIndexes;
 
 /// The records that satisfy an expression, in key order unless they are [ordered](Rows::order_by).
 ///
@@ -49,8 +51,13 @@ pub struct Rows<'v> {
 }
 
 impl<'v> Rows<'v> {
-    pub(super) fn new(table: &'v Table, expression: Arc<Ready<'v>>) -> Self {
-        Self { table, plans: plan(table, &expression), sorting: None, limit: None }
+    /// `indexes`: those that may be asked, with their artifacts.
+    pub(super) fn new(
+        table: &'v Table,
+        indexes: Option<(&[Access<'v>], &'v TableIndexes)>,
+        expression: &Arc<Ready<'v>>,
+    ) -> Result<Self> {
+        Ok(Self { table, plans: plan(table, indexes, expression)?, sorting: None, limit: None })
     }
 
     /// Returns the table that the records are in.

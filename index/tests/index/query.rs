@@ -5,5 +5,6 @@ mod fixture;
 mod language;
 mod meaning;
 mod naive;
+mod plans;
 mod random;
 mod results;

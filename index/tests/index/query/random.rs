@@ -7,8 +7,38 @@ use kapok_index::query::{Aggregate, Expr, Order, Query, Value};
 use kapok_samples::random::Random;
 use proptest::prelude::*;
 
+use crate::indexed::Dataset;
+
 use super::fixture::{of_kinds, of_random_json};
 use super::naive::{Condition, Types, compare, floats, random_condition, random_path};
+
+/// Of fields that random conditions are about, alone and together.
+const INDEXES: [&str; 24] = [
+    "hash(u8)",
+    "hash(i16)",
+    "hash(flagOn)",
+    "hash(colour)",
+    "hash(f64)",
+    "hash(text)",
+    "hash(data)",
+    "hash(place.label, flag)",
+    "hash(count)",
+    "hash(contact.email)",
+    "hash(texts[])",
+    "hash(i64s[])",
+    "hash(colours[])",
+    "hash(addresses[].city)",
+    "hash(addresses[].city, addresses[].zip)",
+    "sorted(u16)",
+    "sorted(-i32)",
+    "sorted(f32)",
+    "sorted(-text, u8)",
+    "sorted(u64, i8)",
+    "sorted(address.city)",
+    "sorted(name)",
+    "sorted(flag, -place.lat)",
+    "sorted(data)",
+];
 
 fn ids(view: &View, record_type: &str, rows: &[RowId]) -> Vec<i64> {
     let table = view.table(record_type).unwrap();
@@ -28,7 +58,11 @@ fn naive_rows(view: &View, record_type: &str, condition: &Condition) -> Vec<RowI
 
 fn random_view(r: &mut Random) -> (View, &'static str) {
     let (segments, rows) = (1 + r.below(3), 1 + r.below(60));
-    if r.one_in(2) {
+    if r.one_in(3) {
+        // Two segments with indexes, and one without.
+        let sizes = [1 + r.below(80), 1 + r.below(30), 1 + r.below(10)];
+        (Dataset::random(&INDEXES, r, &sizes).open(), "Kinds")
+    } else if r.one_in(2) {
         (of_kinds(r, u32::try_from(segments).unwrap(), i64::try_from(rows).unwrap()), "Kinds")
     } else {
         (of_random_json(r, segments, rows), "Thing")
