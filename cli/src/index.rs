@@ -26,6 +26,7 @@ use crate::table::Table;
 
 An index is written as [NAME:] KIND(FIELD, ...); without a name it is called as what it is. Fields are names joined by dots,
 with [] behind a list that is gone through. Kinds:
+  key     from values that no two records share to the record; a publish that would break this is refused
   hash    from the values of fields to the records that have them
   sorted  the records in the order of fields, for <, between, prefixes and --order; - before a field: descending
 

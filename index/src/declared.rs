@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use kapok_core::key::KeySpec;
 use kapok_core::manifest::{Artifact, BlobMap, Id, IndexSpec, RecordType, SegmentEntry};
-use kapok_core::paths::Paths;
+use kapok_core::paths::{Paths, Scalar};
 use kapok_core::schema::{Schema, StructType};
 use kapok_core::segment::{Encoding, Segment};
 use kapok_core::{Error, Result};
@@ -98,6 +98,27 @@ impl Index {
     /// Returns the paths of the indexed fields, and the direction of each.
     pub fn fields(&self) -> SortFields<'_> {
         SortFields { paths: &self.paths, descending: &self.descending }
+    }
+
+    /// Returns values as the fields hold them; `None` if no record of the type can have them.
+    ///
+    /// # Errors
+    /// `Invalid` if they are not as many as there are fields, or of other kinds.
+    pub(crate) fn cast<'s>(&self, record_type: &str, values: &[Scalar<'s>]) -> Result<Option<Vec<Scalar<'s>>>> {
+        let subject = || format!("index {} of {record_type}", self.name);
+        if values.len() != self.paths.len() {
+            let detail = format!("{} values for {} fields", values.len(), self.paths.len());
+            return Err(Error::invalid(subject(), detail));
+        }
+        let mut out = Vec::with_capacity(values.len());
+        for ((kind, name), value) in self.paths.kinds().zip(self.paths.names()).zip(values) {
+            let Ok(cast) = kind.cast(*value) else {
+                return Err(Error::invalid(subject(), format!("{name} is {kind:?}, which {value:?} is not")));
+            };
+            let Some(value) = cast else { return Ok(None) };
+            out.push(value);
+        }
+        Ok(Some(out))
     }
 
     /// Returns what tells it from other indexes: BLAKE3 of its kind, revision, options and fields. Fields count by type and

@@ -5,7 +5,7 @@ use std::fmt;
 use kapok_core::paths::Scalar;
 use kapok_core::segment::{LiveSegment, RowId};
 use kapok_core::view::Table;
-use kapok_core::{Error, Result};
+use kapok_core::Result;
 
 use crate::declared::Index;
 use crate::hash::{HashIndex, Posting, has_tuple};
@@ -93,7 +93,7 @@ impl<'v> HashLookup<'v> {
     pub fn contains(&self, values: &[Scalar<'_>], row_id: RowId) -> Result<bool> {
         let (place, row) = self.table.place(row_id)?;
         let source = &self.table.segments()[place];
-        let Some(values) = self.cast(values)? else { return Ok(false) };
+        let Some(values) = self.index.cast(self.table.name(), values)? else { return Ok(false) };
         Ok(source.is_live(row)
             && match self.find_in(place, source, &values)? {
                 Some(Found::Posting(posting)) => posting.contains(row),
@@ -133,7 +133,7 @@ impl<'v> HashLookup<'v> {
         values: &[Scalar<'_>],
         mut f: impl FnMut(usize, &LiveSegment, Found<'_>) -> Result<()>,
     ) -> Result<()> {
-        let Some(values) = self.cast(values)? else { return Ok(()) };
+        let Some(values) = self.index.cast(self.table.name(), values)? else { return Ok(()) };
         for (place, source) in self.table.segments().iter().enumerate() {
             if let Some(found) = self.find_in(place, source, &values)? {
                 f(place, source, found)?;
@@ -161,28 +161,6 @@ impl<'v> HashLookup<'v> {
 
     fn artifact(&self, place: usize) -> Option<&'v HashIndex> {
         self.opened.get(place)?.get(self.position)?.as_ref()?.hash()
-    }
-
-    /// Returns the values as the fields hold them; `None` if no record can have them.
-    fn cast<'s>(&self, values: &[Scalar<'s>]) -> Result<Option<Vec<Scalar<'s>>>> {
-        let paths = self.index.paths();
-        if values.len() != paths.len() {
-            let detail = format!("{} values for {} fields", values.len(), paths.len());
-            return Err(Error::invalid(self.subject(), detail));
-        }
-        let mut out = Vec::with_capacity(values.len());
-        for ((kind, name), value) in paths.kinds().zip(paths.names()).zip(values) {
-            let Ok(cast) = kind.cast(*value) else {
-                return Err(Error::invalid(self.subject(), format!("{name} is {kind:?}, which {value:?} is not")));
-            };
-            let Some(value) = cast else { return Ok(None) };
-            out.push(value);
-        }
-        Ok(Some(out))
-    }
-
-    fn subject(&self) -> String {
-        format!("index {} of {}", self.index.name(), self.table.name())
     }
 }
 

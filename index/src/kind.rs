@@ -9,6 +9,7 @@ use kapok_core::paths::Paths;
 use kapok_core::segment::Segment;
 use kapok_core::{Error, Result};
 
+use crate::alternate::{self, AlternateIndex};
 use crate::artifact::Binding;
 use crate::hash::{self, HashIndex};
 use crate::sorted::{self, SortFields, SortedIndex};
@@ -24,6 +25,8 @@ pub enum Kind {
     Unique,
     /// From the values of fields to the rows that have them: [`hash`].
     Hash,
+    /// From values that no two live records share to the row that has them: [`alternate`].
+    Alternate,
     /// The rows in the order of the values of fields: [`sorted`].
     Sorted,
 }
@@ -32,18 +35,20 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub(crate) enum OpenIndex {
     Unique(UniqueIndex),
+    Alternate(AlternateIndex),
     Hash(HashIndex),
     Sorted(SortedIndex),
 }
 
 impl Kind {
     /// Kinds that may be declared.
-    pub const DECLARED: [Self; 2] = [Self::Hash, Self::Sorted];
+    pub const DECLARED: [Self; 3] = [Self::Alternate, Self::Hash, Self::Sorted];
 
     /// Returns the name by which manifests call it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Unique => unique::KIND,
+            Self::Alternate => alternate::KIND,
             Self::Hash => hash::KIND,
             Self::Sorted => sorted::KIND,
         }
@@ -62,7 +67,7 @@ impl Kind {
     /// Returns the revision of the rules by which segments become artifacts.
     pub fn revision(self) -> u32 {
         match self {
-            Self::Unique | Self::Hash | Self::Sorted => 1,
+            Self::Unique | Self::Alternate | Self::Hash | Self::Sorted => 1,
         }
     }
 
@@ -78,6 +83,9 @@ impl Kind {
         if self == Self::Sorted && paths.is_many() {
             return Err("a sorted index goes through no list, since a record stands in it once".to_owned());
         }
+        if self == Self::Alternate && paths.is_many() {
+            return Err("an alternate key goes through no list; a hash index does".to_owned());
+        }
         Ok(())
     }
 
@@ -90,6 +98,7 @@ impl Kind {
     ) -> Result<Vec<u8>> {
         match self {
             Self::Unique => unique::build(key, segment, binding),
+            Self::Alternate => alternate::build(fields.paths, segment, binding),
             Self::Hash => hash::build(fields.paths, segment, binding),
             Self::Sorted => sorted::build(fields, segment, binding),
         }
@@ -98,6 +107,7 @@ impl Kind {
     pub(crate) fn open(self, name: &str, bytes: Bytes, rows: u32, binding: &Binding) -> Result<OpenIndex> {
         Ok(match self {
             Self::Unique => OpenIndex::Unique(UniqueIndex::open(name, bytes, rows, binding)?),
+            Self::Alternate => OpenIndex::Alternate(AlternateIndex::open(name, bytes, rows, binding)?),
             Self::Hash => OpenIndex::Hash(HashIndex::open(name, bytes, rows, binding)?),
             Self::Sorted => OpenIndex::Sorted(SortedIndex::open(name, bytes, rows, binding)?),
         })
@@ -107,6 +117,10 @@ impl Kind {
 impl OpenIndex {
     pub(crate) fn unique(&self) -> Option<&UniqueIndex> {
         if let Self::Unique(index) = self { Some(index) } else { None }
+    }
+
+    pub(crate) fn alternate(&self) -> Option<&UniqueIndex> {
+        if let Self::Alternate(index) = self { Some(index.table()) } else { None }
     }
 
     pub(crate) fn hash(&self) -> Option<&HashIndex> {
@@ -127,6 +141,9 @@ impl OpenIndex {
     ) -> Result<()> {
         match self {
             Self::Unique(index) => index.verify(key, segment),
+            Self::Alternate(index) => {
+                expect_bytes(index.name(), index.bytes(), &alternate::build(fields.paths, segment, binding)?)
+            }
             Self::Hash(index) => {
                 expect_bytes(index.name(), index.bytes(), &hash::build(fields.paths, segment, binding)?)
             }

@@ -37,6 +37,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod alternate;
 mod artifact;
 mod changes;
 mod declared;
@@ -55,6 +56,7 @@ mod verify;
 mod version_path;
 mod view;
 
+pub use alternate::AlternateLookup;
 pub use artifact::Binding;
 pub use changes::{ChangeSource, Changes, TypeChanges};
 pub use declared::{BuiltArtifact, Index, IndexSet};

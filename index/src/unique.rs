@@ -20,7 +20,7 @@ use crate::row::{encode_row, expect_row, unreadable};
 mod build;
 
 pub use build::build;
-pub(crate) use build::unbound;
+pub(crate) use build::{build_table, unbound};
 
 /// What a manifest calls artifacts of this kind.
 pub const KIND: &str = "unique";
@@ -99,7 +99,7 @@ impl UniqueIndex {
     ///
     /// # Errors
     /// `Corrupt` if these are not as they must be, or it is the index of another segment or key.
-    pub fn open(name: &str, mut bytes: Bytes, rows: u32, binding: &Binding) -> Result<Self> {
+    pub fn open(name: &str, bytes: Bytes, rows: u32, binding: &Binding) -> Result<Self> {
         let corrupt = |at: usize, expected: String, found: String| Error::corrupt(name, at as u64, expected, found);
         let header = if bytes.starts_with(&UNBOUND_MAGIC) {
             let header = Header::decode_unbound(name, &bytes, UNBOUND_MAGIC, rows)?;
@@ -110,6 +110,12 @@ impl UniqueIndex {
         } else {
             Header::decode(name, &bytes, MAGIC, rows, binding)?
         };
+        Self::open_table(name, bytes, rows, header)
+    }
+
+    /// Opens a table of row numbers behind its header.
+    pub(crate) fn open_table(name: &str, mut bytes: Bytes, rows: u32, header: Header) -> Result<Self> {
+        let corrupt = |at: usize, expected: String, found: String| Error::corrupt(name, at as u64, expected, found);
         let Header { word: bits, numbers: [slot_count, seed], .. } = header;
         if bits != row_bits(rows) {
             return Err(corrupt(ROW_BITS_AT, format!("{} bits for a row", row_bits(rows)), bits.to_string()));

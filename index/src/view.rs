@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use kapok_core::field::{Field, FieldValue};
 use kapok_core::key::Key;
-use kapok_core::manifest::BlobMap;
-use kapok_core::manifest::Manifest;
+use kapok_core::manifest::{BlobMap, Id, Manifest, SegmentEntry};
 use kapok_core::record::Record;
 use kapok_core::schema::{RecordStruct, Schema};
 use kapok_core::segment::RowId;
@@ -15,6 +14,7 @@ use kapok_core::view::{Table, Tables};
 use kapok_core::{Error, Result};
 use serde::Deserialize;
 
+use crate::alternate::AlternateLookup;
 use crate::declared::{Index, IndexSet};
 use crate::hash_lookup::HashLookup;
 use crate::kind::{Kind, OpenIndex};
@@ -175,6 +175,37 @@ impl View {
     pub fn indexes(&self, record_type: &str) -> Result<&[Index]> {
         let index = self.tables.table_index(record_type)?;
         Ok(self.indexes[index].declared.indexes())
+    }
+
+    /// Returns the lookup of an alternate key, by the name of its index.
+    ///
+    /// # Errors
+    /// `NotFound`, listing the types or the alternate keys that there are.
+    pub fn alternate_lookup(&self, record_type: &str, name: &str) -> Result<AlternateLookup<'_>> {
+        let (table, TableIndexes { declared, opened }, position) = self.index(record_type, Kind::Alternate, name)?;
+        Ok(AlternateLookup::new(table, &declared.indexes()[position], opened, position))
+    }
+
+    /// Checks that no live record of new segments has the values of an alternate key that another live record has.
+    ///
+    /// A segment is new, too, if its artifact of the key is: then the key was added.
+    ///
+    /// # Errors
+    /// `Invalid` with the values and both primary keys.
+    pub fn verify_alternate_keys(&self, is_new: impl Fn(&Id) -> bool) -> Result<()> {
+        for (table, TableIndexes { declared, opened }) in self.tables().iter().zip(&self.indexes) {
+            let entries = &self.manifest().expect_record_type(table.name())?.segments;
+            for (position, index) in declared.indexes().iter().enumerate() {
+                if index.kind() == Kind::Alternate {
+                    let is_due = |entry: &SegmentEntry| {
+                        is_new(&entry.id) || index.artifact(entry).is_none_or(|artifact| is_new(&artifact.id))
+                    };
+                    let places: Vec<bool> = entries.iter().map(is_due).collect();
+                    AlternateLookup::new(table, index, opened, position).check(&places)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Returns the lookup of a hash index, by its name.

@@ -226,7 +226,8 @@ impl Producer {
         Ok(written)
     }
 
-    /// Opens the version from the store, and checks all segments that it does not share with its base.
+    /// Opens the version from the store, and checks all segments that it does not share with its base, and that they keep
+    /// alternate keys unique.
     pub(crate) async fn verify(&self, manifest: &Arc<Manifest>, base: &Base) -> Result<(View, BlobMap)> {
         // Record types that could not be read, and are carried over, are left out again.
         let mut left_out = base.view.left_out().clone();
@@ -235,11 +236,12 @@ impl Producer {
             before.is_some() && manifest.record_type(name).map(|ty| &ty.segments) == before
         });
         let (view, blobs) = self.open_without(Arc::clone(manifest), &base.blobs, left_out).await?;
-        if self.settings.verification == Verification::Open {
-            return Ok((view, blobs));
-        }
         let known: HashSet<Id> = base.view.manifest().blobs().map(|blob| blob.id).collect();
-        view.verify_new(&blobs, |id| !known.contains(id))?;
+        let is_new = |id: &Id| !known.contains(id);
+        if self.settings.verification != Verification::Open {
+            view.verify_new(&blobs, is_new)?;
+        }
+        view.verify_alternate_keys(is_new)?;
         Ok((view, blobs))
     }
 

@@ -1,5 +1,7 @@
 //! The value at the end of a path: one number, Bool, enum, text or bytes, or what stands for none.
 
+use std::fmt;
+
 use super::Slot;
 use super::resolve::slot;
 use crate::schema::{DefaultValue, FieldKind, FieldType, StructType, Type};
@@ -28,6 +30,23 @@ pub enum Scalar<'v> {
     Text(&'v [u8]),
     /// Bytes.
     Data(&'v [u8]),
+}
+
+/// As JSON, but for what stands for no value, and Data, which is a number of bytes.
+impl fmt::Display for Scalar<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null | Self::NullElement => f.write_str("null"),
+            Self::EmptyList => f.write_str("[]"),
+            Self::Bool(value) => value.fmt(f),
+            Self::Int(value) => value.fmt(f),
+            Self::UInt(value) => value.fmt(f),
+            Self::Float(value) => value.fmt(f),
+            Self::Enum(value) => value.fmt(f),
+            Self::Text(bytes) => fmt::Debug::fmt(&String::from_utf8_lossy(bytes), f),
+            Self::Data(bytes) => write!(f, "{} bytes", bytes.len()),
+        }
+    }
 }
 
 macro_rules! from {

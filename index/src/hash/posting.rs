@@ -30,7 +30,7 @@ enum Form<'v> {
 }
 
 impl<'v> Posting<'v> {
-    pub(super) fn one(row: u32) -> Self {
+    pub(crate) fn one(row: u32) -> Self {
         Self { name: "", at: 0, rows: row.saturating_add(1), count: 1, form: Form::One(row) }
     }
 

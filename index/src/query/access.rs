@@ -1,6 +1,6 @@
 //! Asks indexes which rows of a segment satisfy conditions.
 //!
-//! An index answers conditions on its fields: a hash index equality with all of them, a sorted index (and the primary key, in
+//! An index answers conditions on its fields: a hash index and an alternate key equality with all of them, a sorted index (and the primary key, in
 //! whose order rows stand) equality with the first ones and then a range or the beginning of a text. A condition about an element of a
 //! list (`"Drama" in genres`, `any(items, ...)`) is answered if all that it asks of the element is indexed together.
 
@@ -107,18 +107,29 @@ impl<'v> Access<'v> {
         match (self.index.kind(), opened.get(self.position).and_then(Option::as_ref)) {
             (Kind::Unique, _) => self.ask_ordered(all, source, None),
             (_, Some(OpenIndex::Sorted(index))) => self.ask_ordered(all, source, Some(index)),
-            (_, Some(OpenIndex::Hash(index))) => self.ask_hash(all, source, index),
+            (_, Some(OpenIndex::Hash(index))) => {
+                let paths = self.index.paths();
+                self.ask_equal(all, |tuple| Ok(index.find(paths, source.segment(), tuple)?))
+            }
+            (_, Some(OpenIndex::Alternate(index))) => {
+                let paths = self.index.paths();
+                self.ask_equal(all, |tuple| Ok(index.find(paths, source, tuple)?.map(crate::hash::Posting::one)))
+            }
             _ => Ok(None),
         }
     }
 
-    fn ask_hash(
+    /// Asks for equality. `find`: the rows of a tuple of values.
+    fn ask_equal(
         &self,
         all: &[Ready<'v>],
-        source: &'v LiveSegment,
-        index: &'v crate::hash::HashIndex,
+        find: impl Fn(&[Scalar<'_>]) -> Result<Option<crate::hash::Posting<'v>>>,
     ) -> Result<Option<Answer<'v>>> {
         let Some((values, answered)) = self.equal_values(all) else { return Ok(None) };
+        if self.index.kind() == Kind::Alternate && values.iter().flatten().any(|value| *value == Scalar::Null) {
+            // Rows without a value are not in it.
+            return Ok(None);
+        }
         let mut tuples: Vec<Vec<Scalar<'_>>> = vec![Vec::new()];
         for values in values {
             if tuples.len().saturating_mul(values.len()) > TUPLES_MAX {
@@ -131,7 +142,7 @@ impl<'v> Access<'v> {
         }
         let (mut postings, mut count) = (Vec::new(), 0);
         for tuple in tuples {
-            if let Some(posting) = index.find(self.index.paths(), source.segment(), &tuple)? {
+            if let Some(posting) = find(&tuple)? {
                 count += u64::from(posting.len());
                 postings.push(posting);
             }

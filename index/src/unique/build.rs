@@ -16,13 +16,28 @@ use crate::row::{corrupt_row, encode_row, expect_row};
 /// # Errors
 /// `Invalid` if two rows have the same key. `Corrupt` if a key cannot be read, or the rows do not stand in key order.
 pub fn build(key: &KeySpec, segment: &Segment, binding: &Binding) -> Result<Vec<u8>> {
-    let rows = segment.rows();
+    build_table(MAGIC, segment.rows(), binding, |table| fill(table, key, segment))
+}
+
+/// Builds a table of row numbers of a segment of so many rows, which a function fills.
+pub(crate) fn build_table(
+    magic: [u8; 8],
+    rows: u32,
+    binding: &Binding,
+    fill: impl FnOnce(&mut Table<'_>) -> Result<()>,
+) -> Result<Vec<u8>> {
     let group_count = group_count(rows);
     let mut out = vec![0; SLOTS_AT + group_count * GROUP_BYTES];
     let (header, slots) = out.split_at_mut(SLOTS_AT);
     let numbers = [(group_count * GROUP) as u64, 0];
-    header.copy_from_slice(&Header { rows, word: row_bits(rows), numbers }.encode(MAGIC, binding));
-    let mut table = Table { slots: slots.as_chunks_mut().0, used: vec![0; group_count], row_mask: row_mask(rows) };
+    header.copy_from_slice(&Header { rows, word: row_bits(rows), numbers }.encode(magic, binding));
+    fill(&mut Table { slots: slots.as_chunks_mut().0, used: vec![0; group_count], row_mask: row_mask(rows) })?;
+    Ok(out)
+}
+
+/// Puts all rows into a table by their primary keys.
+fn fill(table: &mut Table<'_>, key: &KeySpec, segment: &Segment) -> Result<()> {
+    let rows = segment.rows();
     if let Some(key_bytes) = key.fixed_bytes() {
         let mut before = None;
         for row in 0..rows {
@@ -44,7 +59,7 @@ pub fn build(key: &KeySpec, segment: &Segment, binding: &Binding) -> Result<Vec<
             std::mem::swap(&mut before, &mut encoded);
         }
     }
-    Ok(out)
+    Ok(())
 }
 
 /// Returns an index as earlier releases wrote it, bound to nothing.
@@ -58,7 +73,7 @@ pub(crate) fn unbound(index: &[u8]) -> Vec<u8> {
 }
 
 /// Slots that are being filled.
-struct Table<'s> {
+pub(crate) struct Table<'s> {
     slots: &'s mut [[u8; SLOT_BYTES]],
     /// Slots in use, of each group: so that the slots themselves are written without being read.
     used: Vec<u8>,
@@ -68,7 +83,7 @@ struct Table<'s> {
 impl Table<'_> {
     /// Puts a row into the first empty slot from its home on.
     #[inline]
-    fn insert(&mut self, hash: u64, row: u32) {
+    pub(crate) fn insert(&mut self, hash: u64, row: u32) {
         let mut group = home(hash, self.used.len());
         // Ends, since there are more slots than rows.
         while usize::from(self.used[group]) == GROUP {

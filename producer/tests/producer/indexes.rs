@@ -193,3 +193,66 @@ async fn a_field_that_an_index_covers_is_dropped_only_after_the_index() {
     producer.drop_field("Movie", "runtimeMin").await.unwrap();
     assert_eq!(by_year(&head(&producer).await, "years", 1900), (3, true));
 }
+
+/// Publishes one change of a film's title.
+async fn retitle(producer: &Producer, id: u32, title: &str) -> Result<Outcome, kapok_producer::Error> {
+    let cycle = producer.run_incremental_cycle(|cycle| {
+        Ok(cycle.records::<movie::Owned>()?.upsert(|mut film| {
+            film.set_id(id);
+            if title != "(null)" {
+                film.set_title(title);
+            }
+        })?)
+    });
+    Ok(cycle.await?.outcome)
+}
+
+#[tokio::test]
+async fn an_alternate_key_finds_its_record_and_refuses_a_second_one() {
+    let producer = Producer::open("memory://indexes-alternate").await.unwrap();
+    publish(&producer, &movies().index("key(title)"), 0..30).await;
+    let find = async |title: &str| {
+        let view = head(&producer).await;
+        let found = view.alternate_lookup("Movie", "key(title)").unwrap().find(&[title.into()]).unwrap();
+        found.map(|row_id| view.field::<u32>("Movie.id").unwrap().get(row_id).unwrap())
+    };
+    assert_eq!((find("film 7").await, find("film 70").await), (Some(7), None));
+    // Of another segment.
+    let error = retitle(&producer, 100, "film 7").await.unwrap_err();
+    let text = error.to_string();
+    assert!(error.kind() == ErrorKind::Invalid && text.contains(r#""film 7""#), "{text}");
+    assert!(text.contains("key 7") && text.contains("key 100") && text.contains("key(title)"), "{text}");
+    assert_eq!(producer.store().manifests().head().await.unwrap(), Some(1));
+    // A record that is replaced frees its value; null is no value.
+    retitle(&producer, 7, "Laura").await.unwrap();
+    retitle(&producer, 100, "film 7").await.unwrap();
+    retitle(&producer, 101, "(null)").await.unwrap();
+    retitle(&producer, 102, "(null)").await.unwrap();
+    assert_eq!((find("film 7").await, find("Laura").await), (Some(100), Some(7)));
+    // Of one segment.
+    let cycle = producer.run_incremental_cycle(|cycle| {
+        let mut films = cycle.records::<movie::Owned>()?;
+        for id in [200, 201] {
+            films.upsert(|mut film| {
+                film.set_id(id);
+                film.set_title("twin");
+            })?;
+        }
+        Ok(())
+    });
+    assert_eq!(cycle.await.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn an_alternate_key_is_added_only_if_no_two_records_share_a_value() {
+    let producer = Producer::open("memory://indexes-alternate-added").await.unwrap();
+    publish(&producer, &movies(), 0..30).await;
+    let add = |index: &'static str| producer.run_incremental_cycle(move |cycle| Ok(cycle.add_index("Movie", index)?));
+    let error = add("key(year)").await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("1900"), "{error}");
+    assert_eq!(add("key(title, year)").await.unwrap().outcome, Outcome::Published { version: 2 });
+    let view = head(&producer).await;
+    let rows = view.query("Movie", r#"title = "film 9" and year = 1903"#).unwrap();
+    assert_eq!(rows.explain().unwrap().segments[0].source, "key(title, year)");
+    assert_eq!(rows.count().unwrap(), 1);
+}

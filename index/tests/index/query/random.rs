@@ -13,7 +13,8 @@ use super::fixture::{of_kinds, of_random_json};
 use super::naive::{Condition, Types, compare, floats, random_condition, random_path};
 
 /// Of fields that random conditions are about, alone and together.
-const INDEXES: [&str; 24] = [
+const INDEXES: [&str; 25] = [
+    "key(id)",
     "hash(u8)",
     "hash(i16)",
     "hash(flagOn)",
