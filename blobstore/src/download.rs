@@ -100,10 +100,10 @@ impl Objects {
         };
         check_size(&self.name(key), size, found.meta.size)?;
         if let GetResultPayload::File(file, path) = &found.payload {
-            let map =
-                mapping::map(file).map_err(|source| Error::Io { operation: "map", path: path.clone(), source })?;
-            check_size(&self.name(key), size, map.len() as u64)?;
-            return Ok(Some(FetchOutcome::Map(map)));
+            let failed = |source| Error::Io { operation: "map", path: path.clone(), source };
+            // The backend may not be ours, and a map beyond the end of a file ends the process.
+            check_size(&self.name(key), size, file.metadata().map_err(failed)?.len())?;
+            return Ok(Some(FetchOutcome::Map(mapping::map(file, size).map_err(failed)?)));
         }
         if found.range.start != start {
             arriving.bytes.clear();

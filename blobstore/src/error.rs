@@ -30,6 +30,19 @@ pub enum Error {
         /// What was found there.
         reason: String,
     },
+    /// The location is a file, or leads through one.
+    #[error(
+        "not a store: operation={operation} location={location} reason={} is a file, not a folder; check the location",
+        file.display()
+    )]
+    NotAFolder {
+        /// What was tried.
+        operation: &'static str,
+        /// The location as given.
+        location: String,
+        /// The file.
+        file: PathBuf,
+    },
     /// The version was retired: its manifest is a stub, its blobs may be gone.
     #[error("version was retired: version={version} name={name}; use a newer version")]
     Retired {
@@ -222,7 +235,9 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         use object_store::Error as Backend;
         match self {
-            Self::NotFound { .. } | Self::NotAStore { .. } | Self::Retired { .. } => ErrorKind::NotFound,
+            Self::NotFound { .. } | Self::NotAStore { .. } | Self::NotAFolder { .. } | Self::Retired { .. } => {
+                ErrorKind::NotFound
+            }
             Self::Corrupt { .. } | Self::LastNumber { .. } | Self::ManifestMissing { .. } => ErrorKind::Corrupt,
             Self::Incompatible { .. } => ErrorKind::Incompatible,
             Self::Outrun { .. }

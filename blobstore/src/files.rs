@@ -1,5 +1,6 @@
 //! Lists and checks the files of a store, and removes those that dead writers left behind.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::announcement::Announcement;
@@ -7,9 +8,12 @@ use crate::blob_id::{BlobId, BlobKind};
 use crate::blobs::{blob_of, check_hash};
 use crate::clock::unix_ms;
 use crate::error::{Error, Result};
+use crate::failure::failure;
+use crate::local_file;
 use crate::marker::{MARKER, Marker};
 use crate::numbered::{ANNOUNCEMENTS, MANIFESTS, number};
 use crate::objects::{ObjectEntry, Objects};
+use crate::one_task::blocking;
 use crate::probe::is_probe_file;
 use crate::sealed_file::{SealedKind, open_sealed};
 
@@ -156,7 +160,7 @@ fn is_orphan_name(key: &str) -> bool {
 
 fn remove_file(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
             Err(Error::Io { operation: "delete", path: path.to_owned(), source })
         }
         _ => Ok(()),
@@ -165,20 +169,21 @@ fn remove_file(path: &Path) -> Result<()> {
 
 /// Returns every file under the folder, by its path relative to it.
 async fn walk(root: PathBuf) -> Result<Vec<ObjectEntry>> {
-    let walked = tokio::task::spawn_blocking(move || {
+    blocking(move || {
         let mut found = Vec::new();
         walk_folder(&root, "", &mut found)?;
         found.sort_by(|a: &ObjectEntry, b| a.key.cmp(&b.key));
         Ok(found)
-    });
-    match walked.await {
-        Ok(found) => found,
-        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
-    }
+    })
+    .await
+}
+
+/// Returns the error of a folder that cannot be listed, which names the right if that is what lacks.
+fn failed(folder: &Path, source: io::Error) -> Error {
+    failure("list", folder.display().to_string(), local_file::failed(folder, source))
 }
 
 fn walk_folder(folder: &Path, prefix: &str, found: &mut Vec<ObjectEntry>) -> Result<()> {
-    let failed = |path: &Path, source| Error::Io { operation: "list", path: path.to_owned(), source };
     for entry in std::fs::read_dir(folder).map_err(|source| failed(folder, source))? {
         let entry = entry.map_err(|source| failed(folder, source))?;
         let path = entry.path();
@@ -186,7 +191,7 @@ fn walk_folder(folder: &Path, prefix: &str, found: &mut Vec<ObjectEntry>) -> Res
         let meta = match std::fs::metadata(&path) {
             Ok(meta) => meta,
             // Deleted since the folder was read, or a dangling link.
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(source) if source.kind() == io::ErrorKind::NotFound => continue,
             Err(source) => return Err(failed(&path, source)),
         };
         // A linked folder could lead back here.
@@ -218,6 +223,17 @@ mod tests {
         ] {
             assert_eq!(FileKind::of(&name), what, "{name}");
         }
+    }
+
+    #[test]
+    fn a_folder_that_may_not_be_listed_names_the_right() {
+        let error = failed(Path::new("store/segments"), io::ErrorKind::PermissionDenied.into());
+        assert_eq!(error.kind(), crate::ErrorKind::Denied);
+        let text = error.to_string();
+        assert!(
+            text.contains("operation=list name=store/segments") && text.contains("r and x on the folder"),
+            "{text}"
+        );
     }
 
     #[test]

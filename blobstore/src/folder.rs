@@ -15,7 +15,8 @@ use object_store::{
     ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use crate::local_file::{blocking, failed, generic, look, open};
+use crate::local_file::{failed, generic, look, open};
+use crate::one_task::blocking;
 
 /// A folder of this host.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //!
 //! A FIFO in the place of a file would be waited for until somebody writes to it, by a thread that cannot be stopped.
 //! So a file is opened without waiting, and looked at before it is read. Each function is for a thread that may wait:
-//! see [`blocking`].
+//! see [`blocking`](crate::one_task::blocking).
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -12,17 +12,9 @@ use bytes::Bytes;
 use object_store::Error as BackendError;
 
 use crate::error::{Error, Result};
-use crate::failure::{NotAFile, check_size, failure};
+use crate::failure::{NotAFile, failure};
 use crate::mapping;
 use crate::sealed_file::{HEADER_BYTES, SEALED_BYTES_MAX, check_header};
-
-/// Runs work on a thread that may wait for a disk. A panic of the work goes on in the caller.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
-    }
-}
 
 /// Opens a regular file, and looks at it.
 pub(crate) fn open(path: &Path) -> object_store::Result<(File, Metadata)> {
@@ -53,9 +45,8 @@ pub(crate) fn read_sealed(path: &Path, name: &str) -> Result<Option<Bytes>> {
 pub(crate) fn map(path: &Path, name: &str, accept: impl FnOnce(u64) -> Result<()>) -> Result<Option<Bytes>> {
     let Some((file, metadata)) = open_if_there(path, name)? else { return Ok(None) };
     accept(metadata.len())?;
-    let map = mapping::map(&file).map_err(|source| Error::Io { operation: "map", path: path.to_owned(), source })?;
-    check_size(name, metadata.len(), map.len() as u64)?;
-    Ok(Some(map))
+    let map = mapping::map(&file, metadata.len());
+    map.map(Some).map_err(|source| Error::Io { operation: "map", path: path.to_owned(), source })
 }
 
 /// Refuses a length that no sealed file has.
@@ -76,9 +67,11 @@ pub(crate) fn read_whole(mut file: File, name: &str, size: u64) -> io::Result<Re
         if let Err(error) = check_header(name, &header, size) {
             return Ok(Err(error));
         }
+        // The header agrees with this length: it may be believed.
+        all.reserve_exact(usize::try_from(size).unwrap_or(0));
         all.extend_from_slice(&header);
     }
-    file.take(SEALED_BYTES_MAX).read_to_end(&mut all)?;
+    file.take(size.min(SEALED_BYTES_MAX).saturating_sub(all.len() as u64)).read_to_end(&mut all)?;
     Ok(Ok(Bytes::from(all)))
 }
 

@@ -58,13 +58,11 @@ impl Location {
                         location: location.to_owned(),
                         reason: "the folder does not exist".to_owned(),
                     },
+                    std::io::ErrorKind::NotADirectory => in_a_file("open", location, path),
                     _ => Error::Io { operation: "open", path: path.clone(), source },
                 })?;
                 if !root.is_dir() {
-                    return Err(Error::NotAStore {
-                        location: location.to_owned(),
-                        reason: "it is a file, not a folder".to_owned(),
-                    });
+                    return Err(in_a_file("open", location, path));
                 }
                 // Flushes files and the folders that name them, so that what was put survives a power cut.
                 let files = LocalFileSystem::new_with_prefix(&root)
@@ -85,12 +83,24 @@ impl Location {
     }
 
     /// Makes the folder and those above it, durably. Does nothing if there are no folders.
-    pub(crate) fn create(&self) -> Result<()> {
+    pub(crate) fn create(&self, location: &str) -> Result<()> {
         match self {
             Self::Memory(_) => Ok(()),
+            Self::Folder(path) if file_on_the_way(path).is_some() => Err(in_a_file("create folder", location, path)),
             Self::Folder(path) => create_folder(path),
         }
     }
+}
+
+/// Returns what stands where a folder must be for this path to be one.
+fn file_on_the_way(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|it| it.exists()).filter(|it| !it.is_dir())
+}
+
+/// Returns the error of a path that is a file, or leads through one.
+fn in_a_file(operation: &'static str, location: &str, path: &Path) -> Error {
+    let file = file_on_the_way(path).unwrap_or(path).to_owned();
+    Error::NotAFolder { operation, location: location.to_owned(), file }
 }
 
 /// Makes a folder and those above it, and flushes each folder that gained an entry.

@@ -8,20 +8,22 @@ use std::fs::File;
 use std::io;
 
 use bytes::Bytes;
-use memmap2::Mmap;
+use memmap2::MmapOptions;
 
-/// Maps a whole file, read-only. The map starts on a page and lives until the last clone of the bytes is dropped.
+/// Maps a whole file, read-only, which was seen to have this length. The map starts on a page and lives until the last clone
+/// of the bytes is dropped.
 ///
 /// An empty file cannot be mapped and gives empty bytes.
-pub(crate) fn map(file: &File) -> io::Result<Bytes> {
-    if file.metadata()?.len() == 0 {
+pub(crate) fn map(file: &File, size: u64) -> io::Result<Bytes> {
+    if size == 0 {
         return Ok(Bytes::new());
     }
+    let len = usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?;
     // SAFETY: the bytes behind a map must not change and the file must not shrink while it is mapped.
     // Files of a store are written beside their place, flushed and then moved into it; nothing in this
     // crate opens one for writing again or truncates it, it is only replaced by name or unlinked (I1),
     // and both leave the mapped inode as it is. Whoever truncates files of a store by other means breaks
     // this contract; the crate's front page says so.
-    let map = unsafe { Mmap::map(file)? };
+    let map = unsafe { MmapOptions::new().len(len).map(file)? };
     Ok(Bytes::from_owner(map))
 }

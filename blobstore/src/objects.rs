@@ -16,8 +16,8 @@ use object_store::{Error as BackendError, ObjectMeta, ObjectStore, ObjectStoreEx
 
 use crate::error::{Error, Result};
 use crate::failure::{absent, failure};
-use crate::local_file::blocking;
 use crate::numbered::LastSeen;
+use crate::one_task::blocking;
 use crate::partial::Partials;
 use crate::progress::Progress;
 use crate::settings::StoreSettings;

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::files::{FileKind, Files};
 use crate::location::Location;
 use crate::objects::{Objects, Run};
+use crate::one_task::in_one_task;
 use crate::settings::StoreSettings;
 use crate::store::Store;
 
@@ -101,6 +102,15 @@ impl StoreOptions {
     /// [`Error::Incompatible`] for the marker. For writing, [`Error::NotEmpty`] if there are files but no marker, and
     /// [`Error::NoConditionalWrites`] if the backend does not do what a store needs.
     pub async fn open(self, url: &str) -> Result<Store> {
+        if self.access != Access::Read || self.backend.is_some() {
+            return self.open_here(url).await;
+        }
+        // Every location that has a URL is of this host.
+        let (patience, location) = (self.settings.timeout, url.to_owned());
+        in_one_task(("open", url), patience, async move { self.open_here(&location).await }).await?
+    }
+
+    async fn open_here(self, url: &str) -> Result<Store> {
         let Self { settings, access, backend } = self;
         let mut creation = Creation::done();
         let (backend, prefix, root) = if let Some((backend, prefix)) = backend {
@@ -114,7 +124,7 @@ impl StoreOptions {
                 creation = Creation::put_off(location.missing_folders());
             }
             if matches!(access, Access::Write | Access::WriteLater) {
-                location.create()?;
+                location.create(url)?;
             }
             let (backend, root) = location.backend(url)?;
             (backend, Prefix::default(), root)

@@ -16,7 +16,7 @@ use crate::numbered::{ANNOUNCEMENTS, MANIFESTS, key};
 use crate::objects::{CreateOutcome, Objects};
 use crate::sealed_file::{HEADER_BYTES, SealedKind, open_sealed, seal};
 
-/// The state of a file: sound, missing, damaged, or too new to tell.
+/// The state of a file: sound, missing, damaged, hidden by something else, or too new to tell.
 #[derive(Debug)]
 pub enum Soundness {
     /// The file is sound.
@@ -25,6 +25,8 @@ pub enum Soundness {
     Missing,
     /// The file is cut, or its bytes are wrong.
     Damaged(Error),
+    /// Something else has its name, such as a folder, and nothing can be put there until that is removed.
+    Occupied(Error),
     /// A newer release wrote it, so this one cannot tell.
     Newer(Error),
 }
@@ -55,7 +57,13 @@ impl Repair<'_> {
     /// Where the store fails: then it is not known.
     pub async fn soundness(self, what: FileKind) -> Result<Soundness> {
         let Some(name) = what.name() else { return Ok(Soundness::Sound) };
-        let Some(found) = self.objects.look(&name).await? else { return Ok(Soundness::Missing) };
+        let found = match self.objects.look(&name).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(Soundness::Missing),
+            // To look at a file reads nothing of it, so this says what has its name.
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(Soundness::Occupied(error)),
+            Err(error) => return Err(error),
+        };
         let entry = FileEntry { name, size: found.size, modified_unix_ms: found.modified_unix_ms, what };
         let mut checked = Files { objects: self.objects }.check(&entry).await;
         if let (Ok(()), FileKind::Manifest(version)) = (&checked, what) {
@@ -86,7 +94,8 @@ impl Repair<'_> {
     /// Puts a file in place of one that is missing or damaged. Returns `false` for a sound file, which stays as it is.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] or [`Error::Incompatible`] if the bytes are not those of the name: nothing was put.
+    /// [`Error::Corrupt`] or [`Error::Incompatible`] if the bytes are not those of the name, or if something that is no
+    /// file has it: nothing was put.
     pub async fn put_back(self, what: FileKind, bytes: Bytes) -> Result<bool> {
         let Some(name) = what.name() else {
             let found = "a foreign file".to_owned();
@@ -95,7 +104,7 @@ impl Repair<'_> {
         self.check_bytes_of(what, &name, &bytes).await?;
         match self.soundness(what).await? {
             Soundness::Sound => Ok(false),
-            Soundness::Newer(error) => Err(error),
+            Soundness::Occupied(error) | Soundness::Newer(error) => Err(error),
             Soundness::Missing if !matches!(what, FileKind::Blob(..)) => {
                 // Beside other writers, who may take the name meanwhile.
                 Ok(self.objects.create(&name, bytes).await? == CreateOutcome::Won)

@@ -9,6 +9,8 @@ use crate::alignment::aligned;
 use crate::error::{Error, Result};
 
 const MAGIC: [u8; 8] = *b"KAPOKSF1";
+/// What the magic of every layout begins with; its last byte is the number of the layout.
+const FAMILY: [u8; 7] = *b"KAPOKSF";
 /// Length of the header in front of the payload.
 pub(crate) const HEADER_BYTES: usize = 64;
 /// The size that a sealed file has at most: 1 GiB. None longer is read or written.
@@ -76,18 +78,25 @@ pub(crate) fn seal(kind: SealedKind, payload: &[u8], signature: &[u8]) -> Bytes 
 ///
 /// # Errors
 /// [`Error::Corrupt`] if the file is empty, short, too long, of another kind than it may be, or not what its
-/// checksum says.
+/// checksum says. [`Error::Incompatible`] if it is of a newer layout.
 pub fn open_sealed(name: &str, file: &Bytes) -> Result<SealedFile> {
     let found = file.len() as u64;
     let Some((header, body)) = file.split_first_chunk::<HEADER_BYTES>() else {
         return Err(Error::corrupt(name, found, "at least 64 bytes", format!("{found} bytes")));
     };
-    let Lengths { kind, payload_bytes } = check_header(name, header, found)?;
+    let Lengths { kind, payload_bytes, is_newer } = check_header(name, header, found)?;
     // Not past the end of `body`: the three lengths were just seen to add up to the file's.
     let split = usize::try_from(payload_bytes).unwrap_or(usize::MAX).min(body.len());
     let (payload, signature) = body.split_at(split);
-    let checksum = checksum(&header[..COVERED_BYTES], payload, signature);
+    let mut covered = [0; COVERED_BYTES];
+    covered.copy_from_slice(&header[..COVERED_BYTES]);
+    covered[..MAGIC.len()].copy_from_slice(&MAGIC);
+    let checksum = checksum(&covered, payload, signature);
     let stored = &header[COVERED_BYTES..];
+    if is_newer {
+        // With a checksum of this layout it is of this layout, and its magic is damaged.
+        return Err(if checksum.as_bytes() == stored { foreign(name, header) } else { newer(name, header) });
+    }
     if checksum.as_bytes() != stored {
         let stored = blake3::Hash::from_slice(stored).map_or_else(|_| String::new(), |hash| hash.to_string());
         return Err(Error::corrupt(
@@ -104,13 +113,34 @@ pub fn open_sealed(name: &str, file: &Bytes) -> Result<SealedFile> {
 pub(crate) struct Lengths {
     kind: SealedKind,
     payload_bytes: u64,
+    /// Whether the magic is that of a newer layout, though all else may be of this one.
+    is_newer: bool,
 }
 
 /// Checks a header against the length of its file, before the rest is read.
 pub(crate) fn check_header(name: &str, header: &[u8; HEADER_BYTES], found: u64) -> Result<Lengths> {
-    if header[0..8] != MAGIC {
-        return Err(Error::corrupt(name, 0, MAGIC.escape_ascii().to_string(), header[0..8].escape_ascii().to_string()));
+    if header[0..8] == MAGIC {
+        return lengths(name, header, found);
     }
+    if header[0..7] != FAMILY || !(b'2'..=b'9').contains(&header[7]) {
+        return Err(foreign(name, header));
+    }
+    match lengths(name, header, found) {
+        Ok(lengths) => Ok(Lengths { is_newer: true, ..lengths }),
+        Err(_) => Err(newer(name, header)),
+    }
+}
+
+fn foreign(name: &str, header: &[u8; HEADER_BYTES]) -> Error {
+    Error::corrupt(name, 0, MAGIC.escape_ascii().to_string(), header[0..8].escape_ascii().to_string())
+}
+
+fn newer(name: &str, header: &[u8; HEADER_BYTES]) -> Error {
+    let requirement = format!("magic={} known={}", header[0..8].escape_ascii(), MAGIC.escape_ascii());
+    Error::Incompatible { name: name.to_owned(), requirement }
+}
+
+fn lengths(name: &str, header: &[u8; HEADER_BYTES], found: u64) -> Result<Lengths> {
     let code = u32_at(header, 8);
     let kind =
         SealedKind::from_code(code).ok_or_else(|| Error::corrupt(name, 8, "kind 1 to 4", format!("kind {code}")))?;
@@ -127,7 +157,7 @@ pub(crate) fn check_header(name: &str, header: &[u8; HEADER_BYTES], found: u64) 
     if found != expected {
         return Err(Error::corrupt(name, found.min(expected), format!("{expected} bytes"), format!("{found} bytes")));
     }
-    Ok(Lengths { kind, payload_bytes })
+    Ok(Lengths { kind, payload_bytes, is_newer: false })
 }
 
 impl SealedFile {
@@ -200,6 +230,26 @@ mod tests {
             let error = open_sealed("x", &Bytes::from(flipped)).expect_err("flipped");
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{bit}");
         }
+    }
+
+    #[test]
+    fn a_newer_layout_is_told_from_damage() {
+        let file = seal(SealedKind::Marker, b"some payload", b"");
+        let open = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut changed = file.to_vec();
+            change(&mut changed);
+            open_sealed("x", &Bytes::from(changed)).expect_err("changed")
+        };
+        let other_hash = open(&|file| (file[7], file[40]) = (b'2', file[40] ^ 1));
+        let other_lengths = open(&|file| (file[7], file[16]) = (b'2', 200));
+        for error in [other_hash, other_lengths] {
+            assert_eq!(error.kind(), ErrorKind::Incompatible, "{error}");
+            assert!(error.to_string().contains("magic=KAPOKSF2 known=KAPOKSF1"), "{error}");
+        }
+        for byte in [b'2', b'9', b'0', b'X'] {
+            assert_eq!(open(&|file| file[7] = byte).kind(), ErrorKind::Corrupt, "{byte}");
+        }
+        assert_eq!(open(&|file| (file[7], file[40]) = (b'0', file[40] ^ 1)).kind(), ErrorKind::Corrupt, "none such");
     }
 
     #[test]

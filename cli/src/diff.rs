@@ -1,13 +1,13 @@
 //! `kapok diff`: prints what is different between two versions.
 
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 use std::sync::Arc;
 
 use clap::Args;
 use indicatif::HumanCount;
 use kapok_blobstore::{Store, UnreadableVersion};
-use kapok_core::manifest::BlobMap;
-use kapok_core::manifest::Manifest;
+use kapok_core::manifest::{BlobMap, Manifest, RecordType};
 use kapok_core::segment::RowId;
 use kapok_core::view::Table;
 use kapok_index::{ChangeSource, TypeChanges, View};
@@ -201,9 +201,11 @@ impl VersionDiff {
         let after = read_manifest(store, to).await?;
         let mut before = after.parent;
         let mut left_out = Vec::new();
+        let mut comparer = Comparer::new(store, only, limit);
+        let mut child = Arc::new(after.clone());
         while let Some(version) = before {
             let manifest = match store.manifests().read(version).await {
-                Ok(manifest) => manifest,
+                Ok(manifest) => Arc::new(manifest),
                 Err(kapok_blobstore::Error::Retired { .. }) => {
                     return Err(Failure::no(format!(
                         "nothing differs between version {to} and those before it that the store still has; version \
@@ -218,8 +220,14 @@ impl VersionDiff {
                 }
             };
             before = manifest.parent;
+            comparer.known.insert(version, Arc::clone(&manifest));
             check_type(only, &manifest, &after)?;
-            let mut diff = Self::between(store, Some(manifest), after.clone(), only, limit).await?;
+            let is_same = child.parent == Some(version) && keeps_records(&child, &manifest, only);
+            child = Arc::clone(&manifest);
+            if is_same {
+                continue;
+            }
+            let mut diff = comparer.between(Some(Manifest::clone(&manifest)), after.clone()).await?;
             if diff.types.iter().any(|ty| !ty.counts.is_none()) {
                 left_out.retain(|it| !diff.left_out.contains(it));
                 diff.left_out.extend(left_out);
@@ -237,24 +245,56 @@ impl VersionDiff {
         only: Option<&str>,
         limit: usize,
     ) -> Result<Self> {
+        Comparer::new(store, only, limit).between(before, after).await
+    }
+}
+
+/// Compares versions of a store, and reads no manifest and no blob twice.
+struct Comparer<'a> {
+    store: &'a Store,
+    only: Option<&'a str>,
+    limit: usize,
+    /// Manifests that were read.
+    known: HashMap<u64, Arc<Manifest>>,
+    /// Blobs of the last view that was opened.
+    blobs: BlobMap,
+}
+
+impl<'a> Comparer<'a> {
+    fn new(store: &'a Store, only: Option<&'a str>, limit: usize) -> Self {
+        Self { store, only, limit, known: HashMap::new(), blobs: BlobMap::new() }
+    }
+
+    async fn between(&mut self, before: Option<Manifest>, after: Manifest) -> Result<VersionDiff> {
         let (from, to) = (before.as_ref().map_or(0, |before| before.version), after.version);
-        let mut blobs = BlobMap::new();
         let old = match before {
-            Some(before) => open(store, before, only, &mut blobs).await?,
+            Some(before) => open(self.store, before, self.only, &mut self.blobs).await?,
             None => View::empty(),
         };
-        let new = open(store, after, only, &mut blobs).await?;
-        let (path, left_out) = find_path(store, &old, &new).await?;
+        let new = open(self.store, after, self.only, &mut self.blobs).await?;
+        let (path, left_out) = find_path(self.store, &self.known, &old, &new).await?;
         // If one of these blobs is gone, segments are compared instead.
-        let between = store.blobs().fetch(new.lacking_for_changes(&old, &path)?).await.unwrap_or_default();
+        let between = self.store.blobs().fetch(new.lacking_for_changes(&old, &path)?).await.unwrap_or_default();
         let mut segments = BlobMap::new();
         for (id, blob) in between {
             segments.insert(id, blob);
         }
         let changes = new.changes_along(&old, &path, &segments)?;
-        let types = changes.types.iter().map(|ty| TypeDiff::of(&old, &new, ty, limit));
-        Ok(Self { from, to, types: types.collect::<Result<_>>()?, left_out })
+        let types = changes.types.iter().map(|ty| TypeDiff::of(&old, &new, ty, self.limit));
+        Ok(VersionDiff { from, to, types: types.collect::<Result<_>>()?, left_out })
     }
+}
+
+/// Returns whether a version has the records of its parent, by its manifest alone, as a merge has.
+fn keeps_records(version: &Manifest, parent: &Manifest, only: Option<&str>) -> bool {
+    let types = |manifest: &Manifest| {
+        let wanted = manifest.record_types.iter().filter(|ty| only.is_none_or(|name| ty.name == name));
+        wanted.map(|ty| (ty.name.clone(), ty.type_id, ty.key.clone())).collect::<BTreeSet<_>>()
+    };
+    let lists_none =
+        |ty: &RecordType| ty.changes.as_ref().is_some_and(|it| it.added.is_empty() && it.removed.is_empty());
+    let mut wanted = version.record_types.iter().filter(|ty| only.is_none_or(|name| ty.name == name));
+    version.schema == parent.schema && types(version) == types(parent) && wanted.all(lists_none)
 }
 
 impl Counts {
@@ -270,19 +310,23 @@ impl TypeDiff {
             row_ids.iter().take(limit).map(|&at| Key::of(view.table(name)?, at)).collect()
         };
         let mut changed = Vec::new();
+        let mut changed_count = changes.updated.len();
         if let (Ok(before), Ok(after)) = (old.table(name), new.table(name)) {
             let comparison = Comparison::new(before, after);
-            for &(left, right) in changes.updated.iter().take(limit) {
-                changed.push(RecordChange { key: Key::of(after, right)?, fields: comparison.changes(left, right)? });
+            let is_by_names = comparison.is_by_names();
+            let compared = if is_by_names { changes.updated.len() } else { limit };
+            for &(left, right) in changes.updated.iter().take(compared) {
+                let fields = comparison.changes(left, right)?;
+                if is_by_names && fields.is_empty() {
+                    changed_count -= 1;
+                } else if changed.len() < limit {
+                    changed.push(RecordChange { key: Key::of(after, right)?, fields });
+                }
             }
         }
         Ok(Self {
             record_type: name.clone(),
-            counts: Counts {
-                added: changes.added.len(),
-                changed: changes.updated.len(),
-                removed: changes.removed.len(),
-            },
+            counts: Counts { added: changes.added.len(), changed: changed_count, removed: changes.removed.len() },
             source: match changes.source {
                 ChangeSource::Manifests => "manifests",
                 ChangeSource::Segments => "segments",
@@ -365,4 +409,59 @@ fn print_left_out(sign: char, count: usize, out: &mut impl Write) -> Result<()> 
         writeln!(out, "  {sign} … and {} more", HumanCount(count as u64))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use kapok_blobstore::{AnnouncementDraft, CommitOutcome, fresh_token};
+    use kapok_core::manifest::RowChanges;
+    use kapok_producer::{Declaration, Producer};
+    use kapok_testing::{Counting, Intercept};
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[derive(Serialize, serde::Deserialize)]
+    struct Hut {
+        id: u32,
+    }
+
+    async fn publish(producer: &Producer, id: u32) {
+        let cycle = producer.run_cycle(|cycle| {
+            cycle.declare(&Declaration::of_rust_type::<Hut>("Hut", &["id"])?)?;
+            Ok(cycle.values("Hut")?.add_serde(&Hut { id })?)
+        });
+        cycle.await.unwrap();
+    }
+
+    /// The number of requests of a diff without versions, if so many versions in which nothing changed came last.
+    async fn requests_after(quiet: u64) -> usize {
+        let counting = Arc::new(Counting::default());
+        let backend = counting.over(Arc::new(InMemory::new()));
+        let store = Store::options().writable().object_store(backend, "huts").open("test://huts").await.unwrap();
+        let producer = Producer::builder(store.clone()).open().await.unwrap();
+        publish(&producer, 1).await;
+        publish(&producer, 2).await;
+        let mut manifest = store.manifests().read(2).await.unwrap();
+        manifest.record_types[0].changes = Some(RowChanges::default());
+        for version in 3..3 + quiet {
+            (manifest.version, manifest.parent, manifest.writer_token) = (version, Some(version - 1), fresh_token());
+            assert_eq!(store.manifests().commit(&manifest).await.unwrap(), CommitOutcome::Committed);
+            let announce = |latest: Option<&_>| AnnouncementDraft::announce(latest, version, "test", "");
+            store.announcements().append(announce).await.unwrap().unwrap();
+        }
+        counting.take();
+        let diff = VersionDiff::last(&store, None, 10).await.unwrap();
+        assert_eq!((diff.from, diff.to), (1, 2 + quiet));
+        assert_eq!((diff.types[0].added.len(), diff.types[0].removed.len()), (1, 1));
+        counting.take().len()
+    }
+
+    #[tokio::test]
+    async fn the_last_that_differs_is_found_by_one_request_for_each_version() {
+        let (none, many) = (requests_after(0).await, requests_after(30).await);
+        assert!(many <= none + 30 + 2, "{none} and {many}");
+    }
 }

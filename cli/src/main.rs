@@ -143,13 +143,16 @@ fn main() -> ExitCode {
     let result = result.and(out.flush().map_err(Failure::Output));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if let Some(line) = failure.line(cli.json) {
-                output::error_line(line);
-            }
-            failure.exit_code()
-        }
+        Err(failure) => fail(&failure, cli.json),
     }
+}
+
+/// Tells of a failure, and returns its exit code.
+fn fail(failure: &Failure, json: bool) -> ExitCode {
+    if let Some(line) = failure.line(json) {
+        output::error_line(line);
+    }
+    failure.exit_code()
 }
 
 fn run(cli: &Cli, out: &mut impl Write) -> Result<()> {
@@ -199,16 +202,18 @@ fn parse() -> std::result::Result<Cli, clap::Error> {
 
 /// Help and version go to standard output; usage errors look like all others.
 fn refuse(usage: &clap::Error) -> ExitCode {
+    // The arguments were not parsed, so `--json` is searched among the words.
+    let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
     if !usage.use_stderr() {
-        return if usage.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return match usage.print() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&Failure::Output(error), json),
+        };
     }
     let text = usage.render().to_string();
     if usage.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         output::error_text(text);
     } else {
-        // The arguments were not parsed, so `--json` is searched among the words.
-        let words = std::env::args_os().take_while(|word| word != "--");
-        let json = words.into_iter().any(|word| word == "--json");
         output::error_line(failure::usage_line(&text, json));
     }
     ExitCode::from(2)

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::HumanBytes;
+use kapok_core::ErrorKind;
 use kapok_producer::{Producer, Store};
 use serde::Serialize;
 
 use crate::duration;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::store_argument::StoreArgument;
 
 /// Merge small segments, and those with many dead rows, if it is time to
@@ -17,7 +18,9 @@ use crate::store_argument::StoreArgument;
 #[command(after_help = "Examples:
   kapok merge --store data/debian
 
-Each publish does so by itself. The merged segments are a version of their own, in which no record differs.")]
+Each publish does so by itself. The merged segments are a version of their own, in which no record differs.
+
+Exit code 1 if segments that should be merged cannot be read: they are named, and the others are merged.")]
 pub struct Merge {
     #[command(flatten)]
     store: StoreArgument,
@@ -48,7 +51,11 @@ impl Merge {
             bytes_written: 0,
             duration_ms: 0,
         };
-        while let Some(report) = producer.merge().await? {
+        let mut not_merged = Vec::new();
+        loop {
+            // What cannot be read now could not be read before either.
+            not_merged.clear();
+            let Some(report) = producer.merge_and_tell(&mut not_merged).await? else { break };
             merged.versions.push(report.version);
             merged.inputs += report.inputs;
             merged.outputs += report.outputs;
@@ -58,17 +65,30 @@ impl Merge {
         }
         if json {
             serde_json::to_writer(&mut *out, &merged)?;
-            return Ok(writeln!(out)?);
+            writeln!(out)?;
+        } else {
+            merged.print(!not_merged.is_empty(), out)?;
         }
-        match merged.versions.last() {
+        if not_merged.is_empty() {
+            return Ok(());
+        }
+        let advice = "kapok repair tells what can be put back";
+        Err(Failure::of(ErrorKind::Corrupt, format!("{}; {advice}", not_merged.join("; "))))
+    }
+}
+
+impl MergeOutput {
+    fn print(&self, is_blocked: bool, out: &mut impl Write) -> Result<()> {
+        match self.versions.last() {
+            None if is_blocked => {}
             None => writeln!(out, "nothing to merge")?,
             Some(version) => writeln!(
                 out,
                 "merged {} segment(s) into {}, {}, as version {version} ({})",
-                merged.inputs,
-                merged.outputs,
-                HumanBytes(merged.segment_bytes),
-                duration::shown(Duration::from_millis(u64::try_from(merged.duration_ms).unwrap_or(u64::MAX))),
+                self.inputs,
+                self.outputs,
+                HumanBytes(self.segment_bytes),
+                duration::shown(Duration::from_millis(u64::try_from(self.duration_ms).unwrap_or(u64::MAX))),
             )?,
         }
         Ok(())

@@ -5,8 +5,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kapok_blobstore::Store;
+use kapok_blobstore::{Store, StoreSettings, in_one_task};
 use kapok_index::{Changes, View};
+use tracing::Instrument;
+use tracing::instrument::WithSubscriber;
 
 use crate::blocking_task::run_blocking;
 use crate::change_inputs::ChangeInputs;
@@ -44,6 +46,14 @@ impl ConsumerBuilder {
     /// # Errors
     /// Those of [`Consumer::refresh`].
     pub async fn open(self) -> Result<Consumer> {
+        if self.store.local_path().is_none() {
+            return self.open_here().await;
+        }
+        let (patience, url) = (self.store.settings().timeout, self.store.url().to_owned());
+        in_one_task(("open", &url), patience, self.open_here().in_current_span().with_current_subscriber()).await?
+    }
+
+    async fn open_here(self) -> Result<Consumer> {
         let consumer = Consumer { state: Arc::new(State::new(self.store, self.settings)) };
         consumer.refresh().await?;
         Ok(consumer)
@@ -58,7 +68,19 @@ impl Consumer {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store) if there is no store, and those of [`refresh`](Self::refresh).
     pub async fn open(url: &str) -> Result<Self> {
-        Self::builder(Store::open(url).await?).open().await
+        let location = url.to_owned();
+        let opening = async move {
+            let builder = Self::builder(Store::open(&location).await?);
+            // All files of a folder are read in one task; without files there is nothing to wait for.
+            let is_local = builder.store.local_path().is_some();
+            if is_local { builder.open_here().await.map(Ok) } else { Ok(Err(builder)) }
+        };
+        let patience = StoreSettings::default().timeout;
+        let opening = in_one_task(("open", url), patience, opening.in_current_span().with_current_subscriber());
+        match opening.await?? {
+            Ok(consumer) => Ok(consumer),
+            Err(builder) => builder.open().await,
+        }
     }
 
     /// Builds a consumer of a store that is open.

@@ -1,31 +1,24 @@
-//! Plans which blobs are fetched, kept and released on the way from one version to another.
-
-use std::collections::HashSet;
+//! Plans which blobs are fetched and kept on the way from one version to another.
 
 use kapok_core::manifest::{BlobMap, BlobRef, Id, Manifest};
 
-/// The blobs to fetch, keep and release to get from one version to another: a pure function of both versions and of the
-/// blobs that are held, whatever lies between the two.
+/// The blobs to fetch and to keep to get to a version: a pure function of that version and of the blobs that are held,
+/// whatever lies between it and the current one. All other blobs are released.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FetchPlan {
+pub(crate) struct FetchPlan {
     /// Blobs of the target to be fetched, each once.
-    pub fetch: Vec<BlobRef>,
+    pub(crate) fetch: Vec<BlobRef>,
     /// Blobs of the target that are held, each once.
-    pub keep: Vec<Id>,
-    /// Blobs of the current version that the target has no use for, each once.
-    pub release: Vec<Id>,
+    pub(crate) keep: Vec<Id>,
 }
 
 impl FetchPlan {
-    /// Plans the way from one version to another.
+    /// Plans the way to a version.
     ///
     /// A held blob whose size is not what the target says is fetched, so that the store tells which of them is wrong.
-    pub fn new(current: &Manifest, target: &Manifest, held: &BlobMap) -> Self {
+    pub(crate) fn new(target: &Manifest, held: &BlobMap) -> Self {
         let (keep, fetch) = held.held_and_lacking(target);
-        let mut seen: HashSet<Id> = target.blobs().map(|blob| blob.id).collect();
-        let release = current.blobs().map(|blob| blob.id).filter(|id| seen.insert(*id)).collect();
-        Self { fetch, keep, release }
+        Self { fetch, keep }
     }
 }
 
@@ -86,29 +79,30 @@ mod tests {
         let mut with_index = segment(2);
         with_index.artifacts = vec![Artifact { kind: "unique".to_owned(), name: String::new(), id: id(7), size: 7 }; 2];
         with_index.tombstones = Tombstones::Blob(id(8));
-        let plan =
-            FetchPlan::new(&version(vec![]), &version(vec![segment(1), with_index, segment(1)]), &BlobMap::new());
+        let plan = FetchPlan::new(&version(vec![segment(1), with_index, segment(1)]), &BlobMap::new());
         let fetched: Vec<_> = plan.fetch.iter().map(|blob| (blob.role, blob.id[0], blob.size)).collect();
         let (segment, index, tombstones) = (BlobRole::Segment, BlobRole::Index, BlobRole::Tombstones);
         let expected = [(segment, 1, Some(1)), (segment, 2, Some(2)), (tombstones, 8, None), (index, 7, Some(7))];
         assert_eq!(fetched, expected);
-        assert!(plan.keep.is_empty() && plan.release.is_empty());
+        assert!(plan.keep.is_empty());
     }
 
     #[test]
     fn only_what_is_lacking_is_fetched_and_only_what_is_of_no_use_is_released() {
-        let old = version(vec![segment(1), segment(2), segment(3)]);
         let new = version(vec![segment(2), segment(3), segment(4)]);
-        let plan = FetchPlan::new(&old, &new, &holding(&[1, 2, 3]));
+        let held = holding(&[1, 2, 3]);
+        let plan = FetchPlan::new(&new, &held);
         assert_eq!(plan.fetch.iter().map(|blob| blob.id).collect::<Vec<_>>(), [id(4)]);
-        assert_eq!((plan.keep, plan.release), (vec![id(2), id(3)], vec![id(1)]));
+        let kept = held.subset(&plan.keep);
+        let released: Vec<Id> = held.iter().map(|(id, _)| *id).filter(|id| kept.get(id).is_none()).collect();
+        assert_eq!((plan.keep, released), (vec![id(2), id(3)], vec![id(1)]));
     }
 
     #[test]
     fn a_held_blob_of_another_length_is_fetched() {
         let mut longer = segment(2);
         longer.size = 3;
-        let plan = FetchPlan::new(&version(vec![segment(2)]), &version(vec![longer]), &holding(&[2]));
-        assert_eq!((plan.fetch.len(), plan.keep.len(), plan.release.len()), (1, 0, 0));
+        let plan = FetchPlan::new(&version(vec![longer]), &holding(&[2]));
+        assert_eq!((plan.fetch.len(), plan.keep.len()), (1, 0));
     }
 }

@@ -73,7 +73,6 @@ mod status;
 
 pub use consumer::{Consumer, ConsumerBuilder, ViewGuard};
 pub use error::{Error, ErrorKind, Result};
-pub use fetch_plan::FetchPlan;
 pub use follower::{FollowSettings, Follower, Watch};
 pub use listener::{Listener, Swap};
 pub use metrics::describe_metrics;

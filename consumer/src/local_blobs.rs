@@ -8,6 +8,7 @@ use kapok_blobstore::{BlobId, ErrorKind, REQUESTS_IN_FLIGHT, Store};
 use kapok_core::Fault;
 use kapok_core::manifest::{Blob, BlobMap, BlobRef, Id, Manifest};
 
+use crate::blocking_task::catching;
 use crate::error::Error;
 use crate::metrics;
 use crate::reaper::lease;
@@ -153,7 +154,7 @@ impl LocalBlobs {
                 self.current.iter().filter(|(_, blob)| *blob.name == **name).map(|(id, blob)| (*id, blob.clone())),
             );
         }
-        let hashed = tokio::task::spawn_blocking(move || {
+        let hashed = catching(move || {
             let is_sound = |(id, blob): &(Id, Blob)| BlobId::of(&blob.bytes) == BlobId::from(*id);
             let (sound, damaged): (Vec<_>, Vec<_>) = suspects.into_iter().partition(is_sound);
             let ids = |blobs: Vec<(Id, Blob)>| blobs.into_iter().map(|(id, _)| id).collect::<Vec<_>>();

@@ -15,6 +15,8 @@ use kapok_core::{Error, Result};
 use kapok_index::IndexSet;
 use tracing::warn;
 
+use crate::blocking_task::catching;
+
 /// The segments that were made here, and those that could not be.
 #[derive(Debug, Default)]
 pub(crate) struct MergeOutcome {
@@ -59,7 +61,7 @@ pub(crate) async fn make(target: &Manifest, held: &BlobMap, failed: &HashSet<Id>
         outcome
     };
     // A panic is a defect, and no reason not to download.
-    tokio::task::spawn_blocking(work).await.unwrap_or_default()
+    catching(work).await.unwrap_or_default()
 }
 
 /// A segment is made if the sources that are fetched for it are at most this part of its size.

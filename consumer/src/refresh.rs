@@ -157,7 +157,7 @@ impl Consumer {
             report.not_made = blobs.failed_merges().len();
         }
         let held = blobs.for_view();
-        let plan = FetchPlan::new(current.manifest(), &manifest, &held);
+        let plan = FetchPlan::new(&manifest, &held);
         let mut of_version = held.subset(&plan.keep);
         let fetched = blobs.fetch(store, plan.fetch, on_missing).await.map_err(failed)?;
         report.fetched_blobs = fetched.blobs + merge_sources.blobs;

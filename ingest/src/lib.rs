@@ -17,8 +17,8 @@
 //! inference.observe(&film, 1)?;
 //! let (schema, id) = inference.finish()?;
 //!
-//! let mut writer = MessageWriter::new(Arc::new(schema), id)?;
-//! let schema = Arc::clone(writer.schema());
+//! let schema = Arc::new(schema);
+//! let mut writer = MessageWriter::new(Arc::clone(&schema), id)?;
 //! let message = writer.write(&film)?;
 //! let record = Record::new(&schema, id, Words::new(message).struct_of(0).unwrap().unwrap())?;
 //! assert_eq!(record.to_json_string()?, r#"{"id":7,"title":"Metropolis","year":1927}"#);

@@ -53,8 +53,6 @@ use plan::MessagePlan;
 #[derive(Clone)]
 pub struct MessageWriter {
     plan: Arc<MessagePlan>,
-    schema: Arc<Schema>,
-    type_id: u64,
     image: Image,
     /// For each struct being written, the member of each field, counted from 1.
     given: Vec<usize>,
@@ -86,9 +84,9 @@ impl MessageWriter {
     ///
     /// # Errors
     /// `Invalid` for a schema that lacks types or contradicts itself.
+    #[expect(clippy::needless_pass_by_value, reason = "a writer may come to hold it, as its callers know")]
     pub fn new(schema: Arc<Schema>, type_id: u64) -> Result<Self> {
-        let plan = Arc::new(MessagePlan::new(&schema, type_id)?);
-        Ok(Self::of_plan(plan, schema, type_id))
+        Ok(Self::of_plan(MessagePlan::new(&schema, type_id)?))
     }
 
     /// Makes a writer for the records of an encoding, which refuses those that lack a field of their key.
@@ -98,14 +96,12 @@ impl MessageWriter {
     pub fn of_records(encoding: &Encoding) -> Result<Self> {
         let mut plan = MessagePlan::new(encoding.schema(), encoding.type_id())?;
         plan.set_key(encoding.key().names())?;
-        Ok(Self::of_plan(Arc::new(plan), Arc::clone(encoding.schema()), encoding.type_id()))
+        Ok(Self::of_plan(plan))
     }
 
-    fn of_plan(plan: Arc<MessagePlan>, schema: Arc<Schema>, type_id: u64) -> Self {
+    fn of_plan(plan: MessagePlan) -> Self {
         Self {
-            plan,
-            schema,
-            type_id,
+            plan: Arc::new(plan),
             image: Image::default(),
             given: Vec::new(),
             followers: Vec::new(),
@@ -136,16 +132,6 @@ impl MessageWriter {
             return BTreeMap::new();
         }
         self.plan.field_names().into_iter().zip(counts).filter(|(_, count)| *count > 0).collect()
-    }
-
-    /// Returns the types of the records.
-    pub fn schema(&self) -> &Arc<Schema> {
-        &self.schema
-    }
-
-    /// Returns the struct type of the records.
-    pub fn type_id(&self) -> u64 {
-        self.type_id
     }
 
     /// Returns the words of a record: one segment, without the stream's header, whose word 0 points at the struct.

@@ -2,7 +2,8 @@
 //!
 //! [`Producer`], [`Consumer`] and [`Store`] wrap those of the crate's root. They share one small runtime, which starts
 //! with the first of them and ends with the last; followers and listeners run on it. Any other async call is waited for
-//! by [`wait`].
+//! by [`wait`]. A folder is opened on the caller's own thread, which waits for its disk as for any file, without the store's
+//! timeout.
 //!
 //! ```
 //! # fn main() -> kapok::Result<()> {

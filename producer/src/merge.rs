@@ -33,11 +33,23 @@ impl Producer {
     /// # Errors
     /// `Unavailable` if the store fails. The version before stays announced.
     pub async fn merge(&self) -> Result<Option<MergeReport>> {
-        self.merge_once(&mut Vec::new()).instrument(info_span!("merge", store = self.store.url())).await
+        self.merge_and_tell(&mut Vec::new()).await
     }
 
-    /// Runs one round; segments that should be merged and cannot be read are described in `damaged`.
-    async fn merge_once(&self, damaged: &mut Vec<String>) -> Result<Option<MergeReport>> {
+    /// Merges as [`merge`](Self::merge) does, and tells in `not_merged` which segments should be merged and cannot be read.
+    ///
+    /// # Errors
+    /// Those of [`merge`](Self::merge).
+    pub async fn merge_and_tell(&self, not_merged: &mut Vec<String>) -> Result<Option<MergeReport>> {
+        let mut left = NotMerged::default();
+        let merged = self.merge_once(&mut left).instrument(info_span!("merge", store = self.store.url())).await;
+        not_merged.extend(left.unopened);
+        not_merged.extend(left.damaged);
+        merged
+    }
+
+    /// Runs one round; segments that should be merged and cannot be read are described in `left`.
+    async fn merge_once(&self, left: &mut NotMerged) -> Result<Option<MergeReport>> {
         let started = clock::instant();
         let Some(base) = self.base_to_merge().await? else { return Ok(None) };
         let mut draft = ManifestDraft::new(&base.view, &[], &BTreeSet::new())?;
@@ -50,16 +62,25 @@ impl Producer {
             duration: started.elapsed(),
         };
         for entry in &base.view.manifest().record_types {
-            // A type that cannot be read stays as it is; the cycle has warned of it.
-            let Ok(table) = base.view.table(&entry.name) else { continue };
             let stats: Vec<SegmentStat> = entry.segments.iter().map(SegmentStat::of).collect();
+            let plans = merge_policy::plan_all(&stats, &self.settings.merge_policy);
+            let table = match base.view.table(&entry.name) {
+                Ok(table) => table,
+                // A type that cannot be read stays as it is.
+                Err(error) => {
+                    if !plans.is_empty() {
+                        left.unopened.push(not_merged(&entry.name, &error));
+                    }
+                    continue;
+                }
+            };
             let mut merged = Vec::new();
-            for places in merge_policy::plan_all(&stats, &self.settings.merge_policy) {
+            for places in plans {
                 let (segment, written) = match self.merge_segments(&base, &entry.name, table, &places).await {
                     Err(error) if error.kind() == ErrorKind::Corrupt => {
                         let reason = error.to_string();
                         tracing::warn!(record_type = entry.name, reason, "segments that cannot be read are not merged");
-                        damaged.push(format!("segments of record type {} are not merged: {reason}", entry.name));
+                        left.damaged.push(not_merged(&entry.name, &error));
                         continue;
                     }
                     merged => merged?,
@@ -98,10 +119,11 @@ impl Producer {
         let mut all: Option<MergeReport> = None;
         // One round is usual; a segment that came out larger than planned needs another.
         for _ in 0..ROUNDS_MAX {
-            let mut damaged = Vec::new();
-            let merged = self.merge_once(&mut damaged).instrument(info_span!("merge", store = self.store.url())).await;
-            damaged.retain(|warning| !warnings.contains(warning));
-            warnings.extend(damaged);
+            let mut left = NotMerged::default();
+            let merged = self.merge_once(&mut left).instrument(info_span!("merge", store = self.store.url())).await;
+            // Of types that cannot be opened the cycle has warned.
+            left.damaged.retain(|warning| !warnings.contains(warning));
+            warnings.extend(left.damaged);
             match merged {
                 Ok(None) => break,
                 Ok(Some(next)) => {
@@ -148,6 +170,19 @@ impl Producer {
         let indexes = Arc::new(IndexSet::new(&manifest.schema, entry)?);
         self.write_segment(merged, sharing, &indexes, merged_from).await
     }
+}
+
+/// Segments that should be merged and cannot be read, described for people.
+#[derive(Default)]
+struct NotMerged {
+    /// Those that are damaged.
+    damaged: Vec<String>,
+    /// Those of record types that cannot be opened.
+    unopened: Vec<String>,
+}
+
+fn not_merged(record_type: &str, error: &impl std::fmt::Display) -> String {
+    format!("segments of record type {record_type} are not merged: {error}")
 }
 
 impl SegmentStat {

@@ -65,8 +65,9 @@ pub async fn repair(store: &Store, from: Option<&Store>, mode: RepairMode) -> Re
         report.blobs += 1;
         let trouble = match store.repair().soundness(FileKind::Blob(name.0, name.1)).await? {
             Soundness::Sound => continue,
-            Soundness::Missing => LostFile::MISSING.to_owned(),
-            Soundness::Damaged(error) | Soundness::Newer(error) => error.to_string(),
+            Soundness::Missing => Trouble::of(LostFile::MISSING),
+            Soundness::Damaged(error) | Soundness::Newer(error) => Trouble::of(error),
+            Soundness::Occupied(error) => Trouble { is_in_the_way: true, ..Trouble::of(error) },
         };
         // The version may have been retired, and its blobs collected, since its manifest was read.
         let mut still_named = Vec::new();
@@ -87,9 +88,12 @@ pub async fn repair(store: &Store, from: Option<&Store>, mode: RepairMode) -> Re
     names.sort_by_key(|((kind, id), _)| (*kind != BlobKind::Segment, *id));
     for (name, (trouble, versions)) in names {
         let (kind, id) = name;
+        let Trouble { text: trouble, is_in_the_way } = trouble;
         let mut file =
             LostFile { name: name_of(kind, id), what: FileKind::Blob(kind, id), trouble, versions, remedy: None };
-        if let Some((bytes, remedy)) = sources.find(name).await? {
+        if is_in_the_way {
+            report.notes.push(in_the_way(&file.name));
+        } else if let Some((bytes, remedy)) = sources.find(name).await? {
             if mode == RepairMode::Mend {
                 store.repair().put_back(file.what, bytes).await?;
             }
@@ -102,6 +106,24 @@ pub async fn repair(store: &Store, from: Option<&Store>, mode: RepairMode) -> Re
     report.announced = store.announcements().latest(None).await.ok().flatten().map_or(0, |latest| latest.current());
     report.find_newest_whole(&manifests);
     Ok(report)
+}
+
+/// What is wrong with a file.
+struct Trouble {
+    text: String,
+    /// Whether something that is no file has its name, so that nothing can be put there.
+    is_in_the_way: bool,
+}
+
+impl Trouble {
+    fn of(text: impl ToString) -> Self {
+        Self { text: text.to_string(), is_in_the_way: false }
+    }
+}
+
+/// Returns the note about something that is no file and has the name of one.
+fn in_the_way(name: &str) -> String {
+    format!("{name} is not a file, and nothing is put in its place: move it away, then repair again")
 }
 
 /// Returns the name of a blob, relative to the store, as all names of a report are.

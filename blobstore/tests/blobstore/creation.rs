@@ -67,3 +67,22 @@ async fn an_overlay_keeps_what_it_is_given_to_itself() {
     assert_eq!((below.manifests().versions().await.unwrap(), below.files().list().await.unwrap()), (vec![1], files));
     assert!(overlay.blobs().delete(BlobKind::Segment, BlobId::of(&large)).await.is_err());
 }
+
+#[tokio::test]
+async fn a_file_is_no_place_for_a_store_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("films.jsonl");
+    std::fs::write(&file, "x").unwrap();
+    let file = file.to_str().unwrap();
+    for url in [file.to_owned(), format!("file://{file}"), format!("{file}/deep/store")] {
+        let said = format!("reason={file} is a file, not a folder");
+        for options in [Store::options(), Store::options().writable(), Store::options().create_later()] {
+            let how = format!("{url} {options:?}");
+            let error = options.open(&url).await.expect_err(&how);
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{how}: {error}");
+            assert!(error.to_string().contains(&said), "{how}: {error}");
+        }
+        assert!(Store::options().for_repair().open(&url).await.unwrap_err().to_string().contains(&said), "{url}");
+    }
+    assert_eq!(std::fs::read(file).unwrap(), b"x");
+}

@@ -12,7 +12,7 @@ use kapok_core::schema::{OlderSchema, Schema};
 use kapok_core::segment::RowId;
 use kapok_core::view::Table;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::failure::{Failure, Result};
 
@@ -59,6 +59,12 @@ impl<'v> Comparison<'v> {
             before.evolve(after, &[id], OlderSchema::KeepNewer).ok().map(Arc::new)
         };
         Self { old, new, schema }
+    }
+
+    /// Returns whether values of the two do not compare by one schema, though each has its own: such as after a field was
+    /// dropped or made wider. Then records that are equal may be listed as changed.
+    pub fn is_by_names(&self) -> bool {
+        self.schema.is_none() && self.old.schema() != self.new.schema()
     }
 
     /// Returns the fields that differ between a record of the old table and one of the new.
@@ -130,12 +136,15 @@ fn is_plain(text: &str) -> bool {
 fn compare(path: String, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<FieldChange>) {
     match (before, after) {
         _ if before == after => {}
+        (Some(Value::Number(left)), Some(Value::Number(right))) if is_same_number(left, right) => {}
         (Some(Value::Object(left)), Some(Value::Object(right))) => {
             let names: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
             for name in names {
                 compare(member(&path, name), left.get(name), right.get(name), changes);
             }
         }
+        (Some(Value::Array(left)), Some(Value::Array(right)))
+            if left.len() == right.len() && left.iter().zip(right).all(|items| is_same_list_item(items)) => {}
         (Some(Value::Array(left)), Some(Value::Array(right)))
             if left.len() == right.len() && left.iter().chain(right).all(Value::is_object) =>
         {
@@ -145,6 +154,27 @@ fn compare(path: String, before: Option<&Value>, after: Option<&Value>, changes:
         }
         _ => changes.push(FieldChange { field: path, before: before.cloned(), after: after.cloned() }),
     }
+}
+
+/// Returns whether an integer and a float are the same number: an integer that became a float by `--widen` is.
+fn is_same_number(left: &Number, right: &Number) -> bool {
+    let is_float = |integer: &Number, float: &Number| {
+        !integer.is_f64() && float.as_f64().is_some_and(|float| exact_integer(float) == integer.as_i128())
+    };
+    left == right || is_float(left, right) || is_float(right, left)
+}
+
+/// Returns the integer that a float is; `None` for one with a fraction or beyond all integers of records.
+fn exact_integer(float: f64) -> Option<i128> {
+    #[expect(clippy::cast_possible_truncation, reason = "it has no fraction and is in range")]
+    (float.fract() == 0.0 && float.abs() < 1e20).then_some(float as i128)
+}
+
+/// Returns whether two items of lists are the same but for integers that became floats.
+fn is_same_list_item((left, right): (&Value, &Value)) -> bool {
+    let mut changes = Vec::new();
+    compare(String::new(), Some(left), Some(right), &mut changes);
+    changes.is_empty()
 }
 
 /// Appends a member to a path, quoted if needed, since members of maps may have any name.
@@ -187,6 +217,15 @@ mod tests {
     #[test]
     fn lists_of_another_length_or_of_numbers_change_as_a_whole() {
         assert_eq!(paths(&json!({"n": [1, 2], "o": [{}]}), &json!({"n": [1, 3], "o": [{}, {}]})), ["n", "o"]);
+    }
+
+    #[test]
+    fn an_integer_is_the_float_that_it_became() {
+        let before = json!({"a": 7, "n": [1, 2], "o": [{"x": 1}], "b": 9_007_199_254_740_993_i64, "c": u64::MAX});
+        let after = json!({"a": 7.0, "n": [1.0, 2.0], "o": [{"x": 1.0}], "b": 9_007_199_254_740_992.0, "c": 0.5});
+        assert_eq!(paths(&before, &after), ["b", "c"]);
+        assert_eq!(paths(&after, &before), ["b", "c"]);
+        assert_eq!(paths(&json!([1, 2]), &json!([1.0, 2.5])), [""]);
     }
 
     #[test]

@@ -1,19 +1,30 @@
 //! Reads the manifests on the way between two versions.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use kapok_blobstore::{Error, ErrorKind, Store, UnreadableVersion};
+use kapok_core::manifest::Manifest;
 use kapok_index::{VersionPath, View};
 
 use crate::failure::Result;
 
 /// Finds the versions whose manifests list what changed, and returns those that cannot be read.
 ///
-/// Without one of them the two views are compared by their segments.
-pub async fn find_path(store: &Store, old: &View, new: &View) -> Result<(VersionPath, Vec<UnreadableVersion>)> {
+/// Without one of them the two views are compared by their segments. Manifests that are `known` are not read.
+pub async fn find_path(
+    store: &Store,
+    known: &HashMap<u64, Arc<Manifest>>,
+    old: &View,
+    new: &View,
+) -> Result<(VersionPath, Vec<UnreadableVersion>)> {
     let mut path = VersionPath::new(old.manifest(), new.manifest());
     let mut unreadable = Vec::new();
     while let Some(version) = path.next_version() {
+        if let Some(manifest) = known.get(&version) {
+            path.add(Arc::clone(manifest));
+            continue;
+        }
         match store.manifests().read(version).await {
             Ok(manifest) => path.add(Arc::new(manifest)),
             Err(error) if error.kind() == ErrorKind::NotFound => path.skip(),

@@ -141,3 +141,29 @@ fn shells_and_manuals_know_every_verb() {
     assert_eq!(pages.lines().count(), std::fs::read_dir(scene.path("man/man1")).unwrap().count());
     assert!(!pages.contains("help"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_is_full_is_told_by_every_verb() {
+    let scene = scene();
+    for arguments in [
+        &["--help"][..],
+        &["--version"],
+        &["publish", "--help"],
+        &["publish", "things.jsonl", "--type", "Thing"],
+        &["export", "Thing"],
+        &["get", "Thing", "1"],
+        &["versions", "--json"],
+        &["verify"],
+        &["merge"],
+        &["completions", "bash"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kapok"));
+        command.args(arguments).current_dir(scene.path(".")).env("KAPOK_STORE", scene.store()).stdout(full);
+        let ran = command.output().unwrap();
+        let err = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!((ran.status.code(), err.lines().count()), (Some(1), 1), "{arguments:?}: {err}");
+        assert!(err.contains("cannot write to standard output") && err.contains("os error 28"), "{arguments:?}: {err}");
+    }
+}

@@ -124,3 +124,37 @@ fn keys_to_delete_that_were_not_there_are_counted() {
     let report = told(&scene.run(&["publish", "--type", "Thing", "--delete-keys", "gone.txt", "--json"]).ok());
     assert_eq!((&report["outcome"], &report["keys_absent"]), (&json!("unchanged"), &json!(4)));
 }
+
+#[test]
+fn a_merge_that_damage_keeps_from_being_made_names_the_segment() {
+    let scene = Scene::new();
+    scene.publish("{\"id\":0}\n").ok();
+    for id in 1..8 {
+        scene.publish_with(format!("{{\"id\":{id}}}\n"), &["--upsert"]).ok();
+    }
+    let damage = |how: fn(&mut Vec<u8>)| {
+        let folder = std::fs::read_dir(scene.store().join("segments")).unwrap();
+        let segments: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+        for segment in &segments {
+            let mut bytes = std::fs::read(segment).unwrap();
+            how(&mut bytes);
+            std::fs::remove_file(segment).unwrap();
+            std::fs::write(segment, bytes).unwrap();
+        }
+        segments
+    };
+    damage(|bytes| *bytes.last_mut().unwrap() ^= 1);
+    let upsert = scene.publish_with("{\"id\":8}\n", &["--upsert"]);
+    assert!(upsert.code == 0 && upsert.err.contains("not merged"), "{}", upsert.err);
+    for how in [|_: &mut Vec<u8>| {}, |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() - 8)] {
+        let segments = damage(how);
+        let ran = scene.run(&["merge"]);
+        assert_eq!(ran.out, "");
+        let refused = ran.refused(1);
+        let is_named = |segment: &std::path::PathBuf| refused.contains(segment.file_name().unwrap().to_str().unwrap());
+        assert!(segments.iter().any(is_named), "{refused}");
+        assert!(refused.contains("Thing are not merged") && refused.contains("kapok repair"), "{refused}");
+        let json = scene.run(&["merge", "--json"]);
+        assert!(json.code == 1 && json.out.contains("\"versions\":[]"), "{}", json.out);
+    }
+}

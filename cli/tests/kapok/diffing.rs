@@ -219,3 +219,25 @@ fn help_of_diff_history_and_watch_has_examples() {
         assert!(help.contains(&format!("Examples:\n  kapok {verb} --store")), "{help}");
     }
 }
+
+#[test]
+fn records_that_are_equal_after_a_field_was_dropped_or_made_wider_are_not_listed() {
+    let lines = "{\"id\":1,\"size\":7,\"list\":[1,2],\"typo\":\"x\"}\n{\"id\":2,\"size\":8,\"list\":[]}\n";
+    let scene = Scene::new();
+    scene.publish(lines).ok();
+    scene.run(&["drop-field", "Thing", "typo"]).ok();
+    let dropped = diff(&scene, &["1", "2"]);
+    assert_eq!(dropped["types"][0]["changed"], 1, "{dropped}");
+    let fields = json!([{"field": "typo", "before": "x"}]);
+    assert_eq!(dropped["changed"], json!([{"type": "Thing", "key": {"id": 1}, "fields": fields}]));
+
+    let wider = "{\"id\":2,\"size\":8.5,\"list\":[0.5]}\n{\"id\":3,\"size\":1}\n";
+    scene.publish_with(wider, &["--upsert", "--widen"]).ok();
+    let widened = diff(&scene, &["2", "3", "--limit", "1"]);
+    assert_eq!((&widened["types"][0]["changed"], &widened["types"][0]["added"]), (&json!(1), &json!(1)), "{widened}");
+    assert_eq!(widened["changed"][0]["key"], json!({"id": 2}), "{widened}");
+    assert!(scene.run(&["diff", "2", "3", "--limit", "0"]).ok().contains("1 added, 1 changed, 0 removed"));
+    // Without versions: the last that differs.
+    scene.run(&["drop-field", "Thing", "list"]).ok();
+    assert_eq!(diff(&scene, &[])["from"], 3);
+}

@@ -115,3 +115,42 @@ fn a_place_that_is_no_store_is_left_alone() {
     assert!(refused.contains("not a store"), "{refused}");
     assert_eq!(std::fs::read_dir(scene.store()).unwrap().count(), 1);
 }
+
+#[test]
+fn a_folder_in_the_place_of_a_file_is_told_and_all_else_is_put_back() {
+    let scene = scene();
+    let copy = backup(&scene);
+    let folders = [files(&scene, "segments").remove(0), files(&scene, "manifests").remove(0)];
+    for folder in &folders {
+        std::fs::remove_file(folder).unwrap();
+        std::fs::create_dir(folder).unwrap();
+    }
+    let lost = files(&scene, "indexes").remove(0);
+    std::fs::remove_file(&lost).unwrap();
+    let ran = scene.run(&["repair", "--from", &copy]);
+    for folder in &folders {
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        assert!(ran.out.contains(&format!("{name} is not a file")) && ran.out.contains("move it away"), "{}", ran.out);
+    }
+    assert!(lost.exists(), "{}", ran.out);
+    assert!(ran.refused(1).contains("2 file(s)"));
+    for folder in &folders {
+        assert!(folder.is_dir());
+        std::fs::remove_dir(folder).unwrap();
+    }
+    scene.run(&["repair", "--from", &copy]).ok();
+    scene.run(&["verify"]).ok();
+}
+
+#[test]
+fn a_manifest_that_is_not_its_own_says_nothing_about_a_copy() {
+    let scene = scene();
+    let copy = backup(&scene);
+    let manifests = files(&scene, "manifests");
+    // Whole in itself, and of another version than its name says.
+    std::fs::remove_file(&manifests[0]).unwrap();
+    std::fs::copy(&manifests[1], &manifests[0]).unwrap();
+    let done = scene.run(&["repair", "--from", &copy]).ok();
+    assert!(done.contains("manifests/00000000000000000001") && done.contains("from the second store"), "{done}");
+    scene.run(&["verify"]).ok();
+}

@@ -9,6 +9,7 @@ mod damaged;
 mod following;
 mod listening;
 mod measuring;
+mod opening;
 mod publisher;
 mod refreshing;
 mod resuming;

@@ -39,7 +39,7 @@ impl ConsumerBuilder {
     /// # Errors
     /// Those of the async call.
     pub fn open(self) -> Result<Consumer> {
-        let inner = self.shared.wait(self.inner.open())??;
+        let inner = self.shared.wait_for_opening(self.inner.open())??;
         Ok(Consumer { inner, shared: self.shared })
     }
 }
@@ -51,7 +51,7 @@ impl Consumer {
     /// Those of the async call.
     pub fn open(url: &str) -> Result<Self> {
         let shared = SharedRuntime::get()?;
-        let inner = shared.wait(crate::Consumer::open(url))??;
+        let inner = shared.wait_for_opening(crate::Consumer::open(url))??;
         Ok(Self { inner, shared })
     }
 

@@ -40,6 +40,11 @@ impl SharedRuntime {
             None => Err(Error::InsideRuntime),
         }
     }
+
+    /// Runs an opening to its end on this thread, which also waits for the disk itself.
+    pub(super) fn wait_for_opening<F: Future>(&self, opening: F) -> Result<F::Output> {
+        self.wait(kapok_blobstore::on_this_thread(opening))
+    }
 }
 
 impl Drop for SharedRuntime {

@@ -74,7 +74,7 @@ impl StoreOptions {
     /// Those of the async call.
     pub fn open(self, url: &str) -> Result<Store> {
         let shared = SharedRuntime::get()?;
-        let inner = shared.wait(self.inner.open(url))??;
+        let inner = shared.wait_for_opening(self.inner.open(url))??;
         Ok(Store { inner, shared })
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use kapok_blobstore::{FileEntry, FileKind, SealedKind, Store, open_sealed};
+use kapok_blobstore::{FileEntry, FileKind, SealedKind, Soundness, Store, open_sealed};
 
 use crate::error::Result;
 
@@ -38,8 +38,15 @@ pub(super) async fn kinship(store: &Store, files: &[FileEntry], from: &Store) ->
         if a == b && !is_stub(ours.kind) {
             common += 1;
         } else if a != b && file.what != FileKind::Marker && !is_stub(ours.kind) && !is_stub(other.kind) {
-            return Ok(Kinship::Diverged(file.name.clone()));
+            // A manifest may be that of another version, or none at all, within a checksum that is right.
+            if is_sound(store, file).await? && is_sound(from, file).await? {
+                return Ok(Kinship::Diverged(file.name.clone()));
+            }
         }
     }
     Ok(if common > 0 { Kinship::Same } else { Kinship::Unrelated })
+}
+
+async fn is_sound(store: &Store, file: &FileEntry) -> Result<bool> {
+    Ok(matches!(store.repair().soundness(file.what).await?, Soundness::Sound))
 }

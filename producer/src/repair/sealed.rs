@@ -1,11 +1,12 @@
 //! Finds lost manifests and announcements, and takes those of a second store in their place.
 
-use kapok_blobstore::{Action, FileEntry, FileKind, Soundness, Store};
+use bytes::Bytes;
+use kapok_blobstore::{Action, ErrorKind, FileEntry, FileKind, Soundness, Store};
 use kapok_core::manifest::Manifest;
 
-use super::RepairMode;
 use super::kinship::{Kinship, kinship};
 use super::report::{LostFile, Remedy, RepairReport};
+use super::{RepairMode, Trouble, in_the_way};
 use crate::error::Result;
 
 /// Mends the marker, the log and the manifests, and returns the live manifests in order.
@@ -72,6 +73,14 @@ fn number_of_version(what: FileKind) -> Option<u64> {
     }
 }
 
+/// Reads a file as it is; `None` if there is none, or something that is no file has its name.
+async fn raw(store: &Store, name: &str) -> Result<Option<Bytes>> {
+    match store.repair().read_raw(name).await {
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+        read => Ok(read?),
+    }
+}
+
 struct SealedRepair<'r> {
     store: &'r Store,
     /// A store of the same dataset.
@@ -82,26 +91,31 @@ struct SealedRepair<'r> {
 
 impl SealedRepair<'_> {
     /// Returns what is wrong with a file; `None` if it is sound.
-    async fn trouble(&self, what: FileKind) -> Result<Option<String>> {
+    async fn trouble(&mut self, what: FileKind) -> Result<Option<Trouble>> {
         Ok(match self.store.repair().soundness(what).await? {
             Soundness::Sound => None,
-            Soundness::Missing => Some(LostFile::MISSING.to_owned()),
-            Soundness::Damaged(error) | Soundness::Newer(error) => Some(error.to_string()),
+            Soundness::Missing => Some(Trouble::of(LostFile::MISSING)),
+            Soundness::Damaged(error) | Soundness::Newer(error) => Some(Trouble::of(error)),
+            Soundness::Occupied(error) => {
+                self.report.notes.push(in_the_way(&what.name().unwrap_or_default()));
+                Some(Trouble { is_in_the_way: true, ..Trouble::of(error) })
+            }
         })
     }
 
-    fn tell(&mut self, what: FileKind, trouble: String, remedy: Option<Remedy>) {
+    fn tell(&mut self, what: FileKind, trouble: Trouble, remedy: Option<Remedy>) {
         let versions = number_of_version(what).into_iter().collect();
         let name = what.name().unwrap_or_default();
-        self.report.lost.push(LostFile { name, what, trouble, versions, remedy });
+        self.report.lost.push(LostFile { name, what, trouble: trouble.text, versions, remedy });
     }
 
     async fn marker(&mut self) -> Result<()> {
         if let Some(trouble) = self.trouble(FileKind::Marker).await? {
-            if self.mode == RepairMode::Mend {
+            let remedy = Some(Remedy::Known).filter(|_| !trouble.is_in_the_way);
+            if self.mode == RepairMode::Mend && remedy.is_some() {
                 self.store.repair().remake_marker().await?;
             }
-            self.tell(FileKind::Marker, trouble, Some(Remedy::Known));
+            self.tell(FileKind::Marker, trouble, remedy);
         }
         Ok(())
     }
@@ -109,7 +123,7 @@ impl SealedRepair<'_> {
     /// Mends a file by that of the second store, if it is sound there.
     async fn file(&mut self, what: FileKind) -> Result<()> {
         let Some(trouble) = self.trouble(what).await? else { return Ok(()) };
-        let remedy = self.take(what).await?;
+        let remedy = if trouble.is_in_the_way { None } else { self.take(what).await? };
         self.tell(what, trouble, remedy);
         Ok(())
     }
@@ -141,7 +155,7 @@ impl SealedRepair<'_> {
             self.tell(what, trouble, Some(Remedy::Known));
             return Ok(None);
         }
-        let remedy = self.take(what).await?;
+        let remedy = if trouble.is_in_the_way { None } else { self.take(what).await? };
         let is_back = remedy.is_some();
         self.tell(what, trouble, remedy);
         Ok(match self.from {
@@ -162,8 +176,7 @@ impl SealedRepair<'_> {
             let Some(entry) = from.announcements().get(sequence).await.ok().flatten() else { break };
             let pinned = latest.as_ref().and_then(|latest| latest.pinned);
             let manifest = FileKind::Manifest(entry.announced).name().unwrap_or_default();
-            let (here, there) =
-                (self.store.repair().read_raw(&manifest).await?, from.repair().read_raw(&manifest).await?);
+            let (here, there) = (raw(self.store, &manifest).await?, raw(from, &manifest).await?);
             if entry.action != Action::Announce || entry.pinned != pinned || here.is_none() || here != there {
                 self.report.notes.push(format!(
                     "the log of {} goes on with entry {sequence}, {} version {}: it is not taken, since this store may \
@@ -175,7 +188,7 @@ impl SealedRepair<'_> {
                 break;
             }
             let remedy = self.take(what).await?;
-            self.tell(what, "missing behind the last entry, although its version is here".to_owned(), remedy);
+            self.tell(what, Trouble::of("missing behind the last entry, although its version is here"), remedy);
             latest = Some(entry);
         }
         Ok(())
