@@ -42,7 +42,8 @@
 //! [`Field`]: crate::field::Field
 
 use std::any::TypeId;
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
@@ -54,7 +55,7 @@ use crate::manifest::{Manifest, RecordType, SegmentEntry, Tombstones, decode_row
 use crate::record::Record;
 use crate::schema::{Schema, StructType};
 use crate::segment::{LiveSegment, RowId, Segment};
-use crate::words::StructRef;
+use crate::words::{Malformed, StructRef};
 
 mod reader_iter;
 mod readers;
@@ -66,6 +67,15 @@ pub use readers::Readers;
 pub use record_iter::{Deserialized, RecordIter};
 use texts::CheckedTexts;
 pub(crate) use texts::Texts;
+
+/// The key of a row; those of one table are all of one kind, and order as the keys do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowKey {
+    /// Of a key of fixed length, of at most 8 bytes.
+    Number(u64),
+    /// An encoded key.
+    Bytes(Vec<u8>),
+}
 
 /// A whole version, immutable.
 pub struct Tables {
@@ -293,19 +303,42 @@ impl Table {
     /// # Errors
     /// `Corrupt` if a key cannot be read.
     pub fn row_ids_in_key_order(&self) -> Result<Vec<RowId>> {
-        let mut out: Vec<RowId> = self.row_ids().collect();
-        if self.segments.len() > 1 {
-            let mut keyed = Vec::with_capacity(out.len());
-            for row_id in out {
-                let mut key = Vec::new();
-                let name = self.segments[row_id.place()].segment().name();
-                self.key.encode_row(self.row(row_id)?, &mut key).map_err(|e| e.into_error(name))?;
-                keyed.push((key, row_id));
+        if self.segments.len() < 2 {
+            return Ok(self.row_ids().collect());
+        }
+        let mut rows: Vec<_> = self.segments.iter().map(LiveSegment::live_rows).collect();
+        let mut heads = BinaryHeap::with_capacity(rows.len());
+        let mut next = |place: usize, heads: &mut BinaryHeap<_>| -> Result<()> {
+            if let Some(row) = rows[place].next() {
+                heads.push(Reverse((self.row_key(place, row)?, place, row)));
             }
-            keyed.sort();
-            out = keyed.into_iter().map(|(_, row_id)| row_id).collect();
+            Ok(())
+        };
+        (0..self.segments.len()).try_for_each(|place| next(place, &mut heads))?;
+        let mut out = Vec::with_capacity(usize::try_from(self.rows).unwrap_or_default());
+        while let Some(Reverse((_, place, row))) = heads.pop() {
+            out.push(self.segments[place].mark().row_id(place, row));
+            next(place, &mut heads)?;
         }
         Ok(out)
+    }
+
+    /// Returns the key of a row of a segment, by the segment's place, as what orders like it.
+    ///
+    /// # Errors
+    /// `Corrupt` if it cannot be read, or there is no such row.
+    pub fn row_key(&self, place: usize, row: u32) -> Result<RowKey> {
+        let segment = self.segments[place].segment();
+        let malformed = |malformed: Malformed| malformed.into_error_with(segment.name(), segment.words());
+        let Some(at) = segment.row(row) else {
+            return Err(malformed(Malformed { word: 0, expected: "a row within the segment" }));
+        };
+        if self.key.fixed_bytes().is_some() {
+            return Ok(RowKey::Number(self.key.row_number(at)));
+        }
+        let mut encoded = Vec::new();
+        self.key.encode_row(at, &mut encoded).map_err(malformed)?;
+        Ok(RowKey::Bytes(encoded))
     }
 
     /// Returns a record as a dynamic one, live or dead.

@@ -16,10 +16,56 @@ pub use description::{Description, describe, pinned, records};
 pub use history::{Change, Part};
 pub use keys::KEYS;
 
-/// The format version of the stores.
-const VERSION: &str = "v1";
+/// A folder of golden stores, by what writes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Indexes are not bound to their segments, and record types have that of the primary key alone.
+    V1,
+    /// As today's code writes.
+    V2,
+}
 
-/// A golden store.
+/// A committed golden store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Which.
+    pub golden: Golden,
+    /// How it was written.
+    pub written: Written,
+}
+
+impl Stored {
+    /// Returns all of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let of = |written| Golden::ALL.into_iter().map(move |golden| Self { golden, written });
+        of(Written::V1).chain(of(Written::V2))
+    }
+
+    /// Returns those that today's code writes.
+    pub fn newest() -> impl Iterator<Item = Self> {
+        Self::all().filter(|stored| stored.written == Written::V2)
+    }
+
+    /// The committed store.
+    pub fn store(self) -> PathBuf {
+        self.folder().join("store")
+    }
+
+    /// The folder of the committed description.
+    pub fn expected(self) -> PathBuf {
+        self.folder().join("expected")
+    }
+
+    fn folder(self) -> PathBuf {
+        let written = match self.written {
+            Written::V1 => "v1",
+            Written::V2 => "v2",
+        };
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(written).join(self.golden.name())
+    }
+}
+
+/// A golden store, whoever wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Golden {
     /// Every kind of field, with and without sharing, a full cycle, changes and a merge.
@@ -44,20 +90,6 @@ impl Golden {
             Self::Rows => "rows",
             Self::Grown => "grown",
         }
-    }
-
-    /// The committed store.
-    pub fn store(self) -> PathBuf {
-        self.folder().join("store")
-    }
-
-    /// The folder of the committed description.
-    pub fn expected(self) -> PathBuf {
-        self.folder().join("expected")
-    }
-
-    fn folder(self) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(VERSION).join(self.name())
     }
 
     /// Writes the store anew, to an empty folder.

@@ -5,9 +5,9 @@ use std::collections::BinaryHeap;
 
 use kapok_core::Result;
 use kapok_core::segment::RowId;
-use kapok_core::view::Table;
+use kapok_core::view::{RowKey, Table};
 
-use super::scan::{SegmentScan, corrupt};
+use super::scan::SegmentScan;
 
 /// Rows of a table in key order, each segment's being in this order already.
 pub(super) struct KeyOrder<'v> {
@@ -20,16 +20,9 @@ pub(super) struct KeyOrder<'v> {
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Head {
-    key: HeadKey,
+    key: RowKey,
     scan: usize,
     row: u32,
-}
-
-/// Of one table all are of one kind.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum HeadKey {
-    Number(u64),
-    Bytes(Vec<u8>),
 }
 
 impl<'v> KeyOrder<'v> {
@@ -41,16 +34,7 @@ impl<'v> KeyOrder<'v> {
     fn pull(&mut self, scan: usize) -> Result<()> {
         let Some(row) = self.scans[scan].next() else { return Ok(()) };
         let row = row?;
-        let source = self.scans[scan].source();
-        let Some(at) = source.segment().row(row) else { return Ok(()) };
-        let key = self.table.key();
-        let key = if key.fixed_bytes().is_some() {
-            HeadKey::Number(key.row_number(at))
-        } else {
-            let mut bytes = Vec::new();
-            key.encode_row(at, &mut bytes).map_err(|malformed| corrupt(source, malformed))?;
-            HeadKey::Bytes(bytes)
-        };
+        let key = self.table.row_key(scan, row)?;
         self.heads.push(Reverse(Head { key, scan, row }));
         Ok(())
     }

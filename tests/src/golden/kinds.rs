@@ -16,9 +16,20 @@ const EXTRAS_2: &str = include_str!("../../golden/v1/input/extras-2.jsonl");
 const STRICT_1: &str = include_str!("../../golden/v1/input/strict-1.jsonl");
 const STRICT_2: &str = include_str!("../../golden/v1/input/strict-2.jsonl");
 
+/// Of each kind, through structs, groups, unions and lists.
+const INDEXES: [&str; 6] = [
+    "key(id, code)",
+    "hash(colour)",
+    "by_words: hash(texts[])",
+    "hash(addresses[].city, addresses[].zip)",
+    "sorted(-text, i32)",
+    "sorted(f64)",
+];
+
 pub(super) async fn write(folder: &Path) {
     let producer = producer(folder).await;
     let (kinds, extras) = (declared(KINDS, "Kinds"), declared(EXTRAS, "Extras"));
+    let kinds = INDEXES.iter().fold(kinds, |kinds, index| kinds.index(*index));
     let strict: Declaration = declared(EXTRAS, "Strict").sharing(Sharing::StrictTree);
     full(&producer, 1, |cycle| {
         cycle.tag("step", "all of it");

@@ -11,14 +11,14 @@ use kapok_core::key::KeyParts;
 use kapok_producer::Producer;
 use kapok_samples::kinds_capnp::kinds;
 use kapok_tests::forge::{Newer, newer};
-use kapok_tests::golden::{Description, Golden, KEYS, Part, describe, pinned, records};
+use kapok_tests::golden::{Description, Golden, KEYS, Part, Stored, Written, describe, pinned, records};
 use tempfile::TempDir;
 
 /// A copy of a golden store, to be written to.
 struct Copy(TempDir);
 
 impl Copy {
-    fn of(golden: Golden) -> Self {
+    fn of(golden: Stored) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(&golden.store(), folder.path());
         Self(folder)
@@ -47,7 +47,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Says which line of which file differs.
-fn assert_same(golden: Golden, found: &Description, expected: &Description) {
+fn assert_same(golden: Stored, found: &Description, expected: &Description) {
     for (name, expected) in &expected.0 {
         let found = found.0.get(name).unwrap_or_else(|| panic!("{golden:?}: no {name}"));
         for (number, (found, expected)) in (1..).zip(found.lines().zip(expected.lines())) {
@@ -70,7 +70,7 @@ fn assert_records(view: &View, expected: &Description, when: &str) {
 
 #[tokio::test]
 async fn golden_stores_hold_what_they_held_when_they_were_written() {
-    for golden in Golden::ALL {
+    for golden in Stored::all() {
         let expected = Description::load(&golden.expected());
         assert!(expected.versions().len() > 1, "{golden:?}");
         assert_same(golden, &describe(&golden.store()).await, &expected);
@@ -79,7 +79,7 @@ async fn golden_stores_hold_what_they_held_when_they_were_written() {
 
 #[tokio::test]
 async fn golden_stores_have_no_problem() {
-    for golden in Golden::ALL {
+    for golden in Stored::all() {
         let store = Store::open(golden.store().to_str().unwrap()).await.unwrap();
         let report = kapok_verify::verify_store(&store, &|_| {}).await.unwrap();
         assert_eq!(report.problems, Vec::<String>::new(), "{golden:?}");
@@ -92,7 +92,7 @@ async fn golden_stores_have_no_problem() {
 
 #[tokio::test]
 async fn consumers_open_every_version() {
-    for golden in Golden::ALL {
+    for golden in Stored::all() {
         let (copy, expected) = (Copy::of(golden), Description::load(&golden.expected()));
         for version in expected.versions() {
             let view = pinned(copy.path(), version).await;
@@ -104,7 +104,7 @@ async fn consumers_open_every_version() {
 
 #[tokio::test]
 async fn keys_of_every_kind_find_their_records() {
-    let golden = Golden::Keys;
+    let golden = Stored { golden: Golden::Keys, written: Written::V2 };
     let expected = Description::load(&golden.expected());
     let consumer = Consumer::open(golden.store().to_str().unwrap()).await.unwrap();
     let view = consumer.view();
@@ -132,7 +132,7 @@ async fn keys_of_every_kind_find_their_records() {
 
 #[tokio::test]
 async fn generated_readers_and_field_handles_read_what_was_published() {
-    let golden = Golden::Kinds;
+    let golden = Stored { golden: Golden::Kinds, written: Written::V2 };
     let expected = Description::load(&golden.expected());
     let consumer = Consumer::open(golden.store().to_str().unwrap()).await.unwrap();
     let view = consumer.view();
@@ -160,10 +160,10 @@ async fn generated_readers_and_field_handles_read_what_was_published() {
 
 #[tokio::test]
 async fn the_same_records_make_the_same_segments_and_indexes() {
-    for golden in Golden::ALL {
+    for golden in Stored::newest() {
         let folder = tempfile::tempdir().unwrap();
         let anew = folder.path().join("store");
-        golden.write(&anew).await;
+        golden.golden.write(&anew).await;
         // Blobs are named by their bytes.
         for kind in ["segments", "indexes", "tombstones"] {
             assert_eq!(names(&anew.join(kind)), names(&golden.store().join(kind)), "{golden:?} {kind}");
@@ -180,9 +180,9 @@ fn names(folder: &Path) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn a_copy_goes_on_by_changes_and_merges() {
-    for golden in Golden::ALL {
+    for golden in Stored::all() {
         let (copy, expected) = (Copy::of(golden), Description::load(&golden.expected()));
-        golden.go_on(copy.path()).await;
+        golden.golden.go_on(copy.path()).await;
         let found = describe(copy.path()).await;
 
         let (versions, all) = (expected.versions(), found.versions());
@@ -191,7 +191,7 @@ async fn a_copy_goes_on_by_changes_and_merges() {
         for (name, text) in expected.0.iter().filter(|(name, _)| name.contains('/')) {
             assert_eq!(&found.0[name], text, "{golden:?} {name} stays as it is");
         }
-        let changes = golden.next_changes();
+        let changes = golden.golden.next_changes();
         for (name, before) in expected.records(head) {
             let mut lines: BTreeSet<&str> = before.lines().collect();
             for change in changes.iter().filter(|change| change.record_type == name) {
@@ -241,7 +241,7 @@ fn assert_refused<T, E: std::fmt::Display>(outcome: Result<T, E>, kind: impl Fn(
 #[tokio::test]
 async fn a_manifest_of_a_newer_format_is_refused_by_name_and_consumers_stay() {
     for (what, says) in NEWER {
-        let copy = Copy::of(Golden::Kinds);
+        let copy = Copy::of(Stored { golden: Golden::Kinds, written: Written::V2 });
         let store = Store::options().writable().open(copy.url()).await.unwrap();
         store.announcements().pin(3, "test", "").await.unwrap();
         let consumer = Consumer::open(copy.url()).await.unwrap();
@@ -265,7 +265,7 @@ async fn a_manifest_of_a_newer_format_is_refused_by_name_and_consumers_stay() {
 #[tokio::test]
 async fn a_log_and_a_marker_of_a_newer_format_are_refused_by_name() {
     for (what, says) in NEWER {
-        let copy = Copy::of(Golden::Kinds);
+        let copy = Copy::of(Stored { golden: Golden::Kinds, written: Written::V2 });
         forge(&copy, "announcements/00000000000000000004", what);
         assert_refused(Consumer::open(copy.url()).await, |error| format!("{:?}", error.kind()), says);
         forge(&copy, "dataset", what);
