@@ -55,6 +55,10 @@ impl ConsumerBuilder {
 
     async fn open_here(self) -> Result<Consumer> {
         let consumer = Consumer { state: Arc::new(State::new(self.store, self.settings)) };
+        for (record_type, index) in &consumer.settings().indexes {
+            let added = consumer.state.own_indexes.add(record_type, index);
+            added.map_err(|source| Error::Open { version: 0, source: Arc::new(source) })?;
+        }
         consumer.refresh().await?;
         Ok(consumer)
     }
@@ -201,7 +205,7 @@ impl Consumer {
         run_blocking(new.version(), move || inputs.changes(&old, &new)).await
     }
 
-    pub(crate) fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &Arc<State> {
         &self.state
     }
 }

@@ -18,6 +18,7 @@ const FETCHED_BLOBS: &str = "kapok_refresh_fetched_blobs_total";
 const FAILURES: &str = "kapok_refresh_failures_total";
 const MAPPED_BYTES: &str = "kapok_mapped_bytes";
 const RESIDENT_BYTES: &str = "kapok_resident_bytes";
+const OWN_INDEX_BYTES: &str = "kapok_own_index_bytes";
 const ROWS_LIVE: &str = "kapok_rows_live";
 const ROWS_DEAD: &str = "kapok_rows_dead";
 const VERSION_CURRENT: &str = "kapok_version_current";
@@ -40,12 +41,18 @@ pub fn describe_metrics() {
     describe_counter!(FAILURES, Unit::Count, "Refreshes that failed");
     describe_gauge!(MAPPED_BYTES, Unit::Bytes, "Bytes of the blobs of the current view");
     describe_gauge!(RESIDENT_BYTES, Unit::Bytes, "Bytes of the store's mapped files in memory, when last asked for");
+    describe_gauge!(OWN_INDEX_BYTES, Unit::Bytes, "Bytes on the heap of indexes that the consumer builds itself");
     describe_gauge!(ROWS_LIVE, Unit::Count, "Live rows of a record type in the current view");
     describe_gauge!(ROWS_DEAD, Unit::Count, "Dead rows of a record type in the current view");
     describe_gauge!(VERSION_CURRENT, Unit::Count, "Version of the current view");
     describe_gauge!(VERSION_ANNOUNCED, Unit::Count, "Announced version when the log was last read");
     describe_gauge!(VERSION_AGE, Unit::Seconds, "Time since the version of the current view was made");
     describe_gauge!(LAG, Unit::Count, "Version numbers between the current view and the version to be on");
+}
+
+/// Measures the indexes of the consumer's own.
+pub(crate) fn own_indexes(bytes: u64) {
+    gauge!(OWN_INDEX_BYTES).set(real(bytes));
 }
 
 /// Counts a blob that was fetched.

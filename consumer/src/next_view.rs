@@ -9,7 +9,9 @@ use kapok_index::View;
 
 use crate::blocking_task::run_blocking;
 use crate::error::{Error, Result};
-use crate::settings::{ConsumerSettings, FilterOutcome};
+use crate::metrics;
+use crate::settings::FilterOutcome;
+use crate::state::State;
 
 /// Bytes from one read byte to the next: no page is smaller.
 const PAGE_BYTES: usize = 4096;
@@ -27,22 +29,23 @@ impl NextView {
         Self { view: View::empty(), blobs: BlobMap::new(), filtered: FilterOutcome::default() }
     }
 
-    /// Opens a version over its blobs on a thread that may wait for a disk. Texts that readers of the current view have had
-    /// checked are checked here, too. `new_blobs`: those that the current view does not have.
+    /// Opens a version over its blobs on a thread that may wait for a disk, with the consumer's own indexes. Texts that readers of
+    /// the current view have had checked are checked here, too. `new_blobs`: those that the current view does not have.
     pub(crate) async fn open(
-        current: Arc<View>,
+        state: Arc<State>,
         (manifest, filtered): (Manifest, FilterOutcome),
         blobs: BlobMap,
         new_blobs: HashMap<Id, Blob>,
-        settings: ConsumerSettings,
     ) -> Result<Self> {
         let version = manifest.version;
         let opening = move || {
-            let view = View::open(Arc::new(manifest), &blobs)?;
-            if settings.verify {
+            let current = state.view_arc();
+            let is_first = current.version() == 0;
+            let (view, blobs) = open_with_own_indexes(&state, manifest, blobs, is_first)?;
+            if state.settings.verify {
                 view.verify_new(&blobs, |id| new_blobs.contains_key(id))?;
             }
-            if settings.prefault {
+            if state.settings.prefault {
                 for blob in new_blobs.values() {
                     read_pages(&blob.bytes);
                 }
@@ -53,6 +56,29 @@ impl NextView {
         let failed = move |source: kapok_core::Error| Error::Open { version, source: Arc::new(source) };
         run_blocking(version, move || opening().map_err(failed)).await
     }
+
+    /// Opens the current version again, with an index that was added.
+    pub(crate) async fn reopen(state: Arc<State>, manifest: Manifest, blobs: BlobMap) -> Result<Self> {
+        let version = manifest.version;
+        let opening = move || {
+            let (view, blobs) = open_with_own_indexes(&state, manifest, blobs, true)?;
+            view.check_texts_as(&state.view_arc());
+            Ok(Self { view, blobs, filtered: FilterOutcome::default() })
+        };
+        let failed = move |source: kapok_core::Error| Error::Open { version, source: Arc::new(source) };
+        run_blocking(version, move || opening().map_err(failed)).await
+    }
+}
+
+fn open_with_own_indexes(
+    state: &State,
+    mut manifest: Manifest,
+    mut blobs: BlobMap,
+    is_strict: bool,
+) -> kapok_core::Result<(View, BlobMap)> {
+    let own_bytes = state.own_indexes.complete(&mut manifest, &mut blobs, is_strict)?;
+    metrics::own_indexes(own_bytes);
+    Ok((View::open(Arc::new(manifest), &blobs)?, blobs))
 }
 
 /// Reads a byte of each page, so that the page is in memory.

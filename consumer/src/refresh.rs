@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use kapok_blobstore::{ErrorKind, clock};
+use kapok_core::manifest::Manifest;
 use kapok_index::View;
 use tracing::{Instrument, info, info_span, warn};
 
@@ -120,7 +121,7 @@ impl Consumer {
         }
         let next = match version {
             0 => NextView::empty(),
-            _ => self.load(blobs, &current, on_missing, &mut report).await?,
+            _ => self.load(blobs, on_missing, &mut report).await?,
         };
         report.duration = started.elapsed();
         let mapped_bytes = metrics::mapped_bytes(&next.view, &next.blobs);
@@ -132,20 +133,48 @@ impl Consumer {
         Ok(report)
     }
 
+    /// Adds an index of the consumer's own, such as `hash(year)`, to a record type: for the current view, which is swapped for the
+    /// same one with the index, and for all later ones.
+    ///
+    /// It is built by this process, on the heap, and readers do not wait for it. A version whose schema does not allow it is opened
+    /// without it, with a warning.
+    ///
+    /// # Errors
+    /// [`Error::Open`] if the text is no index, or the record type does not allow it; nothing is added then.
+    pub async fn add_index(&self, record_type: &str, index: &str) -> Result<()> {
+        let mut blobs = self.state().blobs.lock().await;
+        let current = self.view_arc();
+        let failed = |source| Error::Open { version: current.version(), source: Arc::new(source) };
+        current.table(record_type).map_err(failed)?;
+        self.state().own_indexes.add(record_type, index).map_err(failed)?;
+        let manifest = Manifest::clone(current.manifest());
+        let next = NextView::reopen(Arc::clone(self.state()), manifest, blobs.for_view()).await;
+        match next {
+            Ok(next) => {
+                blobs.replace(next.blobs);
+                self.state().swap(Arc::new(next.view));
+                Ok(())
+            }
+            Err(error) => {
+                self.state().own_indexes.take_back();
+                Err(error)
+            }
+        }
+    }
+
     /// Reads the manifest, gets the blobs and opens the view.
     async fn load(
         &self,
         blobs: &mut LocalBlobs,
-        current: &Arc<View>,
         on_missing: OnMissingBlob,
         report: &mut RefreshReport,
     ) -> Result<NextView> {
         let version = report.to;
-        let State { store, settings, .. } = self.state();
+        let State { store, settings, .. } = &**self.state();
         let failed = |source| Error::Load { version, source: Arc::new(source) };
         let manifest = store.manifests().read(version).await.map_err(failed)?;
         let (mut manifest, filtered) = settings.types.apply(manifest);
-        settings.indexes.apply(&mut manifest);
+        settings.index_filter.apply(&mut manifest);
         blobs.retain_for(&manifest);
         let mut merge_sources = FetchTotals::default();
         if settings.merged_segments.makes(store) {
@@ -167,7 +196,7 @@ impl Consumer {
             of_version.insert(*id, blob.clone());
         }
         let opened =
-            NextView::open(Arc::clone(current), (manifest, filtered), of_version, new_blobs, settings.clone()).await;
+            NextView::open(Arc::clone(self.state()), (manifest, filtered), of_version, new_blobs).await;
         if let Err(error) = &opened {
             blobs.drop_damaged(error).await;
         }

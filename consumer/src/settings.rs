@@ -20,8 +20,11 @@ use kapok_index::{Kind, unique};
 pub struct ConsumerSettings {
     /// The record types to take. Default: all of them.
     pub types: TypeFilter,
-    /// The indexes to take, beside those of primary keys. Default: all of the kinds that this release knows.
-    pub indexes: IndexFilter,
+    /// The indexes of the dataset to take, beside those of primary keys. Default: all of the kinds that this release knows.
+    pub index_filter: IndexFilter,
+    /// Indexes of the consumer's own, each a record type and a text such as `hash(year)`: built here for each new segment before
+    /// the swap, on the heap. Default: none. See also [`Consumer::add_index`](crate::Consumer::add_index).
+    pub indexes: Vec<(String, String)>,
     /// Whether each page of new blobs is read before the swap, so that readers of the new view wait for no disk as long as
     /// memory lasts. Default: no.
     pub prefault: bool,

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::local_blobs::LocalBlobs;
 use crate::log_contact::LogContact;
+use crate::own_indexes::OwnIndexes;
 use crate::settings::ConsumerSettings;
 use crate::status::Status;
 
@@ -18,6 +19,7 @@ use crate::status::Status;
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) settings: ConsumerSettings,
+    pub(crate) own_indexes: OwnIndexes,
     view: ArcSwap<View>,
     /// Held by a refresh from begin to end, so that refreshes take turns. Readers never take it.
     pub(crate) blobs: tokio::sync::Mutex<LocalBlobs>,
@@ -38,6 +40,7 @@ impl State {
         Self {
             store,
             settings,
+            own_indexes: OwnIndexes::default(),
             view: ArcSwap::from_pointee(View::empty()),
             blobs: tokio::sync::Mutex::default(),
             status: Mutex::default(),
@@ -60,7 +63,8 @@ impl State {
     pub(crate) fn swap(&self, view: Arc<View>) {
         let version = view.version();
         self.view.store(view);
-        self.swaps.send_replace(version);
+        // The same version with one more index is no news to those who wait for a version.
+        self.swaps.send_if_modified(|current| std::mem::replace(current, version) != version);
     }
 
     /// Returns a receiver of the version of each view that is swapped in from now on.

@@ -10,6 +10,7 @@ mod following;
 mod listening;
 mod measuring;
 mod opening;
+mod own_indexes;
 mod publisher;
 mod refreshing;
 mod resuming;
