@@ -18,9 +18,11 @@ use crate::schema::Schema;
 use crate::segment::{Extent, Sharing};
 
 mod blob;
+mod blob_hash;
 
 pub(crate) use blob::verify_hash;
 pub use blob::{Blob, BlobMap, BlobRef, BlobRole};
+pub use blob_hash::blob_hash;
 
 /// Version of the stored format as a whole.
 pub const FORMAT_VERSION: u32 = 1;
