@@ -86,6 +86,7 @@ mod scratch;
 mod settings;
 mod staged_schema;
 mod staged_type;
+mod stored_blobs;
 mod validate;
 mod writer;
 

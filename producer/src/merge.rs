@@ -19,6 +19,7 @@ use crate::merge_policy::{self, SegmentStat};
 use crate::metrics;
 use crate::producer::Producer;
 use crate::report::MergeReport;
+use crate::stored_blobs::StoredBlobs;
 
 /// Rounds of merging after one cycle; what is left is done after the next cycle.
 const ROUNDS_MAX: usize = 3;
@@ -48,13 +49,14 @@ impl Producer {
             bytes_written: 0,
             duration: started.elapsed(),
         };
+        let mut stored = StoredBlobs::default();
         for entry in &base.view.manifest().record_types {
             // A type that cannot be read stays as it is; the cycle has warned of it.
             let Ok(table) = base.view.table(&entry.name) else { continue };
             let stats: Vec<SegmentStat> = entry.segments.iter().map(SegmentStat::of).collect();
             let mut merged = Vec::new();
             for places in merge_policy::plan_all(&stats, &self.settings.merge_policy) {
-                let (segment, written) = match self.merge_segments(&base, &entry.name, table, &places).await {
+                let (segment, more) = match self.merge_segments(&base, &entry.name, table, &places).await {
                     Err(error) if error.kind() == ErrorKind::Corrupt => {
                         let reason = error.to_string();
                         tracing::warn!(record_type = entry.name, reason, "segments that cannot be read are not merged");
@@ -66,7 +68,8 @@ impl Producer {
                 report.inputs += places.len();
                 report.outputs += 1;
                 report.segment_bytes += segment.size;
-                report.bytes_written += written;
+                report.bytes_written += more.written;
+                stored.add(more);
                 merged.push((places, segment));
             }
             draft.replace_segments(&entry.name, &merged);
@@ -75,11 +78,11 @@ impl Producer {
             return Ok(None);
         }
         let tags = base.view.manifest().tags.clone();
-        let stored = self.encode(draft, tags, &base)?;
-        let manifest = Arc::clone(&stored.manifest);
+        let encoded = self.encode(draft, tags, &base)?;
+        let manifest = Arc::clone(&encoded.manifest);
         report.version = manifest.version;
-        let (view, blobs) = self.verify(&manifest, &base).await?;
-        match self.commit(&stored, &base).await {
+        let (view, blobs) = self.verify(&manifest, &base, &stored).await?;
+        match self.commit(&encoded, &base).await {
             Ok(()) => {}
             Err(Error::Conflict { .. }) => return Ok(None),
             Err(error) => return Err(error),
@@ -121,7 +124,7 @@ impl Producer {
         record_type: &str,
         table: &Table,
         places: &[usize],
-    ) -> Result<(SegmentEntry, u64)> {
+    ) -> Result<(SegmentEntry, StoredBlobs)> {
         let manifest = base.view.manifest();
         let entry = manifest.expect_record_type(record_type)?;
         let (mut inputs, mut merged_from, mut sharing) = (Vec::new(), Vec::new(), Sharing::Shared);

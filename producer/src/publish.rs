@@ -4,11 +4,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kapok_blobstore::{BlobId, BlobKind, CommitOutcome, PutOutcome, clock, fresh_token};
-use kapok_core::manifest::BlobMap;
-use kapok_core::manifest::{Artifact, Id, Manifest, MergeSource, SegmentEntry};
-use kapok_core::segment::{Encoding, SealedSegment, Segment};
-use kapok_index::{View, unique};
+use kapok_blobstore::{BlobId, CommitOutcome, clock, fresh_token};
+use kapok_core::manifest::{BlobMap, Id, Manifest};
+use kapok_index::View;
 use tracing::{Instrument, info_span};
 
 use crate::base::{Base, without};
@@ -18,6 +16,7 @@ use crate::metrics;
 use crate::producer::Producer;
 use crate::report::{CycleReport, Outcome, Steps, TypeReport};
 use crate::settings::{AnnounceMode, MergeSchedule, Verification};
+use crate::stored_blobs::StoredBlobs;
 use crate::validate::{Counts, Proposal, Validator};
 
 /// Record types of the version before that get no records.
@@ -70,19 +69,14 @@ impl Producer {
         steps.validate = started.elapsed();
 
         let started = clock::instant();
-        self.store.create().await?;
-        let mut bytes_written = 0;
-        for (plan, report) in plans.into_iter().zip(&mut types) {
-            draft.carry_over(&plan, &base.view)?;
-            bytes_written += self.write_type(plan, &mut draft, report).instrument(info_span!("write")).await?;
-        }
-        bytes_written += self.write_tombstones(&mut draft).await?;
+        let blobs = self.write(plans, &mut draft, base, &mut types).instrument(info_span!("write")).await?;
+        let bytes_written = blobs.written;
         steps.write = started.elapsed();
 
         let started = clock::instant();
         let stored = self.encode(draft, tags, base)?;
         let manifest = Arc::clone(&stored.manifest);
-        let (view, blobs) = self.verify(&manifest, base).instrument(info_span!("verify")).await?;
+        let (view, blobs) = self.verify(&manifest, base, &blobs).instrument(info_span!("verify")).await?;
         for (record_type, reason) in view.left_out() {
             warnings.push(format!(
                 "record type {record_type} of version {} cannot be read, and is carried over as it is: {reason}; publish \
@@ -171,102 +165,28 @@ impl Producer {
         Ok(EncodedManifest { manifest: Arc::new(read), payload })
     }
 
-    /// Seals and stores the new records of one type, and returns the bytes that the store did not have.
-    async fn write_type(&self, plan: TypePlan, draft: &mut ManifestDraft, report: &mut TypeReport) -> Result<u64> {
-        let TypePlan { schema, rows, .. } = plan;
-        let mut written = 0;
-        for sealed in rows.seal(self.settings.seal) {
-            let (entry, size_written) = self.write_segment(sealed?, &schema.encoding, Vec::new()).await?;
-            report.segments += 1;
-            report.segment_bytes += entry.size;
-            report.index_bytes += entry.artifacts.iter().map(|index| index.size).sum::<u64>();
-            written += size_written;
-            draft.add_segment(schema.encoding.record_type(), entry);
-        }
-        Ok(written)
-    }
-
-    /// Stores a segment, and at the same time builds and stores its index.
-    pub(crate) async fn write_segment(
+    /// Opens the version from the store, and checks what it does not share with its base and was not checked as it was
+    /// stored.
+    pub(crate) async fn verify(
         &self,
-        sealed: SealedSegment,
-        encoding: &Encoding,
-        merged_from: Vec<MergeSource>,
-    ) -> Result<(SegmentEntry, u64)> {
-        let id = BlobId::from(sealed.id);
-        let entry = sealed.entry(encoding.sharing());
-        let bytes = Bytes::from(sealed.bytes);
-        // On a thread of its own: on this one it would delay the upload.
-        let making = tokio::task::spawn_blocking({
-            let segment = Segment::open(&self.store.blobs().name(BlobKind::Segment, id), bytes.clone(), sealed.rows)?;
-            let key = encoding.key().clone();
-            move || unique::build(&key, &segment)
-        });
-        let index = async {
-            let index = Bytes::from(making.await.map_err(|source| Error::Task { source })??);
-            let (index_id, index_size) = (BlobId::of(&index), index.len() as u64);
-            Result::Ok((index_id, index_size, self.put(BlobKind::Index, index_id, index).await?))
-        };
-        let (put, index) = tokio::join!(self.put(BlobKind::Segment, id, bytes.clone()), index);
-        // Both are awaited even if the index failed, so that nothing is still being written once this has returned.
-        let ((index_id, index_size, index_written), written) = (index?, put?);
-        let written = written + index_written;
-        let artifact = Artifact {
-            kind: unique::KIND.to_owned(),
-            name: encoding.key().names().collect::<Vec<_>>().join(","),
-            id: *index_id.as_bytes(),
-            size: index_size,
-        };
-        let entry = SegmentEntry { artifacts: vec![artifact], merged_from, ..entry };
-        Ok((entry, written))
-    }
-
-    /// Puts a blob, and returns the bytes that the store did not have.
-    ///
-    /// A blob that is there already is read, and put again if it is damaged.
-    async fn put(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<u64> {
-        let len = bytes.len() as u64;
-        match self.store.blobs().put(kind, id, bytes.clone()).await? {
-            PutOutcome::Written => Ok(len),
-            PutOutcome::AlreadyThere if self.is_sound(kind, id, &bytes).await? => Ok(0),
-            PutOutcome::AlreadyThere => {
-                self.store.blobs().replace(kind, id, bytes).await?;
-                Ok(len)
-            }
-        }
-    }
-
-    async fn is_sound(&self, kind: BlobKind, id: BlobId, bytes: &Bytes) -> Result<bool> {
-        match self.store.blobs().get(kind, id, bytes.len() as u64).await {
-            Ok(found) => Ok(found == bytes),
-            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn write_tombstones(&self, draft: &mut ManifestDraft) -> Result<u64> {
-        let mut written = 0;
-        for bytes in std::mem::take(&mut draft.tombstones) {
-            let id = BlobId::of(&bytes);
-            written += self.put(BlobKind::Tombstones, id, Bytes::from(bytes)).await?;
-        }
-        Ok(written)
-    }
-
-    /// Opens the version from the store, and checks all segments that it does not share with its base.
-    pub(crate) async fn verify(&self, manifest: &Arc<Manifest>, base: &Base) -> Result<(View, BlobMap)> {
+        manifest: &Arc<Manifest>,
+        base: &Base,
+        stored: &StoredBlobs,
+    ) -> Result<(View, BlobMap)> {
         // Record types that could not be read, and are carried over, are left out again.
         let mut left_out = base.view.left_out().clone();
         left_out.retain(|name, _| {
             let before = base.view.manifest().record_type(name).map(|ty| &ty.segments);
             before.is_some() && manifest.record_type(name).map(|ty| &ty.segments) == before
         });
-        let (view, blobs) = self.open_without(Arc::clone(manifest), &base.blobs, left_out).await?;
+        let mut have = base.blobs.clone();
+        have.extend(&stored.checked);
+        let (view, blobs) = self.open_without(Arc::clone(manifest), &have, left_out).await?;
         if self.settings.verification == Verification::Open {
             return Ok((view, blobs));
         }
         let known: HashSet<Id> = base.view.manifest().blobs().map(|blob| blob.id).collect();
-        view.verify_new(&blobs, |id| !known.contains(id))?;
+        view.verify_new(&blobs, |id| !known.contains(id) && stored.checked.get(id).is_none())?;
         Ok((view, blobs))
     }
 
