@@ -218,25 +218,27 @@ impl Column {
     pub(super) fn absorb(&mut self, other: &Self) -> Result<Vec<ObjectId>> {
         let mut map = Vec::with_capacity(other.objects.len());
         map.push(NULL);
-        let mut image = Vec::new();
+        let (mut image, mut settled) = (Vec::new(), 0);
         // Children were interned before what points at them.
-        for id in 1..other.objects.len() {
-            #[expect(clippy::cast_possible_truncation, reason = "ids are u32")]
-            let id = id as ObjectId;
+        for (id, object) in (0..).zip(&other.objects).skip(1) {
+            let mut waits = false;
+            other.for_each_child(id, |child| waits |= map[child as usize] & PENDING != 0);
+            if waits || self.is_batch_full() {
+                self.settle(&mut map[settled..]);
+                settled = map.len();
+            }
             image.clear();
-            image.extend_from_slice(other.image(id));
-            let shape = other.shape(id);
-            for_each_pointer(
-                shape,
-                image.len(),
-                |at| {
-                    let child = child_at(&image, at);
-                    image[at..at + 4].copy_from_slice(&map[child as usize].to_le_bytes());
-                },
-                other.image(id),
-            );
-            map.push(self.intern(shape, &image)?);
+            image.extend_from_slice(object.image(&other.arena));
+            other.for_each_pointer_of(id, |at| {
+                let child = child_at(&image, at);
+                image[at..at + 4].copy_from_slice(&map[child as usize].to_le_bytes());
+            });
+            // Lists and structs are many, and mostly nothing but rows points at them.
+            let has_pointers = shape_has_pointers(object.shape);
+            let intern = if has_pointers { Self::intern_root } else { Self::intern };
+            map.push(intern(self, object.shape, &image)?);
         }
+        self.settle(&mut map[settled..]);
         Ok(map)
     }
 
