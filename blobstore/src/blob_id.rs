@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use kapok_core::manifest::blob_hash;
+
 use crate::error::{Error, Result};
 
 /// The BLAKE3 hash of a blob's bytes: its identity and its file name.
@@ -12,7 +14,7 @@ pub struct BlobId([u8; 32]);
 impl BlobId {
     /// Returns the id of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(*blake3::hash(bytes).as_bytes())
+        Self(blob_hash(bytes))
     }
 
     /// Returns the 32 bytes.

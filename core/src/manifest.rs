@@ -18,10 +18,12 @@ use crate::schema::Schema;
 use crate::segment::{Extent, Sharing};
 
 mod blob;
+mod blob_hash;
 mod index_spec;
 
 pub(crate) use blob::verify_hash;
 pub use blob::{Blob, BlobMap, BlobRef, BlobRole};
+pub use blob_hash::blob_hash;
 pub use index_spec::IndexSpec;
 
 /// Version of the stored format as a whole.

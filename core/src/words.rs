@@ -240,6 +240,13 @@ impl<'a> Words<'a> {
         Ok(ListRef { words: self, at, len, size, data_words: 0, pointer_count })
     }
 
+    /// Returns the first word that the pointer at an index aims at, whatever it is; 0 if there is none.
+    #[inline]
+    pub(crate) fn aimed_at(self, at: u32) -> u64 {
+        let pointer = self.word(at).unwrap_or(0);
+        u32::try_from(Self::target(at, pointer)).map_or(0, |at| self.word(at).unwrap_or(0))
+    }
+
     /// Returns the struct that the pointer at an index points at; `None` if it is null.
     #[inline]
     pub fn struct_of(self, at: u32) -> Read<Option<StructRef<'a>>> {
@@ -309,6 +316,12 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// Checks the `Text` that the pointer at an index points at, or that it is null.
+    #[inline]
+    pub(crate) fn check_text_at(self, at: u32) -> Read<()> {
+        self.data_of(at)?.map_or(Ok(()), |bytes| check_text(at, bytes))
+    }
+
     /// Returns a `Text`; `None` if the pointer is null.
     #[inline]
     pub fn text_of(self, at: u32) -> Read<Option<&'a str>> {
@@ -319,6 +332,17 @@ impl<'a> Words<'a> {
                 Err(_) => Err(Malformed { word: at, expected: "text in UTF-8" }),
             },
         }
+    }
+}
+
+/// Checks that the bytes that the pointer at an index points at are a `Text`. Most are short and ASCII, which this is made
+/// for.
+#[inline]
+pub(crate) fn check_text(at: u32, bytes: &[u8]) -> Read<()> {
+    match bytes {
+        [text @ .., 0] if text.is_ascii() || std::str::from_utf8(text).is_ok() => Ok(()),
+        [.., 0] => Err(Malformed { word: at, expected: "text in UTF-8" }),
+        _ => Err(Malformed { word: at, expected: "text that ends in NUL" }),
     }
 }
 

@@ -101,10 +101,10 @@ impl ChangedType {
 
     /// Returns the record of a key as the changes so far leave it.
     pub(crate) fn current<'v>(&self, prior: &'v View, key: &[u8]) -> Result<Option<Current<'v>>> {
-        let changes = lock(&self.changes);
-        match changes.latest.get(key) {
+        let mut changes = lock(&self.changes);
+        match changes.latest.get(key).copied() {
             Some(Change::Put(row)) => {
-                let sealed = changes.stage.seal_row(*row)?;
+                let sealed = changes.stage.seal_row(row)?;
                 Ok(Some(Current::Staged(Segment::open("changed record", Bytes::from(sealed.bytes), sealed.rows)?)))
             }
             Some(Change::Delete) => Ok(None),

@@ -87,8 +87,8 @@ mod scratch;
 mod settings;
 mod staged_schema;
 mod staged_type;
+mod stored_blobs;
 mod validate;
-mod write_indexes;
 mod writer;
 
 pub use change_writer::RecordChanges;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kapok_blobstore::{BlobId, Token, clock};
 use kapok_core::manifest::{Artifact, Manifest, RecordType, RowChanges, SegmentEntry, Tombstones, encode_rows};
 use kapok_core::schema::{FieldKind, Schema, StructType, VectorSpace};
-use kapok_core::segment::{Difference, Encoding, SortedStage};
+use kapok_core::segment::{Difference, Encoding, Sharing, SortedStage};
 use kapok_index::{IndexSet, View, unique};
 use roaring::RoaringBitmap;
 
@@ -192,6 +192,14 @@ impl ManifestDraft {
     /// Returns the schema of the record types so far.
     pub(crate) fn closed_schema(&self) -> Result<Schema> {
         Ok(self.schema.closure(self.record_types.values().map(|ty| ty.type_id))?)
+    }
+
+    /// Returns the encoding of a record type's rows, as readers of the version know it.
+    pub(crate) fn encoding(&self, record_type: &str, sharing: Sharing) -> Result<Encoding> {
+        let Some(ty) = self.record_types.get(record_type) else {
+            return Err(kapok_core::Error::not_found(format!("record type {record_type}"), "not in the version").into());
+        };
+        Ok(Encoding::new(Arc::new(self.closed_schema()?), ty.type_id, &ty.key, sharing)?)
     }
 
     /// Takes over the rows of a record type that stay alive; new ones are added later.

@@ -20,6 +20,7 @@ use crate::merge_policy::{self, SegmentStat};
 use crate::metrics;
 use crate::producer::Producer;
 use crate::report::MergeReport;
+use crate::stored_blobs::StoredBlobs;
 
 /// Rounds of merging after one cycle; what is left is done after the next cycle.
 const ROUNDS_MAX: usize = 3;
@@ -61,6 +62,7 @@ impl Producer {
             bytes_written: 0,
             duration: started.elapsed(),
         };
+        let mut stored = StoredBlobs::default();
         for entry in &base.view.manifest().record_types {
             let stats: Vec<SegmentStat> = entry.segments.iter().map(SegmentStat::of).collect();
             let plans = merge_policy::plan_all(&stats, &self.settings.merge_policy);
@@ -76,7 +78,7 @@ impl Producer {
             };
             let mut merged = Vec::new();
             for places in plans {
-                let (segment, written) = match self.merge_segments(&base, &entry.name, table, &places).await {
+                let (segment, more) = match self.merge_segments(&base, &entry.name, table, &places).await {
                     Err(error) if error.kind() == ErrorKind::Corrupt => {
                         let reason = error.to_string();
                         tracing::warn!(record_type = entry.name, reason, "segments that cannot be read are not merged");
@@ -88,7 +90,8 @@ impl Producer {
                 report.inputs += places.len();
                 report.outputs += 1;
                 report.segment_bytes += segment.size;
-                report.bytes_written += written;
+                report.bytes_written += more.written;
+                stored.add(more);
                 merged.push((places, segment));
             }
             draft.replace_segments(&entry.name, &merged);
@@ -97,11 +100,11 @@ impl Producer {
             return Ok(None);
         }
         let tags = base.view.manifest().tags.clone();
-        let stored = self.encode(draft, tags, &base)?;
-        let manifest = Arc::clone(&stored.manifest);
+        let encoded = self.encode(draft, tags, &base)?;
+        let manifest = Arc::clone(&encoded.manifest);
         report.version = manifest.version;
-        let (view, blobs) = self.verify(&manifest, &base).await?;
-        match self.commit(&stored, &base).await {
+        let (view, blobs) = self.verify(&manifest, &base, &stored).await?;
+        match self.commit(&encoded, &base).await {
             Ok(()) => {}
             Err(Error::Conflict { .. }) => return Ok(None),
             Err(error) => return Err(error),
@@ -144,7 +147,7 @@ impl Producer {
         record_type: &str,
         table: &Table,
         places: &[usize],
-    ) -> Result<(SegmentEntry, u64)> {
+    ) -> Result<(SegmentEntry, StoredBlobs)> {
         let manifest = base.view.manifest();
         let entry = manifest.expect_record_type(record_type)?;
         let (mut inputs, mut merged_from, mut sharing) = (Vec::new(), Vec::new(), Sharing::Shared);
@@ -168,7 +171,7 @@ impl Producer {
         let encoding = Encoding::new(Arc::clone(&manifest.schema), entry.type_id, &entry.key, sharing)?;
         let merged = encoding.merge(&inputs)?;
         let indexes = Arc::new(IndexSet::new(&manifest.schema, entry)?);
-        self.write_segment(merged, sharing, &indexes, merged_from).await
+        self.write_segment(merged, &encoding, &indexes, merged_from).await
     }
 }
 

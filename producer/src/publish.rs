@@ -4,9 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kapok_blobstore::{BlobId, BlobKind, CommitOutcome, PutOutcome, clock, fresh_token};
-use kapok_core::manifest::BlobMap;
-use kapok_core::manifest::{Id, Manifest};
+use kapok_blobstore::{BlobId, CommitOutcome, clock, fresh_token};
+use kapok_core::manifest::{BlobMap, Id, Manifest};
 use kapok_index::View;
 use tracing::{Instrument, info_span};
 
@@ -18,6 +17,7 @@ use crate::metrics;
 use crate::producer::Producer;
 use crate::report::{CycleReport, Outcome, Steps, TypeReport};
 use crate::settings::{AnnounceMode, MergeSchedule, Verification};
+use crate::stored_blobs::StoredBlobs;
 use crate::validate::{Counts, Proposal, Validator};
 
 /// Record types of the version before that get no records, and changes that are not of records.
@@ -73,22 +73,15 @@ impl Producer {
         steps.validate = started.elapsed();
 
         let started = clock::instant();
-        self.store.create().await?;
-        let mut bytes_written = 0;
-        for (plan, report) in plans.into_iter().zip(&mut types) {
-            draft.carry_over(&plan, &base.view)?;
-            draft.set_indexes(&indexes);
-            bytes_written += self.write_type(plan, &mut draft, report).instrument(info_span!("write")).await?;
-        }
-        draft.set_indexes(&indexes);
-        bytes_written += self.write_lacking_artifacts(&mut draft, base).await?;
-        bytes_written += self.write_tombstones(&mut draft).await?;
+        let writing = self.write(plans, &mut draft, base, &indexes, &mut types);
+        let blobs = writing.instrument(info_span!("write")).await?;
+        let bytes_written = blobs.written;
         steps.write = started.elapsed();
 
         let started = clock::instant();
         let stored = self.encode(draft, tags, base)?;
         let manifest = Arc::clone(&stored.manifest);
-        let (view, blobs) = self.verify(&manifest, base).instrument(info_span!("verify")).await?;
+        let (view, blobs) = self.verify(&manifest, base, &blobs).instrument(info_span!("verify")).await?;
         for (record_type, reason) in view.left_out() {
             warnings.push(format!(
                 "record type {record_type} of version {} cannot be read, and is carried over as it is: {reason}; publish \
@@ -177,71 +170,28 @@ impl Producer {
         Ok(EncodedManifest { manifest: Arc::new(read), payload })
     }
 
-    /// Seals and stores the new records of one type, and returns the bytes that the store did not have.
-    async fn write_type(&self, plan: TypePlan, draft: &mut ManifestDraft, report: &mut TypeReport) -> Result<u64> {
-        let TypePlan { schema, rows, .. } = plan;
-        let mut written = 0;
-        let indexes = Arc::new(draft.index_set(schema.encoding.record_type())?);
-        for sealed in rows.seal(self.settings.seal) {
-            let sharing = schema.encoding.sharing();
-            let (entry, size_written) = self.write_segment(sealed?, sharing, &indexes, Vec::new()).await?;
-            report.segments += 1;
-            report.segment_bytes += entry.size;
-            report.index_bytes += entry.artifacts.iter().map(|index| index.size).sum::<u64>();
-            written += size_written;
-            draft.add_segment(schema.encoding.record_type(), entry);
-        }
-        Ok(written)
-    }
-
-    /// Puts a blob, and returns the bytes that the store did not have.
-    ///
-    /// A blob that is there already is read, and put again if it is damaged.
-    pub(crate) async fn put(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<u64> {
-        let len = bytes.len() as u64;
-        match self.store.blobs().put(kind, id, bytes.clone()).await? {
-            PutOutcome::Written => Ok(len),
-            PutOutcome::AlreadyThere if self.is_sound(kind, id, &bytes).await? => Ok(0),
-            PutOutcome::AlreadyThere => {
-                self.store.blobs().replace(kind, id, bytes).await?;
-                Ok(len)
-            }
-        }
-    }
-
-    async fn is_sound(&self, kind: BlobKind, id: BlobId, bytes: &Bytes) -> Result<bool> {
-        match self.store.blobs().get(kind, id, bytes.len() as u64).await {
-            Ok(found) => Ok(found == bytes),
-            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn write_tombstones(&self, draft: &mut ManifestDraft) -> Result<u64> {
-        let mut written = 0;
-        for bytes in std::mem::take(&mut draft.tombstones) {
-            let id = BlobId::of(&bytes);
-            written += self.put(BlobKind::Tombstones, id, Bytes::from(bytes)).await?;
-        }
-        Ok(written)
-    }
-
-    /// Opens the version from the store, and checks all segments that it does not share with its base, and that they keep
-    /// alternate keys unique.
-    pub(crate) async fn verify(&self, manifest: &Arc<Manifest>, base: &Base) -> Result<(View, BlobMap)> {
+    /// Opens the version from the store, and checks what it does not share with its base and was not checked as it was
+    /// stored, and that alternate keys are unique.
+    pub(crate) async fn verify(
+        &self,
+        manifest: &Arc<Manifest>,
+        base: &Base,
+        stored: &StoredBlobs,
+    ) -> Result<(View, BlobMap)> {
         // Record types that could not be read, and are carried over, are left out again.
         let mut left_out = base.view.left_out().clone();
         left_out.retain(|name, _| {
             let before = base.view.manifest().record_type(name).map(|ty| &ty.segments);
             before.is_some() && manifest.record_type(name).map(|ty| &ty.segments) == before
         });
-        let (view, blobs) = self.open_without(Arc::clone(manifest), &base.blobs, left_out).await?;
+        let mut have = base.blobs.clone();
+        have.extend(&stored.checked);
+        let (view, blobs) = self.open_without(Arc::clone(manifest), &have, left_out).await?;
         let known: HashSet<Id> = base.view.manifest().blobs().map(|blob| blob.id).collect();
-        let is_new = |id: &Id| !known.contains(id);
         if self.settings.verification != Verification::Open {
-            view.verify_new(&blobs, is_new)?;
+            view.verify_new(&blobs, |id| !known.contains(id) && stored.checked.get(id).is_none())?;
         }
-        view.verify_alternate_keys(is_new)?;
+        view.verify_alternate_keys(|id| !known.contains(id))?;
         Ok((view, blobs))
     }
 

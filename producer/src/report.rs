@@ -119,9 +119,9 @@ pub struct Steps {
     pub populate: Duration,
     /// Sorting, and comparing with the version before.
     pub compare: Duration,
-    /// Laying out and storing segments and indexes.
+    /// Laying out, storing and checking segments and indexes.
     pub write: Duration,
-    /// Opening again what was stored, and walking it.
+    /// Opening the stored version.
     pub verify: Duration,
     /// Running the validators.
     pub validate: Duration,

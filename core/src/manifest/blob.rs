@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
-use crate::manifest::{Id, Manifest, Tombstones};
+use crate::manifest::{Id, Manifest, Tombstones, blob_hash};
 
 /// Bytes of a stored file.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ impl Blob {
 
 /// Checks that bytes have this hash.
 pub(crate) fn verify_hash(name: &str, bytes: &[u8], id: &Id) -> Result<()> {
-    let (expected, found) = (blake3::Hash::from(*id), blake3::hash(bytes));
+    let (expected, found) = (blake3::Hash::from(*id), blake3::Hash::from(blob_hash(bytes)));
     if expected == found {
         return Ok(());
     }
@@ -88,6 +88,11 @@ impl BlobMap {
     /// Adds a blob.
     pub fn insert(&mut self, id: Id, blob: Blob) {
         self.by_id.insert(id, blob);
+    }
+
+    /// Adds the blobs of another map.
+    pub fn extend(&mut self, other: &Self) {
+        self.by_id.extend(other.iter().map(|(id, blob)| (*id, blob.clone())));
     }
 
     /// Returns the blob with this id.

@@ -3,6 +3,8 @@
 //! A cursor in each segment follows the keys of the records, so this is for records in the order of their keys. What comes
 //! out of order, or is new or changed, is staged like any other record; if there is little else, comparing pauses.
 
+use std::cmp::Ordering;
+use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use crate::words::{Read, StructRef};
 
 /// Records in a row that are not left out before comparing pauses.
 const PATIENCE: u32 = 32;
+/// Rows whose objects are loaded into the cache at once.
+const ROWS_AT_ONCE: u32 = 64;
 /// Records of the shortest and of the longest pause.
 const PAUSE: Range<u32> = 256..1 << 16;
 
@@ -49,10 +53,12 @@ struct Cursor {
     row: u32,
     /// Key of the row; not used behind the last row.
     key: SortedKey,
+    /// The objects of the rows before this one were loaded into the cache.
+    touched: u32,
 }
 
 /// A key that compares quickly: most keys differ in their first bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default)]
 struct SortedKey {
     /// The number of a key of fixed length, or the first eight bytes.
     head: u64,
@@ -74,7 +80,8 @@ struct Pace {
 
 impl Baseline {
     pub(super) fn new(encoding: &Encoding, key: &KeySpec, segments: &[LiveSegment]) -> Self {
-        let cursor = |source: &LiveSegment| Cursor { source: source.clone(), row: 0, key: SortedKey::default() };
+        let cursor =
+            |source: &LiveSegment| Cursor { source: source.clone(), row: 0, key: SortedKey::default(), touched: 0 };
         Self {
             encoding: encoding.clone(),
             key: key.clone(),
@@ -125,6 +132,7 @@ impl Baseline {
             }
         }
         let Some((place, row)) = found else { return Ok(None) };
+        cursors[place].touch();
         let Some(before) = cursors[place].source.segment().row(row) else { return Ok(None) };
         Ok(is_same(&encoding.plan, record, before)?.then_some((place, row)))
     }
@@ -133,8 +141,25 @@ impl Baseline {
 impl Cursor {
     /// Returns to the first row.
     fn rewind(&mut self, spec: &KeySpec) -> Read<()> {
-        self.row = 0;
+        (self.row, self.touched) = (0, 0);
         self.read_key(spec, 0)
+    }
+
+    /// Loads what the row and those behind it point at into the cache, if nobody has: the loads overlap.
+    #[inline]
+    fn touch(&mut self) {
+        if self.row < self.touched {
+            return;
+        }
+        self.touched = self.row.saturating_add(ROWS_AT_ONCE);
+        let segment = self.source.segment();
+        let mut sum = 0;
+        for row in (self.row..self.touched).map_while(|row| segment.row(row)) {
+            for at in (0..u32::from(row.pointer_count())).filter_map(|slot| row.pointer_at(slot)) {
+                sum ^= row.words().aimed_at(at);
+            }
+        }
+        black_box(sum);
     }
 
     fn rows(&self) -> u32 {
@@ -186,6 +211,33 @@ impl Cursor {
         Ok(self.row < self.rows() && self.key == *wanted && self.source.is_live(self.row))
     }
 }
+
+impl Ord for SortedKey {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        match self.head.cmp(&other.head) {
+            // Keys of fixed length have no bytes.
+            Ordering::Equal if self.bytes.len() | other.bytes.len() > 0 => self.bytes.cmp(&other.bytes),
+            ordering => ordering,
+        }
+    }
+}
+
+impl PartialOrd for SortedKey {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for SortedKey {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for SortedKey {}
 
 impl SortedKey {
     fn copy_from(&mut self, other: &Self) {

@@ -4,9 +4,11 @@
 //! other objects where pointers will be. Objects are interned from the leaves up, so that equal ids mean equal values:
 //! that is how a segment comes to hold each value of a field once.
 //!
-//! Objects without pointers are interned in batches: they get an id at once, and [`Column::settle`] drops those that are
-//! equal to others and gives the rest their final ids. A batch asks the table for all of its objects before it looks at
-//! the answers, so that cache misses overlap.
+//! Objects that rows point at are interned in batches: they wait until [`Column::settle`] drops those that are equal to
+//! others and adds the rest. It asks the table for all of them before it looks at the answers, so that cache misses
+//! overlap.
+
+use std::hint::black_box;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -27,6 +29,9 @@ pub(super) const LIST_MAX: u64 = (1 << 29) - 1;
 /// Objects of a batch: the cache lines of their slots stay in the first cache.
 const BATCH: usize = 128;
 
+/// Set in the id of an object that is not settled yet; the rest is its place among these.
+const PENDING: ObjectId = 1 << 31;
+
 /// Objects of one field.
 #[derive(Debug)]
 pub(super) struct Column {
@@ -34,10 +39,17 @@ pub(super) struct Column {
     objects: Vec<Object>,
     interning: Interning,
     table: ObjectTable,
-    /// Hashes of the last objects, which are not settled yet.
-    pending: Vec<u32>,
+    pending: PendingObjects,
     /// Ids of the objects that were settled last.
     settled: Vec<ObjectId>,
+}
+
+/// Objects that wait to be settled.
+#[derive(Debug, Default)]
+struct PendingObjects {
+    arena: Vec<u8>,
+    objects: Vec<Object>,
+    hashes: Vec<u32>,
 }
 
 /// When equal objects of a field become one.
@@ -47,7 +59,7 @@ pub(super) enum Interning {
     Never,
     /// As each is added.
     AtOnce,
-    /// When the column is settled. For objects without pointers, which nothing but rows points at.
+    /// Those that rows point at when the column is settled, those within others as they are added.
     InBatches,
 }
 
@@ -78,15 +90,8 @@ impl Column {
             objects: vec![none],
             interning,
             table: ObjectTable::default(),
-            pending: Vec::new(),
+            pending: PendingObjects::default(),
             settled: Vec::new(),
-        }
-    }
-
-    /// Interns in batches from now on, if it interned at once. For objects without pointers.
-    pub(super) fn intern_in_batches(&mut self) {
-        if self.interning == Interning::AtOnce {
-            self.interning = Interning::InBatches;
         }
     }
 
@@ -106,15 +111,26 @@ impl Column {
     }
 
     pub(super) fn shape(&self, id: ObjectId) -> u64 {
-        self.objects[id as usize].shape
+        self.object(id).0.shape
     }
 
     pub(super) fn words(&self, id: ObjectId) -> u32 {
-        self.objects[id as usize].words
+        self.object(id).0.words
     }
 
     pub(super) fn image(&self, id: ObjectId) -> &[u8] {
-        self.objects[id as usize].image(&self.arena)
+        let (object, arena) = self.object(id);
+        object.image(arena)
+    }
+
+    /// Returns an object and the arena that it is in.
+    #[inline]
+    fn object(&self, id: ObjectId) -> (Object, &[u8]) {
+        if id & PENDING == 0 {
+            (self.objects[id as usize], &self.arena)
+        } else {
+            (self.pending.objects[(id & !PENDING) as usize], &self.pending.arena)
+        }
     }
 
     /// Returns whether an object may hold pointers.
@@ -122,136 +138,141 @@ impl Column {
         shape_has_pointers(self.shape(id))
     }
 
-    /// Adds an object or finds its equal. `image` is a whole number of words.
+    /// Adds an object that others point at, or finds its equal. `image`: its words, or the bytes of a list of bytes.
     pub(super) fn intern(&mut self, shape: u64, image: &[u8]) -> Result<ObjectId> {
-        let from = self.arena.len();
-        self.arena.extend_from_slice(image);
-        self.intern_tail(shape, from)
-    }
-
-    /// Adds a list of bytes (with a final NUL for text), or finds its equal.
-    pub(super) fn intern_bytes(&mut self, bytes: &[u8], nul: bool) -> Result<ObjectId> {
-        let count = bytes.len() as u64 + u64::from(nul);
-        if count > LIST_MAX {
-            let limit = if nul { "the length of a Text" } else { "the length of a Data" };
-            return Err(Fault::Limit { subject: String::new(), limit, allowed: LIST_MAX, needed: count }.into());
-        }
-        let from = self.arena.len();
-        self.arena.extend_from_slice(bytes);
-        // As many zeros as may be needed, in one store, and back to the word.
-        self.arena.extend_from_slice(&[0; WORD]);
-        self.arena.truncate(from + (bytes.len() + usize::from(nul)).next_multiple_of(WORD));
-        self.intern_tail(list_shape(ElementSize::Byte, count), from)
-    }
-
-    /// Interns what stands at the end of the arena from `from` on.
-    fn intern_tail(&mut self, shape: u64, from: usize) -> Result<ObjectId> {
+        self.check_room(image)?;
         let Self { arena, objects, table, .. } = self;
-        let image = &arena[from..];
-        let end = u32::try_from(arena.len() / WORD).map_err(|_| out_of_room(arena.len()))?;
-        let words = u32::try_from(image.len() / WORD).map_err(|_| out_of_room(from))?;
-        let start = end - words;
-        let id = u32::try_from(objects.len()).map_err(|_| out_of_room(from))?;
-        let object = Object { start, words, shape };
-        match self.interning {
-            Interning::Never => {}
-            Interning::InBatches => self.pending.push(hash(shape, image)),
-            Interning::AtOnce => {
-                let hash = hash(shape, image);
-                table.reserve(1);
-                match table.find(hash, |other| objects[other as usize].is(arena, shape, image)) {
-                    Ok(found) => {
-                        arena.truncate(from);
-                        return Ok(found);
-                    }
-                    Err(free) => table.put(free, hash, id),
-                }
-            }
+        if self.interning == Interning::Never {
+            return Ok(push(arena, objects, shape, image));
         }
-        objects.push(object);
-        Ok(id)
+        let hash = hash(shape, image);
+        table.reserve(1);
+        Ok(table.find(hash, |other| objects[other as usize].is(arena, shape, image)).unwrap_or_else(|free| {
+            let id = push(arena, objects, shape, image);
+            table.put(free, hash, id);
+            id
+        }))
+    }
+
+    /// Adds an object that rows alone point at, or finds its equal; the id is final once the column is settled.
+    pub(super) fn intern_root(&mut self, shape: u64, image: &[u8]) -> Result<ObjectId> {
+        if self.interning != Interning::InBatches {
+            return self.intern(shape, image);
+        }
+        self.check_room(image)?;
+        let PendingObjects { arena, objects, hashes } = &mut self.pending;
+        hashes.push(hash(shape, image));
+        Ok(push(arena, objects, shape, image) | PENDING)
+    }
+
+    /// Refuses an object beyond what ids and places can name.
+    #[inline]
+    fn check_room(&self, image: &[u8]) -> Result<()> {
+        let bytes = self.arena.len() + self.pending.arena.len() + image.len();
+        let objects = self.objects.len() + self.pending.objects.len();
+        if bytes.div_ceil(WORD) <= u32::MAX as usize && objects < PENDING as usize {
+            Ok(())
+        } else {
+            Err(out_of_room(bytes))
+        }
     }
 
     /// Returns whether enough objects wait to be settled.
     #[inline]
     pub(super) fn is_batch_full(&self) -> bool {
-        self.pending.len() >= BATCH
+        self.pending.objects.len() >= BATCH
     }
 
-    /// Makes equal objects one. Returns the first id that this concerns, and the final ids from this one on.
-    pub(super) fn settle(&mut self) -> (ObjectId, &[ObjectId]) {
+    /// Settles the objects that wait, and gives the rows that point at them the final ids.
+    pub(super) fn settle(&mut self, roots: &mut [ObjectId]) {
         let Self { arena, objects, table, pending, settled, .. } = self;
-        settled.clear();
-        let first = objects.len() - pending.len();
-        if pending.is_empty() {
-            return (ObjectId::MAX, &[]);
+        if pending.objects.is_empty() {
+            return;
         }
-        table.reserve(pending.len());
-        table.touch(pending);
-        let mut next = first;
-        for (at, hash) in (first..).zip(pending.drain(..)) {
-            let Object { start, words, shape } = objects[at];
-            let from = start as usize * WORD;
-            let image = from..from + words as usize * WORD;
-            let found = table.find(hash, |other| objects[other as usize].is(arena, shape, &arena[image.clone()]));
+        settled.clear();
+        table.reserve(pending.objects.len());
+        // Each step for all of them, so that cache misses overlap.
+        table.touch(&pending.hashes);
+        settled.extend(pending.hashes.iter().map(|hash| table.glance(*hash)));
+        let start = |id: &ObjectId| objects[*id as usize].start as usize * WORD;
+        black_box(settled.iter().fold(0, |sum, id| sum ^ arena.get(start(id)).copied().unwrap_or(0)));
+        settled.clear();
+        for (object, hash) in pending.objects.iter().zip(&pending.hashes) {
+            let image = object.image(&pending.arena);
+            let found = table.find(*hash, |other| objects[other as usize].is(arena, object.shape, image));
             settled.push(found.unwrap_or_else(|free| {
-                // Into the gaps that dropped objects leave.
-                let to = objects[next - 1].end();
-                if to != start {
-                    arena.copy_within(image, to as usize * WORD);
-                }
-                objects[next] = Object { start: to, words, shape };
-                #[expect(clippy::cast_possible_truncation, reason = "ids are u32")]
-                let id = next as ObjectId;
-                table.put(free, hash, id);
-                next += 1;
+                let id = push(arena, objects, object.shape, image);
+                table.put(free, *hash, id);
                 id
             }));
         }
-        objects.truncate(next);
-        arena.truncate(objects[next - 1].end() as usize * WORD);
-        #[expect(clippy::cast_possible_truncation, reason = "ids are u32")]
-        let first = first as ObjectId;
-        (first, settled.as_slice())
+        pending.arena.clear();
+        pending.objects.clear();
+        pending.hashes.clear();
+        for root in roots.iter_mut().filter(|root| **root & PENDING != 0) {
+            *root = settled[(*root & !PENDING) as usize];
+        }
     }
 
     /// Takes over another column's objects; the result gives each of its ids' new one. Both are settled.
     pub(super) fn absorb(&mut self, other: &Self) -> Result<Vec<ObjectId>> {
         let mut map = Vec::with_capacity(other.objects.len());
         map.push(NULL);
-        // Most objects of a field that is not interned at once are new: the table grows once.
-        if self.interning == Interning::InBatches {
-            self.table.reserve(other.objects.len());
-            self.objects.reserve(other.objects.len());
-            self.arena.reserve(other.arena.len());
-        }
-        if self.interning == Interning::InBatches {
-            for objects in other.objects[1..].chunks(BATCH) {
-                for object in objects {
-                    self.intern(object.shape, object.image(&other.arena))?;
-                }
-                map.extend_from_slice(self.settle().1);
-            }
-            return Ok(map);
-        }
-        let mut image = Vec::new();
+        let (mut image, mut settled) = (Vec::new(), 0);
         // Children were interned before what points at them.
-        for id in 1..other.objects.len() {
-            #[expect(clippy::cast_possible_truncation, reason = "ids are u32")]
-            let id = id as ObjectId;
+        for (id, object) in (0..).zip(&other.objects).skip(1) {
+            let mut waits = false;
+            other.for_each_child(id, |child| waits |= map[child as usize] & PENDING != 0);
+            if waits || self.is_batch_full() {
+                self.settle(&mut map[settled..]);
+                settled = map.len();
+            }
             image.clear();
-            image.extend_from_slice(other.image(id));
-            let shape = other.shape(id);
-            for_each_pointer(
-                shape,
-                image.len(),
-                |at| {
-                    let child = child_at(&image, at);
-                    image[at..at + 4].copy_from_slice(&map[child as usize].to_le_bytes());
-                },
-                other.image(id),
-            );
-            map.push(self.intern(shape, &image)?);
+            image.extend_from_slice(object.image(&other.arena));
+            other.for_each_pointer_of(id, |at| {
+                let child = child_at(&image, at);
+                image[at..at + 4].copy_from_slice(&map[child as usize].to_le_bytes());
+            });
+            // Lists and structs are many, and mostly nothing but rows points at them.
+            let has_pointers = shape_has_pointers(object.shape);
+            let intern = if has_pointers { Self::intern_root } else { Self::intern };
+            map.push(intern(self, object.shape, &image)?);
+        }
+        self.settle(&mut map[settled..]);
+        Ok(map)
+    }
+
+    /// As [`absorb`](Self::absorb), for objects without pointers.
+    ///
+    /// Tables are walked in the order of hashes, objects in that of their ids: so memory is read from front to back.
+    pub(super) fn absorb_flat(&mut self, other: &Self) -> Result<Vec<ObjectId>> {
+        self.check_room(&other.arena)?;
+        if self.objects.len() + other.objects.len() >= PENDING as usize {
+            return Err(out_of_room(self.arena.len() + other.arena.len()));
+        }
+        let Self { arena, objects, table, .. } = self;
+        let mut map = vec![NULL; other.objects.len()];
+        table.reserve(other.table.len());
+        for (hash, id) in other.table.iter() {
+            let is_same = |own: ObjectId| {
+                let object = other.objects[id as usize];
+                objects[own as usize].is(arena, object.shape, object.image(&other.arena))
+            };
+            if let Ok(found) = table.find(hash, is_same) {
+                map[id as usize] = found;
+            }
+        }
+        let first_new = objects.len();
+        for (object, id) in other.objects.iter().zip(&mut map).skip(1).filter(|(_, id)| **id == NULL) {
+            *id = push(arena, objects, object.shape, object.image(&other.arena));
+        }
+        for (hash, id) in other.table.iter() {
+            let new = map[id as usize];
+            if new as usize >= first_new
+                && let Err(free) = table.find(hash, |_| false)
+            {
+                table.put(free, hash, new);
+            }
         }
         Ok(map)
     }
@@ -319,7 +340,7 @@ impl Column {
         if a == b {
             return true;
         }
-        if self.interning == Interning::AtOnce || a == NULL || b == NULL || self.shape(a) != self.shape(b) {
+        if self.interning != Interning::Never || a == NULL || b == NULL || self.shape(a) != self.shape(b) {
             return false;
         }
         if !self.has_pointers(a) {
@@ -342,12 +363,6 @@ impl Column {
 }
 
 impl Object {
-    /// Returns the word behind it.
-    #[inline]
-    fn end(self) -> u32 {
-        self.start + self.words
-    }
-
     #[inline]
     fn image(self, arena: &[u8]) -> &[u8] {
         let start = self.start as usize * WORD;
@@ -357,14 +372,35 @@ impl Object {
     /// Returns whether it has this value.
     #[inline]
     fn is(self, arena: &[u8], shape: u64, image: &[u8]) -> bool {
-        self.shape == shape && self.image(arena) == image
+        // An equal shape has as many bytes; what is behind them up to the word is zero.
+        self.shape == shape && self.image(arena).starts_with(image)
     }
+}
+
+/// Adds an object, and zeros up to the word. There must be room.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "there is room")]
+fn push(arena: &mut Vec<u8>, objects: &mut Vec<Object>, shape: u64, image: &[u8]) -> ObjectId {
+    let (from, id) = (arena.len(), objects.len() as ObjectId);
+    let end = from + image.len().next_multiple_of(WORD);
+    arena.extend_from_slice(image);
+    // As many zeros as may be needed, in one store.
+    arena.extend_from_slice(&[0; WORD]);
+    arena.truncate(end);
+    objects.push(Object { start: (from / WORD) as u32, words: ((end - from) / WORD) as u32, shape });
+    id
 }
 
 /// Returns half of an object's hash: enough, since equality is checked.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "half of it")]
 fn hash(shape: u64, image: &[u8]) -> u32 {
+    // Of a list of bytes the bytes alone, since it may come without the zeros behind them.
+    let image = if shape & 1 == 1 && (shape >> 32) & 7 == ElementSize::Byte as u64 {
+        &image[..image.len().min((shape >> 35) as usize)]
+    } else {
+        image
+    };
     xxh3_64_with_seed(image, shape) as u32
 }
 

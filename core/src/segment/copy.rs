@@ -9,7 +9,7 @@ use super::column::{Column, LIST_MAX, NULL, ObjectId, list_shape, struct_shape};
 use super::copy_plan::{CopyPlan, PointerPlan, Scope, Target};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
-use crate::words::{ElementSize, ListRef, Malformed, StructRef, WORD, Words};
+use crate::words::{ElementSize, ListRef, Malformed, StructRef, WORD, Words, check_text};
 
 /// Deepest nesting of a record's objects.
 pub(super) const DEPTH_MAX: u32 = 64;
@@ -151,18 +151,18 @@ impl Copier<'_> {
         depth: u32,
     ) -> std::result::Result<ObjectId, Refusal> {
         match target {
-            Target::Text => match words.text_of(at)? {
-                Some(text) => Ok(self.column.intern_bytes(text.as_bytes(), true)?),
-                None => Ok(NULL),
-            },
-            Target::Data => match words.data_of(at)? {
-                Some(data) => Ok(self.column.intern_bytes(data, false)?),
-                None => Ok(NULL),
-            },
+            Target::Text | Target::Data => {
+                let Some(bytes) = words.data_of(at)? else { return Ok(NULL) };
+                if matches!(target, Target::Text) {
+                    check_text(at, bytes)?;
+                }
+                let shape = list_shape(ElementSize::Byte, bytes.len() as u64);
+                Ok(intern(self.column, shape, bytes, depth)?)
+            }
             Target::Scalars(size) => match words.list_of(at, *size)? {
                 Some(list) => {
                     deeper(depth)?;
-                    self.copy_scalars(list)
+                    self.copy_scalars(list, depth)
                 }
                 None => Ok(NULL),
             },
@@ -181,7 +181,7 @@ impl Copier<'_> {
         }
     }
 
-    fn copy_scalars(&mut self, list: ListRef<'_>) -> std::result::Result<ObjectId, Refusal> {
+    fn copy_scalars(&mut self, list: ListRef<'_>, depth: u32) -> std::result::Result<ObjectId, Refusal> {
         let bytes = list.bytes();
         let base = self.scratch.len();
         self.scratch.extend_from_slice(bytes);
@@ -192,7 +192,7 @@ impl Copier<'_> {
             *last &= (1 << (list.len() % 8)) - 1;
         }
         self.scratch.resize(base + bytes.len().next_multiple_of(WORD), 0);
-        self.take(list_shape(list.size(), u64::from(list.len())), base)
+        self.take(list_shape(list.size(), u64::from(list.len())), base, depth)
     }
 
     fn copy_pointers(
@@ -201,25 +201,25 @@ impl Copier<'_> {
         list: ListRef<'_>,
         depth: u32,
     ) -> std::result::Result<ObjectId, Refusal> {
-        let depth = deeper(depth)?;
+        let within = deeper(depth)?;
         let base = self.scratch.len();
         for index in 0..list.len() {
-            let id = self.copy(element, list.words(), list.at() + index, depth)?;
+            let id = self.copy(element, list.words(), list.at() + index, within)?;
             self.scratch.extend_from_slice(&u64::from(id).to_le_bytes());
         }
-        self.take(list_shape(ElementSize::Pointer, u64::from(list.len())), base)
+        self.take(list_shape(ElementSize::Pointer, u64::from(list.len())), base, depth)
     }
 
     fn copy_structs(&mut self, index: usize, list: ListRef<'_>, depth: u32) -> std::result::Result<ObjectId, Refusal> {
         // The list is a level, and so are its structs.
-        let depth = deeper(deeper(depth)?)?;
+        let within = deeper(deeper(depth)?)?;
         let plan = self.plan;
         let ty = &plan.structs[index];
         let base = self.scratch.len();
         self.scratch.extend_from_slice(&[0; WORD]);
         if list.struct_sizes() == (0, 0) {
             // All are empty, and a hostile list may claim 2^30 of them in no bytes.
-            return self.take_structs(base, list.len(), 0, 0);
+            return self.take_structs(base, list.len(), (0, 0), depth);
         }
         // By the sizes in the message, not by those of the type, so that memory grows with the message.
         let (data_words, pointer_words) = list.struct_sizes();
@@ -229,33 +229,33 @@ impl Copier<'_> {
             let Some(from) = list.get_struct(element) else { break };
             let at = self.scratch.len();
             self.scratch.resize(at + size, 0);
-            self.copy_scope(&ty.scope, from, at, data_words, depth)?;
+            self.copy_scope(&ty.scope, from, at, data_words, within)?;
         }
-        self.take_structs(base, list.len(), data_words, pointer_words)
+        self.take_structs(base, list.len(), (data_words, pointer_words), depth)
     }
 
     fn take_structs(
         &mut self,
         base: usize,
         count: u32,
-        data_words: u16,
-        pointer_words: u16,
+        (data_words, pointer_words): (u16, u16),
+        depth: u32,
     ) -> std::result::Result<ObjectId, Refusal> {
         let shape = compact_structs(self.scratch, base, count, data_words, pointer_words)?;
-        self.take(shape, base)
+        self.take(shape, base, depth)
     }
 
     fn copy_struct(&mut self, index: usize, from: StructRef<'_>, depth: u32) -> std::result::Result<ObjectId, Refusal> {
-        let depth = deeper(depth)?;
+        let within = deeper(depth)?;
         let plan = self.plan;
         let ty = &plan.structs[index];
         let base = self.scratch.len();
         let data_words = ty.data_words.min(u16::try_from(from.data().len() / WORD).unwrap_or(u16::MAX));
         let pointer_words = ty.pointer_words.min(from.pointer_count());
         self.scratch.resize(base + (data_words as usize + pointer_words as usize) * WORD, 0);
-        self.copy_scope(&ty.scope, from, base, data_words, depth)?;
+        self.copy_scope(&ty.scope, from, base, data_words, within)?;
         let shape = compact_struct(self.scratch, base, data_words, pointer_words);
-        self.take(shape, base)
+        self.take(shape, base, depth)
     }
 
     /// Copies fields into the full-size struct at a byte of the scratch.
@@ -284,11 +284,16 @@ impl Copier<'_> {
     }
 
     /// Interns the image at the end of the scratch and takes it off.
-    fn take(&mut self, shape: u64, base: usize) -> std::result::Result<ObjectId, Refusal> {
-        let id = self.column.intern(shape, &self.scratch[base..])?;
+    fn take(&mut self, shape: u64, base: usize, depth: u32) -> std::result::Result<ObjectId, Refusal> {
+        let id = intern(self.column, shape, &self.scratch[base..], depth)?;
         self.scratch.truncate(base);
         Ok(id)
     }
+}
+
+/// Interns an object of a record at a depth: rows point at those at the first one.
+fn intern(column: &mut Column, shape: u64, image: &[u8], depth: u32) -> Result<ObjectId> {
+    if depth == 1 { column.intern_root(shape, image) } else { column.intern(shape, image) }
 }
 
 /// Copies the bits that fields own, of so many words.

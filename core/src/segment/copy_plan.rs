@@ -34,8 +34,10 @@ pub(super) struct ColumnPlan {
     pub slot: u16,
     /// Set if the field is a vector.
     pub vector: Option<VectorPlan>,
-    /// Whether its objects hold no pointers, and none is compared with a default: they may be interned in batches.
+    /// Whether its objects hold no pointers.
     pub is_flat: bool,
+    /// Whether they are compared with a default.
+    pub has_default: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -283,9 +285,8 @@ impl Builder<'_> {
                 if let Some(columns) = columns {
                     column = u16::try_from(columns.len()).map_err(|_| beyond())?;
                     let vector = field.vector.map(|space| vector_plan(&path, ty, space)).transpose()?;
-                    let is_flat =
-                        default.is_none() && matches!(target, Target::Text | Target::Data | Target::Scalars(_));
-                    columns.push(ColumnPlan { name: path, slot, vector, is_flat });
+                    let is_flat = matches!(target, Target::Text | Target::Data | Target::Scalars(_));
+                    columns.push(ColumnPlan { name: path, slot, vector, is_flat, has_default: default.is_some() });
                 } else if field.vector.is_some() {
                     return Err(Error::schema(
                         format!("{}.{path}", owner.name),

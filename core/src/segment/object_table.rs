@@ -38,11 +38,28 @@ impl ObjectTable {
         }
     }
 
+    /// Returns the number of ids.
+    pub(super) fn len(&self) -> usize {
+        self.used
+    }
+
+    /// Iterates over the hashes and their ids, nearly in the order of the hashes.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, ObjectId)> {
+        self.slots.iter().filter(|slot| **slot != 0).map(|slot| (hash_of(*slot), id_of(*slot)))
+    }
+
     /// Loads the homes of hashes into the cache.
     pub(super) fn touch(&self, hashes: &[u32]) {
         if !self.slots.is_empty() {
             black_box(hashes.iter().fold(0, |sum, hash| sum ^ self.slots[self.home(*hash)]));
         }
+    }
+
+    /// Returns the id at the home of a hash if it has that hash, 0 else.
+    #[inline]
+    pub(super) fn glance(&self, hash: u32) -> ObjectId {
+        let slot = self.slots[self.home(hash)];
+        if hash_of(slot) == hash { id_of(slot) } else { 0 }
     }
 
     /// Finds the id of a hash that a function accepts, or where it would stand. There must be room for one more.

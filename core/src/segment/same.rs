@@ -109,7 +109,7 @@ fn is_same_target(
         Read::Ok(new.list_of(new_at, size)?.zip(old.list_of(old_at, size)?).filter(|(a, b)| a.len() == b.len()))
     };
     match target {
-        Target::Text => Ok(has_same_bytes((new, new_at), (old, old_at))? && new.text_of(new_at).is_ok()),
+        Target::Text => Ok(has_same_bytes((new, new_at), (old, old_at))? && new.check_text_at(new_at).is_ok()),
         Target::Data => has_same_bytes((new, new_at), (old, old_at)),
         Target::Scalars(size) => Ok(match (new.list_of(new_at, *size)?, old.list_of(old_at, *size)?) {
             (None, None) => true,

@@ -6,6 +6,8 @@
 //!    at; and so on, depth by depth, each once.
 //! 4. Lay the segment out, then write rows and fields, several at once.
 
+use std::ops::Range;
+
 use super::column::{Column, NULL, ObjectId, aim, list_shape};
 use super::layout::{ColumnSize, Packer, Placement, ROWS_AT, SegmentLayout, lay_out};
 use super::matrix::Matrix;
@@ -13,8 +15,11 @@ use super::parallel::in_parallel;
 use super::stage::{ColumnBody, Encoding, Sharing, Stage, StagedColumn};
 use super::{Extent, HEADER_BYTES, WRITER_REVISION};
 use crate::error::{Error, Result};
-use crate::manifest::{SegmentEntry, Tombstones};
+use crate::manifest::{SegmentEntry, Tombstones, blob_hash};
 use crate::words::{ElementSize, WORD};
+
+/// Rows or objects that one thread writes before it takes the next.
+const ITEMS_AT_ONCE: usize = 1 << 16;
 
 /// Default size at which a new segment begins, if no field is a vector.
 const TARGET_BYTES: u64 = 256 << 20;
@@ -131,31 +136,43 @@ impl Stage {
         let head = HEADER_BYTES + ROWS_AT as usize * WORD;
         let (_, mut rest) = bytes.split_at_mut(head);
         let mut at = ROWS_AT as usize;
-        let (row_bytes, tail) = rest.split_at_mut(rows.len() * row_words * WORD);
+        let (own, tail) = rest.split_at_mut(rows.len() * row_words * WORD);
         rest = tail;
         at += rows.len() * row_words;
-        tasks.push(Task::Rows(row_bytes));
-        for (index, (start, words)) in layout.columns.iter().enumerate() {
+        tasks.extend(parts(rows.len(), |row| row * row_words * WORD, own).map(|(rows, out)| Task::Rows(rows, out)));
+        for (index, ((start, words), column)) in layout.columns.iter().zip(&self.columns).enumerate() {
             let (_, tail) = rest.split_at_mut((*start as usize - at) * WORD);
             let (own, tail) = tail.split_at_mut(*words as usize * WORD);
             rest = tail;
             at = *start as usize + *words as usize;
-            if *words > 0 {
-                tasks.push(Task::Column(index, own));
+            if *words == 0 {
+                continue;
+            }
+            match &column.body {
+                ColumnBody::Objects(objects) => {
+                    let order = &orders[index];
+                    let len = own.len();
+                    let place =
+                        |at: usize| order.order.get(at).map_or(len, |id| order.place[*id as usize] as usize * WORD);
+                    let parts = parts(order.order.len(), place, own);
+                    tasks.extend(parts.map(|(part, out)| Task::Objects(objects, order, part, out)));
+                }
+                ColumnBody::Vectors(matrix) => {
+                    let parts = parts(rows.len(), |row| row * matrix.stride(), own);
+                    tasks.extend(parts.map(|(part, out)| Task::Vectors(matrix, column, &rows[part], out)));
+                }
             }
         }
         in_parallel(tasks, |task| match task {
-            Task::Rows(out) => self.write_rows(rows, &orders, &layout, out),
-            Task::Column(index, out) => match &self.columns[index].body {
-                ColumnBody::Objects(objects) => write_objects(objects, &orders[index], layout.columns[index].0, out),
-                ColumnBody::Vectors(matrix) => write_vectors(matrix, &self.columns[index].roots, rows, out),
-            },
+            Task::Rows(part, out) => self.write_rows(rows, part, &orders, &layout, out),
+            Task::Objects(objects, order, part, out) => write_objects(objects, order, part, out),
+            Task::Vectors(matrix, column, rows, out) => write_vectors(matrix, &column.roots, rows, out),
         });
 
         let first = rows.first().map(|row| self.encoded_key(*row)).unwrap_or_default();
         let last = rows.last().map(|row| self.encoded_key(*row)).unwrap_or_default();
         Ok(SealedSegment {
-            id: *blake3::hash(&bytes).as_bytes(),
+            id: blob_hash(&bytes),
             rows: u32::try_from(rows.len()).map_err(|_| Error::invalid("segment", "too many rows"))?,
             first_key: first,
             last_key: last,
@@ -164,7 +181,18 @@ impl Stage {
         })
     }
 
-    fn write_rows(&self, rows: &[u32], orders: &[ColumnOrder], layout: &SegmentLayout, out: &mut [u8]) {
+    /// Writes some of the rows of a segment.
+    fn write_rows(
+        &self,
+        rows: &[u32],
+        part: Range<usize>,
+        orders: &[ColumnOrder],
+        layout: &SegmentLayout,
+        out: &mut [u8],
+    ) {
+        #[expect(clippy::cast_possible_truncation, reason = "a segment has fewer than 2^29 rows")]
+        let first = part.start as u32;
+        let rows = &rows[part];
         let record = &self.encoding.plan.record;
         let (data_bytes, row_bytes) = (record.data_words as usize * WORD, record.words() * WORD);
         if row_bytes == 0 {
@@ -178,11 +206,11 @@ impl Stage {
             self.columns.iter().zip(&self.encoding.plan.columns).zip(orders.iter().zip(&layout.columns))
         {
             let byte = data_bytes + plan.slot as usize * WORD;
-            let mut word = ROWS_AT + u32::from(record.data_words) + u32::from(plan.slot);
             #[expect(clippy::cast_possible_truncation, reason = "a struct has at most 2^17 words")]
             let step = record.words() as u32;
+            let mut word = ROWS_AT + first * step + u32::from(record.data_words) + u32::from(plan.slot);
             let stride = u32::try_from(column.stride_words().unwrap_or(0)).unwrap_or(u32::MAX);
-            let mut vector_at = *start;
+            let mut vector_at = *start + first * stride;
             for (out, row) in out.chunks_exact_mut(row_bytes).zip(rows) {
                 let root = column.roots[*row as usize];
                 if root != NULL {
@@ -258,9 +286,29 @@ impl Iterator for Segments {
     }
 }
 
-enum Task<'o> {
-    Rows(&'o mut [u8]),
-    Column(usize, &'o mut [u8]),
+/// A part of a segment that one thread writes.
+enum Task<'s, 'o> {
+    /// These rows.
+    Rows(Range<usize>, &'o mut [u8]),
+    /// These objects of a field, by their places in its order.
+    Objects(&'s Column, &'s ColumnOrder, Range<usize>, &'o mut [u8]),
+    /// The vectors of these rows.
+    Vectors(&'s Matrix, &'s StagedColumn, &'s [u32], &'o mut [u8]),
+}
+
+/// Cuts what so many items are written to into parts; `place`: the byte at which an item begins, the end for the number of
+/// items.
+fn parts<'o>(
+    items: usize,
+    place: impl Fn(usize) -> usize,
+    mut out: &'o mut [u8],
+) -> impl Iterator<Item = (Range<usize>, &'o mut [u8])> {
+    (0..items).step_by(ITEMS_AT_ONCE).map(move |first| {
+        let part = first..(first + ITEMS_AT_ONCE).min(items);
+        let (own, rest) = std::mem::take(&mut out).split_at_mut(place(part.end) - place(part.start));
+        out = rest;
+        (part, own)
+    })
 }
 
 /// Objects of the current segment: for each object the number of the last segment that has it.
@@ -365,16 +413,16 @@ fn write_head(bytes: &mut [u8], layout: &SegmentLayout, rows: usize, encoding: &
     }
 }
 
-fn write_objects(objects: &Column, order: &ColumnOrder, start: u32, out: &mut [u8]) {
+fn write_objects(objects: &Column, order: &ColumnOrder, part: Range<usize>, out: &mut [u8]) {
     let mut at = 0;
-    for id in &order.order {
+    for id in &order.order[part] {
         let size = objects.words(*id) as usize * WORD;
         // Places are relative to the extent; so is `at`, and pointers are differences.
         let word = order.place[*id as usize];
         objects.write(*id, word, &mut out[at..at + size], &order.place);
         at += size;
     }
-    debug_assert_eq!(at, out.len(), "extent at {start}");
+    debug_assert_eq!(at, out.len(), "bytes of the part");
 }
 
 fn write_vectors(matrix: &Matrix, roots: &[ObjectId], rows: &[u32], out: &mut [u8]) {

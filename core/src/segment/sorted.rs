@@ -111,7 +111,8 @@ impl Stage {
     ///
     /// # Errors
     /// `Limit` for a record beyond a limit of the encoding.
-    pub fn seal_row(&self, row: u32) -> Result<SealedSegment> {
+    pub fn seal_row(&mut self, row: u32) -> Result<SealedSegment> {
+        self.settle();
         self.write_segment(&[row])
     }
 

@@ -159,7 +159,8 @@ impl Stage {
         let of_column = |plan: &ColumnPlan| match interning {
             // Each key is new.
             _ if encoding.sharing == Sharing::StrictTree || unique == Some(u32::from(plan.slot)) => Interning::Never,
-            Interning::InBatches if !plan.is_flat => Interning::AtOnce,
+            // Defaults are compared with what is interned.
+            Interning::InBatches if plan.has_default => Interning::AtOnce,
             other => other,
         };
         let column = |plan: &ColumnPlan| StagedColumn {
@@ -301,13 +302,18 @@ impl Stage {
     }
 
     fn add_from(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects]) -> Result<()> {
-        let result = self.begin_row().and_then(|()| {
-            let plan = Arc::clone(&self.encoding.plan);
-            let at = self.data.len() - plan.record.data_words as usize * WORD;
-            self.copy_record_scope(&plan, &plan.record.scope, record, at, copied)?;
-            self.push_key(record)
-        });
+        let result =
+            self.begin_row().and_then(|()| self.copy_record(record, copied)).and_then(|()| self.push_key(record));
         self.end_row(result)
+    }
+
+    /// Copies a record into the row that was begun last.
+    fn copy_record(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects]) -> Result<()> {
+        // Borrowed, not counted: threads with stages of their own share the plan.
+        let Self { encoding, data, columns, scratch, .. } = self;
+        let at = data.len() - encoding.plan.record.data_words as usize * WORD;
+        let mut row = RowCopier { encoding, data: &mut data[at..], columns, scratch, copied };
+        row.copy_scope(&encoding.plan.record.scope, record)
     }
 
     /// Makes room for a row of zeros and nulls.
@@ -374,49 +380,6 @@ impl Stage {
         Ok(())
     }
 
-    fn copy_record_scope(
-        &mut self,
-        plan: &CopyPlan,
-        scope: &Scope,
-        from: StructRef<'_>,
-        at: usize,
-        copied: &mut [CopiedObjects],
-    ) -> Result<()> {
-        copy_bits(scope, from, plan.record.data_words, &mut self.data[at..]);
-        for pointer in &scope.pointers {
-            // In the order of their slots.
-            let Some(word) = from.pointer_at(u32::from(pointer.slot)) else { break };
-            let column = &mut self.columns[pointer.column as usize];
-            let name = || format!("{}.{}", self.encoding.record_type, plan.columns[pointer.column as usize].name);
-            let root = match &mut column.body {
-                ColumnBody::Objects(objects) => {
-                    let copied = copied.get_mut(pointer.column as usize);
-                    let mut copier = Copier { plan, column: objects, scratch: &mut self.scratch, copied };
-                    copier.copy_field(pointer, from.words(), word, 1).map_err(|e| e.into_error(&name()))?
-                }
-                ColumnBody::Vectors(matrix) => {
-                    let list = match pointer.target {
-                        Target::Data => from.words().list_of(word, ElementSize::Byte),
-                        _ => from.words().list_of(word, matrix.plan.size),
-                    };
-                    match list.map_err(|e| unreadable(&name(), e))? {
-                        Some(list) => matrix.push(list.bytes(), &name)?,
-                        None => NULL,
-                    }
-                }
-            };
-            if let Some(last) = column.roots.last_mut() {
-                *last = root;
-            }
-        }
-        for union in &scope.unions {
-            let value = u16::from_le_bytes(from.scalar(union.discriminant_at));
-            let member = union.members.get(value as usize).ok_or_else(|| unknown_member(&plan.record.name, value))?;
-            self.copy_record_scope(plan, member, from, at, copied)?;
-        }
-        Ok(())
-    }
-
     /// Gives all objects their final ids.
     pub(super) fn settle(&mut self) {
         self.columns.iter_mut().for_each(StagedColumn::settle);
@@ -443,18 +406,23 @@ impl Stage {
             .ok()
             .filter(|rows| u64::from(*rows) <= LIST_MAX)
             .ok_or_else(|| self.limit("records staged at once", LIST_MAX, rows))?;
-        self.data.extend_from_slice(&other.data);
         self.sources.extend(other.sources.into_iter().map(|run| SourceRun { first_row: run.first_row + first, ..run }));
-        self.keys.append(other.keys);
-        let record_type = &self.encoding.record_type;
-        let plans = &self.encoding.plan.columns;
-        // Columns know nothing of each other.
-        let tasks = self.columns.iter_mut().zip(other.columns).zip(plans).collect();
-        in_parallel(tasks, |((own, other), plan): ((&mut StagedColumn, StagedColumn), &ColumnPlan)| {
-            own.absorb(other, plan, &|| format!("{record_type}.{}", plan.name))
-        })
-        .into_iter()
-        .collect()
+        let Self { encoding, data, columns, keys, .. } = self;
+        // Columns, rows and keys know nothing of each other.
+        let mut tasks: Vec<Box<dyn FnOnce() -> Result<()> + Send + '_>> = Vec::new();
+        for ((own, other), plan) in columns.iter_mut().zip(other.columns).zip(&encoding.plan.columns) {
+            let name = || format!("{}.{}", encoding.record_type, plan.name);
+            tasks.push(Box::new(move || own.absorb(other, plan, &name)));
+        }
+        tasks.push(Box::new(|| {
+            data.extend_from_slice(&other.data);
+            Ok(())
+        }));
+        tasks.push(Box::new(|| {
+            keys.append(other.keys);
+            Ok(())
+        }));
+        in_parallel(tasks, |task| task()).into_iter().collect()
     }
 
     /// Returns an upper bound of the bytes that sealing will write.
@@ -482,6 +450,55 @@ impl Stage {
     }
 }
 
+/// Copies a record into the last row of a stage.
+struct RowCopier<'s> {
+    encoding: &'s Encoding,
+    /// Data section of the row.
+    data: &'s mut [u8],
+    columns: &'s mut [StagedColumn],
+    scratch: &'s mut Vec<u8>,
+    copied: &'s mut [CopiedObjects],
+}
+
+impl RowCopier<'_> {
+    fn copy_scope(&mut self, scope: &Scope, from: StructRef<'_>) -> Result<()> {
+        let plan = &*self.encoding.plan;
+        copy_bits(scope, from, plan.record.data_words, self.data);
+        for pointer in &scope.pointers {
+            // In the order of their slots.
+            let Some(word) = from.pointer_at(u32::from(pointer.slot)) else { break };
+            let column = &mut self.columns[pointer.column as usize];
+            let name = || format!("{}.{}", self.encoding.record_type, plan.columns[pointer.column as usize].name);
+            let root = match &mut column.body {
+                ColumnBody::Objects(objects) => {
+                    let copied = self.copied.get_mut(pointer.column as usize);
+                    let mut copier = Copier { plan, column: objects, scratch: self.scratch, copied };
+                    copier.copy_field(pointer, from.words(), word, 1).map_err(|e| e.into_error(&name()))?
+                }
+                ColumnBody::Vectors(matrix) => {
+                    let list = match pointer.target {
+                        Target::Data => from.words().list_of(word, ElementSize::Byte),
+                        _ => from.words().list_of(word, matrix.plan.size),
+                    };
+                    match list.map_err(|e| unreadable(&name(), e))? {
+                        Some(list) => matrix.push(list.bytes(), &name)?,
+                        None => NULL,
+                    }
+                }
+            };
+            if let Some(last) = column.roots.last_mut() {
+                *last = root;
+            }
+        }
+        for union in &scope.unions {
+            let value = u16::from_le_bytes(from.scalar(union.discriminant_at));
+            let member = union.members.get(value as usize).ok_or_else(|| unknown_member(&plan.record.name, value))?;
+            self.copy_scope(member, from)?;
+        }
+        Ok(())
+    }
+}
+
 impl SourceRun {
     fn position(&self, row: u32) -> u64 {
         self.first_position + u64::from(row - self.first_row)
@@ -496,10 +513,7 @@ impl StagedColumn {
     /// Gives all objects their final ids.
     fn settle(&mut self) {
         if let ColumnBody::Objects(objects) = &mut self.body {
-            let (first, ids) = objects.settle();
-            for root in self.roots[self.settled_rows..].iter_mut().filter(|root| **root >= first) {
-                *root = ids[(*root - first) as usize];
-            }
+            objects.settle(&mut self.roots[self.settled_rows..]);
         }
         self.settled_rows = self.roots.len();
     }
@@ -513,10 +527,7 @@ impl StagedColumn {
         let new = &mut self.roots[base..];
         match (&mut self.body, other.body) {
             (ColumnBody::Objects(own), ColumnBody::Objects(other)) => {
-                if plan.is_flat {
-                    own.intern_in_batches();
-                }
-                let map = own.absorb(&other)?;
+                let map = if plan.is_flat { own.absorb_flat(&other)? } else { own.absorb(&other)? };
                 for root in new {
                     *root = map[*root as usize];
                 }

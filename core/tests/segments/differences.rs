@@ -109,7 +109,7 @@ fn a_staged_row_is_another_as_soon_as_any_bit_of_its_value_differs() {
     for seed in 0..SEEDS {
         let mut r = Random::new(seed);
         let records: Vec<Kinds> = (0..12).map(|_| with_code(Kinds::random(&mut r, 1), "k")).collect();
-        let staged = stage(&encoding, &records.iter().collect::<Vec<_>>(), &mut r);
+        let mut staged = stage(&encoding, &records.iter().collect::<Vec<_>>(), &mut r);
         for (row, one) in (0..).zip(&records) {
             let sealed = staged.seal_row(row).unwrap();
             let segment = open(&sealed);

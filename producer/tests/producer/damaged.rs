@@ -10,7 +10,8 @@ use kapok_producer::{
     CycleReport, Declaration, Error, ErrorKind, Evolution, MergeSchedule, Producer, ProducerSettings, Validator,
 };
 use kapok_samples::movies_capnp::{movie, rating};
-use kapok_testing::{Damage, DamagedFile};
+use kapok_testing::object_store::local::LocalFileSystem;
+use kapok_testing::{Damage, DamagedFile, Hooks, Intercept, Operation};
 use tempfile::TempDir;
 
 struct Place {
@@ -238,4 +239,30 @@ async fn a_validator_that_reads_what_cannot_be_read_says_why() {
     producer.settings_mut().validators = vec![Validator::reference("Rating.movieId", "Movie")];
     let error = upsert_movie(&producer, 100).await.unwrap_err();
     assert!(error.to_string().contains(&*file.to_string_lossy()), "{error}");
+}
+
+/// A disk that keeps another byte than was written, of a file that is then mapped and not hashed.
+#[tokio::test]
+async fn a_blob_that_is_stored_wrong_is_found_before_the_commit_and_put_again_by_the_next_cycle() {
+    for kind in [BlobKind::Segment, BlobKind::Index] {
+        let folder = tempfile::tempdir().unwrap();
+        let files = std::sync::Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
+        let blobs = folder.path().join("data").join(kind.folder());
+        let hooks = Hooks::once(Operation::Get, kind.folder(), async move {
+            let path = fs::read_dir(blobs).unwrap().next().unwrap().unwrap().path();
+            let mut bytes = fs::read(&path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(path, bytes).unwrap();
+        });
+        let backend = std::sync::Arc::new(hooks).over(files);
+        let store = Store::options().writable().object_store(backend, "data").open("test://data").await.unwrap();
+        let producer = Producer::builder(store.clone()).open().await.unwrap();
+        let error = publish_movies(&producer, 0..50, 1927).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert!(error.to_string().contains(kind.folder()), "{error}");
+        assert_eq!(store.manifests().head().await.unwrap(), None);
+        let report = publish_movies(&producer, 0..50, 1927).await.unwrap();
+        assert_eq!(report.outcome.version(), 1);
+    }
 }

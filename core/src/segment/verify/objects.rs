@@ -213,7 +213,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
         let words = self.blob().words;
         let size = if let Target::Scalars(size) = target { *size } else { ElementSize::Byte };
         if matches!(target, Target::Text)
-            && let Err(malformed) = words.text_of(at)
+            && let Err(malformed) = words.check_text_at(at)
         {
             return Err(self.wrong(at, malformed.expected));
         }
