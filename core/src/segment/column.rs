@@ -170,7 +170,7 @@ impl Column {
     fn check_room(&self, image: &[u8]) -> Result<()> {
         let bytes = self.arena.len() + self.pending.arena.len() + image.len();
         let objects = self.objects.len() + self.pending.objects.len();
-        if bytes.div_ceil(WORD) <= u32::MAX as usize && objects < PENDING as usize {
+        if u32::try_from(bytes.div_ceil(WORD)).is_ok() && objects < PENDING as usize {
             Ok(())
         } else {
             Err(out_of_room(bytes))

@@ -298,11 +298,11 @@ enum Task<'s, 'o> {
 
 /// Cuts what so many items are written to into parts; `place`: the byte at which an item begins, the end for the number of
 /// items.
-fn parts<'o>(
+fn parts(
     items: usize,
     place: impl Fn(usize) -> usize,
-    mut out: &'o mut [u8],
-) -> impl Iterator<Item = (Range<usize>, &'o mut [u8])> {
+    mut out: &mut [u8],
+) -> impl Iterator<Item = (Range<usize>, &mut [u8])> {
     (0..items).step_by(ITEMS_AT_ONCE).map(move |first| {
         let part = first..(first + ITEMS_AT_ONCE).min(items);
         let (own, rest) = std::mem::take(&mut out).split_at_mut(place(part.end) - place(part.start));
