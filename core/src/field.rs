@@ -6,46 +6,36 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::schema::{Schema, Type};
-use crate::segment::{LiveRanges, LiveSegment, RowId, SegmentMark};
-use crate::view::{Table, Tables, Texts};
-use crate::words::{Malformed, Read, WORD, Words};
+use crate::segment::{LiveRows, RowId};
+use crate::view::{Table, Tables};
 
+mod cells;
 mod list;
 mod path;
 mod sealed;
 mod value;
 
+pub use cells::Cell;
+use cells::Cells;
 pub use list::{Element, List, ListIter};
 use path::Path;
-pub use value::{FieldValue, Leaf, Row};
+pub use value::{FieldValue, Leaf};
+
+/// Rows that are loaded together: about as many cache misses as a core waits for at once.
+const ROWS_AT_ONCE: usize = 16;
 
 /// A field of a record type, over all segments of a view; `T` is what its values are read as.
 ///
 /// Cheap to share between threads. Made by [`Tables::field`].
 pub struct Field<'v, T> {
     path: Path<'v>,
-    segments: Vec<Rows<'v>>,
+    segments: Vec<Cells<'v>>,
     record_type: &'v str,
     value: PhantomData<fn() -> T>,
-}
-
-/// Rows of one segment.
-#[derive(Clone, Copy, Debug)]
-struct Rows<'v> {
-    words: Words<'v>,
-    /// Word at which they begin.
-    at: u32,
-    count: u32,
-    data_words: u16,
-    pointer_words: u16,
-    mark: SegmentMark,
-    source: Option<&'v LiveSegment>,
-    texts: Texts<'v>,
 }
 
 impl Tables {
@@ -88,92 +78,14 @@ impl Table {
         if compiled.may_be_absent() && !T::OPTIONAL {
             return Err(Fault::ReadAsOption { field: subject(), wanted: T::NAME.to_owned() }.into());
         }
-        let mut segments: Vec<_> = self.segments().iter().map(Rows::new).collect();
+        let mut segments: Vec<_> = self.segments().iter().map(|source| Cells::new(source, &compiled)).collect();
         if T::IS_TEXT
             && compiled.direct
             && let Some(checked) = self.checked_texts(path)
         {
-            segments.iter_mut().zip(checked).for_each(|(rows, texts)| rows.texts = texts);
+            segments.iter_mut().zip(checked).for_each(|(cells, texts)| cells.trust(texts));
         }
         Ok(Field { path: compiled, segments, record_type: self.name(), value: PhantomData })
-    }
-}
-
-impl<'v> Rows<'v> {
-    fn none() -> Self {
-        let mark = SegmentMark::default();
-        Self {
-            words: Words::new(&[]),
-            at: 0,
-            count: 0,
-            data_words: 0,
-            pointer_words: 0,
-            mark,
-            source: None,
-            texts: Texts::default(),
-        }
-    }
-
-    fn new(source: &'v LiveSegment) -> Self {
-        let segment = source.segment();
-        let (data_words, pointer_words) = segment.row_sizes();
-        #[expect(clippy::cast_possible_truncation, reason = "a segment has at most 2^29 words")]
-        let at = (segment.rows_at() / crate::words::WORD) as u32;
-        let (count, mark) = (segment.rows(), source.mark());
-        Self {
-            words: segment.words(),
-            at,
-            count,
-            data_words,
-            pointer_words,
-            mark,
-            source: Some(source),
-            texts: Texts::default(),
-        }
-    }
-
-    /// Returns the number of words from one row to the next.
-    #[inline]
-    fn step(&self) -> u32 {
-        u32::from(self.data_words) + u32::from(self.pointer_words)
-    }
-
-    /// Returns the row that begins at a word.
-    #[inline]
-    fn row_at(&self, word: u32) -> Option<Row<'v>> {
-        let from = word as usize * WORD;
-        let bytes = self.words.bytes().get(from..from + self.step() as usize * WORD)?;
-        Some(Row { bytes, data_bytes: self.data_words as usize * WORD, words: self.words, at: word, texts: self.texts })
-    }
-
-    /// Reads a range of rows, which is within the segment.
-    #[inline]
-    fn for_each<T: FieldValue<'v>>(&self, path: &Path<'v>, range: Range<u32>, f: &mut impl FnMut(T)) -> Read<()> {
-        let (step, data_bytes) = (self.step(), self.data_words as usize * WORD);
-        let word = |row: u32| self.at + row * step;
-        let bytes = self.words.bytes().get(word(range.start) as usize * WORD..word(range.end) as usize * WORD);
-        let rows = bytes.unwrap_or_default().chunks_exact((step as usize * WORD).max(1));
-        let mut at = word(range.start);
-        for bytes in rows {
-            let row = Row { bytes, data_bytes, words: self.words, at, texts: self.texts };
-            f(if path.direct { T::read_row(&path.leaf, row)? } else { path.read(row)? });
-            at += step;
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn corrupt(&self, malformed: Malformed) -> Error {
-        let name = self.source.map_or("segment", |source| source.segment().name());
-        malformed.into_error_with(name, self.words)
-    }
-
-    #[inline]
-    fn row(&self, row: u32) -> Option<Row<'v>> {
-        if row >= self.count {
-            return None;
-        }
-        self.row_at(self.at + row * self.step())
     }
 }
 
@@ -186,33 +98,46 @@ impl<'v, T: FieldValue<'v>> Field<'v, T> {
     #[inline]
     pub fn get(&self, row_id: RowId) -> Result<T> {
         // Nothing but this is laid out where values are read: the less code a read is, the more reads a processor overlaps.
-        if self.path.direct
-            && let Some(rows) = self.segments.get(row_id.place())
-            && rows.mark == row_id.segment()
-            && let Some(row) = rows.row(row_id.row())
-            && let Some(value) = T::read_plain(&self.path.leaf, row)
+        if let Some(cells) = self.segments.get(row_id.place())
+            && cells.mark() == row_id.segment()
+            && let Some(cell) = cells.cell(row_id.row())
+            && let Some(value) = T::read_cell(&self.path.leaf, cell)
         {
             return Ok(value);
         }
         self.get_any(row_id)
     }
 
+    /// Returns the values of many records, live or dead, in the order of the row ids: what [`Field::get`] returns for each.
+    ///
+    /// Rows are loaded 16 at a time before what they point at, so that the processor waits for the memory of all of them at
+    /// once: faster than one by one, if they are not in its caches. `Lookup::find_many` finds row ids that way.
+    ///
+    /// # Errors
+    /// As [`Field::get`], for the first value that cannot be read.
+    pub fn get_many(&self, row_ids: &[RowId]) -> Result<Vec<T>> {
+        let mut out = Vec::with_capacity(row_ids.len());
+        for row_ids in row_ids.chunks(ROWS_AT_ONCE) {
+            let cells = row_ids.iter().filter_map(|row_id| self.segments.get(row_id.place())?.cell(row_id.row()));
+            std::hint::black_box(cells.fold(0, |all, cell| all | cell.first_byte()));
+            for row_id in row_ids {
+                out.push(self.get(*row_id)?);
+            }
+        }
+        Ok(out)
+    }
+
     /// Reads the value by any path, also if the row id is of another view, in which its segment stands at another place.
     #[inline(never)]
     fn get_any(&self, row_id: RowId) -> Result<T> {
-        let is_there = |rows: &&Rows<'v>| rows.mark == row_id.segment();
-        let rows = self.segments.get(row_id.place()).filter(is_there).or_else(|| {
-            let place = row_id.find(self.segments.iter().map(|rows| rows.mark))?;
-            self.segments.get(place)
-        });
-        let row = rows.and_then(|rows| Some((rows, rows.row(row_id.row())?)));
-        let (rows, row) = row.ok_or_else(|| row_id.stale(self.record_type))?;
-        self.path.read(row).map_err(|malformed| rows.corrupt(malformed))
+        let cells = cells::find(&self.segments, row_id).filter(|cells| cells.has(row_id.row()));
+        let cells = cells.ok_or_else(|| row_id.stale(self.record_type))?;
+        cells.read(&self.path, row_id.row()).map_err(|malformed| cells.corrupt(malformed))
     }
 
     /// Iterates over the values of all live records, in the order of their row ids. Each item is a `Result`.
     pub fn iter(&self) -> FieldIter<'_, 'v, T> {
-        FieldIter { field: self, segment: 0, rows: Rows::none(), ranges: LiveRanges::none(), at: 0, end: 0 }
+        FieldIter { field: self, segment: 0, cells: Cells::none(), rows: LiveRows::none() }
     }
 
     /// Hands the values of all live records to a function, in the order of their row ids: the fastest scan.
@@ -221,11 +146,9 @@ impl<'v, T: FieldValue<'v>> Field<'v, T> {
     /// `Corrupt` if the bytes are not as they must be; the function was given what comes before.
     #[inline]
     pub fn for_each(&self, mut f: impl FnMut(T)) -> Result<()> {
-        for rows in &self.segments {
-            for range in rows.source.map_or(LiveRanges::none(), LiveSegment::live_ranges) {
-                if let Err(malformed) = rows.for_each(&self.path, range, &mut f) {
-                    return Err(rows.corrupt(malformed));
-                }
+        for cells in &self.segments {
+            if let Err(malformed) = cells.for_each(&self.path, &mut f) {
+                return Err(cells.corrupt(malformed));
             }
         }
         Ok(())
@@ -256,37 +179,18 @@ pub struct FieldIter<'f, 'v, T> {
     field: &'f Field<'v, T>,
     /// The segment after the one at hand.
     segment: usize,
-    rows: Rows<'v>,
-    ranges: LiveRanges<'v>,
-    /// Word of the next row.
-    at: u32,
-    /// Word behind the last row of the range.
-    end: u32,
+    cells: Cells<'v>,
+    rows: LiveRows<'v>,
 }
 
 impl<'v, T: FieldValue<'v>> FieldIter<'_, 'v, T> {
-    /// Goes to the next range of live rows; false at the end.
+    /// Goes to the next segment; false at the end.
     #[cold]
     fn advance(&mut self) -> bool {
-        loop {
-            if let Some(range) = self.ranges.next() {
-                let step = self.rows.step();
-                (self.at, self.end) = (self.rows.at + range.start * step, self.rows.at + range.end * step);
-                return true;
-            }
-            let Some(rows) = self.field.segments.get(self.segment) else { return false };
-            self.segment += 1;
-            self.ranges = rows.source.map_or(LiveRanges::none(), LiveSegment::live_ranges);
-            self.rows = *rows;
-        }
-    }
-
-    #[inline]
-    fn read(&self, row: Row<'v>) -> Result<T> {
-        match self.field.path.read(row) {
-            Ok(value) => Ok(value),
-            Err(malformed) => Err(self.rows.corrupt(malformed)),
-        }
+        let Some(cells) = self.field.segments.get(self.segment) else { return false };
+        self.segment += 1;
+        (self.cells, self.rows) = (*cells, cells.live_rows());
+        true
     }
 }
 
@@ -295,12 +199,15 @@ impl<'v, T: FieldValue<'v>> Iterator for FieldIter<'_, 'v, T> {
 
     #[inline]
     fn next(&mut self) -> Option<Result<T>> {
-        if self.at == self.end && !self.advance() {
-            return None;
+        loop {
+            if let Some(row) = self.rows.next() {
+                let value = self.cells.read(&self.field.path, row);
+                return Some(value.map_err(|malformed| self.cells.corrupt(malformed)));
+            }
+            if !self.advance() {
+                return None;
+            }
         }
-        let row = self.rows.row_at(self.at)?;
-        self.at += self.rows.step();
-        Some(self.read(row))
     }
 }
 
@@ -311,20 +218,5 @@ fn describe(schema: &Schema, ty: &Type) -> String {
         Type::Struct(id) => schema.get_struct(*id).map_or_else(|| "struct".to_owned(), |ty| ty.name.clone()),
         Type::Enum(id) => schema.get_enum(*id).map_or_else(|| "enum".to_owned(), |ty| ty.name.clone()),
         other => format!("{other:?}"),
-    }
-}
-
-impl<'v> Path<'v> {
-    /// Returns the value that the path leads to from a row.
-    #[inline]
-    fn read<T: FieldValue<'v>>(&self, row: Row<'v>) -> Read<T> {
-        if self.direct { T::read_row(&self.leaf, row) } else { self.read_through(row) }
-    }
-
-    /// Reads a value that does not lie in the row itself, or not always.
-    #[inline(never)]
-    fn read_through<T: FieldValue<'v>>(&self, row: Row<'v>) -> Read<T> {
-        let Some(row) = row.to_struct() else { return T::read(&self.leaf, None) };
-        T::read(&self.leaf, self.walk(row)?)
     }
 }

@@ -34,8 +34,8 @@ mod stage;
 mod staged_keys;
 mod verify;
 
-pub(crate) use live::LiveRanges;
 pub use live::LiveSegment;
+pub(crate) use live::{LiveBlock, LiveRows};
 pub use merge::MergeInput;
 pub use parallel::in_parallel;
 pub use row_id::{RowId, SegmentMark};

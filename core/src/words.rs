@@ -292,18 +292,30 @@ impl<'a> Words<'a> {
     /// Returns where these bytes would be, within the segment or not.
     #[inline]
     pub(crate) fn data_range(at: u32, pointer: u64) -> Read<Range<usize>> {
-        // Kind and element size in one comparison: a list of bytes.
-        if pointer & 0x7_0000_0003 != 0x2_0000_0001 {
+        let Some((offset, len)) = Self::byte_list(pointer) else {
             return Err(Malformed { word: at, expected: "a list of bytes" });
-        }
-        let len = (pointer >> 35) as usize;
+        };
         if len == 0 {
             return Ok(0..0);
         }
         // A target before the segment becomes a number beyond its end.
-        let from = Self::target(at, pointer).cast_unsigned().wrapping_mul(WORD as u64);
+        let from = ((u64::from(at) + 1) * WORD as u64).wrapping_add(offset);
         let from = usize::try_from(from).unwrap_or(usize::MAX);
         Ok(from..from.saturating_add(len))
+    }
+
+    /// Returns what a pointer to a list of bytes tells: how many bytes behind the pointer it begins (before it, if they
+    /// wrap), and its length. `None` for other pointers.
+    #[inline]
+    pub(crate) fn byte_list(pointer: u64) -> Option<(u64, usize)> {
+        // Kind and element size in one test, behind which the bits of the kind are 0.
+        let pointer = pointer ^ 0x2_0000_0001;
+        if pointer & 0x7_0000_0003 != 0 {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half holds the signed offset, times 4")]
+        let words_by_4 = i64::from((pointer as u32).cast_signed());
+        Some(((words_by_4 * (WORD as i64 / 4)).cast_unsigned(), (pointer >> 35) as usize))
     }
 
     /// Returns the bytes of a `Text`, without its final NUL, not checked to be UTF-8; `None` if the pointer is null.

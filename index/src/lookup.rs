@@ -8,7 +8,7 @@ use kapok_core::key::{IntegerKey, Key, KeyPart, KeySpec};
 use kapok_core::manifest::SegmentEntry;
 use kapok_core::record::Record;
 use kapok_core::segment::{HEADER_BYTES, Segment};
-use kapok_core::segment::{LiveSegment, RowId, SegmentMark};
+use kapok_core::segment::{LiveSegment, RowId};
 use kapok_core::view::Table;
 use kapok_core::words::WORD;
 use kapok_core::{Error, Result};
@@ -17,8 +17,8 @@ use serde::Deserialize;
 use crate::row;
 use crate::unique::{self, Glance, Guess, UniqueIndex};
 
-/// Indexes that are looked at together for one key.
-const INDEXES_AT_ONCE: usize = 8;
+/// Indexes that are looked at together for one key: as many as the bits that say which of them may have it.
+const INDEXES_AT_ONCE: usize = u32::BITS as usize;
 /// Keys that are looked up together: about as many cache misses as a core waits for at once.
 const KEYS_AT_ONCE: usize = 16;
 
@@ -40,7 +40,6 @@ pub struct Lookup<'v> {
 pub(crate) struct Access {
     /// Where the segment stands in the table.
     place: usize,
-    rows: u32,
     /// `None` if the manifest has none: the rows, which stand in key order, are searched by bisection.
     index: Option<UniqueIndex>,
     first_key: Vec<u8>,
@@ -48,11 +47,9 @@ pub(crate) struct Access {
     /// Numbers of the two, for keys of fixed length.
     first_number: u64,
     last_number: u64,
-    /// `None` if the key is not one integer, these rows are too old to have it, or there is no index.
-    integers: Option<IntegerColumn>,
-    all_live: bool,
-    /// What row ids of its rows name the segment by.
-    mark: SegmentMark,
+    /// Of no rows if the key is not one integer, these rows are too old to have it, or there is no index.
+    integers: IntegerColumn,
+    source: LiveSegment,
 }
 
 /// Keys that are one integer, in the rows of one segment, and their index.
@@ -81,7 +78,8 @@ impl<'v> Lookup<'v> {
     /// # Errors
     /// `Invalid` if the number of parts or their types are not the key's, `Corrupt` if a segment or its index is not
     /// as it must be.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the less a lookup is, the more of them a processor overlaps")]
+    #[inline(always)]
     pub fn find<K: Key + ?Sized>(&self, key: &K) -> Result<Option<RowId>> {
         key.with_parts(|parts| match (self.integer, parts) {
             (Some(integer), [KeyPart::Int(value)]) => match integer.encode(*value) {
@@ -183,6 +181,7 @@ impl<'v> Lookup<'v> {
         }
     }
 
+    #[inline(never)]
     fn find_parts(&self, parts: &[KeyPart<'_>]) -> Result<Option<RowId>> {
         let key = self.table.key();
         match key.fixed_bytes() {
@@ -236,7 +235,7 @@ impl<'v> Lookup<'v> {
         // Nothing but this is laid out where keys are looked up: the less code a lookup is, the more of them a processor
         // overlaps.
         match largest.look(hash, number) {
-            Guess::Row(row) if largest.all_live => Ok(Some(largest.mark.row_id(largest.place, row))),
+            Guess::Row(row) if !largest.source.is_dead(row) => Ok(Some(largest.row_id(row))),
             Guess::Absent if others.is_empty() => Ok(None),
             guess => self.find_number_from(guess, hash, number),
         }
@@ -252,17 +251,18 @@ impl<'v> Lookup<'v> {
         self.find_number_among(others, hash, number)
     }
 
-    /// Glances at several indexes before it looks at what they show, so that the processor waits for all of them at once.
+    /// Glances at several indexes before it looks at what one of them shows, so that the processor waits for all of them at
+    /// once, and foresees what comes next: few of them have anything to show.
     fn find_number_among(&self, accesses: &[Access], hash: u64, number: u64) -> Result<Option<RowId>> {
         for accesses in accesses.chunks(INDEXES_AT_ONCE) {
-            let mut glances = [Glance::NOTHING; INDEXES_AT_ONCE];
-            for (glance, access) in glances.iter_mut().zip(accesses) {
-                *glance = access.glance(hash);
+            let mut candidates = 0_u32;
+            for (place, access) in (0..).zip(accesses) {
+                candidates |= u32::from(access.integers.index.may_have(hash)) << place;
             }
-            for (glance, access) in glances.iter().zip(accesses) {
-                if !glance.is_absent()
-                    && access.spans(number)
-                    && let Some(row_id) = self.confirm(access, hash, number, access.guess(*glance, number))?
+            while let Some(access) = accesses.get(candidates.trailing_zeros() as usize) {
+                candidates &= candidates - 1;
+                if access.integers.index.may_have_behind(hash)
+                    && let Some(row_id) = self.confirm(access, hash, number, access.look(hash, number))?
                 {
                     return Ok(Some(row_id));
                 }
@@ -282,30 +282,17 @@ impl<'v> Lookup<'v> {
                 None => return Ok(None),
             },
         };
-        Ok(self.live(access, row))
-    }
-
-    /// Returns the row id of a row, if it is live.
-    #[inline]
-    fn live(&self, access: &Access, row: u32) -> Option<RowId> {
-        let is_live = access.all_live || self.segment(access).is_some_and(|source| source.is_live(row));
-        is_live.then(|| access.mark.row_id(access.place, row))
-    }
-
-    #[inline]
-    fn segment(&self, access: &Access) -> Option<&'v LiveSegment> {
-        self.table.segments().get(access.place)
+        Ok(access.live(row))
     }
 
     /// Searches by the slow path: keys of several parts, no index, or a home group that does not decide.
     #[inline(never)]
     fn find_number_in(&self, access: &Access, hash: u64, number: u64) -> Result<Option<u32>> {
-        let Some(source) = self.segment(access) else { return Ok(None) };
-        let key = self.table.key();
-        let number_of = |row| row::expect_row(source.segment(), row).map(|row| key.row_number(row));
+        let (segment, key) = (access.source.segment(), self.table.key());
+        let number_of = |row| row::expect_row(segment, row).map(|row| key.row_number(row));
         match &access.index {
             Some(index) => index.probe(hash, |row| Ok(number_of(row)? == number)),
-            None => bisect(source.segment(), |row| Ok(number_of(row)?.cmp(&number))),
+            None => bisect(segment, |row| Ok(number_of(row)?.cmp(&number))),
         }
     }
 
@@ -316,7 +303,7 @@ impl<'v> Lookup<'v> {
             if encoded < access.first_key.as_slice() || encoded > access.last_key.as_slice() {
                 continue;
             }
-            let Some(segment) = self.segment(access).map(LiveSegment::segment) else { continue };
+            let segment = access.source.segment();
             let found = if let Some(index) = &access.index {
                 index.find_hashed(key, segment, hash, encoded, 0)?
             } else {
@@ -326,7 +313,7 @@ impl<'v> Lookup<'v> {
                     Ok(row_key.as_slice().cmp(encoded))
                 })?
             };
-            if let Some(row_id) = found.and_then(|row| self.live(access, row)) {
+            if let Some(row_id) = found.and_then(|row| access.live(row)) {
                 return Ok(Some(row_id));
             }
         }
@@ -338,12 +325,11 @@ impl<'v> Lookup<'v> {
         let key = self.table.key();
         let mut encoded = Vec::new();
         for access in self.accesses {
-            let Some(source) = self.segment(access) else { continue };
-            let segment = source.segment();
+            let segment = access.source.segment();
             access.verify(key, segment)?;
-            for row in source.live_rows() {
+            for row in access.source.live_rows() {
                 row::encode_row(key, segment, row, &mut encoded)?;
-                if self.find_encoded(&encoded)? != Some(access.mark.row_id(access.place, row)) {
+                if self.find_encoded(&encoded)? != Some(access.row_id(row)) {
                     let expected = format!("the only live row of key {}", key.describe(&encoded));
                     return Err(row::corrupt_row(segment, row, &expected, "another one in a later segment than"));
                 }
@@ -392,15 +378,15 @@ impl Access {
         let (first_key, last_key) = (entry.first_key.clone(), entry.last_key.clone());
         let integers =
             key.integer().zip(index.clone()).and_then(|(key, index)| IntegerColumn::new(key, segment, index));
+        let integers = integers.unwrap_or_else(IntegerColumn::none);
         let (first_number, last_number) = numbers;
-        let (all_live, mark) = (source.dead().is_none(), source.mark());
-        let rows = segment.rows();
-        Ok(Self { place, rows, index, first_key, last_key, first_number, last_number, integers, all_live, mark })
+        let source = source.clone();
+        Ok(Self { place, index, first_key, last_key, first_number, last_number, integers, source })
     }
 
     /// Returns what sorts the largest first, and the newest first among equals.
     pub(crate) fn search_order(&self) -> impl Ord + use<> {
-        Reverse((self.rows, self.place))
+        Reverse((self.source.segment().rows(), self.place))
     }
 
     #[inline]
@@ -417,17 +403,27 @@ impl Access {
     /// Returns what the index shows for a hash, with one load from it and no branch on what is loaded.
     #[inline]
     fn glance(&self, hash: u64) -> Glance {
-        self.integers.as_ref().map_or(Glance::UNCLEAR, |integers| integers.index.glance(hash))
+        self.integers.index.glance(hash)
     }
 
     /// Returns what a glance means for a key: the row's key is compared.
     #[inline]
     fn guess(&self, glance: Glance, number: u64) -> Guess {
-        let Some(integers) = &self.integers else { return Guess::Unclear };
-        match integers.index.guess(glance) {
-            Guess::Row(row) if integers.number(row) != Some(number) => Guess::Unclear,
+        match self.integers.index.guess(glance) {
+            Guess::Row(row) if self.integers.number(row) != Some(number) => Guess::Unclear,
             guess => guess,
         }
+    }
+
+    /// Returns the row id of a row that there is, if it is live.
+    #[inline]
+    fn live(&self, row: u32) -> Option<RowId> {
+        (!self.source.is_dead(row)).then(|| self.row_id(row))
+    }
+
+    #[inline]
+    fn row_id(&self, row: u32) -> RowId {
+        self.source.mark().row_id(self.place, row)
     }
 
     fn verify(&self, key: &KeySpec, segment: &Segment) -> Result<()> {
@@ -449,6 +445,10 @@ impl Access {
 }
 
 impl IntegerColumn {
+    fn none() -> Self {
+        Self { key: IntegerKey::default(), bytes: Bytes::new(), stride: 0, index: UniqueIndex::unclear() }
+    }
+
     fn new(key: IntegerKey, segment: &Segment, index: UniqueIndex) -> Option<Self> {
         let (data_words, _) = segment.row_sizes();
         if key.word_at() + WORD > usize::from(data_words) * WORD || segment.rows() == 0 {

@@ -66,7 +66,7 @@ impl Glance {
     /// No row has the key.
     pub(crate) const NOTHING: Self = Self { row: 0, ends: true };
     /// The index is to be probed.
-    pub(crate) const UNCLEAR: Self = Self { row: 0, ends: false };
+    const UNCLEAR: Self = Self { row: 0, ends: false };
 
     /// Returns whether no row has the key.
     #[inline]
@@ -189,6 +189,44 @@ impl UniqueIndex {
             }
         }
         Err(self.without_empty_slot())
+    }
+
+    /// Makes an index that says of every key that it is to be searched otherwise.
+    pub(crate) fn unclear() -> Self {
+        Self { name: Arc::from(""), slots: Bytes::new(), rows: 0, row_mask: 0 }
+    }
+
+    /// Returns false if the home group of a hash shows that no row has the key, with no branch on what it holds: it has an
+    /// empty slot, and none with the hash's fingerprint.
+    #[inline]
+    pub(crate) fn may_have(&self, hash: u64) -> bool {
+        let groups = self.groups();
+        match groups.get(home(hash, groups.len())) {
+            Some(group) => self.has_tag(group, hash) | !is_last(group),
+            None => true,
+        }
+    }
+
+    /// As [`Self::may_have`], by the home group and the one behind it: for where the home group alone did not tell, most
+    /// often since it is full, as about one in seven is.
+    #[inline]
+    pub(crate) fn may_have_behind(&self, hash: u64) -> bool {
+        let groups = self.groups();
+        match groups.get(home(hash, groups.len())..) {
+            Some([home, next, ..]) => self.has_tag(home, hash) | self.has_tag(next, hash) | !is_last(next),
+            _ => true,
+        }
+    }
+
+    /// Returns whether a slot of a group has the fingerprint of a hash: fewer instructions than to say which.
+    #[inline]
+    fn has_tag(&self, group: &Group, hash: u64) -> bool {
+        let (tag_mask, tag) = (!self.row_mask, tag(hash, self.row_mask));
+        let mut out = 0;
+        for slot in group {
+            out |= if u32::from_le_bytes(*slot) & tag_mask == tag { u32::MAX } else { 0 };
+        }
+        out != 0
     }
 
     /// Looks at the home group of a hash, without a branch on what it holds, and at the next one if it is full and says
@@ -332,8 +370,13 @@ pub(crate) fn hash_number(number: u64, key_bytes: u8) -> u64 {
     match key_bytes {
         4 => xxh3_64(&bytes[4..]),
         8 => xxh3_64(&bytes),
-        _ => xxh3_64(&bytes[8 - key_bytes as usize..]),
+        _ => hash_tail(bytes, key_bytes),
     }
+}
+
+#[inline(never)]
+fn hash_tail(bytes: [u8; 8], len: u8) -> u64 {
+    xxh3_64(&bytes[8 - len as usize..])
 }
 
 /// The group where the search for a hash starts.

@@ -115,6 +115,12 @@ pub fn compare(c: &mut Criterion, age: Age, view: &View, heap: &Heap, archive: &
             touch(title.get(found).unwrap().as_bytes(), year.get(found).unwrap());
         }
     });
+    many(&mut rows, "kapok: find_many and get_many of 10,000, &str", &keys, |keys| {
+        let found: Vec<_> = lookup.find_many(keys).unwrap().into_iter().map(Option::unwrap).collect();
+        for (title, year) in title.get_many(&found).unwrap().into_iter().zip(year.get_many(&found).unwrap()) {
+            touch(title.as_bytes(), year);
+        }
+    });
     row(&mut rows, "kapok: generated reader, &str", &keys, |key| {
         let film = records.by_key(key).unwrap().unwrap();
         touch(film.get_title().unwrap().to_str().unwrap().as_bytes(), film.get_year());

@@ -1,11 +1,11 @@
 //! Types that the values of a field can be read as.
 
+use super::cells::Cell;
 use super::list::{Element, List};
 use super::sealed::Sealed;
 use crate::record::Record;
 use crate::schema::{DefaultValue, FieldType, Schema, StructType, Type};
-use crate::view::Texts;
-use crate::words::{ElementSize, Malformed, Read, StructRef, WORD, Words};
+use crate::words::{ElementSize, Malformed, Read, StructRef, Words};
 
 /// A type that fields can be read as: see [`Tables::field`](crate::view::Tables::field). Sealed.
 pub trait FieldValue<'v>: Sized + Sealed {
@@ -22,26 +22,16 @@ pub trait FieldValue<'v>: Sized + Sealed {
     /// # Errors
     /// The malformed word.
     fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self>;
-    /// Reads the value in a row: what [`Self::read`] reads in the row's struct.
-    ///
-    /// # Errors
-    /// The malformed word.
+    /// Reads the value in a row's cell if that takes few steps; `None` if [`Self::read`] is to read it.
     #[inline]
-    fn read_row(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Self> {
-        Self::read(leaf, row.to_struct())
+    fn read_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Self> {
+        Self::read(leaf, Some(cell.to_struct()?)).ok()
     }
-    /// Reads the value in a row if that takes few steps; `None` if [`Self::read_row`] is to read it.
+    /// Reads the value in a row's cell, or finds it absent, if that takes few steps; `None` if [`Self::read_optional`] is to
+    /// read it.
     #[inline]
-    fn read_plain(leaf: &Leaf<'v>, row: Row<'v>) -> Option<Self> {
-        Self::read_row(leaf, row).ok()
-    }
-    /// Reads the value in a row, or finds it absent: what [`Self::read_optional`] reads in the row's struct.
-    ///
-    /// # Errors
-    /// The malformed word.
-    #[inline]
-    fn read_row_optional(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Option<Self>> {
-        Self::read_optional(leaf, row.to_struct())
+    fn read_optional_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Option<Self>> {
+        Self::read_optional(leaf, Some(cell.to_struct()?)).ok()
     }
     /// Reads the value, or finds it absent.
     ///
@@ -56,69 +46,23 @@ pub trait FieldValue<'v>: Sized + Sealed {
     }
 }
 
-/// A row in place, as the fastest reads want it: all of its bytes, and where they stand.
-#[derive(Clone, Copy, Debug)]
-pub struct Row<'v> {
-    /// Bytes of its data section and its pointers.
-    pub(super) bytes: &'v [u8],
-    pub(super) data_bytes: usize,
-    pub(super) words: Words<'v>,
-    /// Word at which it begins.
-    pub(super) at: u32,
-    /// Texts of the field at hand.
-    pub(super) texts: Texts<'v>,
-}
-
 /// The last step of a path: a place in a struct.
 #[derive(Clone, Debug)]
 pub struct Leaf<'v> {
     pub(super) ty: &'v Type,
     schema: &'v Schema,
     /// Bytes into the data section, bits for Bool, or a pointer's index.
-    offset: u32,
+    pub(super) offset: u32,
     /// Bits by which stored numbers differ from their values.
     default: u64,
     pointer_default: Option<&'v [u8]>,
     /// Bytes behind the value that do not belong to it: 1 for Text.
     nul_bytes: usize,
     /// Bit that says that the number is null, and its default.
-    null_flag: Option<(usize, bool)>,
-}
-
-impl<'v> Row<'v> {
-    #[inline]
-    pub(super) fn to_struct(self) -> Option<StructRef<'v>> {
-        let data_words = u16::try_from(self.data_bytes / WORD).ok()?;
-        let pointers = u16::try_from((self.bytes.len() - self.data_bytes) / WORD).ok()?;
-        self.words.struct_within(self.at, data_words, pointers)
-    }
+    pub(super) null_flag: Option<(usize, bool)>,
 }
 
 impl<'v> Leaf<'v> {
-    /// Returns a number of the row; its default if the row is too short.
-    #[inline]
-    fn row_scalar<const N: usize>(&self, row: Row<'v>) -> u64 {
-        let from = self.offset as usize;
-        let mut word = [0; 8];
-        if from + N <= row.data_bytes
-            && let Some(bytes) = row.bytes.get(from..from + N)
-        {
-            word[..N].copy_from_slice(bytes);
-        }
-        u64::from_le_bytes(word) ^ self.default
-    }
-
-    /// Returns the row's pointer, and the word that it stands at; `None` if it is null or the row is too short.
-    #[inline]
-    fn row_pointer(&self, row: Row<'v>) -> Option<(u32, u64)> {
-        let from = row.data_bytes + self.offset as usize * WORD;
-        let mut pointer = [0; WORD];
-        pointer.copy_from_slice(row.bytes.get(from..from + WORD)?);
-        #[expect(clippy::cast_possible_truncation, reason = "a row has fewer than 2^17 words")]
-        let at = row.at + (from / WORD) as u32;
-        Some((at, u64::from_le_bytes(pointer))).filter(|(_, pointer)| *pointer != 0)
-    }
-
     pub(super) fn new(
         schema: &'v Schema,
         owner: &'v StructType,
@@ -149,6 +93,23 @@ impl<'v> Leaf<'v> {
     #[inline]
     fn without_nul(&self, bytes: &'v [u8]) -> &'v [u8] {
         &bytes[..bytes.len().saturating_sub(self.nul_bytes)]
+    }
+
+    /// Returns what a pointer is read as if it is null; `None` if it is not, or has a default value.
+    #[inline]
+    fn null<T>(&self, pointer: u64, value: T) -> Option<T> {
+        if pointer == 0 && self.pointer_default.is_none() { Some(value) } else { None }
+    }
+
+    /// Returns a number of a row, unless the row's flag says that it is null.
+    #[inline]
+    fn unless_null<T: FieldValue<'v>>(&self, cell: Cell<'_, 'v>) -> Option<Option<T>> {
+        if let Some((bit, default)) = self.null_flag
+            && cell.bit(bit)? != default
+        {
+            return Some(None);
+        }
+        T::read_cell(self, cell).map(Some)
     }
 
     pub(super) fn is_nullable_number(&self) -> bool {
@@ -185,7 +146,7 @@ impl<'v> Leaf<'v> {
 
 macro_rules! numbers {
     ($(($rust:ty, $bytes:literal, $pattern:pat))*) => {$(
-        impl FieldValue<'_> for $rust {
+        impl<'v> FieldValue<'v> for $rust {
             const NAME: &'static str = stringify!($rust);
 
             fn fits(_: &Schema, ty: &Type) -> bool {
@@ -194,14 +155,19 @@ macro_rules! numbers {
 
             #[inline]
             #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "the low end holds the number")]
-            fn read(leaf: &Leaf<'_>, at: Option<StructRef<'_>>) -> Read<Self> {
+            fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
                 Ok(leaf.scalar::<$bytes>(at) as $rust)
             }
 
             #[inline]
             #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "the low end holds the number")]
-            fn read_row(leaf: &Leaf<'_>, row: Row<'_>) -> Read<Self> {
-                Ok(leaf.row_scalar::<$bytes>(row) as $rust)
+            fn read_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Self> {
+                Some(<$rust>::from_le_bytes(*cell.bytes()?) ^ leaf.default as $rust)
+            }
+
+            #[inline]
+            fn read_optional_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Option<Self>> {
+                leaf.unless_null(cell)
             }
         }
     )*};
@@ -217,7 +183,7 @@ numbers! {
     (i64, 8, Type::Int64)
 }
 
-impl FieldValue<'_> for f32 {
+impl<'v> FieldValue<'v> for f32 {
     const NAME: &'static str = "f32";
 
     fn fits(_: &Schema, ty: &Type) -> bool {
@@ -225,13 +191,24 @@ impl FieldValue<'_> for f32 {
     }
 
     #[inline]
-    fn read(leaf: &Leaf<'_>, at: Option<StructRef<'_>>) -> Read<Self> {
-        #[expect(clippy::cast_possible_truncation, reason = "the low end holds the number")]
+    #[expect(clippy::cast_possible_truncation, reason = "the low end holds the number")]
+    fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
         Ok(Self::from_bits(leaf.scalar::<4>(at) as u32))
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the low end holds the number")]
+    fn read_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Self> {
+        Some(Self::from_bits(u32::from_le_bytes(*cell.bytes()?) ^ leaf.default as u32))
+    }
+
+    #[inline]
+    fn read_optional_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Option<Self>> {
+        leaf.unless_null(cell)
     }
 }
 
-impl FieldValue<'_> for f64 {
+impl<'v> FieldValue<'v> for f64 {
     const NAME: &'static str = "f64";
 
     fn fits(_: &Schema, ty: &Type) -> bool {
@@ -239,12 +216,22 @@ impl FieldValue<'_> for f64 {
     }
 
     #[inline]
-    fn read(leaf: &Leaf<'_>, at: Option<StructRef<'_>>) -> Read<Self> {
+    fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
         Ok(Self::from_bits(leaf.scalar::<8>(at)))
+    }
+
+    #[inline]
+    fn read_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Self> {
+        Some(Self::from_bits(u64::from_le_bytes(*cell.bytes()?) ^ leaf.default))
+    }
+
+    #[inline]
+    fn read_optional_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Option<Self>> {
+        leaf.unless_null(cell)
     }
 }
 
-impl FieldValue<'_> for bool {
+impl<'v> FieldValue<'v> for bool {
     const NAME: &'static str = "bool";
 
     fn fits(_: &Schema, ty: &Type) -> bool {
@@ -252,8 +239,19 @@ impl FieldValue<'_> for bool {
     }
 
     #[inline]
-    fn read(leaf: &Leaf<'_>, at: Option<StructRef<'_>>) -> Read<Self> {
+    fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
         Ok(at.is_some_and(|at| at.bit(leaf.offset as usize)) != (leaf.default == 1))
+    }
+
+    #[inline]
+    fn read_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Self> {
+        let [byte] = *cell.bytes()?;
+        Some((byte >> (leaf.offset % 8) & 1 == 1) != (leaf.default == 1))
+    }
+
+    #[inline]
+    fn read_optional_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Option<Self>> {
+        leaf.unless_null(cell)
     }
 }
 
@@ -271,46 +269,21 @@ impl<'v> FieldValue<'v> for &'v str {
     }
 
     #[inline]
-    fn read_plain(leaf: &Leaf<'v>, row: Row<'v>) -> Option<Self> {
-        checked_text(leaf, row)
+    fn read_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Self> {
+        let pointer = cell.pointer()?;
+        cell.checked_text(pointer).or_else(|| leaf.null(pointer, ""))
     }
 
     #[inline]
-    fn read_row(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Self> {
-        match checked_text(leaf, row) {
-            Some(text) => Ok(text),
-            None => Ok(unchecked_text(leaf, row)?.unwrap_or_default()),
-        }
-    }
-
-    #[inline]
-    fn read_row_optional(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Option<Self>> {
-        match checked_text(leaf, row) {
-            Some(text) => Ok(Some(text)),
-            None => unchecked_text(leaf, row),
-        }
+    fn read_optional_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Option<Self>> {
+        let pointer = cell.pointer()?;
+        cell.checked_text(pointer).map(Some).or_else(|| leaf.null(pointer, None))
     }
 
     #[inline]
     fn read_optional(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Option<Self>> {
         let Some((words, word)) = leaf.pointer(at)? else { return Ok(None) };
         words.data_of(word)?.map(|bytes| text(bytes, word)).transpose()
-    }
-}
-
-/// Returns the text of a row if it is one of those that were checked together.
-#[inline]
-fn checked_text<'v>(leaf: &Leaf<'v>, row: Row<'v>) -> Option<&'v str> {
-    let (at, pointer) = leaf.row_pointer(row)?;
-    row.texts.get(&Words::data_range(at, pointer).ok()?)
-}
-
-/// Returns the text of a row, checked here; `None` if it is null and has no default.
-#[inline(never)]
-fn unchecked_text<'v>(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Option<&'v str>> {
-    match leaf.row_pointer(row) {
-        Some((at, pointer)) => text(row.words.data_at(at, pointer)?, row.at).map(Some),
-        None => <&str as FieldValue<'v>>::read_optional(leaf, None),
     }
 }
 
@@ -334,11 +307,15 @@ impl<'v> FieldValue<'v> for &'v [u8] {
     }
 
     #[inline]
-    fn read_row(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Self> {
-        match leaf.row_pointer(row) {
-            Some((at, pointer)) => Ok(leaf.without_nul(row.words.data_at(at, pointer)?)),
-            None => <Self as FieldValue<'v>>::read(leaf, None),
-        }
+    fn read_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Self> {
+        let pointer = cell.pointer()?;
+        cell.byte_list(pointer).map(|bytes| leaf.without_nul(bytes)).or_else(|| leaf.null(pointer, &[]))
+    }
+
+    #[inline]
+    fn read_optional_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Option<Self>> {
+        let pointer = cell.pointer()?;
+        cell.byte_list(pointer).map(|bytes| Some(leaf.without_nul(bytes))).or_else(|| leaf.null(pointer, None))
     }
 
     #[inline]
@@ -429,8 +406,8 @@ impl<'v, T: FieldValue<'v>> FieldValue<'v> for Option<T> {
     }
 
     #[inline]
-    fn read_row(leaf: &Leaf<'v>, row: Row<'v>) -> Read<Self> {
-        T::read_row_optional(leaf, row)
+    fn read_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Self> {
+        T::read_optional_cell(leaf, cell)
     }
 
     #[inline]

@@ -3,8 +3,8 @@
 use super::{KeyKind, KeySpec};
 use crate::words::WORD;
 
-/// The place of a key that is one integer or enum, within the data section's word that holds it.
-#[derive(Clone, Copy, Debug)]
+/// The place of a key that is one integer or enum, within the data section's word that holds it. By default one of no bits.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct IntegerKey {
     word: u32,
     shift: u32,

@@ -70,13 +70,15 @@ impl AsKeyPart for KeyPart<'_> {
 }
 
 impl<T: AsKeyPart + ?Sized> AsKeyPart for &T {
+    #[inline]
     fn as_key_part(&self) -> KeyPart<'_> {
         (**self).as_key_part()
     }
 }
 
 impl<T: AsKeyPart + ?Sized> Key for T {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "what is done with one part is the whole of a lookup")]
+    #[inline(always)]
     fn with_parts<R>(&self, f: impl FnOnce(&[KeyPart<'_>]) -> R) -> R {
         f(&[self.as_key_part()])
     }

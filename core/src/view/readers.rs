@@ -192,23 +192,16 @@ impl Table {
         let part = |part: u64| -> Result<R> {
             let records = self.records::<T>()?;
             let (from, to) = (part * share, (part + 1) * share);
-            let mut ranges = Vec::new();
+            let mut rows = Vec::new();
             let mut first = 0;
             for (index, segment) in self.segments().iter().enumerate() {
                 let end = first + u64::from(segment.segment().rows());
                 let Some(source) = records.source(index) else { continue };
-                for live in segment.live_ranges() {
-                    let start = (first + u64::from(live.start)).max(from);
-                    let stop = (first + u64::from(live.end)).min(to);
-                    if start < stop {
-                        // Both lie within the segment, whose rows are counted in 32 bits.
-                        let narrow = |row: u64| u32::try_from(row - first).unwrap_or(u32::MAX);
-                        ranges.push((source, narrow(start)..narrow(stop)));
-                    }
-                }
+                let within = |row: u64| u32::try_from(row.saturating_sub(first)).unwrap_or(u32::MAX);
+                rows.push((source, segment.live_rows_in(within(from)..within(to))));
                 first = end;
             }
-            let mut part = ranges.into_iter().flat_map(|(source, rows)| rows.filter_map(|row| source.get::<T>(row)));
+            let mut part = rows.into_iter().flat_map(|(source, rows)| rows.filter_map(|row| source.get::<T>(row)));
             Ok(scan(&mut part))
         };
         std::thread::scope(|scope| {

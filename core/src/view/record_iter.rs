@@ -2,14 +2,13 @@
 
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
-use std::ops::Range;
 
 use serde::Deserialize;
 
 use super::Table;
 use crate::error::Result;
 use crate::record::Record;
-use crate::segment::{LiveRanges, LiveSegment};
+use crate::segment::{LiveRows, LiveSegment};
 
 /// Live records of a [`Table`], in the order of their row ids. Made by [`Table::iter`].
 #[derive(Clone)]
@@ -18,8 +17,7 @@ pub struct RecordIter<'v> {
     /// The segments after the one at hand.
     segments: std::slice::Iter<'v, LiveSegment>,
     segment: Option<&'v LiveSegment>,
-    ranges: LiveRanges<'v>,
-    rows: Range<u32>,
+    rows: LiveRows<'v>,
 }
 
 /// Live records of a [`Table`] as values of a Rust type, in the order of their row ids. Made by [`Table::deserialize`].
@@ -42,13 +40,7 @@ impl Table {
     /// }
     /// ```
     pub fn iter(&self) -> RecordIter<'_> {
-        RecordIter {
-            table: self,
-            segments: self.segments().iter(),
-            segment: None,
-            ranges: LiveRanges::none(),
-            rows: 0..0,
-        }
+        RecordIter { table: self, segments: self.segments().iter(), segment: None, rows: LiveRows::none() }
     }
 
     /// Iterates over all live records as values of a Rust type, in the order of their row ids. Each item is a `Result`,
@@ -93,12 +85,8 @@ impl<'v> Iterator for RecordIter<'v> {
                 // Segments are opened only if all of their rows lie within the file.
                 return self.segment.and_then(|segment| self.table.record_in(segment, row));
             }
-            if let Some(rows) = self.ranges.next() {
-                self.rows = rows;
-            } else {
-                let segment = self.segments.next()?;
-                (self.segment, self.ranges) = (Some(segment), segment.live_ranges());
-            }
+            let segment = self.segments.next()?;
+            (self.segment, self.rows) = (Some(segment), segment.live_rows_in(0..u32::MAX));
         }
     }
 }

@@ -10,14 +10,11 @@ use crate::schema::{FieldKind, Type};
 use crate::segment::{HEADER_BYTES, LiveSegment};
 
 /// The texts of one field in one segment: all of its extent, if that is UTF-8.
-///
-/// Between texts stand zeros, which are UTF-8 too. So an extent of valid texts is valid as a whole, and a text within it is
-/// a range whose two ends are boundaries of characters.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Texts<'v> {
-    all: &'v str,
+    pub(crate) all: &'v str,
     /// Where they begin, in bytes from the segment's first word.
-    from: usize,
+    pub(crate) from: usize,
 }
 
 /// [`Texts`] that own what they hold.
@@ -25,18 +22,6 @@ pub(crate) struct Texts<'v> {
 pub(super) struct CheckedTexts {
     all: ByteString,
     from: usize,
-}
-
-impl<'v> Texts<'v> {
-    /// Returns a text by the range of its bytes and its final NUL; `None` if these are not known to be such a text.
-    #[inline]
-    pub(crate) fn get(self, range: &Range<usize>) -> Option<&'v str> {
-        let (from, nul) = (range.start.wrapping_sub(self.from), range.end.wrapping_sub(self.from).wrapping_sub(1));
-        if self.all.as_bytes().get(nul) != Some(&0) {
-            return None;
-        }
-        self.all.get(from..nul)
-    }
 }
 
 impl CheckedTexts {

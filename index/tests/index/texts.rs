@@ -52,6 +52,9 @@ fn one_text_that_is_not_utf8_fails_alone() {
     assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("UTF-8"), "{error}");
     assert_eq!(optional.get(rows[1]).unwrap_err().to_string(), error.to_string());
     assert_eq!(plain.iter().filter(Result::is_err).count(), 1);
+    assert_eq!(plain.get_many(&rows).unwrap_err().to_string(), error.to_string());
+    assert_eq!(plain.get_many(&[rows[2], rows[0], rows[2]]).unwrap(), ["Solaris", "Metropolis", "Solaris"]);
+    assert_eq!(plain.get_many(&[]).unwrap(), [""; 0]);
 }
 
 #[test]

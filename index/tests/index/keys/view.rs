@@ -73,6 +73,60 @@ fn a_row_that_is_dead_in_one_segment_is_looked_for_in_the_others() {
     }
 }
 
+/// Enough segments that their indexes are looked at in more than one go, enough rows that one group in seven is full.
+#[test]
+fn keys_of_forty_segments_are_found_one_by_one_and_together() {
+    const SEGMENTS: u32 = 40;
+    const KEYS: u32 = 9000;
+    // Every segment has keys of its own and some that a later segment replaces; a tenth of all is deleted, a third is nowhere.
+    let segment_of = |key: u32| (key.wrapping_mul(0x9E37_79B1) >> 16) % SEGMENTS;
+    let is_anywhere = |key: &u32| key % 3 != 0;
+    let is_replaced = |key: u32| key % 7 == 0 && segment_of(key) + 1 < SEGMENTS;
+    let is_deleted = |key: u32| key % 10 == 1;
+    let mut version = Version::new(&["u32"]);
+    let mut expected = vec![None; KEYS as usize];
+    for segment in 0..SEGMENTS {
+        let is_here = |key: &u32| segment_of(*key) == segment || is_replaced(*key) && segment_of(*key) + 1 == segment;
+        let keys: Vec<u32> = (0..KEYS).filter(is_anywhere).filter(is_here).collect();
+        let is_dead = |key: u32| is_deleted(key) || is_replaced(key) && segment_of(key) == segment;
+        let mut dead = none();
+        for (row, key) in (0..).zip(&keys) {
+            if is_dead(*key) {
+                dead.insert(row);
+            } else {
+                expected[*key as usize] = Some((segment as usize, row));
+            }
+        }
+        version.push(&records(keys), &dead);
+    }
+    for indexed in [false, true] {
+        if indexed {
+            (0..SEGMENTS as usize).for_each(|place| version.index(place));
+        }
+        let view = version.open().unwrap();
+        let lookup = view.lookup("Kinds").unwrap();
+        let expected: Vec<_> =
+            expected.iter().map(|found| found.and_then(|(place, row)| at(&view, place, row))).collect();
+        let keys: Vec<u32> = (0..KEYS).collect();
+        let found: Vec<_> = keys.iter().map(|key| lookup.find(key).unwrap()).collect();
+        assert_eq!(found, expected, "indexed={indexed}");
+        assert_eq!(lookup.find_many(&keys).unwrap(), expected, "indexed={indexed}");
+        view.verify_keys().unwrap();
+        let (keys, row_ids): (Vec<u32>, Vec<RowId>) =
+            keys.iter().zip(&expected).filter_map(|(key, found)| Some((*key, (*found)?))).unzip();
+        assert_eq!(view.field::<u32>("Kinds.u32").unwrap().get_many(&row_ids).unwrap(), keys);
+        let codes: Vec<_> = keys.iter().map(|key| format!("code {key}")).collect();
+        assert_eq!(view.field::<&str>("Kinds.code").unwrap().get_many(&row_ids).unwrap(), codes);
+        // Scans give the same rows.
+        let mut scanned: Vec<u32> = view.field::<u32>("Kinds.u32").unwrap().iter().map(Result::unwrap).collect();
+        let mut handed = Vec::new();
+        view.field::<u32>("Kinds.u32").unwrap().for_each(|key| handed.push(key)).unwrap();
+        assert_eq!(scanned, handed);
+        scanned.sort_unstable();
+        assert_eq!(scanned, keys);
+    }
+}
+
 #[test]
 fn integers_of_any_width_find_a_key_and_none_where_they_do_not_fit() {
     let view = two_segments();
