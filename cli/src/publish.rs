@@ -17,6 +17,7 @@ use kapok_producer::{
     ProducerSettings, Sharing,
 };
 
+use crate::dataset::read_manifest;
 use crate::failure::{Failure, Parts, Result};
 use crate::notice;
 use crate::progress;
@@ -183,6 +184,9 @@ impl Publish {
         } else {
             Producer::builder(store.clone()).settings(settings).open().await?
         };
+        if let Some(version @ 1..) = self.on {
+            read_manifest(producer.store(), version).await?;
+        }
         if self.compact && !self.republish && has_only_wide_integers(producer.store(), &self.record_type).await {
             notice::warn(
                 json,
