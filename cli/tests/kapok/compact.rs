@@ -114,7 +114,7 @@ fn widen_writes_all_records_anew_and_each_is_found_by_its_key() {
         assert_eq!(scene.export("Thing"), expected, "full={is_full}");
         for record in &expected {
             let found = scene.run(&["get", "Thing", &record["id"].to_string()]).ok();
-            assert_eq!(json_lines(&found), [record.clone()]);
+            assert_eq!(json_lines(&found), std::slice::from_ref(record));
         }
         assert!(scene.run(&["get", "Thing", "20"]).code != 0);
         scene.run(&["verify"]).ok();
