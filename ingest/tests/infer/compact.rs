@@ -167,6 +167,21 @@ fn unsigned_fields_of_a_declared_type_stay_unsigned_until_an_integer_is_negative
     assert!(wider(r#"{"id":1,"c":-1}"#).is_err());
 }
 
+#[test]
+fn what_would_make_a_field_wider_still_is_to_be_observed() {
+    let known = compact(&[r#"{"id":1,"n":1}"#]);
+    let mut inference = Inference::extending(&known.0, known.1, InferenceSettings::default()).unwrap();
+    inference.widen_integers();
+    inference.observe(&Value::from_json(br#"{"id":1,"n":128}"#).unwrap(), 1).unwrap();
+    let (schema, id) = inference.schema().unwrap();
+    let mut writer = MessageWriter::new(Arc::new(schema), id).unwrap();
+    writer.set_seen(&inference.seen());
+    for (n, shows_nothing_new) in [(8191, true), (8192, false), (32767, false), (-8193, false), (-5, true)] {
+        let record = format!("{{\"id\":1,\"n\":{n}}}");
+        assert_eq!(writer.write_seen_json(&record).unwrap().is_some(), shows_nothing_new, "{n}");
+    }
+}
+
 /// Integers of every magnitude.
 fn integer() -> impl Strategy<Value = i64> {
     (any::<i64>(), 0_u32..64).prop_map(|(value, shift)| value >> shift)
