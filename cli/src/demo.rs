@@ -113,6 +113,7 @@ async fn play(store: &Store, is_kept: bool) -> Result<Story> {
         record_type: RECORD_TYPE.to_owned(),
         key: vec![KEY.to_owned()],
         schema: SchemaSource::Inferred { vectors: Vec::new(), maps: Vec::new(), json: Vec::new() },
+        compact: false,
         sharing: Sharing::Shared,
         evolution: Evolution::Append,
         may_grow: false,

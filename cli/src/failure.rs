@@ -76,6 +76,10 @@ impl From<&Fault> for Parts {
             Fault::Json { line, column, .. } | Fault::JsonInteger { line, column, .. } => (Some(*line), Some(*column)),
             Fault::Inference { line, .. } => (Some(*line), None),
             Fault::Query { column, .. } if *column > 0 => (None, Some(*column)),
+            // Where records are lines, their positions are called so.
+            Fault::DuplicateKey { second, .. } => {
+                (second.strip_prefix("line ").and_then(|line| line.parse().ok()), None)
+            }
             _ => (None, None),
         };
         Self { line, column, field: fault.field(), winner: None }
@@ -172,6 +176,15 @@ impl Failure {
     pub fn with_parts(mut self, known: impl Into<Parts>) -> Self {
         if let Self::Message { parts, .. } = &mut self {
             **parts = known.into();
+        }
+        self
+    }
+
+    /// Adds the line of the input that the failure is about.
+    #[must_use]
+    pub fn at_line(mut self, line: u64) -> Self {
+        if let Self::Message { parts, .. } = &mut self {
+            parts.line = Some(line);
         }
         self
     }

@@ -6,7 +6,7 @@ use kapok_core::key::KeyPart;
 use kapok_core::schema::{Enumerant, FieldKind, Schema, StructType, Type};
 use kapok_core::view::Table;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Parts, Result};
 
 /// The parts of a key, parsed by the types of its fields.
 #[derive(Debug)]
@@ -41,7 +41,9 @@ impl KeyArgument {
                 .ok_or_else(|| Failure::no(format!("{}.{name}: the schema has no such key field", table.name())))?;
             let part = Part::parse(table.schema(), ty, argument).ok_or_else(|| {
                 let expected = describe(table.schema(), ty);
-                Failure::input(format!("{}.{name}: expected {expected}, found {argument:?}", table.name()))
+                let field = format!("{}.{name}", table.name());
+                Failure::input(format!("{field}: expected {expected}, found {argument:?}"))
+                    .with_parts(Parts { field: Some(field), ..Parts::default() })
             })?;
             parts.push(part);
         }

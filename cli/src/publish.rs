@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use clap::Args;
 use kapok_blobstore::Store;
+use kapok_core::schema::FieldKind;
 use kapok_core::{ErrorKind, Fault};
 use kapok_producer::{
     AbsentFields, CycleReport, Error, Evolution, IncrementalCycle, MergeSchedule, OlderSchema, Outcome, Producer,
     ProducerSettings, Sharing,
 };
 
+use crate::dataset::read_manifest;
 use crate::failure::{Failure, Parts, Result};
 use crate::notice;
 use crate::progress;
@@ -52,6 +54,7 @@ const ATTEMPTS_MAX: u32 = 10;
   kapok publish --store data/films --type Movie --delete-keys gone.txt
   kapok publish films.jsonl --store data/films --type Movie --dry-run
   kapok publish ratings.jsonl --store data/films --type Rating --upsert --widen
+  kapok publish films.jsonl --store data/films --type Movie --key id --compact
   xz -dc films.jsonl.xz | kapok publish - --store data/films --type Movie --max-removed 5%
 
 The file holds all records of the type, one JSON object a line; .zst and .gz are read as they are. Only records that differ
@@ -89,6 +92,11 @@ pub struct Publish {
     /// A member that is kept as JSON text and given back as JSON, such as a list whose elements are not of one type
     #[arg(long, value_name = "PATH", conflicts_with = "schema")]
     as_json: Vec<String>,
+    /// Make integer fields that are new no wider than they need be: the narrowest signed type that holds four times the
+    /// values, the key's included. What comes later and does not fit is refused, until --widen. Fields that the dataset
+    /// has stay as they are, but with --republish
+    #[arg(long, conflicts_with = "schema")]
+    compact: bool,
     /// Write equal values as often as they occur, for readers that ask for strict trees
     #[arg(long)]
     strict_tree: bool,
@@ -103,9 +111,9 @@ pub struct Publish {
     /// Accept any change of the schema or the key; consumers with generated code of the old kind will refuse it
     #[arg(long)]
     republish: bool,
-    /// Make Float64 fields of integer fields if the file has floats, and write all records of the type anew; refused if
-    /// a stored integer is not equal to any Float64. Fields of the key stay. Consumers with generated code of the old
-    /// kind will refuse it
+    /// Make integer fields wider, or Float64, if the file has integers beyond them, or floats, and write all records of
+    /// the type anew; refused if a stored integer is not equal to any Float64. Fields of the key stay integers. Consumers
+    /// with generated code of the old kind will refuse it
     #[arg(long, conflicts_with = "republish")]
     widen: bool,
     /// Let the file's records add fields to a type that was published with --schema or by generated code
@@ -176,6 +184,19 @@ impl Publish {
         } else {
             Producer::builder(store.clone()).settings(settings).open().await?
         };
+        if let Some(version @ 1..) = self.on {
+            read_manifest(producer.store(), version).await?;
+        }
+        if self.compact && !self.republish && has_only_wide_integers(producer.store(), &self.record_type).await {
+            notice::warn(
+                json,
+                &format!(
+                    "--compact makes new fields narrow, and {} has integers of 64 bits already, which stay; to choose all \
+                     types anew, publish all records with --republish --compact",
+                    self.record_type
+                ),
+            );
+        }
         let PublishOutcome { report, keys_absent } = match input {
             Some(input) if is_full => {
                 let report = run_cycle_with(&producer, population, input, |error| self.explain(error)).await?;
@@ -297,6 +318,7 @@ impl Publish {
             record_type: self.record_type.clone(),
             key: self.key.clone(),
             schema,
+            compact: self.compact,
             sharing: if self.strict_tree { Sharing::StrictTree } else { Sharing::Shared },
             evolution: match (self.republish, self.widen) {
                 (true, _) => Evolution::Republish,
@@ -309,6 +331,22 @@ impl Publish {
             tags: self.tag.clone(),
         })
     }
+}
+
+/// Returns whether the newest version has the record type with integers of 64 bits and no others, as it is published
+/// without `--compact`.
+async fn has_only_wide_integers(store: &Store, record_type: &str) -> bool {
+    // What cannot be read is told of when the cycle reads it.
+    let Ok(Some(version)) = store.manifests().head().await else { return false };
+    let Ok(manifest) = store.manifests().read(version).await else { return false };
+    let Some(ty) = manifest.record_type(record_type) else { return false };
+    let Ok(schema) = manifest.schema.closure([ty.type_id]) else { return false };
+    let slots = schema.structs().flat_map(|ty| &ty.fields).filter_map(|field| match &field.kind {
+        FieldKind::Slot { ty, .. } if field.vector.is_none() => Some(ty.innermost()),
+        _ => None,
+    });
+    let mut integers = slots.filter(|ty| ty.is_integer()).peekable();
+    integers.peek().is_some() && integers.all(|ty| ty.data_bits() == Some(64))
 }
 
 /// Warns of fields that lines did not give.

@@ -22,7 +22,8 @@ use crate::type_argument::OnlyType;
   kapok stat --store data/debian Package --version 3 --json
 
 Numbers lie in the rows themselves, next to the pointers to everything else. Rows of segments that were written before a
-field was added have no room for it, so that the bytes of such a field are an upper bound.")]
+field was added have no room for it, so that the bytes of such a field are an upper bound. What narrow integers save is
+told of the rows themselves, against integers of 64 bits.")]
 pub struct Stat {
     #[command(flatten)]
     store: StoreArgument,
@@ -56,6 +57,8 @@ struct TypeStat {
     row_bytes: u64,
     /// Bytes within rows of each field that is a number, a Bool or an enum.
     number_bytes: BTreeMap<String, u64>,
+    /// Bytes that rows would have more if all integers in them were of 64 bits.
+    narrow_bytes_saved: u64,
     /// Bytes of each field that has objects.
     field_bytes: BTreeMap<String, u64>,
     index_bytes: u64,
@@ -116,6 +119,7 @@ impl TypeStat {
             bytes: ty.segments.iter().map(|segment| segment.size).sum(),
             row_bytes,
             number_bytes,
+            narrow_bytes_saved: structure.map_or(0, |ty| rows * saved_by_row(ty)),
             field_bytes,
             index_bytes: ty.segments.iter().flat_map(|segment| &segment.artifacts).map(|index| index.size).sum(),
         }
@@ -138,6 +142,23 @@ fn add_numbers(schema: &Schema, ty: &StructType, path: &str, rows: u64, bytes: &
                 }
             }
         }
+    }
+}
+
+/// Returns the bytes that a row would have more if all integers in it were of 64 bits; 0 for types with groups or
+/// unions, whose layout is their own.
+fn saved_by_row(ty: &StructType) -> u64 {
+    let mut wide = ty.clone();
+    for field in &mut wide.fields {
+        if let FieldKind::Slot { ty, .. } = &mut field.kind
+            && ty.is_integer()
+        {
+            *ty = Type::Int64;
+        }
+    }
+    match wide.lay_out() {
+        Ok(()) => 8 * u64::from(wide.data_words.saturating_sub(ty.data_words)),
+        Err(_) => 0,
     }
 }
 
@@ -183,6 +204,15 @@ impl VersionStat {
                 ]);
             }
             table.print(out)?;
+            if ty.narrow_bytes_saved > 0 {
+                let rows = ty.rows + ty.dead_rows;
+                writeln!(
+                    out,
+                    "  integers of less than 64 bits (kapok publish --compact) save {} B a row, {} in all",
+                    ty.narrow_bytes_saved / rows.max(1),
+                    HumanBytes(ty.narrow_bytes_saved),
+                )?;
+            }
         }
         Ok(())
     }

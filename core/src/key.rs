@@ -10,6 +10,7 @@ use crate::words::{Read, StructRef};
 
 mod integer;
 mod part;
+mod widened;
 
 pub use integer::IntegerKey;
 pub use part::{AsKeyPart, Key, KeyPart, KeyParts};
@@ -125,12 +126,7 @@ impl KeySpec {
         for (index, part) in self.parts.iter().enumerate() {
             match part.kind {
                 KeyKind::Text | KeyKind::Data => {
-                    let Some(at) = row.pointer_at(part.offset) else { return Ok(false) };
-                    let bytes = match part.kind {
-                        KeyKind::Text => row.words().text_bytes_of(at)?,
-                        _ => row.words().data_of(at)?,
-                    };
-                    let Some(bytes) = bytes else { return Ok(false) };
+                    let Some(bytes) = part.bytes(row)? else { return Ok(false) };
                     push_bytes(bytes, index + 1 == self.parts.len(), out);
                 }
                 _ => {
@@ -270,6 +266,15 @@ impl KeySpec {
 }
 
 impl KeyField {
+    /// Returns the bytes of a Text or Data part; `None` for null.
+    fn bytes<'r>(&self, row: StructRef<'r>) -> Read<Option<&'r [u8]>> {
+        let Some(at) = row.pointer_at(self.offset) else { return Ok(None) };
+        match self.kind {
+            KeyKind::Text => row.words().text_bytes_of(at),
+            _ => row.words().data_of(at),
+        }
+    }
+
     /// Returns the number of bytes and the order-preserving value of an integer part.
     #[inline]
     fn number(&self, row: StructRef<'_>) -> (u8, u64) {

@@ -4,7 +4,8 @@
 //! all. The same records in the same order give the same schema. Rules:
 //!
 //! * Integers are Int64, or `UInt64` if one exceeds it and none is negative. Integers and floats join to Float64 if
-//!   each integer is exact in it. Other mixes are errors that name both lines.
+//!   each integer is exact in it. Other mixes are errors that name both lines. In a [compact](InferenceSettings::compact)
+//!   type, integers are of the narrowest signed type that holds four times the least and the greatest, if any does.
 //! * A number or Bool that is null or absent somewhere gets a flag field `<name>IsNull`, appended where the need was
 //!   first seen. Text, lists and objects need none.
 //! * An object becomes a struct type named after its field, declared within the struct that has the field; fields stand
@@ -36,6 +37,7 @@ mod vector;
 mod walk;
 
 use growth::{Growth, key_field, not_a_type_name};
+use number::Wider;
 pub use seen::Seen;
 use shape::{AppendedField, Member, NodeId, Object, Shape};
 use walk::{Position, Shapes};
@@ -52,6 +54,10 @@ pub struct InferenceSettings {
     /// Paths of members that are kept as JSON text, such as lists whose elements are not of one type; `*` stands for
     /// the values of a map.
     pub json: Vec<String>,
+    /// New fields of integers are no wider than their values need, with room to grow: the narrowest signed type that
+    /// holds four times the least and the greatest. Greater ones to come may then need
+    /// [`widen_integers`](Inference::widen_integers).
+    pub compact: bool,
 }
 
 /// Infers a schema from records, one by one.
@@ -100,8 +106,9 @@ impl Inference {
         Ok(Self { shapes, records: 0 })
     }
 
-    /// Lets integer fields of the known type become Float64 if a record has a float; those of the key stay, and those
-    /// of structs with groups or unions. Records that there are must then be written anew.
+    /// Lets integer fields of the known type become Float64 if a record has a float, and wider if one has an integer
+    /// beyond them: to the narrowest type that holds the known one and four times what is beyond. Those of structs with
+    /// groups or unions stay, and those of the key stay integers. Records that there are must then be written anew.
     pub fn widen_integers(&mut self) {
         self.shapes.widens = true;
     }
@@ -189,7 +196,7 @@ impl Inference {
 
 /// Settings that no data could follow.
 fn check(record_type: &str, settings: &InferenceSettings) -> Result<()> {
-    let InferenceSettings { key, vectors, maps, json } = settings;
+    let InferenceSettings { key, vectors, maps, json, compact: _ } = settings;
     for (index, part) in key.iter().enumerate() {
         if key[..index].contains(part) {
             return Err(key_field(format!("{record_type}.{part}"), "named twice in the key"));
@@ -251,7 +258,7 @@ impl Shapes {
         growth.finish()
     }
 
-    /// Returns a known type, with Float64 if integers were widened.
+    /// Returns a known type, with what its integers were widened to.
     fn widened(&self, object: &Object, ty: &StructType) -> Result<StructType> {
         let mut ty = ty.clone();
         if !self.widens || object.is_closed {
@@ -284,10 +291,10 @@ impl Shapes {
     fn type_of(&self, at: NodeId) -> Type {
         match &self.nodes[at].shape {
             Shape::Unknown | Shape::Loose | Shape::Text | Shape::Json => Type::Text,
-            Shape::Fixed(ty) => ty.clone(),
+            Shape::Fixed(ty) | Shape::Wider(Wider { ty, .. }) => ty.clone(),
             Shape::Bool => Type::Bool,
             Shape::Data => Type::Data,
-            Shape::Number(numbers) => numbers.ty(),
+            Shape::Number(numbers) => numbers.ty(self.settings.compact),
             Shape::Vector(vector) => Type::List(Box::new(vector.element.clone())),
             Shape::List(elements) => Type::List(Box::new(self.type_of(*elements))),
             Shape::Object(object) => Type::Struct(self.objects[*object].id),

@@ -1,11 +1,12 @@
 //! Changes to one record type in an incremental cycle.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use kapok_core::key::Key;
-use kapok_core::segment::{Segment, Stage};
+use kapok_core::segment::{RowId, Segment, Stage};
+use kapok_core::view::Table;
 use kapok_core::words::StructRef;
 use kapok_index::View;
 
@@ -19,6 +20,8 @@ use crate::staged_schema::StagedSchema;
 pub(crate) struct ChangedType {
     pub schema: StagedSchema,
     changes: Mutex<ChangeSet>,
+    /// Rows of the version before, if its keys become wider.
+    wider_keys: OnceLock<HashMap<Vec<u8>, RowId>>,
 }
 
 /// Staged records, and the last change of each key.
@@ -61,7 +64,8 @@ impl DeclaredType for ChangedType {
 impl ChangedType {
     pub(crate) fn new(schema: StagedSchema) -> Self {
         let stage = Stage::new(&schema.encoding);
-        Self { schema, changes: Mutex::new(ChangeSet { stage, latest: HashMap::new() }) }
+        let changes = Mutex::new(ChangeSet { stage, latest: HashMap::new() });
+        Self { schema, changes, wider_keys: OnceLock::new() }
     }
 
     pub(crate) fn into_parts(self) -> (StagedSchema, ChangeSet) {
@@ -124,9 +128,31 @@ impl ChangedType {
             return Ok(None);
         }
         let lookup = prior.lookup(self.schema.encoding.record_type())?;
-        let Some(row_id) = lookup.find_encoded(key)? else { return Ok(None) };
+        let found = match self.schema.is_widened {
+            true => self.rows_by_wider_key(lookup.table())?.get(key).copied(),
+            false => lookup.find_encoded(key)?,
+        };
+        let Some(row_id) = found else { return Ok(None) };
         let (place, row) = lookup.table().place(row_id)?;
         Ok(Some(Current::Prior { segment: lookup.table().segments()[place].segment(), row }))
+    }
+
+    /// Returns the rows of before by their keys as the wider type encodes them, which no index has.
+    fn rows_by_wider_key(&self, table: &Table) -> Result<&HashMap<Vec<u8>, RowId>> {
+        if let Some(rows) = self.wider_keys.get() {
+            return Ok(rows);
+        }
+        let mut rows = HashMap::new();
+        for row_id in table.row_ids() {
+            let (key, mut encoded) = (self.schema.encoding.key(), Vec::new());
+            let row = table.row(row_id)?;
+            table
+                .key()
+                .encode_row_as(row, key, &mut encoded)
+                .map_err(|malformed| malformed.into_error(table.name()))?;
+            rows.insert(encoded, row_id);
+        }
+        Ok(self.wider_keys.get_or_init(|| rows))
     }
 
     /// Encodes a key; `None` if no record can have it.

@@ -37,7 +37,7 @@ pub enum Evolution {
     #[default]
     Append,
     #[cfg(feature = "json")]
-    /// As [`Append`](Self::Append), and integer fields may become Float64, except those of the key.
+    /// As [`Append`](Self::Append), and integer fields may become wider integers or, except those of the key, Float64.
     ///
     /// If any does, all records of the type are written anew, by an incremental cycle too. A stored integer that no
     /// Float64 is equal to is refused. Consumers with generated code of the old schema refuse the version.

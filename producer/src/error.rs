@@ -221,9 +221,10 @@ pub enum Error {
         /// Paths of the new fields.
         fields: Vec<String>,
     },
-    /// A record was changed in place in a cycle that turns its integers into floats.
+    /// A record was changed in place in a cycle that makes its integers wider, or floats.
     #[error(
-        "record type {record_type}: its integers become floats in this cycle; change records in place in the next one"
+        "record type {record_type}: its integers become wider or floats in this cycle; change records in place in the \
+         next one"
     )]
     Widened {
         /// Name of the record type.

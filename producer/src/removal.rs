@@ -72,6 +72,7 @@ fn without_field(cycle: &Cycle, record_type: &str, path: &str) -> std::result::R
     each_value(
         cycle.prior(),
         record_type,
+        cycle.prior().table(record_type)?.key(),
         &mut records,
         |_, _| false,
         |records, _, mut record| {

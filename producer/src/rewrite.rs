@@ -1,6 +1,7 @@
 //! Writes stored records anew, as values, if a change of schema would lose data otherwise.
 
 use kapok_core::Fault;
+use kapok_core::key::KeySpec;
 use kapok_index::View;
 use kapok_ingest::{MessageWriter, Value};
 
@@ -9,13 +10,14 @@ use crate::error::Result;
 use crate::staged_schema::StagedSchema;
 use crate::writer::add_root;
 
-/// Passes each record of a type on as a value, with its encoded key, except those whose key is `settled`.
+/// Passes each record of a type on as a value, with its key as `key` encodes it, except those whose key is `settled`.
 ///
 /// # Errors
 /// `Corrupt` if a segment has another hash or a record cannot be read, and those of `take`.
 pub(crate) fn each_value<C>(
     prior: &View,
     record_type: &str,
+    key: &KeySpec,
     context: &mut C,
     settled: impl Fn(&C, &[u8]) -> bool,
     mut take: impl FnMut(&mut C, &[u8], Value) -> Result<()>,
@@ -26,29 +28,30 @@ pub(crate) fn each_value<C>(
         // A segment that is written anew has a hash of its own, under which wrong bytes would pass as right ones.
         source.segment().verify_hash(&entry.id)?;
     }
-    let mut key = Vec::new();
+    let mut encoded = Vec::new();
     for row_id in table.row_ids() {
-        key.clear();
+        encoded.clear();
         let row = table.row(row_id)?;
-        table.key().encode_row(row, &mut key).map_err(|malformed| malformed.into_error(table.name()))?;
-        if !settled(context, &key) {
+        table.key().encode_row_as(row, key, &mut encoded).map_err(|malformed| malformed.into_error(table.name()))?;
+        if !settled(context, &encoded) {
             let record = Value::from_json(table.record(row_id)?.to_json_string()?.as_bytes())?;
-            take(context, &key, record)?;
+            take(context, &encoded, record)?;
         }
     }
     Ok(())
 }
 
-/// Puts every record that the changes do not mention, since its integers become floats.
+/// Puts every record that the changes do not mention, since its integers become wider ones, or floats.
 ///
 /// # Errors
 /// `Invalid`, naming key and field, for an integer that no float is equal to; `Corrupt` if records cannot be read.
 pub(crate) fn widen_others(schema: &StagedSchema, changes: &mut ChangeSet, prior: &View) -> Result<()> {
     let table = prior.table(schema.encoding.record_type())?;
     let mut message = MessageWriter::of_records(&schema.encoding)?;
+    let key = schema.encoding.key();
     let is_changed = |changes: &ChangeSet, key: &[u8]| changes.latest.contains_key(key);
-    each_value(prior, table.name(), changes, is_changed, |changes, key, record| {
-        let words = message.write(&record).map_err(|error| of_record(&table.key().describe(key), error))?;
+    each_value(prior, table.name(), key, changes, is_changed, |changes, encoded, record| {
+        let words = message.write(&record).map_err(|error| of_record(&key.describe(encoded), error))?;
         add_root(words, |record| changes.put(record))
     })
 }

@@ -34,7 +34,8 @@ pub(crate) struct StagedSchema {
     pub input: Arc<Mutex<Option<Id>>>,
     /// Whether the dataset has no such type, or an incompatible one, whose records are not kept.
     pub is_new: bool,
-    /// Whether it is new because integers of the dataset's type become floats: its records are kept, and written anew.
+    /// Whether it is new because integers of the dataset's type become wider, or floats: its records are kept, and
+    /// written anew.
     pub is_widened: bool,
     /// Whether the type's schema was declared, not inferred.
     pub is_declared: bool,
@@ -47,7 +48,7 @@ pub(crate) struct StagedSchema {
 enum Change {
     /// The same type, or one with more fields.
     Grown,
-    /// As `Grown`, but integers become floats.
+    /// As `Grown`, but integers become wider, or floats.
     #[cfg(feature = "json")]
     Widened,
     /// The dataset has no such type, or it is published anew.

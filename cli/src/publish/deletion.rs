@@ -24,7 +24,7 @@ pub fn delete_keys(cycle: &IncrementalCycle, record_type: &str, keys: &Input) ->
         }
         let fields: Vec<String> = line.split('\t').map(str::to_owned).collect();
         let about = format!("{} line {number}", keys.name());
-        let key = KeyArgument::parse(table, &fields).map_err(|error| error.about(&about))?;
+        let key = KeyArgument::parse(table, &fields).map_err(|error| error.about(&about).at_line(number))?;
         if changes.delete(&KeyParts(&key.parts()))? {
             deleted.insert(line);
         } else {

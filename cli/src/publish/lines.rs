@@ -12,7 +12,7 @@
 use std::io::{self, BufRead, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kapok_core::Fault;
 use kapok_ingest::Value;
@@ -33,6 +33,21 @@ const LINE_BYTES_MAX: u64 = 1 << 30;
 pub struct Chunk {
     first_line: u64,
     text: Vec<u8>,
+    /// Where the text goes when the lines are done.
+    spares: Spares,
+}
+
+/// Buffers of chunks that are done, for those to come: the kernel hands out, and clears, no new pages for each.
+#[derive(Clone, Default)]
+struct Spares(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        // A line that was far longer than others keeps no memory.
+        if self.text.capacity() as u64 <= 2 * CHUNK_BYTES {
+            lock(&self.spares.0).push(std::mem::take(&mut self.text));
+        }
+    }
 }
 
 /// A line that is not blank.
@@ -128,9 +143,9 @@ impl Lines<'_> {
         let lowest = LowestFailure::default();
         std::thread::scope(|scope| {
             // Shared by the workers alone, so that the reader ends when they end.
-            let working = std::sync::Arc::new(Mutex::new(working));
+            let working = Arc::new(Mutex::new(working));
             for _ in 0..self.threads {
-                let working = std::sync::Arc::clone(&working);
+                let working = Arc::clone(&working);
                 let (writer, each, lowest) = (&writer, &each, &lowest);
                 scope.spawn(move || {
                     let mut writer = match writer() {
@@ -191,7 +206,10 @@ impl Lines<'_> {
     fn chunks(&self, digest: Option<&Digest>) -> Result<(Chunks, indicatif::ProgressBar)> {
         let name = self.input.name().to_owned();
         match self.input.read(self.what, digest) {
-            Ok((reader, bar)) => Ok((Chunks { reader, name, next_line: 1, is_over: false, bytes: CHUNK_BYTES }, bar)),
+            Ok((reader, bar)) => {
+                let (next_line, is_over, bytes, spares) = (1, false, CHUNK_BYTES, Spares::default());
+                Ok((Chunks { reader, name, next_line, is_over, bytes, spares }, bar))
+            }
             Err(error) => Err(Failure::input(format!("{name}: cannot be read: {error}"))),
         }
     }
@@ -265,12 +283,15 @@ struct Chunks {
     is_over: bool,
     /// Bytes of a chunk, up to the end of its last line.
     bytes: u64,
+    spares: Spares,
 }
 
 impl Chunks {
     fn read(&mut self) -> io::Result<Vec<u8>> {
         let room = usize::try_from(self.bytes + LINE_BYTES).unwrap_or(0);
-        let mut text = Vec::with_capacity(room);
+        let mut text = lock(&self.spares.0).pop().unwrap_or_default();
+        text.clear();
+        text.reserve(room);
         self.reader.by_ref().take(self.bytes).read_to_end(&mut text)?;
         if !text.is_empty() && !text.ends_with(b"\n") {
             self.reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut text)?;
@@ -298,7 +319,7 @@ impl Iterator for Chunks {
                     // The mark that some editors put before UTF-8 is no part of the first record.
                     text[..3].fill(b' ');
                 }
-                Some(Ok(Chunk { first_line, text }))
+                Some(Ok(Chunk { first_line, text, spares: self.spares.clone() }))
             }
             Err(error) => {
                 self.is_over = true;

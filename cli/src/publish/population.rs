@@ -28,6 +28,8 @@ pub struct Population {
     pub schema: SchemaSource,
     /// Whether equal values share their bytes.
     pub sharing: Sharing,
+    /// Whether new fields of integers are as narrow as their values allow.
+    pub compact: bool,
     /// How the schema may differ from the dataset's.
     pub evolution: Evolution,
     /// Whether data may add fields to a type that was declared.
@@ -147,9 +149,9 @@ impl Population {
     /// Hashes the input together with all that decides which records are read from it, but for the key, which the
     /// dataset has.
     fn hash_with_options(&self, input: &Hash) -> Id {
-        // How the schema may differ decides if records are taken, not what becomes of them.
-        let Self { record_type, key: _, schema, sharing, evolution: _, may_grow: _, absent_fields, older, tags: _ } =
-            self;
+        // How the schema may differ decides if records are taken, not what becomes of them; and fields that are known
+        // stay as wide as they are.
+        let Self { record_type, schema, sharing, absent_fields, older, .. } = self;
         let options = (record_type, schema, sharing, absent_fields, older);
         let options = format!("kapok publish {} {options:?}", env!("CARGO_PKG_VERSION"));
         let mut hasher = Hasher::new();
@@ -213,7 +215,8 @@ impl Population {
 
     fn inference(&self, prior: &View) -> Result<Inference> {
         let known = prior.manifest().record_type(&self.record_type);
-        let mut settings = InferenceSettings { key: self.key(known), ..InferenceSettings::default() };
+        let mut settings =
+            InferenceSettings { key: self.key(known), compact: self.compact, ..InferenceSettings::default() };
         if let SchemaSource::Inferred { vectors, maps, json } = &self.schema {
             (settings.vectors, settings.maps, settings.json) = (vectors.clone(), maps.clone(), json.clone());
         }

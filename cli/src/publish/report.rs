@@ -25,6 +25,8 @@ pub struct PublishReport<'r> {
     added: u64,
     changed: u64,
     removed: u64,
+    /// Whether all records were written anew, by another schema: then all of before are removed, and all of now added.
+    replaced: bool,
     /// Fields that the schema gained.
     grown: &'r [String],
     /// Number of keys to delete that had no record.
@@ -67,6 +69,7 @@ impl<'r> PublishReport<'r> {
             added: ty.map_or(0, |ty| ty.added),
             changed: ty.map_or(0, |ty| ty.updated),
             removed: ty.map_or(0, |ty| ty.removed),
+            replaced: ty.is_some_and(|ty| ty.replaced),
             grown: ty.map_or(&[], |ty| &ty.grown),
             keys_absent,
             absent: ty.map_or_else(BTreeMap::new, |ty| ty.absent.clone()),
@@ -89,14 +92,20 @@ impl<'r> PublishReport<'r> {
         if self.outcome == "unchanged" {
             writeln!(out, "unchanged: version {version} holds the same {rows} {record_type} rows ({duration})")?;
         } else {
+            let counts = match self.replaced {
+                true => format!("all written anew in place of {}", HumanCount(self.removed)),
+                false => format!(
+                    "{} added, {} changed, {} removed",
+                    HumanCount(self.added),
+                    HumanCount(self.changed),
+                    HumanCount(self.removed)
+                ),
+            };
             writeln!(
                 out,
-                "{} version {version}: {rows} {record_type} rows, {} added, {} changed, {} removed; {} {} segment(s), {} \
-                 and {} of indexes ({duration})",
+                "{} version {version}: {rows} {record_type} rows, {counts}; {} {} segment(s), {} and {} of indexes \
+                 ({duration})",
                 self.outcome,
-                HumanCount(self.added),
-                HumanCount(self.changed),
-                HumanCount(self.removed),
                 if self.dry_run { "would write" } else { "wrote" },
                 self.segments,
                 HumanBytes(self.bytes),

@@ -74,7 +74,21 @@ fn a_bad_line_or_key_names_its_place_and_changes_nothing() {
     scene.file("gone.txt", "1\nzwei\n");
     let line = scene.run(&["publish", "--type", "Thing", "--delete-keys", "gone.txt"]).refused(2);
     assert!(line.contains("gone.txt line 2") && line.contains("an integer"), "{line}");
+    let err = scene.run(&["publish", "--type", "Thing", "--delete-keys", "gone.txt", "--json"]).err;
+    let error = &told(&err)["error"];
+    assert_eq!((error["line"].as_u64(), error["field"].as_str()), (Some(2), Some("Thing.id")), "{err}");
+    scene.file("twice.jsonl", "{\"id\":5}\n{\"id\":6}\n{\"id\":5}\n");
+    let err = scene.run(&["publish", "twice.jsonl", "--type", "Thing", "--json"]).err;
+    assert_eq!(told(&err)["error"]["line"], 3, "{err}");
     assert_eq!(names(&scene).len(), 3);
+}
+
+#[test]
+fn a_version_to_build_on_that_does_not_exist_is_named_with_those_that_do() {
+    let scene = scene();
+    scene.file("more.jsonl", "{\"id\":4,\"name\":\"four\"}\n");
+    let line = scene.run(&["publish", "more.jsonl", "--type", "Thing", "--upsert", "--on", "99"]).refused(1);
+    assert!(line.contains("version 99 does not exist; the store has 1"), "{line}");
 }
 
 #[test]

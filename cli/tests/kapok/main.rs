@@ -8,6 +8,7 @@ mod arguments;
 mod as_json;
 mod changing;
 mod collecting;
+mod compact;
 mod debian;
 mod demo;
 mod diffing;

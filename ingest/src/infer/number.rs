@@ -9,7 +9,14 @@ pub(super) const EXACT_IN_FLOAT64: u64 = 1 << 53;
 /// Integers up to here are exact in a [`Type::Float32`].
 pub(super) const EXACT_IN_FLOAT32: u64 = 1 << 24;
 
-/// What was seen of a field's numbers: the first line of each kind that narrows the choice.
+/// Types of integers in new fields, from the narrowest.
+const SIGNED: [Type; 4] = [Type::Int8, Type::Int16, Type::Int32, Type::Int64];
+/// Types of integers that are not negative, from the narrowest.
+const UNSIGNED: [Type; 4] = [Type::UInt8, Type::UInt16, Type::UInt32, Type::UInt64];
+/// How many times the integers seen a narrow type must hold, so that data may grow.
+const ROOM: i128 = 4;
+
+/// What was seen of a field's numbers: the first line of each kind that narrows the choice, and the extremes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Numbers {
     pub(super) float: Option<u64>,
@@ -18,11 +25,29 @@ pub(super) struct Numbers {
     /// An integer beyond Int64.
     beyond_signed: Option<u64>,
     pub(super) negative: Option<u64>,
+    extremes: Extremes,
+}
+
+/// The least and the greatest integer of a field, 0 among them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Extremes {
+    least: i64,
+    greatest: u64,
+}
+
+/// A known field of integers that is to become wider.
+#[derive(Clone, Debug)]
+pub(super) struct Wider {
+    known: Type,
+    /// Those of the integers beyond the known type.
+    extremes: Extremes,
+    pub(super) ty: Type,
 }
 
 impl Numbers {
     /// Takes one more number.
     pub(super) fn join(&mut self, value: &Value, line: u64) -> Fit {
+        self.extremes.join(value);
         match *value {
             Value::Float32(_) | Value::Float64(_) => {
                 self.float.get_or_insert(line);
@@ -59,14 +84,84 @@ impl Numbers {
         Ok(())
     }
 
-    pub(super) fn ty(&self) -> Type {
+    pub(super) fn ty(&self, compact: bool) -> Type {
         if self.float.is_some() {
             Type::Float64
         } else if self.beyond_signed.is_some() {
             Type::UInt64
+        } else if compact {
+            self.extremes.narrowest_of(&SIGNED).unwrap_or(Type::Int64)
         } else {
             Type::Int64
         }
+    }
+
+    /// Returns the largest magnitude of an integer that leaves [`Self::ty`] as it is.
+    pub(super) fn integer_max(&self, compact: bool) -> u64 {
+        let exact = if self.inexact.is_some() { u64::MAX } else { EXACT_IN_FLOAT64 };
+        if compact { exact.min(magnitude_with_room(&self.ty(compact))) } else { exact }
+    }
+}
+
+impl Extremes {
+    fn join(&mut self, value: &Value) {
+        match *value {
+            Value::Int(v) => {
+                self.least = self.least.min(v);
+                self.greatest = self.greatest.max(u64::try_from(v).unwrap_or(0));
+            }
+            Value::UInt(v) => self.greatest = self.greatest.max(v),
+            _ => {}
+        }
+    }
+
+    /// Returns the first of some types, each wider than the one before, that has room for more; or else the last if it
+    /// holds the extremes themselves.
+    fn narrowest_of(&self, types: &[Type]) -> Option<Type> {
+        let holds = |ty: &Type, times: i128| {
+            ty.integer_range().is_some_and(|range| {
+                range.contains(&(i128::from(self.least) * times))
+                    && range.contains(&(i128::from(self.greatest) * times))
+            })
+        };
+        types.iter().find(|ty| holds(ty, ROOM)).or_else(|| types.last().filter(|ty| holds(ty, 1))).cloned()
+    }
+}
+
+impl Wider {
+    /// Returns the field of a known type of integers that is to take one beyond it; `None` if no type takes both.
+    pub(super) fn of(known: &Type, value: &Value) -> Option<Self> {
+        Self { known: known.clone(), extremes: Extremes::default(), ty: known.clone() }.joined(value)
+    }
+
+    /// Returns the field with one more number in it; `None` if no type takes both.
+    pub(super) fn joined(&self, value: &Value) -> Option<Self> {
+        if !matches!(value, Value::Int(_) | Value::UInt(_)) {
+            return None;
+        }
+        let (known, mut extremes) = (self.known.clone(), self.extremes);
+        extremes.join(value);
+        let range = known.integer_range()?;
+        let types = if *range.start() == 0 && extremes.least == 0 { &UNSIGNED } else { &SIGNED };
+        let holds_known = |ty: &Type| {
+            ty.integer_range().is_some_and(|wide| wide.contains(range.start()) && wide.contains(range.end()))
+        };
+        let ty = extremes.narrowest_of(&types[types.iter().position(holds_known)?..])?;
+        Some(Self { known, extremes, ty })
+    }
+
+    /// Returns the largest magnitude of an integer that leaves the type as it is.
+    pub(super) fn integer_max(&self) -> u64 {
+        magnitude_with_room(&self.ty)
+    }
+}
+
+/// Returns the largest magnitude of which a type of integers holds four times; for one of 64 bits, which is the widest,
+/// any.
+fn magnitude_with_room(ty: &Type) -> u64 {
+    match ty.integer_range() {
+        Some(range) if ty.data_bits() != Some(64) => u64::try_from(range.end() / ROOM).unwrap_or(u64::MAX),
+        _ => u64::MAX,
     }
 }
 

@@ -91,7 +91,8 @@ impl Shapes {
         let node = &self.nodes[at];
         match &node.shape {
             Shape::Unknown => Guard { is_unseen: true, ..Guard::OPEN },
-            Shape::Number(numbers) => numbers.guard(),
+            Shape::Number(numbers) => numbers.guard(self.settings.compact),
+            Shape::Wider(wider) => Guard { integer_max: wider.integer_max(), ..Guard::OPEN },
             Shape::Fixed(Type::Float64) => Guard { integer_max: EXACT_IN_FLOAT64, ..Guard::OPEN },
             Shape::Fixed(Type::Float32) => Guard { integer_max: EXACT_IN_FLOAT32, ..Guard::OPEN },
             Shape::Vector(vector) => Guard {
@@ -119,12 +120,12 @@ impl Shapes {
 }
 
 impl Numbers {
-    fn guard(&self) -> Guard {
+    fn guard(&self, compact: bool) -> Guard {
         let is_float = self.float.is_some();
         Guard {
             takes_text: false,
             takes_negative: is_float || self.negative.is_some(),
-            integer_max: if self.inexact.is_some() { u64::MAX } else { EXACT_IN_FLOAT64 },
+            integer_max: self.integer_max(compact),
             ..Guard::OPEN
         }
     }

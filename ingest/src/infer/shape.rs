@@ -5,7 +5,8 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::misfit::describe_type;
-use super::number::Numbers;
+use super::number::{Numbers, Wider};
+use crate::Value;
 use kapok_core::schema::{StructType, Type};
 
 /// Index of a [`Node`].
@@ -51,6 +52,8 @@ pub(super) enum Shape {
     Json,
     /// A type of the known schema: anything but lists and structs.
     Fixed(Type),
+    /// Integers of the known schema that are to become wider.
+    Wider(Wider),
     Bool,
     Text,
     Data,
@@ -77,11 +80,11 @@ impl Shape {
         match self {
             Self::Unknown | Self::Loose => "anything".to_owned(),
             Self::Json => "JSON".to_owned(),
-            Self::Fixed(ty) => describe_type(ty),
+            Self::Fixed(ty) | Self::Wider(Wider { ty, .. }) => describe_type(ty),
             Self::Bool => "a bool".to_owned(),
             Self::Text => "a text".to_owned(),
             Self::Data => "bytes".to_owned(),
-            Self::Number(numbers) => match numbers.ty() {
+            Self::Number(numbers) => match numbers.ty(false) {
                 Type::Float64 => "a float".to_owned(),
                 _ => "an integer".to_owned(),
             },
@@ -95,9 +98,23 @@ impl Shape {
     /// Returns whether values lie in the data section, where null needs a flag.
     pub(super) fn is_data(&self) -> bool {
         match self {
-            Self::Bool | Self::Number(_) => true,
+            Self::Bool | Self::Number(_) | Self::Wider(_) => true,
             Self::Fixed(ty) => ty.data_bits().is_some_and(|bits| bits > 0),
             _ => false,
+        }
+    }
+
+    /// Returns a field of integers of the known schema as a number makes it that it does not hold; `None` if nothing
+    /// holds both.
+    pub(super) fn widened_by(&self, value: &Value) -> Option<Self> {
+        match (self, value) {
+            (Self::Fixed(ty), Value::Float32(_) | Value::Float64(_)) if ty.is_integer() => {
+                Some(Self::Fixed(Type::Float64))
+            }
+            (Self::Wider(_), Value::Float32(_) | Value::Float64(_)) => Some(Self::Fixed(Type::Float64)),
+            (Self::Fixed(known), _) => Wider::of(known, value).map(Self::Wider),
+            (Self::Wider(wider), _) => wider.joined(value).map(Self::Wider),
+            _ => None,
         }
     }
 

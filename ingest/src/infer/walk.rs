@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use super::InferenceSettings;
 use super::growth::type_id;
 use super::misfit::{Fit, Misfit, describe, describe_type, found};
-use super::number::{Numbers, fits};
+use super::number::{Numbers, Wider, fits};
 use super::shape::{AppendedField, Node, NodeId, Object, ObjectId, Shape, Vector};
 use crate::Value;
 use kapok_core::record::DEPTH_MAX;
@@ -17,8 +17,6 @@ const OBJECT_KEYS_MAX: usize = 256;
 const RECORD_KEYS_MAX: usize = 4096;
 /// What to do about a value of another type than the known one.
 const REPUBLISH: &str = "to change the type, publish all records anew (--republish)";
-/// What to do about a float in a field of integers.
-const WIDEN: &str = "to make the field a Float64, publish with --widen";
 
 /// Everything that is known so far; the record is object 0.
 #[derive(Debug)]
@@ -28,7 +26,7 @@ pub(super) struct Shapes {
     pub(super) known: Schema,
     pub(super) nodes: Vec<Node>,
     pub(super) objects: Vec<Object>,
-    /// Known integers may become Float64.
+    /// Known integers may become wider, or Float64.
     pub(super) widens: bool,
     visits: u64,
 }
@@ -91,17 +89,20 @@ impl Shapes {
             | (Shape::Text, Value::Text(_))
             // Bytes also stand for small integers.
             | (Shape::Data | Shape::Vector(Vector { element: Type::Int8, .. }), Value::Data(_)) => Ok(()),
-            (Shape::Fixed(ty), _) => {
-                if fits(ty, value) {
-                    return Ok(());
-                }
-                let is_float = matches!(value, Value::Float32(_) | Value::Float64(_));
-                let can_be_widened = ty.is_integer() && is_float && !self.objects[node.owner].is_closed;
-                if can_be_widened && self.widens {
-                    self.nodes[at].shape = Shape::Fixed(Type::Float64);
-                    return Ok(());
-                }
-                let way_out = if can_be_widened { WIDEN } else { REPUBLISH };
+            (Shape::Fixed(ty), _) if fits(ty, value) => Ok(()),
+            (Shape::Fixed(ty) | Shape::Wider(Wider { ty, .. }), _) => {
+                let wider = node.shape.widened_by(value).filter(|_| !self.objects[node.owner].is_closed);
+                let way_out = match wider {
+                    Some(wider) if self.widens => {
+                        self.nodes[at].shape = wider;
+                        return Ok(());
+                    }
+                    Some(Shape::Wider(Wider { ty, .. })) => {
+                        format!("to make the field wider ({}), publish with --widen", describe_type(&ty))
+                    }
+                    Some(_) => "to make the field a Float64, publish with --widen".to_owned(),
+                    None => REPUBLISH.to_owned(),
+                };
                 Err(Misfit::new(format!("known type={}, found={}; {way_out}", describe_type(ty), found(value))))
             }
             (Shape::List(elements), Value::List(items)) => {

@@ -65,6 +65,7 @@ impl Kind {
                 0 => dice.one_of(&["-9007199254740993", "1152921504606846977", "-9223372036854775808"]),
                 1 => "18446744073709551615",
                 2 | 3 => "-17",
+                4 => dice.one_of(&["-32", "-33", "31", "32", "-8192", "8191", "8192", "536870911", "536870912"]),
                 _ => dice.one_of(&["0", "7", "65536", "9007199254740992"]),
             }),
             Self::Float => {
@@ -141,6 +142,7 @@ fn records(seed: u64) -> (InferenceSettings, Vec<String>) {
         key: vec!["id".to_owned()],
         maps: vec!["map".to_owned()],
         json: vec!["kept".to_owned()],
+        compact: dice.roll(2) == 0,
         ..InferenceSettings::default()
     };
     (settings, records)

@@ -25,7 +25,7 @@ fn settings() -> InferenceSettings {
         key: vec!["id".into()],
         maps: vec!["map".into()],
         vectors: vec!["vector".into()],
-        json: Vec::new(),
+        ..InferenceSettings::default()
     }
 }
 
@@ -187,7 +187,7 @@ fn settings_cannot_contradict_the_known_type() {
             key: vec![key.into()],
             vectors: vec![vector.into()],
             maps: vec![map.into()],
-            json: Vec::new(),
+            ..InferenceSettings::default()
         };
         let error = Inference::extending(&known, id, settings).unwrap_err();
         assert_eq!((error.to_string().as_str(), error.kind()), (expected, ErrorKind::Incompatible));

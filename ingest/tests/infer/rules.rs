@@ -31,7 +31,7 @@ fn ty(field: &FieldType) -> &Type {
 }
 
 /// A struct as text: `name :Type` of each field, nested structs in braces.
-fn print(schema: &Schema, id: u64) -> String {
+pub fn print(schema: &Schema, id: u64) -> String {
     let fields = &schema.get_struct(id).unwrap().fields;
     let fields: Vec<_> = fields
         .iter()
@@ -367,7 +367,8 @@ fn settings_that_contradict_each_other_are_refused() {
         (vec![], vec!["a"], vec!["a"], "Package.a: named both as a vector and as a map"),
     ] {
         let own = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
-        let settings = InferenceSettings { key: own(key), vectors: own(vectors), maps: own(maps), json: Vec::new() };
+        let settings =
+            InferenceSettings { key: own(key), vectors: own(vectors), maps: own(maps), ..InferenceSettings::default() };
         assert_eq!(Inference::new("Package", settings).unwrap_err().to_string(), expected);
     }
 }

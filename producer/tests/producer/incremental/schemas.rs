@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kapok_core::schema::{FieldKind, FieldType, Schema, StructType, Type};
-use kapok_producer::{Declaration, ErrorKind, Evolution, OlderSchema, Outcome, Producer};
+use kapok_producer::{Declaration, ErrorKind, Evolution, OlderSchema, Outcome, Producer, Value};
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
 
@@ -277,4 +277,41 @@ async fn where_integers_become_floats_the_records_that_stay_are_written_anew_and
     let records: Vec<String> = table.row_ids_in_key_order().unwrap().into_iter().map(text).collect();
     assert!(records[0].contains("\"id\":2") && records.last().unwrap().contains("1927.5"), "{records:?}");
     assert!(view.manifest().record_type("Movie").unwrap().declared);
+}
+
+#[tokio::test]
+async fn a_key_that_becomes_wider_leads_to_the_records_of_before() {
+    let producer = films("wider-keys").await;
+    let wider = films_with(|ty| {
+        for field in ty.fields.iter_mut().filter(|field| field.name == "id") {
+            field.kind = FieldType::slot("id", 0, 0, Type::Int64).kind;
+        }
+        ty.lay_out().unwrap();
+    });
+    let far = i64::from(u32::MAX) + 1;
+    let (report, view) = change(&producer, |cycle| {
+        cycle.declare(&wider.clone().evolution(Evolution::Widen))?;
+        let mut films = cycle.values("Movie")?;
+        assert!(films.delete(&1_u32)?);
+        assert!(!films.delete(&far)?);
+        assert!(!films.insert_if_absent(&Value::from_json(br#"{"id": 2, "title": "Second"}"#)?)?);
+        let new = format!(r#"{{"id": {far}, "title": "Far"}}"#);
+        assert!(films.insert_if_absent(&Value::from_json(new.as_bytes())?)?);
+        Ok(())
+    })
+    .await;
+    assert_eq!(report.types[0].rows, 3);
+    let title = |id: i64| {
+        let row_id = view.find("Movie", &id).unwrap()?;
+        Some(view.field::<&str>("Movie.title").unwrap().get(row_id).unwrap().to_owned())
+    };
+    assert_eq!(title(1), None);
+    for (id, expected) in [(2, "film 2"), (3, "film 3"), (far, "Far")] {
+        assert_eq!(title(id).as_deref(), Some(expected));
+    }
+    let refused = view.records::<movie::Owned>().map(|_| ()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Incompatible, "{refused}");
+    // Only that way: anything else is another type.
+    let error = producer.run_incremental_cycle(|cycle| Ok(cycle.declare(&films_with(|_| {}))?)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Incompatible, "{error}");
 }
