@@ -9,6 +9,7 @@ mod as_json;
 mod changing;
 mod collecting;
 mod debian;
+mod debian_queries;
 mod demo;
 mod diffing;
 mod dropping;

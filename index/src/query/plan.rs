@@ -1,7 +1,10 @@
 //! Decides, for each segment, which rows are looked at and what is asked of them.
 //!
-//! Today all live rows are looked at, and everything is asked. A conjunct that an index answers will give
-//! [`Candidates::Rows`] and drop out of the conditions.
+//! Today all live rows are looked at, and everything is asked. This is where indexes come in: [`plan_segment`] may take
+//! conjuncts of an `And` that an index of the segment answers out of the conditions, and give their rows as
+//! [`Candidates::Rows`]. What a leaf asks is a [`Check`](super::check::Check): its place has the field's path, its test the
+//! keys or bytes that satisfy it. All that reads rows ([`SegmentScan`](super::scan::SegmentScan), `Rows::contains`) goes by
+//! the plan.
 
 use std::ops::Range;
 use std::sync::Arc;
