@@ -89,7 +89,9 @@ impl Index {
             return Err(Failure::usage("give TYPE and INDEX, as in: kapok index add Movie 'hash(year)'"));
         };
         if self.version.version.is_some() {
-            return Err(Failure::usage("--version is for list: indexes are added to and dropped from the newest version"));
+            return Err(Failure::usage(
+                "--version is for list: indexes are added to and dropped from the newest version",
+            ));
         }
         // Fails if there is no store: a producer would create one.
         Store::open(&self.store.store).await?;
@@ -152,9 +154,10 @@ impl Index {
         let mut out = Vec::new();
         for ty in types {
             let key = ("unique", ty.key.join(","), format!("unique({})", ty.key.join(", ")), ty.key.clone());
-            let declared = ty.indexes.iter().map(|spec| {
-                (spec.kind.as_str(), spec.name.clone(), spec.to_string(), spec.fields.clone())
-            });
+            let declared = ty
+                .indexes
+                .iter()
+                .map(|spec| (spec.kind.as_str(), spec.name.clone(), spec.to_string(), spec.fields.clone()));
             for (kind, name, index, fields) in std::iter::once(key).chain(declared) {
                 let is_it = |artifact: &&kapok_core::manifest::Artifact| {
                     artifact.kind == kind && (kind == "unique" || artifact.name == name)

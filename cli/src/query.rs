@@ -43,7 +43,7 @@ pub struct Query {
     #[command(flatten)]
     version: VersionArgument,
     /// The record type, unless --type names it, and the expression [default: true]
-    #[arg(value_name = "TYPE] [EXPR", num_args = 0..=2, allow_negative_numbers = true)]
+    #[arg(value_names = ["TYPE", "EXPR"], num_args = 0..=2, allow_negative_numbers = true)]
     words: Vec<String>,
     /// The record type, in place of TYPE
     #[arg(long = "type", value_name = "TYPE")]
@@ -93,6 +93,9 @@ impl Query {
         let view = Dataset::open(&self.store, &self.version).await?.view(name).await?;
         let query = kapok_index::query::Query::bind(&view, name, &expr)?;
         let mut rows = query.rows_with(&parameters)?.order_by(&self.orders())?;
+        if let Ok(processors) = std::thread::available_parallelism() {
+            rows = rows.threads(processors);
+        }
         if let Some(limit) = self.limit {
             rows = rows.limit(limit);
         }
@@ -149,7 +152,7 @@ impl Query {
     fn print_records(&self, view: &View, rows: &Rows<'_>, json: bool, out: &mut impl Write) -> Result<()> {
         let table = rows.table();
         let selection = if self.select.is_empty() { None } else { Some(Selection::bind(table, &self.select)?) };
-        let mut print = |row_id, out: &mut _| {
+        let print = |row_id, out: &mut _| {
             let record = table.record(row_id)?;
             match &selection {
                 None => export::write(&record, out),

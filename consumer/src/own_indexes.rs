@@ -52,7 +52,9 @@ impl OwnIndexes {
         for (record_type, spec) in &*specs {
             let Some(ty) = manifest.record_types.iter_mut().find(|ty| ty.name == *record_type) else { continue };
             match complete_type(&schema, ty, spec, blobs, built, &mut used) {
-                Err(error) if !is_strict => warn!(%error, record_type, index = spec.name, "an index is left out of the view"),
+                Err(error) if !is_strict => {
+                    warn!(%error, record_type, index = spec.name, "an index is left out of the view")
+                }
                 done => done?,
             }
         }

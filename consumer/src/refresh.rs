@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use kapok_blobstore::{ErrorKind, clock};
 use kapok_core::manifest::Manifest;
-use kapok_index::View;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::consumer::Consumer;
@@ -195,8 +194,7 @@ impl Consumer {
         for (id, blob) in &new_blobs {
             of_version.insert(*id, blob.clone());
         }
-        let opened =
-            NextView::open(Arc::clone(self.state()), (manifest, filtered), of_version, new_blobs).await;
+        let opened = NextView::open(Arc::clone(self.state()), (manifest, filtered), of_version, new_blobs).await;
         if let Err(error) = &opened {
             blobs.drop_damaged(error).await;
         }

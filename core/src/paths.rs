@@ -15,8 +15,8 @@ use crate::words::{ElementSize, ListRef, Malformed, Read, StructRef, Words};
 mod resolve;
 mod scalar;
 
-pub use scalar::{Scalar, ScalarKind, ScalarMismatch};
 use scalar::Leaf;
+pub use scalar::{Scalar, ScalarKind, ScalarMismatch};
 
 /// Lists within one another that a path goes through, at most.
 pub const LISTS_MAX: usize = 4;
@@ -201,11 +201,7 @@ impl Paths {
     /// # Errors
     /// The malformed word, or that of the function.
     #[inline]
-    pub fn for_each<'v>(
-        &'v self,
-        row: StructRef<'v>,
-        mut f: impl FnMut(&[Scalar<'v>]) -> Read<()>,
-    ) -> Read<()> {
+    pub fn for_each<'v>(&'v self, row: StructRef<'v>, mut f: impl FnMut(&[Scalar<'v>]) -> Read<()>) -> Read<()> {
         if let ([path], true) = (self.paths.as_slice(), self.lists.is_empty()) {
             return f(&[path.read(Place::Struct(row), 0)?]);
         }
@@ -235,10 +231,9 @@ impl Paths {
                 // Elements of no size are all alike.
                 let is_sizeless = list.size() == ElementSize::Composite && list.struct_sizes() == (0, 0);
                 for index in 0..if is_sizeless { 1 } else { list.len() } {
-                    *left = left.checked_sub(1).ok_or(Malformed {
-                        word: list.at(),
-                        expected: "a record of fewer elements",
-                    })?;
+                    *left = left
+                        .checked_sub(1)
+                        .ok_or(Malformed { word: list.at(), expected: "a record of fewer elements" })?;
                     self.visit(Place::Element(list, index), depth + 1, tuple, left, f)?;
                 }
                 return Ok(());

@@ -37,7 +37,7 @@ mod verify;
 pub use live::LiveSegment;
 pub(crate) use live::{LiveBlock, LiveRows};
 pub use merge::MergeInput;
-pub use parallel::in_parallel;
+pub use parallel::{in_parallel, in_parallel_on};
 pub use row_id::{RowId, SegmentMark};
 pub use seal::{SealSettings, SealedSegment, Segments};
 pub use sorted::{Difference, SortedStage};

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use capnp::message::{self, HeapAllocator};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use kapok_core::manifest::{Manifest, RecordType, SegmentEntry};
 use kapok_core::manifest::{Blob, BlobMap};
+use kapok_core::manifest::{Manifest, RecordType, SegmentEntry};
 use kapok_core::schema::Schema;
 use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage};
 use kapok_core::words::Words;
@@ -215,7 +215,9 @@ fn benchmark(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("build");
     group.throughput(Throughput::Elements(MOVIES.into()));
     group.sample_size(20);
-    group.bench_function("kapok", |bencher| bencher.iter(|| unique::build(key, black_box(&segment), &Binding::default()).unwrap()));
+    group.bench_function("kapok", |bencher| {
+        bencher.iter(|| unique::build(key, black_box(&segment), &Binding::default()).unwrap())
+    });
     group.bench_function("std HashMap", |bencher| {
         bencher.iter(|| (0..MOVIES).map(id).zip(0..).collect::<HashMap<u32, usize>>());
     });

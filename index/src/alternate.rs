@@ -66,7 +66,9 @@ impl AlternateIndex {
         }
         let mut encoded = Vec::with_capacity(32);
         tuple::encode(values, &mut encoded);
-        self.table.probe(unique::hash(&encoded), |row| Ok(source.is_live(row) && has(paths, source.segment(), row, &encoded)?))
+        self.table.probe(unique::hash(&encoded), |row| {
+            Ok(source.is_live(row) && has(paths, source.segment(), row, &encoded)?)
+        })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -189,7 +191,9 @@ impl<'v> AlternateLookup<'v> {
     /// `Invalid` as [`Fault::DuplicateKey`] with the values and both primary keys.
     pub(crate) fn check(&self, places: &[bool]) -> Result<()> {
         let mut encoded = Vec::new();
-        for (place, source) in self.table.segments().iter().enumerate().filter(|(place, _)| places.get(*place) == Some(&true)) {
+        for (place, source) in
+            self.table.segments().iter().enumerate().filter(|(place, _)| places.get(*place) == Some(&true))
+        {
             let segment = source.segment();
             for row in source.live_rows() {
                 let at = expect_row(segment, row)?;

@@ -269,12 +269,7 @@ impl IndexSet {
 }
 
 /// Returns the hash of what an index is.
-fn hash<'o>(
-    kind: &str,
-    revision: u32,
-    paths: &Paths,
-    options: impl Iterator<Item = (&'o String, &'o String)>,
-) -> Id {
+fn hash<'o>(kind: &str, revision: u32, paths: &Paths, options: impl Iterator<Item = (&'o String, &'o String)>) -> Id {
     let mut hasher = blake3::Hasher::new();
     let text = |hasher: &mut blake3::Hasher, text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use kapok_core::Result;
 use kapok_core::paths::Scalar;
 use kapok_core::segment::{LiveSegment, RowId};
 use kapok_core::view::Table;
-use kapok_core::Result;
 
 use crate::declared::Index;
 use crate::hash::{HashIndex, Posting, has_tuple};
@@ -191,6 +191,9 @@ impl Found<'_> {
 
 impl fmt::Debug for HashLookup<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HashLookup").field("table", self.table).field("index", &self.index.name()).finish_non_exhaustive()
+        f.debug_struct("HashLookup")
+            .field("table", self.table)
+            .field("index", &self.index.name())
+            .finish_non_exhaustive()
     }
 }

@@ -86,7 +86,8 @@ impl SortPlace<'_> {
             let found = fields.paths.read(at, row)?;
             if self.is_prefix
                 && at + 1 == self.values.len()
-                && let (Some(SortKey::Bytes(found)), Some(SortKey::Bytes(prefix))) = (SortKey::of(found), SortKey::of(*value))
+                && let (Some(SortKey::Bytes(found)), Some(SortKey::Bytes(prefix))) =
+                    (SortKey::of(found), SortKey::of(*value))
                 && found.starts_with(prefix)
             {
                 return Ok(Ordering::Equal);
@@ -208,7 +209,13 @@ impl SortedIndex {
     ///
     /// # Errors
     /// `Corrupt` if the index or a row that is compared is not as it must be.
-    pub fn position(&self, fields: SortFields<'_>, segment: &Segment, place: &SortPlace<'_>, side: Side) -> Result<u32> {
+    pub fn position(
+        &self,
+        fields: SortFields<'_>,
+        segment: &Segment,
+        place: &SortPlace<'_>,
+        side: Side,
+    ) -> Result<u32> {
         let fences: &[[u8; FENCE_BYTES]] = self.bytes[HEADER_BYTES..rows_at(self.rows)].as_chunks().0;
         let fence_count = self.values().end.div_ceil(FENCE_ROWS) as usize;
         let fences = fences.get(..fence_count).unwrap_or_default();

@@ -116,7 +116,8 @@ impl<'v> SortedLookup<'v> {
             let below = self.last_before(&asked)?;
             let (Some(below), Some(wanted)) = (below, asked.first_mut()) else { return Ok(Vec::new()) };
             let (Scalar::Text(bytes) | Scalar::Data(bytes)) = wanted else { return Ok(Vec::new()) };
-            let common = bytes.iter().zip(&below).take_while(|(a, b)| a == b).count().min(bytes.len().saturating_sub(1));
+            let common =
+                bytes.iter().zip(&below).take_while(|(a, b)| a == b).count().min(bytes.len().saturating_sub(1));
             if bytes.is_empty() {
                 return Ok(Vec::new());
             }
@@ -150,7 +151,9 @@ impl<'v> SortedLookup<'v> {
     fn last_before(&self, values: &[Scalar<'_>]) -> Result<Option<Vec<u8>>> {
         let place = SortPlace { values, is_prefix: false };
         let mut greatest: Option<Vec<u8>> = None;
-        let side = |is_descending: bool| if is_descending { (Some((place, Side::Behind)), None) } else { (None, Some((place, Side::Before))) };
+        let side = |is_descending: bool| {
+            if is_descending { (Some((place, Side::Behind)), None) } else { (None, Some((place, Side::Before))) }
+        };
         let is_descending = self.index.fields().descending.first() == Some(&true);
         let (start, end) = side(is_descending);
         for (source, mut rows) in self.table.segments().iter().zip(self.between(start, end)?) {
@@ -255,7 +258,9 @@ impl<'v> SortedLookup<'v> {
     fn expect_bytes(&self) -> Result<()> {
         match self.index.paths().kinds().next() {
             Some(ScalarKind::Text | ScalarKind::Data) => Ok(()),
-            kind => Err(Error::invalid(self.subject(), format!("its first field is {kind:?}, which has no beginnings"))),
+            kind => {
+                Err(Error::invalid(self.subject(), format!("its first field is {kind:?}, which has no beginnings")))
+            }
         }
     }
 
@@ -286,6 +291,9 @@ impl DoubleEndedIterator for LiveRows<'_> {
 
 impl fmt::Debug for SortedLookup<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SortedLookup").field("table", self.table).field("index", &self.index.name()).finish_non_exhaustive()
+        f.debug_struct("SortedLookup")
+            .field("table", self.table)
+            .field("index", &self.index.name())
+            .finish_non_exhaustive()
     }
 }

@@ -133,7 +133,9 @@ impl TypeIndexes {
                 (true, true) => return Ok(()),
                 (false, false) => {}
                 (false, true) => {
-                    let detail = format!("is there as another one: {known}; give this one a name (NAME: KIND(...)), or drop that one");
+                    let detail = format!(
+                        "is there as another one: {known}; give this one a name (NAME: KIND(...)), or drop that one"
+                    );
                     return Err(DataError::invalid(subject(record, &spec.name), detail).into());
                 }
                 (true, false) => {

@@ -55,7 +55,9 @@ impl Producer {
         let gone = dropped.iter().map(|name| TypeReport::dropped(&base.view, name));
         let kept = kept.iter().map(|name| TypeReport::kept(&base.view, name));
         let mut types: Vec<TypeReport> = plans.iter().map(|plan| plan.report(prior)).chain(gone).chain(kept).collect();
-        let idle = dropped.is_empty() && are_as_in(prior, &indexes) && plans.iter().all(|plan| plan.is_idle() && plan.is_declared_as(prior));
+        let idle = dropped.is_empty()
+            && are_as_in(prior, &indexes)
+            && plans.iter().all(|plan| plan.is_idle() && plan.is_declared_as(prior));
         // A base that is not the current version is not where consumers are, so its records are published even if
         // unchanged.
         let is_current = prior.version > 0 && prior.version == base.current;

@@ -121,7 +121,8 @@ impl Producer {
             let built = build(indexes, &segment, &entry).await?;
             entry.artifacts = built.iter().map(|built| built.artifact.clone()).collect();
             let blobs = self.blobs_of(&built);
-            let (put, checked) = tokio::join!(self.put_all(built), self.check(encoding, indexes, segment, &entry, blobs));
+            let (put, checked) =
+                tokio::join!(self.put_all(built), self.check(encoding, indexes, segment, &entry, blobs));
             checked?;
             put
         };

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::program::{Scene, json_lines};
 
 /// The data sets, where they are.
-fn data() -> Option<PathBuf> {
+pub fn data() -> Option<PathBuf> {
     let folder = std::env::var_os("KAPOK_DATA").map_or_else(|| PathBuf::from("../../shared/data"), PathBuf::from);
     let folder = std::path::absolute(folder.join("debian")).unwrap();
     if !folder.join("v2.jsonl.zst").exists() {

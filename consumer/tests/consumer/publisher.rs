@@ -124,12 +124,7 @@ impl Rows {
             blobs.push((BlobKind::Tombstones, id, bitmap));
             Tombstones::Blob(*id.as_bytes())
         };
-        let entry = SegmentEntry {
-            dead: self.dead.len() as u32,
-            tombstones,
-            artifacts: vec![artifact],
-            ..entry
-        };
+        let entry = SegmentEntry { dead: self.dead.len() as u32, tombstones, artifacts: vec![artifact], ..entry };
         (entry, blobs)
     }
 }

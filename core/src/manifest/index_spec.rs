@@ -134,7 +134,8 @@ impl FromStr for IndexSpec {
             Some((name, kind)) => (Some(name.trim()), kind.trim()),
             None => (None, head.trim()),
         };
-        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        let is_word =
+            |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
         if !is_word(kind) {
             return Err(wrong("no kind"));
         }
@@ -202,14 +203,28 @@ mod tests {
     #[test]
     fn parts_are_told_apart() {
         let spec: IndexSpec = " by year : sorted( - year ,title)  a=b  where x = ')' ".parse().unwrap();
-        assert_eq!((spec.name.as_str(), spec.kind.as_str(), spec.fields.join("|")), ("by year", "sorted", "year|title".into()));
+        assert_eq!(
+            (spec.name.as_str(), spec.kind.as_str(), spec.fields.join("|")),
+            ("by year", "sorted", "year|title".into())
+        );
         assert_eq!((spec.is_descending(0), spec.is_descending(1)), (true, false));
         assert_eq!((spec.options["a"].as_str(), spec.filter.as_str()), ("b", "x = ')'"));
     }
 
     #[test]
     fn what_is_no_index_is_refused_with_the_shape_of_one() {
-        for text in ["", "hash", "hash(", "hash()", "hash(a,)", "(a)", ": hash(a)", "Hash(a)", "hash(a) b", "hash(a) descending=0"] {
+        for text in [
+            "",
+            "hash",
+            "hash(",
+            "hash()",
+            "hash(a,)",
+            "(a)",
+            ": hash(a)",
+            "Hash(a)",
+            "hash(a) b",
+            "hash(a) descending=0",
+        ] {
             let error = text.parse::<IndexSpec>().unwrap_err().to_string();
             assert!(error.contains("KIND(FIELD, ...)"), "{error}");
         }

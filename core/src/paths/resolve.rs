@@ -61,11 +61,7 @@ pub(super) fn resolve(schema: &Schema, record: &StructType, text: &str) -> Resul
                 return Err(no_value(subject(), format!("{name} is not a struct, so it has no {next}")));
             }
             (_, None) => {
-                let leaf = if through > 0 {
-                    Leaf::element(ty)
-                } else {
-                    Leaf::field(owner, field, offset, ty, default)
-                };
+                let leaf = if through > 0 { Leaf::element(ty) } else { Leaf::field(owner, field, offset, ty, default) };
                 let Some(leaf) = leaf else { return Err(no_value(subject(), "leads to a Void, which has no value")) };
                 return Ok((Path { name: names.join("."), fields, depth: lists.len(), hops, leaf }, lists));
             }

@@ -178,7 +178,11 @@ impl ScalarKind {
             }
             (Self::Float32 | Self::Float64, value) => match integer(value)? {
                 Some(number) => {
-                    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "compared with what it was")]
+                    #[expect(
+                        clippy::cast_precision_loss,
+                        clippy::cast_possible_truncation,
+                        reason = "compared with what it was"
+                    )]
                     let (float, back) = (number as f64, number as f64 as i128);
                     if back == number { return self.cast(Scalar::Float(float)) } else { None }
                 }

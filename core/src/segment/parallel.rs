@@ -1,10 +1,16 @@
 //! Spreads independent work over the processors.
 
+use std::num::NonZeroUsize;
 use std::sync::Mutex;
 
 /// Calls a function with each task, on as many threads as there are processors, and collects the results in order.
 pub fn in_parallel<T: Send, R: Send>(tasks: Vec<T>, f: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
+    in_parallel_on(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN), tasks, f)
+}
+
+/// Calls a function with each task, on at most so many threads, this one among them, and collects the results in order.
+pub fn in_parallel_on<T: Send, R: Send>(threads: NonZeroUsize, tasks: Vec<T>, f: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let threads = threads.get().min(tasks.len());
     if threads <= 1 {
         return tasks.into_iter().map(f).collect();
     }

@@ -42,9 +42,8 @@ struct Part {
 pub fn build(paths: &Paths, segment: &Segment, binding: &Binding) -> Result<Vec<u8>> {
     let rows = segment.rows();
     let chunks: Vec<u32> = (0..rows).step_by(CHUNK_ROWS as usize).collect();
-    let parts = in_parallel(chunks, |first| {
-        Part::of(paths, segment, first..first.saturating_add(CHUNK_ROWS).min(rows))
-    });
+    let parts =
+        in_parallel(chunks, |first| Part::of(paths, segment, first..first.saturating_add(CHUNK_ROWS).min(rows)));
     let parts = parts.into_iter().collect::<Result<Vec<_>>>()?;
     let joined = Joined::of(&parts);
     let groups = (joined.len() + joined.len() / 3 + 1).div_ceil(GROUP);
@@ -217,7 +216,8 @@ impl Joined {
         }
         let mut next = starts.clone();
         let mut places = vec![(0, 0); numbers.len()];
-        let owners = (0..).zip(parts).flat_map(|(part, it)| (0..).zip(0..it.tuples.len()).map(move |(at, _)| (part, at)));
+        let owners =
+            (0..).zip(parts).flat_map(|(part, it)| (0..).zip(0..it.tuples.len()).map(move |(at, _)| (part, at)));
         for (number, place) in numbers.iter().zip(owners) {
             let at = &mut next[*number as usize];
             places[*at as usize] = place;

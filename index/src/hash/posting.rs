@@ -142,8 +142,18 @@ enum State<'v> {
     Packed(u32),
     /// The index of the next container.
     Between(u32),
-    Array { container: u32, high: u32, rows: std::slice::Iter<'v, [u8; 2]> },
-    Bitmap { container: u32, high: u32, words: &'v [[u8; 8]], at: u32, word: u64 },
+    Array {
+        container: u32,
+        high: u32,
+        rows: std::slice::Iter<'v, [u8; 2]>,
+    },
+    Bitmap {
+        container: u32,
+        high: u32,
+        words: &'v [[u8; 8]],
+        at: u32,
+        word: u64,
+    },
 }
 
 impl PostingRows<'_> {

@@ -155,7 +155,10 @@ impl<'v> Access<'v> {
         let Some(list) = &self.list else {
             let (mut values, mut answered) = (Vec::new(), Vec::new());
             for (end, kind) in self.ends.iter().zip(self.index.paths().kinds()) {
-                let (at, asked) = all.iter().enumerate().find_map(|(at, one)| Some((at, self::asked(one, end)?.equal(kind, false)?)))?;
+                let (at, asked) = all
+                    .iter()
+                    .enumerate()
+                    .find_map(|(at, one)| Some((at, self::asked(one, end)?.equal(kind, false)?)))?;
                 values.push(asked);
                 answered.push(at);
             }
@@ -361,7 +364,8 @@ impl<'c> Asked<'c> {
                 vec![between(Some((scalar(kind, *low)?, true)), Some((scalar(kind, *high)?, true)))]
             }
             Self::BytesRange { low, high } => {
-                let end = |end: &Option<&'c (Vec<u8>, bool)>| end.map(|(bytes, is_in)| (bytes_scalar(kind, bytes), *is_in));
+                let end =
+                    |end: &Option<&'c (Vec<u8>, bool)>| end.map(|(bytes, is_in)| (bytes_scalar(kind, bytes), *is_in));
                 vec![between(end(low), end(high))]
             }
             Self::Beginning(bytes) => {

@@ -1,5 +1,7 @@
 //! Numbers that lie in the rows themselves, tested for a block of rows at a time.
 
+use std::sync::Arc;
+
 use kapok_core::words::{StructRef, WORD};
 
 use super::mask::Mask;
@@ -10,12 +12,15 @@ use super::test::NumberTest;
 /// A number field of the rows and what is asked of it.
 #[derive(Clone, Debug)]
 pub(super) struct Column {
+    /// That of the place.
+    #[expect(dead_code, reason = "what a planner finds an index by")]
+    pub path: Arc<str>,
     kind: NumberKind,
     /// In bytes, for Bool in bits.
     offset: usize,
     default: u64,
     null: Option<NullFlag>,
-    test: NumberTest,
+    pub test: NumberTest,
     /// The same as a range of stored integers, if it is one.
     stored: Option<StoredRange>,
 }
@@ -53,7 +58,15 @@ impl Column {
             NumberTest::Range(range) => StoredRange::of(kind, *default, *range),
             NumberTest::Set(_) => None,
         };
-        Some(Self { kind, offset: *offset, default: *default, null, test: test.clone(), stored })
+        Some(Self {
+            path: Arc::clone(&place.path),
+            kind,
+            offset: *offset,
+            default: *default,
+            null,
+            test: test.clone(),
+            stored,
+        })
     }
 
     /// Returns what is asked of the number.
@@ -137,6 +150,7 @@ impl StoredRange {
 }
 
 /// Tests a number of each row that is still in the mask.
+#[expect(clippy::inline_always, reason = "the test must be part of the loop")]
 #[inline(always)]
 fn numbers<const N: usize>(rows: BlockRows<'_>, offset: usize, mask: &mut Mask, test: impl Fn(u64) -> bool) {
     let stride = rows.stride.max(1);

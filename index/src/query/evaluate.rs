@@ -102,8 +102,9 @@ impl<'v> Ready<'v> {
                 mask.subtract(&found);
             }
             Self::Leaf(Leaf { what: Check::Column(column, _), .. }) if mask.count() > FEW_ROWS => {
-                if let Some(rows) = block_rows(segment, first) {
-                    column.narrow(rows, mask);
+                match block_rows(segment, first) {
+                    Some(rows) => column.narrow(rows, mask),
+                    None => *mask = Mask::EMPTY,
                 }
             }
             Self::Leaf(leaf) => {

@@ -4,6 +4,11 @@
 //! superaccumulator, as in R. Neal, "Fast exact summation using small and large superaccumulators" (2015). So the order in
 //! which numbers come, and how they are split among threads, do not matter.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "casts are of numbers that are masked, or of places in a small array"
+)]
+
 /// Bits of a limb that count; the others take up carries.
 const LIMB_BITS: u32 = 32;
 /// Enough for 2^64 numbers of the largest exponent.

@@ -2,27 +2,22 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
-use std::ops::Range;
 
 use kapok_core::Result;
-use kapok_core::segment::{LiveSegment, in_parallel};
+use kapok_core::segment::{LiveSegment, in_parallel_on};
 use kapok_core::words::Read;
 
 use super::accumulator::Accumulator;
 use super::aggregate::{Aggregate, Function};
 use super::evaluate::Spending;
-use super::mask::BLOCK_ROWS;
 use super::order::SortValue;
 use super::parse;
 use super::place::{Kind, Place, Scope};
 use super::resolve::ScopeType;
 use super::route::{Route, for_each_element};
 use super::rows::Rows;
-use super::scan::{SegmentScan, corrupt};
+use super::scan::corrupt;
 use super::value::Value;
-
-/// Rows of a segment that one thread takes at a time.
-const ROWS_PER_TASK: u32 = 64 * BLOCK_ROWS;
 
 /// What the records of a group have in common, and their aggregates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,10 +51,16 @@ struct BoundAggregate<'v> {
 }
 
 type Key<'v> = Vec<SortValue<'v>>;
-type Groups<'v> = HashMap<Key<'v>, Vec<Accumulator<'v>>>;
+
+/// Groups that are being filled.
+struct Groups<'v> {
+    by_key: HashMap<Key<'v>, Vec<Accumulator<'v>>>,
+    /// The key at hand, kept for its memory.
+    key: Key<'v>,
+}
 
 impl<'v> Rows<'v> {
-    /// Computes aggregates of all records. Large tables are read by as many threads as there are processors.
+    /// Computes aggregates of all records, by as many [threads](Rows::threads) as are allowed.
     ///
     /// ```
     /// # use kapok_core::Result;
@@ -97,8 +98,8 @@ impl<'v> Rows<'v> {
     pub fn group_by<P: AsRef<str>>(&self, paths: &[P], aggregates: &[Aggregate]) -> Result<Vec<Group>> {
         let paths: Vec<&str> = paths.iter().map(AsRef::as_ref).collect();
         let grouping = Grouping::bind(self, &paths, aggregates)?;
-        let mut groups = if self.limit.is_some() { self.group_limited(&grouping)? } else { self.group_all(&grouping)? };
-        let mut sorted: Vec<_> = groups.drain().collect();
+        let groups = if self.limit.is_some() { self.group_limited(&grouping)? } else { self.group_all(&grouping)? };
+        let mut sorted: Vec<_> = groups.by_key.into_iter().collect();
         sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
         let group = |(key, accumulators): (Key<'v>, Vec<Accumulator<'v>>)| {
             let key = key.into_iter().zip(&grouping.keys).map(|(value, key)| value.value(key.place.kind));
@@ -109,7 +110,7 @@ impl<'v> Rows<'v> {
 
     /// Groups the records one by one.
     fn group_limited(&self, grouping: &Grouping<'v>) -> Result<Groups<'v>> {
-        let (mut groups, spending) = (Groups::new(), Spending::new());
+        let (mut groups, spending) = (Groups { by_key: HashMap::new(), key: Vec::new() }, Spending::new());
         for row_id in self.iter()? {
             let (place, row) = self.table.place(row_id?)?;
             grouping.add_row(&self.table.segments()[place], row, &spending, &mut groups)?;
@@ -119,27 +120,21 @@ impl<'v> Rows<'v> {
 
     /// Groups all records, some thousands at a time.
     fn group_all(&self, grouping: &Grouping<'v>) -> Result<Groups<'v>> {
-        let mut tasks: Vec<(usize, Range<u32>)> = Vec::new();
-        for (place, source) in self.table.segments().iter().enumerate() {
-            let rows = source.segment().rows();
-            let starts = (0..rows).step_by(ROWS_PER_TASK as usize);
-            tasks.extend(starts.map(|start| (place, start..rows.min(start.saturating_add(ROWS_PER_TASK)))));
-        }
-        let parts = in_parallel(tasks, |(place, rows)| -> Result<Groups<'v>> {
-            let (mut groups, spending) = (Groups::new(), Spending::new());
-            let source = &self.table.segments()[place];
-            for row in SegmentScan::of_rows(source, place, self.plans[place].clone(), rows) {
+        let parts = in_parallel_on(self.threads, self.tasks(), |scan| -> Result<Groups<'v>> {
+            let (mut groups, spending, source) =
+                (Groups { by_key: HashMap::new(), key: Vec::new() }, Spending::new(), scan.source());
+            for row in scan {
                 grouping.add_row(source, row?, &spending, &mut groups)?;
             }
             Ok(groups)
         });
-        let mut all = Groups::new();
+        let mut all = Groups { by_key: HashMap::new(), key: Vec::new() };
         for part in parts {
-            for (key, accumulators) in part? {
-                match all.get_mut(&key) {
+            for (key, accumulators) in part?.by_key {
+                match all.by_key.get_mut(&key) {
                     Some(known) => known.iter_mut().zip(accumulators).for_each(|(known, more)| known.merge(more)),
                     None => {
-                        all.insert(key, accumulators);
+                        all.by_key.insert(key, accumulators);
                     }
                 }
             }
@@ -217,7 +212,9 @@ impl<'v> Grouping<'v> {
             Some(list) => {
                 let (record, mut seen) = (Scope::Struct(at), HashSet::new());
                 for_each_element(list, record, spending, |element| {
-                    let is_new = seen.insert(self.key(record, Some(element))?);
+                    let mut key = Key::new();
+                    self.read_key(record, Some(element), &mut key)?;
+                    let is_new = seen.insert(key);
                     self.add(record, Some(element), !is_new, spending, groups)
                 })
             }
@@ -225,9 +222,12 @@ impl<'v> Grouping<'v> {
         added.map_err(|malformed| corrupt(source, malformed))
     }
 
-    fn key(&self, record: Scope<'v>, element: Option<Scope<'v>>) -> Read<Key<'v>> {
-        let scope = |key: &GroupKey<'v>| element.filter(|_| key.is_of_element).unwrap_or(record);
-        self.keys.iter().map(|key| key.place.sort_value(scope(key))).collect()
+    fn read_key(&self, record: Scope<'v>, element: Option<Scope<'v>>, out: &mut Key<'v>) -> Read<()> {
+        out.clear();
+        for key in &self.keys {
+            out.push(key.place.sort_value(element.filter(|_| key.is_of_element).unwrap_or(record))?);
+        }
+        Ok(())
     }
 
     /// Adds a record to its group, or one element of it. `is_known`: the record is in this group already.
@@ -239,8 +239,11 @@ impl<'v> Grouping<'v> {
         spending: &Spending,
         groups: &mut Groups<'v>,
     ) -> Read<()> {
-        let key = self.key(record, element)?;
-        let accumulators = groups.entry(key).or_insert_with(|| self.new_accumulators());
+        self.read_key(record, element, &mut groups.key)?;
+        let accumulators = match groups.by_key.get_mut(groups.key.as_slice()) {
+            Some(known) => known,
+            None => groups.by_key.entry(groups.key.clone()).or_insert_with(|| self.new_accumulators()),
+        };
         for (aggregate, accumulator) in self.aggregates.iter().zip(accumulators) {
             let scope = match element {
                 Some(element) if aggregate.is_of_element => element,

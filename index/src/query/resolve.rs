@@ -36,6 +36,8 @@ struct Resolution<'v> {
     at: At,
     hops: Vec<Hop<'v>>,
     guards: Vec<Guard>,
+    /// The steps so far, with names of Cap'n Proto.
+    steps: Vec<Step>,
 }
 
 /// Resolves a path, which goes through no list.
@@ -51,7 +53,7 @@ pub(super) fn resolve<'v>(schema: &'v Schema, scope: ScopeType<'v>, path: &Path)
             };
         }
     };
-    Resolution { schema, at: path.at, hops: Vec::new(), guards: Vec::new() }.resolve(ty, path)
+    Resolution { schema, at: path.at, hops: Vec::new(), guards: Vec::new(), steps: Vec::new() }.resolve(ty, path)
 }
 
 impl<'v> Resolution<'v> {
@@ -60,14 +62,17 @@ impl<'v> Resolution<'v> {
         while let Some(step) = steps.next() {
             let Step::Name(name) = step else { return Err(self.unexpected(step, path)) };
             let mut field = self.field(ty, name)?;
+            self.steps.push(Step::Name(field.name.clone()));
             if let Some(Step::Key(key)) = steps.peek() {
                 (ty, field) = self.entry(ty, field, key)?;
+                self.steps.push(Step::Key(key.clone()));
                 steps.next();
             }
             self.guards.extend(Guard::of(ty, field));
             let kind = self.kind(field)?;
             let Some(next) = steps.peek() else {
-                return Ok(Place { hops: self.hops, guards: self.guards, slot: Slot::of(ty, field), kind });
+                let path = Path { steps: self.steps, at: self.at }.to_string().into();
+                return Ok(Place { path, hops: self.hops, guards: self.guards, slot: Slot::of(ty, field), kind });
             };
             match (kind, Slot::of(ty, field)) {
                 (_, _) if !matches!(next, Step::Name(_)) => return Err(self.unexpected(next, path)),
@@ -130,12 +135,8 @@ impl<'v> Resolution<'v> {
         key: &Value,
     ) -> Result<(&'v StructType, &'v FieldType)> {
         self.guards.extend(Guard::of(ty, field));
-        let list = Place {
-            hops: Vec::new(),
-            guards: std::mem::take(&mut self.guards),
-            slot: Slot::of(ty, field),
-            kind: self.kind(field)?,
-        };
+        let guards = std::mem::take(&mut self.guards);
+        let list = Place { guards, slot: Slot::of(ty, field), ..Place::item(self.kind(field)?) };
         let not_a_map =
             || self.at.error(format!("only a map has keys, and {} is {}", field.json_name(), list.kind.describe()));
         let Kind::List(Type::Struct(id), true) = list.kind else { return Err(not_a_map()) };
@@ -146,7 +147,7 @@ impl<'v> Resolution<'v> {
         let kind = self.kind(key_field)?;
         let wanted = self.entry_key(kind, key)?;
         let guards = Guard::of(entry, key_field).into_iter().collect();
-        let key = Box::new(Place { hops: Vec::new(), guards, slot: Slot::of(entry, key_field), kind });
+        let key = Box::new(Place { guards, slot: Slot::of(entry, key_field), ..Place::item(kind) });
         self.hops.push(Hop::Entry { list: Box::new(list), key, wanted });
         Ok((entry, value_field))
     }

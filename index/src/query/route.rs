@@ -30,9 +30,7 @@ impl<'v> Route<'v> {
                 // `genres[]`, `matrix[][]`: the element itself.
                 let place = match scope {
                     ScopeType::Item(kind) => Place::item(kind),
-                    ScopeType::Struct(ty) => {
-                        Place { hops: Vec::new(), guards: Vec::new(), slot: Slot::Nothing, kind: Kind::Struct(ty) }
-                    }
+                    ScopeType::Struct(ty) => Place { slot: Slot::Nothing, ..Place::item(Kind::Struct(ty)) },
                 };
                 if is_last {
                     return Ok(Self { lists, end: place, first_list });

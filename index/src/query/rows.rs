@@ -1,23 +1,28 @@
 //! The records that satisfy an expression.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use kapok_core::Result;
 use kapok_core::field::FieldValue;
 use kapok_core::record::Record;
-use kapok_core::segment::RowId;
+use kapok_core::segment::{RowId, in_parallel_on};
 use kapok_core::view::Table;
 
 use super::access::Access;
 use super::check::Ready;
 use super::evaluate::Spending;
 use super::key_order::KeyOrder;
+use super::mask::BLOCK_ROWS;
 use super::order::{Order, Sorting};
 use super::place::Scope;
 use super::plan::{SegmentPlan, plan};
 use super::scan::{SegmentScan, corrupt};
 use crate::view::TableIndexes;
+
+/// Rows of a segment that one thread takes at a time.
+const ROWS_PER_TASK: u32 = 64 * BLOCK_ROWS;
 
 /// The records that satisfy an expression, in key order unless they are [ordered](Rows::order_by).
 ///
@@ -48,6 +53,7 @@ pub struct Rows<'v> {
     pub(super) plans: Vec<SegmentPlan<'v>>,
     pub(super) sorting: Option<Arc<Sorting<'v>>>,
     pub(super) limit: Option<usize>,
+    pub(super) threads: NonZeroUsize,
 }
 
 impl<'v> Rows<'v> {
@@ -57,7 +63,8 @@ impl<'v> Rows<'v> {
         indexes: Option<(&[Access<'v>], &'v TableIndexes)>,
         expression: &Arc<Ready<'v>>,
     ) -> Result<Self> {
-        Ok(Self { table, plans: plan(table, indexes, expression)?, sorting: None, limit: None })
+        let plans = plan(table, indexes, expression)?;
+        Ok(Self { table, plans, sorting: None, limit: None, threads: NonZeroUsize::MIN })
     }
 
     /// Returns the table that the records are in.
@@ -81,14 +88,23 @@ impl<'v> Rows<'v> {
         self
     }
 
+    /// Lets aggregates and counts be computed by so many threads; without this, by the caller's alone.
+    #[must_use]
+    pub fn threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = threads;
+        self
+    }
+
     /// Returns the number of records.
     ///
     /// # Errors
     /// `Corrupt` if the bytes are not as they must be.
     pub fn count(&self) -> Result<u64> {
-        let limit = self.limit.map_or(u64::MAX, |limit| limit as u64);
+        let Some(limit) = self.limit.map(|limit| limit as u64) else {
+            return in_parallel_on(self.threads, self.tasks(), SegmentScan::count_rest).into_iter().sum();
+        };
         let mut count = 0;
-        for scan in self.scans() {
+        for scan in self.tasks() {
             if count >= limit {
                 break;
             }
@@ -181,6 +197,19 @@ impl<'v> Rows<'v> {
     pub(super) fn iter_from(&self, starts: &[u32]) -> KeyOrder<'v> {
         let scans = self.scans().zip(starts).map(|(scan, start)| scan.from(*start));
         KeyOrder::new(self.table, scans.collect())
+    }
+
+    /// Returns scans of all rows, of some thousands each.
+    pub(super) fn tasks(&self) -> Vec<SegmentScan<'v>> {
+        let mut out = Vec::new();
+        for (place, (source, plan)) in self.table.segments().iter().zip(&self.plans).enumerate() {
+            let rows = source.segment().rows();
+            for start in (0..rows).step_by(ROWS_PER_TASK as usize) {
+                let end = rows.min(start.saturating_add(ROWS_PER_TASK));
+                out.push(SegmentScan::of_rows(source, place, plan.clone(), start..end));
+            }
+        }
+        out
     }
 
     /// Returns a scan of each segment.

@@ -60,7 +60,8 @@ fn run(fields: SortFields<'_>, segment: &Segment, rows: std::ops::Range<u32>) ->
     let is_descending = fields.descending.first().is_some_and(|is_descending| *is_descending);
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
-        let value = fields.paths.value(expect_row(segment, row)?).map_err(|malformed| unreadable(segment, malformed))?;
+        let value =
+            fields.paths.value(expect_row(segment, row)?).map_err(|malformed| unreadable(segment, malformed))?;
         let key = SortKey::of(value);
         let beginning = match key.map(SortKey::beginning) {
             // The null values, which come last, begin with the greatest number.
@@ -94,9 +95,7 @@ fn is_exact(fields: SortFields<'_>) -> bool {
 }
 
 fn compare(fields: SortFields<'_>, segment: &Segment, a: Entry, b: Entry) -> Read<Ordering> {
-    let row = |entry: Entry| {
-        segment.row(entry.row).ok_or(Malformed { word: 0, expected: "a row within the segment" })
-    };
+    let row = |entry: Entry| segment.row(entry.row).ok_or(Malformed { word: 0, expected: "a row within the segment" });
     let order = match (a.is_null, a.beginning).cmp(&(b.is_null, b.beginning)) {
         Ordering::Equal if is_exact(fields) => Ordering::Equal,
         Ordering::Equal => fields.compare(row(a)?, row(b)?)?,

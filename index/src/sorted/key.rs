@@ -71,11 +71,8 @@ mod tests {
         let floats = [f64::NEG_INFINITY, -1.5, -0.0, 1e-300, 7.0, f64::INFINITY, f64::NAN];
         let texts: [&str; 6] = ["", "\0", "a", "abcdefgh", "abcdefghi", "b"];
         let integers = [i64::MIN, -1, 0, 1, i64::MAX];
-        let all: [Vec<Scalar<'_>>; 3] = [
-            floats.map(Scalar::Float).to_vec(),
-            texts.map(Scalar::from).to_vec(),
-            integers.map(Scalar::Int).to_vec(),
-        ];
+        let all: [Vec<Scalar<'_>>; 3] =
+            [floats.map(Scalar::Float).to_vec(), texts.map(Scalar::from).to_vec(), integers.map(Scalar::Int).to_vec()];
         for values in all {
             for pair in values.windows(2) {
                 let (a, b) = (SortKey::of(pair[0]), SortKey::of(pair[1]));

@@ -50,7 +50,12 @@ fn tuples(record: Record<'_>, paths: &[String]) -> BTreeSet<Vec<Key>> {
     let value = |values: &[(Vec<u32>, Key)], place: &[u32]| {
         values.iter().find(|(at, _)| place.starts_with(at)).unwrap().1.clone()
     };
-    places.iter().copied().filter(is_last).map(|place| all.iter().map(|values| value(values, place)).collect()).collect()
+    places
+        .iter()
+        .copied()
+        .filter(is_last)
+        .map(|place| all.iter().map(|values| value(values, place)).collect())
+        .collect()
 }
 
 #[test]

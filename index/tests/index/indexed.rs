@@ -34,7 +34,8 @@ impl Dataset {
             indexes: specs,
             ..RecordType::default()
         };
-        let mut out = Self { blobs: BlobMap::new(), manifest: kapok_samples::dataset::manifest(&encoding, Vec::new()), encoding };
+        let mut out =
+            Self { blobs: BlobMap::new(), manifest: kapok_samples::dataset::manifest(&encoding, Vec::new()), encoding };
         out.manifest.record_types = vec![ty];
         let mut id = 0;
         for (place, size) in sizes.iter().enumerate() {
@@ -43,7 +44,11 @@ impl Dataset {
                 id += 1;
                 let message = Kinds::random(r, id).plain();
                 let segments = message.get_segments_for_output();
-                let words = if let [one] = segments[..] { one.to_vec() } else { kapok_samples::random_kinds::one_segment(&message, r) };
+                let words = if let [one] = segments[..] {
+                    one.to_vec()
+                } else {
+                    kapok_samples::random_kinds::one_segment(&message, r)
+                };
                 stage.add_struct(Words::new(&words).struct_of(0).unwrap().unwrap()).unwrap();
             }
             let dead: RoaringBitmap = (0..*size as u32).filter(|_| r.one_in(5)).skip(1).collect();
@@ -166,4 +171,3 @@ fn elements(value: ValueRef<'_>, lists: usize, rest: &[&str], at: &mut Vec<u32>,
         other => panic!("no list: {other:?}"),
     }
 }
-

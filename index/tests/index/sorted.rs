@@ -129,7 +129,8 @@ fn prefixes_and_longest_beginnings_are_those_of_naive_search() {
             }
             for suffix in [&b""[..], b"a", b"\xff", b"zz"] {
                 let asked = [value.as_slice(), suffix].concat();
-                let longest = all.iter().filter(|value| asked.starts_with(value)).max_by_key(|value| value.len()).unwrap();
+                let longest =
+                    all.iter().filter(|value| asked.starts_with(value)).max_by_key(|value| value.len()).unwrap();
                 let expected = model.iter().filter(|(row, _)| bytes(row) == *longest);
                 assert_eq!(lookup.longest_beginning(Scalar::Text(&asked)).unwrap(), ids(expected), "{text} {asked:?}");
             }

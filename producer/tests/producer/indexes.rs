@@ -74,7 +74,11 @@ async fn a_declared_index_is_built_kept_and_merged() {
     }
     let view = head(&producer).await;
     let segments = &view.manifest().record_type("Movie").unwrap().segments;
-    assert!(segments.len() < 10 && segments.iter().any(|segment| !segment.merged_from.is_empty()), "{}", segments.len());
+    assert!(
+        segments.len() < 10 && segments.iter().any(|segment| !segment.merged_from.is_empty()),
+        "{}",
+        segments.len()
+    );
     assert_eq!(by_year(&view, "hash(year)", 1903), (43, true));
 }
 
@@ -166,7 +170,10 @@ async fn an_annotation_counts_when_it_first_appears() {
     let ty = view.manifest().record_type("Movie").unwrap();
     let record = kapok_core::schema::RecordDeclaration { name: "Movie", type_id: ty.type_id, key: &ty.key };
     let idl = view.manifest().schema.to_idl(&[record]).unwrap();
-    assert!(idl.contains(r#"$indexes(["hash(year)", "hash(title)"])"#) && idl.contains("annotation indexes @0x"), "{idl}");
+    assert!(
+        idl.contains(r#"$indexes(["hash(year)", "hash(title)"])"#) && idl.contains("annotation indexes @0x"),
+        "{idl}"
+    );
 }
 
 #[tokio::test]
@@ -177,7 +184,8 @@ async fn an_index_follows_a_renamed_field_with_its_artifacts() {
     let cycle = producer.run_incremental_cycle(|cycle| Ok(cycle.declare(&annotated(&[], "released"))?));
     assert_eq!(cycle.await.unwrap().outcome, Outcome::Published { version: 2 });
     let after = head(&producer).await;
-    let (before, ty) = (before.manifest().record_type("Movie").unwrap(), after.manifest().record_type("Movie").unwrap());
+    let (before, ty) =
+        (before.manifest().record_type("Movie").unwrap(), after.manifest().record_type("Movie").unwrap());
     assert_eq!((ty.indexes[0].name.as_str(), ty.indexes[0].fields.join(",")), ("hash(year)", "released".to_owned()));
     assert_eq!(ty.segments[0].artifacts, before.segments[0].artifacts);
     assert_eq!(by_year(&after, "hash(year)", 1900), (3, true));

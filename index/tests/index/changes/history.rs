@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use capnp::message;
-use kapok_core::manifest::{Id, Manifest, RecordType, RowChanges, SegmentEntry, Tombstones};
 use kapok_core::manifest::{Blob, BlobMap};
+use kapok_core::manifest::{Id, Manifest, RecordType, RowChanges, SegmentEntry, Tombstones};
 use kapok_core::schema::Schema;
 use kapok_core::segment::RowId;
 use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage};

@@ -37,7 +37,11 @@ fn search(index: &UniqueIndex, encoding: &Encoding, segment: &Segment) -> bool {
 fn a_flipped_bit_is_refused_in_the_header_and_found_by_verify_in_the_slots() {
     let (encoding, segment) = threes(40);
     let bytes = unique::build(encoding.key(), &segment, &Binding::default()).unwrap();
-    assert!(search(&UniqueIndex::open("i", bytes.clone().into(), 40, &Binding::default()).unwrap(), &encoding, &segment));
+    assert!(search(
+        &UniqueIndex::open("i", bytes.clone().into(), 40, &Binding::default()).unwrap(),
+        &encoding,
+        &segment
+    ));
     for bit in 0..bytes.len() * 8 {
         let mut bytes = bytes.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
@@ -64,7 +68,10 @@ fn every_other_length_is_refused() {
     }
     for more in 1..10 {
         let longer = [&bytes[..], &vec![0; more]].concat();
-        assert_eq!(UniqueIndex::open("i", longer.into(), 40, &Binding::default()).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(
+            UniqueIndex::open("i", longer.into(), 40, &Binding::default()).unwrap_err().kind(),
+            ErrorKind::Corrupt
+        );
     }
     for rows in [0, 39, 41, u32::MAX] {
         let error = UniqueIndex::open("i", bytes.clone().into(), rows, &Binding::default()).unwrap_err();
@@ -79,7 +86,10 @@ fn a_slot_count_that_overflows_is_refused() {
     let count = u64::from_le_bytes(bytes[16..24].try_into().unwrap());
     for count in [0, 16, 32, count + 16, 1 << 62, (1 << 62) + count, u64::MAX] {
         bytes[16..24].copy_from_slice(&u64::to_le_bytes(count));
-        assert_eq!(UniqueIndex::open("i", bytes.clone().into(), 40, &Binding::default()).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(
+            UniqueIndex::open("i", bytes.clone().into(), 40, &Binding::default()).unwrap_err().kind(),
+            ErrorKind::Corrupt
+        );
     }
 }
 
@@ -132,7 +142,13 @@ fn fingerprints_that_are_alike_cost_time_and_nothing_else() {
 #[test]
 fn an_index_over_another_segment_gives_errors_or_nothing() {
     let (encoding, segment) = threes(40);
-    let index = UniqueIndex::open("i", unique::build(encoding.key(), &segment, &Binding::default()).unwrap().into(), 40, &Binding::default()).unwrap();
+    let index = UniqueIndex::open(
+        "i",
+        unique::build(encoding.key(), &segment, &Binding::default()).unwrap().into(),
+        40,
+        &Binding::default(),
+    )
+    .unwrap();
     let (_, shorter) = threes(20);
     search(&index, &encoding, &shorter);
     assert_eq!(index.verify(encoding.key(), &shorter).unwrap_err().kind(), ErrorKind::Corrupt);

@@ -12,7 +12,13 @@ fn every_row_is_found_and_nothing_else_from_no_rows_to_many() {
     for rows in (0..20).chain([31, 32, 33, 1000, 4096]) {
         let (encoding, segment) = threes(rows);
         let key = encoding.key();
-        let index = UniqueIndex::open("i", unique::build(key, &segment, &Binding::default()).unwrap().into(), rows, &Binding::default()).unwrap();
+        let index = UniqueIndex::open(
+            "i",
+            unique::build(key, &segment, &Binding::default()).unwrap().into(),
+            rows,
+            &Binding::default(),
+        )
+        .unwrap();
         index.verify(key, &segment).unwrap();
         let mut encoded = Vec::new();
         for number in 0..rows * 3 + 10 {

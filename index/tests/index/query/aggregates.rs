@@ -113,7 +113,8 @@ fn sums_do_not_depend_on_how_records_are_split() {
     let asked = aggregates(&["sum(rate)", "avg(rate)", "count()", "count_distinct(rate)"]);
     let answers = splits.map(|segments| {
         let view = of_json(&segments);
-        let rows = view.query("Thing", "true").unwrap();
+        let rows = view.query("Thing", "true").unwrap().threads(4.try_into().unwrap());
+        assert_eq!(rows.count().unwrap(), 3000);
         (rows.aggregate(&asked).unwrap(), rows.group_by(&["group"], &asked).unwrap())
     });
     assert_eq!(answers[0], answers[1]);

@@ -48,8 +48,26 @@ impl Version {
     }
 
     pub fn open(self) -> View {
+        self.try_open().unwrap()
+    }
+
+    fn try_open(self) -> kapok_core::Result<View> {
         let manifest = dataset::manifest(&self.encoding, self.segments);
-        View::open(Arc::new(manifest), &self.blobs).unwrap()
+        View::open(Arc::new(manifest), &self.blobs)
+    }
+
+    /// Sets some words of all segments to others.
+    fn damage(&mut self, r: &mut Random) {
+        for entry in &self.segments {
+            let Blob { name, bytes } = self.blobs.get(&entry.id).unwrap().clone();
+            let mut bytes = bytes.to_vec();
+            for _ in 0..1 + r.below(8) {
+                let at = r.below(bytes.len());
+                let mask = [1, 0x80, 0xff, r.next().to_le_bytes()[0]][r.below(4)];
+                bytes[at] ^= mask;
+            }
+            self.blobs.insert(entry.id, Blob { name, bytes: Bytes::from(bytes) });
+        }
     }
 }
 
@@ -90,6 +108,17 @@ fn old_encoding() -> Encoding {
 
 /// Random records of `Kinds` in some segments, one of them written with an older schema, with dead rows.
 pub fn of_kinds(r: &mut Random, segments: u32, rows: i64) -> View {
+    kinds_version(r, segments, rows).open()
+}
+
+/// The same with damaged bytes, if the view can be opened.
+pub fn of_damaged_kinds(r: &mut Random, segments: u32, rows: i64) -> Option<View> {
+    let mut version = kinds_version(r, segments, rows);
+    version.damage(r);
+    version.try_open().ok()
+}
+
+fn kinds_version(r: &mut Random, segments: u32, rows: i64) -> Version {
     let new = dataset::encoding::<kinds::Owned>(Sharing::Shared);
     let old = old_encoding();
     let mut version = Version::new(new);
@@ -103,7 +132,7 @@ pub fn of_kinds(r: &mut Random, segments: u32, rows: i64) -> View {
         let some_dead = segment % 2 == 0;
         version.push(stage, |_| some_dead && r.one_in(6));
     }
-    version.open()
+    version
 }
 
 /// Random records of type `Thing`, some of their members missing or null.

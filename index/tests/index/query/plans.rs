@@ -7,8 +7,14 @@ use kapok_samples::random::Random;
 
 use crate::indexed::Dataset;
 
-const INDEXES: [&str; 6] =
-    ["hash(u16)", "hash(texts[])", "hash(addresses[].city, addresses[].zip)", "sorted(i32)", "sorted(-text, u8)", "by_place: hash(place.label)"];
+const INDEXES: [&str; 6] = [
+    "hash(u16)",
+    "hash(texts[])",
+    "hash(addresses[].city, addresses[].zip)",
+    "sorted(i32)",
+    "sorted(-text, u8)",
+    "by_place: hash(place.label)",
+];
 
 fn dataset() -> Dataset {
     Dataset::random(&INDEXES, &mut Random::new(31), &[600, 1])
@@ -53,7 +59,15 @@ fn indexes_and_scans_give_the_same_rows() {
     let dataset = dataset();
     let view = dataset.open();
     let table = view.table("Kinds").unwrap();
-    for text in ["u16 = 0", "i32 < 0", "i32 >= 0 and u16 = 0", r#"text >= "a""#, r#"text ^= """#, r#"not (texts is null)"#, "id > 100 and id < 120"] {
+    for text in [
+        "u16 = 0",
+        "i32 < 0",
+        "i32 >= 0 and u16 = 0",
+        r#"text >= "a""#,
+        r#"text ^= """#,
+        r#"not (texts is null)"#,
+        "id > 100 and id < 120",
+    ] {
         let expr = Expr::parse(text).unwrap();
         let indexed = Query::bind(&view, "Kinds", &expr).unwrap().rows().unwrap();
         let scanned = Query::bind_table(table, &expr).unwrap().rows().unwrap();

@@ -1,15 +1,20 @@
 //! Random queries over random records agree with the naive evaluation.
 
+use std::sync::Arc;
+
+use kapok_core::ErrorKind;
+use kapok_core::manifest::{BlobMap, Manifest, RecordType};
 use kapok_core::record::ValueRef;
 use kapok_core::segment::RowId;
 use kapok_index::View;
 use kapok_index::query::{Aggregate, Expr, Order, Query, Value};
 use kapok_samples::random::Random;
+use kapok_samples::shapes::{RECORD, SHAPES};
 use proptest::prelude::*;
 
 use crate::indexed::Dataset;
 
-use super::fixture::{of_kinds, of_random_json};
+use super::fixture::{of_damaged_kinds, of_kinds, of_random_json};
 use super::naive::{Condition, Types, compare, floats, random_condition, random_path};
 
 /// Of fields that random conditions are about, alone and together.
@@ -208,6 +213,62 @@ proptest! {
             }
             _ = rows.group_by(&[name], &[Aggregate::count()]);
             _ = rows.clone().order_by(&[Order::ascending(name)]).map(|rows| rows.row_ids());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4 * cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_bytes_are_read_or_refused(seed: u64) {
+        let r = &mut Random::new(seed);
+        let Some(view) = of_damaged_kinds(r, 2, 20) else { return Ok(()) };
+        let table = view.table("Kinds").unwrap();
+        for _ in 0..10 {
+            let condition = random_condition(r, table.schema(), Types::Struct(table.struct_type()), 3);
+            let rows = Query::bind(&view, "Kinds", &condition.expr()).unwrap().rows().unwrap();
+            let asked = ["count_distinct(texts[])", "max(addresses[].city)", "sum(matrix[][])", "top_n(3, code)"];
+            let asked: Vec<Aggregate> = asked.iter().map(|text| text.parse().unwrap()).collect();
+            let ordered = rows.clone().order_by(&[Order::descending("text"), Order::ascending("f64")]).unwrap();
+            let answers = [
+                rows.count().map(drop),
+                rows.row_ids().map(drop),
+                rows.group_by(&["addresses[].city"], &asked).map(drop),
+                ordered.limit(3).page(None).map(drop),
+                view.query("Kinds", "text ~= 'a b*' or any(groups, any(it, street ~= 'x~2'))").unwrap().count().map(drop),
+            ];
+            for answer in answers {
+                if let Err(error) = answer {
+                    prop_assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", error);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn schemas_of_hostile_shapes_are_asked() {
+    for (name, shape) in SHAPES {
+        let mut manifest = Manifest::clone(View::empty().manifest());
+        (manifest.version, manifest.schema) = (1, Arc::new(shape(2_000)));
+        manifest.record_types = vec![RecordType {
+            name: "T1".to_owned(),
+            type_id: RECORD,
+            key: vec!["id".to_owned()],
+            rows: 0,
+            segments: Vec::new(),
+            changes: None,
+            ..RecordType::default()
+        }];
+        let Ok(view) = View::open(Arc::new(manifest), &BlobMap::new()) else { continue };
+        let chains = ["f0", "a", "f1", "b", "g0"].map(|name| vec![name; 300].join("."));
+        for path in chains.iter().map(String::as_str).chain(["id", "f0", "f0.f0", "f0.f1", "f1.f0.f0", "a.b.a", "e"]) {
+            for text in [format!("{path} is null"), format!("{path} = 1"), format!("any({path}, true)")] {
+                if let Ok(rows) = view.query("T1", &text) {
+                    assert_eq!(rows.count().unwrap(), 0, "{name}");
+                }
+            }
         }
     }
 }
