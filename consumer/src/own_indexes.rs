@@ -3,7 +3,8 @@
 //! They are put into the version that is about to be opened as if the producer had shipped them, so one swap brings view and indexes
 //! together. Their bytes are on the heap, and stay from view to view for as long as a view has their segment.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kapok_core::Result;
@@ -53,7 +54,7 @@ impl OwnIndexes {
             let Some(ty) = manifest.record_types.iter_mut().find(|ty| ty.name == *record_type) else { continue };
             match complete_type(&schema, ty, spec, blobs, built, &mut used) {
                 Err(error) if !is_strict => {
-                    warn!(%error, record_type, index = spec.name, "an index is left out of the view")
+                    warn!(%error, record_type, index = spec.name, "an index is left out of the view");
                 }
                 done => done?,
             }
@@ -98,17 +99,18 @@ fn complete_type(
             continue;
         }
         let key = (entry.id, *index.hash());
-        if !built.contains_key(&key) {
-            let Blob { name, bytes } = blobs.expect(&entry.id)?.clone();
-            let segment = Segment::open(&name, bytes, entry.rows)?;
-            built.insert(key, set.build(index, &segment, &entry.id)?);
-        }
-        if let Some(BuiltArtifact { artifact, bytes }) = built.get(&key) {
-            used.insert(key);
-            let name = format!("index {} of {} (built here)", spec.name, ty.name).into();
-            blobs.insert(artifact.id, Blob { name, bytes: bytes.clone() });
-            entry.artifacts.push(artifact.clone());
-        }
+        let BuiltArtifact { artifact, bytes } = match built.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => {
+                let Blob { name, bytes } = blobs.expect(&entry.id)?.clone();
+                let segment = Segment::open(&name, bytes, entry.rows)?;
+                vacant.insert(set.build(index, &segment, &entry.id)?)
+            }
+        };
+        used.insert(key);
+        let name = format!("index {} of {} (built here)", spec.name, ty.name).into();
+        blobs.insert(artifact.id, Blob { name, bytes: bytes.clone() });
+        entry.artifacts.push(artifact.clone());
     }
     Ok(())
 }

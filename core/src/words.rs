@@ -21,6 +21,8 @@ pub type Read<T> = Result<T, Malformed>;
 
 /// Bytes in a word.
 pub const WORD: usize = 8;
+/// Bytes in a quarter of a word.
+const QUARTER_WORD: i64 = 2;
 
 /// The words of one segment.
 #[derive(Clone, Copy)]
@@ -314,8 +316,8 @@ impl<'a> Words<'a> {
             return None;
         }
         #[expect(clippy::cast_possible_truncation, reason = "the lower half holds the signed offset, times 4")]
-        let words_by_4 = i64::from((pointer as u32).cast_signed());
-        Some(((words_by_4 * (WORD as i64 / 4)).cast_unsigned(), (pointer >> 35) as usize))
+        let quarter_words = i64::from((pointer as u32).cast_signed());
+        Some(((quarter_words * QUARTER_WORD).cast_unsigned(), (pointer >> 35) as usize))
     }
 
     /// Returns the bytes of a `Text`, without its final NUL, not checked to be UTF-8; `None` if the pointer is null.
@@ -397,7 +399,7 @@ impl<'a> StructRef<'a> {
         match self.words.word(at) {
             Ok(0) | Err(_) => 0,
             #[expect(clippy::cast_possible_truncation, reason = "a segment has at most 2^29 words")]
-            Ok(pointer) => pointer >> 32 << 32 | u64::from(Words::target(at, pointer) as u32),
+            Ok(pointer) => pointer >> 32 << 32 | u64::from(Words::target(at, pointer).cast_unsigned() as u32),
         }
     }
 

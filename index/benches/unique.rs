@@ -216,7 +216,7 @@ fn benchmark(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(MOVIES.into()));
     group.sample_size(20);
     group.bench_function("kapok", |bencher| {
-        bencher.iter(|| unique::build(key, black_box(&segment), &Binding::default()).unwrap())
+        bencher.iter(|| unique::build(key, black_box(&segment), &Binding::default()).unwrap());
     });
     group.bench_function("std HashMap", |bencher| {
         bencher.iter(|| (0..MOVIES).map(id).zip(0..).collect::<HashMap<u32, usize>>());

@@ -96,7 +96,7 @@ impl Header {
 
 #[cold]
 fn foreign(name: &str, at: usize, what: &str, expected: &Tag, found: &Tag) -> Error {
-    let text = |tag: &Tag| tag.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let text = |tag: &Tag| format!("{:032x}", u128::from_be_bytes(*tag));
     Error::corrupt(name, at as u64, format!("{what} {}…", text(expected)), format!("{}…", text(found)))
 }
 

@@ -138,6 +138,19 @@ impl Index {
     }
 }
 
+impl Index {
+    /// Opens an artifact of a segment, in O(1).
+    fn open(&self, artifact: &Artifact, segment: &Segment, id: &Id, blobs: &BlobMap) -> Result<OpenIndex> {
+        let blob = blobs.expect(&artifact.id)?;
+        if blob.bytes.len() as u64 != artifact.size {
+            let expected = format!("{} bytes", artifact.size);
+            let found = format!("{} bytes", blob.bytes.len());
+            return Err(Error::corrupt(&*blob.name, blob.bytes.len() as u64, expected, found));
+        }
+        self.kind.open(&blob.name, blob.bytes.clone(), segment.rows(), &Binding::new(id, &self.hash))
+    }
+}
+
 impl IndexSet {
     /// Resolves the indexes of a record type. Those of unknown kinds are left out.
     ///
@@ -232,35 +245,17 @@ impl IndexSet {
         blobs: &BlobMap,
     ) -> Result<Vec<Option<OpenIndex>>> {
         let open = |index: &Index| match index.artifact(entry) {
-            Some(artifact) => self.open_one(index, artifact, segment, &entry.id, blobs).map(Some),
+            Some(artifact) => index.open(artifact, segment, &entry.id, blobs).map(Some),
             None => Ok(None),
         };
         self.indexes.iter().map(open).collect()
-    }
-
-    fn open_one(
-        &self,
-        index: &Index,
-        artifact: &Artifact,
-        segment: &Segment,
-        id: &Id,
-        blobs: &BlobMap,
-    ) -> Result<OpenIndex> {
-        let blob = blobs.expect(&artifact.id)?;
-        if blob.bytes.len() as u64 != artifact.size {
-            let expected = format!("{} bytes", artifact.size);
-            let found = format!("{} bytes", blob.bytes.len());
-            return Err(Error::corrupt(&*blob.name, blob.bytes.len() as u64, expected, found));
-        }
-        let binding = Binding::new(id, &index.hash);
-        index.kind.open(&blob.name, blob.bytes.clone(), segment.rows(), &binding)
     }
 
     /// Checks all artifacts of a segment against its rows.
     pub(crate) fn verify(&self, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
         for index in &self.indexes {
             let Some(artifact) = index.artifact(entry) else { continue };
-            let opened = self.open_one(index, artifact, segment, &entry.id, blobs)?;
+            let opened = index.open(artifact, segment, &entry.id, blobs)?;
             let binding = Binding::new(&entry.id, &index.hash);
             opened.verify(&self.key, index.fields(), segment, &binding)?;
         }

@@ -177,7 +177,7 @@ impl Found<'_> {
         match self {
             Self::Rows(rows) => rows.iter().for_each(|row| f(*row)),
             Self::Posting(posting) => {
-                for row in posting.iter() {
+                for row in posting {
                     let row = row?;
                     if source.is_live(row) {
                         f(row);

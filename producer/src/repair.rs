@@ -116,6 +116,7 @@ struct Trouble {
 }
 
 impl Trouble {
+    #[expect(clippy::needless_pass_by_value, reason = "texts and errors alike")]
     fn of(text: impl ToString) -> Self {
         Self { text: text.to_string(), is_in_the_way: false }
     }

@@ -35,6 +35,7 @@ pub(crate) struct StoredBlobs {
 }
 
 impl StoredBlobs {
+    #[expect(clippy::needless_pass_by_value, reason = "what is added is not used any more")]
     pub(crate) fn add(&mut self, other: Self) {
         self.written += other.written;
         self.checked.extend(&other.checked);

@@ -11,6 +11,7 @@ use crate::words::{Malformed, Read, StructRef, WORD, Words};
 
 /// Rows of a segment, and where a field lies in each: resolved once, so that little is left to do for a read.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_field_names, reason = "the cells are what it is about")]
 pub(super) struct Cells<'v> {
     /// All rows, one behind the other.
     rows: &'v [u8],

@@ -103,6 +103,7 @@ impl<'v> Leaf<'v> {
 
     /// Returns a number of a row, unless the row's flag says that it is null.
     #[inline]
+    #[expect(clippy::option_option, reason = "not read here, null, or a value")]
     fn unless_null<T: FieldValue<'v>>(&self, cell: Cell<'_, 'v>) -> Option<Option<T>> {
         if let Some((bit, default)) = self.null_flag
             && cell.bit(bit)? != default

@@ -153,7 +153,7 @@ impl ScalarKind {
     ///
     /// # Errors
     /// `Err` for a value that cannot be compared with this kind, such as a text with a number.
-    pub fn cast<'v>(self, value: Scalar<'v>) -> Result<Option<Scalar<'v>>, ScalarMismatch> {
+    pub fn cast(self, value: Scalar<'_>) -> Result<Option<Scalar<'_>>, ScalarMismatch> {
         Ok(match (self, value) {
             (_, Scalar::Null | Scalar::EmptyList | Scalar::NullElement)
             | (Self::Bool, Scalar::Bool(_))
@@ -174,7 +174,7 @@ impl ScalarKind {
             (Self::Float32, Scalar::Float(number)) => {
                 #[expect(clippy::cast_possible_truncation, reason = "compared with what it was")]
                 let narrow = f64::from(number as f32);
-                (number.is_nan() || narrow == number).then_some(value)
+                (number.is_nan() || narrow.to_bits() == number.to_bits()).then_some(value)
             }
             (Self::Float32 | Self::Float64, value) => match integer(value)? {
                 Some(number) => {
@@ -184,7 +184,10 @@ impl ScalarKind {
                         reason = "compared with what it was"
                     )]
                     let (float, back) = (number as f64, number as f64 as i128);
-                    if back == number { return self.cast(Scalar::Float(float)) } else { None }
+                    if back == number {
+                        return self.cast(Scalar::Float(float));
+                    }
+                    None
                 }
                 None => None,
             },

@@ -11,7 +11,7 @@ use kapok_core::segment::{Segment, in_parallel};
 use kapok_core::{Error, Result};
 
 use super::dictionary::Dictionary;
-use super::posting::{HEAD_BYTES, LENGTH_BYTES};
+use super::posting::LENGTH_BYTES;
 use super::{GROUP, Locator, MAGIC, SLOT_BYTES, UNIT, fingerprint, home, packed, roaring};
 use crate::artifact::{Binding, HEADER_BYTES, Header};
 use crate::row::{expect_row, unreadable};
@@ -94,7 +94,6 @@ fn write_posting(chunks: &[Chunk<'_>], width: u32, out: &mut Vec<u8>) {
         let rows = chunks.iter().flat_map(|chunk| chunk.rows.iter().map(move |low| row(chunk, *low)));
         packed::encode(rows, width, out);
     }
-    debug_assert!(HEAD_BYTES + LENGTH_BYTES == UNIT, "bitmaps begin at words");
     out.resize(out.len().next_multiple_of(UNIT), 0);
 }
 

@@ -7,7 +7,7 @@ pub(crate) fn width(rows: u32) -> u32 {
 
 /// Returns the bytes of a list.
 pub(crate) fn len(count: u32, width: u32) -> usize {
-    (u64::from(count) * u64::from(width)).div_ceil(8) as usize
+    (count as usize * width as usize).div_ceil(8)
 }
 
 /// Appends a list.

@@ -5,8 +5,6 @@ use kapok_core::{Error, Result};
 use super::packed;
 use super::roaring::{Bitmap, Container, ContainerRows};
 
-/// Bytes of a posting's head: the number of rows, and its form.
-pub(super) const HEAD_BYTES: usize = 4;
 /// Bytes of the length that a Roaring bitmap has in front.
 pub(super) const LENGTH_BYTES: usize = 4;
 
@@ -115,6 +113,15 @@ impl<'v> Posting<'v> {
     }
 }
 
+impl<'v> IntoIterator for &Posting<'v> {
+    type Item = Result<u32>;
+    type IntoIter = PostingRows<'v>;
+
+    fn into_iter(self) -> PostingRows<'v> {
+        self.iter()
+    }
+}
+
 impl<'v> IntoIterator for Posting<'v> {
     type Item = Result<u32>;
     type IntoIter = PostingRows<'v>;
@@ -174,7 +181,7 @@ impl PostingRows<'_> {
                 },
                 (State::Bitmap { container, high, words, at, word }, _) => {
                     if *word != 0 {
-                        let row = *high | *at * 64 | word.trailing_zeros();
+                        let row = *high | (*at * 64) | word.trailing_zeros();
                         *word &= *word - 1;
                         return Some(row);
                     }

@@ -109,7 +109,7 @@ impl<'v> Access<'v> {
             (_, Some(OpenIndex::Sorted(index))) => self.ask_ordered(all, source, Some(index)),
             (_, Some(OpenIndex::Hash(index))) => {
                 let paths = self.index.paths();
-                self.ask_equal(all, |tuple| Ok(index.find(paths, source.segment(), tuple)?))
+                self.ask_equal(all, |tuple| index.find(paths, source.segment(), tuple))
             }
             (_, Some(OpenIndex::Alternate(index))) => {
                 let paths = self.index.paths();
@@ -365,8 +365,8 @@ impl<'c> Asked<'c> {
             }
             Self::BytesRange { low, high } => {
                 let end =
-                    |end: &Option<&'c (Vec<u8>, bool)>| end.map(|(bytes, is_in)| (bytes_scalar(kind, bytes), *is_in));
-                vec![between(end(low), end(high))]
+                    |end: Option<&'c (Vec<u8>, bool)>| end.map(|(bytes, is_in)| (bytes_scalar(kind, bytes), *is_in));
+                vec![between(end(*low), end(*high))]
             }
             Self::Beginning(bytes) => {
                 let place = place(bytes_scalar(kind, bytes), true);

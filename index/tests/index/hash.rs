@@ -179,7 +179,7 @@ fn long_postings_are_bitmaps_and_come_back() {
         let mut film: kapok_samples::movies_capnp::movie::Builder<'_> = message.init_root();
         film.set_id(id);
         film.set_year(if id % 7 == 0 { 1927 } else { 2001 });
-        film.set_runtime_min(if id % 40_000 == 9 { 1 } else { 0 });
+        film.set_runtime_min(u16::from(id % 40_000 == 9));
         let segments = message.get_segments_for_output();
         stage.add_struct(Words::new(segments[0]).struct_of(0).unwrap().unwrap()).unwrap();
     }

@@ -1,4 +1,5 @@
 //! A version of random records with indexes, and a naive reading of their values.
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 
 use std::sync::Arc;
 

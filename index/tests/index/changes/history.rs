@@ -93,9 +93,9 @@ impl History {
         let segment = Segment::open("s", self.blobs.get(&id).unwrap().bytes.clone(), sealed.rows).unwrap();
         let built = IndexSet::of_key(&self.encoding).unwrap().build_lacking(&segment, &entry).unwrap();
         let artifacts = built.iter().map(|built| built.artifact.clone()).collect();
-        built.into_iter().for_each(|built| {
-            let _ = self.insert(built.bytes.to_vec());
-        });
+        for built in built {
+            self.insert(built.bytes.to_vec());
+        }
         let entry = SegmentEntry { artifacts, ..entry };
         Some(Part { entry, rows, dead: RoaringBitmap::new() })
     }

@@ -80,8 +80,8 @@ fn keys_of_forty_segments_are_found_one_by_one_and_together() {
     const KEYS: u32 = 9000;
     // Every segment has keys of its own and some that a later segment replaces; a tenth of all is deleted, a third is nowhere.
     let segment_of = |key: u32| (key.wrapping_mul(0x9E37_79B1) >> 16) % SEGMENTS;
-    let is_anywhere = |key: &u32| key % 3 != 0;
-    let is_replaced = |key: u32| key % 7 == 0 && segment_of(key) + 1 < SEGMENTS;
+    let is_anywhere = |key: &u32| !key.is_multiple_of(3);
+    let is_replaced = |key: u32| key.is_multiple_of(7) && segment_of(key) + 1 < SEGMENTS;
     let is_deleted = |key: u32| key % 10 == 1;
     let mut version = Version::new(&["u32"]);
     let mut expected = vec![None; KEYS as usize];

@@ -65,7 +65,7 @@ fn indexes_and_scans_give_the_same_rows() {
         "i32 >= 0 and u16 = 0",
         r#"text >= "a""#,
         r#"text ^= """#,
-        r#"not (texts is null)"#,
+        "not (texts is null)",
         "id > 100 and id < 120",
     ] {
         let expr = Expr::parse(text).unwrap();
