@@ -16,6 +16,7 @@ use crate::store_argument::{StoreArgument, VersionArgument};
 use crate::table::Table;
 
 /// List, add or drop indexes
+#[expect(clippy::struct_field_names, reason = "the argument is called so")]
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   kapok index list --store data/films

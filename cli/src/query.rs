@@ -113,11 +113,9 @@ impl Query {
 
     fn type_and_expression(&self) -> Result<(&str, &str)> {
         match (&self.named, self.words.as_slice()) {
-            (Some(name), []) => Ok((name, "true")),
-            (Some(name), [expression]) => Ok((name, expression)),
+            (Some(name), []) | (None, [name]) => Ok((name, "true")),
+            (Some(name), [expression]) | (None, [name, expression]) => Ok((name, expression)),
             (Some(_), _) => Err(Failure::usage("the record type is given twice: by --type and in its place")),
-            (None, [name]) => Ok((name, "true")),
-            (None, [name, expression]) => Ok((name, expression)),
             (None, _) => Err(Failure::usage("the record type is missing: give TYPE, or --type")),
         }
     }

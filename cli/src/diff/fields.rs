@@ -144,7 +144,7 @@ fn compare(path: String, before: Option<&Value>, after: Option<&Value>, changes:
             }
         }
         (Some(Value::Array(left)), Some(Value::Array(right)))
-            if left.len() == right.len() && left.iter().zip(right).all(|items| is_same_list_item(items)) => {}
+            if left.len() == right.len() && left.iter().zip(right).all(is_same_list_item) => {}
         (Some(Value::Array(left)), Some(Value::Array(right)))
             if left.len() == right.len() && left.iter().chain(right).all(Value::is_object) =>
         {

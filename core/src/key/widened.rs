@@ -65,7 +65,7 @@ mod tests {
         KeySpec::new(&Schema::new(), &ty, &names).unwrap()
     }
 
-    /// A row of one word, an Int8 and a UInt8, and of a pointer to the text "a", then bytes.
+    /// A row of one word, an `Int8` and a `UInt8`, and of a pointer to the text "a", then bytes.
     fn row(signed: i8, unsigned: u8) -> Vec<u8> {
         let mut words = vec![0, 0, 0, 0, 1, 0, 1, 0, signed.cast_unsigned(), unsigned, 0, 0, 0, 0, 0, 0];
         words.extend([1, 0, 0, 0, 0x12, 0, 0, 0, b'a', 0, 0, 0, 0, 0, 0, 0]);

@@ -98,7 +98,9 @@ impl<'v> Accumulator<'v> {
             }
             (this @ Self::Extreme { .. }, Self::Extreme { best: Some(best), .. }) => this.add(best),
             (this @ Self::Top { .. }, Self::Top { values, .. }) => {
-                values.into_iter().for_each(|Reverse(value)| this.add(value));
+                for Reverse(value) in values {
+                    this.add(value);
+                }
             }
             _ => {}
         }

@@ -73,16 +73,14 @@ impl<'t> Lexer<'t> {
                     Token::Word(word)
                 })
             }
-            other => match SYMBOLS.into_iter().find(|symbol| self.rest.starts_with(symbol)) {
-                Some(symbol) => {
-                    self.skip(symbol.len());
-                    Ok(Token::Symbol(symbol))
-                }
-                None => {
+            other => {
+                let Some(symbol) = SYMBOLS.into_iter().find(|symbol| self.rest.starts_with(symbol)) else {
                     let hint = if other.is_alphanumeric() { "; other names stand in backquotes" } else { "" };
-                    Err(at.error(format!("{other:?} begins no name, value or operator{hint}")))
-                }
-            },
+                    return Err(at.error(format!("{other:?} begins no name, value or operator{hint}")));
+                };
+                self.skip(symbol.len());
+                Ok(Token::Symbol(symbol))
+            }
         }
     }
 

@@ -134,6 +134,7 @@ impl<'v> Rows<'v> {
     ///
     /// # Errors
     /// `Corrupt` if what orders the records is not as it must be.
+    #[expect(clippy::iter_not_returning_iterator, reason = "what orders the records may be damaged")]
     pub fn iter(&self) -> Result<RowIter<'v>> {
         let source = match &self.sorting {
             Some(sorting) => Source::Sorted(sorting.sort(self, None)?.into_iter()),

@@ -32,7 +32,7 @@ async fn publish(producer: &Producer, declaration: &Declaration, ids: std::ops::
             films.add(|mut film| {
                 film.set_id(id);
                 film.set_title(format!("film {id}"));
-                film.set_year(1900 + (id / 3) as u16);
+                film.set_year(1900 + u16::try_from(id / 3).unwrap());
             })?;
         }
         Ok(())
@@ -140,7 +140,7 @@ fn annotated(indexes: &[&str], year: &str) -> Declaration {
     let (mut schema, id) = Schema::of::<movie::Owned>().unwrap();
     let mut ty = StructType::clone(schema.struct_type(id).unwrap());
     ty.indexes = indexes.iter().map(|text| (*text).to_owned()).collect();
-    ty.fields.iter_mut().find(|field| field.name == "year").unwrap().name = year.to_owned();
+    year.clone_into(&mut ty.fields.iter_mut().find(|field| field.name == "year").unwrap().name);
     schema.insert_struct(ty);
     Declaration::new(schema, id).unwrap()
 }
