@@ -1,8 +1,9 @@
 //! What an aggregate knows of the values so far.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::BinaryHeap;
 
+use hashbrown::HashSet;
 use kapok_core::{Error, Result};
 
 use super::aggregate::Function;
@@ -98,7 +99,9 @@ impl<'v> Accumulator<'v> {
             }
             (this @ Self::Extreme { .. }, Self::Extreme { best: Some(best), .. }) => this.add(best),
             (this @ Self::Top { .. }, Self::Top { values, .. }) => {
-                values.into_iter().for_each(|Reverse(value)| this.add(value));
+                for Reverse(value) in values {
+                    this.add(value);
+                }
             }
             _ => {}
         }

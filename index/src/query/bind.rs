@@ -103,7 +103,7 @@ impl<'v> Binding<'v> {
                 self.note(&ask);
                 let known = ask.clone();
                 let question = Question::Len(place, ask);
-                self.check(&known, |ask, parameters| ask.of_number(LENGTH, parameters).map(drop))?;
+                Self::check(&known, |ask, parameters| ask.of_number(LENGTH, parameters).map(drop))?;
                 Ok(question)
             }
         }
@@ -118,11 +118,11 @@ impl<'v> Binding<'v> {
                     let (symbol, kind) = (operator.symbol(), kind.describe());
                     return Err(value.at.error(format!("{symbol} is for Text and Data, and {path} is {kind}")));
                 }
-                self.check(&ask, |ask, parameters| ask.of_number(kind, parameters).map(drop))?;
+                Self::check(&ask, |ask, parameters| ask.of_number(kind, parameters).map(drop))?;
                 Ok(Question::Number(place, ask))
             }
             Kind::Text | Kind::Data => {
-                self.check(&ask, |ask, parameters| ask.of_bytes(kind, parameters).map(drop))?;
+                Self::check(&ask, |ask, parameters| ask.of_bytes(kind, parameters).map(drop))?;
                 Ok(Question::Bytes(place, ask))
             }
             Kind::List(_, true) => Err(path.at.error(format!(
@@ -145,7 +145,7 @@ impl<'v> Binding<'v> {
         };
         let ask = Ask::Compare(Operator::Matches, value.clone());
         self.note(&ask);
-        self.check(&ask, |ask, parameters| ask.of_bytes(Kind::Text, parameters).map(drop))?;
+        Self::check(&ask, |ask, parameters| ask.of_bytes(Kind::Text, parameters).map(drop))?;
         Ok(Question::Words(place, value.clone()))
     }
 
@@ -180,7 +180,7 @@ impl<'v> Binding<'v> {
     }
 
     /// Checks the types of values that are known by now: those of parameters are checked when the query is run.
-    fn check(&self, ask: &Ask, test: impl Fn(&Ask, &Parameters) -> Result<()>) -> Result<()> {
+    fn check(ask: &Ask, test: impl Fn(&Ask, &Parameters) -> Result<()>) -> Result<()> {
         let is_known = |operand: &Operand| matches!(operand.given, Given::Value(_));
         match ask {
             Ask::Compare(_, value) if is_known(value) => test(ask, &Parameters::new()),

@@ -89,7 +89,7 @@ impl<'v> Query<'v> {
             Some(ready) => Arc::clone(ready),
             None => self.ready(parameters)?,
         };
-        Ok(Rows::new(self.table, ready))
+        Ok(Rows::new(self.table, &ready))
     }
 
     fn ready(&self, parameters: &Parameters) -> Result<Arc<Ready<'v>>> {
@@ -104,7 +104,7 @@ impl View {
     /// # use kapok_core::Result;
     /// # use kapok_index::View;
     /// fn print(view: &View) -> Result<()> {
-    ///     for film in view.query("Movie", "year >= 1990 and 'Drama' in genres")?.records()? {
+    ///     for film in view.query("Movie", "year >= 1990 and 'Drama' in genres")?.records() {
     ///         println!("{}", film?.to_json_string()?);
     ///     }
     ///     Ok(())

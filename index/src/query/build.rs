@@ -47,7 +47,6 @@ impl FieldExpr {
     }
 
     /// Asks for the number of elements of a list, or of bytes of a Text or Data.
-    #[expect(clippy::len_without_is_empty, reason = "a question, not a length")]
     pub fn len(self) -> Self {
         Self(Subject::Len(self.path()))
     }

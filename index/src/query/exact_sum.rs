@@ -76,10 +76,7 @@ impl ExactSum {
     /// Makes all limbs but the last numbers of 32 bits that are not negative.
     fn pass_carries_on(&mut self) {
         let mut carry = 0;
-        let (last, limbs) = match self.limbs.as_mut_slice() {
-            [limbs @ .., last] => (last, limbs),
-            [] => return,
-        };
+        let [limbs @ .., last] = self.limbs.as_mut_slice() else { return };
         for limb in limbs {
             let sum = *limb + carry;
             *limb = sum & 0xffff_ffff;
@@ -152,7 +149,9 @@ mod tests {
 
     fn sum(values: &[f64]) -> f64 {
         let mut sum = ExactSum::new();
-        values.iter().for_each(|value| sum.add(*value));
+        for value in values {
+            sum.add(*value);
+        }
         sum.rounded()
     }
 
@@ -193,14 +192,16 @@ mod tests {
                 seed >> 11
             };
             let values: Vec<i128> =
-                (0..50).map(|_| i128::from(random() as i64 - (1 << 52)) << (random() % 60)).collect();
+                (0..50).map(|_| i128::from(random().cast_signed() - (1 << 52)) << (random() % 60)).collect();
             #[expect(clippy::cast_precision_loss, reason = "each has at most 53 bits, and the sum is rounded once")]
             let (floats, expected): (Vec<f64>, f64) =
                 (values.iter().map(|value| *value as f64).collect(), values.iter().sum::<i128>() as f64);
             let (left, right) = floats.split_at(20);
             let mut parts = [left, right].map(|part| {
                 let mut sum = ExactSum::new();
-                part.iter().for_each(|value| sum.add(*value));
+                for value in part {
+                    sum.add(*value);
+                }
                 sum
             });
             let merged = parts[1].clone();

@@ -73,16 +73,14 @@ impl<'t> Lexer<'t> {
                     Token::Word(word)
                 })
             }
-            other => match SYMBOLS.into_iter().find(|symbol| self.rest.starts_with(symbol)) {
-                Some(symbol) => {
+            other => {
+                if let Some(symbol) = SYMBOLS.into_iter().find(|symbol| self.rest.starts_with(symbol)) {
                     self.skip(symbol.len());
-                    Ok(Token::Symbol(symbol))
+                    return Ok(Token::Symbol(symbol));
                 }
-                None => {
-                    let hint = if other.is_alphanumeric() { "; other names stand in backquotes" } else { "" };
-                    Err(at.error(format!("{other:?} begins no name, value or operator{hint}")))
-                }
-            },
+                let hint = if other.is_alphanumeric() { "; other names stand in backquotes" } else { "" };
+                Err(at.error(format!("{other:?} begins no name, value or operator{hint}")))
+            }
         }
     }
 

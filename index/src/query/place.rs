@@ -262,14 +262,13 @@ impl<'v> Place<'v> {
     /// Returns whether the value is not null.
     pub fn is_present(&self, scope: Scope<'v>) -> Read<bool> {
         match (&self.slot, self.kind) {
-            (Slot::Nothing, _) => Ok(self.walk(scope)?.is_some()),
+            (Slot::Nothing, _) | (_, Kind::Void) => Ok(self.walk(scope)?.is_some()),
             (_, Kind::Text | Kind::Data) => Ok(self.bytes(scope)?.is_some()),
             (_, Kind::List(..)) => Ok(self.list(scope)?.is_some()),
             (_, Kind::Struct(_)) => match self.pointer(scope)? {
                 Some((words, at)) => Ok(words.struct_of(at)?.is_some()),
                 None => Ok(false),
             },
-            (_, Kind::Void) => Ok(self.walk(scope)?.is_some()),
             (_, kind) => match kind.number() {
                 Some(number) => Ok(self.number(number, scope)?.is_some()),
                 None => Ok(false),

@@ -61,7 +61,7 @@ impl Version {
         for entry in &self.segments {
             let Blob { name, bytes } = self.blobs.get(&entry.id).unwrap().clone();
             let mut bytes = bytes.to_vec();
-            for _ in 0..1 + r.below(8) {
+            for _ in 0..=r.below(8) {
                 let at = r.below(bytes.len());
                 let mask = [1, 0x80, 0xff, r.next().to_le_bytes()[0]][r.below(4)];
                 bytes[at] ^= mask;

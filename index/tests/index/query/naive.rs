@@ -233,8 +233,7 @@ pub fn random_path<'s>(r: &mut Random, schema: &'s Schema, types: Types<'s>) -> 
         let field = &ty.fields[r.below(ty.fields.len())];
         path.push(Step::Name(if r.one_in(2) { field.name.clone() } else { field.json_name().to_owned() }));
         let inner = match &field.kind {
-            FieldKind::Group(id) => *id,
-            FieldKind::Slot { ty: Type::Struct(id), .. } => *id,
+            FieldKind::Group(id) | FieldKind::Slot { ty: Type::Struct(id), .. } => *id,
             FieldKind::Slot { ty: Type::List(element), .. } if field.is_map && !r.one_in(4) => {
                 path.push(Step::Key(["en", "de", "fr"][r.below(3)].to_owned()));
                 let Type::Struct(id) = **element else { panic!("a map of {element:?}") };
