@@ -158,17 +158,47 @@ macro_rules! narrow_by_range {
                     if *word == 0 {
                         continue;
                     }
-                    let mut numbers = [0; 64];
-                    let from_field = rows.get(offset..).unwrap_or_default().chunks(stride);
-                    for (number, bytes) in numbers.iter_mut().zip(from_field) {
-                        if let Some(bytes) = bytes.first_chunk() {
-                            *number = <$number>::from_le_bytes(*bytes);
-                        }
-                    }
+                    let numbers = match stride {
+                        8 => $name::collect::<8>(rows, offset),
+                        16 => $name::collect::<16>(rows, offset),
+                        24 => $name::collect::<24>(rows, offset),
+                        32 => $name::collect::<32>(rows, offset),
+                        40 => $name::collect::<40>(rows, offset),
+                        48 => $name::collect::<48>(rows, offset),
+                        56 => $name::collect::<56>(rows, offset),
+                        64 => $name::collect::<64>(rows, offset),
+                        _ => $name::collect_any(rows, stride, offset),
+                    };
                     *word &= packed(numbers.map(|number| u8::from((number ^ flip).wrapping_sub(low) <= span)));
                 }
             })*
         }
+
+        $(mod $name {
+            /// Collects the numbers of at most 64 rows of `STRIDE` bytes. That this is known makes the loop a third as long.
+            pub(super) fn collect<const STRIDE: usize>(rows: &[u8], offset: usize) -> [$number; 64] {
+                let mut out = [0; 64];
+                if offset + size_of::<$number>() <= STRIDE {
+                    for (number, row) in out.iter_mut().zip(rows.as_chunks::<STRIDE>().0) {
+                        let mut bytes = [0; size_of::<$number>()];
+                        bytes.copy_from_slice(&row[offset..offset + size_of::<$number>()]);
+                        *number = <$number>::from_le_bytes(bytes);
+                    }
+                }
+                out
+            }
+
+            /// Collects the numbers of at most 64 rows of any length.
+            pub(super) fn collect_any(rows: &[u8], stride: usize, offset: usize) -> [$number; 64] {
+                let mut out = [0; 64];
+                for (number, row) in out.iter_mut().zip(rows.chunks_exact(stride)) {
+                    if let Some(bytes) = row.get(offset..).and_then(<[u8]>::first_chunk) {
+                        *number = <$number>::from_le_bytes(*bytes);
+                    }
+                }
+                out
+            }
+        })*
     };
 }
 narrow_by_range! {
