@@ -112,11 +112,12 @@ impl Query {
     }
 
     fn type_and_expression(&self) -> Result<(&str, &str)> {
-        match (&self.named, self.words.as_slice()) {
-            (Some(name), []) | (None, [name]) => Ok((name, "true")),
-            (Some(name), [expression]) | (None, [name, expression]) => Ok((name, expression)),
-            (Some(_), _) => Err(Failure::usage("the record type is given twice: by --type and in its place")),
-            (None, _) => Err(Failure::usage("the record type is missing: give TYPE, or --type")),
+        let words: Vec<&str> = self.named.iter().chain(&self.words).map(String::as_str).collect();
+        match words.as_slice() {
+            [name] => Ok((name, "true")),
+            [name, expression] => Ok((name, expression)),
+            [] => Err(Failure::usage("the record type is missing: give TYPE, or --type")),
+            _ => Err(Failure::usage("the record type is given twice: by --type and in its place")),
         }
     }
 
@@ -158,7 +159,7 @@ impl Query {
             }
         };
         if !json && self.after.is_none() {
-            for row_id in rows.iter()? {
+            for row_id in rows {
                 print(row_id?, out)?;
                 out.write_all(b"\n")?;
             }

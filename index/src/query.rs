@@ -13,7 +13,7 @@
 //! fn report(view: &View) -> Result<()> {
 //!     let films = view.query("Movie", r#"year >= 1990 and "Drama" in genres and not title ^= "The""#)?;
 //!     println!("{} films", films.count()?);
-//!     for film in films.clone().order_by(&[Order::descending("year")])?.limit(10).records()? {
+//!     for film in films.clone().order_by(&[Order::descending("year")])?.limit(10).records() {
 //!         println!("{}", film?.to_json_string()?);
 //!     }
 //!     for group in films.group_by(&["year"], &[Aggregate::count(), Aggregate::avg("runtimeMin")?])? {

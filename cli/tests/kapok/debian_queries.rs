@@ -9,7 +9,7 @@ use crate::debian::data;
 use crate::program::{Scene, json_lines};
 
 #[derive(Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the names of the data")]
+#[expect(clippy::struct_field_names, reason = "as the lines name them")]
 struct Package {
     package: String,
     version: String,

@@ -26,6 +26,9 @@ async fn cut_off(hook: impl FnOnce(Store) -> futures::future::BoxFuture<'static,
     (consumer, store, second)
 }
 
+/// Blobs of a version of two segments, which have an index each.
+const OWN_BLOBS: usize = 4;
+
 /// As [`cut_off`], by a failure after a second.
 async fn failed() -> (Consumer, Store, Version) {
     let (consumer, store, second) = cut_off(|store| {
@@ -61,14 +64,14 @@ async fn a_load_that_was_dropped_fetches_only_what_had_not_arrived() {
 async fn fetched_blobs_are_dropped_after_the_next_success() {
     let (consumer, store, second) = failed().await;
     Version::stamped(3).publish(&store, 3).await;
-    assert_eq!(consumer.refresh().await.unwrap().fetched_blobs, 2);
+    assert_eq!(consumer.refresh().await.unwrap().fetched_blobs, OWN_BLOBS);
     second.put(&store).await;
-    assert_eq!(consumer.refresh_to(2).await.unwrap().fetched_blobs, 2);
+    assert_eq!(consumer.refresh_to(2).await.unwrap().fetched_blobs, OWN_BLOBS);
 
     let (consumer, store, second) = failed().await;
     assert_eq!(consumer.refresh_to(1).await.unwrap().to, 1, "it was there all the time");
     second.put(&store).await;
-    assert_eq!(consumer.refresh().await.unwrap().fetched_blobs, 2);
+    assert_eq!(consumer.refresh().await.unwrap().fetched_blobs, OWN_BLOBS);
 }
 
 #[tokio::test]
@@ -81,5 +84,5 @@ async fn blobs_that_another_version_does_not_name_are_dropped_before_it_is_fetch
     announce(&store, 3).await;
     consumer.refresh().await.unwrap_err();
     second.put(&store).await;
-    assert_eq!(consumer.refresh_to(2).await.unwrap().fetched_blobs, 2);
+    assert_eq!(consumer.refresh_to(2).await.unwrap().fetched_blobs, OWN_BLOBS);
 }

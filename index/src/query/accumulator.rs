@@ -1,8 +1,9 @@
 //! What an aggregate knows of the values so far.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::BinaryHeap;
 
+use hashbrown::HashSet;
 use kapok_core::{Error, Result};
 
 use super::aggregate::Function;

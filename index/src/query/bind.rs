@@ -103,7 +103,7 @@ impl<'v> Binding<'v> {
                 self.note(&ask);
                 let known = ask.clone();
                 let question = Question::Len(place, ask);
-                check(&known, |ask, parameters| ask.of_number(LENGTH, parameters).map(drop))?;
+                Self::check(&known, |ask, parameters| ask.of_number(LENGTH, parameters).map(drop))?;
                 Ok(question)
             }
         }
@@ -118,11 +118,11 @@ impl<'v> Binding<'v> {
                     let (symbol, kind) = (operator.symbol(), kind.describe());
                     return Err(value.at.error(format!("{symbol} is for Text and Data, and {path} is {kind}")));
                 }
-                check(&ask, |ask, parameters| ask.of_number(kind, parameters).map(drop))?;
+                Self::check(&ask, |ask, parameters| ask.of_number(kind, parameters).map(drop))?;
                 Ok(Question::Number(place, ask))
             }
             Kind::Text | Kind::Data => {
-                check(&ask, |ask, parameters| ask.of_bytes(kind, parameters).map(drop))?;
+                Self::check(&ask, |ask, parameters| ask.of_bytes(kind, parameters).map(drop))?;
                 Ok(Question::Bytes(place, ask))
             }
             Kind::List(_, true) => Err(path.at.error(format!(
@@ -145,7 +145,7 @@ impl<'v> Binding<'v> {
         };
         let ask = Ask::Compare(Operator::Matches, value.clone());
         self.note(&ask);
-        check(&ask, |ask, parameters| ask.of_bytes(Kind::Text, parameters).map(drop))?;
+        Self::check(&ask, |ask, parameters| ask.of_bytes(Kind::Text, parameters).map(drop))?;
         Ok(Question::Words(place, value.clone()))
     }
 
@@ -178,26 +178,26 @@ impl<'v> Binding<'v> {
             }
         }
     }
+
+    /// Checks the types of values that are known by now: those of parameters are checked when the query is run.
+    fn check(ask: &Ask, test: impl Fn(&Ask, &Parameters) -> Result<()>) -> Result<()> {
+        let is_known = |operand: &Operand| matches!(operand.given, Given::Value(_));
+        match ask {
+            Ask::Compare(_, value) if is_known(value) => test(ask, &Parameters::new()),
+            Ask::Compare(..) | Ask::In(Set::Parameter(_)) => Ok(()),
+            Ask::Between(low, high) => {
+                for operand in [low, high].into_iter().filter(|operand| is_known(operand)) {
+                    test(&Ask::Between(operand.clone(), operand.clone()), &Parameters::new())?;
+                }
+                Ok(())
+            }
+            Ask::In(Set::Values(values)) => {
+                let known = values.iter().filter(|operand| is_known(operand)).cloned().collect();
+                test(&Ask::In(Set::Values(known)), &Parameters::new())
+            }
+        }
+    }
 }
 
 /// What the length of a list is.
 pub(super) const LENGTH: Kind<'static> = Kind::Number(super::number::NumberKind::Unsigned(64));
-
-/// Checks the types of values that are known by now: those of parameters are checked when the query is run.
-fn check(ask: &Ask, test: impl Fn(&Ask, &Parameters) -> Result<()>) -> Result<()> {
-    let is_known = |operand: &Operand| matches!(operand.given, Given::Value(_));
-    match ask {
-        Ask::Compare(_, value) if is_known(value) => test(ask, &Parameters::new()),
-        Ask::Compare(..) | Ask::In(Set::Parameter(_)) => Ok(()),
-        Ask::Between(low, high) => {
-            for operand in [low, high].into_iter().filter(|operand| is_known(operand)) {
-                test(&Ask::Between(operand.clone(), operand.clone()), &Parameters::new())?;
-            }
-            Ok(())
-        }
-        Ask::In(Set::Values(values)) => {
-            let known = values.iter().filter(|operand| is_known(operand)).cloned().collect();
-            test(&Ask::In(Set::Values(known)), &Parameters::new())
-        }
-    }
-}

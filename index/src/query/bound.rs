@@ -113,7 +113,7 @@ impl View {
     /// # use kapok_core::Result;
     /// # use kapok_index::View;
     /// fn print(view: &View) -> Result<()> {
-    ///     for film in view.query("Movie", "year >= 1990 and 'Drama' in genres")?.records()? {
+    ///     for film in view.query("Movie", "year >= 1990 and 'Drama' in genres")?.records() {
     ///         println!("{}", film?.to_json_string()?);
     ///     }
     ///     Ok(())

@@ -1,8 +1,6 @@
 //! Aggregates over the records of a query, as a whole or in groups.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
-
+use hashbrown::{HashMap, HashSet};
 use kapok_core::Result;
 use kapok_core::segment::{LiveSegment, in_parallel_on};
 use kapok_core::words::Read;
@@ -111,7 +109,7 @@ impl<'v> Rows<'v> {
     /// Groups the records one by one.
     fn group_limited(&self, grouping: &Grouping<'v>) -> Result<Groups<'v>> {
         let (mut groups, spending) = (Groups { by_key: HashMap::new(), key: Vec::new() }, Spending::new());
-        for row_id in self.iter()? {
+        for row_id in self {
             let (place, row) = self.table.place(row_id?)?;
             grouping.add_row(&self.table.segments()[place], row, &spending, &mut groups)?;
         }

@@ -74,12 +74,12 @@ impl<'t> Lexer<'t> {
                 })
             }
             other => {
-                let Some(symbol) = SYMBOLS.into_iter().find(|symbol| self.rest.starts_with(symbol)) else {
-                    let hint = if other.is_alphanumeric() { "; other names stand in backquotes" } else { "" };
-                    return Err(at.error(format!("{other:?} begins no name, value or operator{hint}")));
-                };
-                self.skip(symbol.len());
-                Ok(Token::Symbol(symbol))
+                if let Some(symbol) = SYMBOLS.into_iter().find(|symbol| self.rest.starts_with(symbol)) {
+                    self.skip(symbol.len());
+                    return Ok(Token::Symbol(symbol));
+                }
+                let hint = if other.is_alphanumeric() { "; other names stand in backquotes" } else { "" };
+                Err(at.error(format!("{other:?} begins no name, value or operator{hint}")))
             }
         }
     }

@@ -325,7 +325,9 @@ mod tests {
     fn keys_have_the_order_of_values() {
         for kind in [NumberKind::Signed(8), NumberKind::Unsigned(8)] {
             let (low, high) = kind.integers();
-            let keys: Vec<_> = (low..=high).map(|value| kind.key(u64::from(value.to_le_bytes()[0]))).collect();
+            let keys: Vec<_> = (low..=high)
+                .map(|value| kind.key(u64::from_le_bytes([value.to_le_bytes()[0], 0, 0, 0, 0, 0, 0, 0])))
+                .collect();
             assert!(keys.is_sorted(), "{kind:?}");
             let back = |key: &u64| if let Number::Int(value) = kind.number(*key) { value } else { 999 };
             assert!(keys.iter().map(back).eq(low..=high));

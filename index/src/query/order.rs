@@ -88,7 +88,7 @@ impl<'v> Sorting<'v> {
         let (mut values, mut sorted) = (Vec::new(), Vec::new());
         // In key order, so that equal ones stay in it.
         let in_key_order = Rows { sorting: None, limit: None, ..rows.clone() };
-        for row_id in in_key_order.iter()? {
+        for row_id in &in_key_order {
             let row_id = row_id?;
             let from = values.len();
             self.read(rows.table, row_id, &mut values)?;

@@ -1,7 +1,5 @@
 //! Reads the value that a path leads to, from a struct or an element of a list.
 
-use std::sync::Arc;
-
 use kapok_core::record::element_size;
 use kapok_core::schema::{DefaultValue, EnumType, FieldKind, FieldType, Schema, StructType, Type};
 use kapok_core::words::{ListRef, Malformed, Read, StructRef, Words};
@@ -20,9 +18,6 @@ pub(super) enum Scope<'v> {
 /// A resolved path.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Place<'v> {
-    /// The path in names of Cap'n Proto, as in `where.city` or `labels["en"]`: what a planner finds an index by. Empty for
-    /// an element of a list itself.
-    pub path: Arc<str>,
     pub hops: Vec<Hop<'v>>,
     /// Union members that the last struct must have active.
     pub guards: Vec<Guard>,
@@ -193,7 +188,7 @@ impl<'v> Slot<'v> {
 impl<'v> Place<'v> {
     /// Returns the place of the element itself.
     pub fn item(kind: Kind<'v>) -> Self {
-        Self { path: Arc::from(""), hops: Vec::new(), guards: Vec::new(), slot: Slot::Item, kind }
+        Self { hops: Vec::new(), guards: Vec::new(), slot: Slot::Item, kind }
     }
 
     /// Returns whether the value lies in the struct itself, whatever it holds.

@@ -36,8 +36,6 @@ struct Resolution<'v> {
     at: At,
     hops: Vec<Hop<'v>>,
     guards: Vec<Guard>,
-    /// The steps so far, with names of Cap'n Proto.
-    steps: Vec<Step>,
 }
 
 /// Resolves a path, which goes through no list.
@@ -53,7 +51,7 @@ pub(super) fn resolve<'v>(schema: &'v Schema, scope: ScopeType<'v>, path: &Path)
             };
         }
     };
-    Resolution { schema, at: path.at, hops: Vec::new(), guards: Vec::new(), steps: Vec::new() }.resolve(ty, path)
+    Resolution { schema, at: path.at, hops: Vec::new(), guards: Vec::new() }.resolve(ty, path)
 }
 
 impl<'v> Resolution<'v> {
@@ -62,17 +60,14 @@ impl<'v> Resolution<'v> {
         while let Some(step) = steps.next() {
             let Step::Name(name) = step else { return Err(self.unexpected(step, path)) };
             let mut field = self.field(ty, name)?;
-            self.steps.push(Step::Name(field.name.clone()));
             if let Some(Step::Key(key)) = steps.peek() {
                 (ty, field) = self.entry(ty, field, key)?;
-                self.steps.push(Step::Key(key.clone()));
                 steps.next();
             }
             self.guards.extend(Guard::of(ty, field));
             let kind = self.kind(field)?;
             let Some(next) = steps.peek() else {
-                let path = Path { steps: self.steps, at: self.at }.to_string().into();
-                return Ok(Place { path, hops: self.hops, guards: self.guards, slot: Slot::of(ty, field), kind });
+                return Ok(Place { hops: self.hops, guards: self.guards, slot: Slot::of(ty, field), kind });
             };
             match (kind, Slot::of(ty, field)) {
                 (_, _) if !matches!(next, Step::Name(_)) => return Err(self.unexpected(next, path)),

@@ -4,11 +4,11 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use kapok_core::Result;
 use kapok_core::field::FieldValue;
 use kapok_core::record::Record;
 use kapok_core::segment::{RowId, in_parallel_on};
 use kapok_core::view::Table;
+use kapok_core::{Error, Result};
 
 use super::access::Access;
 use super::check::Ready;
@@ -30,14 +30,14 @@ const ROWS_PER_TASK: u32 = 64 * BLOCK_ROWS;
 /// is asked for: what is needed twice is kept as row ids.
 ///
 /// ```
-/// # use kapok_core::Result;
+/// # use kapok_core::{Error, Result};
 /// # use kapok_index::View;
 /// # use kapok_samples::movies_capnp::movie;
 /// use kapok_index::query::Order;
 ///
 /// fn longest(view: &View) -> Result<()> {
 ///     let films = view.query("Movie", "year >= 1990")?.order_by(&[Order::descending("runtimeMin")])?.limit(10);
-///     for film in films.records()? {
+///     for film in films.records() {
 ///         println!("{:?}", film?.get("title")?.as_str());
 ///     }
 ///     let readers = view.records::<movie::Owned>()?;
@@ -130,17 +130,16 @@ impl<'v> Rows<'v> {
         holds.map_err(|malformed| corrupt(source, malformed))
     }
 
-    /// Iterates over the row ids in order. In key order they are found as they are asked for.
-    ///
-    /// # Errors
-    /// `Corrupt` if what orders the records is not as it must be.
-    #[expect(clippy::iter_not_returning_iterator, reason = "what orders the records may be damaged")]
-    pub fn iter(&self) -> Result<RowIter<'v>> {
+    /// Iterates over the row ids in order, each a `Result`. In key order they are found as they are asked for.
+    pub fn iter(&self) -> RowIter<'v> {
         let source = match &self.sorting {
-            Some(sorting) => Source::Sorted(sorting.sort(self, None)?.into_iter()),
+            Some(sorting) => match sorting.sort(self, None) {
+                Ok(rows) => Source::Sorted(rows.into_iter()),
+                Err(error) => Source::Failed(Some(error)),
+            },
             None => Source::Keys(Box::new(KeyOrder::new(self.table, self.scans().collect()))),
         };
-        Ok(RowIter { source, left: self.limit.unwrap_or(usize::MAX) })
+        RowIter { source, left: self.limit.unwrap_or(usize::MAX) }
     }
 
     /// Returns the row ids in order.
@@ -148,7 +147,7 @@ impl<'v> Rows<'v> {
     /// # Errors
     /// `Corrupt` if the bytes are not as they must be.
     pub fn row_ids(&self) -> Result<Vec<RowId>> {
-        self.iter()?.collect()
+        self.iter().collect()
     }
 
     /// Returns the row id of the first record, if there is one.
@@ -156,42 +155,36 @@ impl<'v> Rows<'v> {
     /// # Errors
     /// `Corrupt` if the bytes are not as they must be.
     pub fn first(&self) -> Result<Option<RowId>> {
-        self.iter()?.next().transpose()
+        self.iter().next().transpose()
     }
 
-    /// Iterates over the records in order.
-    ///
-    /// # Errors
-    /// As [`Rows::iter`]; each item is a `Result` of its own.
-    pub fn records(&self) -> Result<impl Iterator<Item = Result<Record<'v>>> + use<'v>> {
+    /// Iterates over the records in order, each a `Result`.
+    pub fn records(&self) -> impl Iterator<Item = Result<Record<'v>>> + use<'v> {
         let table = self.table;
-        Ok(self.iter()?.map(move |row_id| table.record(row_id?)))
+        self.iter().map(move |row_id| table.record(row_id?))
     }
 
-    /// Iterates over the values of a field in the order of the records: see
+    /// Iterates over the values of a field in the order of the records, each a `Result`: see
     /// [`Tables::field`](kapok_core::view::Tables::field) for what `T` may be.
     ///
     /// # Errors
-    /// Those of [`Table::field`] and of [`Rows::iter`]; each item is a `Result` of its own.
+    /// Those of [`Table::field`].
     pub fn values<T: FieldValue<'v>>(&self, path: &str) -> Result<impl Iterator<Item = Result<T>> + use<'v, T>> {
         let field = self.table.field::<T>(path)?;
-        Ok(self.iter()?.map(move |row_id| field.get(row_id?)))
+        Ok(self.iter().map(move |row_id| field.get(row_id?)))
     }
 
-    /// Iterates over the row ids in order, so many at a time; the last batch may have fewer.
-    ///
-    /// # Errors
-    /// As [`Rows::iter`]; each item is a `Result` of its own.
+    /// Iterates over the row ids in order, so many at a time; the last batch may have fewer. Each batch is a `Result`.
     ///
     /// # Panics
     /// If a batch is to have no rows.
-    pub fn batches(&self, rows: usize) -> Result<impl Iterator<Item = Result<Vec<RowId>>> + use<'v>> {
+    pub fn batches(&self, rows: usize) -> impl Iterator<Item = Result<Vec<RowId>>> + use<'v> {
         assert!(rows > 0, "a batch of no rows");
-        let mut all = self.iter()?;
-        Ok(std::iter::from_fn(move || {
+        let mut all = self.iter();
+        std::iter::from_fn(move || {
             let batch: Result<Vec<RowId>> = all.by_ref().take(rows).collect();
             Some(batch).filter(|batch| !batch.as_ref().is_ok_and(Vec::is_empty))
-        }))
+        })
     }
 
     /// Iterates in key order over the rows from one on in each segment.
@@ -229,6 +222,8 @@ pub struct RowIter<'v> {
 enum Source<'v> {
     Keys(Box<KeyOrder<'v>>),
     Sorted(std::vec::IntoIter<RowId>),
+    /// What orders the records cannot be read.
+    Failed(Option<Error>),
 }
 
 impl Iterator for RowIter<'_> {
@@ -239,7 +234,17 @@ impl Iterator for RowIter<'_> {
         match &mut self.source {
             Source::Keys(rows) => rows.next(),
             Source::Sorted(rows) => rows.next().map(Ok),
+            Source::Failed(error) => error.take().map(Err),
         }
+    }
+}
+
+impl<'v> IntoIterator for &Rows<'v> {
+    type Item = Result<RowId>;
+    type IntoIter = RowIter<'v>;
+
+    fn into_iter(self) -> RowIter<'v> {
+        self.iter()
     }
 }
 

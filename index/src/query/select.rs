@@ -18,7 +18,7 @@ use super::value::Value;
 ///
 /// fn print(view: &View) -> Result<()> {
 ///     let selection = Selection::bind(view.table("Movie")?, &["id", "title"])?;
-///     for film in view.query("Movie", "year >= 1990")?.records()? {
+///     for film in view.query("Movie", "year >= 1990")?.records() {
 ///         for (name, value) in selection.read(&film?)? {
 ///             println!("{name}: {}", value.to_json_string()?);
 ///         }

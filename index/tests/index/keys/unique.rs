@@ -33,7 +33,7 @@ fn every_row_is_found_and_nothing_else_from_no_rows_to_many() {
 fn bytes_are_those_that_the_format_tells() {
     let (encoding, segment) = threes(20);
     let bytes = unique::build(encoding.key(), &segment, &Binding::default()).unwrap();
-    let mut expected = b"KAPOKUQ1".to_vec();
+    let mut expected = b"KAPOKUQ2".to_vec();
     expected.extend([20, 0, 0, 0, 5, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0]);
     expected.resize(64, 0);
     // By the definition of the format: two groups of 16 slots.

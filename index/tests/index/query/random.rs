@@ -196,7 +196,7 @@ proptest! {
             let name = text.trim_end_matches(" is null");
             let texts = [
                 format!("{name} = 1"), format!("{name} ^= 'a'"), format!("{name} ~= 'a b*'"), format!("'a' in {name}"),
-                format!("any({name}, it = 1)"), format!("len({name}) in [1, 2.5]"), name.to_string(),
+                format!("any({name}, it = 1)"), format!("len({name}) in [1, 2.5]"), name.to_owned(),
                 format!("{name} between b\"AA==\" and b\"AB==\""), format!("{name} in [red, blue]"),
             ];
             for text in &texts {

@@ -28,10 +28,9 @@ fn records_come_in_key_order_across_segments() {
     let expected: Vec<i64> = (1000..5000).filter(|id| id % 7 == 3).collect();
     let found: Vec<i64> = rows.values::<i64>("id").unwrap().map(Result::unwrap).collect();
     assert_eq!(found, expected);
-    let records: Vec<i64> =
-        rows.records().unwrap().map(|record| record.unwrap().get("id").unwrap().as_i64().unwrap()).collect();
+    let records: Vec<i64> = rows.records().map(|record| record.unwrap().get("id").unwrap().as_i64().unwrap()).collect();
     assert_eq!(records, expected);
-    let batches: Vec<usize> = rows.batches(100).unwrap().map(|batch| batch.unwrap().len()).collect();
+    let batches: Vec<usize> = rows.batches(100).map(|batch| batch.unwrap().len()).collect();
     assert_eq!(batches, [100, 100, 100, 100, 100, expected.len() - 500]);
     assert_eq!(rows.clone().limit(7).row_ids().unwrap(), rows.row_ids().unwrap()[..7]);
     assert_eq!(rows.first().unwrap(), rows.row_ids().unwrap().first().copied());
@@ -112,7 +111,7 @@ fn a_selection_reads_some_fields() {
     let selection = Selection::bind(view.table("Thing").unwrap(), &["where.city", "labels[\"en\"]", "tags"]).unwrap();
     let rows = view.query("Thing", "true").unwrap();
     let mut lines = Vec::new();
-    for record in rows.records().unwrap() {
+    for record in rows.records() {
         for (name, value) in selection.read(&record.unwrap()).unwrap() {
             lines.push(format!("{name}={}", value.to_json_string().unwrap()));
         }
