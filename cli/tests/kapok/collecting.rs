@@ -59,7 +59,7 @@ fn a_dry_run_says_the_same_and_does_nothing() {
     let done = parsed(&scene.run(&["gc", "--keep", "3", "--grace", "0s", "--no-writers", "--json"]).ok());
     said["dry_run"] = json!(false);
     assert_eq!(done, said);
-    assert_eq!(files(&scene), before - 1);
+    assert_eq!(files(&scene), before - 2);
     assert!(!scene.store().join("dataset#1").exists());
 }
 
