@@ -88,6 +88,20 @@ impl<'v> SortedLookup<'v> {
         self.merged(self.between(start, end)?, usize::MAX, forwards)
     }
 
+    /// Returns the first record from a place of the order on; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`range`](Self::range).
+    pub fn first_from(&self, from: Bound<&[Scalar<'_>]>) -> Result<Option<RowId>> {
+        let from = self.cast_bound(from)?;
+        let start = match &from {
+            Bound::Unbounded => None,
+            Bound::Included(values) => Some((SortPlace { values, is_prefix: false }, Side::Before)),
+            Bound::Excluded(values) => Some((SortPlace { values, is_prefix: false }, Side::Behind)),
+        };
+        Ok(self.merged(self.between(start, None)?, 1, forwards)?.pop())
+    }
+
     /// Returns the records whose first field, a text, begins so.
     ///
     /// # Errors

@@ -53,10 +53,12 @@ pub use kapok_core::key::{AsKeyPart, IntegerKey, Key, KeyPart, KeyParts};
 #[doc(inline)]
 pub use kapok_core::manifest::Manifest;
 #[doc(inline)]
+pub use kapok_core::paths::Scalar;
+#[doc(inline)]
 pub use kapok_core::record::{Fields, Items, ListValue, Record, ValueRef};
 #[doc(inline)]
 pub use kapok_core::segment::RowId;
 #[doc(inline)]
 pub use kapok_core::view::{Deserialized, ReaderIter, RecordIter, Table};
 #[doc(inline)]
-pub use kapok_index::{Lookup, Records, View};
+pub use kapok_index::{AlternateLookup, HashLookup, Index, Lookup, Records, SortedLookup, View};
