@@ -1,6 +1,6 @@
 //! The index of an alternate key: from the values of fields that no two live records share to the row that has them.
 //!
-//! It is a table of row numbers like that of the primary key ([`unique`](crate::unique)), but its rows stand in no order, a row whose
+//! It is a table of row numbers like that of the primary key ([`unique`]), but its rows stand in no order, a row whose
 //! values are null is not in it, and a segment may hold dead rows of the same values. FORMAT.md tells the bytes in its section
 //! "Alternate key".
 

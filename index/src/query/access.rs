@@ -1,8 +1,9 @@
 //! Asks indexes which rows of a segment satisfy conditions.
 //!
-//! An index answers conditions on its fields: a hash index and an alternate key equality with all of them, a sorted index (and the primary key, in
-//! whose order rows stand) equality with the first ones and then a range or the beginning of a text. A condition about an element of a
-//! list (`"Drama" in genres`, `any(items, ...)`) is answered if all that it asks of the element is indexed together.
+//! An index answers conditions on its fields: a hash index and an alternate key equality with all of them, a sorted
+//! index (and the primary key, in whose order rows stand) equality with the first ones and then a range or the
+//! beginning of a text. A condition about an element of a list (`"Drama" in genres`, `any(items, ...)`) is answered if
+//! all that it asks of the element is indexed together.
 
 use kapok_core::Result;
 use kapok_core::paths::{Scalar, ScalarKind};
