@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
 use kapok_core::manifest::{Manifest, RecordType};
-use kapok_producer::{Outcome, Producer, Store};
+use kapok_producer::{Error, Outcome, Producer, Store};
 use serde::Serialize;
 
 use crate::dataset::Dataset;
@@ -14,6 +14,9 @@ use crate::failure::{Failure, Result};
 use crate::notice::warn;
 use crate::store_argument::{StoreArgument, VersionArgument};
 use crate::table::Table;
+
+/// Races against other producers that may be lost.
+const ATTEMPTS_MAX: usize = 10;
 
 /// List, add or drop indexes
 #[expect(clippy::struct_field_names, reason = "the argument is called so")]
@@ -97,15 +100,21 @@ impl Index {
         // Fails if there is no store: a producer would create one.
         Store::open(&self.store.store).await?;
         let producer = Producer::open(&self.store.store).await?;
-        let report = producer
-            .run_incremental_cycle(|cycle| {
+        let mut attempt = 1;
+        let report = loop {
+            let cycle = producer.run_incremental_cycle(|cycle| {
                 match self.action {
                     Action::Drop => cycle.drop_index(record_type, index),
                     _ => cycle.add_index(record_type, index)?,
                 }
                 Ok(())
-            })
-            .await?;
+            });
+            match cycle.await {
+                // It says the same on top of the winner's version.
+                Err(Error::Conflict { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
+                done => break done?,
+            }
+        };
         for warning in &report.warnings {
             warn(json, warning);
         }

@@ -77,10 +77,7 @@ fn complete_type(
     built: &mut HashMap<(Id, Id), BuiltArtifact>,
     used: &mut HashSet<(Id, Id)>,
 ) -> Result<()> {
-    let index = Index::resolve(schema, schema.struct_type(ty.type_id)?, spec)?;
-    let mut spec = spec.clone();
-    spec.fields = index.paths().names().map(str::to_owned).collect();
-    spec.revision = index.kind().revision();
+    let (_, spec) = Index::declare(schema, schema.struct_type(ty.type_id)?, spec)?;
     match ty.indexes.iter().find(|known| known.name == spec.name) {
         Some(known) if known.kind == spec.kind && known.fields == spec.fields && known.options == spec.options => {}
         Some(known) => {

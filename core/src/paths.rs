@@ -98,10 +98,27 @@ impl Paths {
     /// `NotFound` for a field that there is not, listing those that there are. `Invalid` for a path that leads to no single
     /// value, and for paths through different lists.
     pub fn resolve(schema: &Schema, record: &StructType, paths: &[impl AsRef<str>]) -> Result<Self> {
+        Self::resolve_by(schema, record, paths, StructType::field_by_any_name)
+    }
+
+    /// Resolves paths of Cap'n Proto names alone, as manifests hold them: a JSON name of another field is not taken for one.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_exactly(schema: &Schema, record: &StructType, paths: &[impl AsRef<str>]) -> Result<Self> {
+        Self::resolve_by(schema, record, paths, StructType::field)
+    }
+
+    fn resolve_by(
+        schema: &Schema,
+        record: &StructType,
+        paths: &[impl AsRef<str>],
+        field: for<'s> fn(&'s StructType, &str) -> Option<&'s FieldType>,
+    ) -> Result<Self> {
         let mut resolved = Vec::with_capacity(paths.len());
         let mut lists: Vec<ListStep> = Vec::new();
         for path in paths {
-            let (path, through) = resolve::resolve(schema, record, path.as_ref())?;
+            let (path, through) = resolve::resolve(schema, record, path.as_ref(), field)?;
             let common = lists.len().min(through.len());
             if lists[..common] != through[..common] {
                 let subject = format!("{}.{}", record.name, path.name);
@@ -147,15 +164,16 @@ impl Paths {
 
     /// Returns each path by the names that a later schema gives its fields; `None` for one whose field it does not have.
     pub fn names_in(&self, schema: &Schema) -> Vec<Option<String>> {
-        let name_in = |path: &Path| {
-            let parts = path.name.split('.').zip(&path.fields).map(|(part, (id, ordinal))| {
-                let is_it = |field: &&FieldType| field.ordinal.unwrap_or(field.code_order) == *ordinal;
-                let field = schema.get_struct(*id)?.fields.iter().find(is_it)?;
-                Some(format!("{}{}", field.name, &part[part.trim_end_matches("[]").len()..]))
-            });
-            Some(parts.collect::<Option<Vec<_>>>()?.join("."))
-        };
+        let name = |(field, lists): (&FieldType, usize)| format!("{}{}", field.name, "[]".repeat(lists));
+        let name_in = |path: &Path| Some(path.steps_in(schema)?.into_iter().map(name).collect::<Vec<_>>().join("."));
         self.paths.iter().map(name_in).collect()
+    }
+
+    /// Returns the steps of each path by the JSON names that a schema gives its fields, each with the number of lists behind it
+    /// that are gone through; `None` for a path whose field it does not have.
+    pub fn json_steps(&self, schema: &Schema) -> Vec<Option<Vec<(String, usize)>>> {
+        let step = |(field, lists): (&FieldType, usize)| (field.json_name().to_owned(), lists);
+        self.paths.iter().map(|path| Some(path.steps_in(schema)?.into_iter().map(step).collect())).collect()
     }
 
     /// Returns the pointer of the record that alone decides the tuples, if there is one: records whose pointers aim at the
@@ -247,6 +265,16 @@ impl Paths {
 }
 
 impl Path {
+    /// Returns the fields on the way as a schema has them, each with the number of lists behind it.
+    fn steps_in<'s>(&self, schema: &'s Schema) -> Option<Vec<(&'s FieldType, usize)>> {
+        let steps = self.name.split('.').zip(&self.fields).map(|(part, (id, ordinal))| {
+            let is_it = |field: &&FieldType| field.ordinal.unwrap_or(field.code_order) == *ordinal;
+            let field = schema.get_struct(*id)?.fields.iter().find(is_it)?;
+            Some((field, (part.len() - part.trim_end_matches("[]").len()) / 2))
+        });
+        steps.collect()
+    }
+
     /// Reads the value in the record, or in an element of the last list that the path goes through.
     #[inline]
     fn read<'v>(&'v self, place: Place<'v>, depth: usize) -> Read<Scalar<'v>> {

@@ -75,7 +75,9 @@ fn indexes(c: &mut Criterion) {
     let mut manifest = dataset::manifest(&encoding, Vec::new());
     let mut specs: Vec<IndexSpec> = INDEXES.iter().map(|text| text.parse().unwrap()).collect();
     specs.sort_by(|a, b| a.name.cmp(&b.name));
-    specs.iter_mut().for_each(|spec| spec.revision = 1);
+    for spec in &mut specs {
+        spec.revision = 1;
+    }
     manifest.record_types[0].indexes = specs;
     let set = IndexSet::new(encoding.schema(), &manifest.record_types[0]).unwrap();
     let (mut entry, bytes) = (sealed.entry(Sharing::Shared), Bytes::from(sealed.bytes));

@@ -45,18 +45,26 @@ pub struct BuiltArtifact {
 }
 
 impl Index {
-    /// Resolves an index of a record type.
+    /// Resolves an index as somebody declares it, by names of Cap'n Proto or of JSON. Returns how a manifest has it, too.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn declare(schema: &Schema, record: &StructType, spec: &IndexSpec) -> Result<(Self, IndexSpec)> {
+        let kind = Self::kind_of(record, spec)?;
+        let mut spec = spec.clone();
+        spec.fields = Paths::resolve(schema, record, &spec.fields)?.names().map(str::to_owned).collect();
+        spec.revision = kind.revision();
+        Ok((Self::resolve(schema, record, &spec)?, spec))
+    }
+
+    /// Resolves an index of a record type as its manifest has it.
     ///
     /// # Errors
     /// `NotFound` for a field that there is not, `Invalid` for fields or options that the kind does not take.
     /// `Incompatible` for a kind or a revision of it that this release does not know.
     pub fn resolve(schema: &Schema, record: &StructType, spec: &IndexSpec) -> Result<Self> {
         let subject = || format!("index {} of {}", spec.name, record.name);
-        let Some(kind) = Kind::named(&spec.kind) else {
-            let known: Vec<_> = Kind::DECLARED.iter().map(|kind| kind.name()).collect();
-            let detail = format!("kind={} is unknown; this release knows {}", spec.kind, known.join(", "));
-            return Err(Error::incompatible(subject(), detail));
-        };
+        let kind = Self::kind_of(record, spec)?;
         if spec.revision > kind.revision() {
             let detail = format!("revision={} known={}; upgrade this program", spec.revision, kind.revision());
             return Err(Error::incompatible(subject(), detail));
@@ -64,17 +72,28 @@ impl Index {
         if !spec.filter.is_empty() {
             return Err(Error::incompatible(subject(), "this release builds no indexes with a filter"));
         }
-        let paths = Paths::resolve(schema, record, &spec.fields)?;
+        let paths = Paths::resolve_exactly(schema, record, &spec.fields)?;
+        if let Some(twice) = spec.fields.iter().enumerate().find(|(at, field)| spec.fields[..*at].contains(field)) {
+            return Err(Error::invalid(subject(), format!("names {} twice", twice.1)));
+        }
         kind.check(&paths, &spec.options).map_err(|problem| Error::invalid(subject(), problem))?;
         let hash = hash(&spec.kind, spec.revision, &paths, spec.options.iter());
         let descending = (0..paths.len()).map(|position| spec.is_descending(position)).collect();
         Ok(Self { kind, name: spec.name.clone(), paths, descending, hash })
     }
 
+    fn kind_of(record: &StructType, spec: &IndexSpec) -> Result<Kind> {
+        Kind::named(&spec.kind).ok_or_else(|| {
+            let known: Vec<_> = Kind::DECLARED.iter().map(|kind| kind.name()).collect();
+            let detail = format!("kind={} is unknown; this release knows {}", spec.kind, known.join(", "));
+            Error::incompatible(format!("index {} of {}", spec.name, record.name), detail)
+        })
+    }
+
     /// Returns the index of a primary key.
     fn of_key(schema: &Schema, record: &StructType, key: &KeySpec) -> Result<Self> {
         let names: Vec<&str> = key.names().collect();
-        let paths = Paths::resolve(schema, record, &names)?;
+        let paths = Paths::resolve_exactly(schema, record, &names)?;
         let hash = hash(Kind::Unique.name(), Kind::Unique.revision(), &paths, std::iter::empty());
         let descending = vec![false; paths.len()];
         Ok(Self { kind: Kind::Unique, name: names.join(","), paths, descending, hash })

@@ -5,7 +5,6 @@ use std::sync::Mutex;
 
 use kapok_core::Error as DataError;
 use kapok_core::manifest::{IndexSpec, Manifest, RecordType};
-use kapok_core::paths::Paths;
 use kapok_core::schema::{Schema, StructType};
 use kapok_index::{Index, Kind};
 
@@ -29,6 +28,8 @@ pub(crate) struct TypeIndexes {
     pub specs: Vec<IndexSpec>,
     /// Names of annotated ones that were dropped.
     pub dropped: BTreeSet<String>,
+    /// Names of those that are of other fields than in the version before, so that their artifacts are of no use.
+    pub moved: BTreeSet<String>,
 }
 
 /// The indexes of all record types of a version.
@@ -52,14 +53,15 @@ impl IndexChanges {
 
 /// Plans the indexes of one record type.
 ///
-/// `before`: the type as the version before has it, with its schema. `schema`, `record`: what it is now. `declared`: those that
-/// the cycle's declaration names.
+/// `before`: the type as the version before has it, with its schema. `is_anew`: whether it is published anew, so that fields are
+/// known by their names alone. `schema`, `record`: what it is now. `declared`: those that the cycle's declaration names.
 ///
 /// # Errors
 /// `NotFound` for an index to drop that there is not; `Invalid` for one that its fields do not allow, for two of one name, and
 /// for one that covers a field which is no more.
 pub(crate) fn plan(
     before: Option<(&Manifest, &RecordType)>,
+    is_anew: bool,
     schema: &Schema,
     record: &StructType,
     declared: &[IndexSpec],
@@ -69,7 +71,11 @@ pub(crate) fn plan(
     if let Some((manifest, ty)) = before {
         out.dropped.clone_from(&ty.dropped_indexes);
         for spec in &ty.indexes {
-            out.specs.push(carried_over(manifest, ty, spec, schema, record)?);
+            let (spec, is_moved) = carried_over(manifest, ty, spec, is_anew, schema, record)?;
+            if is_moved {
+                out.moved.insert(spec.name.clone());
+            }
+            out.specs.push(spec);
         }
     }
     for spec in declared {
@@ -77,7 +83,9 @@ pub(crate) fn plan(
     }
     for text in &record.indexes {
         let spec: IndexSpec = text.parse()?;
-        if !out.dropped.contains(&spec.name) {
+        // One that was there before its field was renamed keeps its name.
+        let (_, declared) = Index::declare(schema, record, &spec)?;
+        if !out.dropped.contains(&spec.name) && !out.specs.iter().any(|known| is_same(known, &declared)) {
             out.add(schema, record, &spec)?;
         }
     }
@@ -91,45 +99,41 @@ pub(crate) fn plan(
     Ok(out)
 }
 
-/// Returns an index of the version before under the names that its fields have now.
+/// Returns an index of the version before under the names that its fields have now, and whether it is of other fields than it was.
 fn carried_over(
     manifest: &Manifest,
     ty: &RecordType,
     spec: &IndexSpec,
+    is_anew: bool,
     schema: &Schema,
     record: &StructType,
-) -> Result<IndexSpec> {
+) -> Result<(IndexSpec, bool)> {
     if Kind::named(&spec.kind).is_none() {
-        return Ok(spec.clone());
+        return Ok((spec.clone(), false));
     }
     let gone = |why: String| {
         let detail = format!("covers a field that is no more ({why}); drop the index first (kapok index drop)");
         DataError::invalid(format!("index {} of {}", spec.name, record.name), detail)
     };
-    let mut spec = spec.clone();
-    if ty.type_id == record.id {
-        let paths = Paths::resolve(&manifest.schema, manifest.schema.struct_type(ty.type_id)?, &spec.fields)?;
-        for (field, name) in spec.fields.iter_mut().zip(paths.names_in(schema)) {
-            *field = name.ok_or_else(|| gone(field.clone()))?;
-        }
+    let before = Index::resolve(&manifest.schema, manifest.schema.struct_type(ty.type_id)?, spec)?;
+    // In a type that is published anew fields are known by their names, where these are there; else a field may have been renamed.
+    if is_anew && let Ok(after) = Index::resolve(schema, record, spec) {
+        return Ok((spec.clone(), after.hash() != before.hash()));
     }
-    Index::resolve(schema, record, &spec).map_err(|error| gone(error.to_string()))?;
-    Ok(spec)
+    let mut renamed = spec.clone();
+    for (field, name) in renamed.fields.iter_mut().zip(before.paths().names_in(schema)) {
+        *field = name.ok_or_else(|| gone(field.clone()))?;
+    }
+    let after = Index::resolve(schema, record, &renamed).map_err(|error| gone(error.to_string()))?;
+    Ok((renamed, after.hash() != before.hash()))
 }
 
 impl TypeIndexes {
     fn add(&mut self, schema: &Schema, record: &StructType, spec: &IndexSpec) -> Result<()> {
-        let index = Index::resolve(schema, record, spec)?;
-        let mut spec = spec.clone();
-        spec.fields = index.paths().names().map(str::to_owned).collect();
-        spec.revision = index.kind().revision();
+        let (_, spec) = Index::declare(schema, record, spec)?;
         self.dropped.remove(&spec.name);
         for known in &self.specs {
-            let is_same = known.kind == spec.kind
-                && known.fields == spec.fields
-                && known.filter == spec.filter
-                && known.options == spec.options;
-            match (is_same, known.name == spec.name) {
+            match (is_same(known, &spec), known.name == spec.name) {
                 (true, true) => return Ok(()),
                 (false, false) => {}
                 (false, true) => {
@@ -160,6 +164,13 @@ impl TypeIndexes {
         }
         Ok(())
     }
+}
+
+/// Returns whether two indexes are the same but for their names.
+fn is_same(one: &IndexSpec, other: &IndexSpec) -> bool {
+    let meaning =
+        |spec: &IndexSpec| (spec.kind.clone(), spec.fields.clone(), spec.filter.clone(), spec.options.clone());
+    meaning(one) == meaning(other)
 }
 
 fn subject(record: &StructType, name: &str) -> String {

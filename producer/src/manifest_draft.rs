@@ -46,7 +46,10 @@ pub(crate) struct ManifestDraft {
 
 /// Returns whether a version has these indexes, and no others.
 pub(crate) fn are_as_in(prior: &Manifest, indexes: &IndexPlan) -> bool {
-    let specs = |ty: &RecordType| TypeIndexes { specs: ty.indexes.clone(), dropped: ty.dropped_indexes.clone() };
+    let specs = |ty: &RecordType| {
+        let (specs, dropped) = (ty.indexes.clone(), ty.dropped_indexes.clone());
+        TypeIndexes { specs, dropped, ..TypeIndexes::default() }
+    };
     indexes.iter().all(|(name, indexes)| match prior.record_type(name) {
         Some(ty) => specs(ty) == *indexes,
         None => *indexes == TypeIndexes::default(),
@@ -163,7 +166,9 @@ impl ManifestDraft {
             let before = prior.record_type(name).map(|ty| (prior, ty));
             let declared = staged.map_or(&[][..], |staged| &staged.indexes);
             let record = self.schema.struct_type(id)?;
-            out.insert(name.to_owned(), index_changes::plan(before, &self.schema, record, declared, changes)?);
+            let is_anew = staged.is_some_and(|staged| staged.is_republished || staged.is_new && !staged.is_widened);
+            let indexes = index_changes::plan(before, is_anew, &self.schema, record, declared, changes)?;
+            out.insert(name.to_owned(), indexes);
         }
         Ok(out)
     }
@@ -171,12 +176,13 @@ impl ManifestDraft {
     /// Sets the indexes of all record types that are there by now, and leaves out artifacts of those that are dropped.
     pub(crate) fn set_indexes(&mut self, indexes: &IndexPlan) {
         for (name, ty) in &mut self.record_types {
-            let Some(TypeIndexes { specs, dropped }) = indexes.get(name) else { continue };
+            let Some(TypeIndexes { specs, dropped, moved }) = indexes.get(name) else { continue };
             ty.indexes.clone_from(specs);
             ty.dropped_indexes.clone_from(dropped);
             for entry in &mut ty.segments {
                 let is_of_key = |artifact: &Artifact| artifact.kind == unique::KIND;
-                entry.artifacts.retain(|it| is_of_key(it) || specs.iter().any(|spec| spec.name == it.name));
+                let is_of = |it: &Artifact| specs.iter().any(|spec| spec.name == it.name) && !moved.contains(&it.name);
+                entry.artifacts.retain(|it| is_of_key(it) || is_of(it));
             }
         }
     }

@@ -51,6 +51,12 @@ impl Producer {
         let prior = base.view.manifest();
         let schemas: Vec<_> = plans.iter().map(|plan| &plan.schema).collect();
         let mut draft = ManifestDraft::new(&base.view, &schemas, &dropped)?;
+        if let Some((name, reason)) =
+            base.view.left_out().iter().find(|(name, _)| indexes.iter().any(|(it, _)| it == *name))
+        {
+            let (record_type, version, reason) = (name.clone(), prior.version, reason.clone());
+            return Err(Error::Damaged { record_type, version, reason });
+        }
         let indexes = draft.plan_indexes(prior, &schemas, &indexes)?;
         let gone = dropped.iter().map(|name| TypeReport::dropped(&base.view, name));
         let kept = kept.iter().map(|name| TypeReport::kept(&base.view, name));

@@ -39,6 +39,8 @@ pub(crate) struct StagedSchema {
     pub is_widened: bool,
     /// Whether the type's schema was declared, not inferred.
     pub is_declared: bool,
+    /// Whether the declaration allows the schema to differ in any way.
+    pub is_republished: bool,
     /// Indexes that the declaration names.
     pub indexes: Vec<IndexSpec>,
 }
@@ -122,6 +124,7 @@ impl StagedSchema {
             is_new,
             is_widened,
             is_declared,
+            is_republished: declaration.evolution == Evolution::Republish,
             indexes,
         })
     }

@@ -2,11 +2,16 @@
 
 use super::{Condition, Hop, Hops, LISTS_MAX, Leaf, ListStep, Path, Slot, no_value};
 use crate::error::Result;
-use crate::schema::{DefaultValue, FieldKind, Schema, StructType, Type};
+use crate::schema::{DefaultValue, FieldKind, FieldType, Schema, StructType, Type};
 use crate::words::ElementSize;
 
 /// Returns a path and the lists that it goes through.
-pub(super) fn resolve(schema: &Schema, record: &StructType, text: &str) -> Result<(Path, Vec<ListStep>)> {
+pub(super) fn resolve(
+    schema: &Schema,
+    record: &StructType,
+    text: &str,
+    find: for<'s> fn(&'s StructType, &str) -> Option<&'s FieldType>,
+) -> Result<(Path, Vec<ListStep>)> {
     let subject = || format!("{}.{text}", record.name);
     let (mut lists, mut hops) = (Vec::new(), Hops::default());
     let (mut names, mut fields) = (Vec::new(), Vec::new());
@@ -15,7 +20,7 @@ pub(super) fn resolve(schema: &Schema, record: &StructType, text: &str) -> Resul
     while let Some(part) = parts.next() {
         let name = part.trim_end_matches("[]");
         let through = (part.len() - name.len()) / 2;
-        let Some(field) = owner.field_by_any_name(name) else { return Err(owner.no_field(subject())) };
+        let Some(field) = find(owner, name) else { return Err(owner.no_field(subject())) };
         names.push(format!("{}{}", field.name, "[]".repeat(through)));
         fields.push((owner.id, field.ordinal.unwrap_or(field.code_order)));
         if let Some(value) = field.discriminant {

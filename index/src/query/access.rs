@@ -12,9 +12,8 @@ use kapok_core::view::Table;
 use roaring::RoaringBitmap;
 
 use super::check::{Check, Ready};
-use super::expr::Quantifier;
+use super::expr::{At, Path, Quantifier, Step};
 use super::number::{KeyRange, Number, NumberKind};
-use super::parse;
 use super::place::Place;
 use super::resolve::ScopeType;
 use super::route::Route;
@@ -81,9 +80,13 @@ impl<'v> Access<'v> {
 
     fn bind(table: &'v Table, index: &'v Index, position: usize) -> Option<Self> {
         let (mut list, mut ends): (Option<Place<'v>>, Vec<Place<'v>>) = (None, Vec::new());
-        for (at, name) in index.paths().names().enumerate() {
+        for (at, steps) in index.paths().json_steps(table.schema()).into_iter().enumerate() {
+            let name = |(name, lists): (String, usize)| {
+                std::iter::once(Step::Name(name)).chain(std::iter::repeat_n(Step::Each, lists))
+            };
+            let path = Path { steps: steps?.into_iter().flat_map(name).collect(), at: At::default() };
             let scope = ScopeType::Struct(table.struct_type());
-            let route = Route::bind(table.schema(), scope, &parse::path(name).ok()?).ok()?;
+            let route = Route::bind(table.schema(), scope, &path).ok()?;
             let own = match route.lists() {
                 [] => None,
                 [list] => Some(list.clone()),
@@ -362,7 +365,10 @@ impl<'c> Asked<'c> {
         };
         Some(match self {
             Self::Range(KeyRange { low, high }) => {
-                vec![between(Some((scalar(kind, *low)?, true)), Some((scalar(kind, *high)?, true)))]
+                let (first, last) = (scalar(kind, *low)?, scalar(kind, *high)?);
+                // The key below that of 0.0 is no value's: it stands for -0.0, which is equal to 0.0 and above the range.
+                let is_value = !matches!(last, Scalar::Float(value) if value == 0.0 && value.is_sign_negative());
+                vec![between(Some((first, true)), Some((last, is_value)))]
             }
             Self::BytesRange { low, high } => {
                 let end =

@@ -7,7 +7,8 @@ use kapok_blobstore::Store;
 use kapok_core::manifest::{BlobMap, RowChanges};
 use kapok_core::schema::{Schema, StructType};
 use kapok_index::View;
-use kapok_producer::{Declaration, ErrorKind, Outcome, Producer};
+use kapok_ingest::{Inference, InferenceSettings};
+use kapok_producer::{Declaration, ErrorKind, Evolution, Outcome, Producer, Value};
 use kapok_samples::movies_capnp::movie;
 
 async fn view_of(store: &Store, version: u64) -> View {
@@ -126,6 +127,7 @@ async fn what_is_no_index_of_the_type_is_refused_and_nothing_is_published() {
         ("Movie", "hash(year) where year > 3", ErrorKind::Incompatible, "filter"),
         ("Movie", "years: hash(title)", ErrorKind::Invalid, "hash(year)"),
         ("Movie", "hash(year)", ErrorKind::Invalid, "years"),
+        ("Movie", "hash(genres[], genres[])", ErrorKind::Invalid, "twice"),
     ] {
         let error = add(record_type, index).await.unwrap_err();
         assert!(error.kind() == kind && error.to_string().contains(says), "{index}: {error}");
@@ -263,4 +265,59 @@ async fn an_alternate_key_is_added_only_if_no_two_records_share_a_value() {
     let rows = view.query("Movie", r#"title = "film 9" and year = 1903"#).unwrap();
     assert_eq!(rows.explain().unwrap().segments[0].source, "key(title, year)");
     assert_eq!(rows.count().unwrap(), 1);
+}
+
+/// Publishes JSON lines as the whole of the type `Thing`, by a schema inferred from them.
+async fn publish_lines(
+    producer: &Producer,
+    lines: &[&str],
+    evolution: Evolution,
+) -> Result<Outcome, kapok_producer::Error> {
+    let settings = InferenceSettings { key: vec!["id".to_owned()], ..InferenceSettings::default() };
+    let mut inference = Inference::new("Thing", settings)?;
+    for line in lines {
+        inference.observe(&Value::from_json(line.as_bytes())?, 1)?;
+    }
+    let (schema, id) = inference.finish()?;
+    let declaration = Declaration::new(schema, id)?.key(["id"]).inferred().evolution(evolution);
+    let cycle = producer.run_cycle(|cycle| {
+        cycle.declare(&declaration)?;
+        let mut things = cycle.values("Thing")?;
+        Ok(lines.iter().try_for_each(|line| things.add_json(line.as_bytes()))?)
+    });
+    Ok(cycle.await?.outcome)
+}
+
+#[tokio::test]
+async fn an_index_stays_with_the_name_of_its_field_if_the_type_is_published_anew() {
+    let producer = Producer::open("memory://indexes-anew").await.unwrap();
+    publish_lines(&producer, &[r#"{"id":1,"b":1}"#, r#"{"id":2,"b":2}"#], Evolution::Append).await.unwrap();
+    let add = producer.run_incremental_cycle(|cycle| Ok(cycle.add_index("Thing", "key(b)")?));
+    add.await.unwrap();
+    // Its ordinal is another one now, and the other field holds a value twice.
+    let lines = [r#"{"id":1,"c":7,"b":1}"#, r#"{"id":2,"c":7,"b":2}"#];
+    publish_lines(&producer, &lines, Evolution::Republish).await.unwrap();
+    let view = head(&producer).await;
+    assert_eq!(view.manifest().record_type("Thing").unwrap().indexes[0].fields, ["b"]);
+    let twice = [r#"{"id":1,"c":7,"b":1}"#, r#"{"id":2,"c":8,"b":1}"#];
+    let error = publish_lines(&producer, &twice, Evolution::Append).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn a_json_name_of_another_field_is_not_taken_for_the_indexed_one() {
+    let producer = Producer::open("memory://indexes-names").await.unwrap();
+    // In Cap'n Proto the first is aB and the second aB2.
+    let lines = [r#"{"id":1,"a_b":"x","aB":"same"}"#, r#"{"id":2,"a_b":"y","aB":"same"}"#];
+    publish_lines(&producer, &lines, Evolution::Append).await.unwrap();
+    let add = producer.run_incremental_cycle(|cycle| {
+        cycle.add_index("Thing", "key(a_b)")?;
+        Ok(cycle.add_index("Thing", "hash(aB)")?)
+    });
+    add.await.unwrap();
+    let view = head(&producer).await;
+    assert!(view.alternate_lookup("Thing", "key(a_b)").unwrap().find(&["y".into()]).unwrap().is_some());
+    assert_eq!(view.hash_lookup("Thing", "hash(aB)").unwrap().count(&["same".into()]).unwrap(), 2);
+    assert_eq!(view.query("Thing", r#"a_b = "y""#).unwrap().count().unwrap(), 1);
+    assert_eq!(view.query("Thing", r#"aB = "same""#).unwrap().count().unwrap(), 2);
 }

@@ -75,3 +75,22 @@ fn indexes_and_scans_give_the_same_rows() {
     }
     assert!(INDEXES.iter().all(|text| text.parse::<IndexSpec>().is_ok()));
 }
+
+#[test]
+fn a_sorted_index_of_floats_has_no_zero_below_zero() {
+    let dataset = Dataset::random(&["sorted(f64)", "sorted(-f32)"], &mut Random::new(5), &[400, 1]);
+    let view = dataset.open();
+    let table = view.table("Kinds").unwrap();
+    for field in ["f64", "f32"] {
+        for condition in ["< 0", "<= 0", "> 0", ">= 0", "< -0.0", "between -1 and -0.0", "= 0"] {
+            // So dear that the index is asked.
+            let text = format!("{field} {condition} and not text ~= \"no such word\" and not text ~= \"nor this\"");
+            let expr = Expr::parse(&text).unwrap();
+            let indexed = Query::bind(&view, "Kinds", &expr).unwrap().rows().unwrap();
+            let scanned = Query::bind_table(table, &expr).unwrap().rows().unwrap();
+            assert_eq!(indexed.row_ids().unwrap(), scanned.row_ids().unwrap(), "{text}");
+        }
+    }
+    let explained = view.query("Kinds", "f64 < 0 and not text ~= \"no such word\"").unwrap().explain().unwrap();
+    assert_eq!(explained.segments[0].source, "sorted(f64)");
+}
