@@ -166,7 +166,7 @@ impl ManifestDraft {
             let before = prior.record_type(name).map(|ty| (prior, ty));
             let declared = staged.map_or(&[][..], |staged| &staged.indexes);
             let record = self.schema.struct_type(id)?;
-            let is_anew = staged.is_some_and(|staged| staged.is_republished || staged.is_new && !staged.is_widened);
+            let is_anew = staged.is_some_and(StagedSchema::is_anew);
             let indexes = index_changes::plan(before, is_anew, &self.schema, record, declared, changes)?;
             out.insert(name.to_owned(), indexes);
         }

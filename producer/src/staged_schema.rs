@@ -39,8 +39,8 @@ pub(crate) struct StagedSchema {
     pub is_widened: bool,
     /// Whether the type's schema was declared, not inferred.
     pub is_declared: bool,
-    /// Whether the declaration allows the schema to differ in any way.
-    pub is_republished: bool,
+    /// How the schema may differ from the dataset's.
+    pub evolution: Evolution,
     /// Indexes that the declaration names.
     pub indexes: Vec<IndexSpec>,
 }
@@ -124,7 +124,7 @@ impl StagedSchema {
             is_new,
             is_widened,
             is_declared,
-            is_republished: declaration.evolution == Evolution::Republish,
+            evolution: declaration.evolution,
             indexes,
         })
     }
@@ -143,6 +143,11 @@ impl StagedSchema {
         for (field, count) in message.take_absent() {
             *lock(&self.absent).entry(field).or_default() += count;
         }
+    }
+
+    /// Returns whether the type is published anew, or may be, so that its fields are known by their names.
+    pub(crate) fn is_anew(&self) -> bool {
+        self.evolution == Evolution::Republish || self.is_new && !self.is_widened
     }
 
     /// Returns the hash of the input, unless publishing the input again has more to tell than that nothing changed.
