@@ -96,10 +96,18 @@ impl Numbers {
         }
     }
 
-    /// Returns the largest magnitude of an integer that leaves [`Self::ty`] as it is.
+    /// Returns the greatest integer that leaves [`Self::ty`] as it is.
     pub(super) fn integer_max(&self, compact: bool) -> u64 {
-        let exact = if self.inexact.is_some() { u64::MAX } else { EXACT_IN_FLOAT64 };
-        if compact { exact.min(magnitude_with_room(&self.ty(compact))) } else { exact }
+        if compact { self.exact_max().min(greatest_with_room(&self.ty(compact))) } else { self.exact_max() }
+    }
+
+    /// Returns the largest magnitude of a negative integer that leaves [`Self::ty`] as it is, if it takes any.
+    pub(super) fn negative_max(&self, compact: bool) -> u64 {
+        if compact { self.exact_max().min(negative_with_room(&self.ty(compact))) } else { self.exact_max() }
+    }
+
+    fn exact_max(&self) -> u64 {
+        if self.inexact.is_some() { u64::MAX } else { EXACT_IN_FLOAT64 }
     }
 }
 
@@ -150,19 +158,29 @@ impl Wider {
         Some(Self { known, extremes, ty })
     }
 
-    /// Returns the largest magnitude of an integer that leaves the type as it is.
+    /// Returns the greatest integer that leaves the type as it is.
     pub(super) fn integer_max(&self) -> u64 {
-        magnitude_with_room(&self.ty)
+        greatest_with_room(&self.ty)
+    }
+
+    /// Returns the largest magnitude of a negative integer that leaves the type as it is, if it takes any.
+    pub(super) fn negative_max(&self) -> u64 {
+        negative_with_room(&self.ty)
     }
 }
 
-/// Returns the largest magnitude of which a type of integers holds four times; for one of 64 bits, which is the widest,
-/// any.
-fn magnitude_with_room(ty: &Type) -> u64 {
+/// Returns the greatest integer of which a type holds four times; for one of 64 bits, which is the widest, any.
+fn greatest_with_room(ty: &Type) -> u64 {
     match ty.integer_range() {
         Some(range) if ty.data_bits() != Some(64) => u64::try_from(range.end() / ROOM).unwrap_or(u64::MAX),
         _ => u64::MAX,
     }
+}
+
+/// Returns the largest magnitude of a negative integer of which a signed type holds four times: its range reaches one
+/// further down than up.
+fn negative_with_room(ty: &Type) -> u64 {
+    greatest_with_room(ty).saturating_add(1)
 }
 
 /// Returns whether the encoder could store a value under a known type that is neither list nor struct.

@@ -27,8 +27,10 @@ pub(crate) struct Guard {
     /// A text may stand for a number or an enumerant.
     pub takes_text: bool,
     pub takes_negative: bool,
-    /// Largest magnitude of an integer.
+    /// Greatest integer.
     pub integer_max: u64,
+    /// Largest magnitude of a negative integer.
+    pub negative_max: u64,
     /// Null may stand in the list (bit 0), in the lists in it (bit 1), and so on.
     pub null_in_lists: u64,
     /// Length of a list.
@@ -43,6 +45,7 @@ impl Guard {
         takes_text: true,
         takes_negative: true,
         integer_max: u64::MAX,
+        negative_max: u64::MAX,
         null_in_lists: u64::MAX,
         dimension: None,
     };
@@ -51,6 +54,11 @@ impl Guard {
 }
 
 impl Guard {
+    /// Whatever the field takes, but of integers only those of at most some magnitude.
+    const fn integers_to(magnitude: u64) -> Self {
+        Self { integer_max: magnitude, negative_max: magnitude, ..Self::OPEN }
+    }
+
     /// Returns whether null may stand in a list within so many lists.
     pub(crate) fn takes_null_at(&self, level: u32) -> bool {
         self.null_in_lists.checked_shr(level).is_some_and(|bits| bits & 1 == 1)
@@ -92,15 +100,16 @@ impl Shapes {
         match &node.shape {
             Shape::Unknown => Guard { is_unseen: true, ..Guard::OPEN },
             Shape::Number(numbers) => numbers.guard(self.settings.compact),
-            Shape::Wider(wider) => Guard { integer_max: wider.integer_max(), ..Guard::OPEN },
-            Shape::Fixed(Type::Float64) => Guard { integer_max: EXACT_IN_FLOAT64, ..Guard::OPEN },
-            Shape::Fixed(Type::Float32) => Guard { integer_max: EXACT_IN_FLOAT32, ..Guard::OPEN },
+            Shape::Wider(wider) => {
+                Guard { integer_max: wider.integer_max(), negative_max: wider.negative_max(), ..Guard::OPEN }
+            }
+            Shape::Fixed(Type::Float64) => Guard::integers_to(EXACT_IN_FLOAT64),
+            Shape::Fixed(Type::Float32) => Guard::integers_to(EXACT_IN_FLOAT32),
             Shape::Vector(vector) => Guard {
                 takes_text: false,
-                integer_max: if vector.element == Type::Float32 { EXACT_IN_FLOAT32 } else { u64::MAX },
                 // No list has as many elements as the one that is yet to come.
                 dimension: Some(vector.dimension).filter(|dimension| *dimension > 0).or(Some(u32::MAX)),
-                ..Guard::OPEN
+                ..Guard::integers_to(if vector.element == Type::Float32 { EXACT_IN_FLOAT32 } else { u64::MAX })
             },
             Shape::List(elements) => {
                 let has_null = u64::from(self.nodes[*elements].null_line.is_some());
@@ -126,6 +135,7 @@ impl Numbers {
             takes_text: false,
             takes_negative: is_float || self.negative.is_some(),
             integer_max: self.integer_max(compact),
+            negative_max: self.negative_max(compact),
             ..Guard::OPEN
         }
     }

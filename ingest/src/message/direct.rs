@@ -280,8 +280,9 @@ impl Visitor<'_> for ScalarSeed<'_> {
 
     #[inline]
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Option<u64>, E> {
-        let Guard { takes_negative, integer_max, .. } = *self.guard;
-        if (value < 0 && !takes_negative) || value.unsigned_abs() > integer_max {
+        let Guard { takes_negative, integer_max, negative_max, .. } = *self.guard;
+        let max = if value < 0 { negative_max } else { integer_max };
+        if (value < 0 && !takes_negative) || value.unsigned_abs() > max {
             return Err(unfit());
         }
         if let Scalar::Signed(width) = self.scalar
