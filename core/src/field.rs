@@ -15,7 +15,7 @@ use crate::view::{Table, Tables};
 
 mod cells;
 mod list;
-mod path;
+pub(crate) mod path;
 mod sealed;
 mod value;
 

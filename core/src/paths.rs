@@ -7,8 +7,8 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
-use crate::fault::Fault;
+use crate::error::Result;
+use crate::field::path::{Condition, all_hold, no_value};
 use crate::schema::{FieldType, Schema, StructType};
 use crate::words::{ElementSize, ListRef, Malformed, Read, StructRef, Words};
 
@@ -74,14 +74,6 @@ struct Hop {
     /// What holds of the struct that it leads from.
     conditions: Vec<Condition>,
     slot: Slot,
-}
-
-/// A union's discriminant and the value that makes a member active.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Condition {
-    /// Bytes into the data section.
-    at: usize,
-    value: u16,
 }
 
 /// The record or the element of a list that paths go on from.
@@ -355,14 +347,4 @@ impl Hops {
         }
         Ok(all_hold(&self.conditions, at).then_some(at))
     }
-}
-
-#[inline]
-fn all_hold(conditions: &[Condition], at: StructRef<'_>) -> bool {
-    conditions.iter().all(|condition| u16::from_le_bytes(at.scalar(condition.at)) == condition.value)
-}
-
-#[cold]
-fn no_value(path: String, problem: impl Into<String>) -> Error {
-    Fault::Path { path, problem: problem.into() }.into()
 }

@@ -10,16 +10,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kapok_core::paths::{Paths, Scalar};
 use kapok_core::segment::{LiveSegment, RowId, Segment};
-use kapok_core::view::Table;
 use kapok_core::words::{Read, StructRef};
 use kapok_core::{Error, Fault, Result};
 
 use crate::artifact::{Binding, Header};
 use crate::declared::Index;
-use crate::kind::OpenIndex;
 use crate::row::{expect_row, unreadable};
 use crate::tuple;
 use crate::unique::{self, UniqueIndex};
+use crate::view::TableIndex;
 
 /// What a manifest calls artifacts of this kind.
 pub const KIND: &str = "key";
@@ -120,27 +119,17 @@ fn has(paths: &Paths, segment: &Segment, row: u32, encoded: &[u8]) -> Result<boo
 /// ```
 #[derive(Clone, Copy)]
 pub struct AlternateLookup<'v> {
-    table: &'v Table,
-    index: &'v Index,
-    /// For each segment, for each index.
-    opened: &'v [Vec<Option<OpenIndex>>],
-    /// Of the index among those of its record type.
-    position: usize,
+    of: TableIndex<'v>,
 }
 
 impl<'v> AlternateLookup<'v> {
-    pub(crate) fn new(
-        table: &'v Table,
-        index: &'v Index,
-        opened: &'v [Vec<Option<OpenIndex>>],
-        position: usize,
-    ) -> Self {
-        Self { table, index, opened, position }
+    pub(crate) fn new(of: TableIndex<'v>) -> Self {
+        Self { of }
     }
 
     /// Returns the index.
     pub fn index(&self) -> &'v Index {
-        self.index
+        self.of.index
     }
 
     /// Returns the row id of the live record that has the values; `None` if there is none, and for null.
@@ -149,7 +138,7 @@ impl<'v> AlternateLookup<'v> {
     /// `Invalid` if the values are not as many as the key has fields, or of other kinds; `Corrupt` if a segment or its index is
     /// not as it must be.
     pub fn find(&self, values: &[Scalar<'_>]) -> Result<Option<RowId>> {
-        let Some(values) = self.index.cast(self.table.name(), values)? else { return Ok(None) };
+        let Some(values) = self.of.index.cast(self.of.table.name(), values)? else { return Ok(None) };
         if values.contains(&Scalar::Null) {
             return Ok(None);
         }
@@ -161,13 +150,13 @@ impl<'v> AlternateLookup<'v> {
     /// Finds a live row, for which a condition holds, in any segment.
     fn find_encoded(&self, encoded: &[u8], is_it: impl Fn(usize, u32) -> bool) -> Result<Option<RowId>> {
         let hash = unique::hash(encoded);
-        for (place, source) in self.table.segments().iter().enumerate() {
+        for (place, source) in self.of.table.segments().iter().enumerate() {
             let segment = source.segment();
             let has = |row: u32| {
                 if !source.is_live(row) || !is_it(place, row) {
                     return Ok(false);
                 }
-                has(self.index.paths(), segment, row, encoded)
+                has(self.of.index.paths(), segment, row, encoded)
             };
             let found = match self.artifact(place) {
                 Some(index) => index.probe(hash, has)?,
@@ -181,7 +170,7 @@ impl<'v> AlternateLookup<'v> {
     }
 
     fn artifact(&self, place: usize) -> Option<&'v UniqueIndex> {
-        self.opened.get(place)?.get(self.position)?.as_ref()?.alternate()
+        self.of.artifact(place)?.alternate()
     }
 
     /// Checks that no live record of some segments has the values of another live record. `places`: for each segment, whether it
@@ -192,12 +181,14 @@ impl<'v> AlternateLookup<'v> {
     pub(crate) fn check(&self, places: &[bool]) -> Result<()> {
         let mut encoded = Vec::new();
         for (place, source) in
-            self.table.segments().iter().enumerate().filter(|(place, _)| places.get(*place) == Some(&true))
+            self.of.table.segments().iter().enumerate().filter(|(place, _)| places.get(*place) == Some(&true))
         {
             let segment = source.segment();
             for row in source.live_rows() {
                 let at = expect_row(segment, row)?;
-                if !encode(self.index.paths(), at, &mut encoded).map_err(|malformed| unreadable(segment, malformed))? {
+                if !encode(self.of.index.paths(), at, &mut encoded)
+                    .map_err(|malformed| unreadable(segment, malformed))?
+                {
                     continue;
                 }
                 let other = self.find_encoded(&encoded, |other, found| (other, found) != (place, row))?;
@@ -213,21 +204,21 @@ impl<'v> AlternateLookup<'v> {
     fn duplicate(&self, one: RowId, other: RowId) -> Error {
         let key = |row_id: RowId| {
             let mut encoded = Vec::new();
-            match self.table.row(row_id).map(|row| self.table.key().encode_row(row, &mut encoded)) {
-                Ok(Ok(_)) => format!("key {}", self.table.key().describe(&encoded)),
+            match self.of.table.row(row_id).map(|row| self.of.table.key().encode_row(row, &mut encoded)) {
+                Ok(Ok(_)) => format!("key {}", self.of.table.key().describe(&encoded)),
                 _ => "a record that cannot be read".to_owned(),
             }
         };
         let mut values = Vec::new();
-        if let Ok(row) = self.table.row(one) {
+        if let Ok(row) = self.of.table.row(one) {
             // The row was read before.
-            _ = self.index.paths().for_each(row, |tuple| {
+            _ = self.of.index.paths().for_each(row, |tuple| {
                 values.extend(tuple.iter().map(Scalar::to_string));
                 Ok(())
             });
         }
         Fault::DuplicateKey {
-            record_type: format!("{} by index {}", self.table.name(), self.index.name()),
+            record_type: format!("{} by index {}", self.of.table.name(), self.of.index.name()),
             key: values.join(", "),
             first: key(other),
             second: key(one),
@@ -248,7 +239,6 @@ fn find_by_scan(source: &LiveSegment, has: impl Fn(u32) -> Result<bool>) -> Resu
 
 impl fmt::Debug for AlternateLookup<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let index = self.index.name();
-        f.debug_struct("AlternateLookup").field("table", self.table).field("index", &index).finish_non_exhaustive()
+        self.of.fmt_lookup("AlternateLookup", f)
     }
 }

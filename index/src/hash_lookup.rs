@@ -9,9 +9,9 @@ use kapok_core::view::Table;
 
 use crate::declared::Index;
 use crate::hash::{HashIndex, Posting, has_tuple};
-use crate::kind::OpenIndex;
 use crate::row::{expect_row, unreadable};
 use crate::tuple;
+use crate::view::TableIndex;
 
 /// Finds records by the values of the fields of a hash index.
 ///
@@ -32,32 +32,22 @@ use crate::tuple;
 /// ```
 #[derive(Clone, Copy)]
 pub struct HashLookup<'v> {
-    table: &'v Table,
-    index: &'v Index,
-    /// For each segment, for each index.
-    opened: &'v [Vec<Option<OpenIndex>>],
-    /// Of the index among those of its record type.
-    position: usize,
+    of: TableIndex<'v>,
 }
 
 impl<'v> HashLookup<'v> {
-    pub(crate) fn new(
-        table: &'v Table,
-        index: &'v Index,
-        opened: &'v [Vec<Option<OpenIndex>>],
-        position: usize,
-    ) -> Self {
-        Self { table, index, opened, position }
+    pub(crate) fn new(of: TableIndex<'v>) -> Self {
+        Self { of }
     }
 
     /// Returns the index.
     pub fn index(&self) -> &'v Index {
-        self.index
+        self.of.index
     }
 
     /// Returns the table that is searched.
     pub fn table(&self) -> &'v Table {
-        self.table
+        self.of.table
     }
 
     /// Returns the number of live records that have the values. Where no row of a segment is dead, only the one row that
@@ -91,9 +81,9 @@ impl<'v> HashLookup<'v> {
     /// # Errors
     /// As [`count`](Self::count), and `Invalid` for a row id of another view or record type.
     pub fn contains(&self, values: &[Scalar<'_>], row_id: RowId) -> Result<bool> {
-        let (place, row) = self.table.place(row_id)?;
-        let source = &self.table.segments()[place];
-        let Some(values) = self.index.cast(self.table.name(), values)? else { return Ok(false) };
+        let (place, row) = self.of.table.place(row_id)?;
+        let source = &self.of.table.segments()[place];
+        let Some(values) = self.of.index.cast(self.of.table.name(), values)? else { return Ok(false) };
         Ok(source.is_live(row)
             && match self.find_in(place, source, &values)? {
                 Some(Found::Posting(posting)) => posting.contains(row),
@@ -133,8 +123,8 @@ impl<'v> HashLookup<'v> {
         values: &[Scalar<'_>],
         mut f: impl FnMut(usize, &LiveSegment, Found<'_>) -> Result<()>,
     ) -> Result<()> {
-        let Some(values) = self.index.cast(self.table.name(), values)? else { return Ok(()) };
-        for (place, source) in self.table.segments().iter().enumerate() {
+        let Some(values) = self.of.index.cast(self.of.table.name(), values)? else { return Ok(()) };
+        for (place, source) in self.of.table.segments().iter().enumerate() {
             if let Some(found) = self.find_in(place, source, &values)? {
                 f(place, source, found)?;
             }
@@ -144,7 +134,7 @@ impl<'v> HashLookup<'v> {
 
     /// Finds the rows of one segment.
     fn find_in(&self, place: usize, source: &'v LiveSegment, values: &[Scalar<'_>]) -> Result<Option<Found<'v>>> {
-        let (paths, segment) = (self.index.paths(), source.segment());
+        let (paths, segment) = (self.of.index.paths(), source.segment());
         if let Some(index) = self.artifact(place) {
             return Ok(index.find(paths, segment, values)?.map(Found::Posting));
         }
@@ -160,7 +150,7 @@ impl<'v> HashLookup<'v> {
     }
 
     fn artifact(&self, place: usize) -> Option<&'v HashIndex> {
-        self.opened.get(place)?.get(self.position)?.as_ref()?.hash()
+        self.of.artifact(place)?.hash()
     }
 }
 
@@ -191,9 +181,6 @@ impl Found<'_> {
 
 impl fmt::Debug for HashLookup<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HashLookup")
-            .field("table", self.table)
-            .field("index", &self.index.name())
-            .finish_non_exhaustive()
+        self.of.fmt_lookup("HashLookup", f)
     }
 }

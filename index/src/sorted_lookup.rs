@@ -6,13 +6,13 @@ use std::ops::{Bound, Range};
 
 use kapok_core::paths::{Scalar, ScalarKind};
 use kapok_core::segment::{LiveSegment, RowId};
-use kapok_core::view::Table;
 use kapok_core::{Error, Result};
 
 use crate::declared::Index;
 use crate::kind::OpenIndex;
 use crate::row::{expect_row, unreadable};
 use crate::sorted::{Side, SortPlace, SortedIndex};
+use crate::view::TableIndex;
 
 /// Finds records by the order of the fields of a sorted index.
 ///
@@ -36,12 +36,7 @@ use crate::sorted::{Side, SortPlace, SortedIndex};
 /// ```
 #[derive(Clone, Copy)]
 pub struct SortedLookup<'v> {
-    table: &'v Table,
-    index: &'v Index,
-    /// For each segment, for each index.
-    opened: &'v [Vec<Option<OpenIndex>>],
-    /// Of the index among those of its record type.
-    position: usize,
+    of: TableIndex<'v>,
 }
 
 /// Live rows of one segment between two places, in the order of the index.
@@ -52,18 +47,13 @@ struct LiveRows<'v> {
 }
 
 impl<'v> SortedLookup<'v> {
-    pub(crate) fn new(
-        table: &'v Table,
-        index: &'v Index,
-        opened: &'v [Vec<Option<OpenIndex>>],
-        position: usize,
-    ) -> Self {
-        Self { table, index, opened, position }
+    pub(crate) fn new(of: TableIndex<'v>) -> Self {
+        Self { of }
     }
 
     /// Returns the index.
     pub fn index(&self) -> &'v Index {
-        self.index
+        self.of.index
     }
 
     /// Returns the records from one place of the order to another. A place is given by the values of the first fields: that of all
@@ -74,18 +64,11 @@ impl<'v> SortedLookup<'v> {
     /// index is not as it must be.
     pub fn range(&self, from: Bound<&[Scalar<'_>]>, to: Bound<&[Scalar<'_>]>) -> Result<Vec<RowId>> {
         let (from, to) = (self.cast_bound(from)?, self.cast_bound(to)?);
-        let place = |values| SortPlace { values, is_prefix: false };
-        let start = match &from {
-            Bound::Unbounded => None,
-            Bound::Included(values) => Some((place(values.as_slice()), Side::Before)),
-            Bound::Excluded(values) => Some((place(values.as_slice()), Side::Behind)),
-        };
-        let end = match &to {
-            Bound::Unbounded => None,
-            Bound::Included(values) => Some((place(values.as_slice()), Side::Behind)),
-            Bound::Excluded(values) => Some((place(values.as_slice()), Side::Before)),
-        };
-        self.merged(self.between(start, end)?, usize::MAX, forwards)
+        self.merged(
+            self.between(bounded(&from, Side::Before, Side::Behind), bounded(&to, Side::Behind, Side::Before))?,
+            usize::MAX,
+            forwards,
+        )
     }
 
     /// Returns the first record from a place of the order on; `None` if there is none.
@@ -94,12 +77,7 @@ impl<'v> SortedLookup<'v> {
     /// As [`range`](Self::range).
     pub fn first_from(&self, from: Bound<&[Scalar<'_>]>) -> Result<Option<RowId>> {
         let from = self.cast_bound(from)?;
-        let start = match &from {
-            Bound::Unbounded => None,
-            Bound::Included(values) => Some((SortPlace { values, is_prefix: false }, Side::Before)),
-            Bound::Excluded(values) => Some((SortPlace { values, is_prefix: false }, Side::Behind)),
-        };
-        Ok(self.merged(self.between(start, None)?, 1, forwards)?.pop())
+        Ok(self.merged(self.between(bounded(&from, Side::Before, Side::Behind), None)?, 1, forwards)?.pop())
     }
 
     /// Returns the records whose first field, a text, begins so.
@@ -168,13 +146,14 @@ impl<'v> SortedLookup<'v> {
         let side = |is_descending: bool| {
             if is_descending { (Some((place, Side::Behind)), None) } else { (None, Some((place, Side::Before))) }
         };
-        let is_descending = self.index.fields().descending.first() == Some(&true);
+        let is_descending = self.of.index.fields().descending.first() == Some(&true);
         let (start, end) = side(is_descending);
-        for (source, mut rows) in self.table.segments().iter().zip(self.between(start, end)?) {
+        for (source, mut rows) in self.of.table.segments().iter().zip(self.between(start, end)?) {
             let row = if is_descending { rows.next() } else { rows.next_back() };
             let Some(row) = row.transpose()? else { continue };
             let row = expect_row(source.segment(), row)?;
-            let value = self.index.paths().value(row).map_err(|malformed| unreadable(source.segment(), malformed))?;
+            let value =
+                self.of.index.paths().value(row).map_err(|malformed| unreadable(source.segment(), malformed))?;
             if let Scalar::Text(bytes) | Scalar::Data(bytes) = value
                 && greatest.as_deref().is_none_or(|greatest| greatest < bytes)
             {
@@ -190,10 +169,10 @@ impl<'v> SortedLookup<'v> {
         start: Option<(SortPlace<'_>, Side)>,
         end: Option<(SortPlace<'_>, Side)>,
     ) -> Result<Vec<LiveRows<'v>>> {
-        let mut out = Vec::with_capacity(self.table.segments().len());
-        for (at, source) in self.table.segments().iter().enumerate() {
-            let fields = self.index.fields();
-            let index = match self.opened.get(at).and_then(|of| of.get(self.position)?.as_ref()?.sorted()) {
+        let mut out = Vec::with_capacity(self.of.table.segments().len());
+        for (at, source) in self.of.table.segments().iter().enumerate() {
+            let fields = self.of.index.fields();
+            let index = match self.of.artifact(at).and_then(OpenIndex::sorted) {
                 Some(index) => index.clone(),
                 None => SortedIndex::of_segment(fields, source.segment())?,
             };
@@ -211,7 +190,7 @@ impl<'v> SortedLookup<'v> {
         count: usize,
         direction: impl Fn(Ordering) -> Ordering,
     ) -> Result<Vec<RowId>> {
-        let (fields, segments) = (self.index.fields(), self.table.segments());
+        let (fields, segments) = (self.of.index.fields(), self.of.table.segments());
         let mut heads = rows.iter_mut().map(|rows| rows.next().transpose()).collect::<Result<Vec<_>>>()?;
         let mut out = Vec::new();
         while out.len() < count {
@@ -246,7 +225,7 @@ impl<'v> SortedLookup<'v> {
 
     /// Returns values as the first fields hold them.
     fn cast<'s>(&self, values: &[Scalar<'s>]) -> Result<Vec<Scalar<'s>>> {
-        let paths = self.index.paths();
+        let paths = self.of.index.paths();
         if values.is_empty() || values.len() > paths.len() {
             return Err(Error::invalid(self.subject(), format!("{} values for {} fields", values.len(), paths.len())));
         }
@@ -270,7 +249,7 @@ impl<'v> SortedLookup<'v> {
     }
 
     fn expect_bytes(&self) -> Result<()> {
-        match self.index.paths().kinds().next() {
+        match self.of.index.paths().kinds().next() {
             Some(ScalarKind::Text | ScalarKind::Data) => Ok(()),
             kind => {
                 Err(Error::invalid(self.subject(), format!("its first field is {kind:?}, which has no beginnings")))
@@ -279,7 +258,16 @@ impl<'v> SortedLookup<'v> {
     }
 
     fn subject(&self) -> String {
-        format!("index {} of {}", self.index.name(), self.table.name())
+        format!("index {} of {}", self.of.index.name(), self.of.table.name())
+    }
+}
+
+/// Returns where a range ends whose bound is given, by the side of its values that it ends at if it holds or lacks them.
+fn bounded<'s>(bound: &'s Bound<Vec<Scalar<'_>>>, included: Side, excluded: Side) -> Option<(SortPlace<'s>, Side)> {
+    match bound {
+        Bound::Unbounded => None,
+        Bound::Included(values) => Some((SortPlace { values, is_prefix: false }, included)),
+        Bound::Excluded(values) => Some((SortPlace { values, is_prefix: false }, excluded)),
     }
 }
 
@@ -305,9 +293,6 @@ impl DoubleEndedIterator for LiveRows<'_> {
 
 impl fmt::Debug for SortedLookup<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SortedLookup")
-            .field("table", self.table)
-            .field("index", &self.index.name())
-            .finish_non_exhaustive()
+        self.of.fmt_lookup("SortedLookup", f)
     }
 }

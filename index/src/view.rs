@@ -80,6 +80,32 @@ pub(crate) struct TableIndexes {
     pub opened: Vec<Vec<Option<OpenIndex>>>,
 }
 
+/// One index of a table.
+#[derive(Clone, Copy)]
+pub(crate) struct TableIndex<'v> {
+    pub table: &'v Table,
+    pub index: &'v Index,
+    opened: &'v [Vec<Option<OpenIndex>>],
+    /// Among the indexes of the table.
+    position: usize,
+}
+
+impl<'v> TableIndex<'v> {
+    fn new(table: &'v Table, indexes: &'v TableIndexes, position: usize) -> Self {
+        Self { table, index: &indexes.declared.indexes()[position], opened: &indexes.opened, position }
+    }
+
+    /// Returns the artifact of a segment, if it has one.
+    pub fn artifact(&self, place: usize) -> Option<&'v OpenIndex> {
+        self.opened.get(place)?.get(self.position)?.as_ref()
+    }
+
+    /// Prints the lookup that asks the index.
+    pub fn fmt_lookup(&self, lookup: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(lookup).field("table", self.table).field("index", &self.index.name()).finish_non_exhaustive()
+    }
+}
+
 impl View {
     /// Opens a version over its blobs, in time independent of the number of records.
     ///
@@ -182,8 +208,7 @@ impl View {
     /// # Errors
     /// `NotFound`, listing the types or the alternate keys that there are.
     pub fn alternate_lookup(&self, record_type: &str, name: &str) -> Result<AlternateLookup<'_>> {
-        let (table, TableIndexes { declared, opened }, position) = self.index(record_type, Kind::Alternate, name)?;
-        Ok(AlternateLookup::new(table, &declared.indexes()[position], opened, position))
+        self.index(record_type, Kind::Alternate, name).map(AlternateLookup::new)
     }
 
     /// Checks that no live record of new segments has the values of an alternate key that another live record has.
@@ -193,15 +218,15 @@ impl View {
     /// # Errors
     /// `Invalid` with the values and both primary keys.
     pub fn verify_alternate_keys(&self, is_new: impl Fn(&Id) -> bool) -> Result<()> {
-        for (table, TableIndexes { declared, opened }) in self.tables().iter().zip(&self.indexes) {
+        for (table, indexes) in self.tables().iter().zip(&self.indexes) {
             let entries = &self.manifest().expect_record_type(table.name())?.segments;
-            for (position, index) in declared.indexes().iter().enumerate() {
+            for (position, index) in indexes.declared.indexes().iter().enumerate() {
                 if index.kind() == Kind::Alternate {
                     let is_due = |entry: &SegmentEntry| {
                         is_new(&entry.id) || index.artifact(entry).is_none_or(|artifact| is_new(&artifact.id))
                     };
                     let places: Vec<bool> = entries.iter().map(is_due).collect();
-                    AlternateLookup::new(table, index, opened, position).check(&places)?;
+                    AlternateLookup::new(TableIndex::new(table, indexes, position)).check(&places)?;
                 }
             }
         }
@@ -213,8 +238,7 @@ impl View {
     /// # Errors
     /// `NotFound`, listing the types or the hash indexes that there are.
     pub fn hash_lookup(&self, record_type: &str, name: &str) -> Result<HashLookup<'_>> {
-        let (table, TableIndexes { declared, opened }, position) = self.index(record_type, Kind::Hash, name)?;
-        Ok(HashLookup::new(table, &declared.indexes()[position], opened, position))
+        self.index(record_type, Kind::Hash, name).map(HashLookup::new)
     }
 
     /// Returns the lookup of a sorted index, by its name.
@@ -222,17 +246,16 @@ impl View {
     /// # Errors
     /// `NotFound`, listing the types or the sorted indexes that there are.
     pub fn sorted_lookup(&self, record_type: &str, name: &str) -> Result<SortedLookup<'_>> {
-        let (table, TableIndexes { declared, opened }, position) = self.index(record_type, Kind::Sorted, name)?;
-        Ok(SortedLookup::new(table, &declared.indexes()[position], opened, position))
+        self.index(record_type, Kind::Sorted, name).map(SortedLookup::new)
     }
 
-    /// Finds an index of a kind by its name: its table, all indexes of that, and its position among them.
-    fn index(&self, record_type: &str, kind: Kind, name: &str) -> Result<(&Table, &TableIndexes, usize)> {
+    /// Finds an index of a kind by its name.
+    fn index(&self, record_type: &str, kind: Kind, name: &str) -> Result<TableIndex<'_>> {
         let at = self.tables.table_index(record_type)?;
         let indexes = self.indexes[at].declared.indexes();
         let position = indexes.iter().position(|index| index.kind() == kind && index.name() == name);
         if let Some(position) = position {
-            return Ok((&self.tables.tables()[at], &self.indexes[at], position));
+            return Ok(TableIndex::new(&self.tables.tables()[at], &self.indexes[at], position));
         }
         let known: Vec<_> = indexes.iter().filter(|index| index.kind() == kind).map(Index::name).collect();
         let there = if known.is_empty() { "none".to_owned() } else { known.join(", ") };

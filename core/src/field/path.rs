@@ -25,11 +25,11 @@ struct Hop {
 }
 
 /// A union's discriminant and the value that makes a member active.
-#[derive(Clone, Copy, Debug)]
-struct Condition {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Condition {
     /// Bytes into the data section.
-    at: usize,
-    value: u16,
+    pub at: usize,
+    pub value: u16,
 }
 
 impl<'v> Path<'v> {
@@ -97,12 +97,13 @@ impl<'v> Path<'v> {
     }
 }
 
+/// Returns whether a struct has all of some union members active.
 #[inline]
-fn all_hold(conditions: &[Condition], at: StructRef<'_>) -> bool {
+pub(crate) fn all_hold(conditions: &[Condition], at: StructRef<'_>) -> bool {
     conditions.iter().all(|condition| u16::from_le_bytes(at.scalar(condition.at)) == condition.value)
 }
 
 #[cold]
-fn no_value(path: String, problem: impl Into<String>) -> Error {
+pub(crate) fn no_value(path: String, problem: impl Into<String>) -> Error {
     Fault::Path { path, problem: problem.into() }.into()
 }

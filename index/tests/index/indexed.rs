@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kapok_core::ErrorKind;
 use kapok_core::manifest::{Blob, BlobMap, IndexSpec, Manifest, RecordType, SegmentEntry, Tombstones, encode_rows};
 use kapok_core::paths::Scalar;
 use kapok_core::record::{Record, ValueRef};
@@ -80,6 +81,25 @@ impl Dataset {
 
     pub fn open(&self) -> View {
         View::open(Arc::new(self.manifest.clone()), &self.blobs).unwrap()
+    }
+
+    /// Calls `ask` with views of the dataset in which one bit of the first segment's artifact is another, as far as they
+    /// open, and asserts that verifying finds each.
+    pub fn flip_bits_of(&self, name: &str, ask: impl Fn(&View)) {
+        let artifact = self.entry(0).artifacts.iter().find(|artifact| artifact.name == name).unwrap();
+        let bytes = self.blobs.get(&artifact.id).unwrap().bytes.clone();
+        let mut r = Random::new(1);
+        for _ in 0..500 {
+            let mut changed = bytes.to_vec();
+            let at = r.below(changed.len());
+            changed[at] ^= 1 << r.below(8);
+            let mut blobs = self.blobs.clone();
+            blobs.insert(artifact.id, Blob { name: Arc::from(name), bytes: changed.into() });
+            let Ok(view) = View::open(Arc::new(self.manifest.clone()), &blobs) else { continue };
+            ask(&view);
+            let error = view.verify_new(&blobs, |id| *id == artifact.id).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+        }
     }
 
     pub fn entry(&self, place: usize) -> &SegmentEntry {
