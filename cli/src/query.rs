@@ -203,22 +203,29 @@ impl Query {
 
 /// Prints how the query was answered, and how long it took.
 fn explain(rows: &Rows<'_>, json: bool, out: &mut impl Write) -> Result<()> {
-    let started = clock::instant();
-    let explanation = rows.explain()?;
-    let ms = started.elapsed().as_secs_f64() * 1e3;
-    let found: u64 = explanation.segments.iter().map(|segment| segment.found).sum();
-    if !json {
-        return Ok(writeln!(out, "{explanation}found {found} record(s) in {ms:.3} ms")?);
-    }
-    let segments: Vec<_> = explanation
-        .segments
-        .iter()
-        .map(|one| {
-            serde_json::json!({
+    let (mut found, mut ms_all, mut segments) = (0, 0.0, Vec::new());
+    let mut started = clock::instant();
+    for (place, one) in rows.explain_each().enumerate() {
+        let one = one?;
+        let ms = started.elapsed().as_secs_f64() * 1e3;
+        (found, ms_all) = (found + one.found, ms_all + ms);
+        if json {
+            segments.push(serde_json::json!({
                 "segment": one.segment, "rows": one.rows, "dead": one.dead, "source": one.source,
-                "candidates": one.candidates, "conditions": one.conditions, "found": one.found,
-            })
-        })
-        .collect();
-    Ok(writeln!(out, "{}", serde_json::json!({"segments": segments, "found": found, "ms": ms}))?)
+                "candidates": one.candidates, "conditions": one.conditions, "found": one.found, "ms": ms,
+            }));
+        } else {
+            writeln!(out, "segment {place}: {one} ({ms:.3} ms)")?;
+        }
+        started = clock::instant();
+    }
+    let order = rows.order_index()?;
+    if json {
+        let told = serde_json::json!({"segments": segments, "order": order, "found": found, "ms": ms_all});
+        return Ok(writeln!(out, "{told}")?);
+    }
+    if let Some(index) = order {
+        writeln!(out, "order: {index}")?;
+    }
+    Ok(writeln!(out, "found {found} record(s) in {ms_all:.3} ms")?)
 }

@@ -3,7 +3,7 @@
 //! An [`Expr`] is a condition, made of text or by [`field`]. [`View::query`](crate::View::query) runs it on the records of
 //! a type; a [`Query`] is bound once and runs often, with other [`Parameters`]. The answer is [`Rows`]: counted, read in key
 //! order or in another [`Order`], paged, or summed up by [`Aggregate`]s. Queries answer the same with an index and without:
-//! today each of them looks at all live rows, a block at a time, cheap conditions first.
+//! where no [index](crate::IndexSet) is cheaper, they look at all live rows, a block at a time, cheap conditions first.
 //!
 //! ```
 //! # use kapok_core::Result;
@@ -73,7 +73,7 @@
 //! Bytes that are not as they must be are `Corrupt`, if a query reads them.
 //!
 //! # Limitations
-//! No index is used yet, and there are no joins. Lists of a record are looked at up to 16 Mi elements, as when it is walked.
+//! There are no joins. Lists of a record are looked at up to 16 Mi elements, as when it is walked.
 
 mod access;
 mod accumulator;
@@ -107,6 +107,7 @@ mod select;
 mod test;
 mod tree;
 mod value;
+mod walk;
 mod words;
 
 pub use aggregate::Aggregate;

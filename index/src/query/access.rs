@@ -35,13 +35,13 @@ const SORTED_COST: u64 = 24;
 /// An index as conditions ask it.
 #[derive(Clone, Debug)]
 pub(super) struct Access<'v> {
-    index: &'v Index,
+    pub index: &'v Index,
     /// Of the index among those of its record type.
-    position: usize,
+    pub position: usize,
     /// The list that all of its paths go through; `None` if they go through none.
     list: Option<Place<'v>>,
     /// Where each value lies in the record, or in the element.
-    ends: Vec<Place<'v>>,
+    pub ends: Vec<Place<'v>>,
 }
 
 /// Rows that an index gives, and the conditions that all of them satisfy.
@@ -301,6 +301,16 @@ impl Answer<'_> {
     }
 }
 
+impl Answer<'_> {
+    /// Returns the positions of the rows in the order of a sorted index or of the primary key; `None` for other kinds.
+    pub fn positions(&self) -> Option<&[std::ops::Range<u32>]> {
+        match &self.rows {
+            Rows::Positions(_, ranges) | Rows::Ranges(ranges) => Some(ranges),
+            Rows::Postings(_) => None,
+        }
+    }
+}
+
 fn from_sorted(rows: Vec<u32>) -> RoaringBitmap {
     // They ascend: a posting says so, and others were sorted.
     RoaringBitmap::from_sorted_iter(rows).unwrap_or_default()
@@ -390,7 +400,7 @@ impl<'c> Asked<'c> {
 }
 
 /// Returns the value of a number's key.
-fn scalar(kind: ScalarKind, key: u64) -> Option<Scalar<'static>> {
+pub(super) fn scalar(kind: ScalarKind, key: u64) -> Option<Scalar<'static>> {
     let number = match kind {
         ScalarKind::Bool => return Some(Scalar::Bool(key != 0)),
         ScalarKind::Int(bytes) => NumberKind::Signed(bytes * 8).number(key),
@@ -410,6 +420,6 @@ fn scalar(kind: ScalarKind, key: u64) -> Option<Scalar<'static>> {
     kind.cast(value).ok()?
 }
 
-fn bytes_scalar(kind: ScalarKind, bytes: &[u8]) -> Scalar<'_> {
+pub(super) fn bytes_scalar(kind: ScalarKind, bytes: &[u8]) -> Scalar<'_> {
     if kind == ScalarKind::Data { Scalar::Data(bytes) } else { Scalar::Text(bytes) }
 }

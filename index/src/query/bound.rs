@@ -11,10 +11,10 @@ use super::bind::{Binding, Bound};
 use super::check::Ready;
 use super::expr::Expr;
 use super::parameters::Parameters;
+use super::plan::Indexes;
 use super::resolve::ScopeType;
 use super::rows::Rows;
 use crate::View;
-use crate::view::TableIndexes;
 
 /// An expression that is bound to a record type of a view: names and types are resolved once, and it runs often.
 ///
@@ -39,8 +39,8 @@ pub struct Query<'v> {
     parameters: Vec<String>,
     /// What runs, if there are no parameters.
     ready: Option<Arc<Ready<'v>>>,
-    /// Indexes that may be asked; `None` for scans alone.
-    indexes: Option<(Arc<[Access<'v>]>, &'v TableIndexes)>,
+    /// `None` for scans alone.
+    indexes: Option<Indexes<'v>>,
 }
 
 impl<'v> Query<'v> {
@@ -97,8 +97,7 @@ impl<'v> Query<'v> {
             Some(ready) => Arc::clone(ready),
             None => self.ready(parameters)?,
         };
-        let indexes = self.indexes.as_ref().map(|(accesses, indexes)| (&**accesses, *indexes));
-        Rows::new(self.table, indexes, &ready)
+        Rows::new(self.table, self.indexes.clone(), ready)
     }
 
     fn ready(&self, parameters: &Parameters) -> Result<Arc<Ready<'v>>> {

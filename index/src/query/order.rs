@@ -47,7 +47,7 @@ pub(super) struct SortField<'v> {
     pub place: Place<'v>,
     /// The path and the direction, for cursors.
     pub text: String,
-    is_descending: bool,
+    pub is_descending: bool,
 }
 
 /// A value that records are ordered by; within a field all are of one kind, or null.
@@ -84,6 +84,9 @@ impl<'v> Sorting<'v> {
 
     /// Returns the rows in order, up to the limit.
     pub fn sort(&self, rows: &Rows<'v>, after: Option<&After<'_>>) -> Result<Vec<RowId>> {
+        if let Some((walked, _)) = rows.walk(after)? {
+            return Ok(walked);
+        }
         let width = self.fields.len();
         let (mut values, mut sorted) = (Vec::new(), Vec::new());
         // In key order, so that equal ones stay in it.
@@ -127,7 +130,7 @@ impl<'v> Sorting<'v> {
     }
 
     /// Returns whether a record comes behind another.
-    fn is_behind(&self, table: &Table, values: &[SortValue<'_>], row_id: RowId, after: &After<'_>) -> Result<bool> {
+    pub fn is_behind(&self, table: &Table, values: &[SortValue<'_>], row_id: RowId, after: &After<'_>) -> Result<bool> {
         Ok(match self.compare(values, &after.values) {
             Ordering::Less => false,
             Ordering::Greater => true,
@@ -135,7 +138,7 @@ impl<'v> Sorting<'v> {
         })
     }
 
-    fn compare(&self, a: &[SortValue<'_>], b: &[SortValue<'_>]) -> Ordering {
+    pub fn compare(&self, a: &[SortValue<'_>], b: &[SortValue<'_>]) -> Ordering {
         for ((field, a), b) in self.fields.iter().zip(a).zip(b) {
             let order = match (a, b) {
                 // Behind all, in both directions.

@@ -112,7 +112,7 @@ impl<'v> Rows<'v> {
 }
 
 /// Returns the first row of a segment whose key is greater than one, by bisection.
-fn first_behind(table: &Table, place: usize, key: &[u8]) -> Result<u32> {
+pub(super) fn first_behind(table: &Table, place: usize, key: &[u8]) -> Result<u32> {
     let (mut low, mut high) = (0, table.segments()[place].segment().rows());
     while low < high {
         let middle = low + (high - low) / 2;

@@ -10,16 +10,14 @@ use kapok_core::segment::{RowId, in_parallel_on};
 use kapok_core::view::Table;
 use kapok_core::{Error, Result};
 
-use super::access::Access;
 use super::check::Ready;
 use super::evaluate::Spending;
 use super::key_order::KeyOrder;
 use super::mask::BLOCK_ROWS;
 use super::order::{Order, Sorting};
 use super::place::Scope;
-use super::plan::{SegmentPlan, plan};
+use super::plan::{Indexes, SegmentPlan, plan};
 use super::scan::{SegmentScan, corrupt};
-use crate::view::TableIndexes;
 
 /// Rows of a segment that one thread takes at a time.
 const ROWS_PER_TASK: u32 = 64 * BLOCK_ROWS;
@@ -50,6 +48,8 @@ const ROWS_PER_TASK: u32 = 64 * BLOCK_ROWS;
 #[derive(Clone)]
 pub struct Rows<'v> {
     pub(super) table: &'v Table,
+    pub(super) indexes: Option<Indexes<'v>>,
+    pub(super) expression: Arc<Ready<'v>>,
     pub(super) plans: Vec<SegmentPlan<'v>>,
     pub(super) sorting: Option<Arc<Sorting<'v>>>,
     pub(super) limit: Option<usize>,
@@ -57,14 +57,9 @@ pub struct Rows<'v> {
 }
 
 impl<'v> Rows<'v> {
-    /// `indexes`: those that may be asked, with their artifacts.
-    pub(super) fn new(
-        table: &'v Table,
-        indexes: Option<(&[Access<'v>], &'v TableIndexes)>,
-        expression: &Arc<Ready<'v>>,
-    ) -> Result<Self> {
-        let plans = plan(table, indexes, expression)?;
-        Ok(Self { table, plans, sorting: None, limit: None, threads: NonZeroUsize::MIN })
+    pub(super) fn new(table: &'v Table, indexes: Option<Indexes<'v>>, expression: Arc<Ready<'v>>) -> Result<Self> {
+        let plans = plan(table, indexes.as_ref(), &expression)?;
+        Ok(Self { table, indexes, expression, plans, sorting: None, limit: None, threads: NonZeroUsize::MIN })
     }
 
     /// Returns the table that the records are in.
@@ -123,7 +118,7 @@ impl<'v> Rows<'v> {
         let source = &self.table.segments()[place];
         let Some(at) = source.segment().row(row).filter(|_| source.is_live(row)) else { return Ok(false) };
         let plan = &self.plans[place];
-        if plan.candidates.next_from(row) != Some(row) {
+        if !plan.candidates.contains(row) {
             return Ok(false);
         }
         let holds = plan.conditions.holds(Scope::Struct(at), &Spending::new());
@@ -155,7 +150,7 @@ impl<'v> Rows<'v> {
     /// # Errors
     /// `Corrupt` if the bytes are not as they must be.
     pub fn first(&self) -> Result<Option<RowId>> {
-        self.iter().next().transpose()
+        Rows { limit: Some(self.limit.map_or(1, |limit| limit.min(1))), ..self.clone() }.iter().next().transpose()
     }
 
     /// Iterates over the records in order, each a `Result`.

@@ -2,7 +2,7 @@
 
 use kapok_core::manifest::IndexSpec;
 use kapok_index::View;
-use kapok_index::query::{Expr, Query};
+use kapok_index::query::{Expr, Order, Query, Rows};
 use kapok_samples::random::Random;
 
 use crate::indexed::Dataset;
@@ -93,4 +93,95 @@ fn a_sorted_index_of_floats_has_no_zero_below_zero() {
     }
     let explained = view.query("Kinds", "f64 < 0 and not text ~= \"no such word\"").unwrap().explain().unwrap();
     assert_eq!(explained.segments[0].source, "sorted(f64)");
+}
+
+#[test]
+fn several_indexes_answer_together() {
+    let dataset = dataset();
+    let view = dataset.open();
+    for (expression, source, rest) in [
+        ("u16 in [3, 4] or text = \"drama\"", "hash(u16) or sorted(-text, u8)", "true"),
+        ("u16 = 3 or text = \"drama\" and u8 = 2 or id = 9", "hash(u16) or id,code or sorted(-text, u8)", "true"),
+        (
+            "u16 = 3 or text = \"drama\" and flag = true",
+            "hash(u16) or sorted(-text, u8)",
+            "u16 = 3 or flag = true and text = \"drama\"",
+        ),
+        ("(u16 = 3 or i32 = 7) and text ~= 'no such word'", "hash(u16) or sorted(i32)", "text ~= \"no such word\""),
+        ("u16 = 3 or u8 = 3", "scan", "u16 = 3 or u8 = 3"),
+    ] {
+        assert_eq!(plan(&view, expression), (source.to_owned(), rest.to_owned()), "{expression}");
+    }
+    let dataset = Dataset::random(&["hash(flag)", "hash(u16)", "hash(texts[])"], &mut Random::new(32), &[5000, 1]);
+    let view = dataset.open();
+    let table = view.table("Kinds").unwrap();
+    for (text, source) in [
+        ("flag = true and u16 in [0, 1, 2, 3, 5] and 'drama' in texts", "hash(texts[])"),
+        ("u16 in [0, 1, 2, 3] and flag = true and text ~= 'no such word'", "hash(flag) and hash(u16)"),
+        (
+            "('drama' in texts or u16 in [0, 1, 2, 3]) and (flag = true or u16 = 3) and not text ~= 'no such word'",
+            "(hash(u16) or hash(texts[])) and (hash(flag) or hash(u16))",
+        ),
+    ] {
+        let expr = Expr::parse(text).unwrap();
+        let indexed = Query::bind(&view, "Kinds", &expr).unwrap().rows().unwrap();
+        let scanned = Query::bind_table(table, &expr).unwrap().rows().unwrap();
+        assert_eq!(indexed.row_ids().unwrap(), scanned.row_ids().unwrap(), "{text}");
+        assert_eq!(indexed.explain().unwrap().segments[0].source, source, "{text}");
+    }
+}
+
+fn ordered<'v>(query: &Query<'v>, order: &[Order]) -> Rows<'v> {
+    query.rows().unwrap().order_by(order).unwrap()
+}
+
+#[test]
+fn records_walked_by_an_index_come_as_sorted_ones() {
+    let indexes = ["sorted(i32)", "sorted(-text, u8)", "sorted(f32, u8)", "sorted(flag)"];
+    let dataset = Dataset::random(&indexes, &mut Random::new(33), &[900, 300, 1]);
+    let mut manifest = dataset.manifest.clone();
+    let last = manifest.record_types[0].segments.pop().unwrap();
+    manifest.record_types[0].rows -= u64::from(last.rows - last.dead);
+    let view = View::open(std::sync::Arc::new(manifest), &dataset.blobs).unwrap();
+    let table = view.table("Kinds").unwrap();
+    let (up, down) = (|path: &str| Order::ascending(path), |path: &str| Order::descending(path));
+    let mut walked = 0;
+    for order in [
+        vec![up("i32")],
+        vec![down("i32")],
+        vec![down("text"), up("u8")],
+        vec![up("text"), down("u8")],
+        vec![down("text")],
+        vec![up("text")],
+        vec![up("f32")],
+        vec![down("f32"), down("u8")],
+        vec![up("flag")],
+        vec![up("id")],
+        vec![down("id")],
+        vec![up("id"), up("code")],
+        vec![down("id"), down("code")],
+        vec![up("u8")],
+    ] {
+        for text in ["true", "u8 > 20", "i32 > 0", "f32 >= 0 and u8 > 7", "text ^= 'd'", "id between 100 and 900"] {
+            let expr = Expr::parse(text).unwrap();
+            let indexed = Query::bind(&view, "Kinds", &expr).unwrap();
+            let scanned = ordered(&Query::bind_table(table, &expr).unwrap(), &order).row_ids().unwrap();
+            for limit in [0, 1, 7, 40] {
+                let found = ordered(&indexed, &order).limit(limit).row_ids().unwrap();
+                assert_eq!(found, scanned[..limit.min(scanned.len())], "{text} {order:?} {limit}");
+            }
+            let pages = ordered(&indexed, &order).limit(11);
+            walked += usize::from(pages.explain().unwrap().order.is_some());
+            let (mut paged, mut page) = (Vec::new(), pages.page(None).unwrap());
+            while let Some(cursor) = page.next {
+                paged.extend(page.row_ids);
+                page = pages.page(Some(&cursor)).unwrap();
+            }
+            paged.extend(page.row_ids);
+            assert_eq!(paged, scanned, "{text} {order:?}");
+        }
+    }
+    assert!(walked > 30, "{walked}");
+    let first = view.query("Kinds", "u8 > 20").unwrap().order_by(&[down("i32")]).unwrap().limit(5);
+    assert_eq!(first.explain().unwrap().order.as_deref(), Some("sorted(i32)"));
 }
