@@ -44,6 +44,11 @@ impl Dataset {
     pub async fn view(mut self, record_type: &str) -> Result<View> {
         self.manifest.expect_record_type(record_type)?;
         self.manifest.record_types.retain(|ty| ty.name == record_type);
+        self.whole_view().await
+    }
+
+    /// A view of all record types.
+    pub async fn whole_view(self) -> Result<View> {
         let blobs = self.store.blobs().load(&self.manifest, &BlobMap::new()).await?;
         Ok(View::open(Arc::new(self.manifest), &blobs)?)
     }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! publish                               JSON lines in, a new version out
-//! export, get, query                    records out, as JSON
+//! export, find, get, query              records out, as JSON
 //! versions, stat, segments, schema      print what a store holds
 //! log, announce, pin, unpin, rollback   print and set the version that consumers are on
 //! diff, history                         print what changed
@@ -30,6 +30,7 @@ mod drop;
 mod duration;
 mod export;
 mod failure;
+mod find;
 mod gc;
 mod get;
 mod history;
@@ -98,6 +99,7 @@ enum Verb {
     Stat(stat::Stat),
     Get(get::Get),
     Export(export::Export),
+    Find(find::Find),
     Query(Box<query::Query>),
     Schema(schema::PrintSchema),
     Segments(segments::Segments),
@@ -127,7 +129,7 @@ impl Cli {
         self.json
             || matches!(
                 self.verb,
-                Verb::Get(_) | Verb::Export(_) | Verb::Query(_) | Verb::Completions(_) | Verb::Man(_)
+                Verb::Get(_) | Verb::Export(_) | Verb::Find(_) | Verb::Query(_) | Verb::Completions(_) | Verb::Man(_)
             )
     }
 }
@@ -165,6 +167,7 @@ fn run(cli: &Cli, out: &mut impl Write) -> Result<()> {
             Verb::Stat(verb) => verb.run(cli.json, out).await,
             Verb::Get(verb) => verb.run(out).await,
             Verb::Export(verb) => verb.run(out).await,
+            Verb::Find(verb) => verb.run(out).await,
             Verb::Query(verb) => verb.run(cli.json, out).await,
             Verb::Schema(verb) => verb.run(cli.json, out).await,
             Verb::Segments(verb) => verb.run(cli.json, out).await,

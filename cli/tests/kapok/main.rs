@@ -15,6 +15,7 @@ mod demo;
 mod diffing;
 mod dropping;
 mod escaping;
+mod finding;
 mod growing;
 mod guards;
 mod history;

@@ -36,6 +36,11 @@ impl<T: Into<Value>> From<T> for Operand {
 }
 
 impl FieldExpr {
+    /// Begins with a field whose name may hold dots.
+    pub(super) fn named(name: &str) -> Self {
+        Self(Subject::Field(Path { steps: vec![Step::Name(name.to_owned())], at: At::default() }))
+    }
+
     /// Goes on to a field of this struct, whose name may hold dots.
     pub fn field(self, name: &str) -> Self {
         self.step(Step::Name(name.to_owned()))
