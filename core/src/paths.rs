@@ -215,23 +215,35 @@ impl Paths {
         if let ([path], true) = (self.paths.as_slice(), self.lists.is_empty()) {
             return f(&[path.read(Place::Struct(row), 0)?]);
         }
-        let mut tuple = vec![Scalar::Null; self.paths.len()];
-        let mut left = ELEMENTS_MAX;
-        self.visit(Place::Struct(row), 0, &mut tuple, &mut left, &mut f)
+        self.for_each_element(row, |_, tuple| f(tuple))
+    }
+
+    /// Hands the tuples of a record to a function as [`for_each`](Self::for_each) does, each with the indexes of the elements
+    /// that it is of: one for each list that is gone through, less where a list has no element.
+    ///
+    /// # Errors
+    /// As [`for_each`](Self::for_each).
+    pub fn for_each_element<'v>(
+        &'v self,
+        row: StructRef<'v>,
+        mut f: impl FnMut(&[u32], &[Scalar<'v>]) -> Read<()>,
+    ) -> Read<()> {
+        let mut visit =
+            Visit { tuple: vec![Scalar::Null; self.paths.len()], indexes: [0; LISTS_MAX], left: ELEMENTS_MAX };
+        self.visit(Place::Struct(row), 0, &mut visit, &mut f)
     }
 
     fn visit<'v>(
         &'v self,
         place: Place<'v>,
         depth: usize,
-        tuple: &mut [Scalar<'v>],
-        left: &mut u64,
-        f: &mut impl FnMut(&[Scalar<'v>]) -> Read<()>,
+        visit: &mut Visit<'v>,
+        f: &mut impl FnMut(&[u32], &[Scalar<'v>]) -> Read<()>,
     ) -> Read<()> {
-        for (path, value) in self.paths.iter().zip(tuple.iter_mut()).filter(|(path, _)| path.depth == depth) {
+        for (path, value) in self.paths.iter().zip(visit.tuple.iter_mut()).filter(|(path, _)| path.depth == depth) {
             *value = path.read(place, depth)?;
         }
-        let Some(step) = self.lists.get(depth) else { return f(tuple) };
+        let Some(step) = self.lists.get(depth) else { return f(&visit.indexes[..depth], &visit.tuple) };
         let list = step.open(place)?;
         let missing = match list {
             None if depth == 0 => Scalar::Null,
@@ -241,19 +253,30 @@ impl Paths {
                 // Elements of no size are all alike.
                 let is_sizeless = list.size() == ElementSize::Composite && list.struct_sizes() == (0, 0);
                 for index in 0..if is_sizeless { 1 } else { list.len() } {
-                    *left = left
+                    visit.left = visit
+                        .left
                         .checked_sub(1)
                         .ok_or(Malformed { word: list.at(), expected: "a record of fewer elements" })?;
-                    self.visit(Place::Element(list, index), depth + 1, tuple, left, f)?;
+                    visit.indexes[depth] = index;
+                    self.visit(Place::Element(list, index), depth + 1, visit, f)?;
                 }
                 return Ok(());
             }
         };
-        for (path, value) in self.paths.iter().zip(tuple.iter_mut()).filter(|(path, _)| path.depth > depth) {
-            *value = if path.depth > depth { missing } else { *value };
+        for (_, value) in self.paths.iter().zip(visit.tuple.iter_mut()).filter(|(path, _)| path.depth > depth) {
+            *value = missing;
         }
-        f(tuple)
+        f(&visit.indexes[..depth], &visit.tuple)
     }
+}
+
+/// What a walk through the lists of a record has met.
+struct Visit<'v> {
+    tuple: Vec<Scalar<'v>>,
+    /// The element of each list.
+    indexes: [u32; LISTS_MAX],
+    /// Elements that may still be visited.
+    left: u64,
 }
 
 impl Path {

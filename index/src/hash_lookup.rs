@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use kapok_core::Result;
 use kapok_core::paths::Scalar;
+use kapok_core::record::{Record, ValueRef};
 use kapok_core::segment::{LiveSegment, RowId};
 use kapok_core::view::Table;
+use kapok_core::{Error, Result};
 
 use crate::declared::Index;
 use crate::hash::{HashIndex, Posting, has_tuple};
@@ -114,6 +115,57 @@ impl<'v> HashLookup<'v> {
         })
     }
 
+    /// Returns the elements of a list that have the values, of live records: in key order within each segment, and in the order of
+    /// the list. Elements without any bytes are all alike, and the first stands for all.
+    ///
+    /// `list` is a beginning of the index's paths that ends in a list, as `items[]` is of `items[].productId`, by names of
+    /// Cap'n Proto or of JSON. Records that have the values without an element of it (null, an empty list) are left out.
+    ///
+    /// ```
+    /// # use kapok_core::Result;
+    /// # use kapok_index::View;
+    /// fn print(view: &View) -> Result<()> {
+    ///     let by_product = view.hash_lookup("Order", "hash(items[].productId)")?;
+    ///     for item in by_product.select("items[]", &[3.into()])? {
+    ///         println!("{:?}: {}", item.row_id, item.element.to_json_string()?);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`count`](Self::count), and `Invalid` for a list that the index does not go through.
+    pub fn select(&self, list: &str, values: &[Scalar<'_>]) -> Result<Vec<SelectedElement<'v>>> {
+        let (paths, table) = (self.of.index.paths(), self.of.table);
+        let list = ListPath::of(self.of.index, table, list)?;
+        let Some(values) = self.of.index.cast(table.name(), values)? else { return Ok(Vec::new()) };
+        let (mut encoded, mut scratch, mut out) = (Vec::new(), Vec::new(), Vec::new());
+        tuple::encode(&values, &mut encoded);
+        for row_id in self.find(&values)? {
+            let (place, row) = table.place(row_id)?;
+            let segment = table.segments()[place].segment();
+            let mut elements: Vec<Vec<u32>> = Vec::new();
+            let visited = paths.for_each_element(expect_row(segment, row)?, |indexes, values| {
+                scratch.clear();
+                tuple::encode(values, &mut scratch);
+                if scratch == encoded
+                    && let Some(indexes) = indexes.get(..list.depth)
+                    && elements.last().is_none_or(|last| last != indexes)
+                {
+                    elements.push(indexes.to_vec());
+                }
+                Ok(())
+            });
+            visited.map_err(|malformed| unreadable(segment, malformed))?;
+            for indexes in elements {
+                if let Some(element) = list.element(table.record(row_id)?, &indexes)? {
+                    out.push(SelectedElement { row_id, indexes, element });
+                }
+            }
+        }
+        Ok(out)
+    }
+
     fn visit(&self, values: &[Scalar<'_>], mut f: impl FnMut(&LiveSegment, Found<'_>) -> Result<()>) -> Result<()> {
         self.visit_places(values, |_, source, found| f(source, found))
     }
@@ -151,6 +203,76 @@ impl<'v> HashLookup<'v> {
 
     fn artifact(&self, place: usize) -> Option<&'v HashIndex> {
         self.of.artifact(place)?.hash()
+    }
+}
+
+/// An element of a list that has the values of a hash index: see [`HashLookup::select`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SelectedElement<'v> {
+    /// The record that it is in.
+    pub row_id: RowId,
+    /// Its index in the list; if lists stand within one another, that in each, from the outermost on.
+    pub indexes: Vec<u32>,
+    /// The element.
+    pub element: ValueRef<'v>,
+}
+
+/// The way from a record to the elements of a list.
+struct ListPath {
+    /// Cap'n Proto names, each with the number of lists behind it.
+    steps: Vec<(String, usize)>,
+    /// Lists that it goes through.
+    depth: usize,
+}
+
+impl ListPath {
+    /// Resolves the beginning of an index's paths.
+    fn of(index: &Index, table: &Table, list: &str) -> Result<Self> {
+        let is_beginning = |path: &str| match path.strip_prefix(list) {
+            Some(rest) => list.ends_with("[]") && (rest.is_empty() || rest.starts_with(['.', '['])),
+            None => false,
+        };
+        let by_json = |steps: Vec<(String, usize)>| {
+            steps.into_iter().map(|(name, lists)| format!("{name}{}", "[]".repeat(lists))).collect::<Vec<_>>().join(".")
+        };
+        let json = index.paths().json_steps(table.schema()).into_iter().map(|steps| steps.map(by_json));
+        let found = index
+            .paths()
+            .names()
+            .zip(json)
+            .find(|(name, json)| is_beginning(name) || json.as_deref().is_some_and(is_beginning));
+        let Some((name, _)) = found else {
+            let subject = format!("index {} of {}", index.name(), table.name());
+            return Err(Error::invalid(
+                subject,
+                format!("goes through no list {list}; give a beginning of its paths, as items[]"),
+            ));
+        };
+        // As many steps as the list has, by exact names.
+        let (mut steps, mut depth): (Vec<(String, usize)>, usize) = (Vec::new(), 0);
+        for (part, asked) in name.split('.').zip(list.split('.')) {
+            let lists = asked.matches("[]").count();
+            steps.push((part.trim_end_matches("[]").to_owned(), lists));
+            depth += lists;
+        }
+        Ok(Self { steps, depth })
+    }
+
+    /// Returns the element at some indexes; `None` if there is none.
+    fn element<'v>(&self, record: Record<'v>, indexes: &[u32]) -> Result<Option<ValueRef<'v>>> {
+        let (mut value, mut indexes) = (ValueRef::Struct(record), indexes.iter());
+        for (name, lists) in &self.steps {
+            let ValueRef::Struct(record) = value else { return Ok(None) };
+            let Some(field) = record.struct_type().field(name) else { return Ok(None) };
+            value = record.value(field)?;
+            for _ in 0..*lists {
+                let (ValueRef::List(list), Some(index)) = (value, indexes.next()) else { return Ok(None) };
+                let Some(element) = list.get(*index)? else { return Ok(None) };
+                value = element;
+            }
+        }
+        Ok(Some(value))
     }
 }
 

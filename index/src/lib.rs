@@ -61,7 +61,7 @@ pub use artifact::Binding;
 pub use changes::{ChangeSource, Changes, TypeChanges};
 pub use declared::{BuiltArtifact, Index, IndexSet};
 pub use hash::HashIndex;
-pub use hash_lookup::HashLookup;
+pub use hash_lookup::{HashLookup, SelectedElement};
 pub use kind::Kind;
 pub use lookup::Lookup;
 pub use records::Records;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use kapok_core::ErrorKind;
 use kapok_core::manifest::IndexSpec;
 use kapok_core::paths::Scalar;
-use kapok_core::record::Record;
+use kapok_core::record::{Record, ValueRef};
 use kapok_core::segment::{RowId, SealSettings, Segment, Sharing, Stage};
 use kapok_core::words::Words;
 use kapok_index::{Binding, HashIndex, View, hash};
@@ -43,6 +43,11 @@ const INDEXES: [&str; 22] = [
 
 /// The tuples of a record: values of one element stand together, and with those of what is around it.
 fn tuples(record: Record<'_>, paths: &[String]) -> BTreeSet<Vec<Key>> {
+    tuples_of_elements(record, paths).into_values().collect()
+}
+
+/// The tuple of each element.
+fn tuples_of_elements(record: Record<'_>, paths: &[String]) -> BTreeMap<Vec<u32>, Vec<Key>> {
     let all: Vec<_> = paths.iter().map(|path| values(record, path)).collect();
     let places: BTreeSet<&Vec<u32>> = all.iter().flat_map(|values| values.iter().map(|(at, _)| at)).collect();
     // Those that no list goes on from.
@@ -54,7 +59,7 @@ fn tuples(record: Record<'_>, paths: &[String]) -> BTreeSet<Vec<Key>> {
         .iter()
         .copied()
         .filter(is_last)
-        .map(|place| all.iter().map(|values| value(values, place)).collect())
+        .map(|place| (place.clone(), all.iter().map(|values| value(values, place)).collect()))
         .collect()
 }
 
@@ -96,6 +101,59 @@ fn every_index_answers_as_a_naive_scan_does() {
                 assert_eq!(lookup.find(&asked).unwrap(), rows, "{text} {special:?}");
             }
         }
+    }
+}
+
+#[test]
+fn the_elements_that_have_the_values_are_selected() {
+    let dataset = Dataset::random(&INDEXES, &mut Random::new(8), &[200, 40, 30]);
+    let view = dataset.open();
+    let table = view.table("Kinds").unwrap();
+    let mut selected = 0;
+    for (text, list) in [
+        ("hash(texts[])", "texts[]"),
+        ("hash(bools[])", "bools[]"),
+        ("hash(addresses[].city)", "addresses[]"),
+        ("hash(addresses[].city, addresses[].zip, u8)", "addresses[]"),
+        ("hash(matrix[][])", "matrix[][]"),
+        ("hash(matrix[][])", "matrix[]"),
+        ("hash(groups[][].street)", "groups[]"),
+        ("hash(groups[][].street)", "groups[][]"),
+    ] {
+        let spec: IndexSpec = text.parse().unwrap();
+        let depth = list.matches("[]").count();
+        let mut model: BTreeMap<Vec<Key>, BTreeSet<(RowId, Vec<u32>)>> = BTreeMap::new();
+        for row_id in table.row_ids() {
+            for (place, tuple) in tuples_of_elements(table.record(row_id).unwrap(), &spec.fields) {
+                let elements = model.entry(tuple).or_default();
+                if let Some(indexes) = place.get(..depth) {
+                    elements.insert((row_id, indexes.to_vec()));
+                }
+            }
+        }
+        for (tuple, expected) in model {
+            let scalars: Vec<_> = tuple.iter().map(Key::scalar).collect();
+            let found = view.hash_lookup("Kinds", text).unwrap().select(list, &scalars).unwrap();
+            selected += found.len();
+            let mut places: Vec<_> = found.iter().map(|one| (one.row_id, one.indexes.clone())).collect();
+            places.sort();
+            assert!(places.iter().eq(&expected), "{text} {tuple:?}");
+            for one in found {
+                match one.element {
+                    ValueRef::Struct(address) if text.starts_with("hash(addresses[].city") => {
+                        let city = Key::of(address.get("city").unwrap());
+                        assert_eq!(if city == Key::Null { Key::NullElement } else { city }, tuple[0]);
+                    }
+                    element if text == "hash(bools[])" => assert_eq!(Key::of(element), tuple[0]),
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert!(selected > 500, "{selected}");
+    let lookup = view.hash_lookup("Kinds", "hash(addresses[].city)").unwrap();
+    for wrong in ["addresses", "addresses[].city", "address[]", "addresses[][]", ""] {
+        assert_eq!(lookup.select(wrong, &["Bern".into()]).unwrap_err().kind(), ErrorKind::Invalid, "{wrong}");
     }
 }
 
