@@ -146,7 +146,7 @@ impl<'v> TermSet<'v> {
         range.chain(list.iter().copied())
     }
 
-    /// Returns the rows of all terms, each as often as it has terms: not less than [`rows`](Self::rows) gives.
+    /// Returns how many rows [`rows`](Self::rows) gives at most: exactly, for one term.
     ///
     /// # Errors
     /// `Corrupt` if the index is not as it must be.
@@ -159,7 +159,7 @@ impl<'v> TermSet<'v> {
             };
             Ok(())
         })?;
-        Ok(count)
+        Ok(count.min(self.index.rows.into()))
     }
 
     /// Returns the rows, live and dead, that have one of the terms: ascending.
