@@ -26,13 +26,16 @@ const ATTEMPTS_MAX: usize = 10;
   kapok index add --store data/films Movie 'hash(year)'
   kapok index add --store data/films Movie 'by_genre: hash(genres[])'
   kapok index add --store data/films Movie 'sorted(-year, title)'
+  kapok index add --store data/films Movie 'text(title)'
   kapok index drop --store data/films Movie by_genre
 
-An index is written as [NAME:] KIND(FIELD, ...); without a name it is called as what it is. Fields are names joined by dots,
+An index is written as [NAME:] KIND(FIELD, ...) [OPTION=VALUE ...]; without a name it is called as what it is. Fields are names joined by dots,
 with [] behind a list that is gone through. Kinds:
   key     from values that no two records share to the record; a publish that would break this is refused
   hash    from the values of fields to the records that have them
   sorted  the records in the order of fields, for <, between, prefixes and --order; - before a field: descending
+  text    from the words of a text to the records that have them, for ~= with prefixes and typos. Options: terms=whole for
+          whole texts in place of words, for = and ^=; fold=none tells upper and lower case apart
 
 Adding or dropping one is a version of its own, in which no record changes: all segments get it. Queries give the same
 answers with an index and without.")]

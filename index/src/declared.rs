@@ -13,6 +13,7 @@ use kapok_core::{Error, Result};
 use crate::artifact::Binding;
 use crate::kind::{Kind, OpenIndex};
 use crate::sorted::SortFields;
+use crate::text::TextRules;
 use crate::unique;
 
 /// An index of a record type.
@@ -23,6 +24,7 @@ pub struct Index {
     paths: Paths,
     /// For each path, whether the greatest value comes first.
     descending: Vec<bool>,
+    text_rules: TextRules,
     hash: Id,
 }
 
@@ -79,7 +81,8 @@ impl Index {
         kind.check(&paths, &spec.options).map_err(|problem| Error::invalid(subject(), problem))?;
         let hash = hash(&spec.kind, spec.revision, &paths, spec.options.iter());
         let descending = (0..paths.len()).map(|position| spec.is_descending(position)).collect();
-        Ok(Self { kind, name: spec.name.clone(), paths, descending, hash })
+        let text_rules = TextRules::of(&spec.options).unwrap_or_default();
+        Ok(Self { kind, name: spec.name.clone(), paths, descending, text_rules, hash })
     }
 
     fn kind_of(record: &StructType, spec: &IndexSpec) -> Result<Kind> {
@@ -96,7 +99,8 @@ impl Index {
         let paths = Paths::resolve_exactly(schema, record, &names)?;
         let hash = hash(Kind::Unique.name(), Kind::Unique.revision(), &paths, std::iter::empty());
         let descending = vec![false; paths.len()];
-        Ok(Self { kind: Kind::Unique, name: names.join(","), paths, descending, hash })
+        let text_rules = TextRules::default();
+        Ok(Self { kind: Kind::Unique, name: names.join(","), paths, descending, text_rules, hash })
     }
 
     /// Returns the kind.
@@ -117,6 +121,11 @@ impl Index {
     /// Returns the paths of the indexed fields, and the direction of each.
     pub fn fields(&self) -> SortFields<'_> {
         SortFields { paths: &self.paths, descending: &self.descending }
+    }
+
+    /// Returns what the terms of a text index are.
+    pub fn text_rules(&self) -> TextRules {
+        self.text_rules
     }
 
     /// Returns values as the fields hold them; `None` if no record of the type can have them.
@@ -231,7 +240,7 @@ impl IndexSet {
     /// # Errors
     /// As [`Self::build_lacking`].
     pub fn build(&self, index: &Index, segment: &Segment, id: &Id) -> Result<BuiltArtifact> {
-        let bytes = index.kind.build(&self.key, index.fields(), segment, &Binding::new(id, &index.hash))?;
+        let bytes = index.kind.build(&self.key, index, segment, &Binding::new(id, &index.hash))?;
         let artifact = Artifact {
             kind: index.kind.name().to_owned(),
             name: index.name.clone(),
@@ -276,7 +285,7 @@ impl IndexSet {
             let Some(artifact) = index.artifact(entry) else { continue };
             let opened = index.open(artifact, segment, &entry.id, blobs)?;
             let binding = Binding::new(&entry.id, &index.hash);
-            opened.verify(&self.key, index.fields(), segment, &binding)?;
+            opened.verify(&self.key, index, segment, &binding)?;
         }
         Ok(())
     }

@@ -21,9 +21,9 @@ use crate::artifact::{Binding, HEADER_BYTES, Header};
 use crate::row::{expect_row, unreadable};
 use crate::tuple;
 
-mod build;
+pub(crate) mod build;
 mod dictionary;
-mod packed;
+pub(crate) mod packed;
 mod posting;
 mod roaring;
 
@@ -38,7 +38,7 @@ const SLOT_BYTES: usize = 8;
 /// Slots of a group, which is a cache line.
 const GROUP: usize = 8;
 /// Postings begin at multiples of this.
-const UNIT: usize = 8;
+pub(crate) const UNIT: usize = 8;
 
 type Group = [[u8; SLOT_BYTES]; GROUP];
 
@@ -54,7 +54,7 @@ pub struct HashIndex {
 
 /// The part of a slot that says where rows are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Locator {
+pub(crate) enum Locator {
     /// The one row.
     Row(u32),
     /// A posting, by its unit behind the slots.
@@ -63,7 +63,7 @@ enum Locator {
 
 impl Locator {
     /// Returns the lower half of a slot; never 0.
-    fn encode(self) -> u32 {
+    pub(crate) fn encode(self) -> u32 {
         match self {
             Self::Row(row) => row << 1 | 1,
             Self::Posting(unit) => (unit + 1) << 1,
@@ -72,7 +72,7 @@ impl Locator {
 
     /// Reads the lower half of a slot; `None` for an empty one.
     #[inline]
-    fn decode(half: u32) -> Option<Self> {
+    pub(crate) fn decode(half: u32) -> Option<Self> {
         match half {
             0 => None,
             half if half & 1 == 1 => Some(Self::Row(half >> 1)),

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use kapok_core::key::KeySpec;
 use kapok_core::manifest::IndexSpec;
-use kapok_core::paths::Paths;
+use kapok_core::paths::{Paths, ScalarKind};
 use kapok_core::segment::Segment;
 use kapok_core::{Error, Result};
 
 use crate::alternate::{self, AlternateIndex};
 use crate::artifact::Binding;
+use crate::declared::Index;
 use crate::hash::{self, HashIndex};
-use crate::sorted::{self, SortFields, SortedIndex};
+use crate::sorted::{self, SortedIndex};
+use crate::text::{self, TextIndex, TextRules};
 use crate::unique::{self, UniqueIndex};
 
 /// A kind of index.
@@ -29,6 +31,8 @@ pub enum Kind {
     Alternate,
     /// The rows in the order of the values of fields: [`sorted`].
     Sorted,
+    /// From the terms of a text field to the rows that have them: [`text`].
+    Text,
 }
 
 /// An artifact of one segment, opened.
@@ -38,11 +42,12 @@ pub(crate) enum OpenIndex {
     Alternate(AlternateIndex),
     Hash(HashIndex),
     Sorted(SortedIndex),
+    Text(TextIndex),
 }
 
 impl Kind {
     /// Kinds that may be declared.
-    pub const DECLARED: [Self; 3] = [Self::Alternate, Self::Hash, Self::Sorted];
+    pub const DECLARED: [Self; 4] = [Self::Alternate, Self::Hash, Self::Sorted, Self::Text];
 
     /// Returns the name by which manifests call it.
     pub fn name(self) -> &'static str {
@@ -51,6 +56,7 @@ impl Kind {
             Self::Alternate => alternate::KIND,
             Self::Hash => hash::KIND,
             Self::Sorted => sorted::KIND,
+            Self::Text => text::KIND,
         }
     }
 
@@ -68,6 +74,7 @@ impl Kind {
     pub fn revision(self) -> u32 {
         match self {
             Self::Unique | Self::Alternate | Self::Hash | Self::Sorted => 1,
+            Self::Text => text::REVISION,
         }
     }
 
@@ -76,7 +83,11 @@ impl Kind {
         if paths.is_empty() {
             return Err("no fields".to_owned());
         }
-        let is_known = |option: &String| self == Self::Sorted && option == IndexSpec::DESCENDING;
+        let is_known = |option: &String| match self {
+            Self::Sorted => option == IndexSpec::DESCENDING,
+            Self::Text => TextRules::OPTIONS.contains(&option.as_str()),
+            _ => false,
+        };
         if let Some(option) = options.keys().find(|option| !is_known(option)) {
             return Err(format!("option {option} is unknown to kind {}", self.name()));
         }
@@ -86,21 +97,22 @@ impl Kind {
         if self == Self::Alternate && paths.is_many() {
             return Err("an alternate key goes through no list; a hash index does".to_owned());
         }
+        if self == Self::Text {
+            TextRules::of(options)?;
+            if paths.len() > 1 || paths.kinds().any(|kind| kind != ScalarKind::Text) {
+                return Err("a text index is of one field, which is Text or a list of it".to_owned());
+            }
+        }
         Ok(())
     }
 
-    pub(crate) fn build(
-        self,
-        key: &KeySpec,
-        fields: SortFields<'_>,
-        segment: &Segment,
-        binding: &Binding,
-    ) -> Result<Vec<u8>> {
+    pub(crate) fn build(self, key: &KeySpec, index: &Index, segment: &Segment, binding: &Binding) -> Result<Vec<u8>> {
         match self {
             Self::Unique => unique::build(key, segment, binding),
-            Self::Alternate => alternate::build(fields.paths, segment, binding),
-            Self::Hash => hash::build(fields.paths, segment, binding),
-            Self::Sorted => sorted::build(fields, segment, binding),
+            Self::Alternate => alternate::build(index.paths(), segment, binding),
+            Self::Hash => hash::build(index.paths(), segment, binding),
+            Self::Sorted => sorted::build(index.fields(), segment, binding),
+            Self::Text => text::build(index.paths(), index.text_rules(), segment, binding),
         }
     }
 
@@ -110,6 +122,7 @@ impl Kind {
             Self::Alternate => OpenIndex::Alternate(AlternateIndex::open(name, bytes, rows, binding)?),
             Self::Hash => OpenIndex::Hash(HashIndex::open(name, bytes, rows, binding)?),
             Self::Sorted => OpenIndex::Sorted(SortedIndex::open(name, bytes, rows, binding)?),
+            Self::Text => OpenIndex::Text(TextIndex::open(name, bytes, rows, binding)?),
         })
     }
 }
@@ -131,24 +144,20 @@ impl OpenIndex {
         if let Self::Sorted(index) = self { Some(index) } else { None }
     }
 
+    pub(crate) fn text(&self) -> Option<&TextIndex> {
+        if let Self::Text(index) = self { Some(index) } else { None }
+    }
+
     /// Checks all of it against its segment.
-    pub(crate) fn verify(
-        &self,
-        key: &KeySpec,
-        fields: SortFields<'_>,
-        segment: &Segment,
-        binding: &Binding,
-    ) -> Result<()> {
-        match self {
-            Self::Unique(index) => index.verify(key, segment),
-            Self::Alternate(index) => {
-                expect_bytes(index.name(), index.bytes(), &alternate::build(fields.paths, segment, binding)?)
-            }
-            Self::Hash(index) => {
-                expect_bytes(index.name(), index.bytes(), &hash::build(fields.paths, segment, binding)?)
-            }
-            Self::Sorted(index) => expect_bytes(index.name(), index.bytes(), &sorted::build(fields, segment, binding)?),
-        }
+    pub(crate) fn verify(&self, key: &KeySpec, index: &Index, segment: &Segment, binding: &Binding) -> Result<()> {
+        let (name, bytes) = match self {
+            Self::Unique(opened) => return opened.verify(key, segment),
+            Self::Alternate(opened) => (opened.name(), opened.bytes()),
+            Self::Hash(opened) => (opened.name(), opened.bytes()),
+            Self::Sorted(opened) => (opened.name(), opened.bytes()),
+            Self::Text(opened) => (opened.name(), opened.bytes()),
+        };
+        expect_bytes(name, bytes, &index.kind().build(key, index, segment, binding)?)
     }
 }
 

@@ -21,6 +21,7 @@ use crate::kind::{Kind, OpenIndex};
 use crate::lookup::{Access, Lookup};
 use crate::records::Records;
 use crate::sorted_lookup::SortedLookup;
+use crate::text_lookup::TextLookup;
 
 /// A whole version, immutable, with its indexes: [`kapok_core::view::Tables`] and lookups by key.
 ///
@@ -247,6 +248,14 @@ impl View {
     /// `NotFound`, listing the types or the sorted indexes that there are.
     pub fn sorted_lookup(&self, record_type: &str, name: &str) -> Result<SortedLookup<'_>> {
         self.index(record_type, Kind::Sorted, name).map(SortedLookup::new)
+    }
+
+    /// Returns the lookup of a text index, by its name.
+    ///
+    /// # Errors
+    /// `NotFound`, listing the types or the text indexes that there are.
+    pub fn text_lookup(&self, record_type: &str, name: &str) -> Result<TextLookup<'_>> {
+        self.index(record_type, Kind::Text, name).map(TextLookup::new)
     }
 
     /// Finds an index of a kind by its name.

@@ -18,18 +18,18 @@ use crate::row::{expect_row, unreadable};
 use crate::tuple;
 
 /// Rows of a chunk: those of a container.
-const CHUNK_ROWS: u32 = 1 << 16;
+pub(crate) const CHUNK_ROWS: u32 = 1 << 16;
 
 /// Rows of one chunk that have one tuple, by their lower halves.
 #[derive(Clone, Copy)]
-pub(super) struct Chunk<'p> {
+pub(crate) struct Chunk<'p> {
     pub number: u16,
     pub rows: &'p [u16],
 }
 
 /// The tuples of one chunk, and the rows of each.
-struct Part {
-    tuples: Dictionary,
+pub(crate) struct Part {
+    pub(crate) tuples: Dictionary,
     /// Where the rows of each tuple begin, and the end of all.
     starts: Vec<u32>,
     rows: Vec<u16>,
@@ -57,15 +57,8 @@ pub fn build(paths: &Paths, segment: &Segment, binding: &Binding) -> Result<Vec<
     for (hash, places) in joined.iter() {
         chunks.clear();
         chunks.extend(places.iter().map(|(part, tuple)| parts[*part as usize].chunk(*part, *tuple)));
-        let locator = match chunks.as_slice() {
-            [Chunk { number, rows: [row] }] => Locator::Row(u32::from(*number) << 16 | u32::from(*row)),
-            chunks => {
-                let unit = u32::try_from((out.len() - postings_at) / UNIT).ok().filter(|unit| *unit < u32::MAX >> 1);
-                let unit = unit.ok_or_else(|| Error::invalid(segment.name(), "its hash index is too long"))?;
-                write_posting(chunks, width, &mut out);
-                Locator::Posting(unit)
-            }
-        };
+        let locator = locate(&chunks, width, postings_at, &mut out)
+            .ok_or_else(|| Error::invalid(segment.name(), "its hash index is too long"))?;
         let mut group = home(hash, groups);
         // Ends, since there are more slots than tuples.
         while usize::from(used[group]) == GROUP {
@@ -77,6 +70,17 @@ pub fn build(paths: &Paths, segment: &Segment, binding: &Binding) -> Result<Vec<
         out[at..at + SLOT_BYTES].copy_from_slice(&slot.to_le_bytes());
     }
     Ok(out)
+}
+
+/// Returns where some rows are: if they are several, in a posting that is appended. `None` if postings would take more than
+/// 16 GiB.
+pub(crate) fn locate(chunks: &[Chunk<'_>], width: u32, postings_at: usize, out: &mut Vec<u8>) -> Option<Locator> {
+    if let [Chunk { number, rows: [row] }] = chunks {
+        return Some(Locator::Row(u32::from(*number) << 16 | u32::from(*row)));
+    }
+    let unit = u32::try_from((out.len() - postings_at) / UNIT).ok().filter(|unit| *unit < u32::MAX >> 1)?;
+    write_posting(chunks, width, out);
+    Some(Locator::Posting(unit))
 }
 
 /// Appends a posting, in the shorter of its two forms.
@@ -145,7 +149,7 @@ impl Part {
     }
 
     /// Returns the rows of a tuple.
-    fn chunk(&self, part: u32, tuple: u32) -> Chunk<'_> {
+    pub(crate) fn chunk(&self, part: u32, tuple: u32) -> Chunk<'_> {
         let (from, to) = (self.starts[tuple as usize], self.starts[tuple as usize + 1]);
         #[expect(clippy::cast_possible_truncation, reason = "a segment has at most 2^29 rows, so 2^13 chunks")]
         Chunk { number: part as u16, rows: &self.rows[from as usize..to as usize] }
@@ -157,8 +161,8 @@ const FEW: usize = 16;
 
 /// Tuples and the rows that have them, in the order of rows.
 #[derive(Default)]
-struct Pairs {
-    tuples: Dictionary,
+pub(crate) struct Pairs {
+    pub(crate) tuples: Dictionary,
     numbers: Vec<u32>,
     rows: Vec<u16>,
 }
@@ -170,8 +174,13 @@ impl Pairs {
         self.rows.push(row);
     }
 
+    pub(crate) fn push_all(&mut self, numbers: &[u32], row: u16) {
+        self.numbers.extend_from_slice(numbers);
+        self.rows.resize(self.numbers.len(), row);
+    }
+
     /// Sorts the rows by their tuples.
-    fn sorted(self) -> Part {
+    pub(crate) fn sorted(self) -> Part {
         let mut starts = vec![0_u32; self.tuples.len() + 1];
         for number in &self.numbers {
             starts[*number as usize + 1] += 1;
@@ -191,8 +200,8 @@ impl Pairs {
 }
 
 /// The tuples of all parts, each once, in the order of their first rows.
-struct Joined {
-    hashes: Vec<u64>,
+pub(crate) struct Joined {
+    all: Dictionary,
     /// Where the places of each tuple begin, and the end of all.
     starts: Vec<u32>,
     /// Part and number in it, by part.
@@ -200,7 +209,7 @@ struct Joined {
 }
 
 impl Joined {
-    fn of(parts: &[Part]) -> Self {
+    pub(crate) fn of(parts: &[Part]) -> Self {
         let mut all = Dictionary::default();
         let mut numbers = Vec::new();
         for part in parts {
@@ -222,18 +231,25 @@ impl Joined {
             places[*at as usize] = place;
             *at += 1;
         }
-        Self { hashes: (0..all.len()).map(|number| all.hash(number)).collect(), starts, places }
+        Self { all, starts, places }
     }
 
-    fn len(&self) -> usize {
-        self.hashes.len()
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Returns a tuple.
+    pub(crate) fn tuple(&self, number: u32) -> &[u8] {
+        self.all.get(number)
+    }
+
+    /// Returns the parts that have a tuple, and its number in each.
+    pub(crate) fn places(&self, number: usize) -> &[(u32, u32)] {
+        &self.places[self.starts[number] as usize..self.starts[number + 1] as usize]
     }
 
     /// Iterates over the tuples: the hash of each, and the parts that have it.
     fn iter(&self) -> impl Iterator<Item = (u64, &[(u32, u32)])> {
-        self.hashes.iter().zip(self.starts.windows(2)).map(|(hash, ends)| {
-            let [from, to] = [ends[0], ends[1]];
-            (*hash, &self.places[from as usize..to as usize])
-        })
+        (0..self.len()).map(|number| (self.all.hash(number), self.places(number)))
     }
 }

@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Tuples as bytes, each once.
 #[derive(Default)]
-pub(super) struct Dictionary {
+pub(crate) struct Dictionary {
     table: HashTable<u32>,
     tuples: Vec<Tuple>,
     bytes: Vec<u8>,
@@ -20,7 +20,7 @@ struct Tuple {
 impl Dictionary {
     /// Returns the number of a tuple.
     #[inline]
-    pub(super) fn number(&mut self, encoded: &[u8]) -> u32 {
+    pub(crate) fn number(&mut self, encoded: &[u8]) -> u32 {
         self.number_hashed(encoded, xxh3_64(encoded))
     }
 
@@ -40,6 +40,16 @@ impl Dictionary {
 
     pub(super) fn len(&self) -> usize {
         self.tuples.len()
+    }
+
+    /// Returns the bytes of all tuples.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Returns a tuple.
+    pub(crate) fn get(&self, number: u32) -> &[u8] {
+        slice(&self.tuples, &self.bytes, number)
     }
 
     pub(super) fn hash(&self, number: usize) -> u64 {

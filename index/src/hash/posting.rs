@@ -8,6 +8,9 @@ use super::roaring::{Bitmap, Container, ContainerRows};
 /// Bytes of the length that a Roaring bitmap has in front.
 pub(super) const LENGTH_BYTES: usize = 4;
 
+/// Bytes of the number that a posting begins with.
+const HEAD_BYTES: usize = 4;
+
 /// The rows of one segment, live and dead, that have some values: ascending, at least one.
 #[derive(Clone, Copy, Debug)]
 pub struct Posting<'v> {
@@ -32,7 +35,7 @@ impl<'v> Posting<'v> {
         Self { name: "", at: 0, rows: row.saturating_add(1), count: 1, form: Form::One(row) }
     }
 
-    pub(super) fn open(name: &'v str, bytes: &'v [u8], at: usize, rows: u32) -> Result<Self> {
+    pub(crate) fn open(name: &'v str, bytes: &'v [u8], at: usize, rows: u32) -> Result<Self> {
         let corrupt = |expected: &str| Error::corrupt(name, at as u64, expected, "something else");
         let Some((head, rest)) = bytes.get(at..).and_then(|bytes| bytes.split_first_chunk()) else {
             return Err(corrupt("a posting within the index"));
@@ -49,11 +52,26 @@ impl<'v> Posting<'v> {
         } else {
             let bitmap = rest.split_first_chunk().and_then(|(len, rest)| {
                 let bitmap = Bitmap::open(rest.get(..u32::from_le_bytes(*len) as usize)?)?;
-                (bitmap.count() == u64::from(count)).then_some(bitmap)
+                (bitmap.count() == u64::from(count) && bitmap.is_full()).then_some(bitmap)
             });
             Form::Roaring(bitmap.ok_or_else(|| corrupt("a Roaring bitmap of as many rows, without runs"))?)
         };
         Ok(Self { name, at, rows, count, form })
+    }
+
+    /// Returns the byte of the index where it begins.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Returns the byte of the index where it ends.
+    pub(crate) fn end(&self) -> usize {
+        let len = match self.form {
+            Form::One(_) => 0,
+            Form::Packed { bytes, .. } => HEAD_BYTES + bytes.len(),
+            Form::Roaring(bitmap) => HEAD_BYTES + LENGTH_BYTES + bitmap.len(),
+        };
+        self.at.saturating_add(len)
     }
 
     /// Returns the number of rows.

@@ -124,6 +124,17 @@ impl<'v> Bitmap<'v> {
         false
     }
 
+    /// Returns the bytes that it takes.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Returns whether it is as long as its containers are, so that no two of them need to share bytes.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.len()
+            == self::len((0..self.containers as usize).map(|index| u32::from(self.pair(8 + 4 * index).1) + 1))
+    }
+
     /// Returns the number of rows that the heads of all containers say.
     pub(crate) fn count(&self) -> u64 {
         (0..self.containers as usize).map(|index| u64::from(self.pair(8 + 4 * index).1) + 1).sum()

@@ -3,7 +3,8 @@
 //! An index answers conditions on its fields: a hash index and an alternate key equality with all of them, a sorted
 //! index (and the primary key, in whose order rows stand) equality with the first ones and then a range or the
 //! beginning of a text. A condition about an element of a list (`"Drama" in genres`, `any(items, ...)`) is answered if
-//! all that it asks of the element is indexed together.
+//! all that it asks of the element is indexed together. A text index answers `~=`, or equality and the beginning of a text if
+//! its terms are whole texts.
 
 use kapok_core::Result;
 use kapok_core::paths::{Scalar, ScalarKind};
@@ -22,7 +23,10 @@ use super::tree::Tree;
 use crate::declared::Index;
 use crate::kind::{Kind, OpenIndex};
 use crate::sorted::{Side, SortFields, SortPlace, SortedIndex};
+use crate::text::{TermSet, common_rows};
 use crate::view::TableIndexes;
+
+mod text;
 
 /// Tuples of values that one question asks for, at most: `in` lists of several fields multiply.
 const TUPLES_MAX: usize = 1024;
@@ -57,6 +61,8 @@ pub(super) struct Answer<'v> {
 enum Rows<'v> {
     Postings(Vec<crate::hash::Posting<'v>>),
     Positions(&'v SortedIndex, Vec<std::ops::Range<u32>>),
+    /// Those that have a term of each set.
+    Terms(Vec<TermSet<'v>>),
     /// Those that stand together.
     Ranges(Vec<std::ops::Range<u32>>),
 }
@@ -111,6 +117,7 @@ impl<'v> Access<'v> {
         match (self.index.kind(), opened.get(self.position).and_then(Option::as_ref)) {
             (Kind::Unique, _) => self.ask_ordered(all, source, None),
             (_, Some(OpenIndex::Sorted(index))) => self.ask_ordered(all, source, Some(index)),
+            (_, Some(OpenIndex::Text(index))) => self.ask_text(all, index),
             (_, Some(OpenIndex::Hash(index))) => {
                 let paths = self.index.paths();
                 self.ask_equal(all, |tuple| index.find(paths, source.segment(), tuple))
@@ -268,7 +275,7 @@ impl Answer<'_> {
     /// Returns what finding the rows costs.
     pub fn cost(&self) -> u64 {
         let each = match self.rows {
-            Rows::Postings(_) => POSTING_COST,
+            Rows::Postings(_) | Rows::Terms(_) => POSTING_COST,
             Rows::Positions(..) => SORTED_COST,
             Rows::Ranges(_) => 0,
         };
@@ -293,6 +300,7 @@ impl Answer<'_> {
                     out |= from_sorted(rows);
                 }
             }
+            Rows::Terms(sets) => out = from_sorted(common_rows(sets)?),
             Rows::Ranges(ranges) => ranges.iter().for_each(|range| {
                 out.insert_range(range.clone());
             }),
@@ -306,7 +314,7 @@ impl Answer<'_> {
     pub fn positions(&self) -> Option<&[std::ops::Range<u32>]> {
         match &self.rows {
             Rows::Positions(_, ranges) | Rows::Ranges(ranges) => Some(ranges),
-            Rows::Postings(_) => None,
+            Rows::Postings(_) | Rows::Terms(_) => None,
         }
     }
 }

@@ -3,10 +3,7 @@
 //! A word is what Unicode's default rules for word boundaries (UAX #29) make of a text, if it has a letter or digit, with
 //! full case folding. Two words differ by one edit if one character is put in, left out or replaced.
 
-use std::borrow::Cow;
-
-use icu_casemap::CaseMapper;
-use unicode_segmentation::UnicodeSegmentation;
+use crate::text::{Edits, Likeness, TermPattern, words};
 
 /// Words of which a text must have all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,25 +13,8 @@ pub(super) struct WordPattern(Vec<Word>);
 struct Word {
     /// Case-folded.
     text: String,
-    kind: WordKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WordKind {
-    Exact,
-    /// `word*`
-    Prefix,
-    /// `word~1`, `word~2`: within so many edits.
-    Fuzzy(usize),
-}
-
-/// Iterates over the words of a text, case-folded, in order.
-pub(super) fn words(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    text.unicode_words().map(|word| {
-        // What lower-case ASCII folds to is itself.
-        let is_folded = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        if is_folded { Cow::Borrowed(word) } else { CaseMapper::new().fold_string(word) }
-    })
+    /// `word`, `word*`, or `word~1` and `word~2`.
+    kind: Likeness,
 }
 
 impl WordPattern {
@@ -44,13 +24,13 @@ impl WordPattern {
         let mut out = Vec::new();
         for piece in pattern.split_whitespace() {
             let (piece, kind) = match piece {
-                _ if piece.ends_with('*') => (piece.trim_end_matches('*'), WordKind::Prefix),
-                _ if piece.ends_with("~1") => (&piece[..piece.len() - 2], WordKind::Fuzzy(1)),
-                _ if piece.ends_with("~2") => (&piece[..piece.len() - 2], WordKind::Fuzzy(2)),
-                _ => (piece, WordKind::Exact),
+                _ if piece.ends_with('*') => (piece.trim_end_matches('*'), Likeness::Prefix),
+                _ if piece.ends_with("~1") => (&piece[..piece.len() - 2], Likeness::Fuzzy(Edits::One)),
+                _ if piece.ends_with("~2") => (&piece[..piece.len() - 2], Likeness::Fuzzy(Edits::Two)),
+                _ => (piece, Likeness::Exact),
             };
             let from = out.len();
-            let inner = if kind == WordKind::Prefix { WordKind::Exact } else { kind };
+            let inner = if kind == Likeness::Prefix { Likeness::Exact } else { kind };
             out.extend(words(piece).map(|text| Word { text: text.into_owned(), kind: inner }));
             if out.len() > from
                 && let Some(last) = out.last_mut()
@@ -59,6 +39,11 @@ impl WordPattern {
             }
         }
         Self(out)
+    }
+
+    /// Iterates over what a text must have a word like, each.
+    pub fn patterns(&self) -> impl Iterator<Item = TermPattern<'_>> {
+        self.0.iter().map(|word| word.kind.pattern(&word.text))
     }
 
     /// Returns whether a text has all the words, in any order; one word of the text may stand for several.
@@ -77,9 +62,9 @@ impl WordPattern {
 impl Word {
     fn matches(&self, word: &str) -> bool {
         match self.kind {
-            WordKind::Exact => word == self.text,
-            WordKind::Prefix => word.starts_with(&self.text),
-            WordKind::Fuzzy(edits) => is_within(&self.text, word, edits),
+            Likeness::Exact => word == self.text,
+            Likeness::Prefix => word.starts_with(&self.text),
+            Likeness::Fuzzy(edits) => is_within(&self.text, word, edits.count().into()),
         }
     }
 }

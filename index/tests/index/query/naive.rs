@@ -7,6 +7,8 @@ use kapok_core::schema::{FieldKind, Schema, StructType, Type};
 use kapok_index::query::{Expr, FieldExpr, Value, field};
 use kapok_samples::random::Random;
 
+use crate::naive_words::matches;
+
 #[derive(Clone, Debug)]
 pub enum Condition {
     And(Vec<Condition>),
@@ -14,6 +16,8 @@ pub enum Condition {
     Not(Box<Condition>),
     Compare(Path, Operator, Value),
     Len(Path, Operator, Value),
+    /// `~=`
+    Matches(Path, String),
     Between(Path, Value, Value),
     In(Path, Vec<Value>),
     Has(Path, Value),
@@ -153,6 +157,7 @@ impl Condition {
                 };
                 holds(ValueRef::UInt(len), *operator, value)
             }
+            Self::Matches(path, pattern) => read(scope, path).as_str().is_some_and(|text| matches(pattern, text)),
             Self::Between(path, low, high) => {
                 let found = read(scope, path);
                 holds(found, Operator::GreaterOrEqual, low) && holds(found, Operator::LessOrEqual, high)
@@ -179,6 +184,7 @@ impl Condition {
             Self::Not(inner) => !inner.expr(),
             Self::Compare(path, operator, value) => compared(of(path), *operator, value.clone()),
             Self::Len(path, operator, value) => compared(of(path).len(), *operator, value.clone()),
+            Self::Matches(path, pattern) => of(path).matches(pattern.as_str()),
             Self::Between(path, low, high) => of(path).between(low.clone(), high.clone()),
             Self::In(path, values) => of(path).is_in(values.clone()),
             Self::Has(path, value) => of(path).has(value.clone()),
@@ -285,6 +291,9 @@ pub fn random_condition(r: &mut Random, schema: &Schema, types: Types<'_>, depth
         }
         _ => {
             let value = random_value(r, schema, ty);
+            if *ty == Type::Text && r.one_in(4) {
+                return Condition::Matches(path, random_pattern(r));
+            }
             match r.below(5) {
                 0 => Condition::Between(path, value, random_value(r, schema, ty)),
                 1 => Condition::In(path, (0..r.below(5)).map(|_| random_value(r, schema, ty)).collect()),
@@ -292,6 +301,40 @@ pub fn random_condition(r: &mut Random, schema: &Schema, types: Types<'_>, depth
             }
         }
     }
+}
+
+/// Some words, as `~=` takes them.
+fn random_pattern(r: &mut Random) -> String {
+    let pieces = [
+        "text",
+        "te*",
+        "TEXT",
+        "naïve",
+        "NAIVE~1",
+        "longer",
+        "A",
+        "a*",
+        "long*",
+        "nul",
+        "INSIDE",
+        "insde~1",
+        "sevn7~2",
+        "seven77",
+        "Unnamed",
+        "unamed~1",
+        "b~1",
+        "a~2",
+        "1*",
+        "eight888*",
+        "nul-inside",
+        "star",
+        "*",
+        "~1",
+        "--",
+        "strasse",
+    ];
+    let some: Vec<&str> = (0..r.below(4)).map(|_| pieces[r.below(pieces.len())]).collect();
+    some.join([" ", "  "][r.below(2)])
 }
 
 fn random_operator(r: &mut Random, is_bytes: bool) -> Operator {

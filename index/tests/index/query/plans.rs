@@ -7,13 +7,18 @@ use kapok_samples::random::Random;
 
 use crate::indexed::Dataset;
 
-const INDEXES: [&str; 6] = [
+const INDEXES: [&str; 11] = [
     "hash(u16)",
     "hash(texts[])",
     "hash(addresses[].city, addresses[].zip)",
     "sorted(i32)",
     "sorted(-text, u8)",
     "by_place: hash(place.label)",
+    "text(text)",
+    "text(texts[])",
+    "text(addresses[].city) fold=none terms=whole",
+    "text(name) terms=whole",
+    "text(address.city) fold=none",
 ];
 
 fn dataset() -> Dataset {
@@ -41,6 +46,21 @@ fn conditions_are_answered_by_the_index_of_their_fields() {
         (r#"text = "drama" and u8 = 7"#, "sorted(-text, u8)", "true"),
         (r#"text = "drama" and u8 > 7 and flag = true"#, "sorted(-text, u8)", "flag = true"),
         (r#"place.label = "here""#, "by_place", "true"),
+        (r#"text ~= "naïve""#, "text(text)", "true"),
+        (r#"text ~= "LONG* text~1" and u8 = 7"#, "text(text)", "u8 = 7"),
+        (r#"text ~= "inside" and text ~= "nul""#, "text(text)", "true"),
+        (r#"any(texts, it ~= "naïve")"#, "text(texts[])", "true"),
+        (r#"any(texts, it ~= "longer text")"#, "text(texts[])", r#"any(texts, it ~= "longer text")"#),
+        (r#"any(addresses, city = "b")"#, "text(addresses[].city) fold=none terms=whole", "true"),
+        (
+            r#"any(addresses, city ^= "text" and zip = 3)"#,
+            "text(addresses[].city) fold=none terms=whole",
+            r#"any(addresses, city ^= "text" and zip = 3)"#,
+        ),
+        (r#"name = "seven77""#, "text(name) terms=whole", r#"name = "seven77""#),
+        (r#"text ~= """#, "scan", r#"text ~= """#),
+        (r#"address.city ~= "b""#, "scan", r#"address.city ~= "b""#),
+        (r#"not text ~= "b""#, "scan", r#"not text ~= "b""#),
         ("id = 5", "id,code", "true"),
         ("id between 5 and 9 and u16 != 7", "id,code", "not u16 = 7"),
         ("u8 = 3", "scan", "u8 = 3"),

@@ -18,7 +18,7 @@ use super::fixture::{of_damaged_kinds, of_kinds, of_random_json};
 use super::naive::{Condition, Types, compare, floats, random_condition, random_path};
 
 /// Of fields that random conditions are about, alone and together.
-const INDEXES: [&str; 25] = [
+const INDEXES: [&str; 33] = [
     "key(id)",
     "hash(u8)",
     "hash(i16)",
@@ -44,6 +44,14 @@ const INDEXES: [&str; 25] = [
     "sorted(name)",
     "sorted(flag, -place.lat)",
     "sorted(data)",
+    "text(text)",
+    "text(text) terms=whole",
+    "text(name) terms=whole fold=none",
+    "text(address.city)",
+    "text(place.label) fold=none",
+    "text(texts[])",
+    "text(texts[]) terms=whole fold=none",
+    "text(addresses[].city)",
 ];
 
 fn ids(view: &View, record_type: &str, rows: &[RowId]) -> Vec<i64> {
