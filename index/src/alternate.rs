@@ -15,7 +15,7 @@ use kapok_core::{Error, Fault, Result};
 
 use crate::artifact::{Binding, Header};
 use crate::declared::Index;
-use crate::row::{expect_row, unreadable};
+use crate::row::{IndexedRows, expect_row, unreadable};
 use crate::tuple;
 use crate::unique::{self, UniqueIndex};
 use crate::view::TableIndex;
@@ -29,10 +29,10 @@ const MAGIC: [u8; 8] = *b"KAPOKAK1";
 ///
 /// # Errors
 /// `Corrupt` if a value cannot be read.
-pub fn build(paths: &Paths, segment: &Segment, binding: &Binding) -> Result<Vec<u8>> {
+pub fn build(paths: &Paths, segment: &Segment, indexed: &IndexedRows, binding: &Binding) -> Result<Vec<u8>> {
     unique::build_table(MAGIC, segment.rows(), binding, |table| {
         let mut encoded = Vec::new();
-        for row in 0..segment.rows() {
+        for row in (0..segment.rows()).filter(|row| indexed.contains(*row)) {
             let at = expect_row(segment, row)?;
             if encode(paths, at, &mut encoded).map_err(|malformed| unreadable(segment, malformed))? {
                 table.insert(unique::hash(&encoded), row);
@@ -160,7 +160,7 @@ impl<'v> AlternateLookup<'v> {
             };
             let found = match self.artifact(place) {
                 Some(index) => index.probe(hash, has)?,
-                None => find_by_scan(source, has)?,
+                None => find_by_scan(source, &self.of.index.rows(segment)?, has)?,
             };
             if let Some(row) = found {
                 return Ok(Some(source.mark().row_id(place, row)));
@@ -184,7 +184,8 @@ impl<'v> AlternateLookup<'v> {
             self.of.table.segments().iter().enumerate().filter(|(place, _)| places.get(*place) == Some(&true))
         {
             let segment = source.segment();
-            for row in source.live_rows() {
+            let indexed = self.of.index.rows(segment)?;
+            for row in source.live_rows().filter(|row| indexed.contains(*row)) {
                 let at = expect_row(segment, row)?;
                 if !encode(self.of.index.paths(), at, &mut encoded)
                     .map_err(|malformed| unreadable(segment, malformed))?
@@ -227,9 +228,9 @@ impl<'v> AlternateLookup<'v> {
     }
 }
 
-/// Returns the first live row that satisfies a condition.
-fn find_by_scan(source: &LiveSegment, has: impl Fn(u32) -> Result<bool>) -> Result<Option<u32>> {
-    for row in source.live_rows() {
+/// Returns the first live row, of those that the index holds, that satisfies a condition.
+fn find_by_scan(source: &LiveSegment, indexed: &IndexedRows, has: impl Fn(u32) -> Result<bool>) -> Result<Option<u32>> {
+    for row in source.live_rows().filter(|row| indexed.contains(*row)) {
         if has(row)? {
             return Ok(Some(row));
         }

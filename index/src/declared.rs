@@ -12,6 +12,8 @@ use kapok_core::{Error, Result};
 
 use crate::artifact::Binding;
 use crate::kind::{Kind, OpenIndex};
+use crate::query::Filter;
+use crate::row::IndexedRows;
 use crate::sorted::SortFields;
 use crate::text::TextRules;
 use crate::unique;
@@ -25,6 +27,7 @@ pub struct Index {
     /// For each path, whether the greatest value comes first.
     descending: Vec<bool>,
     text_rules: TextRules,
+    filter: Option<Filter>,
     hash: Id,
 }
 
@@ -56,6 +59,11 @@ impl Index {
         let mut spec = spec.clone();
         spec.fields = Paths::resolve(schema, record, &spec.fields)?.names().map(str::to_owned).collect();
         spec.revision = kind.revision();
+        if !spec.filter.is_empty() {
+            // By JSON names, which no other field has.
+            let filter = Filter::resolve(schema, record, &spec.filter)?;
+            spec.filter = filter.text_in(schema).unwrap_or_default();
+        }
         Ok((Self::resolve(schema, record, &spec)?, spec))
     }
 
@@ -71,18 +79,20 @@ impl Index {
             let detail = format!("revision={} known={}; upgrade this program", spec.revision, kind.revision());
             return Err(Error::incompatible(subject(), detail));
         }
-        if !spec.filter.is_empty() {
-            return Err(Error::incompatible(subject(), "this release builds no indexes with a filter"));
-        }
         let paths = Paths::resolve_exactly(schema, record, &spec.fields)?;
         if let Some(twice) = spec.fields.iter().enumerate().find(|(at, field)| spec.fields[..*at].contains(field)) {
             return Err(Error::invalid(subject(), format!("names {} twice", twice.1)));
         }
         kind.check(&paths, &spec.options).map_err(|problem| Error::invalid(subject(), problem))?;
-        let hash = hash(&spec.kind, spec.revision, &paths, spec.options.iter());
+        let filter = match spec.filter.as_str() {
+            "" => None,
+            text => Some(Filter::resolve(schema, record, text)?),
+        };
+        let identity = filter.as_ref().and_then(Filter::identity);
+        let hash = hash(&spec.kind, spec.revision, &paths, spec.options.iter(), identity.as_deref());
         let descending = (0..paths.len()).map(|position| spec.is_descending(position)).collect();
         let text_rules = TextRules::of(&spec.options).unwrap_or_default();
-        Ok(Self { kind, name: spec.name.clone(), paths, descending, text_rules, hash })
+        Ok(Self { kind, name: spec.name.clone(), paths, descending, text_rules, filter, hash })
     }
 
     fn kind_of(record: &StructType, spec: &IndexSpec) -> Result<Kind> {
@@ -97,10 +107,10 @@ impl Index {
     fn of_key(schema: &Schema, record: &StructType, key: &KeySpec) -> Result<Self> {
         let names: Vec<&str> = key.names().collect();
         let paths = Paths::resolve_exactly(schema, record, &names)?;
-        let hash = hash(Kind::Unique.name(), Kind::Unique.revision(), &paths, std::iter::empty());
+        let hash = hash(Kind::Unique.name(), Kind::Unique.revision(), &paths, std::iter::empty(), None);
         let descending = vec![false; paths.len()];
         let text_rules = TextRules::default();
-        Ok(Self { kind: Kind::Unique, name: names.join(","), paths, descending, text_rules, hash })
+        Ok(Self { kind: Kind::Unique, name: names.join(","), paths, descending, text_rules, filter: None, hash })
     }
 
     /// Returns the kind.
@@ -121,6 +131,25 @@ impl Index {
     /// Returns the paths of the indexed fields, and the direction of each.
     pub fn fields(&self) -> SortFields<'_> {
         SortFields { paths: &self.paths, descending: &self.descending }
+    }
+
+    /// Returns the filter that rows of the index satisfy; `None` if all rows are in it.
+    pub(crate) fn filter(&self) -> Option<&Filter> {
+        self.filter.as_ref()
+    }
+
+    /// Returns the text of the filter by the names that a later schema gives its fields, empty without a filter; `None` if the
+    /// schema lacks one of them.
+    pub fn filter_in(&self, schema: &Schema) -> Option<String> {
+        self.filter.as_ref().map_or_else(|| Some(String::new()), |filter| filter.text_in(schema))
+    }
+
+    /// Returns the rows of a segment that are in the index.
+    ///
+    /// # Errors
+    /// `Corrupt` if a value that its filter asks for cannot be read.
+    pub fn rows(&self, segment: &Segment) -> Result<IndexedRows> {
+        self.filter.as_ref().map_or(Ok(IndexedRows::ALL), |filter| filter.rows(segment))
     }
 
     /// Returns what the terms of a text index are.
@@ -292,7 +321,13 @@ impl IndexSet {
 }
 
 /// Returns the hash of what an index is.
-fn hash<'o>(kind: &str, revision: u32, paths: &Paths, options: impl Iterator<Item = (&'o String, &'o String)>) -> Id {
+fn hash<'o>(
+    kind: &str,
+    revision: u32,
+    paths: &Paths,
+    options: impl Iterator<Item = (&'o String, &'o String)>,
+    filter: Option<&str>,
+) -> Id {
     let mut hasher = blake3::Hasher::new();
     let text = |hasher: &mut blake3::Hasher, text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
@@ -308,6 +343,11 @@ fn hash<'o>(kind: &str, revision: u32, paths: &Paths, options: impl Iterator<Ite
     for (key, value) in options {
         text(&mut hasher, key);
         text(&mut hasher, value);
+    }
+    if let Some(filter) = filter {
+        // No option has this name.
+        text(&mut hasher, "where");
+        text(&mut hasher, filter);
     }
     *hasher.finalize().as_bytes()
 }

@@ -192,7 +192,8 @@ impl<'v> HashLookup<'v> {
         }
         let (mut encoded, mut scratch, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         tuple::encode(values, &mut encoded);
-        for row in source.live_rows() {
+        let indexed = self.of.index.rows(segment)?;
+        for row in source.live_rows().filter(|row| indexed.contains(*row)) {
             let has = has_tuple(paths, expect_row(segment, row)?, &encoded, &mut scratch);
             if has.map_err(|malformed| unreadable(segment, malformed))? {
                 rows.push(row);

@@ -107,12 +107,13 @@ impl Kind {
     }
 
     pub(crate) fn build(self, key: &KeySpec, index: &Index, segment: &Segment, binding: &Binding) -> Result<Vec<u8>> {
+        let rows = index.rows(segment)?;
         match self {
             Self::Unique => unique::build(key, segment, binding),
-            Self::Alternate => alternate::build(index.paths(), segment, binding),
-            Self::Hash => hash::build(index.paths(), segment, binding),
-            Self::Sorted => sorted::build(index.fields(), segment, binding),
-            Self::Text => text::build(index.paths(), index.text_rules(), segment, binding),
+            Self::Alternate => alternate::build(index.paths(), segment, &rows, binding),
+            Self::Hash => hash::build(index.paths(), segment, &rows, binding),
+            Self::Sorted => sorted::build(index.fields(), segment, &rows, binding),
+            Self::Text => text::build(index.paths(), index.text_rules(), segment, &rows, binding),
         }
     }
 

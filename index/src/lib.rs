@@ -67,6 +67,7 @@ pub use hash_lookup::{HashLookup, SelectedElement};
 pub use kind::Kind;
 pub use lookup::Lookup;
 pub use records::Records;
+pub use row::IndexedRows;
 pub use sorted::SortedIndex;
 pub use sorted_lookup::SortedLookup;
 pub use text::TextIndex;

@@ -17,7 +17,7 @@ use kapok_core::words::{Read, StructRef};
 use kapok_core::{Error, Result};
 
 use crate::artifact::{Binding, HEADER_BYTES, Header};
-use crate::row::{expect_row, unreadable};
+use crate::row::{IndexedRows, expect_row, unreadable};
 
 mod build;
 mod key;
@@ -128,7 +128,10 @@ pub(crate) fn compare(a: Scalar<'_>, b: Scalar<'_>, is_descending: bool) -> Orde
 pub struct SortedIndex {
     name: Arc<str>,
     bytes: Bytes,
+    /// Of the segment.
     rows: u32,
+    /// Rows that are in it: not more.
+    count: u32,
     /// Rows whose first value is null, which are the last.
     nulls: u32,
 }
@@ -147,24 +150,27 @@ impl SortedIndex {
     /// `Corrupt` if these are not as they must be, or it is another index or that of another segment.
     pub fn open(name: &str, bytes: Bytes, rows: u32, binding: &Binding) -> Result<Self> {
         let Header { word: nulls, numbers, .. } = Header::decode(name, &bytes, MAGIC, rows, binding)?;
-        if nulls > rows || numbers != [0, 0] {
+        let count = u32::try_from(numbers[0]).ok().and_then(|left_out| rows.checked_sub(left_out));
+        let count = count.filter(|count| nulls <= *count && numbers[1] == 0);
+        let Some(count) = count else {
             let found = format!("{nulls}, {} and {}", numbers[0], numbers[1]);
-            return Err(Error::corrupt(name, 12, format!("at most {rows} nulls, and zeros"), found));
-        }
-        if bytes.len() != len(rows) {
-            let expected = format!("{} bytes, for {rows} rows", len(rows));
+            let expected = format!("nulls and rows left out, {rows} together at most, and a zero");
+            return Err(Error::corrupt(name, 12, expected, found));
+        };
+        if bytes.len() != len(count) {
+            let expected = format!("{} bytes, for {count} rows", len(count));
             return Err(Error::corrupt(name, bytes.len() as u64, expected, format!("{} bytes", bytes.len())));
         }
-        Ok(Self { name: Arc::from(name), bytes, rows, nulls })
+        Ok(Self { name: Arc::from(name), bytes, rows, count, nulls })
     }
 
     /// Builds the index of a segment that has no artifact of it.
     ///
     /// # Errors
     /// `Corrupt` if a value cannot be read.
-    pub(crate) fn of_segment(fields: SortFields<'_>, segment: &Segment) -> Result<Self> {
+    pub(crate) fn of_segment(fields: SortFields<'_>, segment: &Segment, indexed: &IndexedRows) -> Result<Self> {
         let binding = Binding::default();
-        Self::open(segment.name(), build(fields, segment, &binding)?.into(), segment.rows(), &binding)
+        Self::open(segment.name(), build(fields, segment, indexed, &binding)?.into(), segment.rows(), &binding)
     }
 
     /// Returns what errors call it.
@@ -179,12 +185,12 @@ impl SortedIndex {
 
     /// Returns the positions of the rows whose first value is not null. Those of the others follow.
     pub fn values(&self) -> Range<u32> {
-        0..self.rows - self.nulls
+        0..self.count - self.nulls
     }
 
-    /// Returns the positions of all rows.
+    /// Returns the positions of all rows that are in it.
     pub fn all(&self) -> Range<u32> {
-        0..self.rows
+        0..self.count
     }
 
     /// Returns the row at a position.
@@ -193,9 +199,9 @@ impl SortedIndex {
     /// `Corrupt` if it is not one of the segment.
     #[inline]
     pub fn row(&self, position: u32) -> Result<u32> {
-        let at = rows_at(self.rows) + position as usize * ROW_BYTES;
+        let at = rows_at(self.count) + position as usize * ROW_BYTES;
         match self.bytes.get(at..).and_then(|bytes| bytes.first_chunk()).map(|row| u32::from_le_bytes(*row)) {
-            Some(row) if row < self.rows && position < self.rows => Ok(row),
+            Some(row) if row < self.rows && position < self.count => Ok(row),
             row => Err(self.stray_row(at, row)),
         }
     }
@@ -216,7 +222,7 @@ impl SortedIndex {
         place: &SortPlace<'_>,
         side: Side,
     ) -> Result<u32> {
-        let fences: &[[u8; FENCE_BYTES]] = self.bytes[HEADER_BYTES..rows_at(self.rows)].as_chunks().0;
+        let fences: &[[u8; FENCE_BYTES]] = self.bytes[HEADER_BYTES..rows_at(self.count)].as_chunks().0;
         let fence_count = self.values().end.div_ceil(FENCE_ROWS) as usize;
         let fences = fences.get(..fence_count).unwrap_or_default();
         // Rows that begin below are before the place, rows that begin above behind it.

@@ -174,7 +174,7 @@ impl<'v> SortedLookup<'v> {
             let fields = self.of.index.fields();
             let index = match self.of.artifact(at).and_then(OpenIndex::sorted) {
                 Some(index) => index.clone(),
-                None => SortedIndex::of_segment(fields, source.segment())?,
+                None => SortedIndex::of_segment(fields, source.segment(), &self.of.index.rows(source.segment())?)?,
             };
             let position = |(place, side)| index.position(fields, source.segment(), &place, side);
             let positions = start.map_or(Ok(0), position)?..end.map_or(Ok(index.values().end), position)?;

@@ -17,6 +17,7 @@ use kapok_core::{Error, Result};
 
 use crate::artifact::{Binding, HEADER_BYTES, Header};
 use crate::hash::{Locator, Posting, UNIT as POSTING_UNIT, packed};
+use crate::row::IndexedRows;
 
 mod blocks;
 mod build;
@@ -145,9 +146,14 @@ impl TextIndex {
     ///
     /// # Errors
     /// As [`build`].
-    pub(crate) fn of_segment(paths: &Paths, rules: TextRules, segment: &Segment) -> Result<Self> {
+    pub(crate) fn of_segment(
+        paths: &Paths,
+        rules: TextRules,
+        segment: &Segment,
+        indexed: &IndexedRows,
+    ) -> Result<Self> {
         let binding = Binding::default();
-        Self::open(segment.name(), build(paths, rules, segment, &binding)?.into(), segment.rows(), &binding)
+        Self::open(segment.name(), build(paths, rules, segment, indexed, &binding)?.into(), segment.rows(), &binding)
     }
 
     /// Returns what errors call it.

@@ -174,7 +174,8 @@ impl<'v> TextLookup<'v> {
             return Ok(Cow::Borrowed(index));
         }
         let index = self.of.index;
-        TextIndex::of_segment(index.paths(), index.text_rules(), source.segment()).map(Cow::Owned)
+        let (segment, indexed) = (source.segment(), index.rows(source.segment())?);
+        TextIndex::of_segment(index.paths(), index.text_rules(), segment, &indexed).map(Cow::Owned)
     }
 }
 

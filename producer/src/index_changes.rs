@@ -124,6 +124,7 @@ fn carried_over(
     for (field, name) in renamed.fields.iter_mut().zip(before.paths().names_in(schema)) {
         *field = name.ok_or_else(|| gone(field.clone()))?;
     }
+    renamed.filter = before.filter_in(schema).ok_or_else(|| gone(renamed.filter.clone()))?;
     let after = Index::resolve(schema, record, &renamed).map_err(|error| gone(error.to_string()))?;
     Ok((renamed, after.hash() != before.hash()))
 }

@@ -14,7 +14,7 @@ use super::dictionary::Dictionary;
 use super::posting::LENGTH_BYTES;
 use super::{GROUP, Locator, MAGIC, SLOT_BYTES, UNIT, fingerprint, home, packed, roaring};
 use crate::artifact::{Binding, HEADER_BYTES, Header};
-use crate::row::{expect_row, unreadable};
+use crate::row::{IndexedRows, expect_row, unreadable};
 use crate::tuple;
 
 /// Rows of a chunk: those of a container.
@@ -39,11 +39,12 @@ pub(crate) struct Part {
 ///
 /// # Errors
 /// `Corrupt` if a value cannot be read, `Invalid` if postings would take more than 16 GiB.
-pub fn build(paths: &Paths, segment: &Segment, binding: &Binding) -> Result<Vec<u8>> {
+pub fn build(paths: &Paths, segment: &Segment, indexed: &IndexedRows, binding: &Binding) -> Result<Vec<u8>> {
     let rows = segment.rows();
     let chunks: Vec<u32> = (0..rows).step_by(CHUNK_ROWS as usize).collect();
-    let parts =
-        in_parallel(chunks, |first| Part::of(paths, segment, first..first.saturating_add(CHUNK_ROWS).min(rows)));
+    let parts = in_parallel(chunks, |first| {
+        Part::of(paths, segment, first..first.saturating_add(CHUNK_ROWS).min(rows), indexed)
+    });
     let parts = parts.into_iter().collect::<Result<Vec<_>>>()?;
     let joined = Joined::of(&parts);
     let groups = (joined.len() + joined.len() / 3 + 1).div_ceil(GROUP);
@@ -102,14 +103,14 @@ fn write_posting(chunks: &[Chunk<'_>], width: u32, out: &mut Vec<u8>) {
 }
 
 impl Part {
-    fn of(paths: &Paths, segment: &Segment, rows: Range<u32>) -> Result<Self> {
+    fn of(paths: &Paths, segment: &Segment, rows: Range<u32>, indexed: &IndexedRows) -> Result<Self> {
         let mut pairs = Pairs::default();
         let mut encoded = Vec::new();
         let objects = paths.only_pointer();
         // What each object's tuples are, as a range of `numbers`.
         let mut known: HashMap<u64, (u32, u32)> = HashMap::new();
         let mut numbers: Vec<u32> = Vec::new();
-        for row in rows.clone() {
+        for row in rows.filter(|row| indexed.contains(*row)) {
             #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
             let low = row as u16;
             let at = expect_row(segment, row)?;

@@ -16,6 +16,7 @@ use super::check::{Check, Ready};
 use super::expr::{At, Path, Quantifier, Step};
 use super::number::{KeyRange, Number, NumberKind};
 use super::place::Place;
+use super::plan::conjuncts;
 use super::resolve::ScopeType;
 use super::route::Route;
 use super::test::{BytesTest, NumberTest};
@@ -46,6 +47,8 @@ pub(super) struct Access<'v> {
     list: Option<Place<'v>>,
     /// Where each value lies in the record, or in the element.
     pub ends: Vec<Place<'v>>,
+    /// What all rows of the index satisfy, joined by `and`.
+    filter: Option<Ready<'v>>,
 }
 
 /// Rows that an index gives, and the conditions that all of them satisfy.
@@ -104,11 +107,40 @@ impl<'v> Access<'v> {
             list = own;
             ends.push(route.end);
         }
-        Some(Self { index, position, list, ends })
+        let filter = match index.filter() {
+            Some(filter) => Some(filter.of_table(table).ok()?),
+            None => None,
+        };
+        Some(Self { index, position, list, ends, filter })
     }
 
-    /// Asks the index about conditions that are joined by `and`; `None` if it answers none of them.
+    /// Returns whether all rows that satisfy conditions joined by `and` are in the index.
+    pub fn holds_all(&self, all: &[Ready<'v>]) -> bool {
+        let follows = |wanted: &Ready<'v>| all.iter().any(|one| wanted.follows_from(one));
+        self.filter.as_ref().is_none_or(|filter| conjuncts(filter).iter().all(follows))
+    }
+
+    /// Asks the index about conditions that are joined by `and`; `None` if it answers none of them, or lacks rows.
     pub fn ask(
+        &self,
+        all: &[Ready<'v>],
+        source: &'v LiveSegment,
+        opened: &'v [Option<OpenIndex>],
+    ) -> Result<Option<Answer<'v>>> {
+        if !self.holds_all(all) {
+            return Ok(None);
+        }
+        let mut answer = self.ask_all_rows(all, source, opened)?;
+        if let (Some(answer), Some(filter)) = (&mut answer, &self.filter) {
+            let known =
+                all.iter().enumerate().filter(|(at, one)| !answer.answered.contains(at) && one.follows_from(filter));
+            answer.answered.extend(known.map(|(at, _)| at).collect::<Vec<_>>());
+        }
+        Ok(answer)
+    }
+
+    /// Asks the index, which has all rows that count.
+    fn ask_all_rows(
         &self,
         all: &[Ready<'v>],
         source: &'v LiveSegment,

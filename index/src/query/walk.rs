@@ -46,7 +46,9 @@ impl<'v> Rows<'v> {
         let (Some(limit), Some(sorting), Some((accesses, indexes))) = (self.limit, &self.sorting, &self.indexes) else {
             return Ok(None);
         };
-        let order = accesses.iter().find_map(|access| Some((access, access.is_backwards(&sorting.fields)?)));
+        let all = conjuncts(&self.expression);
+        let order = accesses.iter().filter(|access| access.holds_all(all));
+        let order = order.filter_map(|access| Some((access, access.is_backwards(&sorting.fields)?))).next();
         let Some((access, is_backwards)) = order else { return Ok(None) };
         let mut walks = Vec::with_capacity(self.plans.len());
         let mut candidates = 0_u64;
@@ -58,7 +60,7 @@ impl<'v> Rows<'v> {
                 _ => return Ok(None),
             };
             candidates = candidates.saturating_add(plan.candidates.count(source));
-            let answer = access.ask(conjuncts(&self.expression), source, opened)?;
+            let answer = access.ask(all, source, opened)?;
             let asked = answer.as_ref().and_then(|answer| answer.positions());
             let (values, nulls) = match index {
                 Some(index) => (index.values(), index.values().end..index.all().end),

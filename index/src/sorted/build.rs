@@ -8,7 +8,7 @@ use kapok_core::words::{Malformed, Read};
 
 use super::{FENCE_ROWS, MAGIC, SortFields, SortKey, len};
 use crate::artifact::{Binding, Header};
-use crate::row::{expect_row, unreadable};
+use crate::row::{IndexedRows, expect_row, unreadable};
 
 /// Rows that one thread sorts before it takes the next.
 const RUN_ROWS: u32 = 1 << 18;
@@ -25,10 +25,12 @@ struct Entry {
 ///
 /// # Errors
 /// `Corrupt` if a value cannot be read.
-pub fn build(fields: SortFields<'_>, segment: &Segment, binding: &Binding) -> Result<Vec<u8>> {
+pub fn build(fields: SortFields<'_>, segment: &Segment, indexed: &IndexedRows, binding: &Binding) -> Result<Vec<u8>> {
     let rows = segment.rows();
     let firsts: Vec<u32> = (0..rows).step_by(RUN_ROWS as usize).collect();
-    let sorted = in_parallel(firsts, |first| run(fields, segment, first..first.saturating_add(RUN_ROWS).min(rows)));
+    let sorted = in_parallel(firsts, |first| {
+        run(fields, segment, (first..first.saturating_add(RUN_ROWS).min(rows)).filter(|row| indexed.contains(*row)))
+    });
     let mut runs = sorted.into_iter().collect::<Result<Vec<_>>>()?;
     while runs.len() > 1 {
         let mut pairs = Vec::with_capacity(runs.len().div_ceil(2));
@@ -44,21 +46,23 @@ pub fn build(fields: SortFields<'_>, segment: &Segment, binding: &Binding) -> Re
     }
     let entries = runs.pop().unwrap_or_default();
     let nulls = entries.iter().rev().take_while(|entry| entry.is_null).count();
-    let header = Header { rows, word: u32::try_from(nulls).unwrap_or(u32::MAX), numbers: [0, 0] };
-    let mut out = Vec::with_capacity(len(rows));
+    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+    let left_out = u64::from(rows - count);
+    let header = Header { rows, word: u32::try_from(nulls).unwrap_or(u32::MAX), numbers: [left_out, 0] };
+    let mut out = Vec::with_capacity(len(count));
     out.extend_from_slice(&header.encode(MAGIC, binding));
     for fence in entries.iter().step_by(FENCE_ROWS as usize) {
         out.extend_from_slice(&fence.beginning.to_le_bytes());
     }
     out.extend(entries.iter().flat_map(|entry| entry.row.to_le_bytes()));
-    out.resize(len(rows), 0);
+    out.resize(len(count), 0);
     Ok(out)
 }
 
 /// Sorts some rows.
-fn run(fields: SortFields<'_>, segment: &Segment, rows: std::ops::Range<u32>) -> Result<Vec<Entry>> {
+fn run(fields: SortFields<'_>, segment: &Segment, rows: impl Iterator<Item = u32>) -> Result<Vec<Entry>> {
     let is_descending = fields.descending.first().is_some_and(|is_descending| *is_descending);
-    let mut entries = Vec::with_capacity(rows.len());
+    let mut entries = Vec::with_capacity(rows.size_hint().1.unwrap_or_default());
     for row in rows {
         let value =
             fields.paths.value(expect_row(segment, row)?).map_err(|malformed| unreadable(segment, malformed))?;

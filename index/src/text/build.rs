@@ -13,17 +13,24 @@ use super::{Layout, MAGIC, TextRules};
 use crate::artifact::{Binding, Header};
 use crate::hash::build::{CHUNK_ROWS, Joined, Pairs, Part, locate};
 use crate::hash::packed;
-use crate::row::{expect_row, unreadable};
+use crate::row::{IndexedRows, expect_row, unreadable};
 
 /// Builds the index of a segment: a function of its rows, of the path and of the rules.
 ///
 /// # Errors
 /// `Corrupt` if a text cannot be read, `Invalid` if the terms would take 4 GiB or postings 16 GiB.
-pub fn build(paths: &Paths, rules: TextRules, segment: &Segment, binding: &Binding) -> Result<Vec<u8>> {
+pub fn build(
+    paths: &Paths,
+    rules: TextRules,
+    segment: &Segment,
+    indexed: &IndexedRows,
+    binding: &Binding,
+) -> Result<Vec<u8>> {
     let rows = segment.rows();
     let chunks: Vec<u32> = (0..rows).step_by(CHUNK_ROWS as usize).collect();
-    let parts =
-        in_parallel(chunks, |first| part(paths, rules, segment, first..first.saturating_add(CHUNK_ROWS).min(rows)));
+    let parts = in_parallel(chunks, |first| {
+        part(paths, rules, segment, first..first.saturating_add(CHUNK_ROWS).min(rows), indexed)
+    });
     let parts = parts.into_iter().collect::<Result<Vec<_>>>()?;
     if parts.iter().map(|part| part.tuples.bytes()).sum::<usize>() >= u32::MAX as usize {
         return Err(too_long(segment));
@@ -61,12 +68,12 @@ pub fn build(paths: &Paths, rules: TextRules, segment: &Segment, binding: &Bindi
 }
 
 /// Finds the terms of some rows.
-fn part(paths: &Paths, rules: TextRules, segment: &Segment, rows: Range<u32>) -> Result<Part> {
+fn part(paths: &Paths, rules: TextRules, segment: &Segment, rows: Range<u32>, indexed: &IndexedRows) -> Result<Part> {
     let mut pairs = Pairs::default();
     let objects = paths.only_pointer();
     // What each object's terms are.
     let mut known: HashMap<u64, Vec<u32>> = HashMap::new();
-    for row in rows {
+    for row in rows.filter(|row| indexed.contains(*row)) {
         #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
         let low = row as u16;
         let at = expect_row(segment, row)?;

@@ -10,7 +10,7 @@ use kapok_core::paths::Scalar;
 use kapok_core::record::{Record, ValueRef};
 use kapok_core::segment::{RowId, SealSettings, Segment, Sharing, Stage};
 use kapok_core::words::Words;
-use kapok_index::{Binding, HashIndex, View, hash};
+use kapok_index::{Binding, HashIndex, IndexedRows, View, hash};
 use kapok_samples::random::Random;
 
 use crate::indexed::{Dataset, Key, values};
@@ -241,7 +241,7 @@ fn long_postings_are_bitmaps_and_come_back() {
     ] {
         let paths = kapok_core::paths::Paths::resolve(encoding.schema(), record, &[field]).unwrap();
         let binding = Binding::new(&sealed.id, &[1; 32]);
-        let bytes = hash::build(&paths, &segment, &binding).unwrap();
+        let bytes = hash::build(&paths, &segment, &IndexedRows::ALL, &binding).unwrap();
         let index = HashIndex::open(field, bytes.into(), rows, &binding).unwrap();
         let posting = index.find(&paths, &segment, &[value.into()]).unwrap();
         let found: Vec<u32> = posting.into_iter().flatten().map(Result::unwrap).collect();

@@ -155,6 +155,14 @@ fn several_indexes_answer_together() {
     }
 }
 
+/// Without the segment that has no artifacts.
+fn without_last(dataset: &Dataset) -> View {
+    let mut manifest = dataset.manifest.clone();
+    let last = manifest.record_types[0].segments.pop().unwrap();
+    manifest.record_types[0].rows -= u64::from(last.rows - last.dead);
+    View::open(std::sync::Arc::new(manifest), &dataset.blobs).unwrap()
+}
+
 fn ordered<'v>(query: &Query<'v>, order: &[Order]) -> Rows<'v> {
     query.rows().unwrap().order_by(order).unwrap()
 }
@@ -163,10 +171,7 @@ fn ordered<'v>(query: &Query<'v>, order: &[Order]) -> Rows<'v> {
 fn records_walked_by_an_index_come_as_sorted_ones() {
     let indexes = ["sorted(i32)", "sorted(-text, u8)", "sorted(f32, u8)", "sorted(flag)"];
     let dataset = Dataset::random(&indexes, &mut Random::new(33), &[900, 300, 1]);
-    let mut manifest = dataset.manifest.clone();
-    let last = manifest.record_types[0].segments.pop().unwrap();
-    manifest.record_types[0].rows -= u64::from(last.rows - last.dead);
-    let view = View::open(std::sync::Arc::new(manifest), &dataset.blobs).unwrap();
+    let view = without_last(&dataset);
     let table = view.table("Kinds").unwrap();
     let (up, down) = (|path: &str| Order::ascending(path), |path: &str| Order::descending(path));
     let mut walked = 0;
@@ -208,4 +213,97 @@ fn records_walked_by_an_index_come_as_sorted_ones() {
     assert!(walked > 30, "{walked}");
     let first = view.query("Kinds", "u8 > 20").unwrap().order_by(&[down("i32")]).unwrap().limit(5);
     assert_eq!(first.explain().unwrap().order.as_deref(), Some("sorted(i32)"));
+}
+
+#[test]
+fn an_index_with_a_filter_is_asked_where_the_query_has_its_conditions() {
+    let indexes = [
+        "hash(u8) where u16 > 100",
+        "sorted(i32) where u16 > 100 and flag",
+        "key(id) where text ^= 'd'",
+        "text(text) where colour in [red, green]",
+        "hash(texts[]) where any(addresses, zip > 10) and not (place.label = 'here')",
+    ];
+    let dataset = Dataset::random(&indexes, &mut Random::new(34), &[3000, 200, 1]);
+    let view = dataset.open();
+    let table = view.table("Kinds").unwrap();
+    let dear = "and not text ~= 'nosuchword'";
+    for (expression, source) in [
+        ("u8 = 3", "scan"),
+        ("u8 = 3 and u16 > 100", indexes[0]),
+        ("u8 = 3 and u16 >= 200", indexes[0]),
+        ("u8 = 3 and u16 in [101, 300]", indexes[0]),
+        ("u8 = 3 and u16 >= 100", "scan"),
+        ("u8 = 3 and u16 in [100, 300]", "scan"),
+        ("u8 = 3 and (u16 > 100 or u16 < 5)", "scan"),
+        ("u8 = 3 and (u16 > 150 or u16 = 101)", indexes[0]),
+        ("i32 > 5 and u16 > 100 and flag", indexes[1]),
+        ("i32 > 5 and u16 > 100", "scan"),
+        ("id = 7 and text ^= 'dr'", "key(id)"),
+        ("id = 7 and text = 'drama'", "key(id)"),
+        ("text ~= 'drama' and colour = red", indexes[3]),
+        ("text ~= 'drama' and colour != blue", "scan"),
+        ("'drama' in texts and any(addresses, zip > 20) and not (place.label = 'here')", indexes[4]),
+        ("'drama' in texts and any(addresses, zip > 9) and not (place.label = 'here')", "scan"),
+    ] {
+        let text = format!("{expression} {dear}");
+        let expr = Expr::parse(&text).unwrap();
+        let indexed = Query::bind(&view, "Kinds", &expr).unwrap().rows().unwrap();
+        let scanned = Query::bind_table(table, &expr).unwrap().rows().unwrap();
+        assert_eq!(indexed.row_ids().unwrap(), scanned.row_ids().unwrap(), "{text}");
+        let plan = indexed.explain().unwrap().segments[0].clone();
+        if source == "key(id)" {
+            assert!(plan.source == "id,code" || plan.source.starts_with(source), "{text}: {plan}");
+        } else {
+            assert_eq!(plan.source, source, "{text}: {plan}");
+        }
+    }
+    // What the filter says is asked no more.
+    let rows = view.query("Kinds", &format!("u8 = 3 and u16 > 100 {dear}")).unwrap();
+    assert_eq!(rows.explain().unwrap().segments[0].conditions, "not text ~= \"nosuchword\"");
+    let walked =
+        view.query("Kinds", "u16 > 100 and flag").unwrap().order_by(&[Order::ascending("i32")]).unwrap().limit(3);
+    assert_eq!(walked.explain().unwrap().order.as_deref(), Some(indexes[1]));
+    let all = view.query("Kinds", "u16 > 100").unwrap().order_by(&[Order::ascending("i32")]).unwrap().limit(3);
+    assert_eq!(all.explain().unwrap().order, None);
+}
+
+#[test]
+fn lookups_by_an_index_with_a_filter_give_the_rows_that_satisfy_it() {
+    let indexes =
+        ["hash(u8) where u16 > 100", "sorted(i32) where flag", "text(text) where u8 < 100", "key(id) where flag"];
+    let dataset = Dataset::random(&indexes, &mut Random::new(35), &[500, 200, 40]);
+    let view = dataset.open();
+    view.verify_new(&dataset.blobs, |_| true).unwrap();
+    view.verify_keys().unwrap();
+    let query = |text: &str| {
+        let mut rows = view.query("Kinds", text).unwrap().row_ids().unwrap();
+        rows.sort();
+        rows
+    };
+    let sorted = |mut rows: Vec<kapok_core::segment::RowId>| {
+        rows.sort();
+        rows
+    };
+    for value in 0..50_u8 {
+        let found = view.hash_lookup("Kinds", indexes[0]).unwrap().find(&[value.into()]).unwrap();
+        assert_eq!(sorted(found), query(&format!("u8 = {value} and u16 > 100")));
+    }
+    let ordered = view.sorted_lookup("Kinds", indexes[1]).unwrap();
+    assert_eq!(sorted(ordered.first(usize::MAX).unwrap()), query("flag and i32 is not null"));
+    let words = view.text_lookup("Kinds", indexes[2]).unwrap();
+    assert_eq!(
+        sorted(words.find(kapok_index::TextMatch::Exact("drama")).unwrap()),
+        query("text ~= 'drama' and u8 < 100")
+    );
+    for id in 1..60_u32 {
+        let found = view.alternate_lookup("Kinds", indexes[3]).unwrap().find(&[id.into()]).unwrap();
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), query(&format!("id = {id} and flag")));
+    }
+    for name in indexes {
+        dataset.flip_bits_of(name, |view| {
+            let rows = view.query("Kinds", "u8 = 3 and u16 > 100 and flag and text ~= 'drama'");
+            _ = rows.and_then(|rows| rows.count());
+        });
+    }
 }

@@ -18,7 +18,7 @@ use super::fixture::{of_damaged_kinds, of_kinds, of_random_json};
 use super::naive::{Condition, Types, compare, floats, random_condition, random_path};
 
 /// Of fields that random conditions are about, alone and together.
-const INDEXES: [&str; 33] = [
+const INDEXES: [&str; 37] = [
     "key(id)",
     "hash(u8)",
     "hash(i16)",
@@ -44,6 +44,10 @@ const INDEXES: [&str; 33] = [
     "sorted(name)",
     "sorted(flag, -place.lat)",
     "sorted(data)",
+    "hash(u8) where u16 > 100",
+    "sorted(i32) where not flag and text is not null",
+    "text(text) where u8 < 200 or 'drama' in texts",
+    "key(id) where colour = 'red' and len(texts) > 0",
     "text(text)",
     "text(text) terms=whole",
     "text(name) terms=whole fold=none",
