@@ -61,7 +61,7 @@ struct IndexSpec @0xd3a8c5e1f0b74296 {
   fields @2 :List(Text);
   # Paths of the indexed fields: names joined by dots, "[]" behind a list that is gone through.
   filter @3 :Text;
-  # Only rows that satisfy this expression are in it; empty for all.
+  # Only rows that satisfy this expression, by JSON names, are in it; empty for all.
   revision @4 :UInt32;
   # Revision of the rules by which segments become artifacts of this kind.
   options @5 :List(Tag);

@@ -27,10 +27,12 @@ const ATTEMPTS_MAX: usize = 10;
   kapok index add --store data/films Movie 'by_genre: hash(genres[])'
   kapok index add --store data/films Movie 'sorted(-year, title)'
   kapok index add --store data/films Movie 'text(title)'
+  kapok index add --store data/films Movie 'hash(year) where runtimeMin > 0'
   kapok index drop --store data/films Movie by_genre
 
-An index is written as [NAME:] KIND(FIELD, ...) [OPTION=VALUE ...]; without a name it is called as what it is. Fields are names joined by dots,
-with [] behind a list that is gone through. Kinds:
+An index is written as [NAME:] KIND(FIELD, ...) [OPTION=VALUE ...] [where EXPR]; without a name it is called as what it is.
+Fields are names joined by dots, with [] behind a list that is gone through. With EXPR, as of kapok query, the index holds the
+records that satisfy it, and is asked by queries that have its conditions or narrower ones. Kinds:
   key     from values that no two records share to the record; a publish that would break this is refused
   hash    from the values of fields to the records that have them
   sorted  the records in the order of fields, for <, between, prefixes and --order; - before a field: descending

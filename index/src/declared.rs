@@ -61,7 +61,7 @@ impl Index {
         spec.revision = kind.revision();
         if !spec.filter.is_empty() {
             // By JSON names, which no other field has.
-            let filter = Filter::resolve(schema, record, &spec.filter)?;
+            let filter = Self::filter_of(schema, record, &spec)?;
             spec.filter = filter.text_in(schema).unwrap_or_default();
         }
         Ok((Self::resolve(schema, record, &spec)?, spec))
@@ -84,15 +84,18 @@ impl Index {
             return Err(Error::invalid(subject(), format!("names {} twice", twice.1)));
         }
         kind.check(&paths, &spec.options).map_err(|problem| Error::invalid(subject(), problem))?;
-        let filter = match spec.filter.as_str() {
-            "" => None,
-            text => Some(Filter::resolve(schema, record, text)?),
-        };
+        let filter = if spec.filter.is_empty() { None } else { Some(Self::filter_of(schema, record, spec)?) };
         let identity = filter.as_ref().and_then(Filter::identity);
         let hash = hash(&spec.kind, spec.revision, &paths, spec.options.iter(), identity.as_deref());
         let descending = (0..paths.len()).map(|position| spec.is_descending(position)).collect();
         let text_rules = TextRules::of(&spec.options).unwrap_or_default();
         Ok(Self { kind, name: spec.name.clone(), paths, descending, text_rules, filter, hash })
+    }
+
+    fn filter_of(schema: &Schema, record: &StructType, spec: &IndexSpec) -> Result<Filter> {
+        Filter::resolve(schema, record, &spec.filter).map_err(|error| {
+            Error::invalid(format!("index {} of {}", spec.name, record.name), format!("its filter is wrong: {error}"))
+        })
     }
 
     fn kind_of(record: &StructType, spec: &IndexSpec) -> Result<Kind> {

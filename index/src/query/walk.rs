@@ -47,8 +47,8 @@ impl<'v> Rows<'v> {
             return Ok(None);
         };
         let all = conjuncts(&self.expression);
-        let order = accesses.iter().filter(|access| access.holds_all(all));
-        let order = order.filter_map(|access| Some((access, access.is_backwards(&sorting.fields)?))).next();
+        let mut order = accesses.iter().filter(|access| access.holds_all(all));
+        let order = order.find_map(|access| Some((access, access.is_backwards(&sorting.fields)?)));
         let Some((access, is_backwards)) = order else { return Ok(None) };
         let mut walks = Vec::with_capacity(self.plans.len());
         let mut candidates = 0_u64;
