@@ -176,8 +176,8 @@ impl TextIndex {
     /// # Errors
     /// `Corrupt` if the index is not as it must be.
     pub fn exact(&self, term: &str) -> Result<Option<u32>> {
-        let number = self.position(term.as_bytes(), Side::Before)?;
-        Ok((number < self.terms && self.is_term(number, term.as_bytes())?).then_some(number))
+        let (number, is_term) = self.position(term.as_bytes(), Side::Before)?;
+        Ok(is_term.then_some(number))
     }
 
     /// Returns the numbers of the terms that begin so.
@@ -185,8 +185,9 @@ impl TextIndex {
     /// # Errors
     /// As [`exact`](Self::exact).
     pub fn prefix(&self, prefix: &str) -> Result<Range<u32>> {
-        let from = self.position(prefix.as_bytes(), Side::Before)?;
-        Ok(from..self.position(prefix.as_bytes(), Side::Behind)?.max(from))
+        let (from, _) = self.position(prefix.as_bytes(), Side::Before)?;
+        let (to, _) = self.position(prefix.as_bytes(), Side::Behind)?;
+        Ok(from..to.max(from))
     }
 
     /// Returns the rows, live and dead, that have a term.

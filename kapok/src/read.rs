@@ -61,4 +61,8 @@ pub use kapok_core::segment::RowId;
 #[doc(inline)]
 pub use kapok_core::view::{Deserialized, ReaderIter, RecordIter, Table};
 #[doc(inline)]
-pub use kapok_index::{AlternateLookup, HashLookup, Index, Lookup, Records, SortedLookup, View};
+pub use kapok_index::text::Edits;
+#[doc(inline)]
+pub use kapok_index::{
+    AlternateLookup, HashLookup, Index, Lookup, Records, SortedLookup, Term, TextLookup, TextMatch, View,
+};

@@ -11,6 +11,7 @@ mod history;
 mod keys;
 mod kinds;
 mod rows;
+mod words;
 
 pub use description::{Description, describe, pinned, records};
 pub use history::{Change, Part};
@@ -38,7 +39,7 @@ impl Stored {
     /// Returns all of them.
     pub fn all() -> impl Iterator<Item = Self> {
         let of = |written| Golden::ALL.into_iter().map(move |golden| Self { golden, written });
-        of(Written::V1).chain(of(Written::V2))
+        of(Written::V1).filter(|stored| stored.golden != Golden::Words).chain(of(Written::V2))
     }
 
     /// Returns those that today's code writes.
@@ -76,11 +77,13 @@ pub enum Golden {
     Rows,
     /// Schemas that were declared, inferred and derived, and that grew, lost fields and types, and were replaced.
     Grown,
+    /// Texts of several scripts, with text indexes. In `v2` alone.
+    Words,
 }
 
 impl Golden {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Kinds, Self::Keys, Self::Rows, Self::Grown];
+    pub const ALL: [Self; 5] = [Self::Kinds, Self::Keys, Self::Rows, Self::Grown, Self::Words];
 
     /// Name of its folder.
     pub fn name(self) -> &'static str {
@@ -89,6 +92,7 @@ impl Golden {
             Self::Keys => "keys",
             Self::Rows => "rows",
             Self::Grown => "grown",
+            Self::Words => "words",
         }
     }
 
@@ -102,6 +106,7 @@ impl Golden {
             Self::Keys => keys::write(folder).await,
             Self::Rows => rows::write(folder).await,
             Self::Grown => grown::write(folder).await,
+            Self::Words => words::write(folder).await,
         }
     }
 
@@ -112,6 +117,7 @@ impl Golden {
             Self::Keys => keys::next_changes(),
             Self::Rows => rows::next_changes(),
             Self::Grown => grown::next_changes(),
+            Self::Words => words::next_changes(),
         }
     }
 

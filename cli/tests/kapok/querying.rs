@@ -119,3 +119,24 @@ fn a_query_tells_how_it_is_answered() {
     let told: Value = serde_json::from_str(&told).unwrap();
     assert_eq!((&told["found"], &told["segments"][0]["source"]), (&json!(3), &json!("scan")));
 }
+
+#[test]
+fn a_text_index_is_added_listed_and_asked() {
+    let scene = scene();
+    let question = &["name ~= 'THRE~1'", "--explain"];
+    let source = |scene: &Scene| scene.run(&[&["query", "Thing"], &question[..]].concat()).ok();
+    assert!(source(&scene).contains("scan"), "{}", source(&scene));
+    scene.run(&["index", "add", "Thing", "text(name)"]).ok();
+    scene.run(&["index", "add", "Thing", "tags: text(tags[]) fold=none terms=whole"]).ok();
+    let listed = scene.run(&["index", "list"]).ok();
+    assert!(listed.contains("text(name)") && listed.contains("tags: text(tags[]) fold=none terms=whole"), "{listed}");
+    assert!(source(&scene).contains("text(name)"), "{}", source(&scene));
+    assert_eq!(ids(&scene, &["name ~= 'THRE~1'"]), [3]);
+    assert_eq!(ids(&scene, &["name ~= 't*'"]), [2, 3]);
+    assert_eq!(ids(&scene, &["'b' in tags"]), [3, 4]);
+    scene.run(&["verify"]).ok();
+    let refused = scene.run(&["index", "add", "Thing", "text(size)"]).refused(2);
+    assert!(refused.contains("Text"), "{refused}");
+    let refused = scene.run(&["index", "add", "Thing", "text(name) terms=letters"]).refused(2);
+    assert!(refused.contains("words, whole"), "{refused}");
+}

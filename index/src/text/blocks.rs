@@ -199,14 +199,15 @@ impl TextIndex {
         }
     }
 
-    /// Returns the number of the first term at a side of the terms that begin with a text.
-    pub(super) fn position(&self, text: &[u8], side: Side) -> Result<u32> {
+    /// Returns the number of the first term at a side of the terms that begin with a text, and whether it is the text.
+    pub(super) fn position(&self, text: &[u8], side: Side) -> Result<(u32, bool)> {
         let (mut low, mut high) = (0, self.block_count());
         while low < high {
             let middle = low.midpoint(high);
             if side.is_behind(self.head(middle)?, text) { low = middle + 1 } else { high = middle }
         }
-        let Some(block) = low.checked_sub(1) else { return Ok(0) };
+        let is_head = |block: u32| -> Result<bool> { Ok(block < self.block_count() && self.head(block)? == text) };
+        let Some(block) = low.checked_sub(1) else { return Ok((0, is_head(0)?)) };
         let first = block * BLOCK_TERMS;
         let count = BLOCK_TERMS.min(self.terms - first);
         let mut terms = self.block(block)?;
@@ -219,23 +220,11 @@ impl TextIndex {
             }
             let rest = text.get(common..).unwrap_or_default();
             if common < shared || !side.is_behind(suffix, rest) {
-                return Ok(first + place);
+                return Ok((first + place, common == shared && suffix == rest));
             }
             shared = common + common_len(suffix, rest);
         }
-        Ok(first + count)
-    }
-
-    /// Returns whether a term is a text.
-    pub(super) fn is_term(&self, number: u32, text: &[u8]) -> Result<bool> {
-        let block = number / BLOCK_TERMS;
-        let mut walk = Walk::from(self, block);
-        while walk.advance(None)? {
-            if walk.number() == number {
-                return Ok(walk.term() == text);
-            }
-        }
-        Ok(false)
+        Ok((first + count, is_head(low)?))
     }
 
     #[cold]

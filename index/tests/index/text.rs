@@ -16,6 +16,8 @@ use kapok_samples::random::Random;
 use proptest::prelude::*;
 
 use crate::indexed::{Dataset, Key, values};
+mod hostile;
+
 use crate::naive_words::{distance, fold, folded_words, plain_words};
 
 /// Words and whole texts, with and without upper and lower case, through structs, groups, unions and lists.
