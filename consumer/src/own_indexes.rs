@@ -79,7 +79,7 @@ fn complete_type(
 ) -> Result<()> {
     let (_, spec) = Index::declare(schema, schema.struct_type(ty.type_id)?, spec)?;
     match ty.indexes.iter().find(|known| known.name == spec.name) {
-        Some(known) if known.kind == spec.kind && known.fields == spec.fields && known.options == spec.options => {}
+        Some(known) if known.is_alike(&spec) => {}
         Some(known) => {
             let detail = format!("the dataset has another one of this name: {known}");
             return Err(kapok_core::Error::invalid(format!("index {} of {}", spec.name, ty.name), detail));

@@ -85,7 +85,7 @@ pub(crate) fn plan(
         let spec: IndexSpec = text.parse()?;
         // One that was there before its field was renamed keeps its name.
         let (_, declared) = Index::declare(schema, record, &spec)?;
-        if !out.dropped.contains(&spec.name) && !out.specs.iter().any(|known| is_same(known, &declared)) {
+        if !out.dropped.contains(&spec.name) && !out.specs.iter().any(|known| known.is_alike(&declared)) {
             out.add(schema, record, &spec)?;
         }
     }
@@ -134,7 +134,7 @@ impl TypeIndexes {
         let (_, spec) = Index::declare(schema, record, spec)?;
         self.dropped.remove(&spec.name);
         for known in &self.specs {
-            match (is_same(known, &spec), known.name == spec.name) {
+            match (known.is_alike(&spec), known.name == spec.name) {
                 (true, true) => return Ok(()),
                 (false, false) => {}
                 (false, true) => {
@@ -165,13 +165,6 @@ impl TypeIndexes {
         }
         Ok(())
     }
-}
-
-/// Returns whether two indexes are the same but for their names.
-fn is_same(one: &IndexSpec, other: &IndexSpec) -> bool {
-    let meaning =
-        |spec: &IndexSpec| (spec.kind.clone(), spec.fields.clone(), spec.filter.clone(), spec.options.clone());
-    meaning(one) == meaning(other)
 }
 
 fn subject(record: &StructType, name: &str) -> String {

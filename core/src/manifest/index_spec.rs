@@ -95,6 +95,12 @@ impl IndexSpec {
     /// Option that holds the positions of fields in descending order, comma separated.
     pub const DESCENDING: &str = "descending";
 
+    /// Returns whether another one is the same but for its name and the revision of its kind.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        let what = |spec: &Self| (spec.kind.clone(), spec.fields.clone(), spec.filter.clone(), spec.options.clone());
+        what(self) == what(other)
+    }
+
     /// Returns whether the field at a position is in descending order.
     pub fn is_descending(&self, position: usize) -> bool {
         let all = self.options.get(Self::DESCENDING).map_or("", String::as_str);
