@@ -313,7 +313,16 @@ impl IndexSet {
 
     /// Checks all artifacts of a segment against its rows.
     pub(crate) fn verify(&self, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
-        for index in &self.indexes {
+        self.verify_some(&self.indexes, segment, entry, blobs)
+    }
+
+    /// Checks the index of the primary key against the rows of a segment.
+    pub(crate) fn verify_key(&self, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
+        self.verify_some(&self.indexes[..1], segment, entry, blobs)
+    }
+
+    fn verify_some(&self, some: &[Index], segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
+        for index in some {
             let Some(artifact) = index.artifact(entry) else { continue };
             let opened = index.open(artifact, segment, &entry.id, blobs)?;
             let binding = Binding::new(&entry.id, &index.hash);

@@ -73,6 +73,6 @@ pub use sorted_lookup::SortedLookup;
 pub use text::TextIndex;
 pub use text_lookup::{Term, TextLookup, TextMatch};
 pub use unique::UniqueIndex;
-pub use verify::verify_segment;
+pub use verify::{verify_built_segment, verify_segment};
 pub use version_path::VersionPath;
 pub use view::View;

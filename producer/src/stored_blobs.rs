@@ -10,7 +10,7 @@ use futures::StreamExt;
 use kapok_blobstore::{BlobId, BlobKind, PutOutcome};
 use kapok_core::manifest::{Blob, BlobMap, MergeSource, SegmentEntry};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Segments, in_parallel};
-use kapok_index::{BuiltArtifact, IndexSet, verify_segment};
+use kapok_index::{BuiltArtifact, IndexSet, verify_built_segment};
 
 use crate::base::Base;
 use crate::error::{Error, ErrorKind, Result};
@@ -182,7 +182,7 @@ impl Producer {
         Ok(stored)
     }
 
-    /// Walks a new segment, and checks its indexes against it, unless stored files are only to be opened.
+    /// Walks a new segment, and checks the index of its key against it, unless stored files are only to be opened.
     async fn check(
         &self,
         encoding: &Encoding,
@@ -196,7 +196,7 @@ impl Producer {
         }
         let (encoding, indexes, entry) = (encoding.clone(), Arc::clone(indexes), entry.clone());
         let checking =
-            tokio::task::spawn_blocking(move || verify_segment(&encoding, &indexes, &segment, &entry, &blobs));
+            tokio::task::spawn_blocking(move || verify_built_segment(&encoding, &indexes, &segment, &entry, &blobs));
         Ok(checking.await.map_err(|source| Error::Task { source })??)
     }
 
