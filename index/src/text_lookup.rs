@@ -85,7 +85,10 @@ impl<'v> TextLookup<'v> {
     /// `Invalid` if words are asked of an index of whole texts; `Corrupt` if a segment or its index is not as it must be.
     pub fn find(&self, wanted: TextMatch<'_>) -> Result<Vec<RowId>> {
         let mut out = Vec::new();
-        self.for_each(wanted, |row_id| out.push(row_id))?;
+        self.for_each_segment(wanted, |place, source, rows| {
+            out.reserve(rows.len());
+            out.extend(live_ids(place, source, rows));
+        })?;
         Ok(out)
     }
 
@@ -95,7 +98,12 @@ impl<'v> TextLookup<'v> {
     /// As [`find`](Self::find).
     pub fn count(&self, wanted: TextMatch<'_>) -> Result<u64> {
         let mut count = 0;
-        self.for_each(wanted, |_| count += 1)?;
+        self.for_each_segment(wanted, |_, source, rows| {
+            count += match source.dead() {
+                None => rows.len(),
+                Some(_) => rows.iter().filter(|row| source.is_live(**row)).count(),
+            } as u64;
+        })?;
         Ok(count)
     }
 
@@ -104,16 +112,21 @@ impl<'v> TextLookup<'v> {
     /// # Errors
     /// As [`find`](Self::find).
     pub fn for_each(&self, wanted: TextMatch<'_>, mut f: impl FnMut(RowId)) -> Result<()> {
+        self.for_each_segment(wanted, |place, source, rows| live_ids(place, source, rows).for_each(&mut f))
+    }
+
+    /// Hands the rows of each segment, live and dead, to a function.
+    fn for_each_segment(
+        &self,
+        wanted: TextMatch<'_>,
+        mut f: impl FnMut(usize, &'v LiveSegment, Vec<u32>),
+    ) -> Result<()> {
         let wanted = self.patterns(wanted)?;
         for (place, source) in self.of.table.segments().iter().enumerate() {
             let index = self.artifact(place, source)?;
             let sets =
                 wanted.iter().map(|(text, likeness)| index.find(likeness.pattern(text))).collect::<Result<Vec<_>>>()?;
-            for row in common_rows(&sets)? {
-                if source.is_live(row) {
-                    f(source.mark().row_id(place, row));
-                }
-            }
+            f(place, source, common_rows(&sets)?);
         }
         Ok(())
     }
@@ -177,6 +190,11 @@ impl<'v> TextLookup<'v> {
         let (segment, indexed) = (source.segment(), index.rows(source.segment())?);
         TextIndex::of_segment(index.paths(), index.text_rules(), segment, &indexed).map(Cow::Owned)
     }
+}
+
+/// Iterates over the row ids of the live ones of some rows.
+fn live_ids(place: usize, source: &LiveSegment, rows: Vec<u32>) -> impl Iterator<Item = RowId> + '_ {
+    rows.into_iter().filter(|row| source.is_live(*row)).map(move |row| source.mark().row_id(place, row))
 }
 
 /// Returns the number of live rows that have a term.

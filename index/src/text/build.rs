@@ -71,18 +71,19 @@ pub fn build(
 fn part(paths: &Paths, rules: TextRules, segment: &Segment, rows: Range<u32>, indexed: &IndexedRows) -> Result<Part> {
     let mut pairs = Pairs::default();
     let objects = paths.only_pointer();
-    // What each object's terms are.
-    let mut known: HashMap<u64, Vec<u32>> = HashMap::new();
+    // What each object's terms are, as a range of `numbers`.
+    let mut known: HashMap<u64, Range<usize>> = HashMap::new();
+    let mut numbers = Vec::new();
     for row in rows.filter(|row| indexed.contains(*row)) {
         #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
         let low = row as u16;
         let at = expect_row(segment, row)?;
         let object = objects.map(|slot| at.object_number(slot));
-        if let Some(numbers) = object.and_then(|object| known.get(&object)) {
-            pairs.push_all(numbers, low);
+        if let Some(range) = object.and_then(|object| known.get(&object)) {
+            pairs.push_all(&numbers[range.clone()], low);
             continue;
         }
-        let mut numbers = Vec::new();
+        let from = numbers.len();
         paths
             .for_each(at, |values| {
                 if let [Scalar::Text(text)] = values {
@@ -96,14 +97,29 @@ fn part(paths: &Paths, rules: TextRules, segment: &Segment, rows: Range<u32>, in
         if pairs.tuples.bytes() >= u32::MAX as usize {
             return Err(too_long(segment));
         }
-        numbers.sort_unstable();
-        numbers.dedup();
-        pairs.push_all(&numbers, low);
-        if let Some(object) = object {
-            known.insert(object, numbers);
+        sort_from(&mut numbers, from);
+        pairs.push_all(&numbers[from..], low);
+        match object {
+            Some(object) => {
+                known.insert(object, from..numbers.len());
+            }
+            None => numbers.truncate(from),
         }
     }
     Ok(pairs.sorted())
+}
+
+/// Sorts the numbers from a place on, and takes out those that are there twice.
+fn sort_from(numbers: &mut Vec<u32>, from: usize) {
+    numbers[from..].sort_unstable();
+    let mut end = from;
+    for at in from..numbers.len() {
+        if end == from || numbers[at] != numbers[end - 1] {
+            numbers[end] = numbers[at];
+            end += 1;
+        }
+    }
+    numbers.truncate(end);
 }
 
 /// Returns what orders terms, but for those that begin alike.

@@ -148,3 +148,17 @@ fn postings_that_share_bytes_are_refused_where_terms_are_walked() {
     let error = index.find(TermPattern::Prefix("")).unwrap().rows().unwrap_err();
     assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("in order"), "{error}");
 }
+
+#[test]
+fn a_bitmap_whose_containers_share_bytes_is_refused() {
+    let (mut bytes, rows) = many();
+    let block_bytes = usize::try_from(u64::from_le_bytes(*bytes[24..].first_chunk().unwrap())).unwrap();
+    let posting_at = (HEADER + 2 * 8 + block_bytes).next_multiple_of(8);
+    let mut put = |at: usize, number: u32| bytes[posting_at + at..][..4].copy_from_slice(&number.to_le_bytes());
+    // Long enough for one of the two bitsets, at which both offsets aim.
+    put(4, 24 + 8192);
+    put(8 + 20, 24);
+    let index = TextIndex::open("i", bytes.into(), rows, &Binding::default()).unwrap();
+    let error = index.find(TermPattern::Exact("a")).unwrap().rows().unwrap_err();
+    assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("Roaring"), "{error}");
+}
