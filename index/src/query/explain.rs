@@ -1,18 +1,36 @@
 //! Tells how a query is answered.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use kapok_core::Result;
 use roaring::RoaringBitmap;
 
+use super::check::{Check, Ready};
+use super::join::Join;
 use super::plan::Candidates;
 use super::rows::Rows;
+use super::tree::Tree;
 
 /// How a query is answered, segment by segment. It prints as a few lines of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// What is done in each segment.
     pub segments: Vec<SegmentExplanation>,
+    /// How other records are found that the conditions ask about.
+    pub joins: Vec<JoinExplanation>,
+}
+
+/// How the records are found that a reference leads to, or that refer to a record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JoinExplanation {
+    /// The reference, as in `movieId` or `Rating.movieId`.
+    pub path: String,
+    /// Record type of the records that are found.
+    pub record_type: String,
+    /// What finds them: an index, by its name, which for a primary key is that of its fields, or `scan`: all of them are
+    /// looked at, once for the query.
+    pub source: String,
 }
 
 /// How a query is answered in one segment.
@@ -58,7 +76,49 @@ impl Rows<'_> {
                 found: scan.count_rest()?,
             });
         }
-        Ok(Explanation { segments })
+        let mut joins = BTreeSet::new();
+        self.plans.iter().for_each(|plan| explain_joins(&plan.conditions, &mut joins));
+        Ok(Explanation { segments, joins: joins.into_iter().collect() })
+    }
+}
+
+/// Adds the joins of a condition.
+fn explain_joins(condition: &Ready<'_>, out: &mut BTreeSet<JoinExplanation>) {
+    let leaf = match condition {
+        Tree::Constant(_) => return,
+        Tree::And(all) | Tree::Or(all) => return all.iter().for_each(|one| explain_joins(one, out)),
+        Tree::Not(inner) => return explain_joins(inner, out),
+        Tree::Leaf(leaf) => &leaf.what,
+    };
+    match leaf {
+        Check::Referred(referring) | Check::CountReferrers(referring, _) => {
+            let (path, record_type) = (referring.of.text.to_string(), referring.of.table.name().to_owned());
+            out.insert(JoinExplanation { path, record_type, source: referring.of.source() });
+            referring.of.joins().for_each(|join| join.explain(out));
+            explain_joins(&referring.condition, out);
+        }
+        Check::Each(_, place, inner) => {
+            place.via.iter().for_each(|join| join.explain(out));
+            explain_joins(inner, out);
+        }
+        Check::Column(_, place)
+        | Check::Number(place, ..)
+        | Check::Bytes(place, _)
+        | Check::Len(place, _)
+        | Check::Words(place, _)
+        | Check::Present(place) => place.via.iter().for_each(|join| join.explain(out)),
+    }
+}
+
+impl Join<'_> {
+    fn explain(&self, out: &mut BTreeSet<JoinExplanation>) {
+        let key = &self.key;
+        out.insert(JoinExplanation {
+            path: key.text.to_string(),
+            record_type: key.target.name().to_owned(),
+            source: key.target.key().names().collect::<Vec<_>>().join(","),
+        });
+        key.before.iter().for_each(|before| before.explain(out));
     }
 }
 
@@ -67,6 +127,9 @@ impl fmt::Display for Explanation {
         for (place, one) in self.segments.iter().enumerate() {
             let SegmentExplanation { rows, dead, source, candidates, conditions, found, .. } = one;
             writeln!(f, "segment {place}: rows={rows} dead={dead} {source}={candidates} found={found}: {conditions}")?;
+        }
+        for JoinExplanation { path, record_type, source } in &self.joins {
+            writeln!(f, "join {path}: {record_type} by {source}")?;
         }
         Ok(())
     }

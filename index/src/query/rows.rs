@@ -13,12 +13,14 @@ use kapok_core::{Error, Result};
 use super::access::Access;
 use super::check::Ready;
 use super::evaluate::Spending;
+use super::join::Names;
 use super::key_order::KeyOrder;
 use super::mask::BLOCK_ROWS;
 use super::order::{Order, Sorting};
 use super::place::Scope;
 use super::plan::{SegmentPlan, plan};
 use super::scan::{SegmentScan, corrupt};
+use super::select::Selection;
 use crate::view::TableIndexes;
 
 /// Rows of a segment that one thread takes at a time.
@@ -49,6 +51,7 @@ const ROWS_PER_TASK: u32 = 64 * BLOCK_ROWS;
 /// ```
 #[derive(Clone)]
 pub struct Rows<'v> {
+    pub(super) names: Names<'v>,
     pub(super) table: &'v Table,
     pub(super) plans: Vec<SegmentPlan<'v>>,
     pub(super) sorting: Option<Arc<Sorting<'v>>>,
@@ -59,12 +62,13 @@ pub struct Rows<'v> {
 impl<'v> Rows<'v> {
     /// `indexes`: those that may be asked, with their artifacts.
     pub(super) fn new(
+        names: Names<'v>,
         table: &'v Table,
         indexes: Option<(&[Access<'v>], &'v TableIndexes)>,
         expression: &Arc<Ready<'v>>,
     ) -> Result<Self> {
         let plans = plan(table, indexes, expression)?;
-        Ok(Self { table, plans, sorting: None, limit: None, threads: NonZeroUsize::MIN })
+        Ok(Self { names, table, plans, sorting: None, limit: None, threads: NonZeroUsize::MIN })
     }
 
     /// Returns the table that the records are in.
@@ -77,7 +81,8 @@ impl<'v> Rows<'v> {
     /// # Errors
     /// `Invalid` as [`Fault::Query`](kapok_core::Fault::Query) for fields that there are not or that have no order.
     pub fn order_by(mut self, order: &[Order]) -> Result<Self> {
-        self.sorting = if order.is_empty() { None } else { Some(Arc::new(Sorting::bind(self.table, order)?)) };
+        self.sorting =
+            if order.is_empty() { None } else { Some(Arc::new(Sorting::bind(self.names, self.table, order)?)) };
         Ok(self)
     }
 
@@ -172,6 +177,14 @@ impl<'v> Rows<'v> {
     pub fn values<T: FieldValue<'v>>(&self, path: &str) -> Result<impl Iterator<Item = Result<T>> + use<'v, T>> {
         let field = self.table.field::<T>(path)?;
         Ok(self.iter().map(move |row_id| field.get(row_id?)))
+    }
+
+    /// Resolves paths of the records, which may go through references, to be read record by record.
+    ///
+    /// # Errors
+    /// `Invalid` as [`Fault::Query`](kapok_core::Fault::Query) for fields that there are not.
+    pub fn select<P: AsRef<str>>(&self, paths: &[P]) -> Result<Selection<'v>> {
+        Selection::bind_in(self.names, self.table, paths)
     }
 
     /// Iterates over the row ids in order, so many at a time; the last batch may have fewer. Each batch is a `Result`.
