@@ -92,7 +92,7 @@ impl Query {
             aggregates.push(Aggregate::count());
         }
         let parameters = self.parameters()?;
-        let view = Dataset::open(&self.store, &self.version).await?.view(name).await?;
+        let view = Dataset::open(&self.store, &self.version).await?.view_with_references(name).await?;
         let query = kapok_index::query::Query::bind(&view, name, &expr)?;
         let mut rows = query.rows_with(&parameters)?.order_by(&self.orders())?;
         if let Ok(processors) = std::thread::available_parallelism() {

@@ -73,7 +73,7 @@ impl<'v> Referrers<'v> {
         let ScopeType::Record(target) = scope else {
             return Err(path.at.error(format!("records are referred to, and elements of a list are not: {path}")));
         };
-        let key = resolve_reference(names, table, &Path { steps: rest.to_vec(), at: path.at })?;
+        let key = resolve_reference(names, ScopeType::Record(table), &Path { steps: rest.to_vec(), at: path.at })?;
         if key.target.name() != target.name() {
             let (found, wanted) = (key.target.name(), target.name());
             return Err(path.at.error(format!("{path} refers to records of type {found}, not of {wanted}")));

@@ -74,13 +74,21 @@ pub(super) fn resolve_exactly<'v>(names: Names<'v>, ty: &'v StructType, path: &s
     Resolution { is_exact: true, ..Resolution::new(names, At::default()) }.resolve(ty, &steps(path))
 }
 
-/// Resolves a path of a table's records whose last step is a reference.
-pub(super) fn resolve_reference<'v>(names: Names<'v>, table: &'v Table, path: &Path) -> Result<ForeignKey<'v>> {
+/// Resolves a path whose last step is a reference.
+pub(super) fn resolve_reference<'v>(names: Names<'v>, scope: ScopeType<'v>, path: &Path) -> Result<ForeignKey<'v>> {
     let mut resolution = Resolution::new(names, path.at);
     let Some(Step::Name(last)) = path.steps.last() else {
         return Err(path.at.error(format!("expected a field that refers to a record, found {path}")));
     };
-    let ty = resolution.walk(table.struct_type(), &path.steps, path.steps.len() - 1)?;
+    let ty = match scope {
+        ScopeType::Record(table) => table.struct_type(),
+        ScopeType::Struct(ty) => ty,
+        ScopeType::Item(kind) => {
+            let problem = format!("elements that are {} refer to no records: {path}", kind.describe());
+            return Err(path.at.error(problem));
+        }
+    };
+    let ty = resolution.walk(ty, &path.steps, path.steps.len() - 1)?;
     let Some(reference) = reference(ty, last) else {
         resolution.field(ty, last)?;
         let problem = format!("{}.{last} is not declared to refer to records of any type", ty.name);

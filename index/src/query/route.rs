@@ -135,7 +135,7 @@ impl<'v> Place<'v> {
     }
 }
 
-fn elements<'v>(names: Names<'v>, place: &Place<'v>, path: &Path) -> Result<ScopeType<'v>> {
+pub(super) fn elements<'v>(names: Names<'v>, place: &Place<'v>, path: &Path) -> Result<ScopeType<'v>> {
     match place.kind {
         Kind::List(element, _) => ScopeType::of_elements(names.schema, element, path.at),
         other => Err(path.at.error(format!("[] stands behind a list, and this is {}: {path}", other.describe()))),

@@ -60,7 +60,10 @@ fn films() -> View {
     library::of_lines(
         &[("Rating", &["hash(user)"])],
         &[
-            ("Country", &[r#"{"name":"fr","chief":1}"#, r#"{"name":"de","chief":9}"#]),
+            (
+                "Country",
+                &[r#"{"name":"fr","chief":1,"houses":[{"owner":1},{"owner":3}]}"#, r#"{"name":"de","chief":9}"#],
+            ),
             (
                 "Person",
                 &[
@@ -240,6 +243,38 @@ fn what_is_wrong_with_a_reference_is_told_at_its_column() {
     let table = view.table("Rating").unwrap();
     let error = Query::bind_table(table, &Expr::parse("film.title = 'x'").unwrap()).unwrap_err();
     assert!(error.to_string().contains("Rating.film refers to Movie, which is not followed here"), "{error}");
+}
+
+#[test]
+fn values_that_dangle_are_counted_and_named() {
+    let view = films();
+    let mut lines = Vec::new();
+    for record_type in ["Country", "Edition", "Movie", "Person", "Rating"] {
+        for reference in view.declared_references(record_type).unwrap() {
+            let found = view.dangling(&reference, 1).unwrap();
+            let (path, target) = (&reference.path, &reference.target);
+            lines.push(format!("{record_type}.{path} {target} {} {}", found.count, found.first.join(" ")));
+        }
+    }
+    assert_eq!(
+        lines,
+        [
+            "Country.chief Person 1 9",
+            "Country.houses[].owner Person 0 ",
+            "Edition.movieId Movie 0 ",
+            "Movie.director Person 1 77",
+            "Movie.info.studio Country 0 ",
+            "Movie.info.editor Person 0 ",
+            "Movie.boss Person 0 ",
+            "Person.mentor Person 1 70000",
+            "Person.country Country 0 ",
+            "Rating.film Movie 1 99",
+            "Rating.user Person 0 ",
+            "Rating.of Movie 0 ",
+            "Rating.edition Edition 3 1,\"z\"",
+            "Rating.other Edition 1 2,\"x\"",
+        ]
+    );
 }
 
 #[test]

@@ -50,7 +50,10 @@ pub fn schema() -> Schema {
         field("name", 0, Type::Text, None),
         field("chief", 1, Type::UInt8, Some("Person")),
         field("places", 2, texts(), None),
+        field("houses", 3, Type::List(Box::new(Type::Struct(0xf000_0000_0000_0007))), None),
     ];
+    let house = vec![field("owner", 0, Type::Int32, Some("Person")), field("name", 1, Type::Text, None)];
+    add(7, "House", &[], house, &[]);
     add(2, "Country", &["name"], country, &[]);
     let info = vec![field("studio", 0, Type::Text, Some("Country")), field("editor", 1, Type::Int8, Some("Person"))];
     add(3, "Info", &[], info, &[]);
@@ -210,7 +213,14 @@ fn line(r: &mut Random, name: &str, key: usize, second: usize) -> String {
     match name {
         "Country" => {
             let name = ["a", "ab", "b", "star", "", "x", "y", "z", "u", "v", "w", "\u{e4}"][key];
-            format!("{{\"name\":\"{name}\",\"chief\":{},\"places\":[{}]}}", number(r), text(r))
+            let houses = (0..r.below(3)).map(|_| format!("{{\"owner\":{},\"name\":{}}}", number(r), text(r)));
+            let houses: Vec<String> = houses.collect();
+            format!(
+                "{{\"name\":\"{name}\",\"chief\":{},\"places\":[{}],\"houses\":[{}]}}",
+                number(r),
+                text(r),
+                houses.join(",")
+            )
         }
         "Person" => {
             let id = i64::try_from(key).unwrap() - i64::from(key == 11) * 16;
