@@ -44,14 +44,24 @@ impl FromStr for Reference {
             let (target, fields) = rest.trim().strip_suffix(')')?.split_once('(')?;
             let fields: Vec<String> = fields.split(',').map(|field| field.trim().to_owned()).collect();
             let reference = Self { name: name.trim().to_owned(), target: target.trim().to_owned(), fields };
-            let is_name = |name: &String| !name.is_empty() && !name.contains([':', '(', ')', ',']);
             let is_key = reference.fields.len() <= PARTS_MAX;
-            let are_names = [&reference.name, &reference.target].into_iter().chain(&reference.fields).all(is_name);
+            let are_names =
+                [&reference.name, &reference.target].into_iter().chain(&reference.fields).all(|name| is_name(name));
             (is_key && are_names).then_some(reference)
         };
-        let expected = "expected `name: RecordType(field, ..)`, such as `edition: Edition(movieId, number)`";
-        parse().ok_or_else(|| Error::invalid(format!("reference {text:?}"), expected))
+        parse().ok_or_else(|| malformed(text))
     }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains([':', '(', ')', ','])
+}
+
+#[cold]
+fn malformed(text: &str) -> Error {
+    let expected =
+        "expected `field: RecordType` or `name: RecordType(field, ..)`, such as `edition: Edition(movieId, number)`";
+    Error::invalid(format!("reference {text:?}"), expected)
 }
 
 impl fmt::Display for Reference {
@@ -69,12 +79,14 @@ impl Schema {
     /// and for a field that is neither a number, Bool, enum, Text nor Data.
     pub fn declare_reference(&mut self, type_id: u64, text: &str) -> Result<()> {
         if let Some((path, target)) = text.split_once(':').filter(|_| !text.contains('(')) {
-            // As one of several fields is written, for the checks.
-            let reference: Reference = format!("name: {target}({path})").parse()?;
-            let (owner, _) = self.field_that_refers(type_id, &reference.fields[0])?;
-            let (mut owner, name) = (StructType::clone(self.struct_type(owner.0)?), owner.1);
+            let (path, target) = (path.trim(), target.trim());
+            if !is_name(path) || !is_name(target) {
+                return Err(malformed(text));
+            }
+            let ((owner, name), _) = self.field_that_refers(type_id, path)?;
+            let mut owner = StructType::clone(self.struct_type(owner)?);
             owner.fields.iter_mut().filter(|field| field.name == name).for_each(|field| {
-                field.reference = Some(reference.target.clone());
+                field.reference = Some(target.to_owned());
             });
             self.insert_struct(owner);
             return Ok(());
@@ -103,12 +115,16 @@ impl Schema {
         while let Some(step) = steps.next() {
             let field = ty.field_by_any_name(step).ok_or_else(|| ty.no_field(subject()))?;
             names.push(field.name.as_str());
+            let has_value = |ty: &Type| {
+                let is_float = matches!(ty, Type::Float32 | Type::Float64);
+                !is_float && !matches!(ty, Type::Void | Type::List(_) | Type::Struct(_))
+            };
             ty = match (&field.kind, steps.peek().is_some()) {
                 (FieldKind::Group(id) | FieldKind::Slot { ty: Type::Struct(id), .. }, true) => self.struct_type(*id)?,
-                (FieldKind::Slot { ty: Type::Void | Type::List(_) | Type::Struct(_), .. } | FieldKind::Group(_), _)
-                | (_, true) => break,
-                (FieldKind::Slot { ty: Type::Float32 | Type::Float64, .. }, false) => break,
-                (FieldKind::Slot { .. }, false) => return Ok(((ty.id, field.name.clone()), names.join("."))),
+                (FieldKind::Slot { ty: value, .. }, false) if has_value(value) => {
+                    return Ok(((ty.id, field.name.clone()), names.join(".")));
+                }
+                _ => break,
             };
         }
         Err(Error::invalid(subject(), "only an integer, Bool, enum, Text or Data field can hold a key"))
