@@ -10,6 +10,13 @@ annotation indexes @0xb2f6a0d49c81e573 (struct) :List(Text);
 # Indexes of a record type beside that of its key, such as "hash(year)" and "hash(genres[])".
 # Each counts when a dataset first sees it; one that was dropped stays so until it is added by name.
 
+annotation references @0xb8c1f02d6e3a9f47 (struct) :List(Text);
+# References that several fields make together, such as "edition: Edition(movieId, number)": a name, the record type that is
+# referred to, and the fields that hold its key, in the order of the key.
+
+annotation reference @0xd35a7e9c41b80f26 (field) :Text;
+# On a number, Bool, enum, Text or Data field: its value is the key of a record of the named record type.
+
 annotation vector @0xccebdc6615962e09 (field) :VectorSpace;
 # A List(Float32), List(Int8) or Data field that holds one vector of fixed dimension per record.
 # Segments hold such a field as a flat matrix: constant stride, first row 64-byte aligned.

@@ -1,5 +1,6 @@
 //! Opens the version that a verb reads.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat};
@@ -41,9 +42,35 @@ impl Dataset {
     }
 
     /// A view of one record type; the blobs of others are not touched.
-    pub async fn view(mut self, record_type: &str) -> Result<View> {
+    pub async fn view(self, record_type: &str) -> Result<View> {
         self.manifest.expect_record_type(record_type)?;
-        self.manifest.record_types.retain(|ty| ty.name == record_type);
+        self.view_of(&BTreeSet::from([record_type.to_owned()])).await
+    }
+
+    /// Opens one record type and those that references join with it, in either direction.
+    pub async fn view_with_references(self, record_type: &str) -> Result<View> {
+        self.manifest.expect_record_type(record_type)?;
+        let mut joins = Vec::new();
+        for ty in &self.manifest.record_types {
+            let targets = self.manifest.schema.referred_types(ty.type_id)?;
+            joins.extend(targets.into_iter().map(|target| (ty.name.clone(), target)));
+        }
+        let mut names = BTreeSet::from([record_type.to_owned()]);
+        loop {
+            let known = names.len();
+            for (from, to) in &joins {
+                if names.contains(from) || names.contains(to) {
+                    names.extend([from.clone(), to.clone()]);
+                }
+            }
+            if names.len() == known {
+                return self.view_of(&names).await;
+            }
+        }
+    }
+
+    async fn view_of(mut self, record_types: &BTreeSet<String>) -> Result<View> {
+        self.manifest.record_types.retain(|ty| record_types.contains(&ty.name));
         self.whole_view().await
     }
 

@@ -112,7 +112,12 @@ async fn play(store: &Store, is_kept: bool) -> Result<Story> {
     let population = Population {
         record_type: RECORD_TYPE.to_owned(),
         key: vec![KEY.to_owned()],
-        schema: SchemaSource::Inferred { vectors: Vec::new(), maps: Vec::new(), json: Vec::new() },
+        schema: SchemaSource::Inferred {
+            vectors: Vec::new(),
+            maps: Vec::new(),
+            json: Vec::new(),
+            references: Vec::new(),
+        },
         compact: false,
         sharing: Sharing::Shared,
         evolution: Evolution::Append,

@@ -92,6 +92,10 @@ pub struct Publish {
     /// A member that is kept as JSON text and given back as JSON, such as a list whose elements are not of one type
     #[arg(long, value_name = "PATH", conflicts_with = "schema")]
     as_json: Vec<String>,
+    /// A field that holds the key of records of some type, as in 'movieId: Movie', or several that do together, as in
+    /// 'edition: Edition(movieId, number)': queries lead from one record to the other
+    #[arg(long, value_name = "REFERENCE", conflicts_with = "schema")]
+    reference: Vec<String>,
     /// Make integer fields that are new no wider than they need be: the narrowest signed type that holds four times the
     /// values, the key's included. What comes later and does not fit is refused, until --widen. Fields that the dataset
     /// has stay as they are, but with --republish
@@ -311,6 +315,7 @@ impl Publish {
                 vectors: self.vector.clone(),
                 maps: self.map.clone(),
                 json: self.as_json.clone(),
+                references: self.reference.clone(),
             },
             Some(path) => SchemaSource::load(path, &self.import_path, &self.record_type)?,
         };

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use kapok_blobstore::clock;
 use kapok_index::View;
-use kapok_index::query::{Aggregate, Expr, Group, Order, Parameters, Rows, Selection, Value};
+use kapok_index::query::{Aggregate, Expr, Group, Order, Parameters, Rows, Value};
 
 use crate::dataset::Dataset;
 use crate::export;
@@ -30,6 +30,8 @@ Expressions:
   in [1, 2]           is one of; VALUE in LIST: the list has it; between LOW and HIGH: both included
   any(items, qty > 1) all(tags, it != 'x')   about the elements of a list; it is an element that is no struct
   len(tags) = 0       elements of a list, bytes of text; labels[\"en\"] is the value of a key of a map
+  movieId.title ^= 'M'             a field of the record that movieId is declared to refer to; null if there is none
+  any(Rating.movieId, stars >= 4)  about the records of a type that refer to this one, by a field; also all(..), len(..)
   is null, is not null, not, and, or, (..), $name for a --param; odd names stand in `backquotes`
 
 Comparisons are false for null, and != and not are plain opposites. Aggregates: count() count(x) count_distinct(x)
@@ -90,7 +92,7 @@ impl Query {
             aggregates.push(Aggregate::count());
         }
         let parameters = self.parameters()?;
-        let view = Dataset::open(&self.store, &self.version).await?.view(name).await?;
+        let view = Dataset::open(&self.store, &self.version).await?.view_with_references(name).await?;
         let query = kapok_index::query::Query::bind(&view, name, &expr)?;
         let mut rows = query.rows_with(&parameters)?.order_by(&self.orders())?;
         if let Ok(processors) = std::thread::available_parallelism() {
@@ -150,7 +152,7 @@ impl Query {
 
     fn print_records(&self, view: &View, rows: &Rows<'_>, json: bool, out: &mut impl Write) -> Result<()> {
         let table = rows.table();
-        let selection = if self.select.is_empty() { None } else { Some(Selection::bind(table, &self.select)?) };
+        let selection = if self.select.is_empty() { None } else { Some(rows.select(&self.select)?) };
         let print = |row_id, out: &mut _| {
             let record = table.record(row_id)?;
             match &selection {
@@ -219,10 +221,18 @@ fn explain(rows: &Rows<'_>, json: bool, out: &mut impl Write) -> Result<()> {
         }
         started = clock::instant();
     }
-    let order = rows.order_index()?;
+    let (order, joins) = (rows.order_index()?, rows.explain_joins());
     if json {
-        let told = serde_json::json!({"segments": segments, "order": order, "found": found, "ms": ms_all});
+        let joins: Vec<_> = joins
+            .iter()
+            .map(|one| serde_json::json!({"path": one.path, "type": one.record_type, "source": one.source}))
+            .collect();
+        let told =
+            serde_json::json!({"segments": segments, "joins": joins, "order": order, "found": found, "ms": ms_all});
         return Ok(writeln!(out, "{told}")?);
+    }
+    for join in joins {
+        writeln!(out, "{join}")?;
     }
     if let Some(index) = order {
         writeln!(out, "order: {index}")?;

@@ -21,7 +21,7 @@ pub use part::{AsKeyPart, Key, KeyPart, KeyParts};
 const ESCAPE: u8 = 1;
 
 /// Fields of a key, at most.
-const PARTS_MAX: usize = 64;
+pub(crate) const PARTS_MAX: usize = 64;
 
 /// The primary key of a record type: which fields, where they lie, how they compare.
 #[derive(Clone, Debug, PartialEq, Eq)]

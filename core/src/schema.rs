@@ -18,6 +18,7 @@ mod matching;
 mod names;
 mod nodes;
 mod places;
+mod reference;
 mod soundness;
 mod steps;
 mod typed;
@@ -28,6 +29,7 @@ pub use evolve::OlderSchema;
 pub use idl::RecordDeclaration;
 pub use names::{is_type_name, to_camel_case, to_type_name, unique_name};
 pub use nodes::LIST_DEPTH_MAX;
+pub use reference::Reference;
 pub use typed::RecordStruct;
 pub use without::FieldRemoval;
 
@@ -61,6 +63,8 @@ pub struct StructType {
     pub key: Vec<String>,
     /// Indexes that the `indexes` annotation declares, such as `hash(year)`.
     pub indexes: Vec<String>,
+    /// References that several fields make together, from the `references` annotation.
+    pub references: Vec<Reference>,
     /// Fields, by the order of their ordinals (that of the node: groups among them).
     pub fields: Vec<FieldType>,
 }
@@ -88,6 +92,8 @@ pub struct FieldType {
     pub is_map: bool,
     /// This Text is JSON, and stands in a record's JSON as the value that it is.
     pub is_json: bool,
+    /// The value of this field is the key of a record of the named record type.
+    pub reference: Option<String>,
 }
 
 /// Place of a field, or the group that it is.
@@ -299,6 +305,7 @@ impl StructType {
             discriminant_offset: 0,
             key: Vec::new(),
             indexes: Vec::new(),
+            references: Vec::new(),
             fields,
         }
     }
@@ -342,6 +349,7 @@ impl FieldType {
             null_of: None,
             is_map: false,
             is_json: false,
+            reference: None,
         }
     }
 

@@ -182,7 +182,7 @@ impl<'v> Lookup<'v> {
     }
 
     #[inline(never)]
-    fn find_parts(&self, parts: &[KeyPart<'_>]) -> Result<Option<RowId>> {
+    pub(crate) fn find_parts(&self, parts: &[KeyPart<'_>]) -> Result<Option<RowId>> {
         let key = self.table.key();
         match key.fixed_bytes() {
             Some(_) => match key.encode_number(parts)? {

@@ -44,6 +44,10 @@
 //! | `len(genres) = 0` | the list has so many elements, or the Text or Data so many bytes; null has none |
 //! | `labels["en"] = "one"` | the map's value of this key compares so |
 //! | `title is null`, `title is not null` | there is no value; there is one |
+//! | `movieId.title ^= "M"` | the record that `movieId` [refers](#references) to has such a title |
+//! | `any(Rating.movieId, stars >= 4)` | a record of type `Rating` that refers to this one by `movieId` satisfies the condition |
+//! | `all(Rating.movieId, stars >= 4)` | all of them satisfy it |
+//! | `len(Rating.movieId) = 0` | so many records refer to this one |
 //! | `open` | the Bool is true |
 //! | `true`, `false` | always; never |
 //!
@@ -54,6 +58,34 @@
 //! * **Values** are numbers, `true`, `false`, text in `"` (with the escapes of JSON) or `'` (where `''` is a quote), bytes as
 //!   `b"base64"`, enumerants by name or as text, `NaN`, `Infinity`, and `$name` for a parameter.
 //! * A text has at most [`TEXT_BYTES_MAX`] bytes and nests at most [`NESTING_MAX`] deep.
+//!
+//! # References
+//!
+//! A field that a schema declares to refer to records of a type holds the key of one of them:
+//!
+//! ```capnp
+//! struct Rating $Kapok.key("movieId,user") $Kapok.references(["edition: Edition(movieId, code)"]) {
+//!   movieId @0 :UInt32 $Kapok.reference("Movie");
+//!   user @1 :Text $Kapok.reference("User");
+//!   code @2 :Text;
+//!   stars @3 :UInt8;
+//! }
+//! ```
+//!
+//! **Forward.** A path goes on behind it, in the record that it refers to, which may refer to others: `movieId.title`,
+//! `movieId.director.name`, `edition.price`. So it does in conditions, [`Order`]s, aggregates, groups and
+//! [selections](Rows::select). `movieId` alone is the number; `edition`, which is no field, is the record: `edition is null`
+//! holds where there is none. If no record has the key, or a part of it is null, what lies behind is null, as behind a struct
+//! that is missing. Records are found by primary key. At most 16 references stand in a path.
+//!
+//! **Back.** `any`, `all` and `len` take a record type and the path of a field that refers, or of a reference of several
+//! fields: `any(Rating.edition, stars = 5)`. The condition is about the record that refers, and may ask for what refers to
+//! that one. The path may itself go through references: `any(Rating.movieId.director, ..)` on people is about the ratings of
+//! their films. A field of this record that has the name of the type comes first.
+//!
+//! The records that refer are found by an index of exactly the fields that do (an alternate key or a hash index), by the
+//! primary key or a sorted index that begins with them, or by one scan of their type for the whole query if there is no such
+//! index in all of its segments: [`Rows::explain`] tells which.
 //!
 //! # What it means
 //!
@@ -73,7 +105,8 @@
 //! Bytes that are not as they must be are `Corrupt`, if a query reads them.
 //!
 //! # Limitations
-//! There are no joins. Lists of a record are looked at up to 16 Mi elements, as when it is walked.
+//! [`Rows::values`] and [`Query::bind_table`] follow no references. The elements of lists refer to no records. Indexes of the
+//! record that is referred to are not asked. Aggregates do not go through the records that refer. Lists of a record are looked at up to 16 Mi elements, as when it is walked.
 
 mod access;
 mod accumulator;
@@ -83,6 +116,7 @@ mod bound;
 mod build;
 mod check;
 mod column;
+mod dangling;
 mod evaluate;
 mod exact_sum;
 mod explain;
@@ -90,6 +124,7 @@ mod expr;
 mod filter;
 mod group;
 mod implied;
+mod join;
 mod key_order;
 mod lex;
 mod mask;
@@ -102,6 +137,7 @@ mod parse;
 mod place;
 mod plan;
 mod print;
+mod referrers;
 mod resolve;
 mod route;
 mod rows;
@@ -109,6 +145,7 @@ mod scan;
 mod select;
 mod test;
 mod tree;
+mod unreadable;
 mod value;
 mod walk;
 mod words;
@@ -116,7 +153,8 @@ mod words;
 pub use aggregate::Aggregate;
 pub use bound::Query;
 pub use build::{FieldExpr, field, parameter};
-pub use explain::{Explanation, SegmentExplanation};
+pub use dangling::{Dangling, DeclaredReference};
+pub use explain::{Explanation, JoinExplanation, SegmentExplanation};
 pub use expr::{Expr, NESTING_MAX, Operand, TEXT_BYTES_MAX};
 pub(crate) use filter::Filter;
 pub use group::Group;

@@ -109,6 +109,19 @@ impl Declaration {
         self
     }
 
+    /// Declares that a field of the record holds the key of records of some type, as in `movieId: Movie`, or that several do
+    /// together: `edition: Edition(movieId, number)`, in the order of that key. So queries lead from one record to the other.
+    ///
+    /// It is not demanded that there are such records, unless by a [validator](crate::Validator::references). A declaration that
+    /// names no reference of a field keeps the one that the dataset has.
+    ///
+    /// # Errors
+    /// `NotFound` for a field that there is not, `Invalid` for one that holds no plain value.
+    pub fn reference(mut self, text: &str) -> Result<Self> {
+        self.schema.declare_reference(self.type_id, text)?;
+        Ok(self)
+    }
+
     /// Chooses whether equal values of a field share their bytes.
     #[must_use]
     pub fn sharing(mut self, sharing: Sharing) -> Self {

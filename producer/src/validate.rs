@@ -5,9 +5,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use kapok_core::ErrorKind;
 use kapok_core::manifest::Manifest;
 use kapok_core::record::ValueRef;
 use kapok_index::View;
+use kapok_index::query::{Dangling, DeclaredReference};
 
 use crate::report::TypeReport;
 
@@ -189,10 +191,25 @@ impl Validator {
 
     /// Demands that each value of `field` that is not null is the key of a record of type `target`.
     ///
-    /// `field` is `"Rating.movieId"`, for example.
+    /// `field` is `"Rating.movieId"`, for example, or a reference of several fields that the schema declares, as
+    /// `"Rating.edition"`. A field need not be declared to refer.
     pub fn reference(field: &str, target: &str) -> Self {
         let (field, target) = (field.to_owned(), target.to_owned());
         Self::new(format!("reference({field} -> {target})"), move |proposal| dangling(proposal.after, &field, &target))
+    }
+
+    /// Demands that each value of each reference that schemas declare (`$Kapok.reference`) is the key of a record, or null: of all
+    /// record types of the version, in structs and lists of structs within them, too.
+    pub fn references() -> Self {
+        Self::new("references", |proposal| {
+            let mut findings = Vec::new();
+            for table in proposal.after.tables() {
+                for reference in proposal.after.declared_references(table.name())? {
+                    findings.extend(dangling_of(proposal.after, &reference, true)?);
+                }
+            }
+            Ok(findings)
+        })
     }
 
     /// Returns the name that its [findings](Finding::validator) carry.
@@ -291,12 +308,39 @@ fn exceeded(what: &str, changed: u64, before: u64, percent: f64) -> Vec<String> 
     if found <= percent { Vec::new() } else { vec![format!("{what}={found:.2}% of {before} allowed={percent}%")] }
 }
 
+/// Keys that a finding names.
+const NAMED: usize = 5;
+
+/// Reports values of a declared reference that are the key of no record. `is_one_of_many`: its path is told, too.
+fn dangling_of(view: &View, reference: &DeclaredReference, is_one_of_many: bool) -> kapok_core::Result<Option<String>> {
+    let DeclaredReference { record_type, path, target } = reference;
+    let before = if is_one_of_many { format!("{record_type}.{path}: ") } else { String::new() };
+    match view.dangling(reference, NAMED) {
+        Ok(Dangling { count: 0, .. }) => Ok(None),
+        Ok(found) => Ok(Some(format!("{before}{}", refer_to_none(found.count, target, &found.first)))),
+        // Nothing refers yet.
+        Err(error) if error.kind() != ErrorKind::Corrupt && view.table(record_type)?.is_empty() => Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::NotFound) => {
+            Ok(Some(format!("{before}{error}")))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn refer_to_none(count: u64, target: &str, named: &[String]) -> String {
+    let more = if count > named.len() as u64 { ", …" } else { "" };
+    format!("{count} record(s) refer to no {target}: {}{more}", named.join(", "))
+}
+
 /// Reports keys that no record has, the first few by name.
 fn dangling(view: &View, path: &str, target: &str) -> kapok_core::Result<Vec<String>> {
-    const NAMED: usize = 5;
     let (record_type, field) = path.split_once('.').unwrap_or((path, ""));
     if view.manifest().record_type(record_type).is_none() {
         return Ok(Vec::new());
+    }
+    let declared = view.declared_references(record_type)?;
+    if let Some(reference) = declared.iter().find(|known| known.path == field && known.target == target) {
+        return Ok(dangling_of(view, reference, false)?.into_iter().collect());
     }
     let table = view.table(record_type)?;
     let lookup = match view.lookup(target) {
@@ -323,9 +367,5 @@ fn dangling(view: &View, path: &str, target: &str) -> kapok_core::Result<Vec<Str
             }
         }
     }
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    let more = if count > named.len() as u64 { ", …" } else { "" };
-    Ok(vec![format!("{count} record(s) refer to no {target}: {}{more}", named.join(", "))])
+    Ok(if count == 0 { Vec::new() } else { vec![refer_to_none(count, target, &named)] })
 }

@@ -53,6 +53,8 @@ pub enum SchemaSource {
         maps: Vec<String>,
         /// Paths of members that are kept as JSON.
         json: Vec<String>,
+        /// References, as declarations take them.
+        references: Vec<String>,
     },
     /// From a file.
     Declared {
@@ -195,8 +197,8 @@ impl Population {
         let known = prior.manifest().record_type(&self.record_type);
         let mut declaration = Declaration::new(schema, type_id)?.sharing(self.sharing).evolution(self.evolution);
         declaration = declaration.absent_fields(self.absent_fields).older_schema(self.older);
-        if matches!(self.schema, SchemaSource::Inferred { .. }) {
-            declaration = declaration.inferred();
+        if let SchemaSource::Inferred { references, .. } = &self.schema {
+            declaration = references.iter().try_fold(declaration.inferred(), |it, text| it.reference(text))?;
         }
         if self.may_grow {
             declaration = declaration.grow();
@@ -217,7 +219,7 @@ impl Population {
         let known = prior.manifest().record_type(&self.record_type);
         let mut settings =
             InferenceSettings { key: self.key(known), compact: self.compact, ..InferenceSettings::default() };
-        if let SchemaSource::Inferred { vectors, maps, json } = &self.schema {
+        if let SchemaSource::Inferred { vectors, maps, json, .. } = &self.schema {
             (settings.vectors, settings.maps, settings.json) = (vectors.clone(), maps.clone(), json.clone());
         }
         if settings.key.is_empty() {

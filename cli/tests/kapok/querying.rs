@@ -47,6 +47,53 @@ fn records_are_found_ordered_and_limited() {
 }
 
 #[test]
+fn references_join_the_types_that_they_name() {
+    let scene = Scene::new();
+    let publish = |name: &str, lines: &str, arguments: &[&str]| {
+        let path = scene.file(&format!("{name}.jsonl"), lines);
+        let path = path.to_str().unwrap();
+        scene.run(&[&["publish", path, "--type", name], arguments].concat())
+    };
+    publish("Movie", "{\"id\":1,\"title\":\"M\",\"by\":7}\n{\"id\":2,\"title\":\"N\",\"by\":8}", &["--key", "id"]).ok();
+    publish("Person", "{\"id\":7,\"name\":\"Ann\"}", &["--key", "id"]).ok();
+    publish("Alone", "{\"id\":7}", &["--key", "id"]).ok();
+    let ratings = "{\"film\":1,\"user\":7,\"stars\":5}\n{\"film\":3,\"user\":7,\"stars\":2}";
+    let key = ["--key", "film,user"];
+    publish("Rating", ratings, &key).ok();
+    let failed = scene.run(&["query", "Rating", "film.title = 'M'"]);
+    assert_eq!(failed.code, 2, "{}", failed.err);
+    assert!(failed.err.contains("not declared to refer"), "{}", failed.err);
+    // The same records with references are a version of their own; later files need not name them again.
+    let references = ["--reference", "film: Movie", "--reference", "user: Person"];
+    publish("Rating", ratings, &[&key[..], &references].concat()).ok();
+    publish("Rating", &ratings.replace(":5", ":4"), &[]).ok();
+    publish("Movie", "{\"id\":2,\"title\":\"O\",\"by\":8}", &["--upsert", "--reference", "by: Person"]).ok();
+    let found = scene.run(&["query", "Rating", "film.by.name = 'Ann'", "--select", "film,film.title,stars"]).ok();
+    assert_eq!(found, "{\"film\":1,\"film.title\":\"M\",\"stars\":4}\n");
+    let found =
+        scene.run(&["query", "Rating", "true", "--order", "-film.title", "--select", "film.title,user.name"]).ok();
+    assert_eq!(found, "{\"film.title\":\"M\",\"user.name\":\"Ann\"}\n{\"user.name\":\"Ann\"}\n");
+    assert_eq!(scene.run(&["query", "Movie", "len(Rating.film) = 0", "--select", "title"]).ok(), "{\"title\":\"O\"}\n");
+    assert_eq!(scene.run(&["query", "Person", "any(Rating.film.by, stars = 4)", "--count"]).ok(), "1\n");
+    assert_eq!(
+        scene.run(&["query", "Rating", "--group-by", "film.title", "--agg", "sum(stars)"]).ok(),
+        "{\"film.title\":\"M\",\"sum(stars)\":4}\n{\"film.title\":null,\"sum(stars)\":2}\n"
+    );
+    let explained: Value =
+        serde_json::from_str(&scene.run(&["query", "Movie", "any(Rating.film, true)", "--explain", "--json"]).ok())
+            .unwrap();
+    assert_eq!(explained["joins"], json!([{"path": "Rating.film", "type": "Rating", "source": "film,user"}]));
+    let schema = scene.run(&["schema"]).ok();
+    assert!(schema.contains("film @0 :Int64 $reference(\"Movie\")"), "{schema}");
+    for (reference, problem) in
+        [("film: ", "expected"), ("nothing: Movie", "nothing"), ("stars.x: Movie", "can hold a key")]
+    {
+        let failed = publish("Rating", ratings, &["--reference", reference]);
+        assert!(failed.code != 0 && failed.err.contains(problem), "{} {}", failed.code, failed.err);
+    }
+}
+
+#[test]
 fn pages_follow_one_another() {
     let scene = scene();
     let page = |after: &[&str]| -> Value {

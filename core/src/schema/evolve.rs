@@ -109,10 +109,20 @@ impl Evolution<'_> {
                 let revisions = (old_places.by_ordinal.get(&ordinal), new_places.by_ordinal.get(&ordinal));
                 if let (Some(PlacedField { field: old, .. }), Some(PlacedField { field: new, .. })) = revisions {
                     field.vector = old.vector.zip(new.vector).map(known_dimension);
+                    let (known, other) = if is_older { (old, new) } else { (new, old) };
+                    field.reference = known.reference.clone().or_else(|| other.reference.clone());
                 }
             }
             if *id == new.id && ty.indexes.is_empty() {
                 ty.indexes.clone_from(&old.indexes);
+            }
+            if *id == new.id && ty.references.is_empty() {
+                let (from, from_places, to_places) =
+                    if is_older { (new, &new_places, &old_places) } else { (old, &old_places, &new_places) };
+                ty.references.clone_from(&from.references);
+                for reference in &mut ty.references {
+                    reference.fields = translate_key(&reference.fields, from_places, to_places);
+                }
             }
             if *id == new.id && ty.key.is_empty() {
                 ty.key = if is_older {

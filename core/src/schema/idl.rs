@@ -141,10 +141,12 @@ impl Printer<'_> {
         declare("name", JSON_NAME, "(field, enumerant, group, union) :Text");
         declare("key", annotations::key::ID, "(struct) :Text");
         declare("indexes", annotations::indexes::ID, "(struct) :List(Text)");
+        declare("references", annotations::references::ID, "(struct) :List(Text)");
         if self.used.contains(&annotations::vector::ID) {
             let space = self.scopes.reference(None, vector_space::Builder::TYPE_ID)?;
             declare("vector", annotations::vector::ID, &format!("(field) {}", annotated_type(&space)));
         }
+        declare("reference", annotations::reference::ID, "(field) :Text");
         declare("nullOf", annotations::null_of::ID, "(field) :Text");
         declare("map", annotations::map::ID, "(field) :Void");
         declare("json", annotations::json::ID, "(field) :Void");
@@ -188,11 +190,9 @@ impl Printer<'_> {
             self.used.insert(annotations::key::ID);
             _ = write!(head, " $key({})", text_literal(&key.join(",")));
         }
-        if !ty.indexes.is_empty() {
-            self.used.insert(annotations::indexes::ID);
-            let texts: Vec<String> = ty.indexes.iter().map(|text| text_literal(text)).collect();
-            _ = write!(head, " $indexes([{}])", texts.join(", "));
-        }
+        let references: Vec<String> = ty.references.iter().map(ToString::to_string).collect();
+        head.push_str(&self.texts("indexes", annotations::indexes::ID, &ty.indexes));
+        head.push_str(&self.texts("references", annotations::references::ID, &references));
         self.line(depth, &format!("{head} {{"));
         self.members(ty, id, name, depth + 1)?;
         for child in self.scopes.children(Some(id)) {
@@ -287,12 +287,26 @@ impl Printer<'_> {
         format!(" $name({})", text_literal(name))
     }
 
+    /// Returns an annotation of texts, if there are any.
+    fn texts(&mut self, name: &str, id: u64, texts: &[String]) -> String {
+        if texts.is_empty() {
+            return String::new();
+        }
+        self.used.insert(id);
+        let texts: Vec<String> = texts.iter().map(|text| text_literal(text)).collect();
+        format!(" ${name}([{}])", texts.join(", "))
+    }
+
     /// Returns Kapok's own annotations of a field.
     fn notes(&mut self, field: &FieldType) -> String {
         let mut notes = String::new();
         if let Some(space) = field.vector {
             self.used.insert(annotations::vector::ID);
             _ = write!(notes, " $vector({})", vector_literal(space));
+        }
+        if let Some(target) = &field.reference {
+            self.used.insert(annotations::reference::ID);
+            _ = write!(notes, " $reference({})", text_literal(target));
         }
         if let Some(name) = &field.null_of {
             self.used.insert(annotations::null_of::ID);

@@ -35,7 +35,7 @@ impl Schema {
         }
         match node.which().map_err(|e| unreadable(&name, &e))? {
             node::Struct(ty) => {
-                let (mut key, mut indexes) = (Vec::new(), Vec::new());
+                let (mut key, mut indexes, mut references) = (Vec::new(), Vec::new(), Vec::new());
                 for note in readable(&name, node.get_annotations())? {
                     match note.get_id() {
                         annotations::key::ID => {
@@ -43,6 +43,11 @@ impl Schema {
                             key = text.split(',').map(|part| part.trim().to_owned()).collect();
                         }
                         annotations::indexes::ID => indexes = annotation_texts(&name, note)?,
+                        annotations::references::ID => {
+                            let texts = annotation_texts(&name, note)?;
+                            let parse = |text: &String| text.parse().map_err(|e| unreadable(&name, &e));
+                            references = texts.iter().map(parse).collect::<Result<_>>()?;
+                        }
                         _ => {}
                     }
                 }
@@ -60,6 +65,7 @@ impl Schema {
                     discriminant_offset: ty.get_discriminant_offset(),
                     key,
                     indexes,
+                    references,
                     fields,
                     name,
                 });
@@ -152,11 +158,13 @@ fn decode_field(owner: &str, field: field::Reader<'_>) -> Result<FieldType> {
         null_of: None,
         is_map: false,
         is_json: false,
+        reference: None,
     };
     for note in readable(&path, field.get_annotations())? {
         match note.get_id() {
             JSON_NAME => out.json_name = Some(annotation_text(&path, note)?),
             annotations::null_of::ID => out.null_of = Some(annotation_text(&path, note)?),
+            annotations::reference::ID => out.reference = Some(annotation_text(&path, note)?),
             annotations::map::ID => out.is_map = true,
             annotations::json::ID => out.is_json = true,
             annotations::vector::ID => {
@@ -280,18 +288,20 @@ fn encode_struct(ty: &StructType, mut node: node::Builder<'_>) -> capnp::Result<
     node.set_id(ty.id);
     node.set_scope_id(ty.scope);
     node.set_display_name(ty.name.as_str());
-    let count = u32::from(!ty.key.is_empty()) + u32::from(!ty.indexes.is_empty());
+    let references: Vec<String> = ty.references.iter().map(ToString::to_string).collect();
+    let lists = [(annotations::indexes::ID, &ty.indexes), (annotations::references::ID, &references)];
+    let lists = lists.iter().filter(|(_, texts)| !texts.is_empty());
+    let count = usize::from(!ty.key.is_empty()) + lists.clone().count();
     if count > 0 {
-        let mut notes = node.reborrow().init_annotations(count);
+        let mut notes = node.reborrow().init_annotations(u32::try_from(count).unwrap_or(u32::MAX));
         if !ty.key.is_empty() {
             set_text_annotation(notes.reborrow().get(0), annotations::key::ID, &ty.key.join(","));
         }
-        if !ty.indexes.is_empty() {
-            let mut note = notes.get(count - 1);
-            note.set_id(annotations::indexes::ID);
-            let texts: capnp::text_list::Builder<'_> =
-                note.init_value().init_list().initn_as(u32::try_from(ty.indexes.len()).unwrap_or(u32::MAX));
-            set_texts(texts, &ty.indexes);
+        for (index, (id, texts)) in (u32::from(!ty.key.is_empty())..).zip(lists) {
+            let mut note = notes.reborrow().get(index);
+            note.set_id(*id);
+            let count = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+            set_texts(note.init_value().init_list().initn_as(count), texts);
         }
     }
     let mut out = node.init_struct();
@@ -317,19 +327,23 @@ fn encode_field(field: &FieldType, mut out: field::Builder<'_>) -> capnp::Result
     }
     let count = u32::from(field.json_name.is_some())
         + u32::from(field.null_of.is_some())
+        + u32::from(field.reference.is_some())
         + u32::from(field.is_map)
         + u32::from(field.is_json)
         + u32::from(field.vector.is_some());
     if count > 0 {
         let mut notes = out.reborrow().init_annotations(count);
         let mut index = 0;
-        if let Some(name) = &field.json_name {
-            set_text_annotation(notes.reborrow().get(index), JSON_NAME, name);
-            index += 1;
-        }
-        if let Some(name) = &field.null_of {
-            set_text_annotation(notes.reborrow().get(index), annotations::null_of::ID, name);
-            index += 1;
+        let texts = [
+            (JSON_NAME, &field.json_name),
+            (annotations::null_of::ID, &field.null_of),
+            (annotations::reference::ID, &field.reference),
+        ];
+        for (id, text) in texts {
+            if let Some(text) = text {
+                set_text_annotation(notes.reborrow().get(index), id, text);
+                index += 1;
+            }
         }
         for (_, id) in
             [(field.is_map, annotations::map::ID), (field.is_json, annotations::json::ID)].iter().filter(|note| note.0)
@@ -468,7 +482,7 @@ fn annotation_texts(path: &str, note: annotation::Reader<'_>) -> Result<Vec<Stri
     let list: capnp::text_list::Reader<'_> = readable(path, list.get_as())?;
     if list.len() > INDEXES_MAX {
         let (subject, allowed, needed) = (path.to_owned(), u64::from(INDEXES_MAX), u64::from(list.len()));
-        return Err(Fault::Limit { subject, limit: "indexes of a record type", allowed, needed }.into());
+        return Err(Fault::Limit { subject, limit: "indexes or references of a record type", allowed, needed }.into());
     }
     list.iter().map(|text| text_within(path, text, NAME_BYTES_MAX)).collect()
 }

@@ -71,6 +71,8 @@ impl Schema {
         for field in ty.fields.iter_mut().filter(|field| dropped(field)) {
             field.empty(&taken);
         }
+        let goes_through = |path: &String| path.split('.').next() == Some(&name);
+        ty.references.retain(|reference| !reference.fields.iter().any(goes_through));
         ty.lay_out()?;
         let mut schema = self.clone();
         schema.insert_struct(ty);
@@ -92,7 +94,7 @@ impl FieldType {
     fn empty(&mut self, taken: &BTreeSet<String>) {
         self.name = unique_name(taken, &format!("dropped{}", self.ordinal.unwrap_or(self.code_order)));
         self.kind = FieldKind::Slot { offset: 0, ty: Type::Void, default: DefaultValue::Zero };
-        (self.json_name, self.vector, self.null_of) = (None, None, None);
+        (self.json_name, self.vector, self.null_of, self.reference) = (None, None, None, None);
         (self.is_map, self.is_json) = (false, false);
     }
 }

@@ -7,6 +7,8 @@ use kapok_core::{ErrorKind, Fault};
 /// Ids of the types that the tables use.
 const HEAD: &str = "@0xd1a3c5e7f9b80000;
 annotation key @0xf7291de39313eea8 (struct) :Text;
+annotation reference @0xd35a7e9c41b80f26 (field) :Text;
+annotation references @0xb8c1f02d6e3a9f47 (struct) :List(Text);
 annotation vector @0xccebdc6615962e09 (field) :VectorSpace;
 annotation nullOf @0xdf34b6c854d9fcf2 (field) :Text;
 annotation map @0xfb88118952f87590 (field) :Void;
@@ -56,6 +58,8 @@ fn appending_and_renaming_are_accepted() {
         (movie("v @1 :Data $vector(metric = l2);"), movie("v @1 :Data $vector((dimension = 8, metric = l2));")),
         (movie("n @1 :Int8; nIsNull @2 :Bool $nullOf(\"n\");"), movie("m @1 :Int8; mIsNull @2 :Bool $nullOf(\"m\");")),
         (movie("n @1 :Int8;"), movie("n @1 :Int8; nIsNull @2 :Bool $nullOf(\"n\");")),
+        (movie("n @1 :Int8;"), movie("m @1 :Int8 $reference(\"Film\");")),
+        (movie("n @1 :Int8 $reference(\"Film\");"), movie("n @1 :Int8 $reference(\"Person\");")),
     ] {
         let (Some(dataset), Some(next)) = (schema(&old), schema(&new)) else { return };
         assert_eq!(dataset.evolve(&next, &[MOVIE], OlderSchema::Refuse).unwrap(), next, "{new}");
@@ -64,6 +68,36 @@ fn appending_and_renaming_are_accepted() {
         next.check_readable_as(MOVIE, &dataset, MOVIE).unwrap();
         dataset.check_readable_as(MOVIE, &next, MOVIE).unwrap();
     }
+}
+
+#[test]
+fn references_stay_until_others_are_declared() {
+    let record = |notes: &str, body: &str| format!("struct Movie $M $key(\"id\") {notes} {{ id @0 :UInt32; {body} }}");
+    let old = record("$references([\"edition: Edition(id, g.n)\"])", "g :group { n @1 :Int8 $reference(\"Film\"); }");
+    let renamed = record("", "group :group { number @1 :Int8; } more @2 :Text;");
+    let other = record("$references([\"other: Edition(id)\"])", "g :group { n @1 :Int8 $reference(\"Person\"); }");
+    let (Some(old), Some(renamed), Some(other)) = (schema(&old), schema(&renamed), schema(&other)) else { return };
+    let references = |schema: &Schema| {
+        let ty = schema.struct_type(MOVIE).unwrap();
+        let FieldKind::Group(group) = ty.fields.iter().find(|field| field.name.starts_with('g')).unwrap().kind else {
+            panic!("no group")
+        };
+        let texts = ty.references.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        (texts, schema.struct_type(group).unwrap().fields[0].reference.clone().unwrap())
+    };
+    let pair = |text: &str, target: &str| (text.to_owned(), target.to_owned());
+    // The names of fields follow renames.
+    let kept = old.evolve(&renamed, &[MOVIE], OlderSchema::Refuse).unwrap();
+    assert_eq!(references(&kept), pair("edition: Edition(id, group.number)", "Film"));
+    assert_eq!(
+        references(&old.evolve(&other, &[MOVIE], OlderSchema::Refuse).unwrap()),
+        pair("other: Edition(id)", "Person")
+    );
+    // An older program takes none away, and adds those that it alone declares.
+    let kept = kept.evolve(&old, &[MOVIE], OlderSchema::KeepNewer).unwrap();
+    assert_eq!(references(&kept), pair("edition: Edition(id, group.number)", "Film"));
+    let added = renamed.evolve(&old, &[MOVIE], OlderSchema::KeepNewer).unwrap();
+    assert_eq!(references(&added), pair("edition: Edition(id, group.number)", "Film"));
 }
 
 #[test]

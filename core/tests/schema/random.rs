@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::compile::{self, structure, union, without_files};
 use kapok_core::schema::{
-    DefaultValue, EnumType, Enumerant, FieldKind, FieldType, Metric, RecordDeclaration, Schema, Type, VectorSpace,
-    to_camel_case, unique_name,
+    DefaultValue, EnumType, Enumerant, FieldKind, FieldType, Metric, RecordDeclaration, Reference, Schema, Type,
+    VectorSpace, to_camel_case, unique_name,
 };
 use proptest::prelude::*;
 
@@ -127,6 +127,7 @@ fn random_schema(structs: &[(Vec<Draw>, prop::sample::Index)], enumerants: &[usi
                 .map(|metric| VectorSpace { dimension: u32::from(draw.order % 5), metric: *metric });
             field.null_of = (ty == Type::Bool && draw.metric == 0).then(|| draw.json_name.clone());
             field.is_json = ty == Type::Text && draw.metric == 1;
+            field.reference = (draw.lists == 0 && draw.metric == 2).then(|| format!("R \"{ordinal}\""));
             field.is_map =
                 matches!(&ty, Type::List(element) if matches!(**element, Type::Struct(_))) && draw.metric == 1;
             field.kind = FieldKind::Slot { offset: 0, default: default_of(&ty, draw, enumerants), ty };
@@ -145,6 +146,15 @@ fn random_schema(structs: &[(Vec<Draw>, prop::sample::Index)], enumerants: &[usi
         let name = if index < 3 { "Shared".to_owned() } else { format!("S{index}") };
         let is_alone = !schema.structs().any(|ty| ty.scope == scope && ty.name == name);
         let mut ty = structure(struct_id(index), &if is_alone { name } else { format!("T{index}") }, scope, fields);
+        ty.references = draws
+            .iter()
+            .filter(|draw| draw.metric == 3)
+            .map(|draw| Reference {
+                name: format!("to{}", draw.order),
+                target: "S\"0".to_owned(),
+                fields: vec![to_camel_case(&draw.json_name), "g.x".to_owned()],
+            })
+            .collect();
         ty.key = draws.iter().take(2).map(|draw| to_camel_case(&draw.json_name)).collect();
         schema.insert_struct(ty);
     }

@@ -14,6 +14,7 @@ use roaring::RoaringBitmap;
 
 use super::check::{Check, Ready};
 use super::expr::{At, Path, Quantifier, Step};
+use super::join::Names;
 use super::number::{KeyRange, Number, NumberKind};
 use super::place::Place;
 use super::plan::conjuncts;
@@ -44,7 +45,7 @@ pub(super) struct Access<'v> {
     /// Of the index among those of its record type.
     pub position: usize,
     /// The list that all of its paths go through; `None` if they go through none.
-    list: Option<Place<'v>>,
+    pub list: Option<Place<'v>>,
     /// Where each value lies in the record, or in the element.
     pub ends: Vec<Place<'v>>,
     /// What all rows of the index satisfy, joined by `and`.
@@ -94,8 +95,8 @@ impl<'v> Access<'v> {
                 std::iter::once(Step::Name(name)).chain(std::iter::repeat_n(Step::Each, lists))
             };
             let path = Path { steps: steps?.into_iter().flat_map(name).collect(), at: At::default() };
-            let scope = ScopeType::Struct(table.struct_type());
-            let route = Route::bind(table.schema(), scope, &path).ok()?;
+            let names = Names { schema: table.schema(), view: None };
+            let route = Route::bind(names, ScopeType::Record(table), &path).ok()?;
             let own = match route.lists() {
                 [] => None,
                 [list] => Some(list.clone()),

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use kapok_core::Result;
-use kapok_core::schema::Schema;
 
 use super::expr::{At, Expr, Given, Node, Operand, Operator, Path, Quantifier, Set, Subject};
+use super::join::Names;
 use super::parameters::Parameters;
 use super::place::{Kind, Place};
+use super::referrers::Referrers;
 use super::resolve::{ScopeType, resolve};
 use super::test::Ask;
 use super::tree::{Leaf, Tree};
@@ -24,6 +25,9 @@ pub(super) enum Question<'v> {
     Words(Arc<Place<'v>>, Operand),
     Present(Arc<Place<'v>>),
     Each(Quantifier, Arc<Place<'v>>, Box<Bound<'v>>),
+    /// Whether one of the records that refer to this one satisfies a condition.
+    Referrers(Arc<Referrers<'v>>, Box<Bound<'v>>),
+    CountReferrers(Arc<Referrers<'v>>, Ask),
 }
 
 /// A bound expression.
@@ -31,14 +35,14 @@ pub(super) type Bound<'v> = Tree<Leaf<Question<'v>>>;
 
 /// An expression that is being bound.
 pub(super) struct Binding<'v> {
-    schema: &'v Schema,
+    names: Names<'v>,
     /// Names of parameters, each once.
     pub parameters: Vec<String>,
 }
 
 impl<'v> Binding<'v> {
-    pub fn new(schema: &'v Schema) -> Self {
-        Self { schema, parameters: Vec::new() }
+    pub fn new(names: Names<'v>) -> Self {
+        Self { names, parameters: Vec::new() }
     }
 
     pub fn expression(&mut self, scope: ScopeType<'v>, expr: &Expr, depth: usize) -> Result<Bound<'v>> {
@@ -70,31 +74,57 @@ impl<'v> Binding<'v> {
             Node::In { subject, set } => Ok(Tree::leaf(&text(), self.ask(scope, subject, Ask::In(set.clone()))?)),
             Node::Has { list, value } => Ok(Tree::leaf(&text(), self.has(scope, list, value, &text())?)),
             Node::Each { quantifier, list, condition } => {
-                let place = resolve(self.schema, scope, list)?;
+                if let Some(referrers) = Referrers::bind(self.names, scope, list)? {
+                    return self.referred(*quantifier, Arc::new(referrers), condition, depth);
+                }
+                let place = resolve(self.names, scope, list)?;
                 let Kind::List(element, _) = place.kind else {
                     return Err(list.at.error(format!("expected a list, and {list} is {}", place.kind.describe())));
                 };
-                let inner = ScopeType::of_elements(self.schema, element, list.at)?;
+                let inner = ScopeType::of_elements(self.names.schema, element, list.at)?;
                 let condition = self.expression(inner, condition, depth + 1)?;
                 Ok(Tree::leaf(&text(), Question::Each(*quantifier, Arc::new(place), Box::new(condition))))
             }
             Node::IsNull(path) => {
-                let place = Arc::new(resolve(self.schema, scope, path)?);
+                let place = Arc::new(resolve(self.names, scope, path)?);
                 let text = format!("{path} is not null").into();
                 Ok(Tree::Not(Box::new(Tree::leaf(&text, Question::Present(place)))))
             }
         }
     }
 
+    /// Binds what is asked of the records that refer to this one: all satisfy a condition if there is none that does not.
+    fn referred(
+        &mut self,
+        quantifier: Quantifier,
+        referrers: Arc<Referrers<'v>>,
+        condition: &Expr,
+        depth: usize,
+    ) -> Result<Bound<'v>> {
+        let condition = match quantifier {
+            Quantifier::Any => condition.clone(),
+            Quantifier::All => !condition.clone(),
+        };
+        let text: Arc<str> = format!("any({}, {condition})", referrers.text).into();
+        let bound = self.expression(ScopeType::Record(referrers.table), &condition, depth + 1)?;
+        let any = Tree::leaf(&text, Question::Referrers(referrers, Box::new(bound)));
+        Ok(if quantifier == Quantifier::All { Tree::Not(Box::new(any)) } else { any })
+    }
+
     /// Binds what is asked of a field or of its length.
     fn ask(&mut self, scope: ScopeType<'v>, subject: &Subject, ask: Ask) -> Result<Question<'v>> {
         match subject {
             Subject::Field(path) => {
-                let place = Arc::new(resolve(self.schema, scope, path)?);
+                let place = Arc::new(resolve(self.names, scope, path)?);
                 self.ask_place(place, path, ask)
             }
             Subject::Len(path) => {
-                let place = Arc::new(resolve(self.schema, scope, path)?);
+                if let Some(referrers) = Referrers::bind(self.names, scope, path)? {
+                    self.note(&ask);
+                    Self::check(&ask, |ask, parameters| ask.of_number(LENGTH, parameters).map(drop))?;
+                    return Ok(Question::CountReferrers(Arc::new(referrers), ask));
+                }
+                let place = Arc::new(resolve(self.names, scope, path)?);
                 if !matches!(place.kind, Kind::List(..) | Kind::Text | Kind::Data) {
                     let problem =
                         format!("only lists, Text and Data have a length, and {path} is {}", place.kind.describe());
@@ -139,7 +169,7 @@ impl<'v> Binding<'v> {
     }
 
     fn words(&mut self, scope: ScopeType<'v>, path: &Path, value: &Operand) -> Result<Question<'v>> {
-        let place = Arc::new(resolve(self.schema, scope, path)?);
+        let place = Arc::new(resolve(self.names, scope, path)?);
         let Kind::Text = place.kind else {
             return Err(path.at.error(format!("~= is for Text, and {path} is {}", place.kind.describe())));
         };
@@ -150,11 +180,11 @@ impl<'v> Binding<'v> {
     }
 
     fn has(&mut self, scope: ScopeType<'v>, list: &Path, value: &Operand, text: &Arc<str>) -> Result<Question<'v>> {
-        let place = resolve(self.schema, scope, list)?;
+        let place = resolve(self.names, scope, list)?;
         let Kind::List(element, is_map) = place.kind else {
             return Err(list.at.error(format!("expected a list, and {list} is {}", place.kind.describe())));
         };
-        let kind = match ScopeType::of_elements(self.schema, element, list.at)? {
+        let kind = match ScopeType::of_elements(self.names.schema, element, list.at)? {
             ScopeType::Item(kind @ (Kind::Number(_) | Kind::Enum(_) | Kind::Text | Kind::Data)) => kind,
             _ if is_map => return Err(list.at.error(format!("{list} is a map; ask by {list}[\"key\"] is not null"))),
             _ => {

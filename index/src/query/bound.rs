@@ -10,6 +10,7 @@ use super::access::Access;
 use super::bind::{Binding, Bound};
 use super::check::Ready;
 use super::expr::Expr;
+use super::join::Names;
 use super::parameters::Parameters;
 use super::plan::Indexes;
 use super::resolve::ScopeType;
@@ -34,6 +35,7 @@ use crate::View;
 /// ```
 #[derive(Clone)]
 pub struct Query<'v> {
+    names: Names<'v>,
     table: &'v Table,
     bound: Bound<'v>,
     parameters: Vec<String>,
@@ -51,19 +53,24 @@ impl<'v> Query<'v> {
     /// and for what their types cannot be asked, with the column.
     pub fn bind(view: &'v View, record_type: &str, expr: &Expr) -> Result<Self> {
         let (table, indexes) = view.table_with_indexes(record_type)?;
-        let mut query = Self::bind_table(table, expr)?;
+        let mut query = Self::bind_in(Names { schema: table.schema(), view: Some(view) }, table, expr)?;
         query.indexes = Some((Access::of(table, indexes).into(), indexes));
         Ok(query)
     }
 
-    /// Binds an expression to the record type of a table, as [`Query::bind`] does, to be answered by scans alone.
+    /// Binds an expression to the record type of a table, as [`Query::bind`] does, to be answered by scans alone. References are not
+    /// followed.
     ///
     /// # Errors
     /// As [`Query::bind`].
     pub fn bind_table(table: &'v Table, expr: &Expr) -> Result<Self> {
-        let mut binding = Binding::new(table.schema());
-        let bound = binding.expression(ScopeType::Struct(table.struct_type()), expr, 0)?;
-        let mut query = Self { table, bound, parameters: binding.parameters, ready: None, indexes: None };
+        Self::bind_in(Names { schema: table.schema(), view: None }, table, expr)
+    }
+
+    fn bind_in(names: Names<'v>, table: &'v Table, expr: &Expr) -> Result<Self> {
+        let mut binding = Binding::new(names);
+        let bound = binding.expression(ScopeType::Record(table), expr, 0)?;
+        let mut query = Self { names, table, bound, parameters: binding.parameters, ready: None, indexes: None };
         if query.parameters.is_empty() {
             query.ready = Some(query.ready(&Parameters::new())?);
         }
@@ -97,7 +104,7 @@ impl<'v> Query<'v> {
             Some(ready) => Arc::clone(ready),
             None => self.ready(parameters)?,
         };
-        Rows::new(self.table, self.indexes.clone(), ready)
+        Rows::new(self.names, self.table, self.indexes.clone(), ready)
     }
 
     fn ready(&self, parameters: &Parameters) -> Result<Arc<Ready<'v>>> {

@@ -10,6 +10,7 @@ use super::expr::Quantifier;
 use super::number::NumberKind;
 use super::parameters::Parameters;
 use super::place::{Kind, Place};
+use super::referrers::Referring;
 use super::test::{BytesTest, NumberTest, text_of};
 use super::tree::{LEAST_COST, Leaf, Tree};
 use super::words::WordPattern;
@@ -25,6 +26,9 @@ pub(super) enum Check<'v> {
     Words(Arc<Place<'v>>, Arc<WordPattern>),
     Present(Arc<Place<'v>>),
     Each(Quantifier, Arc<Place<'v>>, Box<Ready<'v>>),
+    /// Whether there is a record that refers to this one and satisfies a condition.
+    Referred(Arc<Referring<'v>>),
+    CountReferrers(Arc<Referring<'v>>, NumberTest),
 }
 
 /// An expression that is ready to be evaluated.
@@ -72,6 +76,15 @@ impl<'v> Question<'v> {
                 let inner = inner.ready(parameters, false)?;
                 leaf(Check::Each(*quantifier, Arc::clone(place), Box::new(inner)))
             }
+            Self::Referrers(referrers, inner) => match inner.ready(parameters, true)? {
+                Tree::Constant(false) => Tree::Constant(false),
+                condition => leaf(Check::Referred(Arc::new(Referring::new(referrers, condition)))),
+            },
+            Self::CountReferrers(referrers, ask) => {
+                let test = ask.of_number(LENGTH, parameters)?;
+                let referring = || Arc::new(Referring::new(referrers, Tree::Constant(true)));
+                leaf_or_never(test.map(|test| Check::CountReferrers(referring(), test)))
+            }
         })
     }
 }
@@ -89,10 +102,14 @@ impl Check<'_> {
                 (20 + place_cost(place)).saturating_add(inner.cost(&|leaf| leaf.what.cost()).saturating_mul(4))
             }
             Self::Words(place, _) => 400 + place_cost(place),
+            Self::Referred(referring) | Self::CountReferrers(referring, _) => {
+                referring.condition.cost(&|leaf| leaf.what.cost()).saturating_mul(4).saturating_add(300)
+            }
         }
     }
 }
 
 fn place_cost(place: &Place<'_>) -> u32 {
-    u32::try_from(place.hops.len()).unwrap_or(u32::MAX).saturating_mul(10)
+    let joins = place.via.as_ref().map_or(0, |join| join.depth);
+    u32::try_from(place.hops.len() + 6 * joins).unwrap_or(u32::MAX).saturating_mul(10)
 }

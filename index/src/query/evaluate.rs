@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use kapok_core::segment::Segment;
-use kapok_core::words::{Malformed, Read};
+use kapok_core::words::Malformed;
 
 use super::check::{Check, Ready};
 use super::column::BlockRows;
@@ -11,6 +11,7 @@ use super::expr::Quantifier;
 use super::mask::Mask;
 use super::place::{Place, Scope, distinct_elements};
 use super::tree::Leaf;
+use super::unreadable::Read;
 
 /// Elements of lists that are looked at for one record, at most: lists that share their elements may be far larger than
 /// their bytes. As many as the default budget of a record allows.
@@ -39,7 +40,7 @@ impl Spending {
                 self.0.set(left);
                 Ok(())
             }
-            None => Err(Malformed { word: 0, expected: "lists of at most 16 Mi elements in a record" }),
+            None => Err(Malformed { word: 0, expected: "lists of at most 16 Mi elements in a record" }.into()),
         }
     }
 }
@@ -148,6 +149,8 @@ impl<'v> Check<'v> {
                 Some(text) => pattern.matches(text),
                 None => false,
             },
+            Self::Referred(referring) => referring.exists(scope)?,
+            Self::CountReferrers(referring, test) => test.holds(referring.count(scope)?),
             Self::Each(quantifier, place, inner) => {
                 let wanted = *quantifier == Quantifier::Any;
                 place.find_element(scope, spending, |element| Ok(inner.holds(element, spending)? == wanted))? == wanted
@@ -170,7 +173,7 @@ impl<'v> Place<'v> {
         let Some(bytes) = self.bytes(scope)? else { return Ok(None) };
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Some(text)),
-            Err(_) => Err(Malformed { word: 0, expected: "text in UTF-8" }),
+            Err(_) => Err(Malformed { word: 0, expected: "text in UTF-8" }.into()),
         }
     }
 
@@ -181,7 +184,16 @@ impl<'v> Place<'v> {
         spending: &Spending,
         mut holds: impl FnMut(Scope<'v>) -> Read<bool>,
     ) -> Read<bool> {
-        let Some(list) = self.list(scope)? else { return Ok(false) };
+        self.with_start(scope, false, |scope| self.find_element_here(scope, spending, &mut holds))
+    }
+
+    fn find_element_here(
+        &self,
+        scope: Scope<'v>,
+        spending: &Spending,
+        holds: &mut impl FnMut(Scope<'v>) -> Read<bool>,
+    ) -> Read<bool> {
+        let Some(list) = self.list_here(scope)? else { return Ok(false) };
         let elements = distinct_elements(list);
         spending.spend(elements)?;
         for index in 0..elements {

@@ -1,12 +1,16 @@
 //! Tells how a query is answered.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use kapok_core::Result;
 use roaring::RoaringBitmap;
 
+use super::check::{Check, Ready};
+use super::join::Join;
 use super::plan::Candidates;
 use super::rows::Rows;
+use super::tree::Tree;
 
 /// How a query is answered, segment by segment. It prints as a few lines of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +19,20 @@ pub struct Explanation {
     pub segments: Vec<SegmentExplanation>,
     /// The index in whose order the first records are read; `None` if they are sorted, or stand in key order.
     pub order: Option<String>,
+    /// How other records are found that the conditions ask about.
+    pub joins: Vec<JoinExplanation>,
+}
+
+/// How the records are found that a reference leads to, or that refer to a record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JoinExplanation {
+    /// The reference, as in `movieId` or `Rating.movieId`.
+    pub path: String,
+    /// Record type of the records that are found.
+    pub record_type: String,
+    /// What finds them: an index, by its name, which for a primary key is that of its fields, or `scan`: all of them are
+    /// looked at, once for the query.
+    pub source: String,
 }
 
 /// How a query is answered in one segment.
@@ -43,7 +61,8 @@ impl Rows<'_> {
     /// `Corrupt` if the bytes are not as they must be.
     pub fn explain(&self) -> Result<Explanation> {
         let segments = self.explain_each().collect::<Result<_>>()?;
-        Ok(Explanation { segments, order: self.order_index()?.map(str::to_owned) })
+        let order = self.order_index()?.map(str::to_owned);
+        Ok(Explanation { segments, order, joins: self.explain_joins() })
     }
 
     /// Returns the name of the index in whose order the first records are read; `None` if they are sorted, or in key order.
@@ -72,6 +91,13 @@ impl Rows<'_> {
             })
         })
     }
+
+    /// Tells how the records are found that a reference leads to, or that refer to a record, if the conditions ask about them.
+    pub fn explain_joins(&self) -> Vec<JoinExplanation> {
+        let mut joins = BTreeSet::new();
+        explain_joins(&self.expression, &mut joins);
+        joins.into_iter().collect()
+    }
 }
 
 impl fmt::Display for SegmentExplanation {
@@ -81,10 +107,59 @@ impl fmt::Display for SegmentExplanation {
     }
 }
 
+impl fmt::Display for JoinExplanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "join {}: {} by {}", self.path, self.record_type, self.source)
+    }
+}
+
+/// Adds the joins of a condition.
+fn explain_joins(condition: &Ready<'_>, out: &mut BTreeSet<JoinExplanation>) {
+    let leaf = match condition {
+        Tree::Constant(_) => return,
+        Tree::And(all) | Tree::Or(all) => return all.iter().for_each(|one| explain_joins(one, out)),
+        Tree::Not(inner) => return explain_joins(inner, out),
+        Tree::Leaf(leaf) => &leaf.what,
+    };
+    match leaf {
+        Check::Referred(referring) | Check::CountReferrers(referring, _) => {
+            let (path, record_type) = (referring.of.text.to_string(), referring.of.table.name().to_owned());
+            out.insert(JoinExplanation { path, record_type, source: referring.of.source() });
+            referring.of.joins().for_each(|join| join.explain(out));
+            explain_joins(&referring.condition, out);
+        }
+        Check::Each(_, place, inner) => {
+            place.via.iter().for_each(|join| join.explain(out));
+            explain_joins(inner, out);
+        }
+        Check::Column(_, place)
+        | Check::Number(place, ..)
+        | Check::Bytes(place, _)
+        | Check::Len(place, _)
+        | Check::Words(place, _)
+        | Check::Present(place) => place.via.iter().for_each(|join| join.explain(out)),
+    }
+}
+
+impl Join<'_> {
+    fn explain(&self, out: &mut BTreeSet<JoinExplanation>) {
+        let key = &self.key;
+        out.insert(JoinExplanation {
+            path: key.text.to_string(),
+            record_type: key.target.name().to_owned(),
+            source: key.target.key().names().collect::<Vec<_>>().join(","),
+        });
+        key.before.iter().for_each(|before| before.explain(out));
+    }
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, one) in self.segments.iter().enumerate() {
             writeln!(f, "segment {place}: {one}")?;
+        }
+        for join in &self.joins {
+            writeln!(f, "{join}")?;
         }
         match &self.order {
             Some(index) => writeln!(f, "order: {index}"),

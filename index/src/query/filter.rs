@@ -12,11 +12,13 @@ use super::bind::Binding;
 use super::check::Ready;
 use super::evaluate::Spending;
 use super::expr::{Expr, Given, Node, Operand, Operator, Path, Set, Step, Subject};
+use super::join::Names;
 use super::mask::{BLOCK_ROWS, Mask};
 use super::parameters::Parameters;
 use super::resolve::{ScopeType, enumerant};
+use super::unreadable::Unreadable;
 use super::value::Value;
-use crate::row::{IndexedRows, unreadable};
+use crate::row::IndexedRows;
 
 /// An expression that rows of an index satisfy.
 ///
@@ -51,7 +53,8 @@ impl Filter {
     }
 
     fn ready<'s>(&self, schema: &'s Schema, record: &'s StructType) -> Result<Ready<'s>> {
-        let mut binding = Binding::new(schema);
+        // It follows no references, since it is a function of one segment.
+        let mut binding = Binding::new(Names { schema, view: None });
         let bound = binding.expression(ScopeType::Struct(record), &self.expr, 0)?;
         if let Some(name) = binding.parameters.first() {
             return Err(Error::invalid(
@@ -77,7 +80,10 @@ impl Filter {
         for first in (0..segment.rows()).step_by(BLOCK_ROWS as usize) {
             let mut mask = Mask::first(BLOCK_ROWS.min(segment.rows() - first));
             let narrowed = conditions.narrow(segment, first, &mut mask, &spending);
-            narrowed.map_err(|malformed| unreadable(segment, malformed))?;
+            narrowed.map_err(|unreadable| match unreadable {
+                Unreadable::Here(malformed) => crate::row::unreadable(segment, malformed),
+                Unreadable::Elsewhere(error) => *error,
+            })?;
             let mut next = mask.next_from(0);
             while let Some(row) = next {
                 out.insert(first + row);
@@ -107,7 +113,7 @@ impl PartialEq for Filter {
 }
 
 /// What fields and enumerants are called.
-trait Names {
+trait Naming {
     fn field(&self, owner: &StructType, field: &FieldType) -> Option<String>;
 
     fn enumerant(&self, ty: &EnumType, number: usize) -> Option<Value>;
@@ -116,7 +122,7 @@ trait Names {
 /// As a schema calls them.
 struct JsonNames<'s>(&'s Schema);
 
-impl Names for JsonNames<'_> {
+impl Naming for JsonNames<'_> {
     fn field(&self, owner: &StructType, field: &FieldType) -> Option<String> {
         let ordinal = |field: &FieldType| field.ordinal.unwrap_or(field.code_order);
         let mut fields = self.0.get_struct(owner.id)?.fields.iter();
@@ -131,7 +137,7 @@ impl Names for JsonNames<'_> {
 /// By numbers alone.
 struct Ordinals;
 
-impl Names for Ordinals {
+impl Naming for Ordinals {
     fn field(&self, owner: &StructType, field: &FieldType) -> Option<String> {
         Some(format!("{:x}@{}", owner.id, field.ordinal.unwrap_or(field.code_order)))
     }
@@ -158,7 +164,7 @@ impl Expr {
     }
 
     /// Returns the expression, which was bound to a scope, with other names.
-    fn renamed(&self, schema: &Schema, scope: ScopeType<'_>, names: &dyn Names) -> Option<Self> {
+    fn renamed(&self, schema: &Schema, scope: ScopeType<'_>, names: &dyn Naming) -> Option<Self> {
         let each = |all: &[Self]| all.iter().map(|one| one.renamed(schema, scope, names)).collect::<Option<Vec<_>>>();
         let path = |path: &Path| path.renamed(schema, scope, names);
         let subject = |subject: &Subject| match subject {
@@ -207,7 +213,7 @@ impl Expr {
 }
 
 impl Operand {
-    fn renamed(&self, schema: &Schema, end: Option<&End<'_>>, names: &dyn Names) -> Option<Self> {
+    fn renamed(&self, schema: &Schema, end: Option<&End<'_>>, names: &dyn Naming) -> Option<Self> {
         let Some(End::Value(Type::Enum(id))) = end else { return Some(self.clone()) };
         let (Given::Value(Value::Name(name) | Value::Text(name)), Some(ty)) = (&self.given, schema.get_enum(*id))
         else {
@@ -224,7 +230,7 @@ impl Path {
         &self,
         schema: &'s Schema,
         scope: ScopeType<'s>,
-        names: &dyn Names,
+        names: &dyn Naming,
     ) -> Option<(Self, Option<End<'s>>)> {
         let ScopeType::Struct(ty) = scope else { return Some((self.clone(), None)) };
         let (mut end, mut steps) = (End::Struct(ty), Vec::with_capacity(self.steps.len()));

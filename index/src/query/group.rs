@@ -3,7 +3,6 @@
 use hashbrown::{HashMap, HashSet};
 use kapok_core::Result;
 use kapok_core::segment::{LiveSegment, in_parallel_on};
-use kapok_core::words::Read;
 
 use super::accumulator::Accumulator;
 use super::aggregate::{Aggregate, Function};
@@ -15,6 +14,7 @@ use super::resolve::ScopeType;
 use super::route::{Route, for_each_element};
 use super::rows::Rows;
 use super::scan::corrupt;
+use super::unreadable::Read;
 use super::value::Value;
 
 /// What the records of a group have in common, and their aggregates.
@@ -143,11 +143,11 @@ impl<'v> Rows<'v> {
 
 impl<'v> Grouping<'v> {
     fn bind(rows: &Rows<'v>, paths: &[&str], aggregates: &[Aggregate]) -> Result<Self> {
-        let (schema, scope) = (rows.table.schema(), ScopeType::Struct(rows.table.struct_type()));
+        let (names, scope) = (rows.names, ScopeType::Record(rows.table));
         let (mut list, mut list_name, mut keys) = (None, None, Vec::new());
         for text in paths {
             let path = parse::path(text)?;
-            let route = Route::bind(schema, scope, &path)?;
+            let route = Route::bind(names, scope, &path)?;
             if !route.has_values() {
                 let problem = format!("records are grouped by values, and {path} is {}", route.end.kind.describe());
                 return Err(path.at.error(problem));
@@ -174,7 +174,7 @@ impl<'v> Grouping<'v> {
             let Some(path) = &aggregate.path else {
                 return Ok(BoundAggregate { function: aggregate.function, route: None, is_of_element: false });
             };
-            let route = Route::bind(schema, scope, path)?;
+            let route = Route::bind(names, scope, path)?;
             let is_number = route.end.kind.number().is_some() && !matches!(route.end.kind, Kind::Enum(_));
             let fits = match aggregate.function {
                 Function::Count => true,

@@ -5,14 +5,15 @@ use std::cmp::Ordering;
 use kapok_core::Result;
 use kapok_core::segment::RowId;
 use kapok_core::view::Table;
-use kapok_core::words::Read;
 
+use super::join::Names;
 use super::number::NumberKind;
 use super::parse;
 use super::place::{Kind, Place, Scope};
 use super::resolve::{ScopeType, resolve};
 use super::rows::Rows;
 use super::scan::corrupt;
+use super::unreadable::Read;
 
 /// A field that records are ordered by.
 ///
@@ -66,11 +67,11 @@ pub(super) struct After<'p> {
 }
 
 impl<'v> Sorting<'v> {
-    pub fn bind(table: &'v Table, order: &[Order]) -> Result<Self> {
-        let scope = ScopeType::Struct(table.struct_type());
+    pub fn bind(names: Names<'v>, table: &'v Table, order: &[Order]) -> Result<Self> {
+        let scope = ScopeType::Record(table);
         let field = |order: &Order| {
             let path = parse::path(&order.path)?;
-            let place = resolve(table.schema(), scope, &path)?;
+            let place = resolve(names, scope, &path)?;
             match place.kind {
                 Kind::Number(_) | Kind::Enum(_) | Kind::Text | Kind::Data => {
                     let text = format!("{path} {}", if order.is_descending { "descending" } else { "ascending" });

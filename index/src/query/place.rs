@@ -1,10 +1,14 @@
 //! Reads the value that a path leads to, from a struct or an element of a list.
 
+use std::sync::Arc;
+
 use kapok_core::record::element_size;
 use kapok_core::schema::{DefaultValue, EnumType, FieldKind, FieldType, Schema, StructType, Type};
-use kapok_core::words::{ListRef, Malformed, Read, StructRef, Words};
+use kapok_core::words::{ListRef, Malformed, StructRef, Words};
 
+use super::join::Join;
 use super::number::NumberKind;
+use super::unreadable::Read;
 
 /// What a path begins at.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +22,8 @@ pub(super) enum Scope<'v> {
 /// A resolved path.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Place<'v> {
+    /// The reference to the record that the path goes on from.
+    pub via: Option<Arc<Join<'v>>>,
     pub hops: Vec<Hop<'v>>,
     /// Union members that the last struct must have active.
     pub guards: Vec<Guard>,
@@ -188,12 +194,22 @@ impl<'v> Slot<'v> {
 impl<'v> Place<'v> {
     /// Returns the place of the element itself.
     pub fn item(kind: Kind<'v>) -> Self {
-        Self { hops: Vec::new(), guards: Vec::new(), slot: Slot::Item, kind }
+        Self { via: None, hops: Vec::new(), guards: Vec::new(), slot: Slot::Item, kind }
     }
 
     /// Returns whether the value lies in the struct itself, whatever it holds.
     pub fn is_direct(&self) -> bool {
-        self.hops.is_empty() && self.guards.is_empty()
+        self.via.is_none() && self.hops.is_empty() && self.guards.is_empty()
+    }
+
+    /// Calls a function with what the path goes on from: the scope or, behind a reference, the record that it leads to.
+    /// `nothing` is the answer if there is no such record.
+    #[inline]
+    pub fn with_start<T>(&self, scope: Scope<'v>, nothing: T, f: impl FnOnce(Scope<'v>) -> Read<T>) -> Read<T> {
+        match &self.via {
+            None => f(scope),
+            Some(join) => join.with_target(scope, nothing, f),
+        }
     }
 
     /// Returns the struct that holds the value, or the element; `None` if the path breaks off.
@@ -212,6 +228,11 @@ impl<'v> Place<'v> {
     /// Returns the key of the number, in the order of its kind; `None` if it is null.
     #[inline]
     pub fn number(&self, kind: NumberKind, scope: Scope<'v>) -> Read<Option<u64>> {
+        self.with_start(scope, None, |scope| self.number_here(kind, scope))
+    }
+
+    #[inline]
+    fn number_here(&self, kind: NumberKind, scope: Scope<'v>) -> Read<Option<u64>> {
         let bits = match (self.walk(scope)?, &self.slot) {
             (Some(Scope::Struct(at)), Slot::Data { offset, default, nulls }) => {
                 if nulls.iter().any(|flag| flag.is_set(at)) {
@@ -238,18 +259,26 @@ impl<'v> Place<'v> {
     /// Returns the bytes of the Text or Data; `None` if it is null.
     #[inline]
     pub fn bytes(&self, scope: Scope<'v>) -> Read<Option<&'v [u8]>> {
-        match (self.pointer(scope)?, self.kind) {
-            (Some((words, at)), Kind::Text) => words.text_bytes_of(at),
-            (Some((words, at)), _) => words.data_of(at),
-            (None, _) => Ok(None),
-        }
+        self.with_start(scope, None, |scope| {
+            Ok(match (self.pointer(scope)?, self.kind) {
+                (Some((words, at)), Kind::Text) => words.text_bytes_of(at)?,
+                (Some((words, at)), _) => words.data_of(at)?,
+                (None, _) => None,
+            })
+        })
     }
 
     /// Returns the list; `None` if it is null.
     #[inline]
     pub fn list(&self, scope: Scope<'v>) -> Read<Option<ListRef<'v>>> {
+        self.with_start(scope, None, |scope| self.list_here(scope))
+    }
+
+    /// Returns the list; `None` if it is null. `scope`: what the path goes on from behind its last reference.
+    #[inline]
+    pub fn list_here(&self, scope: Scope<'v>) -> Read<Option<ListRef<'v>>> {
         match (self.pointer(scope)?, self.kind) {
-            (Some((words, at)), Kind::List(element, _)) => words.list_of(at, element_size(element)),
+            (Some((words, at)), Kind::List(element, _)) => Ok(words.list_of(at, element_size(element))?),
             _ => Ok(None),
         }
     }
@@ -257,13 +286,15 @@ impl<'v> Place<'v> {
     /// Returns whether the value is not null.
     pub fn is_present(&self, scope: Scope<'v>) -> Read<bool> {
         match (&self.slot, self.kind) {
-            (Slot::Nothing, _) | (_, Kind::Void) => Ok(self.walk(scope)?.is_some()),
+            (Slot::Nothing, _) | (_, Kind::Void) => {
+                self.with_start(scope, false, |scope| Ok(self.walk(scope)?.is_some()))
+            }
             (_, Kind::Text | Kind::Data) => Ok(self.bytes(scope)?.is_some()),
             (_, Kind::List(..)) => Ok(self.list(scope)?.is_some()),
-            (_, Kind::Struct(_)) => match self.pointer(scope)? {
+            (_, Kind::Struct(_)) => self.with_start(scope, false, |scope| match self.pointer(scope)? {
                 Some((words, at)) => Ok(words.struct_of(at)?.is_some()),
                 None => Ok(false),
-            },
+            }),
             (_, kind) => match kind.number() {
                 Some(number) => Ok(self.number(number, scope)?.is_some()),
                 None => Ok(false),
@@ -280,7 +311,7 @@ impl<'v> Hop<'v> {
                     return Ok(None);
                 }
                 match pointer(at, *index, *default)? {
-                    Some((words, at)) => words.struct_of(at),
+                    Some((words, at)) => Ok(words.struct_of(at)?),
                     None => Ok(None),
                 }
             }
@@ -321,7 +352,7 @@ fn pointer<'v>(at: StructRef<'v>, index: u32, default: Option<&'v [u8]>) -> Read
     if let Some(word) = at.pointer_at(index) {
         let from = word as usize * 8;
         let Some(pointer) = words.bytes().get(from..from + 8) else {
-            return Err(Malformed { word, expected: "a word within the segment" });
+            return Err(Malformed { word, expected: "a word within the segment" }.into());
         };
         if pointer != [0; 8] {
             return Ok(Some((words, word)));

@@ -1,16 +1,23 @@
 //! Finds what the names of a path mean in a schema.
 
+use std::sync::Arc;
+
 use kapok_core::Result;
-use kapok_core::schema::{FieldKind, FieldType, Schema, StructType, Type};
+use kapok_core::schema::{FieldKind, FieldType, Reference, Schema, StructType, Type};
+use kapok_core::view::Table;
 
 use super::expr::{At, Path, Step};
-use super::number::Number;
+use super::join::{ForeignKey, JOINS_MAX, Join, Names};
+use super::number::{Number, NumberKind};
 use super::place::{EntryKey, Guard, Hop, Kind, Place, Slot};
 use super::value::Value;
 
 /// What paths begin at, by its type.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ScopeType<'v> {
+    /// A record of a table.
+    Record(&'v Table),
+    /// A struct in a list.
     Struct(&'v StructType),
     /// An element that is no struct, which `it` names.
     Item(Kind<'v>),
@@ -31,16 +38,23 @@ impl<'v> ScopeType<'v> {
 }
 
 /// A path that is being resolved.
+#[derive(Clone)]
 struct Resolution<'v> {
-    schema: &'v Schema,
+    names: Names<'v>,
     at: At,
+    /// Whether names are those of Cap'n Proto alone, as declarations have them.
+    is_exact: bool,
+    /// What was gone through so far.
+    walked: Vec<Step>,
+    via: Option<Arc<Join<'v>>>,
     hops: Vec<Hop<'v>>,
     guards: Vec<Guard>,
 }
 
 /// Resolves a path, which goes through no list.
-pub(super) fn resolve<'v>(schema: &'v Schema, scope: ScopeType<'v>, path: &Path) -> Result<Place<'v>> {
+pub(super) fn resolve<'v>(names: Names<'v>, scope: ScopeType<'v>, path: &Path) -> Result<Place<'v>> {
     let ty = match scope {
+        ScopeType::Record(table) => table.struct_type(),
         ScopeType::Struct(ty) => ty,
         ScopeType::Item(kind) => {
             return match path.steps.as_slice() {
@@ -51,50 +65,188 @@ pub(super) fn resolve<'v>(schema: &'v Schema, scope: ScopeType<'v>, path: &Path)
             };
         }
     };
-    Resolution { schema, at: path.at, hops: Vec::new(), guards: Vec::new() }.resolve(ty, path)
+    Resolution::new(names, path.at).resolve(ty, &path.steps)
+}
+
+/// Resolves a path that a declaration has: names of Cap'n Proto alone, through no reference.
+pub(super) fn resolve_exactly<'v>(names: Names<'v>, ty: &'v StructType, path: &str) -> Result<Place<'v>> {
+    let names = Names { view: None, ..names };
+    Resolution { is_exact: true, ..Resolution::new(names, At::default()) }.resolve(ty, &steps(path))
+}
+
+/// Resolves a path whose last step is a reference.
+pub(super) fn resolve_reference<'v>(names: Names<'v>, scope: ScopeType<'v>, path: &Path) -> Result<ForeignKey<'v>> {
+    let mut resolution = Resolution::new(names, path.at);
+    let Some(Step::Name(last)) = path.steps.last() else {
+        return Err(path.at.error(format!("expected a field that refers to a record, found {path}")));
+    };
+    let ty = match scope {
+        ScopeType::Record(table) => table.struct_type(),
+        ScopeType::Struct(ty) => ty,
+        ScopeType::Item(kind) => {
+            let problem = format!("elements that are {} refer to no records: {path}", kind.describe());
+            return Err(path.at.error(problem));
+        }
+    };
+    let ty = resolution.walk(ty, &path.steps, path.steps.len() - 1)?;
+    let Some(reference) = reference(ty, last) else {
+        resolution.field(ty, last)?;
+        let problem = format!("{}.{last} is not declared to refer to records of any type", ty.name);
+        return Err(path.at.error(problem));
+    };
+    resolution.foreign_key(ty, &reference)
+}
+
+/// Returns the reference that a struct has by a name: that of a field, or that of several.
+fn reference(ty: &StructType, name: &str) -> Option<Reference> {
+    match ty.field_by_any_name(name) {
+        Some(field) => {
+            let target = field.reference.clone()?;
+            Some(Reference { name: name.to_owned(), target, fields: vec![field.name.clone()] })
+        }
+        None => ty.references.iter().find(|reference| reference.name == name).cloned(),
+    }
 }
 
 impl<'v> Resolution<'v> {
-    fn resolve(mut self, mut ty: &'v StructType, path: &Path) -> Result<Place<'v>> {
-        let mut steps = path.steps.iter().peekable();
-        while let Some(step) = steps.next() {
-            let Step::Name(name) = step else { return Err(self.unexpected(step, path)) };
-            let mut field = self.field(ty, name)?;
-            if let Some(Step::Key(key)) = steps.peek() {
-                (ty, field) = self.entry(ty, field, key)?;
-                steps.next();
-            }
-            self.guards.extend(Guard::of(ty, field));
-            let kind = self.kind(field)?;
-            let Some(next) = steps.peek() else {
-                return Ok(Place { hops: self.hops, guards: self.guards, slot: Slot::of(ty, field), kind });
+    fn new(names: Names<'v>, at: At) -> Self {
+        Self { names, at, is_exact: false, walked: Vec::new(), via: None, hops: Vec::new(), guards: Vec::new() }
+    }
+
+    fn resolve(mut self, ty: &'v StructType, path: &[Step]) -> Result<Place<'v>> {
+        let last = path.len().saturating_sub(if let [.., _, Step::Key(_)] = path { 2 } else { 1 });
+        let ty = self.walk(ty, path, last)?;
+        let name = match &path[last..] {
+            [Step::Name(name), ..] => name,
+            [step, ..] => return Err(self.unexpected(step, path)),
+            [] => return Err(self.at.error("expected a field")),
+        };
+        if ty.field_by_any_name(name).is_none()
+            && let Some(reference) = reference(ty, name)
+        {
+            let target = self.follow(ty, &reference)?;
+            return match path.get(last + 1) {
+                Some(step) => Err(self.unexpected(step, path)),
+                None => Ok(self.place(Slot::Nothing, Kind::Struct(target))),
             };
-            match (kind, Slot::of(ty, field)) {
-                (_, _) if !matches!(next, Step::Name(_)) => return Err(self.unexpected(next, path)),
-                (Kind::Struct(inner), Slot::Pointer { index, default }) => {
+        }
+        let (owner, field) = self.field_or_entry(ty, path, last)?;
+        self.guards.extend(Guard::of(owner, field));
+        let kind = self.kind(field)?;
+        Ok(self.place(Slot::of(owner, field), kind))
+    }
+
+    /// Goes through the first steps of a path, all of which lead to structs, and returns the type of the last one.
+    fn walk(&mut self, mut ty: &'v StructType, path: &[Step], end: usize) -> Result<&'v StructType> {
+        let mut at = 0;
+        while at < end {
+            let Step::Name(name) = &path[at] else { return Err(self.unexpected(&path[at], path)) };
+            if let (Some(reference), Some(Step::Name(_)) | None) = (reference(ty, name), path.get(at + 1)) {
+                ty = self.follow(ty, &reference)?;
+                self.walked.push(path[at].clone());
+                at += 1;
+                continue;
+            }
+            let (owner, field) = self.field_or_entry(ty, path, at)?;
+            at += if let Some(Step::Key(_)) = path.get(at + 1) { 2 } else { 1 };
+            self.walked.extend_from_slice(&path[self.walked.len()..at]);
+            self.guards.extend(Guard::of(owner, field));
+            match (self.kind(field)?, Slot::of(owner, field), path.get(at)) {
+                (_, _, Some(next @ (Step::Key(_) | Step::Each))) => return Err(self.unexpected(next, path)),
+                (Kind::Struct(inner), Slot::Pointer { index, default }, _) => {
                     let guards = std::mem::take(&mut self.guards);
                     self.hops.push(Hop::Struct { guards, index, default });
                     ty = inner;
                 }
-                (Kind::Struct(group), _) => ty = group,
-                (Kind::List(_, true), _) => {
-                    return Err(self
-                        .at
-                        .error(format!("{name} is a map; expected a key behind it, as in {name}[\"key\"]")));
-                }
-                (Kind::List(..), _) => {
-                    return Err(self.at.error(format!(
-                        "{name} is a list; ask for its elements by any({name}, ..) or all({name}, ..)"
-                    )));
-                }
-                (kind, _) => return Err(self.at.error(format!("{name} is {}, which has no fields", kind.describe()))),
+                (Kind::Struct(group), ..) => ty = group,
+                (kind, ..) => return Err(self.no_struct(name, kind)),
             }
         }
-        Err(self.at.error("expected a field"))
+        Ok(ty)
+    }
+
+    /// Returns the field of a step, or that of the value if a key stands behind it, and the struct that has it.
+    fn field_or_entry(
+        &mut self,
+        ty: &'v StructType,
+        path: &[Step],
+        at: usize,
+    ) -> Result<(&'v StructType, &'v FieldType)> {
+        let Step::Name(name) = &path[at] else { return Err(self.unexpected(&path[at], path)) };
+        let field = self.field(ty, name)?;
+        match path.get(at + 1) {
+            Some(Step::Key(key)) => self.entry(ty, field, key),
+            _ => Ok((ty, field)),
+        }
     }
 
     #[cold]
-    fn unexpected(&self, step: &Step, path: &Path) -> kapok_core::Error {
+    fn no_struct(&self, name: &str, kind: Kind<'_>) -> kapok_core::Error {
+        self.at.error(match kind {
+            Kind::List(_, true) => format!("{name} is a map; expected a key behind it, as in {name}[\"key\"]"),
+            Kind::List(..) => {
+                format!("{name} is a list; ask for its elements by any({name}, ..) or all({name}, ..)")
+            }
+            kind => {
+                let kind = kind.describe();
+                format!("{name} is {kind}, which has no fields, and is not declared to refer to records")
+            }
+        })
+    }
+
+    fn place(self, slot: Slot<'v>, kind: Kind<'v>) -> Place<'v> {
+        Place { via: self.via, hops: self.hops, guards: self.guards, slot, kind }
+    }
+
+    /// Goes on to the record that a reference leads to, and returns its type.
+    fn follow(&mut self, ty: &'v StructType, reference: &Reference) -> Result<&'v StructType> {
+        let key = self.foreign_key(ty, reference)?;
+        let (target, walked) = (key.target, std::mem::take(&mut self.walked));
+        // A foreign key is made of a view alone.
+        let Some(view) = self.names.view else { return Err(self.at.error("expected a view")) };
+        let join = Join::new(key, view)?;
+        if join.depth > JOINS_MAX {
+            return Err(self.at.error(format!("more than {JOINS_MAX} references in one path")));
+        }
+        *self = Self { walked, via: Some(Arc::new(join)), ..Self::new(self.names, self.at) };
+        Ok(target.struct_type())
+    }
+
+    /// Makes the foreign key of a reference of the struct that was come to.
+    fn foreign_key(&self, ty: &'v StructType, reference: &Reference) -> Result<ForeignKey<'v>> {
+        let Reference { name, target, fields } = reference;
+        let subject = format!("{}.{name} refers to {target}", ty.name);
+        let error = |problem: String| self.at.error(format!("{subject}{problem}"));
+        let Some(view) = self.names.view else {
+            return Err(error(", which is not followed here: bind the query to a view".to_owned()));
+        };
+        let target = view.table(target).map_err(|problem| error(format!(": {problem}")))?;
+        let key: Vec<&str> = target.key().names().collect();
+        if key.len() != fields.len() {
+            let (count, key) = (fields.len(), key.join(", "));
+            return Err(error(format!(", whose key is {key}; {name} has {count} field(s)")));
+        }
+        let mut parts = Vec::with_capacity(key.len());
+        for (field, key) in fields.iter().zip(key) {
+            // Neither goes through a reference, which might be this one.
+            let names = Names { view: None, ..self.names };
+            let part = Self { names, is_exact: true, walked: Vec::new(), via: None, ..self.clone() }
+                .resolve(ty, &steps(field))?;
+            let wanted = resolve_exactly(names, target.struct_type(), key)?;
+            if !part.kind.is_comparable_key(wanted.kind) {
+                let (wanted, found) = (wanted.kind.describe(), part.kind.describe());
+                return Err(error(format!(", whose key field {key} is {wanted}; {field} is {found}")));
+            }
+            parts.push(Arc::new(part));
+        }
+        let steps: Vec<_> = self.walked.iter().cloned().chain([Step::Name(name.clone())]).collect();
+        let (count, text) = (steps.len(), Path { steps, at: self.at }.to_string());
+        Ok(ForeignKey { text: text.into(), steps: count, before: self.via.clone(), parts, target })
+    }
+
+    #[cold]
+    fn unexpected(&self, step: &Step, path: &[Step]) -> kapok_core::Error {
+        let path = Path { steps: path.to_vec(), at: self.at };
         self.at.error(match step {
             Step::Key(_) => format!("only a map has keys: {path}"),
             _ => format!("only aggregates read every element of a list: {path}"),
@@ -102,7 +254,8 @@ impl<'v> Resolution<'v> {
     }
 
     fn field(&self, ty: &'v StructType, name: &str) -> Result<&'v FieldType> {
-        if let Some(field) = ty.field_by_any_name(name) {
+        let field = if self.is_exact { ty.field(name) } else { ty.field_by_any_name(name) };
+        if let Some(field) = field {
             return Ok(field);
         }
         let mut names: Vec<_> =
@@ -116,8 +269,8 @@ impl<'v> Resolution<'v> {
 
     fn kind(&self, field: &'v FieldType) -> Result<Kind<'v>> {
         let kind = match &field.kind {
-            FieldKind::Group(id) => self.schema.get_struct(*id).map(|ty| Kind::Struct(ty)),
-            FieldKind::Slot { ty, .. } => Kind::of(self.schema, ty, field.is_map),
+            FieldKind::Group(id) => self.names.schema.get_struct(*id).map(|ty| Kind::Struct(ty)),
+            FieldKind::Slot { ty, .. } => Kind::of(self.names.schema, ty, field.is_map),
         };
         kind.ok_or_else(|| self.at.error(format!("the schema lacks the type of {}", field.name)))
     }
@@ -135,7 +288,7 @@ impl<'v> Resolution<'v> {
         let not_a_map =
             || self.at.error(format!("only a map has keys, and {} is {}", field.json_name(), list.kind.describe()));
         let Kind::List(Type::Struct(id), true) = list.kind else { return Err(not_a_map()) };
-        let entry = self.schema.get_struct(*id).ok_or_else(not_a_map)?;
+        let entry = self.names.schema.get_struct(*id).ok_or_else(not_a_map)?;
         let (Some(key_field), Some(value_field)) = (entry.field("key"), entry.field("value")) else {
             return Err(not_a_map());
         };
@@ -159,6 +312,25 @@ impl<'v> Resolution<'v> {
         match number.and_then(key_of) {
             Some(range) => Ok(EntryKey::Number(range.low)),
             None => Err(self.at.error(format!("expected a key of type {}, found {key}", kind.describe()))),
+        }
+    }
+}
+
+/// Returns the steps of a path as schemas have it.
+fn steps(path: &str) -> Vec<Step> {
+    path.split('.').map(|name| Step::Name(name.to_owned())).collect()
+}
+
+impl Kind<'_> {
+    /// Returns whether values of this kind can be part of a key whose field is of another kind.
+    fn is_comparable_key(self, key: Kind<'_>) -> bool {
+        let is_integer = |kind: Kind<'_>| matches!(kind, Kind::Number(NumberKind::Signed(_) | NumberKind::Unsigned(_)));
+        match (self, key) {
+            (Kind::Text, Kind::Text)
+            | (Kind::Data, Kind::Data)
+            | (Kind::Number(NumberKind::Bool), Kind::Number(NumberKind::Bool)) => true,
+            (Kind::Enum(ty), Kind::Enum(key)) => ty.id == key.id,
+            (kind, key) => is_integer(kind) && is_integer(key),
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Paths through the elements of lists, for aggregates.
 
 use kapok_core::Result;
-use kapok_core::schema::{Schema, Type};
-use kapok_core::words::{ListRef, Read};
+use kapok_core::schema::Type;
+use kapok_core::words::ListRef;
 
 use super::evaluate::Spending;
 use super::expr::{Path, Step};
+use super::join::Names;
 use super::order::SortValue;
 use super::place::{Kind, Place, Scope, Slot};
 use super::resolve::{ScopeType, resolve};
+use super::unreadable::Read;
 
 /// A path that may go through lists.
 #[derive(Clone, Debug)]
@@ -20,7 +22,7 @@ pub(super) struct Route<'v> {
 }
 
 impl<'v> Route<'v> {
-    pub fn bind(schema: &'v Schema, scope: ScopeType<'v>, path: &Path) -> Result<Self> {
+    pub fn bind(names: Names<'v>, scope: ScopeType<'v>, path: &Path) -> Result<Self> {
         let (mut scope, mut lists, mut first_list) = (scope, Vec::new(), None);
         let mut pieces = path.steps.split(|step| *step == Step::Each).peekable();
         loop {
@@ -31,21 +33,24 @@ impl<'v> Route<'v> {
                 let place = match scope {
                     ScopeType::Item(kind) => Place::item(kind),
                     ScopeType::Struct(ty) => Place { slot: Slot::Nothing, ..Place::item(Kind::Struct(ty)) },
+                    ScopeType::Record(table) => {
+                        Place { slot: Slot::Nothing, ..Place::item(Kind::Struct(table.struct_type())) }
+                    }
                 };
                 if is_last {
                     return Ok(Self { lists, end: place, first_list });
                 }
-                scope = elements(schema, &place, path)?;
+                scope = elements(names, &place, path)?;
                 lists.push(place);
                 continue;
             }
             let part = Path { steps: steps.to_vec(), at: path.at };
-            let place = resolve(schema, scope, &part)?;
+            let place = resolve(names, scope, &part)?;
             if is_last {
                 return Ok(Self { lists, end: place, first_list });
             }
             first_list.get_or_insert_with(|| part.to_string());
-            scope = elements(schema, &place, path)?;
+            scope = elements(names, &place, path)?;
             lists.push(place);
         }
     }
@@ -108,14 +113,16 @@ pub(super) fn for_each_element<'v>(
     spending: &Spending,
     mut f: impl FnMut(Scope<'v>) -> Read<()>,
 ) -> Read<()> {
-    let Some(list) = place.list(scope)? else { return Ok(()) };
-    spending.spend(list.len())?;
-    for index in 0..list.len() {
-        if let Some(element) = place.element(list, index) {
-            f(element)?;
+    place.with_start(scope, (), |scope| {
+        let Some(list) = place.list_here(scope)? else { return Ok(()) };
+        spending.spend(list.len())?;
+        for index in 0..list.len() {
+            if let Some(element) = place.element(list, index) {
+                f(element)?;
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 impl<'v> Place<'v> {
@@ -128,9 +135,9 @@ impl<'v> Place<'v> {
     }
 }
 
-fn elements<'v>(schema: &'v Schema, place: &Place<'v>, path: &Path) -> Result<ScopeType<'v>> {
+pub(super) fn elements<'v>(names: Names<'v>, place: &Place<'v>, path: &Path) -> Result<ScopeType<'v>> {
     match place.kind {
-        Kind::List(element, _) => ScopeType::of_elements(schema, element, path.at),
+        Kind::List(element, _) => ScopeType::of_elements(names.schema, element, path.at),
         other => Err(path.at.error(format!("[] stands behind a list, and this is {}: {path}", other.describe()))),
     }
 }

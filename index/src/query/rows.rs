@@ -12,12 +12,14 @@ use kapok_core::{Error, Result};
 
 use super::check::Ready;
 use super::evaluate::Spending;
+use super::join::Names;
 use super::key_order::KeyOrder;
 use super::mask::BLOCK_ROWS;
 use super::order::{Order, Sorting};
 use super::place::Scope;
 use super::plan::{Indexes, SegmentPlan, plan};
 use super::scan::{SegmentScan, corrupt};
+use super::select::Selection;
 
 /// Rows of a segment that one thread takes at a time.
 const ROWS_PER_TASK: u32 = 64 * BLOCK_ROWS;
@@ -47,6 +49,7 @@ const ROWS_PER_TASK: u32 = 64 * BLOCK_ROWS;
 /// ```
 #[derive(Clone)]
 pub struct Rows<'v> {
+    pub(super) names: Names<'v>,
     pub(super) table: &'v Table,
     pub(super) indexes: Option<Indexes<'v>>,
     pub(super) expression: Arc<Ready<'v>>,
@@ -57,9 +60,14 @@ pub struct Rows<'v> {
 }
 
 impl<'v> Rows<'v> {
-    pub(super) fn new(table: &'v Table, indexes: Option<Indexes<'v>>, expression: Arc<Ready<'v>>) -> Result<Self> {
+    pub(super) fn new(
+        names: Names<'v>,
+        table: &'v Table,
+        indexes: Option<Indexes<'v>>,
+        expression: Arc<Ready<'v>>,
+    ) -> Result<Self> {
         let plans = plan(table, indexes.as_ref(), &expression)?;
-        Ok(Self { table, indexes, expression, plans, sorting: None, limit: None, threads: NonZeroUsize::MIN })
+        Ok(Self { names, table, indexes, expression, plans, sorting: None, limit: None, threads: NonZeroUsize::MIN })
     }
 
     /// Returns the table that the records are in.
@@ -72,7 +80,8 @@ impl<'v> Rows<'v> {
     /// # Errors
     /// `Invalid` as [`Fault::Query`](kapok_core::Fault::Query) for fields that there are not or that have no order.
     pub fn order_by(mut self, order: &[Order]) -> Result<Self> {
-        self.sorting = if order.is_empty() { None } else { Some(Arc::new(Sorting::bind(self.table, order)?)) };
+        self.sorting =
+            if order.is_empty() { None } else { Some(Arc::new(Sorting::bind(self.names, self.table, order)?)) };
         Ok(self)
     }
 
@@ -167,6 +176,14 @@ impl<'v> Rows<'v> {
     pub fn values<T: FieldValue<'v>>(&self, path: &str) -> Result<impl Iterator<Item = Result<T>> + use<'v, T>> {
         let field = self.table.field::<T>(path)?;
         Ok(self.iter().map(move |row_id| field.get(row_id?)))
+    }
+
+    /// Resolves paths of the records, which may go through references, to be read record by record.
+    ///
+    /// # Errors
+    /// `Invalid` as [`Fault::Query`](kapok_core::Fault::Query) for fields that there are not.
+    pub fn select<P: AsRef<str>>(&self, paths: &[P]) -> Result<Selection<'v>> {
+        Selection::bind_in(self.names, self.table, paths)
     }
 
     /// Iterates over the row ids in order, so many at a time; the last batch may have fewer. Each batch is a `Result`.

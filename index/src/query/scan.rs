@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use kapok_core::segment::{LiveSegment, RowId};
-use kapok_core::words::Malformed;
 use kapok_core::{Error, Result};
 
 use super::evaluate::Spending;
 use super::mask::{BLOCK_ROWS, Mask, block_of};
 use super::plan::SegmentPlan;
+use super::unreadable::Unreadable;
 
 /// Rows of one segment that satisfy an expression, in order.
 pub(super) struct SegmentScan<'v> {
@@ -69,7 +69,7 @@ impl<'v> SegmentScan<'v> {
             let mut mask = self.plan.candidates.block(self.source, block.start);
             (block.start..self.from).for_each(|row| mask.remove(row - block.start));
             let narrowed = self.plan.conditions.narrow(self.source.segment(), block.start, &mut mask, &self.spending);
-            narrowed.map_err(|malformed| corrupt(self.source, malformed))?;
+            narrowed.map_err(|unreadable| corrupt(self.source, unreadable))?;
             if !mask.is_empty() {
                 (self.first, self.mask, self.at) = (block.start, mask, 0);
                 return Ok(true);
@@ -122,8 +122,11 @@ impl Iterator for SegmentScan<'_> {
     }
 }
 
-/// Makes the error of a malformed word of a segment.
+/// Makes the error of what cannot be read while a segment is.
 #[cold]
-pub(super) fn corrupt(source: &LiveSegment, malformed: Malformed) -> Error {
-    malformed.into_error_with(source.segment().name(), source.segment().words())
+pub(super) fn corrupt(source: &LiveSegment, unreadable: impl Into<Unreadable>) -> Error {
+    match unreadable.into() {
+        Unreadable::Here(malformed) => malformed.into_error_with(source.segment().name(), source.segment().words()),
+        Unreadable::Elsewhere(error) => *error,
+    }
 }

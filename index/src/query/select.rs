@@ -1,12 +1,17 @@
 //! Some fields of records, for output.
 
+use std::sync::Arc;
+
 use kapok_core::Result;
 use kapok_core::record::{Record, ValueRef};
 use kapok_core::view::Table;
 
-use super::expr::{Path, Step};
+use super::expr::Step;
+use super::join::{Join, Names};
 use super::parse;
+use super::place::Scope;
 use super::resolve::{ScopeType, resolve};
+use super::unreadable::Unreadable;
 use super::value::Value;
 
 /// Fields that are read of each record, whatever their types.
@@ -27,21 +32,34 @@ use super::value::Value;
 /// }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Selection {
-    paths: Vec<(String, Path)>,
+pub struct Selection<'v> {
+    paths: Vec<SelectedPath<'v>>,
 }
 
-impl Selection {
-    /// Resolves paths of a record type, through structs, groups and keys of maps.
+#[derive(Clone, Debug)]
+struct SelectedPath<'v> {
+    name: String,
+    /// The reference to the record that the steps begin at, if there is one.
+    via: Option<Arc<Join<'v>>>,
+    steps: Vec<Step>,
+}
+
+impl<'v> Selection<'v> {
+    /// Resolves paths of a record type, through structs, groups and keys of maps. [`Rows::select`](super::Rows::select) also
+    /// follows references.
     ///
     /// # Errors
     /// `Invalid` as [`Fault::Query`](kapok_core::Fault::Query) for fields that there are not.
-    pub fn bind<P: AsRef<str>>(table: &Table, paths: &[P]) -> Result<Self> {
-        let scope = ScopeType::Struct(table.struct_type());
+    pub fn bind<P: AsRef<str>>(table: &'v Table, paths: &[P]) -> Result<Self> {
+        Self::bind_in(Names { schema: table.schema(), view: None }, table, paths)
+    }
+
+    pub(super) fn bind_in<P: AsRef<str>>(names: Names<'v>, table: &'v Table, paths: &[P]) -> Result<Self> {
         let bind = |text: &P| {
             let path = parse::path(text.as_ref())?;
-            resolve(table.schema(), scope, &path)?;
-            Ok((path.to_string(), path))
+            let via = resolve(names, ScopeType::Record(table), &path)?.via;
+            let behind = via.as_ref().map_or(0, |join| join.key.steps);
+            Ok(SelectedPath { name: path.to_string(), via, steps: path.steps[behind..].to_vec() })
         };
         Ok(Self { paths: paths.iter().map(bind).collect::<Result<_>>()? })
     }
@@ -50,15 +68,29 @@ impl Selection {
     ///
     /// # Errors
     /// `Corrupt` if the bytes are not as they must be.
-    pub fn read<'v>(&self, record: &Record<'v>) -> Result<Vec<(&str, ValueRef<'v>)>> {
-        self.paths.iter().map(|(name, path)| Ok((name.as_str(), value(*record, path)?))).collect()
+    pub fn read(&self, record: &Record<'v>) -> Result<Vec<(&str, ValueRef<'v>)>> {
+        self.paths.iter().map(|path| Ok((path.name.as_str(), path.read(*record)?))).collect()
+    }
+}
+
+impl<'v> SelectedPath<'v> {
+    fn read(&self, record: Record<'v>) -> Result<ValueRef<'v>> {
+        let Some(join) = &self.via else { return value(record, &self.steps) };
+        let found = join.find(Scope::Struct(record.struct_ref())).map_err(|unreadable| match unreadable {
+            Unreadable::Here(malformed) => malformed.into_error_with(record.blob(), record.struct_ref().words()),
+            Unreadable::Elsewhere(error) => *error,
+        });
+        match found? {
+            Some(row_id) => value(join.key.target.record(row_id)?, &self.steps),
+            None => Ok(ValueRef::Null),
+        }
     }
 }
 
 /// Returns what a path leads to; `Null` if it breaks off.
-fn value<'v>(record: Record<'v>, path: &Path) -> Result<ValueRef<'v>> {
+fn value<'v>(record: Record<'v>, steps: &[Step]) -> Result<ValueRef<'v>> {
     let mut at = ValueRef::Struct(record);
-    for step in &path.steps {
+    for step in steps {
         at = match (at, step) {
             (ValueRef::Struct(record), Step::Name(name)) => record.get(name)?,
             (ValueRef::List(_), Step::Key(key)) => entry(at, key)?,

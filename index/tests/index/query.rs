@@ -2,7 +2,9 @@
 
 mod aggregates;
 mod fixture;
+mod joins;
 mod language;
+mod library;
 mod meaning;
 mod naive;
 mod plans;

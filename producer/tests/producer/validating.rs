@@ -110,6 +110,49 @@ async fn changes_of_an_incremental_cycle_are_held_against_all_records() {
 }
 
 #[tokio::test]
+async fn all_references_that_schemas_declare_are_checked() {
+    let mut producer = producer("references").await;
+    producer.settings_mut().validators = vec![
+        Validator::references(),
+        Validator::reference("Rating.pair", "Other"),
+        Validator::reference("Rating.votes", "Movie"),
+    ];
+    let ratings = Declaration::of::<rating::Owned>().unwrap();
+    let ratings = ratings.reference("movieId: Movie").unwrap().reference("pair: Other(movieId, votes)").unwrap();
+    let rate = |ids: Range<u32>| {
+        let (producer, ratings) = (producer.clone(), ratings.clone());
+        async move {
+            let cycle = producer.run_incremental_cycle(|cycle| {
+                cycle.declare(&ratings)?;
+                let mut ratings = cycle.records::<rating::Owned>()?;
+                ids.into_iter().try_for_each(|id| ratings.upsert(|mut rating| rating.set_movie_id(id)))?;
+                Ok(())
+            });
+            cycle.await
+        }
+    };
+    publish(&producer, 0..10, 1).await.unwrap();
+    // A type that nothing refers to yet need not be there.
+    rate(0..0).await.unwrap();
+    let outcome = rate(9..11).await;
+    let findings = refused(&producer, outcome, 2).await;
+    let starts = [
+        "references: Rating.movieId: 1 record(s) refer to no Movie: 10",
+        "references: Rating.pair: ",
+        "reference(Rating.pair",
+    ];
+    assert_eq!(findings.len(), 3, "{findings:?}");
+    for (finding, start) in findings.iter().zip(starts) {
+        assert!(finding.starts_with(start), "{finding}");
+    }
+    assert!(
+        findings[1].contains("Rating.pair refers to Other") && findings[1].contains("Movie, Rating"),
+        "{}",
+        findings[1]
+    );
+}
+
+#[tokio::test]
 async fn a_reference_to_a_record_that_is_not_there_is_told_by_its_key() {
     let mut producer = producer("reference").await;
     producer.settings_mut().validators = vec![Validator::reference("Rating.movieId", "Movie")];

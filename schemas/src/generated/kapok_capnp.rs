@@ -12,6 +12,14 @@ pub mod indexes {
     pub const ID: u64 = 0xb2f6a0d49c81e573;
     pub fn get_type() -> ::capnp::introspect::Type { <::capnp::text_list::Owned as ::capnp::introspect::Introspect>::introspect() }
 }
+pub mod references {
+    pub const ID: u64 = 0xb8c1f02d6e3a9f47;
+    pub fn get_type() -> ::capnp::introspect::Type { <::capnp::text_list::Owned as ::capnp::introspect::Introspect>::introspect() }
+}
+pub mod reference {
+    pub const ID: u64 = 0xd35a7e9c41b80f26;
+    pub fn get_type() -> ::capnp::introspect::Type { <::capnp::text::Owned as ::capnp::introspect::Introspect>::introspect() }
+}
 pub mod vector {
     pub const ID: u64 = 0xccebdc6615962e09;
     pub fn get_type() -> ::capnp::introspect::Type { <crate::generated::kapok_capnp::vector_space::Owned as ::capnp::introspect::Introspect>::introspect() }

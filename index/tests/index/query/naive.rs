@@ -4,9 +4,11 @@ use std::cmp::Ordering;
 
 use kapok_core::record::{Record, ValueRef};
 use kapok_core::schema::{FieldKind, Schema, StructType, Type};
+use kapok_index::View;
 use kapok_index::query::{Expr, FieldExpr, Value, field};
 use kapok_samples::random::Random;
 
+use super::library::{back_references, follow, referrers, target_of};
 use crate::naive_words::matches;
 
 #[derive(Clone, Debug)]
@@ -50,9 +52,18 @@ pub enum Step {
 /// A record or an element of a list.
 type Scope<'v> = ValueRef<'v>;
 
-fn read<'v>(scope: Scope<'v>, path: &Path) -> ValueRef<'v> {
+/// Where references lead; `None` if there are none.
+type World<'v> = Option<&'v View>;
+
+fn read<'v>(world: World<'v>, scope: Scope<'v>, path: &[Step]) -> ValueRef<'v> {
     let mut at = scope;
-    for step in path {
+    for (index, step) in path.iter().enumerate() {
+        if let (Some(view), ValueRef::Struct(record), Step::Name(name)) = (world, at, step)
+            && let Some(found) = follow(view, record, name, index + 1 < path.len())
+        {
+            at = found;
+            continue;
+        }
         at = match (at, step) {
             (at, Step::It) => at,
             (ValueRef::Struct(record), Step::Name(name)) => record.get(name).unwrap(),
@@ -137,19 +148,28 @@ fn holds(found: ValueRef<'_>, operator: Operator, wanted: &Value) -> bool {
     }
 }
 
-fn elements(found: ValueRef<'_>) -> Vec<ValueRef<'_>> {
+fn elements<'v>(world: World<'v>, scope: Scope<'v>, path: &[Step]) -> Vec<ValueRef<'v>> {
+    if let (Some(view), ValueRef::Struct(record), [Step::Name(first), rest @ ..]) = (world, scope, path)
+        && let Some(found) = referrers(view, record, first, rest)
+    {
+        return found;
+    }
+    let found = read(world, scope, path);
     found.as_list().map_or(Vec::new(), |list| list.iter().map(Result::unwrap).collect())
 }
 
 impl Condition {
-    pub fn holds(&self, scope: Scope<'_>) -> bool {
+    pub fn holds<'v>(&self, world: World<'v>, scope: Scope<'v>) -> bool {
         match self {
-            Self::And(all) => all.iter().all(|one| one.holds(scope)),
-            Self::Or(all) => all.iter().any(|one| one.holds(scope)),
-            Self::Not(inner) => !inner.holds(scope),
-            Self::Compare(path, operator, value) => holds(read(scope, path), *operator, value),
+            Self::And(all) => all.iter().all(|one| one.holds(world, scope)),
+            Self::Or(all) => all.iter().any(|one| one.holds(world, scope)),
+            Self::Not(inner) => !inner.holds(world, scope),
+            Self::Compare(path, operator, value) => holds(read(world, scope, path), *operator, value),
+            Self::Len(path, operator, value) if matches!(path.as_slice(), [Step::Name(name), _, ..] if world.is_some_and(|view| view.table(name).is_ok())) => {
+                holds(ValueRef::UInt(elements(world, scope, path).len() as u64), *operator, value)
+            }
             Self::Len(path, operator, value) => {
-                let len = match read(scope, path) {
+                let len = match read(world, scope, path) {
                     ValueRef::List(list) => u64::from(list.len()),
                     ValueRef::Text(text) => text.len() as u64,
                     ValueRef::Data(bytes) => bytes.len() as u64,
@@ -157,23 +177,31 @@ impl Condition {
                 };
                 holds(ValueRef::UInt(len), *operator, value)
             }
-            Self::Matches(path, pattern) => read(scope, path).as_str().is_some_and(|text| matches(pattern, text)),
+            Self::Matches(path, pattern) => {
+                read(world, scope, path).as_str().is_some_and(|text| matches(pattern, text))
+            }
             Self::Between(path, low, high) => {
-                let found = read(scope, path);
+                let found = read(world, scope, path);
                 holds(found, Operator::GreaterOrEqual, low) && holds(found, Operator::LessOrEqual, high)
             }
-            Self::In(path, values) => values.iter().any(|value| holds(read(scope, path), Operator::Equal, value)),
-            Self::Has(path, value) => {
-                elements(read(scope, path)).into_iter().any(|found| holds(found, Operator::Equal, value))
+            Self::In(path, values) => {
+                values.iter().any(|value| holds(read(world, scope, path), Operator::Equal, value))
             }
-            Self::Any(path, inner) => elements(read(scope, path)).into_iter().any(|element| inner.holds(element)),
-            Self::All(path, inner) => elements(read(scope, path)).into_iter().all(|element| inner.holds(element)),
-            Self::IsNull(path) => read(scope, path).is_null(),
+            Self::Has(path, value) => {
+                elements(world, scope, path).into_iter().any(|found| holds(found, Operator::Equal, value))
+            }
+            Self::Any(path, inner) => {
+                elements(world, scope, path).into_iter().any(|element| inner.holds(world, element))
+            }
+            Self::All(path, inner) => {
+                elements(world, scope, path).into_iter().all(|element| inner.holds(world, element))
+            }
+            Self::IsNull(path) => read(world, scope, path).is_null(),
         }
     }
 
     pub fn holds_for(&self, record: Record<'_>) -> bool {
-        self.holds(ValueRef::Struct(record))
+        self.holds(None, ValueRef::Struct(record))
     }
 
     /// The same as an expression.
@@ -236,6 +264,15 @@ pub fn random_path<'s>(r: &mut Random, schema: &'s Schema, types: Types<'s>) -> 
     };
     let mut path = Vec::new();
     loop {
+        if !ty.references.is_empty() && r.one_in(3) {
+            let reference = &ty.references[r.below(ty.references.len())];
+            path.push(Step::Name(reference.name.clone()));
+            if r.one_in(3) {
+                return (path, None, false);
+            }
+            ty = target_of(schema, &reference.target);
+            continue;
+        }
         let field = &ty.fields[r.below(ty.fields.len())];
         path.push(Step::Name(if r.one_in(2) { field.name.clone() } else { field.json_name().to_owned() }));
         let inner = match &field.kind {
@@ -247,6 +284,10 @@ pub fn random_path<'s>(r: &mut Random, schema: &'s Schema, types: Types<'s>) -> 
                     panic!("a map of groups")
                 };
                 return (path, Some(ty), false);
+            }
+            FieldKind::Slot { .. } if path.len() < 6 && field.reference.is_some() && r.one_in(2) => {
+                ty = target_of(schema, field.reference.as_ref().unwrap());
+                continue;
             }
             FieldKind::Slot { ty, .. } => return (path, Some(ty), field.is_map),
         };
@@ -265,6 +306,17 @@ pub fn random_condition(r: &mut Random, schema: &Schema, types: Types<'_>, depth
             0 => Condition::And(some),
             1 => Condition::Or(some),
             _ => Condition::Not(Box::new(some.pop().unwrap_or(Condition::Or(Vec::new())))),
+        };
+    }
+    if let Types::Struct(ty) = types
+        && r.one_in(3)
+        && let Some((path, ty)) = back_references(r, schema, ty)
+    {
+        let mut inner = || Box::new(random_condition(r, schema, Types::Struct(ty), depth.saturating_sub(1)));
+        return match path.len() % 3 {
+            0 => Condition::Len(path, random_operator(r, false), Value::from(r.below(4) as u64)),
+            1 => Condition::Any(path, inner()),
+            _ => Condition::All(path, inner()),
         };
     }
     let (path, ty, is_map) = random_path(r, schema, types);

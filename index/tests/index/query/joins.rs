@@ -1,0 +1,308 @@
+//! Queries through references, forward and back, agree with a naive evaluation.
+
+use kapok_core::record::ValueRef;
+use kapok_core::segment::RowId;
+use kapok_index::View;
+use kapok_index::query::{Aggregate, Expr, Order, Query};
+use kapok_samples::random::Random;
+use proptest::prelude::*;
+
+use super::library::{self, Indexes};
+use super::naive::{Types, random_condition};
+
+/// Indexes by which referring records are found, or some of them.
+const INDEXES: Indexes<'static> = &[
+    ("Rating", &["hash(user)", "hash(code, film)", "sorted(of, -code)"]),
+    ("Movie", &["hash(director)", "hash(info.studio)", "sorted(-info.editor)"]),
+    ("Person", &["sorted(country)", "hash(mentor)", "key(id)"]),
+    ("Country", &["key(chief, name)", "hash(chief)"]),
+];
+
+fn check(seed: u64) {
+    let r = &mut Random::new(seed);
+    let (indexes, all_indexed) = (if r.one_in(3) { &[][..] } else { INDEXES }, !r.one_in(3));
+    let view = library::random(r, indexes, all_indexed);
+    for record_type in ["Country", "Edition", "Movie", "Person", "Rating"] {
+        let table = view.table(record_type).unwrap();
+        for _ in 0..6 {
+            let condition = random_condition(r, table.schema(), Types::Struct(table.struct_type()), 3);
+            let expr = condition.expr();
+            let at = format!("seed={seed} {record_type}: {expr}");
+            let rows = table.row_ids_in_key_order().unwrap().into_iter();
+            let holds = |row: &RowId| condition.holds(Some(&view), ValueRef::Struct(table.record(*row).unwrap()));
+            let expected: Vec<RowId> = rows.filter(holds).collect();
+            let query = Query::bind(&view, record_type, &expr).unwrap_or_else(|error| panic!("{at}: {error}"));
+            let rows = query.rows().unwrap();
+            assert_eq!(rows.row_ids().unwrap(), expected, "{at}");
+            assert_eq!(rows.clone().threads(2.try_into().unwrap()).count().unwrap(), expected.len() as u64, "{at}");
+            for row in table.row_ids() {
+                assert_eq!(rows.contains(row).unwrap(), expected.contains(&row), "{at}");
+            }
+            let parsed = Expr::parse(&expr.to_string()).unwrap();
+            assert_eq!(parsed, expr, "{at}");
+            rows.explain().unwrap();
+        }
+    }
+}
+
+/// What records of a type that satisfy a condition are printed as.
+fn select(view: &View, record_type: &str, expression: &str, paths: &[&str]) -> Vec<String> {
+    let rows = view.query(record_type, expression).unwrap();
+    let selection = rows.select(paths).unwrap();
+    let print = |record| {
+        let values = selection.read(&record).unwrap().into_iter();
+        values.map(|(_, value)| value.to_json_string().unwrap()).collect::<Vec<_>>().join(" ")
+    };
+    rows.records().map(|record| print(record.unwrap())).collect()
+}
+
+fn films() -> View {
+    library::of_lines(
+        &[("Rating", &["hash(user)"])],
+        &[
+            (
+                "Country",
+                &[r#"{"name":"fr","chief":1,"houses":[{"owner":1},{"owner":3}]}"#, r#"{"name":"de","chief":9}"#],
+            ),
+            (
+                "Person",
+                &[
+                    r#"{"id":1,"name":"Ann","mentor":2,"country":"fr"}"#,
+                    r#"{"id":2,"name":"Bob","mentor":null,"country":"de"}"#,
+                    r#"{"id":3,"name":"Cid","mentor":70000,"country":null}"#,
+                ],
+            ),
+            (
+                "Movie",
+                &[
+                    r#"{"movieId":1,"title":"Metropolis","director":2,"info":{"studio":"de","editor":3},"genres":["a"]}"#,
+                    r#"{"movieId":2,"title":"Jeanne","director":1,"genres":["b","c"]}"#,
+                    r#"{"movieId":3,"title":"Nobody's","director":77,"genres":[]}"#,
+                ],
+            ),
+            ("Edition", &[r#"{"movieId":1,"code":"x","price":0.5}"#, r#"{"movieId":1,"code":"y","price":3}"#]),
+            (
+                "Rating",
+                &[
+                    r#"{"film":1,"user":1,"code":"x","stars":5,"of":1}"#,
+                    r#"{"film":1,"user":2,"code":"z","stars":2,"of":null}"#,
+                    r#"{"film":2,"user":1,"code":"x","stars":null,"of":2}"#,
+                    r#"{"film":99,"user":3,"code":"x","stars":4,"of":1}"#,
+                ],
+            ),
+        ],
+    )
+}
+
+#[test]
+fn paths_go_on_in_the_record_that_a_field_refers_to() {
+    let view = films();
+    let ids = |record_type: &str, expression: &str| {
+        let paths: &[&str] = match record_type {
+            "Rating" => &["film", "user"],
+            "Movie" => &["movieId"],
+            "Person" => &["id"],
+            _ => &["name"],
+        };
+        select(&view, record_type, expression, paths)
+    };
+    assert!(view.query("Rating", "true").unwrap().select(&["film.id"]).is_err());
+    assert_eq!(ids("Rating", r#"film.title ^= "Metro""#), ["1 1", "1 2"]);
+    assert_eq!(ids("Rating", r#"film.title != "Jeanne""#), ["1 1", "1 2", "99 3"], "a reference that dangles");
+    assert_eq!(ids("Rating", "film.title is null"), ["99 3"]);
+    assert_eq!(ids("Rating", "film is null"), [""; 0]);
+    assert_eq!(ids("Rating", r#"film.director.country.chief.name = "Ann""#), ["2 1"]);
+    assert_eq!(ids("Rating", r#""c" in film.genres or len(film.info.studio) = 2"#), ["1 1", "1 2", "2 1"]);
+    assert_eq!(ids("Rating", "edition is not null"), ["1 1"]);
+    assert_eq!(ids("Rating", "edition.price < 1 and other.movieId.title is not null"), ["1 1"]);
+    assert_eq!(ids("Movie", r#"boss.name = "Cid""#), ["1"]);
+    assert_eq!(ids("Person", "mentor.id = 2"), ["1"]);
+}
+
+#[test]
+fn records_are_asked_which_others_refer_to_them() {
+    let view = films();
+    let ids = |expression: &str| select(&view, "Movie", expression, &["movieId"]);
+    assert_eq!(ids("any(Rating.film, stars >= 4)"), ["1"]);
+    assert_eq!(ids("all(Rating.film, stars >= 4)"), ["3"]);
+    assert_eq!(ids("all(Rating.film, stars >= 2)"), ["1", "3"]);
+    assert_eq!(ids("len(Rating.film) = 0"), ["3"]);
+    assert_eq!(ids("len(Rating.film) between 1 and 2 and len(Rating.of) = 2"), ["1"]);
+    assert_eq!(ids(r#"any(Rating.film, user.name = "Bob") and any(Edition.movieId, price > 1)"#), ["1"]);
+    let people = |expression: &str| select(&view, "Person", expression, &["id"]);
+    assert_eq!(people("any(Rating.film.director, stars = 5)"), ["2"]);
+    assert_eq!(people("any(Movie.director, any(Rating.film, stars = 5))"), ["2"]);
+    assert_eq!(people("any(Movie.info.editor, true) and any(Movie.boss, true)"), ["3"]);
+    assert_eq!(people("len(Person.mentor) = 1"), ["2"]);
+    assert_eq!(select(&view, "Edition", "any(Rating.edition, stars = 5)", &["code"]), [r#""x""#]);
+}
+
+#[test]
+fn orders_groups_and_aggregates_go_through_references() {
+    let view = films();
+    let rows = view.query("Rating", "true").unwrap();
+    let order = [Order::descending("film.title"), Order::ascending("stars")];
+    let ordered = rows.clone().order_by(&order).unwrap();
+    let selection = ordered.select(&["film.title", "edition", "user.country.name"]).unwrap();
+    let lines: Vec<String> = ordered
+        .records()
+        .map(|record| {
+            selection.read(&record.unwrap()).unwrap().iter().map(|(_, value)| value.to_json_string().unwrap()).collect()
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            r#""Metropolis"null"de""#,
+            r#""Metropolis"{"movieId":1,"code":"x","price":0.5}"fr""#,
+            r#""Jeanne"null"fr""#,
+            "nullnullnull",
+        ]
+    );
+    let (mut paged, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = ordered.clone().limit(1).page(cursor.as_deref()).unwrap();
+        paged.extend(page.row_ids);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(paged, ordered.row_ids().unwrap());
+    let groups =
+        rows.group_by(&["film.director.name"], &["sum(stars)".parse().unwrap(), "max(film.title)".parse().unwrap()]);
+    let lines: Vec<String> = groups
+        .unwrap()
+        .iter()
+        .map(|group| format!("{} {} {}", group.key[0], group.values[0], group.values[1]))
+        .collect();
+    assert_eq!(lines, [r#""Ann" 0 "Jeanne""#, r#""Bob" 7 "Metropolis""#, "null 4 null"]);
+    let groups =
+        rows.group_by(&["film.genres[]"], &["count()".parse().unwrap(), "count(film.genres[])".parse().unwrap()]);
+    let lines: Vec<String> = groups
+        .unwrap()
+        .iter()
+        .map(|group| format!("{} {} {}", group.key[0], group.values[0], group.values[1]))
+        .collect();
+    assert_eq!(lines, [r#""a" 2 2"#, r#""b" 1 1"#, r#""c" 1 1"#]);
+    assert_eq!(rows.aggregate(&[Aggregate::count_distinct("user.name").unwrap()]).unwrap()[0].to_string(), "3");
+}
+
+#[test]
+fn explanations_tell_how_records_are_found() {
+    let view = films();
+    for (record_type, expression, joins) in [
+        ("Rating", "film.director.name = 'x'", &["film: Movie by movieId", "film.director: Person by id"][..]),
+        ("Movie", "any(Rating.film, true)", &["Rating.film: Rating by film,user"]),
+        ("Person", "len(Rating.user) > 1", &["Rating.user: Rating by hash(user)"]),
+        ("Movie", "any(Rating.of, user.name = 'x')", &["Rating.of: Rating by scan", "user: Person by id"]),
+        (
+            "Person",
+            "any(Rating.film.director, true)",
+            &["Rating.film.director: Rating by scan", "film: Movie by movieId"],
+        ),
+        ("Edition", "any(Rating.edition, true)", &["Rating.edition: Rating by scan"]),
+    ] {
+        let explained = view.query(record_type, expression).unwrap().explain().unwrap();
+        let lines: Vec<String> =
+            explained.joins.iter().map(|one| format!("{}: {} by {}", one.path, one.record_type, one.source)).collect();
+        assert_eq!(lines, joins, "{expression}");
+        assert!(explained.to_string().contains(&format!("join {}", joins[0])));
+    }
+    let explained = view.query("Movie", "all(Rating.film, stars > 3)").unwrap().explain().unwrap();
+    assert_eq!(explained.segments[0].conditions, "not any(Rating.film, not stars > 3)");
+}
+
+#[test]
+fn what_is_wrong_with_a_reference_is_told_at_its_column() {
+    let view = films();
+    for (record_type, expression, column, problem) in [
+        ("Rating", "stars = 1 and code.x = 1", 15, "code is Text, which has no fields, and is not declared to refer"),
+        ("Rating", "film.nothing = 1", 1, "Movie has no field \"nothing\""),
+        ("Rating", "edition = 1", 1, "can only be asked for by `is null`"),
+        ("Rating", "edition[\"a\"] = 1", 1, "only a map has keys"),
+        ("Movie", "any(Rating, true)", 5, "Rating is a record type; expected the field that refers"),
+        ("Movie", "any(Rating.stars, true)", 5, "Rating.stars is not declared to refer to records"),
+        ("Movie", "any(Rating.user, true)", 5, "Rating.user refers to records of type Person, not of Movie"),
+        ("Movie", "any(Rating.code.x, true)", 5, "code is Text, which has no fields"),
+        ("Movie", "any(Rating.film, stars = 'a')", 26, "expected"),
+        ("Movie", "any(Rating.film, any(Edition.movieId, true))", 22, "records of type Movie, not of Rating"),
+        ("Movie", "any(Nothing.film, true)", 5, "Movie has no field \"Nothing\""),
+        ("Movie", "Rating.film = 1", 1, "Movie has no field \"Rating\""),
+        ("Movie", "any(genres, any(Rating.film, true))", 17, "elements of a list are not"),
+    ] {
+        let error = view.query(record_type, expression).unwrap_err();
+        let kapok_core::Fault::Query { column: at, problem: found } = error.fault() else { panic!("{error}") };
+        assert!(found.contains(problem), "{expression}: {found}");
+        assert_eq!(*at, column, "{expression}: {found}");
+    }
+    let long = vec!["mentor"; 17].join(".");
+    assert!(view.query("Person", &format!("{long} is null")).is_ok());
+    let error = view.query("Person", &format!("{long}.name is null")).unwrap_err();
+    assert!(error.to_string().contains("more than 16 references"), "{error}");
+    let table = view.table("Rating").unwrap();
+    let error = Query::bind_table(table, &Expr::parse("film.title = 'x'").unwrap()).unwrap_err();
+    assert!(error.to_string().contains("Rating.film refers to Movie, which is not followed here"), "{error}");
+}
+
+#[test]
+fn values_that_dangle_are_counted_and_named() {
+    let view = films();
+    let mut lines = Vec::new();
+    for record_type in ["Country", "Edition", "Movie", "Person", "Rating"] {
+        for reference in view.declared_references(record_type).unwrap() {
+            let found = view.dangling(&reference, 1).unwrap();
+            let (path, target) = (&reference.path, &reference.target);
+            lines.push(format!("{record_type}.{path} {target} {} {}", found.count, found.first.join(" ")));
+        }
+    }
+    assert_eq!(
+        lines,
+        [
+            "Country.chief Person 1 9",
+            "Country.houses[].owner Person 0 ",
+            "Edition.movieId Movie 0 ",
+            "Movie.director Person 1 77",
+            "Movie.info.studio Country 0 ",
+            "Movie.info.editor Person 0 ",
+            "Movie.boss Person 0 ",
+            "Person.mentor Person 1 70000",
+            "Person.country Country 0 ",
+            "Rating.film Movie 1 99",
+            "Rating.user Person 0 ",
+            "Rating.of Movie 0 ",
+            "Rating.edition Edition 3 1,\"z\"",
+            "Rating.other Edition 1 2,\"x\"",
+        ]
+    );
+}
+
+#[test]
+fn references_that_no_key_fits_are_refused_where_they_are_followed() {
+    let view = library::with_bad_references();
+    for (path, problem) in [
+        ("toText.title", "Bad.toText refers to Movie, whose key field movieId is UInt32; toText is Text"),
+        ("toFloat.title", "whose key field movieId is UInt32; toFloat is Float64"),
+        ("toPair.title", "Bad.toPair refers to Edition, whose key is movieId, code; toPair has 1 field(s)"),
+        ("toNothing.title", "Bad.toNothing refers to Nothing"),
+        ("loop.title", "Bad.loop refers to Movie, which is not followed here"),
+        ("gone.title", "Bad has no field \"field\""),
+    ] {
+        let error = view.query("Bad", &format!("{path} is null")).unwrap_err();
+        assert!(error.to_string().contains(problem), "{error}");
+    }
+    // Nobody follows them here.
+    assert_eq!(view.query("Bad", "toText = 'a' or toPair = 1").unwrap().count().unwrap(), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("KAPOK_QUERY_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn random_queries_through_references_agree_with_the_naive_evaluation(seed: u64) {
+        check(seed);
+    }
+}
