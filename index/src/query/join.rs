@@ -120,7 +120,8 @@ impl<'v> Join<'v> {
         let (place, row) = target.place(row_id)?;
         let source = &target.segments()[place];
         let at = source.segment().row(row);
-        at.map(|at| (source, at)).ok_or_else(|| Error::not_found(target.name(), "a row that an index names"))
+        let missing = || Error::corrupt(source.segment().name(), 0, "the row that an index names", "none");
+        at.map(|at| (source, at)).ok_or_else(missing)
     }
 }
 

@@ -305,4 +305,26 @@ proptest! {
     fn random_queries_through_references_agree_with_the_naive_evaluation(seed: u64) {
         check(seed);
     }
+
+    #[test]
+    fn damaged_bytes_of_any_type_are_read_or_refused(seed: u64) {
+        let r = &mut Random::new(seed);
+        let Some(view) = library::random_damaged(r, INDEXES) else { return Ok(()) };
+        for record_type in ["Country", "Edition", "Movie", "Person", "Rating"] {
+            let table = view.table(record_type).unwrap();
+            for _ in 0..6 {
+                let condition = random_condition(r, table.schema(), Types::Struct(table.struct_type()), 3);
+                let query = Query::bind(&view, record_type, &condition.expr()).unwrap();
+                let answers = [
+                    query.rows().and_then(|rows| rows.count()).map(drop),
+                    query.rows().and_then(|rows| rows.explain()).map(drop),
+                ];
+                let dangling = view.declared_references(record_type).unwrap();
+                let dangling = dangling.iter().map(|reference| view.dangling(reference, 3).map(drop));
+                for error in answers.into_iter().chain(dangling).filter_map(Result::err) {
+                    prop_assert_eq!(error.kind(), kapok_core::ErrorKind::Corrupt, "{}", error);
+                }
+            }
+        }
+    }
 }

@@ -144,10 +144,30 @@ impl Library {
         self.record_types.push(entry);
     }
 
+    /// Sets some bytes of each blob to others.
+    fn damage(&mut self, r: &mut Random) {
+        let ids = self.record_types.iter().flat_map(|ty| &ty.segments);
+        let ids: Vec<_> =
+            ids.flat_map(|segment| segment.artifacts.iter().map(|one| one.id).chain([segment.id])).collect();
+        for id in ids {
+            let Blob { name, bytes } = self.blobs.get(&id).unwrap().clone();
+            let mut bytes = bytes.to_vec();
+            for _ in 0..r.below(4) {
+                let at = r.below(bytes.len());
+                bytes[at] ^= [1, 0x80, 0xff, r.next().to_le_bytes()[0]][r.below(4)];
+            }
+            self.blobs.insert(id, Blob { name, bytes: Bytes::from(bytes) });
+        }
+    }
+
     fn open(self) -> View {
+        self.try_open().unwrap()
+    }
+
+    fn try_open(self) -> kapok_core::Result<View> {
         let mut manifest = Manifest::clone(View::empty().manifest());
         (manifest.version, manifest.schema, manifest.record_types) = (1, self.schema, self.record_types);
-        View::open(Arc::new(manifest), &self.blobs).unwrap()
+        View::open(Arc::new(manifest), &self.blobs)
     }
 }
 
@@ -166,6 +186,17 @@ pub fn of_lines(indexes: Indexes<'_>, types: &[(&str, &[&str])]) -> View {
 
 /// A random version: some segments of each type, with dead rows. If not all are indexed, the first one of each type is.
 pub fn random(r: &mut Random, indexes: Indexes<'_>, all_indexed: bool) -> View {
+    build_random(r, indexes, all_indexed).open()
+}
+
+/// A random version with damaged bytes, if it can be opened.
+pub fn random_damaged(r: &mut Random, indexes: Indexes<'_>) -> Option<View> {
+    let mut library = build_random(r, indexes, true);
+    library.damage(r);
+    library.try_open().ok()
+}
+
+fn build_random(r: &mut Random, indexes: Indexes<'_>, all_indexed: bool) -> Library {
     let mut out = Library::new(schema());
     for name in TYPES {
         let segments = 1 + r.below(3);
@@ -180,7 +211,7 @@ pub fn random(r: &mut Random, indexes: Indexes<'_>, all_indexed: bool) -> View {
         }
         out.add(name, indexes, &lines, |_| r.one_in(5), |place| all_indexed || place == 0);
     }
-    out.open()
+    out
 }
 
 /// A version of a type whose references are wrong, without records.
