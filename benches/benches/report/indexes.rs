@@ -17,7 +17,8 @@ const QUESTIONS: [(&str, &str, Unit, bool); 6] = [
 pub fn table(results: &Results) -> String {
     let mut out = format!(
         "The same films, with titles that no two share, beside maps on the heap and SQLite {} (bundled, one file, mapped, statements\n\
-         prepared once) with the same indexes. {}, {} when the run began; {}.\n\n\
+         prepared once) with the same indexes.\n\
+         {}, {} when the run began; {}.\n\n\
          | question, answers compared first | Kapok | Kapok, in use | heap, std's map | heap, FxHash | SQLite |\n\
          |---|---|---|---|---|---|\n",
         sqlite(results),
