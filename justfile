@@ -17,7 +17,7 @@ check *packages:
 # Tests that play random histories, with so many times the cases of CI.
 campaign scale="50":
     KAPOK_TEST_SCALE={{scale}} cargo test -p kapok-tests
-    KAPOK_FUZZ_ITERATIONS=$(({{scale}} * 3000)) cargo test -p kapok-core --test hostile -- --nocapture
+    KAPOK_FUZZ_ITERATIONS=$(({{scale}} * 3000)) cargo test -p kapok-core -p kapok-index --test hostile -- --nocapture
 
 # The pages of all crates.
 doc:

@@ -1,7 +1,7 @@
 //! Example record types: films with their ratings, and one record of every kind of value.
 //!
 //! The feature `random` adds what tests and fuzzers make of them: random records, schemas of hostile shapes, segments as a
-//! version, sealed files, and a walk over everything that a view holds. Unit tests of core do without it: through this crate they would see
+//! version, sealed files, a walk over everything that a view holds, and what runs and times hostile cases. Unit tests of core do without it: through this crate they would see
 //! core twice.
 //!
 //! The `.capnp` files at the root of this crate are the source. After a change of one, make the request anew, from the root
@@ -26,6 +26,8 @@ pub mod kinds_capnp {
 }
 
 #[cfg(feature = "random")]
+pub mod cases;
+#[cfg(feature = "random")]
 pub mod dataset;
 #[cfg(feature = "random")]
 pub mod random;
@@ -35,5 +37,7 @@ pub mod random_kinds;
 pub mod sealed;
 #[cfg(feature = "random")]
 pub mod shapes;
+#[cfg(feature = "random")]
+pub mod stopwatch;
 #[cfg(feature = "random")]
 pub mod walk;

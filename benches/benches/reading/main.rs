@@ -11,6 +11,7 @@ mod random;
 mod scans;
 mod store;
 
+use std::convert::identity;
 use std::time::Duration;
 
 use criterion::Criterion;
@@ -41,7 +42,7 @@ fn main() {
 
 fn reading(c: &mut Criterion, age: Age, rows: usize, results: &mut Results) {
     let runtime = Runtime::new().unwrap();
-    let store = Store::new(&runtime, age, rows);
+    let store = Store::new(&runtime, age, rows, &[], identity);
     let consumer = runtime.block_on(Consumer::open(store.url())).unwrap();
     let heap = Heap::new(store.movies);
     let archive = Archive::new(store.folder.path(), &heap.movies);

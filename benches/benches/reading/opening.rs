@@ -1,6 +1,7 @@
 //! Opening: from nothing to the first record found by its key.
 
 use std::collections::HashMap;
+use std::convert::identity;
 
 use criterion::{BenchmarkId, Criterion};
 use kapok_benches::Movie;
@@ -14,7 +15,7 @@ pub fn compare(c: &mut Criterion, rows: usize) {
     let runtime = Runtime::new().unwrap();
     let mut group = c.benchmark_group("open and read the first record by key");
     for count in [10_000, 100_000, rows] {
-        let store = Store::new(&runtime, Age::Fresh, count);
+        let store = Store::new(&runtime, Age::Fresh, count, &[], identity);
         let wanted = &store.movies[count / 2];
         let archive = Archive::new(store.folder.path(), &store.movies);
         let traditional = store.folder.path().join("movies.postcard");

@@ -36,7 +36,8 @@ impl Age {
 }
 
 impl Store {
-    pub fn new(runtime: &Runtime, age: Age, count: usize) -> Self {
+    /// Makes a store of so many films, each as `film` changes it, with indexes.
+    pub fn new(runtime: &Runtime, age: Age, count: usize, indexes: &[&str], film: impl Fn(Movie) -> Movie) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut producer = runtime.block_on(Producer::open(folder.path().to_str().unwrap())).unwrap();
         producer.settings_mut().merge_schedule = MergeSchedule::Manual;
@@ -45,9 +46,12 @@ impl Store {
         let populate = |cycle: &Cycle| {
             let mut writer = cycle.records::<movie::Owned>()?;
             for _ in 0..count {
-                let draft = source.draft();
-                movies.insert(draft.id, draft.to_movie());
-                writer.add(|film| draft.fill(film))?;
+                let film = film(source.draft().to_movie());
+                writer.add(|out| film.fill(out))?;
+                movies.insert(film.id, film);
+            }
+            for index in indexes {
+                cycle.add_index("Movie", index)?;
             }
             Ok(())
         };

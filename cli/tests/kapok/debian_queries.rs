@@ -10,7 +10,7 @@ use crate::program::{Scene, json_lines};
 
 #[derive(Deserialize)]
 #[expect(clippy::struct_field_names, reason = "as the lines name them")]
-struct Package {
+pub struct Package {
     package: String,
     version: String,
     section: String,
@@ -25,7 +25,7 @@ struct Package {
     tags: Vec<String>,
 }
 
-type Question = (&'static str, fn(&Package) -> bool);
+pub type Question = (&'static str, fn(&Package) -> bool);
 
 fn has(list: &[String], value: &str) -> bool {
     list.iter().any(|one| one == value)
@@ -40,7 +40,8 @@ fn all_words(text: &str, wanted: &[&str]) -> bool {
     wanted.iter().all(|wanted| words(text).any(|word| word.trim_matches(['\'', '.', ':']) == *wanted))
 }
 
-const QUESTIONS: [Question; 40] = [
+/// Each with the same question to a line.
+pub const QUESTIONS: [Question; 40] = [
     ("true", |_| true),
     ("package = 'bash'", |p| p.package == "bash"),
     ("package ^= 'lib'", |p| p.package.starts_with("lib")),

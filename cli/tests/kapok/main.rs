@@ -10,6 +10,7 @@ mod changing;
 mod collecting;
 mod compact;
 mod debian;
+mod debian_python;
 mod debian_queries;
 mod demo;
 mod diffing;

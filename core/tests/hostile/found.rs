@@ -14,10 +14,10 @@ use kapok_core::{Fault, Result};
 use kapok_samples::dataset::{add, encoding, manifest, seal};
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::random_kinds::{Kinds, Tree};
+use kapok_samples::stopwatch::Stopwatch;
 use kapok_samples::walk::read;
 
 use crate::segments::movies;
-use crate::stopwatch::Stopwatch;
 
 /// A sealed record, to be changed by hand.
 struct Subject {

@@ -8,14 +8,15 @@ use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::schema::RecordDeclaration;
 use kapok_core::segment::{Encoding, Sharing, Stage};
 use kapok_core::view::Tables;
+use kapok_samples::cases::{Tally, run};
 use kapok_samples::dataset::manifest;
 use kapok_samples::random::Random;
 use kapok_samples::walk::read;
 use roaring::RoaringBitmap;
 
+use crate::CASE_MAX;
 use crate::mutation::mutate;
 use crate::segments::{kinds, movies};
-use crate::{Tally, run};
 
 fn rows(rows: &[u32]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -49,7 +50,7 @@ fn mutated_manifests_give_views_or_errors() {
         let honest = Manifest::decode("manifest", &Bytes::from(source.clone())).unwrap();
         assert_eq!(read(&Tables::open(Arc::new(honest), &blobs).unwrap()), 0);
     }
-    run("manifests", |r, tally| case(&sources[r.below(2)], &blobs, r, tally));
+    run("manifests", CASE_MAX, |r, tally| case(&sources[r.below(2)], &blobs, r, tally));
 }
 
 fn case(source: &[u8], blobs: &BlobMap, r: &mut Random, tally: &mut Tally) {

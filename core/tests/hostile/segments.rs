@@ -7,6 +7,7 @@ use kapok_core::manifest::SegmentEntry;
 use kapok_core::manifest::{Blob, BlobMap};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Sharing, Stage};
 use kapok_core::view::Tables;
+use kapok_samples::cases::{Tally, run};
 use kapok_samples::dataset::{add, encoding, manifest, seal};
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
@@ -14,8 +15,8 @@ use kapok_samples::random::Random;
 use kapok_samples::random_kinds::{Kinds, Tree};
 use kapok_samples::walk::read;
 
+use crate::CASE_MAX;
 use crate::mutation::mutate;
-use crate::{Tally, run};
 
 /// Segments to begin with, with their encodings.
 pub fn movies() -> (Encoding, SealedSegment) {
@@ -51,13 +52,13 @@ pub fn kinds(sharing: Sharing) -> (Encoding, SealedSegment) {
 #[test]
 fn mutated_movies_give_data_or_errors() {
     let source = movies();
-    run("movies", |r, tally| case(&source, Sharing::Shared, r, tally));
+    run("movies", CASE_MAX, |r, tally| case(&source, Sharing::Shared, r, tally));
 }
 
 #[test]
 fn mutated_records_of_every_kind_give_data_or_errors() {
     let sources = [Sharing::Shared, Sharing::StrictTree].map(|sharing| (kinds(sharing), sharing));
-    run("kinds", |r, tally| {
+    run("kinds", CASE_MAX, |r, tally| {
         let (source, sharing) = &sources[r.below(2)];
         case(source, *sharing, r, tally);
     });
@@ -118,5 +119,5 @@ fn honest_segments_verify_and_read_without_errors() {
     for ((encoding, source), sharing) in &sources {
         check(encoding, source.bytes.clone(), source.entry(*sharing), &mut tally);
     }
-    assert_eq!((tally.outcomes.get("verified"), tally.outcomes.get("read")), (Some(&3), Some(&3)));
+    assert_eq!((tally.times("verified"), tally.times("read")), (3, 3));
 }

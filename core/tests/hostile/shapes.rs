@@ -11,10 +11,10 @@ use kapok_core::segment::{Encoding, MergeInput, Segment, Sharing, Stage};
 use kapok_core::view::Tables;
 use kapok_ingest::Value;
 use kapok_ingest::{Inference, InferenceSettings};
+use kapok_samples::cases::variable;
 use kapok_samples::dataset::seal;
 use kapok_samples::shapes::{RECORD, SHAPES};
-
-use crate::stopwatch::Stopwatch;
+use kapok_samples::stopwatch::Stopwatch;
 
 /// Types or fields of a shape: its manifest has a few hundred kilobytes.
 const COUNT: u32 = 6_000;
@@ -94,7 +94,7 @@ fn use_all(manifest: &Manifest) -> Vec<kapok_core::Error> {
 #[test]
 fn whatever_shape_a_schema_has_it_is_refused_or_used_in_time_that_grows_with_its_length() {
     let (mut refused, mut used) = (0, 0);
-    let only = crate::variable("KAPOK_FUZZ_CASE").map(|only| only as usize);
+    let only = variable("KAPOK_FUZZ_CASE").map(|only| only as usize);
     for (_, (name, shape)) in SHAPES.iter().enumerate().filter(|(index, _)| only.is_none_or(|only| only == *index)) {
         let stopwatch = Stopwatch::start();
         match decode(shape(COUNT)) {

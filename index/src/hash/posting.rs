@@ -51,7 +51,7 @@ impl<'v> Posting<'v> {
             Form::Packed { bytes, width }
         } else {
             let bitmap = rest.split_first_chunk().and_then(|(len, rest)| {
-                let bitmap = Bitmap::open(rest.get(..u32::from_le_bytes(*len) as usize)?)?;
+                let bitmap = Bitmap::open(rest.get(..u32::from_le_bytes(*len) as usize)?, rows)?;
                 (bitmap.count() == u64::from(count) && bitmap.is_full()).then_some(bitmap)
             });
             Form::Roaring(bitmap.ok_or_else(|| corrupt("a Roaring bitmap of as many rows, without runs"))?)
@@ -205,6 +205,8 @@ impl PostingRows<'_> {
                     }
                     match words.get(*at as usize + 1) {
                         Some(next) => (*at, *word) = (*at + 1, u64::from_le_bytes(*next)),
+                        // A container without a row, or else the first row could be far.
+                        None if self.next <= *high => return None,
                         None => self.state = State::Between(*container + 1),
                     }
                 }

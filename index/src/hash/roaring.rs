@@ -73,11 +73,12 @@ pub(crate) enum ContainerRows<'v> {
 }
 
 impl<'v> Bitmap<'v> {
-    /// Opens a bitmap; `None` if its head is not as it must be.
-    pub(crate) fn open(bytes: &'v [u8]) -> Option<Self> {
+    /// Opens a bitmap of rows below `rows`; `None` if its head is not as it must be.
+    pub(crate) fn open(bytes: &'v [u8], rows: u32) -> Option<Self> {
         let cookie = u32::from_le_bytes(*bytes.first_chunk()?);
         let containers = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
-        let is_sound = cookie == COOKIE && (1..=CHUNK_ROWS).contains(&containers);
+        // No more than there can be: all of them are counted whenever a posting is opened.
+        let is_sound = cookie == COOKIE && (1..=rows.div_ceil(CHUNK_ROWS)).contains(&containers);
         (is_sound && bytes.len() >= 8 + 8 * containers as usize).then_some(Self { bytes, containers })
     }
 

@@ -1,8 +1,13 @@
 //! Measures the work of a thread, so that a machine that is busy with other things fails no test.
 
+#![expect(clippy::missing_panics_doc, reason = "for tests")]
+#![cfg_attr(unix, expect(clippy::unwrap_used, reason = "for tests"))]
+#![allow(clippy::disallowed_methods, reason = "tests may measure")]
+
 use std::time::{Duration, Instant};
 
 /// Runs from its start on.
+#[derive(Debug)]
 pub struct Stopwatch {
     begun: Instant,
     #[cfg(unix)]
@@ -10,6 +15,8 @@ pub struct Stopwatch {
 }
 
 impl Stopwatch {
+    /// Starts one.
+    #[must_use = "it measures from here on"]
     pub fn start() -> Self {
         Self {
             begun: Instant::now(),
