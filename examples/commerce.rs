@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use kapok::publish::Cycle;
-use kapok::query::{Aggregate, Expr, Order as OrderBy, Parameters, Query, Value, field, parameter};
+use kapok::query::{Aggregate, Order as OrderBy, Parameters, Query, Value, field, parameter};
 use kapok::serde::{Deserialize, Serialize};
 use kapok::{Consumer, Declaration, FollowSettings, Producer, View};
 
@@ -153,18 +153,22 @@ fn sales(view: &View, shop: &Shop) -> Result<()> {
     Ok(())
 }
 
-/// Orders know their customers by id alone: the ids of the customers of a country are asked for first.
+/// A path goes on through the id of the customer, to the customer's country; and back, by the name of the type that refers.
 fn sales_by_country(view: &View, shop: &Shop) -> Result<()> {
     println!();
-    let orders = Query::bind(view, "Order", &Expr::parse("customer_id in $customers")?)?;
-    for country in COUNTRIES {
-        let customers = view.query("Customer", &format!("country = '{country}'"))?;
-        let ids = customers.values::<u32>("id")?.collect::<std::result::Result<Vec<_>, _>>()?;
-        let rows = orders.rows_with(&Parameters::new().set("customers", ids))?;
-        let expected = shop.orders.iter().filter(|order| shop.customers[order.customer_id as usize].country == country);
-        assert_eq!(rows.count()?, expected.count() as u64);
-        println!("{country}: {} orders of {} customers", rows.count()?, customers.count()?);
+    let country = |order: &Order| shop.customers[order.customer_id as usize].country.as_str();
+    let rows = view.query("Order", "customer_id.country in ['NZ', 'CH']")?;
+    let expected = shop.orders.iter().filter(|order| ["NZ", "CH"].contains(&country(order))).count();
+    assert_eq!(rows.count()?, expected as u64);
+    for group in view.query("Order", "true")?.group_by(&["customer_id.country"], &[Aggregate::count()])? {
+        let expected = shop.orders.iter().filter(|order| group.key[0] == country(order).into()).count();
+        assert_eq!(group.values[0], (expected as u64).into());
+        println!("{}: {} orders", group.key[0], group.values[0]);
     }
+    let idle = view.query("Customer", "len(Order.customer_id) = 0")?.count()?;
+    let buyers: BTreeSet<u32> = shop.orders.iter().map(|order| order.customer_id).collect();
+    assert_eq!(idle, shop.customers.len() as u64 - buyers.len() as u64);
+    println!("{idle} of {} customers have no order", shop.customers.len());
     Ok(())
 }
 
@@ -285,7 +289,7 @@ impl Shop {
         cycle.declare(
             &Declaration::of_rust_type::<Customer>("Customer", &["id"])?.index("key(email)").index("hash(country)"),
         )?;
-        let orders = Declaration::of_rust_type::<Order>("Order", &["id"])?;
+        let orders = Declaration::of_rust_type::<Order>("Order", &["id"])?.reference("customer_id: Customer")?;
         cycle.declare(&orders.index("hash(items[].product_id)").index("hash(customer_id)").index("sorted(day)"))?;
         let mut writer = cycle.values("Product")?;
         self.products.iter().try_for_each(|product| writer.add_serde(product))?;
