@@ -101,11 +101,8 @@ fn ask_folder(root: &Path, folder: &str, hint: u64) -> Result<Answers> {
             Step::Found(last) => return Ok(Answers { last, denied }),
             Step::Ask(number) => {
                 let place = root.join(key(folder, number));
-                let looked = match local_file::look(&place) {
-                    Ok(_) => Ok(true),
-                    Err(object_store::Error::NotFound { .. }) => Ok(false),
-                    Err(source) => Err(failure("look up", place.display().to_string(), source)),
-                };
+                let looked = local_file::is_there(&place);
+                let looked = looked.map_err(|source| failure("look up", place.display().to_string(), source));
                 search.answer(is_there(looked, &mut denied)?);
             }
         }

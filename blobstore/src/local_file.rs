@@ -31,6 +31,15 @@ pub(crate) fn look(path: &Path) -> object_store::Result<Metadata> {
     Ok(metadata)
 }
 
+/// Returns whether there is a regular file. To be told that there is none costs no more than the question.
+pub(crate) fn is_there(path: &Path) -> object_store::Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(metadata) => check_kind(&metadata).map(|()| true),
+        Err(source) if is_missing(&source) => Ok(false),
+        Err(source) => Err(failed(path, source)),
+    }
+}
+
 /// Returns a whole sealed file, or `None` if there is none. `name` is for the error.
 pub(crate) fn read_sealed(path: &Path, name: &str) -> Result<Option<Bytes>> {
     let Some((file, metadata)) = open_if_there(path, name)? else { return Ok(None) };
@@ -120,14 +129,16 @@ fn kind(metadata: &Metadata) -> &'static str {
 pub(crate) fn failed(path: &Path, source: io::Error) -> BackendError {
     let name = path.display().to_string();
     match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            BackendError::NotFound { path: name, source: source.into() }
-        }
+        _ if is_missing(&source) => BackendError::NotFound { path: name, source: source.into() },
         io::ErrorKind::PermissionDenied => BackendError::PermissionDenied { path: name, source: source.into() },
         // A socket cannot be opened at all.
         _ if is_socket(path) => generic(NotAFile { found: "a socket" }.into()),
         _ => generic(source.into()),
     }
+}
+
+fn is_missing(source: &io::Error) -> bool {
+    matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn is_socket(path: &Path) -> bool {

@@ -157,11 +157,12 @@ impl Tables {
         &self.left_out
     }
 
-    /// Checks texts that readers of an earlier version have had checked, and takes over what was checked in segments that
-    /// both have: so no reader of this version waits for it. See [`Tables::field`].
+    /// Does what readers of an earlier version have had done, so that no reader of this version waits for it: checks texts, unless
+    /// they were checked in segments that both have, and spreads bitmaps of dead rows. See [`Tables::field`].
     pub fn check_texts_as(&self, before: &Self) {
         for table in &self.record_types {
             if let Ok(before) = before.table(table.name()) {
+                table.segments().iter().for_each(LiveSegment::prepare);
                 table.check_texts_as(before);
             }
         }

@@ -3,19 +3,20 @@
 use std::cmp::{Ordering, Reverse};
 use std::fmt;
 
-use bytes::Bytes;
-use kapok_core::key::{IntegerKey, Key, KeyPart, KeySpec};
+use kapok_core::key::{Key, KeyPart, KeySpec};
 use kapok_core::manifest::SegmentEntry;
 use kapok_core::record::Record;
-use kapok_core::segment::{HEADER_BYTES, Segment};
-use kapok_core::segment::{LiveSegment, RowId};
+use kapok_core::segment::{LiveSegment, RowId, Segment};
 use kapok_core::view::Table;
-use kapok_core::words::WORD;
 use kapok_core::{Error, Result};
 use serde::Deserialize;
 
 use crate::row;
 use crate::unique::{self, Glance, Guess, UniqueIndex};
+
+mod integers;
+
+use integers::{IntegerColumn, Integers, Sought};
 
 /// Indexes that are looked at together for one key: as many as the bits that say which of them may have it.
 const INDEXES_AT_ONCE: usize = u32::BITS as usize;
@@ -30,8 +31,8 @@ pub struct Lookup<'v> {
     table: &'v Table,
     /// Those of all segments, the largest first.
     accesses: &'v [Access],
-    /// `None` if the key is not one integer.
-    integer: Option<IntegerKey>,
+    /// Finds most keys; `None` if they are not integers of 4 or 8 bytes, or there is no index.
+    integers: Option<Integers<'v>>,
     /// Length of every encoded key; 0 if it varies.
     key_bytes: u8,
 }
@@ -52,19 +53,11 @@ pub(crate) struct Access {
     source: LiveSegment,
 }
 
-/// Keys that are one integer, in the rows of one segment, and their index.
-struct IntegerColumn {
-    key: IntegerKey,
-    /// From the first row's word on.
-    bytes: Bytes,
-    stride: usize,
-    index: UniqueIndex,
-}
-
 impl<'v> Lookup<'v> {
     pub(crate) fn new(table: &'v Table, accesses: &'v [Access]) -> Self {
-        let key = table.key();
-        Self { table, accesses, integer: key.integer(), key_bytes: key.fixed_bytes().unwrap_or(0) }
+        let key_bytes = table.key().fixed_bytes().unwrap_or(0);
+        let integers = accesses.first().and_then(|largest| Integers::new(key_bytes, largest));
+        Self { table, accesses, integers, key_bytes }
     }
 
     /// Returns the table that is searched.
@@ -81,13 +74,21 @@ impl<'v> Lookup<'v> {
     #[expect(clippy::inline_always, reason = "the less a lookup is, the more of them a processor overlaps")]
     #[inline(always)]
     pub fn find<K: Key + ?Sized>(&self, key: &K) -> Result<Option<RowId>> {
-        key.with_parts(|parts| match (self.integer, parts) {
-            (Some(integer), [KeyPart::Int(value)]) => match integer.encode(*value) {
-                Some(number) => self.find_number(number),
-                None => Ok(None),
-            },
-            _ => self.find_parts(parts),
-        })
+        // Nothing but this is laid out where keys are looked up: see [`Integers`].
+        if let Some(integers) = &self.integers
+            && let Some(sought) = integers.seek(key)
+        {
+            return match integers.confirm(sought) {
+                Some(row_id) => Ok(Some(row_id)),
+                None => self.find_elsewhere(sought),
+            };
+        }
+        self.find_any(key)
+    }
+
+    #[inline(never)]
+    fn find_any<K: Key + ?Sized>(&self, key: &K) -> Result<Option<RowId>> {
+        key.with_parts(|parts| self.find_parts(parts))
     }
 
     /// Returns what [`Lookup::find`] returns for each of many keys, in their order.
@@ -98,8 +99,30 @@ impl<'v> Lookup<'v> {
     /// # Errors
     /// As [`Lookup::find`].
     pub fn find_many<K: Key>(&self, keys: &[K]) -> Result<Vec<Option<RowId>>> {
-        let number = |key: &K| key.with_parts(|parts| self.table.key().encode_number(parts));
-        self.find_each(keys, |key| self.find(key), number)
+        let Some(integers) = &self.integers else {
+            let number = |key: &K| key.with_parts(|parts| self.table.key().encode_number(parts));
+            return self.find_each(keys, |key| self.find(key), number);
+        };
+        let mut out = vec![None; keys.len()];
+        for (keys, found) in keys.chunks(KEYS_AT_ONCE).zip(out.chunks_mut(KEYS_AT_ONCE)) {
+            let mut sought = [Sought::default(); KEYS_AT_ONCE];
+            // A bit for each key that is not one integer, or does not fit the field.
+            let mut others = 0_u32;
+            for ((place, sought), key) in (0..).zip(&mut sought).zip(keys) {
+                match integers.seek(key) {
+                    Some(one) => *sought = one,
+                    None => others |= 1 << place,
+                }
+            }
+            for (((place, found), sought), key) in (0..).zip(found).zip(sought).zip(keys) {
+                *found = match integers.confirm(sought) {
+                    None if others >> place & 1 == 0 => self.find_elsewhere(sought)?,
+                    None => self.find_any(key)?,
+                    some => some,
+                };
+            }
+        }
+        Ok(out)
     }
 
     /// Finds a key of fixed length by its number, if it has one, and any other by itself.
@@ -227,28 +250,35 @@ impl<'v> Lookup<'v> {
         self.find_each(keys, |key| self.find_bytes(key.as_ref()), |key| number(key.as_ref()))
     }
 
-    /// Searches the largest segment first: most keys are there.
-    #[inline]
-    fn find_number(&self, number: u64) -> Result<Option<RowId>> {
-        let hash = unique::hash_number(number, self.key_bytes);
-        let Some((largest, others)) = self.accesses.split_first() else { return Ok(None) };
-        // Nothing but this is laid out where keys are looked up: the less code a lookup is, the more of them a processor
-        // overlaps.
-        match largest.look(hash, number) {
-            Guess::Row(row) if !largest.source.is_dead(row) => Ok(Some(largest.row_id(row))),
-            Guess::Absent if others.is_empty() => Ok(None),
-            guess => self.find_number_from(guess, hash, number),
+    /// Finds what [`Integers::confirm`] did not.
+    #[inline(never)]
+    fn find_elsewhere(&self, sought: Sought) -> Result<Option<RowId>> {
+        let hash = unique::hash_number(sought.number, self.key_bytes);
+        match (&self.integers, self.accesses) {
+            (Some(integers), [_, others @ ..]) if integers.shows_none(sought, hash) => {
+                if others.is_empty() {
+                    Ok(None)
+                } else {
+                    self.find_number_among(others, hash, sought.number)
+                }
+            }
+            _ => self.find_unconfirmed(hash, sought.number),
         }
     }
 
-    /// Goes on from what the largest segment's index shows.
+    #[inline]
+    fn find_number(&self, number: u64) -> Result<Option<RowId>> {
+        self.find_unconfirmed(unique::hash_number(number, self.key_bytes), number)
+    }
+
+    /// Searches the largest segment first: most keys are there.
     #[inline(never)]
-    fn find_number_from(&self, guess: Guess, hash: u64, number: u64) -> Result<Option<RowId>> {
+    fn find_unconfirmed(&self, hash: u64, number: u64) -> Result<Option<RowId>> {
         let Some((largest, others)) = self.accesses.split_first() else { return Ok(None) };
-        if let Some(row_id) = self.confirm(largest, hash, number, guess)? {
+        if let Some(row_id) = self.confirm(largest, hash, number, largest.look(hash, number))? {
             return Ok(Some(row_id));
         }
-        self.find_number_among(others, hash, number)
+        if others.is_empty() { Ok(None) } else { self.find_number_among(others, hash, number) }
     }
 
     /// Glances at several indexes before it looks at what one of them shows, so that the processor waits for all of them at
@@ -441,27 +471,5 @@ impl Access {
             std::mem::swap(&mut before, &mut encoded);
         }
         self.index.as_ref().map_or(Ok(()), |index| index.verify(key, segment))
-    }
-}
-
-impl IntegerColumn {
-    fn none() -> Self {
-        Self { key: IntegerKey::default(), bytes: Bytes::new(), stride: 0, index: UniqueIndex::unclear() }
-    }
-
-    fn new(key: IntegerKey, segment: &Segment, index: UniqueIndex) -> Option<Self> {
-        let (data_words, _) = segment.row_sizes();
-        if key.word_at() + WORD > usize::from(data_words) * WORD || segment.rows() == 0 {
-            return None;
-        }
-        let start = HEADER_BYTES + segment.rows_at() + key.word_at();
-        Some(Self { key, bytes: segment.bytes().slice(start..), stride: segment.stride(), index })
-    }
-
-    /// Returns the number of a row's key.
-    #[inline]
-    fn number(&self, row: u32) -> Option<u64> {
-        let word = self.bytes.get(row as usize * self.stride..)?.first_chunk()?;
-        Some(self.key.number_in(u64::from_le_bytes(*word)))
     }
 }

@@ -18,9 +18,11 @@ use crate::artifact::{Binding, HEADER_BYTES, Header};
 use crate::row::{encode_row, expect_row, unreadable};
 
 mod build;
+mod slots;
 
 pub use build::build;
 pub(crate) use build::{build_table, unbound};
+pub(crate) use slots::Slots;
 
 /// What a manifest calls artifacts of this kind.
 pub const KIND: &str = "unique";

@@ -1,60 +1,98 @@
 //! The dead rows of a segment, as a set to walk and as bits to ask.
 
+use std::sync::OnceLock;
+
 use roaring::RoaringBitmap;
+
+/// Words of plain bits that are made together: those of a container of a bitmap.
+const PART_WORDS: usize = 1024;
+/// Rows whose bits are made together.
+const PART_ROWS: usize = PART_WORDS * 64;
+
+type Part = Box<[u64]>;
 
 /// The dead rows of a segment.
 ///
 /// A compressed bitmap answers for one row by two searches, whose branches no processor foresees. Lookups ask about one
-/// random row at a time, so the rows also stand as plain bits: at most an eighth of a byte for each row of the segment, of
-/// which only pages with dead rows are written.
+/// random row at a time, so the rows also stand as plain bits: at most an eighth of a byte for each row of the segment.
+///
+/// The bits of 65,536 rows are made when one of them is first asked for, in some microseconds: to make all of them is a sixth of
+/// the time in which a store with a long history is opened, and a program that opens it for one record needs one part.
 pub(super) struct DeadRows {
     rows: RoaringBitmap,
-    bits: Vec<u64>,
+    parts: Box<[OnceLock<Part>]>,
 }
 
 impl DeadRows {
     pub(super) fn new(rows: RoaringBitmap) -> Self {
-        let bits = plain_bits(&rows);
-        Self { rows, bits }
+        let parts = rows.max().map_or(0, |last| last as usize / PART_ROWS + 1);
+        Self { rows, parts: (0..parts).map(|_| OnceLock::new()).collect() }
     }
 
     pub(super) fn rows(&self) -> &RoaringBitmap {
         &self.rows
     }
 
+    /// Makes all bits, so that no reader has to.
+    pub(super) fn prepare(&self) {
+        (0..self.parts.len()).for_each(|part| _ = self.part(part));
+    }
+
     #[inline]
     pub(super) fn contains(&self, row: u32) -> bool {
-        self.bits.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+        self.word(row / 64) >> (row % 64) & 1 == 1
     }
 
     /// Returns a word of 64 rows, in which those bits are set that are dead rows.
     #[inline]
     pub(super) fn word(&self, at: u32) -> u64 {
-        self.bits.get(at as usize).copied().unwrap_or_default()
+        let at = at as usize;
+        self.part(at / PART_WORDS).and_then(|part| part.get(at % PART_WORDS)).copied().unwrap_or_default()
+    }
+
+    #[inline]
+    fn part(&self, part: usize) -> Option<&Part> {
+        let bits = self.parts.get(part)?;
+        Some(bits.get().unwrap_or_else(|| bits.get_or_init(|| self.make(part))))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make(&self, part: usize) -> Part {
+        let first = u32::try_from(part * PART_ROWS).unwrap_or(u32::MAX);
+        let last = first.saturating_add(u32::from(u16::MAX));
+        let mut rows = RoaringBitmap::new();
+        rows.insert_range(first..=last);
+        rows &= &self.rows;
+        plain_bits(&rows, first)
     }
 }
 
-fn plain_bits(rows: &RoaringBitmap) -> Vec<u64> {
-    let len = rows.max().map_or(0, |last| last as usize / 64 + 1);
+/// Returns rows of one part as plain bits; `first`: the part's first row.
+fn plain_bits(rows: &RoaringBitmap, first: u32) -> Part {
     let mut serialized = Vec::with_capacity(rows.serialized_size());
-    let mut bits = vec![0; len];
-    if rows.serialize_into(&mut serialized).is_err() || copy_containers(&serialized, &mut bits).is_none() {
+    let mut bits = vec![0; PART_WORDS];
+    let base = first as usize / 64;
+    if rows.serialize_into(&mut serialized).is_err() || copy_containers(&serialized, base, &mut bits).is_none() {
         bits.fill(0);
-        rows.iter().for_each(|row| bits[row as usize / 64] |= 1 << (row % 64));
+        for row in rows {
+            if let Some(word) = (row as usize / 64).checked_sub(base).and_then(|at| bits.get_mut(at)) {
+                *word |= 1 << (row % 64);
+            }
+        }
     }
-    bits
+    bits.into_boxed_slice()
 }
 
-/// Sets the bits of a serialized bitmap, in [Roaring's format](https://github.com/RoaringBitmap/RoaringFormatSpec).
+/// Sets the bits of a serialized bitmap, the first word of which is that of row 64 × `base`, in [Roaring's format](https://github.com/RoaringBitmap/RoaringFormatSpec).
 ///
 /// Walking the set costs some nanoseconds for each row, milliseconds for a segment with many dead ones. Its containers of
 /// more than 4,096 rows of 65,536 are plain bits as they stand. `None` if the bytes are not as they must be.
-fn copy_containers(serialized: &[u8], bits: &mut [u64]) -> Option<()> {
+fn copy_containers(serialized: &[u8], base: usize, bits: &mut [u64]) -> Option<()> {
     const COOKIE: u32 = 12347;
     const COOKIE_WITHOUT_RUNS: u32 = 12346;
     const FEWEST_WITH_OFFSETS: usize = 4;
     const MOST_IN_ARRAY: usize = 4096;
-    const CONTAINER_WORDS: usize = 1024;
 
     let mut rest = serialized;
     let cookie = u32::from_le_bytes(take(&mut rest)?);
@@ -72,8 +110,8 @@ fn copy_containers(serialized: &[u8], bits: &mut [u64]) -> Option<()> {
         rest.split_off(..count.checked_mul(4)?)?;
     }
     for (at, [key_low, key_high, less_low, less_high]) in headers.iter().enumerate() {
-        let from = usize::from(u16::from_le_bytes([*key_low, *key_high])) * CONTAINER_WORDS;
-        let words = bits.get_mut(from..)?;
+        let from = usize::from(u16::from_le_bytes([*key_low, *key_high])) * PART_WORDS;
+        let words = bits.get_mut(from.checked_sub(base)?..)?;
         let rows = usize::from(u16::from_le_bytes([*less_low, *less_high])) + 1;
         if runs.get(at / 8).is_some_and(|flags| flags >> (at % 8) & 1 == 1) {
             let count = u16::from_le_bytes(take(&mut rest)?);
@@ -90,7 +128,7 @@ fn copy_containers(serialized: &[u8], bits: &mut [u64]) -> Option<()> {
             }
         } else {
             // The last container may reach beyond the last row.
-            for (word, bytes) in words.iter_mut().zip(rest.split_off(..CONTAINER_WORDS * 8)?.as_chunks().0) {
+            for (word, bytes) in words.iter_mut().zip(rest.split_off(..PART_WORDS * 8)?.as_chunks().0) {
                 *word = u64::from_le_bytes(*bytes);
             }
         }
@@ -114,10 +152,12 @@ mod tests {
 
     fn check(rows: RoaringBitmap) {
         let mut bits = vec![0; rows.max().map_or(0, |last| last as usize / 64 + 1)];
-        assert_eq!(copy_containers(&serialize(&rows), &mut bits), Some(()));
+        assert_eq!(copy_containers(&serialize(&rows), 0, &mut bits), Some(()));
         let end = rows.max().map_or(0, |last| last + 2);
         let dead = DeadRows::new(rows);
-        assert_eq!(dead.bits, bits);
+        assert!(bits.iter().zip(0..).all(|(word, at)| dead.word(at) == *word));
+        dead.prepare();
+        assert!(dead.parts.iter().all(|part| part.get().is_some_and(|bits| bits.len() == PART_WORDS)));
         for row in 0..end {
             assert_eq!(dead.contains(row), dead.rows().contains(row), "row {row}");
         }
@@ -143,13 +183,21 @@ mod tests {
     }
 
     #[test]
+    fn bits_are_made_for_the_part_that_is_asked_for_and_no_other() {
+        let dead = DeadRows::new((0..200_000).step_by(3).collect());
+        assert!(dead.contains(140_001) && !dead.contains(140_002) && !dead.contains(u32::MAX));
+        let made: Vec<bool> = dead.parts.iter().map(|part| part.get().is_some()).collect();
+        assert_eq!(made, [false, false, true, false]);
+    }
+
+    #[test]
     fn bytes_that_are_no_bitmap_are_refused() {
         let mut serialized = serialize(&(0..200_000).step_by(3).collect());
         let mut bits = vec![0; 200_000 / 64 + 1];
         for len in [0, 3, 7, 9, 20, 40, serialized.len() - 1] {
-            assert_eq!(copy_containers(&serialized[..len], &mut bits), None, "{len} bytes");
+            assert_eq!(copy_containers(&serialized[..len], 0, &mut bits), None, "{len} bytes");
         }
         serialized[1] ^= 1;
-        assert_eq!(copy_containers(&serialized, &mut bits), None);
+        assert_eq!(copy_containers(&serialized, 0, &mut bits), None);
     }
 }

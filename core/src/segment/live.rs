@@ -43,6 +43,13 @@ impl LiveSegment {
         self.dead.as_deref().map(DeadRows::rows)
     }
 
+    /// Makes what readers look at to know whether a row lives, which the first of them to ask makes else.
+    pub(crate) fn prepare(&self) {
+        if let Some(dead) = &self.dead {
+            dead.prepare();
+        }
+    }
+
     /// Whether a row lives.
     #[inline]
     pub fn is_live(&self, row: u32) -> bool {
