@@ -5,7 +5,7 @@ use kapok_core::ErrorKind;
 use kapok_core::paths::Paths;
 use kapok_core::segment::{Segment, Sharing, Stage};
 use kapok_index::text::{Edits, TermPattern, TextRules, build, common_rows};
-use kapok_index::{Binding, TextIndex};
+use kapok_index::{Binding, IndexedRows, TextIndex};
 use kapok_samples::dataset;
 use kapok_samples::movies_capnp::movie;
 use kapok_samples::random::Random;
@@ -27,7 +27,7 @@ fn index_of(titles: impl Iterator<Item = String>) -> (Vec<u8>, u32) {
     let segment = Segment::open("films", Bytes::from(sealed.bytes), sealed.rows).unwrap();
     let record = encoding.schema().struct_type(encoding.type_id()).unwrap();
     let paths = Paths::resolve(encoding.schema(), record, &["title"]).unwrap();
-    (build(&paths, TextRules::default(), &segment, &Binding::default()).unwrap(), sealed.rows)
+    (build(&paths, TextRules::default(), &segment, &IndexedRows::ALL, &Binding::default()).unwrap(), sealed.rows)
 }
 
 /// Several blocks, short postings, terms with and without much in common, a long one.
