@@ -62,7 +62,10 @@ impl Index {
         if !spec.filter.is_empty() {
             // By JSON names, which no other field has.
             let filter = Self::filter_of(schema, record, &spec)?;
-            spec.filter = filter.text_in(schema).unwrap_or_default();
+            spec.filter = filter.text_in(schema).ok_or_else(|| {
+                let subject = format!("index {} of {}", spec.name, record.name);
+                Error::invalid(subject, format!("its filter cannot follow renamed fields: {}", spec.filter))
+            })?;
         }
         Ok((Self::resolve(schema, record, &spec)?, spec))
     }

@@ -286,6 +286,6 @@ fn schemas_of_hostile_shapes_are_asked() {
 }
 
 /// Few in everyday tests; more by an environment variable.
-fn cases() -> u32 {
+pub fn cases() -> u32 {
     std::env::var("KAPOK_QUERY_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48)
 }
