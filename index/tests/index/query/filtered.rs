@@ -195,3 +195,36 @@ fn a_group_is_not_taken_for_the_field_whose_ordinal_is_its_place() {
     }
     assert!(confusable > 0);
 }
+
+#[test]
+fn damaged_indexes_with_filters_are_walked_or_refused() {
+    let indexes = [
+        "sorted(u16) where u16 > 0",
+        "sorted(-text, u8) where text is not null",
+        "hash(u8) where u16 > 0",
+        "text(text) where u8 < 250",
+    ];
+    let dataset = Dataset::random(&indexes, &mut Random::new(77), &[90, 1]);
+    for name in indexes {
+        dataset.flip_bits_of(name, |view| {
+            for (text, order) in [
+                ("u16 > 0", "u16"),
+                ("u16 > 3", "-u16"),
+                ("text is not null", "-text"),
+                ("text ^= 't'", "text"),
+                ("u16 > 0 and u8 in [1, 200, 3]", "u16"),
+                ("text ~= 'text* b~1' and u8 < 200", "text"),
+                ("u16 > 0 and u8 = 200 or text ~= 'a' and u8 < 9", "f64"),
+            ] {
+                let rows = view.query("Kinds", text).and_then(|query| query.order_by(&[self::order(order, false)]));
+                let answers = match rows {
+                    Ok(rows) => [rows.row_ids().map(drop), rows.limit(3).page(None).map(drop)],
+                    Err(error) => [Err(error), Ok(())],
+                };
+                for error in answers.into_iter().filter_map(Result::err) {
+                    assert_eq!(error.kind(), kapok_core::ErrorKind::Corrupt, "{name} {text}: {error}");
+                }
+            }
+        });
+    }
+}
