@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::field::path::{Condition, all_hold, no_value};
-use crate::schema::{FieldType, Schema, StructType};
+use crate::schema::{FieldKind, FieldType, Schema, StructType};
 use crate::words::{ElementSize, ListRef, Malformed, Read, StructRef, Words};
 
 mod resolve;
@@ -282,9 +282,15 @@ struct Visit<'v> {
 impl Path {
     /// Returns the fields on the way as a schema has them, each with the number of lists behind it.
     fn steps_in<'s>(&self, schema: &'s Schema) -> Option<Vec<(&'s FieldType, usize)>> {
-        let steps = self.name.split('.').zip(&self.fields).map(|(part, (id, ordinal))| {
-            let is_it = |field: &&FieldType| field.ordinal.unwrap_or(field.code_order) == *ordinal;
-            let field = schema.get_struct(*id)?.fields.iter().find(is_it)?;
+        let steps = self.name.split('.').zip(&self.fields).enumerate().map(|(at, (part, (id, ordinal)))| {
+            // A group has no ordinal, but its fields are those of a struct of its own.
+            let owner_next = self.fields.get(at + 1).map(|(owner, _)| *owner);
+            let fields = &schema.get_struct(*id)?.fields;
+            let is_group = |field: &&FieldType| matches!(field.kind, FieldKind::Group(id) if Some(id) == owner_next);
+            let is_slot = |field: &&FieldType| {
+                matches!(field.kind, FieldKind::Slot { .. }) && field.ordinal.unwrap_or(field.code_order) == *ordinal
+            };
+            let field = fields.iter().find(is_group).or_else(|| fields.iter().find(is_slot))?;
             Some((field, (part.len() - part.trim_end_matches("[]").len()) / 2))
         });
         steps.collect()

@@ -62,7 +62,10 @@ impl Index {
         if !spec.filter.is_empty() {
             // By JSON names, which no other field has.
             let filter = Self::filter_of(schema, record, &spec)?;
-            spec.filter = filter.text_in(schema).unwrap_or_default();
+            spec.filter = filter.text_in(schema).ok_or_else(|| {
+                let subject = format!("index {} of {}", spec.name, record.name);
+                Error::invalid(subject, format!("its filter cannot follow renamed fields: {}", spec.filter))
+            })?;
         }
         Ok((Self::resolve(schema, record, &spec)?, spec))
     }
@@ -313,17 +316,35 @@ impl IndexSet {
 
     /// Checks all artifacts of a segment against its rows.
     pub(crate) fn verify(&self, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
-        self.verify_some(&self.indexes, segment, entry, blobs)
+        self.verify_some(&self.indexes, segment, entry, blobs, |_| true)
+    }
+
+    /// Checks the artifacts of a segment that are new against its rows.
+    pub(crate) fn verify_new(
+        &self,
+        segment: &Segment,
+        entry: &SegmentEntry,
+        blobs: &BlobMap,
+        is_new: impl Fn(&Id) -> bool,
+    ) -> Result<()> {
+        self.verify_some(&self.indexes, segment, entry, blobs, is_new)
     }
 
     /// Checks the index of the primary key against the rows of a segment.
     pub(crate) fn verify_key(&self, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
-        self.verify_some(&self.indexes[..1], segment, entry, blobs)
+        self.verify_some(&self.indexes[..1], segment, entry, blobs, |_| true)
     }
 
-    fn verify_some(&self, some: &[Index], segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
+    fn verify_some(
+        &self,
+        some: &[Index],
+        segment: &Segment,
+        entry: &SegmentEntry,
+        blobs: &BlobMap,
+        is_asked: impl Fn(&Id) -> bool,
+    ) -> Result<()> {
         for index in some {
-            let Some(artifact) = index.artifact(entry) else { continue };
+            let Some(artifact) = index.artifact(entry).filter(|artifact| is_asked(&artifact.id)) else { continue };
             let opened = index.open(artifact, segment, &entry.id, blobs)?;
             let binding = Binding::new(&entry.id, &index.hash);
             opened.verify(&self.key, index, segment, &binding)?;

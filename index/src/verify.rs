@@ -47,7 +47,7 @@ impl View {
                     });
                     checked.into_iter().collect::<Result<()>>()?;
                 } else if !indexes.is_empty() {
-                    declared.verify(segment, entry, blobs)?;
+                    declared.verify_new(segment, entry, blobs, &is_new)?;
                 }
             }
         }

@@ -8,13 +8,14 @@ use kapok_core::view::Table;
 use kapok_core::{Error, Result};
 use roaring::RoaringBitmap;
 
-use super::bind::Binding;
+use super::bind::{Binding, LENGTH};
 use super::check::Ready;
 use super::evaluate::Spending;
 use super::expr::{Expr, Given, Node, Operand, Operator, Path, Set, Step, Subject};
 use super::join::Names;
 use super::mask::{BLOCK_ROWS, Mask};
 use super::parameters::Parameters;
+use super::place::Kind;
 use super::resolve::{ScopeType, enumerant};
 use super::unreadable::Unreadable;
 use super::value::Value;
@@ -44,6 +45,9 @@ impl Filter {
                 text,
                 "~= cannot filter an index, since the rules of words change with Unicode",
             ));
+        }
+        if out.identity().is_none() {
+            return Err(Error::invalid(text, "names something by which it cannot be told from other filters"));
         }
         Ok(out)
     }
@@ -119,14 +123,21 @@ trait Naming {
     fn enumerant(&self, ty: &EnumType, number: usize) -> Option<Value>;
 }
 
+fn ordinal(field: &FieldType) -> u16 {
+    field.ordinal.unwrap_or(field.code_order)
+}
+
 /// As a schema calls them.
 struct JsonNames<'s>(&'s Schema);
 
 impl Naming for JsonNames<'_> {
     fn field(&self, owner: &StructType, field: &FieldType) -> Option<String> {
-        let ordinal = |field: &FieldType| field.ordinal.unwrap_or(field.code_order);
-        let mut fields = self.0.get_struct(owner.id)?.fields.iter();
-        Some(fields.find(|other| ordinal(other) == ordinal(field))?.json_name().to_owned())
+        let is_it = |other: &&FieldType| match (&other.kind, &field.kind) {
+            (FieldKind::Group(other), FieldKind::Group(id)) => other == id,
+            (FieldKind::Slot { .. }, FieldKind::Slot { .. }) => ordinal(other) == ordinal(field),
+            _ => false,
+        };
+        Some(self.0.get_struct(owner.id)?.fields.iter().find(is_it)?.json_name().to_owned())
     }
 
     fn enumerant(&self, ty: &EnumType, number: usize) -> Option<Value> {
@@ -139,18 +150,15 @@ struct Ordinals;
 
 impl Naming for Ordinals {
     fn field(&self, owner: &StructType, field: &FieldType) -> Option<String> {
-        Some(format!("{:x}@{}", owner.id, field.ordinal.unwrap_or(field.code_order)))
+        Some(match &field.kind {
+            FieldKind::Group(id) => format!("{:x}@{id:x}", owner.id),
+            FieldKind::Slot { .. } => format!("{:x}@{}", owner.id, ordinal(field)),
+        })
     }
 
     fn enumerant(&self, _: &EnumType, number: usize) -> Option<Value> {
         i128::try_from(number).ok().map(Value::Int)
     }
-}
-
-/// What a path leads to.
-enum End<'s> {
-    Struct(&'s StructType),
-    Value(&'s Type),
 }
 
 impl Expr {
@@ -168,41 +176,38 @@ impl Expr {
         let each = |all: &[Self]| all.iter().map(|one| one.renamed(schema, scope, names)).collect::<Option<Vec<_>>>();
         let path = |path: &Path| path.renamed(schema, scope, names);
         let subject = |subject: &Subject| match subject {
-            Subject::Field(it) => path(it).map(|(it, end)| (Subject::Field(it), end)),
-            Subject::Len(it) => path(it).map(|(it, _)| (Subject::Len(it), None)),
+            Subject::Field(it) => path(it).map(|(it, kind)| (Subject::Field(it), kind)),
+            Subject::Len(it) => path(it).map(|(it, _)| (Subject::Len(it), LENGTH)),
         };
-        let operand = |operand: &Operand, end: &Option<End<'_>>| operand.renamed(schema, end.as_ref(), names);
+        let operand = |operand: &Operand, kind| operand.renamed(kind, names);
         Some(Self(match &self.0 {
             Node::Constant(value) => Node::Constant(*value),
             Node::And(all) => Node::And(each(all)?),
             Node::Or(all) => Node::Or(each(all)?),
             Node::Not(inner) => Node::Not(Box::new(inner.renamed(schema, scope, names)?)),
             Node::Compare { subject: it, operator, value } => {
-                let (it, end) = subject(it)?;
-                Node::Compare { subject: it, operator: *operator, value: operand(value, &end)? }
+                let (it, kind) = subject(it)?;
+                Node::Compare { subject: it, operator: *operator, value: operand(value, kind)? }
             }
             Node::Between { subject: it, low, high } => {
-                let (it, end) = subject(it)?;
-                Node::Between { subject: it, low: operand(low, &end)?, high: operand(high, &end)? }
+                let (it, kind) = subject(it)?;
+                Node::Between { subject: it, low: operand(low, kind)?, high: operand(high, kind)? }
             }
             Node::In { subject: it, set } => {
-                let (it, end) = subject(it)?;
+                let (it, kind) = subject(it)?;
                 let Set::Values(values) = set else { return None };
-                let values = values.iter().map(|value| operand(value, &end)).collect::<Option<_>>()?;
+                let values = values.iter().map(|value| operand(value, kind)).collect::<Option<_>>()?;
                 Node::In { subject: it, set: Set::Values(values) }
             }
             Node::Has { list, value } => {
-                let (list, end) = path(list)?;
-                let element = match end {
-                    Some(End::Value(Type::List(element))) => Some(End::Value(element)),
-                    _ => None,
-                };
-                Node::Has { list, value: operand(value, &element)? }
+                let (list, kind) = path(list)?;
+                let Kind::List(element, _) = kind else { return None };
+                Node::Has { list, value: operand(value, Kind::of(schema, element, false)?)? }
             }
             Node::Each { quantifier, list, condition } => {
                 let at = list.at;
-                let (list, end) = path(list)?;
-                let Some(End::Value(Type::List(element))) = end else { return None };
+                let (list, kind) = path(list)?;
+                let Kind::List(element, _) = kind else { return None };
                 let inner = ScopeType::of_elements(schema, element, at).ok()?;
                 let condition = Box::new(condition.renamed(schema, inner, names)?);
                 Node::Each { quantifier: *quantifier, list, condition }
@@ -213,10 +218,8 @@ impl Expr {
 }
 
 impl Operand {
-    fn renamed(&self, schema: &Schema, end: Option<&End<'_>>, names: &dyn Naming) -> Option<Self> {
-        let Some(End::Value(Type::Enum(id))) = end else { return Some(self.clone()) };
-        let (Given::Value(Value::Name(name) | Value::Text(name)), Some(ty)) = (&self.given, schema.get_enum(*id))
-        else {
+    fn renamed(&self, kind: Kind<'_>, names: &dyn Naming) -> Option<Self> {
+        let (Given::Value(Value::Name(name) | Value::Text(name)), Kind::Enum(ty)) = (&self.given, kind) else {
             return Some(self.clone());
         };
         let value = names.enumerant(ty, usize::try_from(enumerant(ty, name)?).ok()?)?;
@@ -225,22 +228,18 @@ impl Operand {
 }
 
 impl Path {
-    /// Returns the path with other names, and what it leads to; `None` for the latter is the element of a list.
-    fn renamed<'s>(
-        &self,
-        schema: &'s Schema,
-        scope: ScopeType<'s>,
-        names: &dyn Naming,
-    ) -> Option<(Self, Option<End<'s>>)> {
-        let ScopeType::Struct(ty) = scope else { return Some((self.clone(), None)) };
-        let (mut end, mut steps) = (End::Struct(ty), Vec::with_capacity(self.steps.len()));
+    /// Returns the path with other names, and what it leads to.
+    fn renamed<'s>(&self, schema: &'s Schema, scope: ScopeType<'s>, names: &dyn Naming) -> Option<(Self, Kind<'s>)> {
+        let mut kind = match scope {
+            ScopeType::Struct(ty) => Kind::Struct(ty),
+            ScopeType::Record(table) => Kind::Struct(table.struct_type()),
+            ScopeType::Item(kind) => return Some((self.clone(), kind)),
+        };
+        let mut steps = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
-            let (name, owner) = match (step, &end) {
-                (Step::Name(name), End::Struct(owner)) => (name.as_str(), *owner),
-                (Step::Key(_), End::Value(Type::List(element))) => match &**element {
-                    Type::Struct(id) => ("value", &**schema.get_struct(*id)?),
-                    _ => return None,
-                },
+            let (name, owner) = match (step, kind) {
+                (Step::Name(name), Kind::Struct(owner)) => (name.as_str(), owner),
+                (Step::Key(_), Kind::List(Type::Struct(id), _)) => ("value", &**schema.get_struct(*id)?),
                 _ => return None,
             };
             let field = owner.field_by_any_name(name)?;
@@ -248,14 +247,11 @@ impl Path {
                 Step::Name(_) => Step::Name(names.field(owner, field)?),
                 other => other.clone(),
             });
-            end = match &field.kind {
-                FieldKind::Group(id) => End::Struct(schema.get_struct(*id)?),
-                FieldKind::Slot { ty, .. } => match ty {
-                    Type::Struct(id) => End::Struct(schema.get_struct(*id)?),
-                    ty => End::Value(ty),
-                },
+            kind = match &field.kind {
+                FieldKind::Group(id) => Kind::Struct(schema.get_struct(*id)?),
+                FieldKind::Slot { ty, .. } => Kind::of(schema, ty, field.is_map)?,
             };
         }
-        Some((Self { steps, at: self.at }, Some(end)))
+        Some((Self { steps, at: self.at }, kind))
     }
 }

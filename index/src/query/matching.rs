@@ -14,6 +14,8 @@ use super::value::Value;
 const DEPTH_MAX: usize = 16;
 /// Fields of a record type, at most.
 const FIELDS_MAX: usize = 4096;
+/// Steps to a field on the way to them, at most: types that all hold each other have ways without end.
+const STEPS_MAX: usize = 1 << 16;
 
 /// A field that may be equal to a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,7 @@ pub struct FieldMatch {
 impl FieldMatch {
     /// Returns the fields of a record type that may be equal to a value: those of Text, and what else the value can be read as, be
     /// it a number, `true` or `false`, an enumerant, or bytes as `b"base64"`. `name`: only fields of this name, or of this path.
+    /// Of a type with thousands of such fields, or tens of thousands of ways to look for them, only the first are searched.
     ///
     /// ```
     /// # use kapok_core::Result;
@@ -44,6 +47,7 @@ impl FieldMatch {
             text: value,
             parsed: Value::parse(value).ok(),
             within: Vec::new(),
+            steps_left: STEPS_MAX,
             found: Vec::new(),
         };
         search.fields(table.struct_type(), &Way::default());
@@ -97,6 +101,7 @@ struct Search<'s> {
     parsed: Option<Value>,
     /// Types of the structs that lead here.
     within: Vec<u64>,
+    steps_left: usize,
     found: Vec<FieldMatch>,
 }
 
@@ -107,6 +112,8 @@ impl Search<'_> {
         }
         self.within.push(ty.id);
         for one in ty.fields.iter().filter(|one| one.null_of.is_none()) {
+            let Some(left) = self.steps_left.checked_sub(1) else { break };
+            self.steps_left = left;
             self.field(one, &way.field(one.json_name()));
         }
         self.within.pop();

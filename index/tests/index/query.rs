@@ -1,6 +1,7 @@
 //! Tests of queries.
 
 mod aggregates;
+mod filtered;
 mod fixture;
 mod joins;
 mod language;
