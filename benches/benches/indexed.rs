@@ -149,6 +149,9 @@ fn cycle(runtime: &Runtime, way: &mut Way, changed: &[Movie]) {
         Ok(())
     }));
     way.cycles.push(started.elapsed());
+    if std::env::var_os("KAPOK_STEPS").is_some() {
+        println!("{}: {:?}", way.name, report.as_ref().unwrap().steps);
+    }
     report.unwrap();
     let started = Instant::now();
     let done = runtime.block_on(way.consumer.refresh()).unwrap();

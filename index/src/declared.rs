@@ -7,7 +7,7 @@ use kapok_core::key::KeySpec;
 use kapok_core::manifest::{Artifact, BlobMap, Id, IndexSpec, RecordType, SegmentEntry};
 use kapok_core::paths::{Paths, Scalar};
 use kapok_core::schema::{Schema, StructType};
-use kapok_core::segment::{Encoding, Segment};
+use kapok_core::segment::{Encoding, Segment, in_parallel};
 use kapok_core::{Error, Result};
 
 use crate::artifact::Binding;
@@ -266,8 +266,14 @@ impl IndexSet {
     /// # Errors
     /// `Corrupt` if the segment cannot be read, `Invalid` if two rows have the same primary key.
     pub fn build_lacking(&self, segment: &Segment, entry: &SegmentEntry) -> Result<Vec<BuiltArtifact>> {
-        let lacking = self.indexes.iter().filter(|index| index.artifact(entry).is_none());
-        lacking.map(|index| self.build(index, segment, &entry.id)).collect()
+        let lacking = self.indexes.iter().enumerate().filter(|(_, index)| index.artifact(entry).is_none());
+        let mut lacking: Vec<_> = lacking.collect();
+        // Of a small segment each is built by one thread: the dearest first, so that the others are built meanwhile.
+        lacking.sort_by_key(|(_, index)| index.kind != Kind::Text);
+        let build = |(at, index)| self.build(index, segment, &entry.id).map(|built| (at, built));
+        let mut built = in_parallel(lacking, build).into_iter().collect::<Result<Vec<(usize, _)>>>()?;
+        built.sort_by_key(|(at, _)| *at);
+        Ok(built.into_iter().map(|(_, built)| built).collect())
     }
 
     /// Builds one artifact of a segment.
