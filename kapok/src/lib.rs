@@ -56,7 +56,7 @@
 //!
 //! * Stores by URL are local folders and `memory://NAME`. Other backends are plugged in as an `object_store`; their blobs
 //!   are fetched into each process's memory instead of being mapped.
-//! * There is one index, on the primary key of a record type. Every record type has one.
+//! * Every record type has a primary key, and an index of it.
 //! * A full cycle stages all records of the types that it writes; an incremental cycle only the changed ones.
 //! * Nothing is deleted by itself: call `gc`.
 //! * The async calls need a Tokio runtime with time enabled.

@@ -7,7 +7,7 @@
 //! its terms are whole texts.
 
 use kapok_core::Result;
-use kapok_core::paths::{Scalar, ScalarKind};
+use kapok_core::paths::Scalar;
 use kapok_core::segment::LiveSegment;
 use kapok_core::view::Table;
 use roaring::RoaringBitmap;
@@ -15,12 +15,10 @@ use roaring::RoaringBitmap;
 use super::check::{Check, Ready};
 use super::expr::{At, Path, Quantifier, Step};
 use super::join::Names;
-use super::number::{KeyRange, Number, NumberKind};
 use super::place::Place;
 use super::plan::conjuncts;
 use super::resolve::ScopeType;
 use super::route::Route;
-use super::test::{BytesTest, NumberTest};
 use super::tree::Tree;
 use crate::declared::Index;
 use crate::kind::{Kind, OpenIndex};
@@ -28,7 +26,11 @@ use crate::sorted::{Side, SortFields, SortPlace, SortedIndex};
 use crate::text::{TermSet, common_rows};
 use crate::view::TableIndexes;
 
+mod asked;
 mod text;
+
+use asked::{Ends, SortPlaceOf, asked};
+pub(super) use asked::{bytes_scalar, scalar};
 
 /// Tuples of values that one question asks for, at most: `in` lists of several fields multiply.
 const TUPLES_MAX: usize = 1024;
@@ -69,16 +71,6 @@ enum Rows<'v> {
     Terms(Vec<TermSet<'v>>),
     /// Those that stand together.
     Ranges(Vec<std::ops::Range<u32>>),
-}
-
-/// What is asked of a value, as an index is asked.
-enum Asked<'c> {
-    Null,
-    Keys(Vec<u64>),
-    Range(KeyRange),
-    Bytes(Vec<&'c [u8]>),
-    BytesRange { low: Option<&'c (Vec<u8>, bool)>, high: Option<&'c (Vec<u8>, bool)> },
-    Beginning(&'c [u8]),
 }
 
 impl<'v> Access<'v> {
@@ -199,10 +191,8 @@ impl<'v> Access<'v> {
         let Some(list) = &self.list else {
             let (mut values, mut answered) = (Vec::new(), Vec::new());
             for (end, kind) in self.ends.iter().zip(self.index.paths().kinds()) {
-                let (at, asked) = all
-                    .iter()
-                    .enumerate()
-                    .find_map(|(at, one)| Some((at, self::asked(one, end)?.equal(kind, false)?)))?;
+                let (at, asked) =
+                    all.iter().enumerate().find_map(|(at, one)| Some((at, asked(one, end)?.equal(kind, false)?)))?;
                 values.push(asked);
                 answered.push(at);
             }
@@ -217,7 +207,7 @@ impl<'v> Access<'v> {
             let inner = if let Tree::And(all) = &**inner { all.as_slice() } else { std::slice::from_ref(&**inner) };
             let mut values = Vec::new();
             for (end, kind) in self.ends.iter().zip(self.index.paths().kinds()) {
-                values.push(inner.iter().find_map(|one| self::asked(one, end)?.equal(kind, true))?);
+                values.push(inner.iter().find_map(|one| asked(one, end)?.equal(kind, true))?);
             }
             // What else is asked of the element is asked of the candidates.
             let answered = if inner.len() == self.ends.len() { vec![at] } else { Vec::new() };
@@ -262,7 +252,7 @@ impl<'v> Access<'v> {
         }
         let (mut ranges, mut count) = (Vec::new(), 0);
         for Ends { from, to } in &places {
-            let position = |((values, is_prefix), side): &(Place2<'_>, Side)| {
+            let position = |((values, is_prefix), side): &(SortPlaceOf<'_>, Side)| {
                 let place = SortPlace { values, is_prefix: *is_prefix };
                 match index {
                     Some(index) => index.position(fields, source.segment(), &place, *side),
@@ -280,15 +270,6 @@ impl<'v> Access<'v> {
         };
         Ok(Some(Answer { index: self.index, count, answered, rows }))
     }
-}
-
-/// Values of the first fields, and whether the last of them is the beginning of a text.
-type Place2<'c> = (Vec<Scalar<'c>>, bool);
-
-/// A range of a sorted index; `None` is no limit.
-struct Ends<'c> {
-    from: Option<(Place2<'c>, Side)>,
-    to: Option<(Place2<'c>, Side)>,
 }
 
 /// Finds a place among rows that stand in its order.
@@ -340,9 +321,7 @@ impl Answer<'_> {
         }
         Ok(out)
     }
-}
 
-impl Answer<'_> {
     /// Returns the positions of the rows in the order of a sorted index or of the primary key; `None` for other kinds.
     pub fn positions(&self) -> Option<&[std::ops::Range<u32>]> {
         match &self.rows {
@@ -355,112 +334,4 @@ impl Answer<'_> {
 fn from_sorted(rows: Vec<u32>) -> RoaringBitmap {
     // They ascend: a posting says so, and others were sorted.
     RoaringBitmap::from_sorted_iter(rows).unwrap_or_default()
-}
-
-/// Returns what a condition asks of the value at a place; `None` if it is about another one, or asks what no index answers.
-fn asked<'c>(condition: &'c Ready<'_>, place: &Place<'_>) -> Option<Asked<'c>> {
-    let leaf = match condition {
-        Tree::Leaf(leaf) => &leaf.what,
-        Tree::Not(inner) => {
-            let Tree::Leaf(leaf) = &**inner else { return None };
-            let Check::Present(at) = &leaf.what else { return None };
-            return (**at == *place).then_some(Asked::Null);
-        }
-        _ => return None,
-    };
-    let (at, asked) = match leaf {
-        Check::Column(column, at) => (at, Asked::of_number(column.test())),
-        Check::Number(at, _, test) => (at, Asked::of_number(test)),
-        Check::Bytes(at, BytesTest::Equal(bytes)) => (at, Asked::Bytes(vec![bytes])),
-        Check::Bytes(at, BytesTest::Set(all)) => (at, Asked::Bytes(all.iter().map(Vec::as_slice).collect())),
-        Check::Bytes(at, BytesTest::Range { low, high }) => {
-            (at, Asked::BytesRange { low: low.as_ref(), high: high.as_ref() })
-        }
-        Check::Bytes(at, BytesTest::StartsWith(bytes)) => (at, Asked::Beginning(bytes)),
-        _ => return None,
-    };
-    (**at == *place).then_some(asked)
-}
-
-impl<'c> Asked<'c> {
-    fn of_number(test: &NumberTest) -> Self {
-        match test {
-            NumberTest::Range(range) if range.low == range.high => Self::Keys(vec![range.low]),
-            NumberTest::Range(range) => Self::Range(*range),
-            NumberTest::Set(keys) => Self::Keys(keys.clone()),
-        }
-    }
-
-    /// Returns the values that are asked for one by one.
-    fn equal(&self, kind: ScalarKind, is_element: bool) -> Option<Vec<Scalar<'c>>> {
-        Some(match self {
-            Self::Null if is_element => vec![Scalar::NullElement],
-            Self::Null => vec![Scalar::Null],
-            Self::Keys(keys) => keys.iter().map(|key| scalar(kind, *key)).collect::<Option<Vec<_>>>()?,
-            Self::Bytes(all) => all.iter().map(|bytes| bytes_scalar(kind, bytes)).collect(),
-            _ => return None,
-        })
-    }
-
-    /// Returns the ranges of a sorted index that are asked for, behind equal first values.
-    fn ends(&self, kind: ScalarKind, first: &[Scalar<'c>], is_descending: bool) -> Option<Vec<Ends<'c>>> {
-        let place = |value: Scalar<'c>, is_prefix| ([first, &[value]].concat(), is_prefix);
-        let between = |low: Option<(Scalar<'c>, bool)>, high: Option<(Scalar<'c>, bool)>| {
-            let (from, to) = if is_descending { (high, low) } else { (low, high) };
-            let before = |is_in| if is_in { Side::Before } else { Side::Behind };
-            let behind = |is_in| if is_in { Side::Behind } else { Side::Before };
-            Ends {
-                from: from.map(|(value, is_in)| (place(value, false), before(is_in))),
-                to: to.map(|(value, is_in)| (place(value, false), behind(is_in))),
-            }
-        };
-        Some(match self {
-            Self::Range(KeyRange { low, high }) => {
-                let (first, last) = (scalar(kind, *low)?, scalar(kind, *high)?);
-                // The key below that of 0.0 is no value's: it stands for -0.0, which is equal to 0.0 and above the range.
-                let is_value = !matches!(last, Scalar::Float(value) if value == 0.0 && value.is_sign_negative());
-                vec![between(Some((first, true)), Some((last, is_value)))]
-            }
-            Self::BytesRange { low, high } => {
-                let end =
-                    |end: Option<&'c (Vec<u8>, bool)>| end.map(|(bytes, is_in)| (bytes_scalar(kind, bytes), *is_in));
-                vec![between(end(*low), end(*high))]
-            }
-            Self::Beginning(bytes) => {
-                let place = place(bytes_scalar(kind, bytes), true);
-                vec![Ends { from: Some((place.clone(), Side::Before)), to: Some((place, Side::Behind)) }]
-            }
-            Self::Keys(_) | Self::Bytes(_) => {
-                let values = self.equal(kind, false)?;
-                let one = |value: &Scalar<'c>| between(Some((*value, true)), Some((*value, true)));
-                values.iter().map(one).collect()
-            }
-            Self::Null => return None,
-        })
-    }
-}
-
-/// Returns the value of a number's key.
-pub(super) fn scalar(kind: ScalarKind, key: u64) -> Option<Scalar<'static>> {
-    let number = match kind {
-        ScalarKind::Bool => return Some(Scalar::Bool(key != 0)),
-        ScalarKind::Int(bytes) => NumberKind::Signed(bytes * 8).number(key),
-        ScalarKind::UInt(bytes) => NumberKind::Unsigned(bytes * 8).number(key),
-        ScalarKind::Enum(_) => NumberKind::Unsigned(16).number(key),
-        ScalarKind::Float32 => NumberKind::Float32.number(key),
-        ScalarKind::Float64 => NumberKind::Float64.number(key),
-        ScalarKind::Text | ScalarKind::Data => return None,
-    };
-    let value = match number {
-        Number::Float(value) => Scalar::Float(value),
-        Number::Int(value) => match i64::try_from(value) {
-            Ok(value) => Scalar::Int(value),
-            Err(_) => Scalar::UInt(u64::try_from(value).ok()?),
-        },
-    };
-    kind.cast(value).ok()?
-}
-
-pub(super) fn bytes_scalar(kind: ScalarKind, bytes: &[u8]) -> Scalar<'_> {
-    if kind == ScalarKind::Data { Scalar::Data(bytes) } else { Scalar::Text(bytes) }
 }
