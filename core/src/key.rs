@@ -10,15 +10,10 @@ use crate::words::{Read, StructRef};
 
 mod integer;
 mod part;
-#[cfg(test)]
-mod tests;
 mod widened;
 
 pub use integer::IntegerKey;
 pub use part::{AsKeyPart, Key, KeyPart, KeyParts};
-
-/// Stands before bytes of a Text or Data that are 0 or 1, which are one greater then: a 0 ends the part, and nothing else.
-const ESCAPE: u8 = 1;
 
 /// Fields of a key, at most.
 pub(crate) const PARTS_MAX: usize = 64;
@@ -318,11 +313,11 @@ fn pop_bytes(key: &mut &[u8], last: bool) -> Vec<u8> {
     while let [byte, rest @ ..] = *key {
         *key = rest;
         match (byte, rest) {
-            (0, _) => break,
-            (&ESCAPE, [escaped, rest @ ..]) => {
-                out.push(escaped.wrapping_sub(1));
+            (0, [0xff, rest @ ..]) => {
+                out.push(0);
                 *key = rest;
             }
+            (0, _) => break,
             (byte, _) => out.push(*byte),
         }
     }
@@ -427,11 +422,9 @@ fn push_bytes(bytes: &[u8], last: bool, out: &mut Vec<u8>) {
         return;
     }
     for byte in bytes {
-        if *byte <= ESCAPE {
-            out.push(ESCAPE);
-            out.push(byte + 1);
-        } else {
-            out.push(*byte);
+        out.push(*byte);
+        if *byte == 0 {
+            out.push(0xff);
         }
     }
     out.push(0);

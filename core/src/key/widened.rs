@@ -53,9 +53,17 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::super::KeyPart;
-    use super::super::tests::key;
-    use crate::schema::Type;
+    use super::*;
+    use crate::schema::{FieldType, Schema, StructType, Type};
     use crate::words::Words;
+
+    fn key(types: &[Type]) -> KeySpec {
+        let fields = (0..).zip(types).map(|(n, ty)| FieldType::slot(&format!("f{n}"), n, 0, ty.clone()));
+        let mut ty = StructType::new(1 << 63, "Thing".to_owned(), fields.collect());
+        ty.lay_out().unwrap();
+        let names: Vec<_> = ty.fields.iter().map(|field| field.name.clone()).collect();
+        KeySpec::new(&Schema::new(), &ty, &names).unwrap()
+    }
 
     /// A row of one word, an `Int8` and a `UInt8`, and of a pointer to the text "a", then bytes.
     fn row(signed: i8, unsigned: u8) -> Vec<u8> {
