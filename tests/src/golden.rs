@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 mod description;
+mod filters;
 mod grown;
 mod history;
 mod keys;
@@ -39,7 +40,7 @@ impl Stored {
     /// Returns all of them.
     pub fn all() -> impl Iterator<Item = Self> {
         let of = |written| Golden::ALL.into_iter().map(move |golden| Self { golden, written });
-        of(Written::V1).filter(|stored| stored.golden != Golden::Words).chain(of(Written::V2))
+        of(Written::V1).filter(|stored| stored.golden.is_in_v1()).chain(of(Written::V2))
     }
 
     /// Returns those that today's code writes.
@@ -79,11 +80,18 @@ pub enum Golden {
     Grown,
     /// Texts of several scripts, with text indexes. In `v2` alone.
     Words,
+    /// Indexes with filters, and keys of several fields with odd bytes. In `v2` alone.
+    Filters,
 }
 
 impl Golden {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Kinds, Self::Keys, Self::Rows, Self::Grown, Self::Words];
+    pub const ALL: [Self; 6] = [Self::Kinds, Self::Keys, Self::Rows, Self::Grown, Self::Words, Self::Filters];
+
+    /// Whether it holds nothing that came after `v1`.
+    fn is_in_v1(self) -> bool {
+        !matches!(self, Self::Words | Self::Filters)
+    }
 
     /// Name of its folder.
     pub fn name(self) -> &'static str {
@@ -93,6 +101,7 @@ impl Golden {
             Self::Rows => "rows",
             Self::Grown => "grown",
             Self::Words => "words",
+            Self::Filters => "filters",
         }
     }
 
@@ -107,6 +116,7 @@ impl Golden {
             Self::Rows => rows::write(folder).await,
             Self::Grown => grown::write(folder).await,
             Self::Words => words::write(folder).await,
+            Self::Filters => filters::write(folder).await,
         }
     }
 
@@ -118,6 +128,7 @@ impl Golden {
             Self::Rows => rows::next_changes(),
             Self::Grown => grown::next_changes(),
             Self::Words => words::next_changes(),
+            Self::Filters => filters::next_changes(),
         }
     }
 
