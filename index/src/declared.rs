@@ -320,37 +320,16 @@ impl IndexSet {
         self.indexes.iter().map(open).collect()
     }
 
-    /// Checks all artifacts of a segment against its rows.
-    pub(crate) fn verify(&self, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
-        self.verify_some(&self.indexes, segment, entry, blobs, |_| true)
-    }
-
-    /// Checks the artifacts of a segment that are new against its rows.
-    pub(crate) fn verify_new(
+    /// Checks artifacts of a segment against its rows: those that are asked for.
+    pub(crate) fn verify(
         &self,
         segment: &Segment,
         entry: &SegmentEntry,
         blobs: &BlobMap,
-        is_new: impl Fn(&Id) -> bool,
+        is_asked: impl Fn(&Index, &Artifact) -> bool,
     ) -> Result<()> {
-        self.verify_some(&self.indexes, segment, entry, blobs, is_new)
-    }
-
-    /// Checks the index of the primary key against the rows of a segment.
-    pub(crate) fn verify_key(&self, segment: &Segment, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
-        self.verify_some(&self.indexes[..1], segment, entry, blobs, |_| true)
-    }
-
-    fn verify_some(
-        &self,
-        some: &[Index],
-        segment: &Segment,
-        entry: &SegmentEntry,
-        blobs: &BlobMap,
-        is_asked: impl Fn(&Id) -> bool,
-    ) -> Result<()> {
-        for index in some {
-            let Some(artifact) = index.artifact(entry).filter(|artifact| is_asked(&artifact.id)) else { continue };
+        for index in &self.indexes {
+            let Some(artifact) = index.artifact(entry).filter(|artifact| is_asked(index, artifact)) else { continue };
             let opened = index.open(artifact, segment, &entry.id, blobs)?;
             let binding = Binding::new(&entry.id, &index.hash);
             opened.verify(&self.key, index, segment, &binding)?;

@@ -7,6 +7,7 @@ use kapok_core::manifest::{BlobMap, Id, SegmentEntry, Tombstones};
 use kapok_core::segment::{Encoding, Segment, in_parallel};
 
 use crate::declared::IndexSet;
+use crate::kind::Kind;
 use crate::view::{TableIndexes, View};
 
 /// Checks of a new segment.
@@ -47,7 +48,7 @@ impl View {
                     });
                     checked.into_iter().collect::<Result<()>>()?;
                 } else if !indexes.is_empty() {
-                    declared.verify_new(segment, entry, blobs, &is_new)?;
+                    declared.verify(segment, entry, blobs, |_, artifact| is_new(&artifact.id))?;
                 }
             }
         }
@@ -68,7 +69,7 @@ pub fn verify_segment(
     blobs: &BlobMap,
 ) -> Result<()> {
     encoding.verify(segment, entry)?;
-    indexes.verify(segment, entry, blobs)
+    indexes.verify(segment, entry, blobs, |_, _| true)
 }
 
 /// Checks a segment and its indexes as [`verify_segment`] does, but not those that this process has just built of it: they are
@@ -84,5 +85,5 @@ pub fn verify_built_segment(
     blobs: &BlobMap,
 ) -> Result<()> {
     encoding.verify(segment, entry)?;
-    indexes.verify_key(segment, entry, blobs)
+    indexes.verify(segment, entry, blobs, |index, _| index.kind() == Kind::Unique)
 }
