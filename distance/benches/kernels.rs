@@ -1,0 +1,2 @@
+//! How long a row takes.
+fn main() {}

@@ -1,0 +1,15 @@
+//! How far two vectors are apart.
+
+/// How far two vectors are apart. Smaller is nearer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Metric {
+    /// Euclidean distance.
+    L2,
+    /// One minus the cosine of the angle; 1 if one of the two is zero.
+    Cosine,
+    /// The negated inner product.
+    Dot,
+    /// Number of bits that differ.
+    Hamming,
+}
