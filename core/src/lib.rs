@@ -45,6 +45,7 @@ pub mod paths;
 pub mod record;
 pub mod schema;
 pub mod segment;
+pub mod vectors;
 pub mod view;
 pub mod words;
 

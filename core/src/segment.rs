@@ -34,6 +34,7 @@ mod stage;
 mod staged_keys;
 mod verify;
 
+pub(crate) use column::{aim, list_shape};
 pub use live::LiveSegment;
 pub(crate) use live::{LiveBlock, LiveRows};
 pub use merge::MergeInput;

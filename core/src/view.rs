@@ -54,7 +54,7 @@ use crate::manifest::{Blob, BlobMap};
 use crate::manifest::{Manifest, RecordType, SegmentEntry, Tombstones, decode_rows};
 use crate::record::Record;
 use crate::schema::{Schema, StructType};
-use crate::segment::{LiveSegment, RowId, Segment};
+use crate::segment::{Extent, LiveSegment, RowId, Segment};
 use crate::words::{Malformed, StructRef};
 
 mod reader_iter;
@@ -257,6 +257,12 @@ impl Table {
     /// Returns the segments, in the order in which row ids count them.
     pub fn segments(&self) -> &[LiveSegment] {
         &self.segments
+    }
+
+    /// Returns the extents of a segment, by its place, as the manifest lists them; none beyond the last segment.
+    pub fn extents(&self, place: usize) -> &[Extent] {
+        let entry = self.manifest.record_type(self.name()).and_then(|entry| entry.segments.get(place));
+        entry.map_or(&[], |entry| &entry.extents)
     }
 
     /// Returns the segment of a row id, as its place in [`Self::segments`], and the row.

@@ -37,8 +37,10 @@ pub fn read(view: &Tables) -> u32 {
     if view.table("Movie").is_ok() {
         doors.movies();
     }
-    if view.table("Kinds").is_ok() {
+    if let Ok(table) = view.table("Kinds") {
         doors.kinds();
+        doors.vectors(table, "embedding");
+        doors.vectors(table, "codes");
     }
     for table in view.tables() {
         doors.dynamic(table);

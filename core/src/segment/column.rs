@@ -78,7 +78,7 @@ pub(super) fn struct_shape(data_words: u16, pointer_words: u16) -> u64 {
 }
 
 /// Returns the pointer to a list, without its offset; `count` is of elements, or of words for structs.
-pub(super) fn list_shape(size: ElementSize, count: u64) -> u64 {
+pub(crate) fn list_shape(size: ElementSize, count: u64) -> u64 {
     1 | (size as u64) << 32 | count << 35
 }
 
@@ -413,7 +413,7 @@ fn out_of_room(needed: usize) -> Error {
 
 /// Returns the pointer word at `from` that aims at `to`.
 #[inline]
-pub(super) fn aim(shape: u64, words: u32, from: u32, to: u32) -> u64 {
+pub(crate) fn aim(shape: u64, words: u32, from: u32, to: u32) -> u64 {
     if words == 0 {
         // A struct of no size points before itself, an empty list behind.
         return if shape & 3 == 0 { shape | 0xffff_fffc } else { shape };

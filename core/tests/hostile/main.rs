@@ -20,6 +20,7 @@ mod mutation;
 mod refusals;
 mod segments;
 mod shapes;
+mod vectors;
 
 /// What a case may take.
 const CASE_MAX: Duration = Duration::from_secs(5);

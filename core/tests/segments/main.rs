@@ -10,4 +10,5 @@
 
 mod differences;
 mod segment;
+mod vectors;
 mod writer_properties;

@@ -3,7 +3,7 @@
 use kapok_core::field::{FieldValue, List};
 use kapok_core::record::{Budget, Record};
 use kapok_core::view::{Table, Tables};
-use kapok_core::{Fault, Result};
+use kapok_core::{ErrorKind, Fault, Result};
 use serde::de::IgnoredAny;
 
 /// Elements that are looked at of one list.
@@ -82,6 +82,32 @@ impl<'v> Doors<'v> {
         });
         self.field::<List<'_, Record<'_>>>("Kinds.tree.children", |list| list.iter().take(ITEMS).map(failed).sum());
         self.field::<Record<'_>>("Kinds.address", |record| u32::from(record.get("street").is_err()));
+    }
+
+    /// Reads a field's vectors as columns; a row that has a vector has the one that its pointer leads to.
+    pub(super) fn vectors(&mut self, table: &'v Table, path: &str) {
+        let columns = match table.vectors(path) {
+            Ok(columns) => columns,
+            Err(error) => {
+                self.errors += u32::from(error.kind() == ErrorKind::Corrupt);
+                return;
+            }
+        };
+        for (place, column) in columns.iter().enumerate() {
+            for row in 0..column.rows().min(20_000) {
+                let row_id = table.row_id(place, row).expect("a row of the segment");
+                let value = match table.record(row_id).and_then(|record| record.get(path)) {
+                    Ok(value) => value,
+                    Err(_) if !column.has(row) => continue,
+                    Err(error) => panic!("{path}: {error}"),
+                };
+                let count = value.as_list().map(|list| list.len() as usize).or(value.as_bytes().map(<[u8]>::len));
+                if column.has(row) {
+                    assert_eq!(count.expect("a vector"), column.dimension() as usize, "{path}");
+                }
+                std::hint::black_box(column.row(row).iter().fold(0, |all, byte| all | byte));
+            }
+        }
     }
 
     /// Reads records as JSON, and compares each with itself and with the next.
