@@ -1,0 +1,62 @@
+//! Chooses how a segment is searched.
+
+use crate::{CodeKind, RowSet, Search};
+
+/// How a segment was searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// Every allowed vector was measured.
+    Exact,
+    /// Every allowed code was measured, and the best again by the vectors.
+    Codes,
+    /// A walk over the graph.
+    Walk,
+    /// A walk over the graph that steps over rows that are not allowed.
+    TwoHops,
+}
+
+/// What a search is to find.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wanted {
+    /// Rows.
+    pub k: usize,
+    /// Candidates that a walk keeps; at least `k`.
+    pub ef: usize,
+    /// Whether every vector is to be measured.
+    pub is_exact: bool,
+}
+
+/// A segment of so few vectors is not walked over.
+const FEW: u32 = 256;
+/// Codes scanned in the time of a step of a walk, in which some of a row's links are measured.
+const STEP: usize = 24;
+/// Above this share of allowed rows, a walk keeps a few more candidates and drops those that are not.
+pub(super) const MANY: f64 = 0.75;
+/// Above this share, a walk goes over all rows; below it, it steps over those that are not allowed.
+const SOME: f64 = 0.35;
+
+impl Wanted {
+    pub(super) fn strategy(&self, search: &Search<'_>, allowed: Option<&RowSet>) -> Strategy {
+        let vectors = search.graph.as_ref().map_or(0, |graph| graph.vectors());
+        let count = allowed.map_or(vectors, RowSet::count);
+        if self.is_exact || search.graph.is_none() || vectors <= FEW || count <= FEW {
+            return Strategy::Exact;
+        }
+        let share = f64::from(count) / f64::from(vectors);
+        // A walk for so many allowed rows measures about this many.
+        let walked = self.ef as f64 * STEP as f64 / share.min(1.0).max(SOME);
+        if f64::from(count) < walked {
+            return if search.codes.is_some() { Strategy::Codes } else { Strategy::Exact };
+        }
+        if share < SOME { Strategy::TwoHops } else { Strategy::Walk }
+    }
+
+    /// Returns how many candidates are measured again.
+    pub(super) fn rescored(&self, kind: Option<CodeKind>) -> usize {
+        match kind {
+            Some(CodeKind::Sq4) => 3 * self.k + 2,
+            _ => self.k + self.k / 2 + 4,
+        }
+    }
+}

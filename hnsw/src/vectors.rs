@@ -1,0 +1,333 @@
+//! Vectors where they lie in a segment, and exact distances from a query.
+
+use kapok_core::schema::Metric;
+use kapok_core::vectors::{ElementType, VectorColumn};
+use kapok_core::{Error, Result};
+use kapok_distance::{Kernels, RowIds, Rows};
+
+use crate::Points;
+
+/// The vectors of a column, for a metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Vectors<'a> {
+    column: &'a VectorColumn,
+    rows: Rows<'a>,
+    metric: Metric,
+    kernels: Kernels,
+}
+
+/// A vector to measure from, in the numbers that the column's elements are compared as.
+#[derive(Clone, Debug)]
+pub struct Query {
+    numbers: Numbers,
+    /// Its inner product with itself.
+    norm: f32,
+}
+
+#[derive(Clone, Debug)]
+enum Numbers {
+    Floats(Vec<f32>),
+    Signed(Vec<i8>),
+    Bytes(Vec<u8>),
+}
+
+/// Rows measured in one call of a kernel that gives other numbers than distances.
+const CHUNK: usize = 64;
+
+impl<'a> Vectors<'a> {
+    /// Takes a column, to be compared by a metric; `None` if it has no vectors.
+    ///
+    /// # Errors
+    /// `Invalid` if the column's elements are not compared by the metric, or vectors are longer than kernels take.
+    pub fn new(column: &'a VectorColumn, metric: Metric) -> Result<Option<Self>> {
+        let element = column.element();
+        if (metric == Metric::Hamming) != (element == ElementType::Bit) || metric == Metric::Unspecified {
+            let what = format!("elements of {element} are not compared by metric {metric:?}");
+            return Err(Error::invalid(column.segment().name(), what));
+        }
+        if column.is_empty() {
+            return Ok(None);
+        }
+        let rows = Rows::new(column.bytes(), column.offset(), column.stride(), column.vector_bytes(), column.rows());
+        let rows = rows.map_err(|error| Error::invalid(column.segment().name(), error.to_string()))?;
+        Ok(Some(Self { column, rows, metric, kernels: Kernels::detect() }))
+    }
+
+    /// Returns the column.
+    pub fn column(&self) -> &'a VectorColumn {
+        self.column
+    }
+
+    /// Returns the metric.
+    pub fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// Returns the number of elements of a vector.
+    pub fn dimension(&self) -> usize {
+        self.column.dimension() as usize
+    }
+
+    /// Returns whether a row has a vector.
+    pub fn has(&self, row: u32) -> bool {
+        self.column.has(row)
+    }
+
+    /// Writes a row's vector as 32-bit floats, which hold every kind of element exactly. Bits become -1 and 1.
+    pub fn widen(&self, row: u32, out: &mut Vec<f32>) {
+        out.clear();
+        widen(self.column.element(), self.rows.row(row), out);
+    }
+
+    /// Makes numbers a query.
+    ///
+    /// # Errors
+    /// `Invalid` for another number of them than the dimension, for one that is not finite, and for one that the elements
+    /// cannot be: a fraction for integers, anything but 0 and 1 for bits.
+    pub fn query(&self, numbers: &[f32]) -> Result<Query> {
+        Query::new(self.column.element(), self.dimension(), numbers)
+    }
+
+    /// Makes a row's vector a query.
+    pub fn query_of_row(&self, row: u32) -> Query {
+        let mut query = self.blank();
+        self.load(row, &mut query);
+        query
+    }
+
+    /// Turns what [`Points::measure`] gives into the distance that the metric promises: for L2 it is squared before.
+    #[inline]
+    pub fn distance(&self, measured: f32) -> f32 {
+        if self.metric == Metric::L2 { measured.max(0.0).sqrt() } else { measured }
+    }
+
+    /// Measures from a query to rows in a list or a range of them.
+    ///
+    /// # Panics
+    /// There is no such row, or `out` is shorter than `rows`.
+    pub fn measure_rows(&self, query: &Query, rows: RowIds<'_>, out: &mut [f32]) {
+        let out = &mut out[..rows.count()];
+        let (kernels, element) = (self.kernels, self.column.element());
+        match (&query.numbers, self.metric) {
+            (Numbers::Floats(numbers), Metric::L2) => match element {
+                ElementType::Float16 => kernels.l2_f16(numbers, &self.rows, rows, out),
+                ElementType::BFloat16 => kernels.l2_bf16(numbers, &self.rows, rows, out),
+                _ => kernels.l2_f32(numbers, &self.rows, rows, out),
+            },
+            (Numbers::Floats(numbers), Metric::InnerProduct) => {
+                match element {
+                    ElementType::Float16 => kernels.dot_f16(numbers, &self.rows, rows, out),
+                    ElementType::BFloat16 => kernels.dot_bf16(numbers, &self.rows, rows, out),
+                    _ => kernels.dot_f32(numbers, &self.rows, rows, out),
+                }
+                out.iter_mut().for_each(|x| *x = -*x);
+            }
+            (Numbers::Floats(numbers), _) => in_chunks(rows, out, |rows, out| {
+                let mut pairs = [(0.0, 0.0); CHUNK];
+                match element {
+                    ElementType::Float16 => kernels.dot_norm_f16(numbers, &self.rows, rows, &mut pairs[..out.len()]),
+                    ElementType::BFloat16 => kernels.dot_norm_bf16(numbers, &self.rows, rows, &mut pairs[..out.len()]),
+                    _ => kernels.dot_norm_f32(numbers, &self.rows, rows, &mut pairs[..out.len()]),
+                }
+                for (out, (dot, norm)) in out.iter_mut().zip(pairs) {
+                    *out = cosine_distance(dot, query.norm, norm);
+                }
+            }),
+            (Numbers::Signed(numbers), Metric::L2) => in_chunks(rows, out, |rows, out| {
+                let mut sums = [0; CHUNK];
+                kernels.l2_i8(numbers, &self.rows, rows, &mut sums[..out.len()]);
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = float(sum));
+            }),
+            (Numbers::Signed(numbers), Metric::InnerProduct) => in_chunks(rows, out, |rows, out| {
+                let mut sums = [0; CHUNK];
+                kernels.dot_i8(numbers, &self.rows, rows, &mut sums[..out.len()]);
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = -signed_float(sum));
+            }),
+            (Numbers::Signed(numbers), _) => in_chunks(rows, out, |rows, out| {
+                let mut pairs = [(0, 0); CHUNK];
+                kernels.dot_norm_i8(numbers, &self.rows, rows, &mut pairs[..out.len()]);
+                for (out, (dot, norm)) in out.iter_mut().zip(pairs) {
+                    *out = cosine_distance(signed_float(dot), query.norm, float(norm));
+                }
+            }),
+            (Numbers::Bytes(bytes), metric) => in_chunks(rows, out, |rows, out| {
+                let mut sums = [0; CHUNK];
+                match metric {
+                    Metric::Hamming => kernels.hamming(bytes, &self.rows, rows, &mut sums[..out.len()]),
+                    Metric::L2 => kernels.l2_u8(bytes, &self.rows, rows, &mut sums[..out.len()]),
+                    Metric::InnerProduct => kernels.dot_u8(bytes, &self.rows, rows, &mut sums[..out.len()]),
+                    _ => {
+                        let mut pairs = [(0, 0); CHUNK];
+                        kernels.dot_norm_u8(bytes, &self.rows, rows, &mut pairs[..out.len()]);
+                        for (out, (dot, norm)) in out.iter_mut().zip(pairs) {
+                            *out = cosine_distance(float(dot), query.norm, float(norm));
+                        }
+                        return;
+                    }
+                }
+                let sign = if metric == Metric::InnerProduct { -1.0 } else { 1.0 };
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sign * float(sum));
+            }),
+        }
+    }
+}
+
+impl Query {
+    fn new(element: ElementType, dimension: usize, numbers: &[f32]) -> Result<Self> {
+        let invalid = |what: String| Err(Error::invalid("query vector", what));
+        if numbers.len() != dimension {
+            return invalid(format!("it has {} numbers where vectors have dimension {dimension}", numbers.len()));
+        }
+        if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
+            return invalid(format!("number {at} is {}, which is not finite", numbers[at]));
+        }
+        let range = match element {
+            ElementType::Int8 => -128.0..=127.0,
+            ElementType::UInt8 => 0.0..=255.0,
+            ElementType::Bit => 0.0..=1.0,
+            _ => return Ok(Self::of_floats(numbers.to_vec())),
+        };
+        if let Some(at) = numbers.iter().position(|number| !range.contains(number) || number.fract() != 0.0) {
+            return invalid(format!("number {at} is {}, which no element of {element} is", numbers[at]));
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in the range just checked")]
+        let numbers = match element {
+            ElementType::Int8 => Numbers::Signed(numbers.iter().map(|number| *number as i8).collect()),
+            ElementType::UInt8 => Numbers::Bytes(numbers.iter().map(|number| *number as u8).collect()),
+            _ => {
+                let byte = |bits: &[f32]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit != 0.0));
+                Numbers::Bytes(numbers.chunks(8).map(byte).collect())
+            }
+        };
+        Ok(Self::of_numbers(numbers))
+    }
+
+    fn of_floats(numbers: Vec<f32>) -> Self {
+        Self::of_numbers(Numbers::Floats(numbers))
+    }
+
+    fn of_numbers(numbers: Numbers) -> Self {
+        let norm = match &numbers {
+            Numbers::Floats(numbers) => dot(numbers, numbers),
+            Numbers::Signed(numbers) => float(numbers.iter().map(|x| u32::from(x.unsigned_abs()).pow(2)).sum()),
+            Numbers::Bytes(bytes) => float(bytes.iter().map(|x| u32::from(*x).pow(2)).sum()),
+        };
+        Self { numbers, norm }
+    }
+
+    /// Writes the query as 32-bit floats, as [`Vectors::widen`] does a row.
+    pub(crate) fn widen(&self, dimension: usize, metric: Metric, out: &mut Vec<f32>) {
+        out.clear();
+        match &self.numbers {
+            Numbers::Floats(numbers) => out.extend(numbers),
+            Numbers::Signed(numbers) => out.extend(numbers.iter().map(|x| f32::from(*x))),
+            Numbers::Bytes(bytes) if metric == Metric::Hamming => widen(ElementType::Bit, bytes, out),
+            Numbers::Bytes(bytes) => out.extend(bytes.iter().map(|x| f32::from(*x))),
+        }
+        out.truncate(dimension);
+    }
+}
+
+impl Points for Vectors<'_> {
+    type Query = Query;
+
+    fn rows(&self) -> u32 {
+        self.rows.count()
+    }
+
+    fn blank(&self) -> Query {
+        Query { numbers: Numbers::Bytes(Vec::new()), norm: 0.0 }
+    }
+
+    fn load(&self, row: u32, query: &mut Query) {
+        let bytes = self.rows.row(row);
+        *query = Query::of_numbers(match self.column.element() {
+            ElementType::Int8 => Numbers::Signed(bytes.iter().map(|byte| byte.cast_signed()).collect()),
+            ElementType::UInt8 | ElementType::Bit => Numbers::Bytes(bytes.to_vec()),
+            element => {
+                let mut numbers = Vec::with_capacity(self.dimension());
+                widen(element, bytes, &mut numbers);
+                Numbers::Floats(numbers)
+            }
+        });
+    }
+
+    #[inline]
+    fn measure(&self, query: &Query, rows: &[u32], out: &mut [f32]) {
+        self.measure_rows(query, rows.into(), out);
+    }
+
+    #[inline]
+    fn prefetch(&self, row: u32) {
+        self.kernels.prefetch(&self.rows, row);
+    }
+}
+
+/// Calls a function with pieces of the rows and of the places for what comes out.
+fn in_chunks(rows: RowIds<'_>, out: &mut [f32], mut f: impl FnMut(RowIds<'_>, &mut [f32])) {
+    match rows {
+        RowIds::List(ids) => ids.chunks(CHUNK).zip(out.chunks_mut(CHUNK)).for_each(|(ids, out)| f(ids.into(), out)),
+        RowIds::Range(ids) => {
+            let mut from = ids.start;
+            for out in out.chunks_mut(CHUNK) {
+                let to = from + crate::number::row(out.len());
+                f((from..to).into(), out);
+                from = to;
+            }
+        }
+        _ => {}
+    }
+}
+
+fn cosine_distance(dot: f32, a: f32, b: f32) -> f32 {
+    let lengths = a.sqrt() * b.sqrt();
+    if lengths == 0.0 { 1.0 } else { 1.0 - dot / lengths }
+}
+
+/// Adds the products of numbers in an order that does not depend on the processor.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; 16];
+    for (a, b) in a.chunks(16).zip(b.chunks(16)) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum()
+}
+
+fn widen(element: ElementType, bytes: &[u8], out: &mut Vec<f32>) {
+    match element {
+        ElementType::Float32 => out.extend(bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four))),
+        ElementType::BFloat16 => {
+            out.extend(bytes.as_chunks().0.iter().map(|two| f32::from_bits(u32::from(u16::from_le_bytes(*two)) << 16)));
+        }
+        ElementType::Float16 => out.extend(bytes.as_chunks().0.iter().map(|two| half(u16::from_le_bytes(*two)))),
+        ElementType::Int8 => out.extend(bytes.iter().map(|byte| f32::from(byte.cast_signed()))),
+        ElementType::Bit => {
+            let bits = bytes.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1));
+            out.extend(bits.map(|bit| if bit == 0 { -1.0 } else { 1.0 }));
+        }
+        _ => out.extend(bytes.iter().map(|byte| f32::from(*byte))),
+    }
+}
+
+/// Widens a binary16.
+fn half(bits: u16) -> f32 {
+    let sign = u32::from(bits & 0x8000) << 16;
+    let (exponent, fraction) = (u32::from(bits >> 10 & 31), u32::from(bits & 1023));
+    match exponent {
+        0 => f32::from_bits(sign | (f32::from(bits & 1023) * 2.0_f32.powi(-24)).to_bits()),
+        31 => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
+        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "distances are 32-bit floats")]
+fn float(number: u32) -> f32 {
+    number as f32
+}
+
+#[expect(clippy::cast_precision_loss, reason = "distances are 32-bit floats")]
+fn signed_float(number: i32) -> f32 {
+    number as f32
+}
