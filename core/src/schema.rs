@@ -183,6 +183,8 @@ pub enum Metric {
     Cosine,
     /// Inner product.
     InnerProduct,
+    /// Number of bits that differ.
+    Hamming,
 }
 
 /// An enum.

@@ -157,7 +157,7 @@ impl<'o> Draft<'o> {
 
 fn join<P: Points>(
     points: &P,
-    level: &(impl Level + Sync),
+    level: &impl Level,
     groups: &[&[(u32, u32)]],
     threads: NonZeroUsize,
     workers: &Workers<Inserter<P>>,

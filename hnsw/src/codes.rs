@@ -18,7 +18,7 @@ pub struct Codes<'a> {
     mean: &'a [[u8; 4]],
     /// The mean's inner product with itself.
     mean_norm: f32,
-    codes: Rows<'a>,
+    slots: Rows<'a>,
     /// Scale and term of each row.
     tails: Rows<'a>,
     kernels: Kernels,
@@ -58,11 +58,11 @@ impl<'a> Codes<'a> {
             return Err(corrupt(4 * place, expected.to_string(), found.to_string()));
         }
         let outside = |error: kapok_distance::RowsError| corrupt(0, "rows within the body".into(), error.to_string());
-        let codes = Rows::new(body, codes_at, stride, kind.code_bytes(wide), rows).map_err(outside)?;
+        let slots = Rows::new(body, codes_at, stride, kind.code_bytes(wide), rows).map_err(outside)?;
         let tails = Rows::new(body, codes_at + kind.tail_at(wide), stride, TAIL, rows).map_err(outside)?;
         let mean = &body[HEAD..HEAD + 4 * wide].as_chunks().0;
         let mut codes =
-            Self { kind, metric, dimension: wide, mean, mean_norm: 0.0, codes, tails, kernels: Kernels::detect() };
+            Self { kind, metric, dimension: wide, mean, mean_norm: 0.0, slots, tails, kernels: Kernels::detect() };
         let mean: Vec<f32> = codes.mean().collect();
         codes.mean_norm = dot(&mean, &mean);
         Ok(codes)
@@ -116,7 +116,7 @@ impl Points for Codes<'_> {
     type Query = CodeQuery;
 
     fn rows(&self) -> u32 {
-        self.codes.count()
+        self.slots.count()
     }
 
     fn blank(&self) -> CodeQuery {
@@ -124,7 +124,7 @@ impl Points for Codes<'_> {
     }
 
     fn load(&self, row: u32, query: &mut CodeQuery) {
-        let code = self.codes.row(row);
+        let code = self.slots.row(row);
         query.digits.clear();
         match self.kind {
             CodeKind::Sq8 => query.digits.extend(code.iter().map(|byte| (byte ^ 0x80).cast_signed())),
@@ -149,11 +149,11 @@ impl Points for Codes<'_> {
             let dots = &mut dots[..rows.len()];
             let (times, bias) = match self.kind {
                 CodeKind::Sq8 => {
-                    self.kernels.dot_u8i8(&query.digits, &self.codes, rows, dots);
+                    self.kernels.dot_u8i8(&query.digits, &self.slots, rows, dots);
                     (1, 128)
                 }
                 CodeKind::Sq4 => {
-                    self.kernels.dot_u4i8(&query.digits, &self.codes, rows, dots);
+                    self.kernels.dot_u4i8(&query.digits, &self.slots, rows, dots);
                     (2, 15)
                 }
             };

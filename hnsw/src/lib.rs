@@ -14,7 +14,7 @@
 //!
 //! # Sources
 //! Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small World
-//! graphs" (arXiv 1603.09320), for the graph; batches of doubling size as in ParlayANN (arXiv 2305.04359); a scale for
+//! graphs" (arXiv 1603.09320), for the graph; batches of doubling size as in `ParlayANN` (arXiv 2305.04359); a scale for
 //! each vector around the mean of all as in LVQ (arXiv 2304.04759).
 
 #![forbid(unsafe_code)]

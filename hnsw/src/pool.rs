@@ -1,7 +1,5 @@
 //! The best candidates of a search, nearest first, and which of them were expanded.
 
-use crate::number::row;
-
 /// A row with its distance, ordered by distance and then by row.
 ///
 /// The upper half holds the distance's bits, made to sort as numbers do; the lower half the row, and in its lowest bit whether
@@ -20,14 +18,19 @@ impl Candidate {
         Self(u64::from(sortable) << 32 | u64::from(row) << 1)
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "halves")]
+    fn halves(self) -> (u32, u32) {
+        ((self.0 >> 32) as u32, self.0 as u32)
+    }
+
     #[inline]
     pub fn row(self) -> u32 {
-        row((self.0 as usize & 0xffff_ffff) >> 1)
+        self.halves().1 >> 1
     }
 
     #[inline]
     pub fn distance(self) -> f32 {
-        let bits = row((self.0 >> 32) as usize);
+        let bits = self.halves().0;
         f32::from_bits(if bits & SIGN == 0 { !bits } else { bits & !SIGN })
     }
 }

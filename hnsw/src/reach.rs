@@ -81,8 +81,8 @@ pub(crate) fn mend<P: Points>(draft: &mut Draft<'_>, points: &P) {
         let graph = draft.graph();
         // A row always finds a place somewhere, since reached rows have more slots than there are rows.
         let hosts = near.of(points, &graph, *row).into_iter().chain(rows.iter().copied());
-        let place = hosts.filter(|host| host != row && reached.has(*host));
-        let place = place.filter_map(|host| Some((host, spare_slot(&graph, &reached, host)?))).next();
+        let mut place = hosts.filter(|host| host != row && reached.has(*host));
+        let place = place.find_map(|host| Some((host, spare_slot(&graph, &reached, host)?)));
         let Some((host, slot)) = place else { continue };
         draft.slots(0, host)[slot] = row.to_le_bytes();
         reached.add(*row, host);
@@ -95,8 +95,8 @@ pub(crate) fn mend<P: Points>(draft: &mut Draft<'_>, points: &P) {
         }
         let graph = draft.graph();
         let Some(slot) = spare_slot(&graph, &reached, *row) else { continue };
-        let hosts = near.of(points, &graph, *row).into_iter().chain([first]);
-        let Some(host) = hosts.filter(|host| host != row && returns.has(*host)).next() else { continue };
+        let mut hosts = near.of(points, &graph, *row).into_iter().chain([first]);
+        let Some(host) = hosts.find(|host| host != row && returns.has(*host)) else { continue };
         draft.slots(0, *row)[slot] = host.to_le_bytes();
         returns.0[*row as usize] = true;
         returns.spread(&draft.graph());

@@ -208,26 +208,24 @@ impl Search<'_> {
         stop: &dyn Fn() -> bool,
     ) -> Option<(Vec<Found>, Strategy)> {
         scratch.measured = 0;
-        let rows = self.vectors.rows();
         let strategy = wanted.strategy(self, allowed);
         let found = match (&self.graph, &self.codes, strategy) {
             (_, _, Strategy::Exact) | (None, _, _) => self.scan(scratch, query, wanted.k, allowed, stop)?,
             (_, Some(codes), Strategy::Codes) => self.scan_codes(scratch, codes, query, wanted, allowed, stop)?,
             (Some(graph), Some(codes), strategy) => {
                 let coded = codes.query(query);
-                match self.walk(scratch, (codes, &coded), graph, wanted, allowed, strategy, stop)? {
+                match scratch.walk((codes, &coded), graph, wanted, allowed, strategy, stop)? {
                     true => self.rescore(scratch, query, wanted, allowed),
                     false => self.scan_codes(scratch, codes, query, wanted, allowed, stop)?,
                 }
             }
             (Some(graph), None, strategy) => {
-                match self.walk(scratch, (&self.vectors, query), graph, wanted, allowed, strategy, stop)? {
+                match scratch.walk((&self.vectors, query), graph, wanted, allowed, strategy, stop)? {
                     true => self.take(scratch, wanted.k, allowed),
                     false => self.scan(scratch, query, wanted.k, allowed, stop)?,
                 }
             }
         };
-        let _ = rows;
         Some((found, strategy))
     }
 

@@ -10,8 +10,11 @@ use crate::Points;
 /// The vectors of a column, for a metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Vectors<'a> {
-    column: &'a VectorColumn,
+    /// Tells which rows have a vector; `None` if all do.
+    column: Option<&'a VectorColumn>,
     rows: Rows<'a>,
+    element: ElementType,
+    dimension: u32,
     metric: Metric,
     kernels: Kernels,
 }
@@ -40,22 +43,34 @@ impl<'a> Vectors<'a> {
     /// # Errors
     /// `Invalid` if the column's elements are not compared by the metric, or vectors are longer than kernels take.
     pub fn new(column: &'a VectorColumn, metric: Metric) -> Result<Option<Self>> {
-        let element = column.element();
-        if (metric == Metric::Hamming) != (element == ElementType::Bit) || metric == Metric::Unspecified {
-            let what = format!("elements of {element} are not compared by metric {metric:?}");
-            return Err(Error::invalid(column.segment().name(), what));
-        }
         if column.is_empty() {
             return Ok(None);
         }
+        let name = column.segment().name();
         let rows = Rows::new(column.bytes(), column.offset(), column.stride(), column.vector_bytes(), column.rows());
-        let rows = rows.map_err(|error| Error::invalid(column.segment().name(), error.to_string()))?;
-        Ok(Some(Self { column, rows, metric, kernels: Kernels::detect() }))
+        let rows = rows.map_err(|error| Error::invalid(name, error.to_string()))?;
+        let vectors = Self::of_rows(name, rows, column.element(), column.dimension(), metric)?;
+        Ok(Some(Self { column: Some(column), ..vectors }))
     }
 
-    /// Returns the column.
-    pub fn column(&self) -> &'a VectorColumn {
-        self.column
+    /// Takes rows that all have a vector. `name`: what errors call them.
+    ///
+    /// # Errors
+    /// `Invalid` if the elements are not compared by the metric, or rows are not as long as vectors of the dimension.
+    pub fn of_rows(name: &str, rows: Rows<'a>, element: ElementType, dimension: u32, metric: Metric) -> Result<Self> {
+        if (metric == Metric::Hamming) != (element == ElementType::Bit) || metric == Metric::Unspecified {
+            return Err(Error::invalid(name, format!("elements of {element} are not compared by metric {metric:?}")));
+        }
+        if element.vector_bytes(dimension) != Some(rows.row_bytes()) {
+            let bytes = rows.row_bytes();
+            return Err(Error::invalid(name, format!("rows of {bytes} bytes are no {dimension} elements of {element}")));
+        }
+        Ok(Self { column: None, rows, element, dimension, metric, kernels: Kernels::detect() })
+    }
+
+    /// Returns what the elements are.
+    pub fn element(&self) -> ElementType {
+        self.element
     }
 
     /// Returns the metric.
@@ -65,18 +80,18 @@ impl<'a> Vectors<'a> {
 
     /// Returns the number of elements of a vector.
     pub fn dimension(&self) -> usize {
-        self.column.dimension() as usize
+        self.dimension as usize
     }
 
     /// Returns whether a row has a vector.
     pub fn has(&self, row: u32) -> bool {
-        self.column.has(row)
+        self.column.is_none_or(|column| column.has(row))
     }
 
     /// Writes a row's vector as 32-bit floats, which hold every kind of element exactly. Bits become -1 and 1.
     pub fn widen(&self, row: u32, out: &mut Vec<f32>) {
         out.clear();
-        widen(self.column.element(), self.rows.row(row), out);
+        widen(self.element, self.rows.row(row), out);
     }
 
     /// Makes numbers a query.
@@ -85,7 +100,7 @@ impl<'a> Vectors<'a> {
     /// `Invalid` for another number of them than the dimension, for one that is not finite, and for one that the elements
     /// cannot be: a fraction for integers, anything but 0 and 1 for bits.
     pub fn query(&self, numbers: &[f32]) -> Result<Query> {
-        Query::new(self.column.element(), self.dimension(), numbers)
+        Query::new(self.element, self.dimension(), numbers)
     }
 
     /// Makes a row's vector a query.
@@ -107,7 +122,7 @@ impl<'a> Vectors<'a> {
     /// There is no such row, or `out` is shorter than `rows`.
     pub fn measure_rows(&self, query: &Query, rows: RowIds<'_>, out: &mut [f32]) {
         let out = &mut out[..rows.count()];
-        let (kernels, element) = (self.kernels, self.column.element());
+        let (kernels, element) = (self.kernels, self.element);
         match (&query.numbers, self.metric) {
             (Numbers::Floats(numbers), Metric::L2) => match element {
                 ElementType::Float16 => kernels.l2_f16(numbers, &self.rows, rows, out),
@@ -120,7 +135,9 @@ impl<'a> Vectors<'a> {
                     ElementType::BFloat16 => kernels.dot_bf16(numbers, &self.rows, rows, out),
                     _ => kernels.dot_f32(numbers, &self.rows, rows, out),
                 }
-                out.iter_mut().for_each(|x| *x = -*x);
+                for x in out {
+                    *x = -*x;
+                }
             }
             (Numbers::Floats(numbers), _) => in_chunks(rows, out, |rows, out| {
                 let mut pairs = [(0.0, 0.0); CHUNK];
@@ -241,7 +258,7 @@ impl Points for Vectors<'_> {
 
     fn load(&self, row: u32, query: &mut Query) {
         let bytes = self.rows.row(row);
-        *query = Query::of_numbers(match self.column.element() {
+        *query = Query::of_numbers(match self.element {
             ElementType::Int8 => Numbers::Signed(bytes.iter().map(|byte| byte.cast_signed()).collect()),
             ElementType::UInt8 | ElementType::Bit => Numbers::Bytes(bytes.to_vec()),
             element => {

@@ -359,7 +359,7 @@ fn vector_literal(space: VectorSpace) -> String {
         Metric::Unspecified => {}
         Metric::L2 => members.push("metric = l2".to_owned()),
         Metric::Cosine => members.push("metric = cosine".to_owned()),
-        Metric::InnerProduct => members.push("metric = innerProduct".to_owned()),
+        Metric::InnerProduct | Metric::Hamming => members.push("metric = innerProduct".to_owned()),
     }
     format!("({})", members.join(", "))
 }

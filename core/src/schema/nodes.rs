@@ -362,7 +362,7 @@ fn encode_field(field: &FieldType, mut out: field::Builder<'_>) -> capnp::Result
                 Metric::Unspecified => annotations::Metric::Unspecified,
                 Metric::L2 => annotations::Metric::L2,
                 Metric::Cosine => annotations::Metric::Cosine,
-                Metric::InnerProduct => annotations::Metric::InnerProduct,
+                Metric::InnerProduct | Metric::Hamming => annotations::Metric::InnerProduct,
             });
         }
     }

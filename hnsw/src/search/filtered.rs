@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::plan::MANY;
-use super::{Bottom, Level, Scratch, Search, Strategy, Wanted};
+use super::{Bottom, Level, Scratch, Strategy, Wanted};
 use crate::graph::Graph;
 use crate::pool::Candidate;
 use crate::{Points, RowSet};
@@ -12,13 +12,12 @@ use crate::{Points, RowSet};
 /// Steps between two questions whether to stop.
 const STEPS: u64 = 64;
 
-impl Search<'_> {
-    /// Walks over the graph; what it keeps is in the scratch. `Some(false)` if measuring all that is allowed is cheaper than going
+impl Scratch {
+    /// Walks over the graph, and keeps what is nearest. `Some(false)` if measuring all that is allowed is cheaper than going
     /// on, `None` if it was stopped.
     #[expect(clippy::too_many_arguments, reason = "one search, taken apart by what it measures with")]
     pub(super) fn walk<P: Points>(
-        &self,
-        scratch: &mut Scratch,
+        &mut self,
         (points, query): (&P, &P::Query),
         graph: &Graph<'_>,
         wanted: &Wanted,
@@ -29,29 +28,26 @@ impl Search<'_> {
         if graph.vectors() == 0 {
             return Some(false);
         }
-        let start = scratch.descend(points, query, graph, 0);
+        let start = self.descend(points, query, graph, 0);
         let level = Bottom(graph);
         let Some(allowed) = allowed else {
-            scratch.beam(points, query, &level, start, wanted.ef);
+            self.beam(points, query, &level, start, wanted.ef);
             return Some(true);
         };
         let share = f64::from(allowed.count()) / f64::from(graph.vectors());
         let least = wanted.k.min(allowed.count() as usize);
         if share >= MANY {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "somewhat more than ef")]
-            let ef = (wanted.ef as f64 / share.min(1.0)).ceil() as usize;
-            scratch.beam(points, query, &level, start, ef);
-            if scratch.candidates().filter(|(row, _)| allowed.contains(*row)).count() >= least {
+            let ef = wanted.ef * graph.vectors() as usize / (allowed.count() as usize).max(1) + 1;
+            self.beam(points, query, &level, start, ef);
+            if self.candidates().filter(|(row, _)| allowed.contains(*row)).count() >= least {
                 return Some(true);
             }
         }
         let budget = u64::from(allowed.count()) + u64::from(graph.vectors()) / 8;
-        scratch.walk_allowed(points, query, &level, start, wanted.ef, allowed, strategy == Strategy::TwoHops, budget, stop)?;
-        Some(scratch.measured <= budget && scratch.pool.sorted().len() >= least)
+        self.walk_allowed(points, query, &level, start, wanted.ef, allowed, strategy == Strategy::TwoHops, budget, stop)?;
+        Some(self.measured <= budget && self.pool.sorted().len() >= least)
     }
-}
 
-impl Scratch {
     /// Keeps the `ef` allowed rows nearest to the query that a walk meets. `None` if it was stopped.
     #[expect(clippy::too_many_arguments, reason = "one search, taken apart by what it measures with")]
     fn walk_allowed<P: Points>(

@@ -1,6 +1,6 @@
 //! Chooses how a segment is searched.
 
-use crate::{CodeKind, RowSet, Search};
+use crate::{CodeKind, Graph, RowSet, Search};
 
 /// How a segment was searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Wanted {
 /// A segment of so few vectors is not walked over.
 const FEW: u32 = 256;
 /// Codes scanned in the time of a step of a walk, in which some of a row's links are measured.
-const STEP: usize = 24;
+const STEP: f64 = 24.0;
 /// Above this share of allowed rows, a walk keeps a few more candidates and drops those that are not.
 pub(super) const MANY: f64 = 0.75;
 /// Above this share, a walk goes over all rows; below it, it steps over those that are not allowed.
@@ -38,14 +38,15 @@ const SOME: f64 = 0.35;
 
 impl Wanted {
     pub(super) fn strategy(&self, search: &Search<'_>, allowed: Option<&RowSet>) -> Strategy {
-        let vectors = search.graph.as_ref().map_or(0, |graph| graph.vectors());
+        let vectors = search.graph.as_ref().map_or(0, Graph::vectors);
         let count = allowed.map_or(vectors, RowSet::count);
         if self.is_exact || search.graph.is_none() || vectors <= FEW || count <= FEW {
             return Strategy::Exact;
         }
         let share = f64::from(count) / f64::from(vectors);
+        let ef = u32::try_from(self.ef).unwrap_or(u32::MAX);
         // A walk for so many allowed rows measures about this many.
-        let walked = self.ef as f64 * STEP as f64 / share.min(1.0).max(SOME);
+        let walked = f64::from(ef) * STEP / share.clamp(SOME, 1.0);
         if f64::from(count) < walked {
             return if search.codes.is_some() { Strategy::Codes } else { Strategy::Exact };
         }

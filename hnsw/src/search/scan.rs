@@ -1,7 +1,6 @@
 //! Measures all rows.
 
 use super::{Found, Scratch, Search, Wanted};
-use crate::number::row;
 use crate::pool::Candidate;
 use crate::{Codes, Points, Query, RowSet};
 
@@ -98,7 +97,6 @@ impl Search<'_> {
                 return None;
             }
         }
-        let _ = row;
         Some(self.rescore(scratch, query, wanted, allowed))
     }
 }
