@@ -18,7 +18,8 @@ annotation reference @0xd35a7e9c41b80f26 (field) :Text;
 # On a number, Bool, enum, Text or Data field: its value is the key of a record of the named record type.
 
 annotation vector @0xccebdc6615962e09 (field) :VectorSpace;
-# A List(Float32), List(Int8) or Data field that holds one vector of fixed dimension per record.
+# A field that holds one vector of fixed dimension per record: a List(Float32), List(Int8), List(UInt8) or Data of bytes; a
+# List(UInt16) of 16-bit floats (element = float16 or bfloat16); a Data of bits (element = bit).
 # Segments hold such a field as a flat matrix: constant stride, first row 64-byte aligned.
 
 annotation nullOf @0xdf34b6c854d9fcf2 (field) :Text;
@@ -35,10 +36,24 @@ enum Metric @0x99773155b6c746d6 {
   l2 @1;
   cosine @2;
   innerProduct @3;
+  hamming @4;
+  # Of bits alone, and bits have no other.
+}
+
+enum VectorElement @0xe0c7a94d5b3f2816 {
+  asType @0;
+  # Numbers as the field's type has them; those of Data are bytes.
+  float16 @1;
+  # IEEE 754 of 16 bits, in a List(UInt16).
+  bfloat16 @2;
+  # The upper 16 bits of a Float32, in a List(UInt16).
+  bit @3;
+  # In Data, the lowest bit of a byte first.
 }
 
 struct VectorSpace @0xec355c8530cf18e2 {
   dimension @0 :UInt32;
-  # Number of elements; 0: that of the first record.
+  # Number of elements, of bits a multiple of 8; 0: that of the first record.
   metric @1 :Metric;
+  element @2 :VectorElement;
 }

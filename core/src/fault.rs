@@ -305,6 +305,16 @@ pub enum Fault {
         /// Elements of this one.
         found: u32,
     },
+    /// A vector of a field that has a metric has a number that no distance can be measured by.
+    #[error("{field}: key={key}: element {element} of the vector is NaN or infinite, which no metric can compare")]
+    NotFinite {
+        /// Path of the field.
+        field: String,
+        /// The record's key, for people.
+        key: String,
+        /// Which element, counted from 0.
+        element: usize,
+    },
     /// A record type without a primary key.
     #[error("{record_type}: no primary key; name its fields, or annotate the struct with $key")]
     NoKey {

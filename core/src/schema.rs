@@ -22,6 +22,7 @@ mod reference;
 mod soundness;
 mod steps;
 mod typed;
+mod vector_space;
 mod widen;
 mod without;
 
@@ -31,6 +32,7 @@ pub use names::{is_type_name, to_camel_case, to_type_name, unique_name};
 pub use nodes::LIST_DEPTH_MAX;
 pub use reference::Reference;
 pub use typed::RecordStruct;
+pub use vector_space::{Metric, VectorElement, VectorSpace};
 pub use without::FieldRemoval;
 
 /// Struct and enum types by id.
@@ -160,31 +162,6 @@ pub enum DefaultValue {
     Bits(u64),
     /// Words of a single-segment message whose first word points at the value.
     Pointer(Arc<[u8]>),
-}
-
-/// What kind of vectors a field holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VectorSpace {
-    /// Elements of each vector; 0: that of the first one published.
-    pub dimension: u32,
-    /// Metric that vectors are compared by.
-    pub metric: Metric,
-}
-
-/// Metric that vectors are compared by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Metric {
-    /// Not said.
-    #[default]
-    Unspecified,
-    /// Squared Euclidean distance.
-    L2,
-    /// Cosine of the angle.
-    Cosine,
-    /// Inner product.
-    InnerProduct,
-    /// Number of bits that differ.
-    Hamming,
 }
 
 /// An enum.

@@ -22,10 +22,10 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::field::path::{Condition, all_hold, no_value};
-use crate::schema::{FieldKind, Metric, Schema, StructType, Type, VectorSpace};
-use crate::segment::{Extent, HEADER_BYTES, LiveSegment, Segment, aim, list_shape};
+use crate::schema::{FieldKind, FieldType, Metric, Schema, StructType, VectorSpace};
+use crate::segment::{Extent, HEADER_BYTES, LiveSegment, Segment, aim};
 use crate::view::Table;
-use crate::words::{ElementSize, WORD};
+use crate::words::WORD;
 
 mod element;
 
@@ -80,6 +80,23 @@ impl VectorField {
     /// # Errors
     /// `NotFound` for a field that there is not, listing those that there are. `Invalid` for one that is no vector.
     pub fn new(schema: &Schema, record: &StructType, path: &str) -> Result<Self> {
+        Self::resolve(schema, record, path, StructType::field_by_any_name)
+    }
+
+    /// Resolves a path of Cap'n Proto names alone, as manifests hold them: a JSON name of another field is not taken for one.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn exactly(schema: &Schema, record: &StructType, path: &str) -> Result<Self> {
+        Self::resolve(schema, record, path, StructType::field)
+    }
+
+    fn resolve(
+        schema: &Schema,
+        record: &StructType,
+        path: &str,
+        field: for<'s> fn(&'s StructType, &str) -> Option<&'s FieldType>,
+    ) -> Result<Self> {
         let subject = format!("{}.{path}", record.name);
         let mut ty = record;
         let mut names: Vec<&str> = Vec::new();
@@ -87,7 +104,7 @@ impl VectorField {
         let mut parts = path.split('.');
         let field = loop {
             let part = parts.next().unwrap_or_default();
-            let Some(field) = ty.field_by_any_name(part) else { return Err(ty.no_field(subject)) };
+            let Some(field) = field(ty, part) else { return Err(ty.no_field(subject)) };
             names.push(&field.name);
             if let Some(value) = field.discriminant {
                 conditions.push(Condition { at: ty.discriminant_offset as usize * 2, value });
@@ -100,7 +117,7 @@ impl VectorField {
         let (Some(space), FieldKind::Slot { offset, ty, .. }, None) = (field.vector, &field.kind, parts.next()) else {
             return Err(no_value(subject, "is no vector field of the record"));
         };
-        let element = ElementType::of(ty).ok_or_else(|| no_value(subject.clone(), "has elements of no vector"))?;
+        let element = space.element_type(&subject, ty)?;
         Ok(Self { subject, name: names.join("."), space, element, slot: *offset, conditions })
     }
 
@@ -175,19 +192,18 @@ impl VectorField {
         let Ok(offset) = usize::try_from(extent.offset) else {
             return corrupt("an offset within memory".into());
         };
-        let count = vector_bytes * 8 / self.element.size().bits();
-        Ok(Matrix { offset, stride, slot: self.slot, shape: list_shape(self.element.size(), count as u64) })
+        Ok(Matrix { offset, stride, slot: self.slot, shape: self.element.list_shape(dimension) })
     }
 
     /// Returns the dimension by the first vector that there is; 0 for none.
     fn dimension_in(&self, segment: &Segment) -> u32 {
-        let count = |row| {
+        let vector_bytes = |row| {
             let row = segment.row(row)?;
-            let pointer = row.words().word(row.pointer_at(self.slot)?).ok()?;
-            (pointer != 0 && all_hold(&self.conditions, row)).then_some(pointer >> 35)
+            let list = row.words().list_of(row.pointer_at(self.slot)?, self.element.list_size()).ok()??;
+            all_hold(&self.conditions, row).then_some(list.bytes().len())
         };
-        let count = (0..segment.rows()).find_map(count).unwrap_or_default();
-        u32::try_from(count * self.element.size().bits() as u64 / self.element.bits() as u64).unwrap_or_default()
+        let first = (0..segment.rows()).find_map(vector_bytes);
+        first.map_or(0, |bytes| self.element.dimension_of(bytes))
     }
 
     #[cold]
@@ -272,6 +288,11 @@ impl VectorColumn {
             return None;
         }
         bytemuck::try_cast_slice(self.row(row)).ok()
+    }
+
+    /// Returns the first element of a row's vector that is NaN or infinite, counted from 0.
+    pub fn find_infinite(&self, row: u32) -> Option<usize> {
+        self.element.find_infinite(self.row(row))
     }
 
     /// Returns whether a row has a vector: its pointer aims at its slot, and its union has this member. A null vector of a

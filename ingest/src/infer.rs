@@ -24,7 +24,7 @@
 use std::collections::BTreeSet;
 
 use crate::Value;
-use kapok_core::schema::{Metric, Schema, StructType, Type, VectorSpace, is_type_name, to_type_name, unique_name};
+use kapok_core::schema::{Schema, StructType, Type, VectorSpace, is_type_name, to_type_name, unique_name};
 use kapok_core::{Fault, Result};
 
 pub(crate) mod growth;
@@ -283,7 +283,7 @@ impl Shapes {
             field.is_map = matches!(shape, Shape::Map(_));
             field.is_json = matches!(shape, Shape::Json);
             if let Shape::Vector(vector) = shape {
-                field.vector = Some(VectorSpace { dimension: vector.dimension, metric: Metric::Unspecified });
+                field.vector = Some(VectorSpace { dimension: vector.dimension, ..VectorSpace::default() });
             }
         })
     }

@@ -76,6 +76,7 @@ mod manifest_draft;
 mod merge;
 pub mod merge_policy;
 pub mod metrics;
+mod new_metrics;
 mod producer;
 mod publish;
 mod removal;

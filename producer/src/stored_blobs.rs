@@ -16,6 +16,7 @@ use crate::base::Base;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index_changes::IndexPlan;
 use crate::manifest_draft::{ManifestDraft, TypePlan};
+use crate::new_metrics;
 use crate::producer::Producer;
 use crate::report::TypeReport;
 use crate::settings::Verification;
@@ -53,6 +54,7 @@ impl Producer {
         indexes: &IndexPlan,
         reports: &mut [TypeReport],
     ) -> Result<StoredBlobs> {
+        new_metrics::check(draft, &plans, &base.view)?;
         for plan in &plans {
             draft.carry_over(plan, &base.view)?;
         }

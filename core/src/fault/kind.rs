@@ -35,6 +35,7 @@ impl Fault {
             | Self::Absent { .. }
             | Self::StoredMismatch { .. }
             | Self::Dimension { .. }
+            | Self::NotFinite { .. }
             | Self::NoKey { .. }
             | Self::KeyField { .. }
             | Self::KeyMismatch { .. }

@@ -23,6 +23,7 @@ impl Fault {
             | Self::Absent { field }
             | Self::StoredMismatch { field, .. }
             | Self::Dimension { field, .. }
+            | Self::NotFinite { field, .. }
             | Self::KeyField { field, .. }
             | Self::KeyMismatch { field, .. }
             | Self::MissingKey { field }

@@ -36,8 +36,8 @@ impl Schema {
     /// Returns this dataset's schema with a producer's types for some record types (by type id in `next`) merged in.
     /// Types that those do not reach stay.
     ///
-    /// Keys are compared if both schemas declare one, vector dimensions if both know one: a key that the record
-    /// type got elsewhere, and a dimension fixed by the first record, are the caller's to compare.
+    /// Keys are compared if both schemas declare one, dimensions and metrics of vectors if both know one: a key that the
+    /// record type got elsewhere, and a dimension fixed by the first record, are the caller's to compare.
     ///
     /// # Errors
     /// `Incompatible` for a change that is not accepted, naming the field by its path, the old and the new; `Invalid`
@@ -108,7 +108,7 @@ impl Evolution<'_> {
                 let Some(ordinal) = field.ordinal else { continue };
                 let revisions = (old_places.by_ordinal.get(&ordinal), new_places.by_ordinal.get(&ordinal));
                 if let (Some(PlacedField { field: old, .. }), Some(PlacedField { field: new, .. })) = revisions {
-                    field.vector = old.vector.zip(new.vector).map(known_dimension);
+                    field.vector = old.vector.zip(new.vector).and_then(|(old, new)| old.joined(new));
                     let (known, other) = if is_older { (old, new) } else { (new, old) };
                     field.reference = known.reference.clone().or_else(|| other.reference.clone());
                 }
@@ -255,20 +255,16 @@ fn too_old(path: &str, old: &Places<'_>, new: &Places<'_>) -> Error {
 fn vector_change(old: Option<VectorSpace>, new: Option<VectorSpace>) -> Option<(String, String)> {
     let same = match (old, new) {
         (None, None) => true,
-        (Some(old), Some(new)) => {
-            old.metric == new.metric && (old.dimension == new.dimension || old.dimension == 0 || new.dimension == 0)
-        }
+        (Some(old), Some(new)) => old.joined(new).is_some(),
         _ => false,
     };
     let describe = |space: Option<VectorSpace>| match space {
         None => "not a vector".to_owned(),
-        Some(space) => format!("dimension {} metric {:?}", space.dimension, space.metric),
+        Some(VectorSpace { dimension, metric, element }) => {
+            format!("dimension {dimension} metric {} element {}", metric.name(), element.name())
+        }
     };
     (!same).then(|| (describe(old), describe(new)))
-}
-
-fn known_dimension((old, new): (VectorSpace, VectorSpace)) -> VectorSpace {
-    VectorSpace { dimension: if new.dimension == 0 { old.dimension } else { new.dimension }, ..new }
 }
 
 /// Returns the key fields by ordinal, or by name if there is no such field.

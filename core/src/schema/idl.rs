@@ -20,7 +20,9 @@ use super::layout::lay_out;
 use super::names::is_field_name;
 use super::nodes::JSON_NAME;
 use super::places::Places;
-use super::{DefaultValue, EnumType, FieldKind, FieldType, Metric, Schema, StructType, Type, VectorSpace};
+use super::{
+    DefaultValue, EnumType, FieldKind, FieldType, Metric, Schema, StructType, Type, VectorElement, VectorSpace,
+};
 use crate::error::{Error, Result};
 
 mod literal;
@@ -355,11 +357,11 @@ fn vector_literal(space: VectorSpace) -> String {
     if space.dimension != 0 {
         members.push(format!("dimension = {}", space.dimension));
     }
-    match space.metric {
-        Metric::Unspecified => {}
-        Metric::L2 => members.push("metric = l2".to_owned()),
-        Metric::Cosine => members.push("metric = cosine".to_owned()),
-        Metric::InnerProduct | Metric::Hamming => members.push("metric = innerProduct".to_owned()),
+    if space.metric != Metric::Unspecified {
+        members.push(format!("metric = {}", space.metric.name()));
+    }
+    if space.element != VectorElement::AsType {
+        members.push(format!("element = {}", space.element.name()));
     }
     format!("({})", members.join(", "))
 }

@@ -6,7 +6,8 @@ use capnp::message;
 use capnp::schema_capnp::{annotation, field, node, type_, value};
 use kapok_schemas::kapok_capnp as annotations;
 
-use super::{DefaultValue, EnumType, Enumerant, FieldKind, FieldType, Metric, Schema, StructType, Type, VectorSpace};
+use super::VectorSpace;
+use super::{DefaultValue, EnumType, Enumerant, FieldKind, FieldType, Metric, Schema, StructType, Type, VectorElement};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 
@@ -177,12 +178,20 @@ fn decode_field(owner: &str, field: field::Reader<'_>) -> Result<FieldType> {
                     Ok(annotations::Metric::L2) => Metric::L2,
                     Ok(annotations::Metric::Cosine) => Metric::Cosine,
                     Ok(annotations::Metric::InnerProduct) => Metric::InnerProduct,
+                    Ok(annotations::Metric::Hamming) => Metric::Hamming,
                     Ok(annotations::Metric::Unspecified) => Metric::Unspecified,
                     Err(e) => {
                         return Err(Error::incompatible(path, format!("unknown metric: {e}")));
                     }
                 };
-                out.vector = Some(VectorSpace { dimension: space.get_dimension(), metric });
+                let element = match space.get_element() {
+                    Ok(annotations::VectorElement::AsType) => VectorElement::AsType,
+                    Ok(annotations::VectorElement::Float16) => VectorElement::Float16,
+                    Ok(annotations::VectorElement::Bfloat16) => VectorElement::BFloat16,
+                    Ok(annotations::VectorElement::Bit) => VectorElement::Bit,
+                    Err(e) => return Err(Error::incompatible(path, format!("unknown element of vectors: {e}"))),
+                };
+                out.vector = Some(VectorSpace { dimension: space.get_dimension(), metric, element });
             }
             _ => {}
         }
@@ -362,7 +371,14 @@ fn encode_field(field: &FieldType, mut out: field::Builder<'_>) -> capnp::Result
                 Metric::Unspecified => annotations::Metric::Unspecified,
                 Metric::L2 => annotations::Metric::L2,
                 Metric::Cosine => annotations::Metric::Cosine,
-                Metric::InnerProduct | Metric::Hamming => annotations::Metric::InnerProduct,
+                Metric::InnerProduct => annotations::Metric::InnerProduct,
+                Metric::Hamming => annotations::Metric::Hamming,
+            });
+            value.set_element(match space.element {
+                VectorElement::AsType => annotations::VectorElement::AsType,
+                VectorElement::Float16 => annotations::VectorElement::Float16,
+                VectorElement::BFloat16 => annotations::VectorElement::Bfloat16,
+                VectorElement::Bit => annotations::VectorElement::Bit,
             });
         }
     }

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::schema::{DefaultValue, FieldKind, FieldType, Schema, StructType, Type, VectorSpace};
+use crate::schema::{DefaultValue, FieldKind, FieldType, Metric, Schema, StructType, Type, VectorSpace};
+use crate::vectors::ElementType;
 use crate::words::ElementSize;
 
 /// Most fields that a record type may reach, so that groups that contain themselves, twice, do not take forever.
@@ -44,8 +45,9 @@ pub(super) struct ColumnPlan {
 pub(super) struct VectorPlan {
     /// Elements; 0: not known yet.
     pub dimension: u32,
-    /// Elements are bytes or single-precision numbers.
-    pub size: ElementSize,
+    pub element: ElementType,
+    /// Whether NaN and infinities are refused.
+    pub is_finite: bool,
 }
 
 #[derive(Debug)]
@@ -284,7 +286,7 @@ impl Builder<'_> {
                 let mut column = 0;
                 if let Some(columns) = columns {
                     column = u16::try_from(columns.len()).map_err(|_| beyond())?;
-                    let vector = field.vector.map(|space| vector_plan(&path, ty, space)).transpose()?;
+                    let vector = field.vector.map(|space| VectorPlan::new(&path, ty, space)).transpose()?;
                     let is_flat = matches!(target, Target::Text | Target::Data | Target::Scalars(_));
                     columns.push(ColumnPlan { name: path, slot, vector, is_flat, has_default: default.is_some() });
                 } else if field.vector.is_some() {
@@ -324,20 +326,22 @@ impl Builder<'_> {
     }
 }
 
-fn vector_plan(path: &str, ty: &Type, space: VectorSpace) -> Result<VectorPlan> {
-    let size = match ty {
-        Type::List(element) => match **element {
-            Type::Float32 => ElementSize::FourBytes,
-            Type::Int8 | Type::UInt8 => ElementSize::Byte,
-            _ => ElementSize::Void,
-        },
-        Type::Data => ElementSize::Byte,
-        _ => ElementSize::Void,
-    };
-    if size == ElementSize::Void {
-        return Err(Error::schema(path, "a vector must be a List(Float32), List(Int8), List(UInt8) or Data"));
+impl VectorPlan {
+    fn new(path: &str, ty: &Type, space: VectorSpace) -> Result<Self> {
+        let element = space.element_type(path, ty)?;
+        let is_finite = element.is_float() && space.metric != Metric::Unspecified;
+        Ok(Self { dimension: space.dimension, element, is_finite })
     }
-    Ok(VectorPlan { dimension: space.dimension, size })
+
+    /// Returns the bytes of a vector; 0 if its dimension is not known, or is none.
+    pub(super) fn vector_bytes(self) -> usize {
+        self.element.vector_bytes(self.dimension).unwrap_or(0)
+    }
+
+    /// Returns the pointer to a vector, but for its offset.
+    pub(super) fn shape(self) -> u64 {
+        self.element.list_shape(self.dimension)
+    }
 }
 
 /// Returns the element size of a list of a type that lies in data sections.

@@ -14,14 +14,9 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
-    /// Returns the size of an element in bytes.
-    fn element(&self) -> usize {
-        self.plan.size.bits() / 8
-    }
-
     /// Returns the distance from one vector to the next in bytes: whole words.
     pub(super) fn stride(&self) -> usize {
-        (self.plan.dimension as usize * self.element()).next_multiple_of(WORD)
+        self.plan.vector_bytes().next_multiple_of(WORD)
     }
 
     pub(super) fn count(&self) -> usize {
@@ -40,10 +35,15 @@ impl Matrix {
         }
     }
 
+    /// Refuses NaN and infinities, if the field has a metric; the key is the caller's to name.
+    pub(super) fn check_finite(&self, bytes: &[u8], name: &dyn Fn() -> String) -> Result<()> {
+        let found = if self.plan.is_finite { self.plan.element.find_infinite(bytes) } else { None };
+        found.map_or(Ok(()), |element| Err(Fault::NotFinite { field: name(), key: String::new(), element }.into()))
+    }
+
     /// Adds a vector of the elements' bytes; 1 + its place.
     pub(super) fn push(&mut self, bytes: &[u8], name: &dyn Fn() -> String) -> Result<ObjectId> {
-        let dimension = u32::try_from(bytes.len() / self.element()).unwrap_or(u32::MAX);
-        self.fix_dimension(dimension, name)?;
+        self.fix_dimension(self.plan.element.dimension_of(bytes.len()), name)?;
         self.bytes.extend_from_slice(bytes);
         self.bytes.resize(self.bytes.len().next_multiple_of(WORD), 0);
         Ok(u32::try_from(self.count()).unwrap_or(u32::MAX))

@@ -394,7 +394,7 @@ impl ColumnOrder {
 
 impl Matrix {
     pub(super) fn shape(&self) -> u64 {
-        list_shape(self.plan.size, u64::from(self.plan.dimension))
+        self.plan.shape()
     }
 }
 

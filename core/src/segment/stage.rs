@@ -9,7 +9,7 @@ use super::Extent;
 use super::baseline::{Baseline, UnchangedRun};
 use super::column::{Column, Interning, LIST_MAX, NULL, ObjectId};
 use super::copy::{CopiedObjects, Copier, copy_bits, unknown_member, unreadable};
-use super::copy_plan::{ColumnPlan, CopyPlan, Scope, Target};
+use super::copy_plan::{ColumnPlan, CopyPlan, Scope};
 use super::live::LiveSegment;
 use super::matrix::Matrix;
 use super::parallel::in_parallel;
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::key::KeySpec;
 use crate::schema::Schema;
-use crate::words::{ElementSize, StructRef, WORD};
+use crate::words::{StructRef, WORD};
 
 /// Encoding of records of one type: compiled once per type and shared by its stages.
 #[derive(Clone, Debug)]
@@ -251,8 +251,8 @@ impl Stage {
     /// Adds a record from a struct in place: of a builder's message or of another segment of the same schema.
     ///
     /// # Errors
-    /// `Invalid` for what cannot be a record: no key, text that is not UTF-8, a vector of another dimension, beyond a
-    /// limit of the encoding. The stage is as it was before.
+    /// `Invalid` for what cannot be a record: no key, text that is not UTF-8, a vector of another dimension, NaN or infinity
+    /// in a vector that has a metric, beyond a limit of the encoding. The stage is as it was before.
     pub fn add_struct(&mut self, record: StructRef<'_>) -> Result<()> {
         if let Some(baseline) = &mut self.baseline
             && let Some((place, row)) = baseline.find_equal(record)
@@ -260,7 +260,7 @@ impl Stage {
             self.leave_out(place, row);
             return Ok(());
         }
-        self.add_from(record, &mut [])
+        self.add_from(record, &mut [], Origin::New)
     }
 
     /// Notes that a record is as a row of the baseline has it.
@@ -289,7 +289,7 @@ impl Stage {
             let segment = baseline.segment(run.place);
             for row in run.rows {
                 if let Some(record) = segment.row(row) {
-                    self.add_from(record, &mut [])?;
+                    self.add_from(record, &mut [], Origin::Segment)?;
                 }
             }
         }
@@ -298,21 +298,24 @@ impl Stage {
 
     /// Adds a record of a segment whose pointers share objects. `copied`: of that segment alone, one for each column.
     pub(super) fn add_shared(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects]) -> Result<()> {
-        self.add_from(record, copied)
+        self.add_from(record, copied, Origin::Segment)
     }
 
-    fn add_from(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects]) -> Result<()> {
-        let result =
-            self.begin_row().and_then(|()| self.copy_record(record, copied)).and_then(|()| self.push_key(record));
+    fn add_from(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects], origin: Origin) -> Result<()> {
+        let result = self
+            .begin_row()
+            .and_then(|()| self.copy_record(record, copied, origin))
+            .and_then(|()| self.push_key(record))
+            .map_err(|error| self.name_key(error, record));
         self.end_row(result)
     }
 
     /// Copies a record into the row that was begun last.
-    fn copy_record(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects]) -> Result<()> {
+    fn copy_record(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects], origin: Origin) -> Result<()> {
         // Borrowed, not counted: threads with stages of their own share the plan.
         let Self { encoding, data, columns, scratch, .. } = self;
         let at = data.len() - encoding.plan.record.data_words as usize * WORD;
-        let mut row = RowCopier { encoding, data: &mut data[at..], columns, scratch, copied };
+        let mut row = RowCopier { encoding, data: &mut data[at..], columns, scratch, copied, origin };
         row.copy_scope(&encoding.plan.record.scope, record)
     }
 
@@ -359,6 +362,15 @@ impl Stage {
             }
             _ => error,
         }
+    }
+
+    /// Completes an error about a vector by its record's key.
+    fn name_key(&self, error: Error, record: StructRef<'_>) -> Error {
+        let Fault::NotFinite { field, element, .. } = error.fault() else { return error };
+        let (mut encoded, key) = (Vec::new(), &self.encoding.key);
+        let is_there = key.encode_row(record, &mut encoded).unwrap_or(false);
+        let key = if is_there { key.describe(&encoded) } else { "none".to_owned() };
+        Fault::NotFinite { field: field.clone(), key, element: *element }.into()
     }
 
     fn limit(&self, limit: &'static str, allowed: u64, needed: u64) -> Error {
@@ -458,6 +470,14 @@ struct RowCopier<'s> {
     columns: &'s mut [StagedColumn],
     scratch: &'s mut Vec<u8>,
     copied: &'s mut [CopiedObjects],
+    origin: Origin,
+}
+
+/// Where a record comes from: one of a segment was checked when it was new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    New,
+    Segment,
 }
 
 impl RowCopier<'_> {
@@ -476,12 +496,14 @@ impl RowCopier<'_> {
                     copier.copy_field(pointer, from.words(), word, 1).map_err(|e| e.into_error(&name()))?
                 }
                 ColumnBody::Vectors(matrix) => {
-                    let list = match pointer.target {
-                        Target::Data => from.words().list_of(word, ElementSize::Byte),
-                        _ => from.words().list_of(word, matrix.plan.size),
-                    };
+                    let list = from.words().list_of(word, matrix.plan.element.list_size());
                     match list.map_err(|e| unreadable(&name(), e))? {
-                        Some(list) => matrix.push(list.bytes(), &name)?,
+                        Some(list) => {
+                            if self.origin == Origin::New {
+                                matrix.check_finite(list.bytes(), &name)?;
+                            }
+                            matrix.push(list.bytes(), &name)?
+                        }
                         None => NULL,
                     }
                 }

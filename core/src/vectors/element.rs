@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{ElementSize, Type};
+use crate::segment::list_shape;
+use crate::words::ElementSize;
 
 /// What the elements of a vector are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,20 +24,6 @@ pub enum ElementType {
 }
 
 impl ElementType {
-    /// Returns the elements of a field of a type; `None` if that can hold no vector.
-    pub(crate) fn of(ty: &Type) -> Option<Self> {
-        match ty {
-            Type::Data => Some(Self::UInt8),
-            Type::List(element) => match **element {
-                Type::Float32 => Some(Self::Float32),
-                Type::Int8 => Some(Self::Int8),
-                Type::UInt8 => Some(Self::UInt8),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
     /// Returns the bits of an element.
     pub fn bits(self) -> usize {
         match self {
@@ -58,14 +45,48 @@ impl ElementType {
         bits.is_multiple_of(8).then_some(bits / 8)
     }
 
+    /// Returns the dimension of a vector of so many bytes.
+    pub(crate) fn dimension_of(self, bytes: usize) -> u32 {
+        u32::try_from(bytes * 8 / self.bits()).unwrap_or(u32::MAX)
+    }
+
     /// Returns the size of the elements of the lists that hold them: that of bytes for bits.
-    pub(crate) fn size(self) -> ElementSize {
+    pub(crate) fn list_size(self) -> ElementSize {
         match self {
             Self::Float32 => ElementSize::FourBytes,
             Self::Float16 | Self::BFloat16 => ElementSize::TwoBytes,
             Self::Int8 | Self::UInt8 | Self::Bit => ElementSize::Byte,
         }
     }
+
+    /// Returns the pointer to a vector of so many elements, without its offset.
+    pub(crate) fn list_shape(self, dimension: u32) -> u64 {
+        let count = u64::from(dimension) * self.bits() as u64 / self.list_size().bits() as u64;
+        list_shape(self.list_size(), count)
+    }
+
+    /// Returns the first element that is NaN or infinite, if the elements are floats.
+    pub(crate) fn find_infinite(self, vector: &[u8]) -> Option<usize> {
+        // The exponent of such a number is all ones.
+        let bits16 = |number: &[u8; 2], exponent: u16| u16::from_le_bytes(*number) & exponent == exponent;
+        match self {
+            Self::Float32 => {
+                let (numbers, _) = vector.as_chunks::<4>();
+                let exponent = f32::INFINITY.to_bits();
+                first(numbers, |number| u32::from_le_bytes(*number) & exponent == exponent)
+            }
+            Self::Float16 => first(vector.as_chunks::<2>().0, |number| bits16(number, 0x7c00)),
+            Self::BFloat16 => first(vector.as_chunks::<2>().0, |number| bits16(number, 0x7f80)),
+            Self::Int8 | Self::UInt8 | Self::Bit => None,
+        }
+    }
+}
+
+/// Returns the first number that a test holds of. All of them are tested first without a branch for each, since mostly none
+/// is such.
+fn first<T>(numbers: &[T], test: impl Fn(&T) -> bool) -> Option<usize> {
+    let any = numbers.iter().fold(false, |any, number| any | test(number));
+    if any { numbers.iter().position(test) } else { None }
 }
 
 impl fmt::Display for ElementType {
@@ -108,4 +129,27 @@ numbers! {
     (u16, ElementType::Float16 | ElementType::BFloat16)
     (i8, ElementType::Int8)
     (u8, ElementType::UInt8 | ElementType::Bit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_not_finite_are_found_in_every_kind_of_float() {
+        let bytes = |numbers: &[f32]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+        let floats = |numbers: &[f32]| ElementType::Float32.find_infinite(&bytes(numbers));
+        assert_eq!(floats(&[0.0, -0.0, f32::MAX, f32::MIN, f32::MIN_POSITIVE, 1e-45]), None);
+        assert_eq!(floats(&[0.0, f32::NAN]), Some(1));
+        assert_eq!(floats(&[f32::NEG_INFINITY, f32::INFINITY]), Some(0));
+        let halves = |element: ElementType, bits: u16| element.find_infinite(&[[0, 0], bits.to_le_bytes()].concat());
+        for (element, largest, infinite, nan) in
+            [(ElementType::Float16, 0x7bff, 0xfc00, 0x7e00), (ElementType::BFloat16, 0x7f7f, 0xff80, 0x7fc0)]
+        {
+            assert_eq!([largest, infinite, nan].map(|bits| halves(element, bits)), [None, Some(1), Some(1)]);
+        }
+        for element in [ElementType::Int8, ElementType::UInt8, ElementType::Bit] {
+            assert_eq!(element.find_infinite(&[0xff; 9]), None);
+        }
+    }
 }

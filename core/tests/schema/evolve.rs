@@ -14,8 +14,9 @@ annotation nullOf @0xdf34b6c854d9fcf2 (field) :Text;
 annotation map @0xfb88118952f87590 (field) :Void;
 annotation json @0xa31e1ce466686a85 (field) :Void;
 annotation name @0xfa5b1fd61c2e7c3d (field, enumerant, group, union) :Text;
-enum Metric @0x99773155b6c746d6 { unspecified @0; l2 @1; cosine @2; innerProduct @3; }
-struct VectorSpace @0xec355c8530cf18e2 { dimension @0 :UInt32; metric @1 :Metric; }
+enum Metric @0x99773155b6c746d6 { unspecified @0; l2 @1; cosine @2; innerProduct @3; hamming @4; }
+enum VectorElement @0xe0c7a94d5b3f2816 { asType @0; float16 @1; bfloat16 @2; bit @3; }
+struct VectorSpace @0xec355c8530cf18e2 { dimension @0 :UInt32; metric @1 :Metric; element @2 :VectorElement; }
 ";
 const MOVIE: u64 = 0xd1a3_c5e7_f9b8_0001;
 
@@ -56,6 +57,11 @@ fn appending_and_renaming_are_accepted() {
             "struct Film $M $key(\"number\") { number @0 :UInt32; name @1 :Text $name(\"n\"); }".to_owned(),
         ),
         (movie("v @1 :Data $vector(metric = l2);"), movie("v @1 :Data $vector((dimension = 8, metric = l2));")),
+        (movie("v @1 :Data $vector((dimension = 8));"), movie("v @1 :Data $vector((dimension = 8, metric = l2));")),
+        (
+            movie("v @1 :Data $vector((dimension = 8, element = bit));"),
+            movie("v @1 :Data $vector((dimension = 8, metric = hamming, element = bit));"),
+        ),
         (movie("n @1 :Int8; nIsNull @2 :Bool $nullOf(\"n\");"), movie("m @1 :Int8; mIsNull @2 :Bool $nullOf(\"m\");")),
         (movie("n @1 :Int8;"), movie("n @1 :Int8; nIsNull @2 :Bool $nullOf(\"n\");")),
         (movie("n @1 :Int8;"), movie("m @1 :Int8 $reference(\"Film\");")),
@@ -125,7 +131,16 @@ fn other_changes_are_refused_with_field_old_and_new() {
             vector("$vector((dimension = 5))"),
             ["Movie.v", "vector", "dimension 4", "dimension 5"],
         ),
-        (vector("$vector(metric = l2)"), vector("$vector(metric = cosine)"), ["Movie.v", "vector", "L2", "Cosine"]),
+        (
+            vector("$vector(metric = l2)"),
+            vector("$vector(metric = cosine)"),
+            ["Movie.v", "vector", "metric l2", "metric cosine"],
+        ),
+        (
+            vector("$vector(element = asType)"),
+            vector("$vector(element = bit)"),
+            ["Movie.v", "vector", "element asType", "element bit"],
+        ),
         (vector(""), vector("$vector((dimension = 5))"), ["Movie.v", "vector", "not a vector", "dimension 5"]),
         (
             movie("m @1 :List(A); struct A $A { key @0 :Text; value @1 :Int8; }"),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::compile::{self, structure, union, without_files};
 use kapok_core::schema::{
     DefaultValue, EnumType, Enumerant, FieldKind, FieldType, Metric, RecordDeclaration, Reference, Schema, Type,
-    VectorSpace, to_camel_case, unique_name,
+    VectorElement, VectorSpace, to_camel_case, unique_name,
 };
 use proptest::prelude::*;
 
@@ -26,7 +26,7 @@ fn draw() -> impl Strategy<Value = Draw> {
     let json_name =
         prop_oneof![3 => "[a-z]{1,6}(_[a-z]{1,4})?", 2 => any::<String>(), 1 => "[\"\\\\\n\t\u{0}-\u{1f}$@;{}é]{0,6}"];
     let default = prop::option::of((any::<u64>(), any::<String>()));
-    let numbers = (0_u8..17, prop_oneof![4 => Just(0_u8), 1 => 1_u8..3], any::<u16>(), 0_u8..5);
+    let numbers = (0_u8..17, prop_oneof![4 => Just(0_u8), 1 => 1_u8..3], any::<u16>(), 0_u8..6);
     (json_name, numbers, any::<prop::sample::Index>(), default).prop_map(
         |(json_name, (kind, lists, order, metric), target, default)| Draw {
             json_name,
@@ -120,11 +120,14 @@ fn random_schema(structs: &[(Vec<Draw>, prop::sample::Index)], enumerants: &[usi
             let name = unique_name(&taken, &to_camel_case(&draw.json_name));
             let mut field = FieldType::slot(&name, ordinal, 0, ty.clone());
             field.json_name = (draw.json_name != name).then(|| draw.json_name.clone());
-            let metric = [Metric::Unspecified, Metric::L2, Metric::Cosine, Metric::InnerProduct];
-            field.vector = metric
-                .get(usize::from(draw.metric))
-                .filter(|_| ty == Type::Data)
-                .map(|metric| VectorSpace { dimension: u32::from(draw.order % 5), metric: *metric });
+            let metric = [Metric::Unspecified, Metric::L2, Metric::Cosine, Metric::InnerProduct, Metric::Hamming];
+            let elements = [VectorElement::AsType, VectorElement::Float16, VectorElement::BFloat16, VectorElement::Bit];
+            field.vector =
+                metric.get(usize::from(draw.metric)).filter(|_| ty == Type::Data).map(|metric| VectorSpace {
+                    dimension: u32::from(draw.order % 5),
+                    metric: *metric,
+                    element: elements[draw.order as usize % 4],
+                });
             field.null_of = (ty == Type::Bool && draw.metric == 0).then(|| draw.json_name.clone());
             field.is_json = ty == Type::Text && draw.metric == 1;
             field.reference = (draw.lists == 0 && draw.metric == 2).then(|| format!("R \"{ordinal}\""));

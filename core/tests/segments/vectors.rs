@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kapok_core::field::{FieldValue, List};
 use kapok_core::manifest::{Blob, BlobMap, SegmentEntry, Tombstones, encode_rows};
-use kapok_core::schema::{FieldKind, FieldType, Metric, Schema, StructType, Type, VectorSpace};
+use kapok_core::schema::{FieldKind, FieldType, Metric, Schema, StructType, Type, VectorElement, VectorSpace};
 use kapok_core::segment::{Encoding, Sharing, Stage};
 use kapok_core::vectors::{ElementType, VectorColumn};
 use kapok_core::view::{Table, Tables};
@@ -14,6 +14,8 @@ use kapok_samples::dataset::{add, manifest, seal};
 use kapok_samples::random::Random;
 use proptest::prelude::*;
 
+const ELEMENTS: [ElementType; 5] =
+    [ElementType::Float32, ElementType::BFloat16, ElementType::Int8, ElementType::UInt8, ElementType::Bit];
 const RECORD: u64 = 1 << 63 | 1;
 
 /// A field of the record, in the order in which the schema grew.
@@ -40,9 +42,10 @@ impl Part {
         let next = before.iter().map(|part| part.slot + 1).max().unwrap_or(0);
         // Members of a union may share a pointer.
         let shared = before.iter().rfind(|part| part.place == Place::Union).map(|part| part.slot);
-        let element = [ElementType::Float32, ElementType::Int8, ElementType::UInt8][r.below(3)];
+        let element = ELEMENTS[r.below(5)];
+        let unit = if element == ElementType::Bit { 8 } else { 1 };
         Self {
-            vector: (!r.one_in(4)).then(|| (element, 1 + r.below(20) as u32)),
+            vector: (!r.one_in(4)).then(|| (element, unit * (1 + r.below(20) as u32))),
             place,
             slot: shared.filter(|_| place == Place::Union && r.one_in(2)).unwrap_or(next),
             renamed: r.one_in(3),
@@ -60,11 +63,17 @@ impl Part {
             None => Type::Text,
             Some((ElementType::Float32, _)) => of(Type::Float32),
             Some((ElementType::Int8, _)) => of(Type::Int8),
+            Some((ElementType::BFloat16, _)) => of(Type::UInt16),
             Some(_) => Type::Data,
         };
-        let space = |(_, dimension): (ElementType, u32)| VectorSpace {
+        let space = |(element, dimension): (ElementType, u32)| VectorSpace {
             dimension: if self.dimension_known { dimension } else { 0 },
-            metric: Metric::L2,
+            metric: if element == ElementType::Bit { Metric::Hamming } else { Metric::L2 },
+            element: match element {
+                ElementType::BFloat16 => VectorElement::BFloat16,
+                ElementType::Bit => VectorElement::Bit,
+                _ => VectorElement::AsType,
+            },
         };
         let slot = FieldType::slot(&self.name(index, newest), index as u16 + 3, self.slot, ty);
         FieldType { vector: self.vector.map(space), ..slot }
@@ -81,7 +90,8 @@ impl Part {
             ElementType::Int8 => format!("{}", r.below(256) as i32 - 128),
             _ => format!("{}", r.below(256)),
         };
-        format!("[{}]", (0..dimension).map(|_| number()).collect::<Vec<_>>().join(","))
+        let count = if element == ElementType::Bit { dimension / 8 } else { dimension };
+        format!("[{}]", (0..count).map(|_| number()).collect::<Vec<_>>().join(","))
     }
 }
 
@@ -239,6 +249,9 @@ proptest! {
                 }),
                 ElementType::Int8 => compare::<List<'_, i8>>(table, &columns, &path, |list| {
                     list.iter().map(|number| number.unwrap().cast_unsigned()).collect()
+                }),
+                ElementType::BFloat16 => compare::<List<'_, u16>>(table, &columns, &path, |list| {
+                    list.iter().flat_map(|number| number.unwrap().to_le_bytes()).collect()
                 }),
                 _ => compare::<&[u8]>(table, &columns, &path, <[u8]>::to_vec),
             }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use kapok_core::schema::{FieldKind, FieldType, Metric, Schema, StructType, Type, VectorSpace};
+use kapok_core::schema::{FieldKind, FieldType, Schema, StructType, Type, VectorSpace};
 use kapok_core::{Error, Result};
 use kapok_ingest::Value;
 use kapok_ingest::{Inference, InferenceSettings};
@@ -310,7 +310,7 @@ fn vectors_have_one_length_and_hold_numbers_only() {
     let (schema, id) = infer_with(vectors(), &[r#"{"a":null}"#, r#"{"a":[1,2.5]}"#, "{}"]).unwrap();
     assert_eq!(print(&schema, id), "a :List(Float32) vector 2");
     let space = schema.get_struct(id).unwrap().fields[0].vector;
-    assert_eq!(space, Some(VectorSpace { dimension: 2, metric: Metric::Unspecified }));
+    assert_eq!(space, Some(VectorSpace { dimension: 2, ..VectorSpace::default() }));
     assert_eq!(print(&infer_with(vectors(), &[r#"{"a":null}"#]).unwrap().0, id), "a :List(Float32) vector 0");
     for (records, expected) in [
         (vec![r#"{"a":[1,2]}"#, r#"{"a":[1]}"#], "Package.a: line=2: vectors of two lengths: dimension=1, 2 in line=1"),

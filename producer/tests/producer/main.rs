@@ -13,3 +13,4 @@ mod nested;
 mod populate;
 mod row_ids;
 mod validating;
+mod vectors;

@@ -2,7 +2,7 @@
 
 use super::Column;
 use crate::error::Result;
-use crate::segment::column::{aim, list_shape};
+use crate::segment::column::aim;
 use crate::words::WORD;
 
 impl Column<'_> {
@@ -22,11 +22,12 @@ impl Column<'_> {
         self.for_each_pointer(|row, at, pointer| {
             if dimension == 0 {
                 // The first vector sets the dimension.
-                dimension = u32::try_from(pointer >> 35).unwrap_or(0);
+                let bytes = (pointer >> 35) as usize * plan.element.list_size().bits() / 8;
+                dimension = plan.element.dimension_of(bytes);
             }
-            let bits = u64::from(dimension) * plan.size.bits() as u64;
+            let bits = u64::from(dimension) * plan.element.bits() as u64;
             let start = words.start + row * stride;
-            let expected = aim(list_shape(plan.size, u64::from(dimension)), stride, at, start);
+            let expected = aim(plan.element.list_shape(dimension), stride, at, start);
             if stride == 0 || bits.div_ceil(64) != u64::from(stride) || pointer != expected {
                 let expected = format!("a vector of {dimension} elements at word {start}");
                 return Err(self.blob.unexpected(at, self.expected(&expected)));
