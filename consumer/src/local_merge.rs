@@ -125,8 +125,8 @@ fn make_one(schema: &Arc<kapok_core::schema::Schema>, task: &MergeTask) -> Resul
     let mut out = vec![(segment.id, Blob { name, bytes })];
     let indexes = IndexSet::new(schema, record_type)?;
     for artifact in &segment.artifacts {
-        // An index that the segment does not give is downloaded.
-        if let Some(bytes) = indexes.rebuild(artifact, &opened, &segment.id)? {
+        // An index that the segment does not give, as the graph of its vectors, is downloaded.
+        if let Some(bytes) = indexes.rebuild(artifact, &opened, segment)? {
             let name = Arc::from(format!("indexes/{} (made here)", text(&artifact.id)));
             out.push((artifact.id, Blob { name, bytes }));
         }

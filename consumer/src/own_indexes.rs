@@ -90,24 +90,26 @@ fn complete_type(
         }
     }
     let set = IndexSet::new(schema, ty)?;
-    let Some(index) = set.indexes().iter().find(|index| index.name() == spec.name) else { return Ok(()) };
-    for entry in &mut ty.segments {
-        if index.artifact(entry).is_some() {
-            continue;
-        }
-        let key = (entry.id, *index.hash());
-        let BuiltArtifact { artifact, bytes } = match built.entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(vacant) => {
-                let Blob { name, bytes } = blobs.expect(&entry.id)?.clone();
-                let segment = Segment::open(&name, bytes, entry.rows)?;
-                vacant.insert(set.build(index, &segment, &entry.id)?)
+    // An index of vectors is several.
+    for index in set.indexes().iter().filter(|index| index.name() == spec.name) {
+        for entry in &mut ty.segments {
+            if index.artifact(entry).is_some() {
+                continue;
             }
-        };
-        used.insert(key);
-        let name = format!("index {} of {} (built here)", spec.name, ty.name).into();
-        blobs.insert(artifact.id, Blob { name, bytes: bytes.clone() });
-        entry.artifacts.push(artifact.clone());
+            let key = (entry.id, *index.hash());
+            let BuiltArtifact { artifact, bytes } = match built.entry(key) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(vacant) => {
+                    let Blob { name, bytes } = blobs.expect(&entry.id)?.clone();
+                    let segment = Segment::open(&name, bytes, entry.rows)?;
+                    vacant.insert(set.build(index, &segment, entry)?)
+                }
+            };
+            used.insert(key);
+            let name = format!("index {} of {} (built here)", spec.name, ty.name).into();
+            blobs.insert(artifact.id, Blob { name, bytes: bytes.clone() });
+            entry.artifacts.push(artifact.clone());
+        }
     }
     Ok(())
 }

@@ -442,6 +442,12 @@ pub enum Fault {
         /// Elements allowed for one record.
         budget: u64,
     },
+    /// The caller had a search stopped.
+    #[error("search stopped by its caller: {subject}")]
+    Stopped {
+        /// What was searched.
+        subject: String,
+    },
 }
 
 /// The first of some names, with commas.

@@ -31,6 +31,15 @@ pub struct Paths {
     lists: Vec<ListStep>,
 }
 
+/// By which names a path is resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldNames {
+    /// Those of Cap'n Proto or of JSON.
+    Any,
+    /// Those of Cap'n Proto.
+    Exact,
+}
+
 /// A path to a value.
 #[derive(Clone, Debug, PartialEq)]
 struct Path {
@@ -99,6 +108,20 @@ impl Paths {
     /// As [`resolve`](Self::resolve).
     pub fn resolve_exactly(schema: &Schema, record: &StructType, paths: &[impl AsRef<str>]) -> Result<Self> {
         Self::resolve_by(schema, record, paths, StructType::field)
+    }
+
+    /// Resolves the path of a vector field: of any name, or of Cap'n Proto names alone. It names the field; values are read as a
+    /// [column](crate::vectors).
+    ///
+    /// # Errors
+    /// `NotFound` for a field that there is not. `Invalid` for a path that does not lead to a vector.
+    pub fn to_vector(schema: &Schema, record: &StructType, path: &str, names: FieldNames) -> Result<Self> {
+        let field = match names {
+            FieldNames::Any => StructType::field_by_any_name,
+            FieldNames::Exact => StructType::field,
+        };
+        let (path, lists) = resolve::resolve_vector(schema, record, path, field)?;
+        Ok(Self { paths: vec![path], lists })
     }
 
     fn resolve_by(

@@ -20,6 +20,21 @@ impl RowSet {
         set
     }
 
+    /// Makes a set of all rows below a number but some.
+    pub fn all_but(rows: u32, left_out: impl IntoIterator<Item = u32>) -> Self {
+        let mut set = Self { words: vec![u64::MAX; rows.div_ceil(64) as usize], count: rows };
+        if let Some(last) = set.words.last_mut().filter(|_| !rows.is_multiple_of(64)) {
+            *last = (1 << (rows % 64)) - 1;
+        }
+        for row in left_out {
+            if set.contains(row) {
+                set.words[row as usize / 64] &= !(1 << (row % 64));
+                set.count -= 1;
+            }
+        }
+        set
+    }
+
     /// Adds a row.
     pub fn insert(&mut self, row: u32) {
         if let Some(word) = self.words.get_mut(row as usize / 64) {

@@ -71,8 +71,7 @@ pub fn build<P: Points>(
 
 impl<'o> Draft<'o> {
     fn new(rows: u32, order: &'o Order, settings: &BuildSettings, seed: Option<&Seed<'_>>) -> Self {
-        let shape =
-            Shape { rows, m: settings.m as usize, m0: settings.m0 as usize, counts: order.counts().to_vec() };
+        let shape = Shape::new(rows, settings.m, settings.m0, order.counts());
         let head = Head {
             ef_construction: settings.ef_construction,
             vectors: row(order.rows().len()),
@@ -119,7 +118,7 @@ impl<'o> Draft<'o> {
             || Inserter::new(points),
             |inserter, rank| inserter.enter(points, &graph, order, *rank, settings),
         );
-        for level in 0..=self.shape.counts.len() {
+        for level in 0..=self.shape.counts().len() {
             self.link(points, level, &entrants, threads, workers);
         }
         self.entry = ranks.iter().fold(self.entry, |least, rank| least.min(*rank));

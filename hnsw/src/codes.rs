@@ -61,11 +61,8 @@ impl<'a> Codes<'a> {
         let slots = Rows::new(body, codes_at, stride, kind.code_bytes(wide), rows).map_err(outside)?;
         let tails = Rows::new(body, codes_at + kind.tail_at(wide), stride, TAIL, rows).map_err(outside)?;
         let mean = &body[HEAD..HEAD + 4 * wide].as_chunks().0;
-        let mut codes =
-            Self { kind, metric, dimension: wide, mean, mean_norm: 0.0, slots, tails, kernels: Kernels::detect() };
-        let mean: Vec<f32> = codes.mean().collect();
-        codes.mean_norm = dot(&mean, &mean);
-        Ok(codes)
+        let mean_norm = f32::from_le_bytes(body.as_chunks().0[4]);
+        Ok(Self { kind, metric, dimension: wide, mean, mean_norm, slots, tails, kernels: Kernels::detect() })
     }
 
     /// Returns how vectors are quantized.

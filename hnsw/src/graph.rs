@@ -13,7 +13,7 @@ use kapok_core::{Error, Result};
 use kapok_distance::{Kernels, Rows};
 
 use crate::number::row;
-use crate::order::LEVELS_MAX;
+use crate::order::{LEVELS_MAX, Order};
 
 /// A link or another number, little-endian.
 pub(crate) type Word = [u8; 4];
@@ -31,17 +31,29 @@ pub(crate) struct Shape {
     pub rows: u32,
     pub m: usize,
     pub m0: usize,
-    /// Rows on levels 1, 2, and so on.
-    pub counts: Vec<u32>,
+    counts: [u32; LEVELS_MAX],
+    /// Levels above 0.
+    levels: usize,
 }
 
 impl Shape {
+    pub fn new(rows: u32, m: u32, m0: u32, of_levels: &[u32]) -> Self {
+        let mut counts = [0; LEVELS_MAX];
+        counts[..of_levels.len()].copy_from_slice(of_levels);
+        Self { rows, m: m as usize, m0: m0 as usize, counts, levels: of_levels.len() }
+    }
+
+    /// Returns the numbers of rows on levels 1, 2, and so on.
+    pub fn counts(&self) -> &[u32] {
+        &self.counts[..self.levels]
+    }
+
     pub fn order_at(&self) -> usize {
         HEAD_WORDS + self.rows as usize * self.m0
     }
 
     fn upper_count(&self) -> usize {
-        self.counts.first().map_or(0, |count| *count as usize)
+        self.counts[0] as usize
     }
 
     /// Returns where the links of a level above 0 begin.
@@ -51,7 +63,7 @@ impl Shape {
     }
 
     pub fn words(&self) -> usize {
-        self.level_at(self.counts.len() + 1)
+        self.level_at(self.levels + 1)
     }
 }
 
@@ -76,7 +88,7 @@ pub(crate) fn begin(shape: &Shape, head: &Head) -> Vec<Word> {
         *word = number.to_le_bytes();
     }
     words[8..12].copy_from_slice(head.seed.as_chunks().0);
-    for (word, count) in words[COUNTS_AT..].iter_mut().zip(&shape.counts) {
+    for (word, count) in words[COUNTS_AT..].iter_mut().zip(shape.counts()) {
         *word = count.to_le_bytes();
     }
     words
@@ -112,11 +124,13 @@ impl<'a> Graph<'a> {
         if !(2..=LINKS_MAX).contains(&m) || !(m..=LINKS_MAX).contains(&m0) {
             return Err(corrupt(0, format!("m and m0 from 2 to {LINKS_MAX}"), format!("m={m} m0={m0}")));
         }
-        let counts: Vec<u32> = (0..LEVELS_MAX).map(|level| number(COUNTS_AT + level)).take_while(|count| *count > 0).collect();
+        let counts: [u32; LEVELS_MAX] = std::array::from_fn(|level| number(COUNTS_AT + level));
+        let levels = counts.iter().take_while(|count| **count > 0).count();
+        let counts = &counts[..levels];
         if !counts.is_sorted_by(|a, b| a >= b) || counts.first().is_some_and(|count| *count > rows) {
             return Err(corrupt(4 * COUNTS_AT, format!("falling counts of at most {rows}"), format!("{counts:?}")));
         }
-        let shape = Shape { rows, m: m as usize, m0: m0 as usize, counts };
+        let shape = Shape::new(rows, m, m0, counts);
         if words.len() != shape.words() {
             return Err(corrupt(body.len(), format!("a body of {} bytes", 4 * shape.words()), format!("{} bytes", body.len())));
         }
@@ -158,7 +172,7 @@ impl<'a> Graph<'a> {
 
     /// Returns the number of levels above 0 that the entry is on.
     pub(crate) fn top(&self) -> usize {
-        self.shape.counts.iter().take_while(|count| self.entry < **count).count()
+        self.shape.counts().iter().take_while(|count| self.entry < **count).count()
     }
 
     /// Returns the row of the first rank.
@@ -190,7 +204,7 @@ impl<'a> Graph<'a> {
     /// Returns the slots of a rank's links on a level above 0.
     #[inline]
     pub(crate) fn upper_links(&self, level: usize, rank: u32) -> &'a [Word] {
-        if self.shape.counts.get(level - 1).is_none_or(|count| rank >= *count) {
+        if self.shape.counts().get(level - 1).is_none_or(|count| rank >= *count) {
             return &[];
         }
         let at = self.shape.level_at(level) + rank as usize * self.shape.m;
@@ -202,6 +216,59 @@ impl<'a> Graph<'a> {
         self.kernels.prefetch(&self.level0, row);
     }
 
+    /// Checks that it is a graph of the rows of an order, each of which can be reached, in time linear in its length. `name`: what
+    /// errors call it; `at`: where in the artifact the body begins.
+    ///
+    /// # Errors
+    /// `Corrupt` with the place of the first word that is not as it must be.
+    pub fn verify(&self, name: &str, at: usize, order: &Order) -> Result<()> {
+        let corrupt = |word: usize, expected: &str, found: String| {
+            Err(Error::corrupt(name, (at + 4 * word) as u64, expected, found))
+        };
+        let first = order.rows().first().copied().unwrap_or_default();
+        if (self.head.vectors, self.head.first) != (row(order.rows().len()), first) {
+            let found = format!("{} from {}", self.head.vectors, self.head.first);
+            return corrupt(3, &format!("{} vectors from row {first}", order.rows().len()), found);
+        }
+        if self.shape.counts() != order.counts() {
+            let found = format!("{:?}", self.shape.counts());
+            return corrupt(COUNTS_AT, &format!("levels of {:?} rows", order.counts()), found);
+        }
+        for (rank, row) in order.rows()[..self.shape.upper_count()].iter().enumerate() {
+            if self.row_of(crate::number::row(rank)) != Some(*row) {
+                let at = self.shape.order_at() + rank;
+                return corrupt(at, &format!("row {row} at rank {rank}"), u32::from_le_bytes(self.words[at]).to_string());
+            }
+        }
+        let mut has_vector = vec![false; self.shape.rows as usize];
+        order.rows().iter().for_each(|row| has_vector[*row as usize] = true);
+        for node in 0..self.shape.rows {
+            let at = HEAD_WORDS + node as usize * self.shape.m0;
+            let links = self.links(node);
+            let is_node = |link: u32| has_vector.get(link as usize) == Some(&true);
+            if let Some(wrong) = wrong_link(node, links, is_node, has_vector[node as usize]) {
+                let found = u32::from_le_bytes(links[wrong]).to_string();
+                return corrupt(at + wrong, "a row with a vector that is not linked yet, or none up to the end", found);
+            }
+        }
+        for (level, count) in (1..).zip(self.shape.counts()) {
+            for rank in 0..*count {
+                let links = self.upper_links(level, rank);
+                if let Some(wrong) = wrong_link(rank, links, |link| link < *count, true) {
+                    let at = self.shape.level_at(level) + rank as usize * self.shape.m + wrong;
+                    let found = u32::from_le_bytes(links[wrong]).to_string();
+                    return corrupt(at, "a rank of the level that is not linked yet, or none up to the end", found);
+                }
+            }
+        }
+        let reachable = crate::reach::count_reachable(self);
+        if reachable != self.head.vectors {
+            let found = format!("{reachable} of {}", self.head.vectors);
+            return corrupt(HEAD_WORDS, "links that reach every row with a vector", found);
+        }
+        Ok(())
+    }
+
     /// Counts what it consists of, in time linear in its length.
     pub fn statistics(&self) -> GraphStatistics {
         let held = |row| self.links(row).iter().take_while(|link| **link != NONE).count();
@@ -209,12 +276,22 @@ impl<'a> Graph<'a> {
         let (links, most) = counts.fold((0, 0), |(sum, most), count| (sum + count as u64, most.max(count)));
         GraphStatistics {
             vectors: self.head.vectors,
-            levels: self.shape.counts.clone(),
+            levels: self.shape.counts().to_vec(),
             links,
             links_max: row(most),
             reachable: crate::reach::count_reachable(self),
         }
     }
+}
+
+/// Returns the place of the first link that a node must not have.
+fn wrong_link(node: u32, links: &[Word], is_node: impl Fn(u32) -> bool, has_links: bool) -> Option<usize> {
+    let count = links.iter().take_while(|link| **link != NONE).count();
+    let is_wrong = |at: usize| {
+        let link = u32::from_le_bytes(links[at]);
+        !has_links || link == node || !is_node(link) || links[..at].contains(&links[at])
+    };
+    (0..count).find(|at| is_wrong(*at)).or_else(|| (count..links.len()).find(|at| links[*at] != NONE))
 }
 
 /// What a graph consists of.

@@ -158,7 +158,7 @@ pub fn encode(kind: CodeKind, vectors: &Vectors<'_>, threads: NonZeroUsize) -> V
     let mean = mean(vectors);
     let (codes_at, stride) = (CodeKind::codes_at(dimension), kind.stride(dimension));
     let mut out = vec![0; codes_at + stride * vectors.rows() as usize];
-    let head = [kind as u32 + 1, row(dimension), row(stride), row(codes_at)];
+    let head = [kind as u32 + 1, row(dimension), row(stride), row(codes_at), dot(&mean, &mean).to_bits()];
     for (place, number) in out.as_chunks_mut().0.iter_mut().zip(head) {
         *place = number.to_le_bytes();
     }

@@ -76,7 +76,7 @@ impl Level for Upper<'_> {
     const BY_ROW: bool = false;
 
     fn nodes(&self) -> u32 {
-        self.0.shape().counts.get(self.1 - 1).copied().unwrap_or_default()
+        self.0.shape().counts().get(self.1 - 1).copied().unwrap_or_default()
     }
 
     fn links(&self, node: u32) -> &[Word] {
@@ -91,6 +91,11 @@ impl Level for Upper<'_> {
 }
 
 impl Scratch {
+    /// Returns how many distances the last search measured.
+    pub fn measured(&self) -> u64 {
+        self.measured
+    }
+
     /// Keeps the `ef` nodes nearest to the query that a best-first walk from a node meets.
     pub(crate) fn beam<P: Points, L: Level>(&mut self, points: &P, query: &P::Query, level: &L, start: u32, ef: usize) {
         self.visited.reset(level.nodes());
@@ -233,9 +238,8 @@ impl Search<'_> {
     fn rescore(&self, scratch: &mut Scratch, query: &Query, wanted: &Wanted, allowed: Option<&RowSet>) -> Vec<Found> {
         let most = wanted.rescored(self.codes.as_ref().map(Codes::kind));
         let Scratch { pool, nodes, distances, .. } = scratch;
-        let is_allowed = |row: u32| allowed.map_or_else(|| self.vectors.has(row), |allowed| allowed.contains(row));
         nodes.clear();
-        nodes.extend(pool.sorted().iter().map(|candidate| candidate.row()).filter(|row| is_allowed(*row)).take(most));
+        nodes.extend(pool.sorted().iter().map(|candidate| candidate.row()).filter(|row| self.gives(*row, allowed)).take(most));
         for row in nodes.iter().take(8) {
             self.vectors.prefetch(*row);
         }
@@ -250,9 +254,13 @@ impl Search<'_> {
 
     /// Takes the best candidates as they are.
     fn take(&self, scratch: &Scratch, k: usize, allowed: Option<&RowSet>) -> Vec<Found> {
-        let is_allowed = |row: u32| allowed.map_or_else(|| self.vectors.has(row), |allowed| allowed.contains(row));
-        let candidates = scratch.candidates().filter(|(row, _)| is_allowed(*row)).take(k);
+        let candidates = scratch.candidates().filter(|(row, _)| self.gives(*row, allowed)).take(k);
         candidates.map(|(row, distance)| Found { row, distance: self.vectors.distance(distance) }).collect()
+    }
+
+    /// Returns whether a row may be given: it is allowed, and has a vector.
+    fn gives(&self, row: u32, allowed: Option<&RowSet>) -> bool {
+        allowed.is_none_or(|allowed| allowed.contains(row)) && self.vectors.has(row)
     }
 
     fn found(&self, pool: &Pool) -> Vec<Found> {

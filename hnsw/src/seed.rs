@@ -76,16 +76,16 @@ pub(crate) fn plant<P: Points>(
 
 /// Takes the links of the upper levels. A row that is on more of them now has none there until others link to it.
 fn plant_upper(draft: &mut Draft<'_>, seed: &Seed<'_>, rank_of: &[u32]) {
-    let old_upper = seed.graph.shape().counts.first().copied().unwrap_or_default();
+    let old_upper = seed.graph.shape().counts().first().copied().unwrap_or_default();
     let new_rank = |old_rank: u32| {
         let new = seed.rows.get(seed.graph.row_of(old_rank)? as usize).copied().flatten()?;
         rank_of.get(new as usize).copied().filter(|rank| *rank != u32::MAX)
     };
     let map: Vec<Option<u32>> = (0..old_upper).map(new_rank).collect();
     let at = |old: u32| map.get(old as usize).copied().flatten();
-    for level in 1..=draft.shape.counts.len().min(seed.graph.shape().counts.len()) {
-        let count = draft.shape.counts[level - 1];
-        for old in 0..seed.graph.shape().counts[level - 1] {
+    for level in 1..=draft.shape.counts().len().min(seed.graph.shape().counts().len()) {
+        let count = draft.shape.counts()[level - 1];
+        for old in 0..seed.graph.shape().counts()[level - 1] {
             let Some(new) = at(old).filter(|rank| *rank < count) else { continue };
             let links = seed.graph.upper_links(level, old).iter().take_while(|link| **link != NONE);
             let links = links.filter_map(|link| at(u32::from_le_bytes(*link))).filter(|rank| *rank < count);

@@ -68,6 +68,11 @@ impl<'a> Vectors<'a> {
         Ok(Self { column: None, rows, element, dimension, metric, kernels: Kernels::detect() })
     }
 
+    /// Returns the number of rows, those without a vector included.
+    pub fn column_rows(&self) -> u32 {
+        self.rows.count()
+    }
+
     /// Returns what the elements are.
     pub fn element(&self) -> ElementType {
         self.element

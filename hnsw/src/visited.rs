@@ -5,23 +5,30 @@
 pub(crate) struct Visited {
     marks: Vec<u16>,
     mark: u16,
+    rows: u32,
 }
 
 impl Visited {
     /// Forgets all, and makes room for rows below a number.
     pub fn reset(&mut self, rows: u32) {
         self.mark = self.mark.wrapping_add(1);
-        if self.mark == 0 || self.marks.len() != rows as usize {
-            self.marks.clear();
-            self.marks.resize(rows as usize, 0);
+        if self.mark == 0 {
+            self.marks.fill(0);
             self.mark = 1;
         }
+        if self.marks.len() < rows as usize {
+            self.marks.resize(rows as usize, 0);
+        }
+        self.rows = rows;
     }
 
     /// Marks a row: whether there is one of this number that was not marked.
     #[inline]
     pub fn insert(&mut self, row: u32) -> bool {
-        let Some(mark) = self.marks.get_mut(row as usize) else { return false };
+        if row >= self.rows {
+            return false;
+        }
+        let mark = &mut self.marks[row as usize];
         let is_new = *mark != self.mark;
         *mark = self.mark;
         is_new

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use kapok_core::key::KeySpec;
 use kapok_core::manifest::{Artifact, BlobMap, Id, IndexSpec, RecordType, SegmentEntry};
-use kapok_core::paths::{Paths, Scalar};
+use kapok_core::paths::{FieldNames, Paths, Scalar};
 use kapok_core::schema::{Schema, StructType};
 use kapok_core::segment::{Encoding, Segment, in_parallel};
 use kapok_core::{Error, Result};
@@ -17,6 +17,7 @@ use crate::row::IndexedRows;
 use crate::sorted::SortFields;
 use crate::text::TextRules;
 use crate::unique;
+use crate::vector::{GraphSource, VectorIndex};
 
 /// An index of a record type.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +29,7 @@ pub struct Index {
     descending: Vec<bool>,
     text_rules: TextRules,
     filter: Option<Filter>,
+    vector: Option<VectorIndex>,
     hash: Id,
 }
 
@@ -57,7 +59,7 @@ impl Index {
     pub fn declare(schema: &Schema, record: &StructType, spec: &IndexSpec) -> Result<(Self, IndexSpec)> {
         let kind = Self::kind_of(record, spec)?;
         let mut spec = spec.clone();
-        spec.fields = Paths::resolve(schema, record, &spec.fields)?.names().map(str::to_owned).collect();
+        spec.fields = kind.paths(schema, record, &spec.fields, FieldNames::Any)?.names().map(str::to_owned).collect();
         spec.revision = kind.revision();
         if !spec.filter.is_empty() {
             // By JSON names, which no other field has.
@@ -82,17 +84,31 @@ impl Index {
             let detail = format!("revision={} known={}; upgrade this program", spec.revision, kind.revision());
             return Err(Error::incompatible(subject(), detail));
         }
-        let paths = Paths::resolve_exactly(schema, record, &spec.fields)?;
+        let paths = kind.paths(schema, record, &spec.fields, FieldNames::Exact)?;
         if let Some(twice) = spec.fields.iter().enumerate().find(|(at, field)| spec.fields[..*at].contains(field)) {
             return Err(Error::invalid(subject(), format!("names {} twice", twice.1)));
         }
         kind.check(&paths, &spec.options).map_err(|problem| Error::invalid(subject(), problem))?;
         let filter = if spec.filter.is_empty() { None } else { Some(Self::filter_of(schema, record, spec)?) };
         let identity = filter.as_ref().and_then(Filter::identity);
-        let hash = hash(&spec.kind, spec.revision, &paths, spec.options.iter(), identity.as_deref());
+        let vector = match kind {
+            Kind::Hnsw if !spec.filter.is_empty() => {
+                return Err(Error::invalid(subject(), "an index of vectors has no filter; a search has"));
+            }
+            Kind::Hnsw => {
+                let resolved = VectorIndex::resolve(schema, record, &paths, &spec.options);
+                Some(resolved.map_err(|problem| Error::invalid(subject(), problem))?)
+            }
+            _ => None,
+        };
+        let options = match &vector {
+            Some(vector) => vector.identity(),
+            None => spec.options.clone().into_iter().collect(),
+        };
+        let hash = hash(&spec.kind, spec.revision, &paths, &options, identity.as_deref());
         let descending = (0..paths.len()).map(|position| spec.is_descending(position)).collect();
         let text_rules = TextRules::of(&spec.options).unwrap_or_default();
-        Ok(Self { kind, name: spec.name.clone(), paths, descending, text_rules, filter, hash })
+        Ok(Self { kind, name: spec.name.clone(), paths, descending, text_rules, filter, vector, hash })
     }
 
     fn filter_of(schema: &Schema, record: &StructType, spec: &IndexSpec) -> Result<Filter> {
@@ -113,10 +129,27 @@ impl Index {
     fn of_key(schema: &Schema, record: &StructType, key: &KeySpec) -> Result<Self> {
         let names: Vec<&str> = key.names().collect();
         let paths = Paths::resolve_exactly(schema, record, &names)?;
-        let hash = hash(Kind::Unique.name(), Kind::Unique.revision(), &paths, std::iter::empty(), None);
+        let hash = hash(Kind::Unique.name(), Kind::Unique.revision(), &paths, &[], None);
         let descending = vec![false; paths.len()];
         let text_rules = TextRules::default();
-        Ok(Self { kind: Kind::Unique, name: names.join(","), paths, descending, text_rules, filter: None, hash })
+        let name = names.join(",");
+        Ok(Self { kind: Kind::Unique, name, paths, descending, text_rules, filter: None, vector: None, hash })
+    }
+
+    /// Returns what makes the codes that go with a graph; `None` if there are none.
+    fn codes_part(&self) -> Option<Self> {
+        self.vector.as_ref()?.options().codes?;
+        let options = self.vector.as_ref()?.identity();
+        let hash = hash(Kind::Codes.name(), Kind::Codes.revision(), &self.paths, &options, None);
+        Some(Self { kind: Kind::Codes, hash, ..self.clone() })
+    }
+
+    /// Returns the field and the options of an index of vectors.
+    ///
+    /// # Errors
+    /// `Invalid` for another kind.
+    pub fn vector(&self) -> Result<&VectorIndex> {
+        self.vector.as_ref().ok_or_else(|| Error::invalid(format!("index {}", self.name), "is none of vectors"))
     }
 
     /// Returns the kind.
@@ -210,7 +243,7 @@ impl Index {
             let found = format!("{} bytes", blob.bytes.len());
             return Err(Error::corrupt(&*blob.name, blob.bytes.len() as u64, expected, found));
         }
-        self.kind.open(&blob.name, blob.bytes.clone(), segment.rows(), &Binding::new(id, &self.hash))
+        self.kind.open(&blob.name, blob.bytes.clone(), segment.rows(), self, &Binding::new(id, &self.hash))
     }
 }
 
@@ -226,7 +259,10 @@ impl IndexSet {
         let mut unknown = BTreeSet::new();
         for spec in &ty.indexes {
             match Index::resolve(schema, record, spec) {
-                Ok(index) => indexes.push(index),
+                Ok(index) => {
+                    indexes.extend(index.codes_part());
+                    indexes.push(index);
+                }
                 Err(error) if error.kind() == kapok_core::ErrorKind::Incompatible => {
                     unknown.insert(spec.name.clone());
                 }
@@ -261,27 +297,49 @@ impl IndexSet {
         &self.unknown
     }
 
-    /// Builds the artifacts that a segment's entry in the manifest lacks: a function of the segment and the indexes.
+    /// Builds the artifacts that a segment's entry in the manifest lacks: a function of the segment and the indexes, but for graphs
+    /// of vectors, which are grown from that of the largest of `sources`, if the segment was merged from some.
     ///
     /// # Errors
     /// `Corrupt` if the segment cannot be read, `Invalid` if two rows have the same primary key.
-    pub fn build_lacking(&self, segment: &Segment, entry: &SegmentEntry) -> Result<Vec<BuiltArtifact>> {
+    pub fn build_lacking(
+        &self,
+        segment: &Segment,
+        entry: &SegmentEntry,
+        sources: &[GraphSource],
+    ) -> Result<Vec<BuiltArtifact>> {
         let lacking = self.indexes.iter().enumerate().filter(|(_, index)| index.artifact(entry).is_none());
-        let mut lacking: Vec<_> = lacking.collect();
+        let (graphs, mut lacking): (Vec<_>, Vec<_>) = lacking.partition(|(_, index)| index.kind == Kind::Hnsw);
         // Of a small segment each is built by one thread: the dearest first, so that the others are built meanwhile.
         lacking.sort_by_key(|(_, index)| index.kind != Kind::Text);
-        let build = |(at, index)| self.build(index, segment, &entry.id).map(|built| (at, built));
+        let build = |(at, index)| self.build_from(index, segment, entry, &[], &[]).map(|built| (at, built));
         let mut built = in_parallel(lacking, build).into_iter().collect::<Result<Vec<(usize, _)>>>()?;
         built.sort_by_key(|(at, _)| *at);
-        Ok(built.into_iter().map(|(_, built)| built).collect())
+        let mut built: Vec<_> = built.into_iter().map(|(_, built)| built).collect();
+        // A graph is built by all threads, from the codes.
+        for (_, index) in graphs {
+            built.push(self.build_from(index, segment, entry, &built, sources)?);
+        }
+        Ok(built)
     }
 
     /// Builds one artifact of a segment.
     ///
     /// # Errors
     /// As [`Self::build_lacking`].
-    pub fn build(&self, index: &Index, segment: &Segment, id: &Id) -> Result<BuiltArtifact> {
-        let bytes = index.kind.build(&self.key, index, segment, &Binding::new(id, &index.hash))?;
+    pub fn build(&self, index: &Index, segment: &Segment, entry: &SegmentEntry) -> Result<BuiltArtifact> {
+        self.build_from(index, segment, entry, &[], &[])
+    }
+
+    fn build_from(
+        &self,
+        index: &Index,
+        segment: &Segment,
+        entry: &SegmentEntry,
+        earlier: &[BuiltArtifact],
+        sources: &[GraphSource],
+    ) -> Result<BuiltArtifact> {
+        let bytes = index.kind.build(&self.key, index, segment, entry, earlier, sources)?;
         let artifact = Artifact {
             kind: index.kind.name().to_owned(),
             name: index.name.clone(),
@@ -291,13 +349,14 @@ impl IndexSet {
         Ok(BuiltArtifact { artifact, bytes: bytes.into() })
     }
 
-    /// Makes an artifact of a segment again; `None` if the segment does not give it, or its kind is unknown.
+    /// Makes an artifact of a segment again; `None` if the segment does not give it, or its kind is unknown or not made so.
     ///
     /// # Errors
     /// `Corrupt` if the segment cannot be read, `Invalid` if two rows have the same primary key.
-    pub fn rebuild(&self, artifact: &Artifact, segment: &Segment, id: &Id) -> Result<Option<Bytes>> {
-        let Some(index) = self.indexes.iter().find(|index| index.owns(artifact)) else { return Ok(None) };
-        let mut built = self.build(index, segment, id)?;
+    pub fn rebuild(&self, artifact: &Artifact, segment: &Segment, entry: &SegmentEntry) -> Result<Option<Bytes>> {
+        let made = |index: &&Index| index.kind.is_function_of_segment() && index.owns(artifact);
+        let Some(index) = self.indexes.iter().find(made) else { return Ok(None) };
+        let mut built = self.build(index, segment, entry)?;
         if built.artifact.id != artifact.id && index.kind == Kind::Unique {
             let unbound = unique::unbound(&built.bytes);
             built.artifact.id = *blake3::hash(&unbound).as_bytes();
@@ -331,21 +390,14 @@ impl IndexSet {
         for index in &self.indexes {
             let Some(artifact) = index.artifact(entry).filter(|artifact| is_asked(index, artifact)) else { continue };
             let opened = index.open(artifact, segment, &entry.id, blobs)?;
-            let binding = Binding::new(&entry.id, &index.hash);
-            opened.verify(&self.key, index, segment, &binding)?;
+            opened.verify(&self.key, index, segment, entry)?;
         }
         Ok(())
     }
 }
 
 /// Returns the hash of what an index is.
-fn hash<'o>(
-    kind: &str,
-    revision: u32,
-    paths: &Paths,
-    options: impl Iterator<Item = (&'o String, &'o String)>,
-    filter: Option<&str>,
-) -> Id {
+fn hash(kind: &str, revision: u32, paths: &Paths, options: &[(String, String)], filter: Option<&str>) -> Id {
     let mut hasher = blake3::Hasher::new();
     let text = |hasher: &mut blake3::Hasher, text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());

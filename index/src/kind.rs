@@ -4,22 +4,25 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use kapok_core::key::KeySpec;
-use kapok_core::manifest::IndexSpec;
-use kapok_core::paths::{Paths, ScalarKind};
+use kapok_core::manifest::{IndexSpec, SegmentEntry};
+use kapok_core::paths::{FieldNames, Paths, ScalarKind};
+use kapok_core::schema::{Schema, StructType};
 use kapok_core::segment::Segment;
 use kapok_core::{Error, Result};
 
 use crate::alternate::{self, AlternateIndex};
 use crate::artifact::Binding;
-use crate::declared::Index;
+use crate::declared::{BuiltArtifact, Index};
 use crate::hash::{self, HashIndex};
 use crate::sorted::{self, SortedIndex};
 use crate::text::{self, TextIndex, TextRules};
+use crate::vector::{self, CodesIndex, GraphIndex, GraphSource, VectorOptions};
 use crate::unique::{self, UniqueIndex};
 
 /// A kind of index.
 ///
-/// Bytes of an artifact are a function of its segment and its index, so whoever has a segment may make its artifacts.
+/// Bytes of an artifact are a function of its segment and its index, so whoever has a segment may make its artifacts; but for
+/// [`Kind::Hnsw`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -33,6 +36,10 @@ pub enum Kind {
     Sorted,
     /// From the terms of a text field to the rows that have them: [`text`].
     Text,
+    /// A proximity graph over the vectors of a field: [`vector`]. It may have been grown from that of a segment that was merged.
+    Hnsw,
+    /// Quantized codes of the vectors of a field, which an index of kind [`Kind::Hnsw`] makes, too.
+    Codes,
 }
 
 /// An artifact of one segment, opened.
@@ -43,11 +50,13 @@ pub(crate) enum OpenIndex {
     Hash(HashIndex),
     Sorted(SortedIndex),
     Text(TextIndex),
+    Graph(GraphIndex),
+    Codes(CodesIndex),
 }
 
 impl Kind {
     /// Kinds that may be declared.
-    pub const DECLARED: [Self; 4] = [Self::Alternate, Self::Hash, Self::Sorted, Self::Text];
+    pub const DECLARED: [Self; 5] = [Self::Alternate, Self::Hash, Self::Sorted, Self::Text, Self::Hnsw];
 
     /// Returns the name by which manifests call it.
     pub fn name(self) -> &'static str {
@@ -57,6 +66,8 @@ impl Kind {
             Self::Hash => hash::KIND,
             Self::Sorted => sorted::KIND,
             Self::Text => text::KIND,
+            Self::Hnsw => vector::KIND,
+            Self::Codes => vector::CODES_KIND,
         }
     }
 
@@ -67,7 +78,7 @@ impl Kind {
 
     /// Returns whether artifacts of a name of a kind can be opened.
     pub fn is_known(name: &str) -> bool {
-        name == unique::KIND || Self::named(name).is_some()
+        name == unique::KIND || name == vector::CODES_KIND || Self::named(name).is_some()
     }
 
     /// Returns the revision of the rules by which segments become artifacts.
@@ -75,6 +86,21 @@ impl Kind {
         match self {
             Self::Unique | Self::Alternate | Self::Hash | Self::Sorted => 1,
             Self::Text => text::REVISION,
+            Self::Hnsw | Self::Codes => vector::REVISION,
+        }
+    }
+
+    /// Returns whether whoever has a segment can make its artifacts; others are downloaded.
+    pub fn is_function_of_segment(self) -> bool {
+        self != Self::Hnsw
+    }
+
+    /// Resolves the fields of an index.
+    pub(crate) fn paths(self, schema: &Schema, record: &StructType, fields: &[String], names: FieldNames) -> Result<Paths> {
+        match (self, fields, names) {
+            (Self::Hnsw, [field], names) => Paths::to_vector(schema, record, field, names),
+            (_, fields, FieldNames::Any) => Paths::resolve(schema, record, fields),
+            (_, fields, FieldNames::Exact) => Paths::resolve_exactly(schema, record, fields),
         }
     }
 
@@ -86,6 +112,7 @@ impl Kind {
         let is_known = |option: &String| match self {
             Self::Sorted => option == IndexSpec::DESCENDING,
             Self::Text => TextRules::OPTIONS.contains(&option.as_str()),
+            Self::Hnsw | Self::Codes => VectorOptions::NAMES.contains(&option.as_str()),
             _ => false,
         };
         if let Some(option) = options.keys().find(|option| !is_known(option)) {
@@ -97,6 +124,9 @@ impl Kind {
         if self == Self::Alternate && paths.is_many() {
             return Err("an alternate key goes through no list; a hash index does".to_owned());
         }
+        if matches!(self, Self::Hnsw | Self::Codes) && paths.len() > 1 {
+            return Err("an index of vectors is of one field".to_owned());
+        }
         if self == Self::Text {
             TextRules::of(options)?;
             if paths.len() > 1 || paths.kinds().any(|kind| kind != ScalarKind::Text) {
@@ -106,24 +136,49 @@ impl Kind {
         Ok(())
     }
 
-    pub(crate) fn build(self, key: &KeySpec, index: &Index, segment: &Segment, binding: &Binding) -> Result<Vec<u8>> {
+    /// Builds an artifact. `earlier`: artifacts of the segment that were built before. `sources`: what the segment was merged from.
+    pub(crate) fn build(
+        self,
+        key: &KeySpec,
+        index: &Index,
+        segment: &Segment,
+        entry: &SegmentEntry,
+        earlier: &[BuiltArtifact],
+        sources: &[GraphSource],
+    ) -> Result<Vec<u8>> {
         let rows = index.rows(segment)?;
+        let binding = &Binding::new(&entry.id, index.hash());
         match self {
             Self::Unique => unique::build(key, segment, binding),
             Self::Alternate => alternate::build(index.paths(), segment, &rows, binding),
             Self::Hash => hash::build(index.paths(), segment, &rows, binding),
             Self::Sorted => sorted::build(index.fields(), segment, &rows, binding),
             Self::Text => text::build(index.paths(), index.text_rules(), segment, &rows, binding),
+            Self::Codes => index.vector()?.build_codes(segment, entry, binding),
+            Self::Hnsw => {
+                let is_codes = |built: &&BuiltArtifact| built.artifact.kind == vector::CODES_KIND && built.artifact.name == index.name();
+                let codes = earlier.iter().find(is_codes).map(|built| &*built.bytes);
+                index.vector()?.build_graph(key, segment, entry, binding, codes, (index.hash(), sources))
+            }
         }
     }
 
-    pub(crate) fn open(self, name: &str, bytes: Bytes, rows: u32, binding: &Binding) -> Result<OpenIndex> {
+    pub(crate) fn open(
+        self,
+        name: &str,
+        bytes: Bytes,
+        rows: u32,
+        index: &Index,
+        binding: &Binding,
+    ) -> Result<OpenIndex> {
         Ok(match self {
             Self::Unique => OpenIndex::Unique(UniqueIndex::open(name, bytes, rows, binding)?),
             Self::Alternate => OpenIndex::Alternate(AlternateIndex::open(name, bytes, rows, binding)?),
             Self::Hash => OpenIndex::Hash(HashIndex::open(name, bytes, rows, binding)?),
             Self::Sorted => OpenIndex::Sorted(SortedIndex::open(name, bytes, rows, binding)?),
             Self::Text => OpenIndex::Text(TextIndex::open(name, bytes, rows, binding)?),
+            Self::Hnsw => OpenIndex::Graph(GraphIndex::open(name, bytes, rows, binding)?),
+            Self::Codes => OpenIndex::Codes(CodesIndex::open(name, bytes, rows, index.vector()?, binding)?),
         })
     }
 }
@@ -149,16 +204,27 @@ impl OpenIndex {
         if let Self::Text(index) = self { Some(index) } else { None }
     }
 
+    pub(crate) fn graph(&self) -> Option<&GraphIndex> {
+        if let Self::Graph(index) = self { Some(index) } else { None }
+    }
+
+    pub(crate) fn codes(&self) -> Option<&CodesIndex> {
+        if let Self::Codes(index) = self { Some(index) } else { None }
+    }
+
     /// Checks all of it against its segment.
-    pub(crate) fn verify(&self, key: &KeySpec, index: &Index, segment: &Segment, binding: &Binding) -> Result<()> {
+    pub(crate) fn verify(&self, key: &KeySpec, index: &Index, segment: &Segment, entry: &SegmentEntry) -> Result<()> {
         let (name, bytes) = match self {
             Self::Unique(opened) => return opened.verify(key, segment),
+            // It may have been grown from another segment's, so that it is checked for what it must be.
+            Self::Graph(opened) => return index.vector()?.verify_graph(opened, key, segment, entry),
+            Self::Codes(opened) => (opened.name(), opened.bytes()),
             Self::Alternate(opened) => (opened.name(), opened.bytes()),
             Self::Hash(opened) => (opened.name(), opened.bytes()),
             Self::Sorted(opened) => (opened.name(), opened.bytes()),
             Self::Text(opened) => (opened.name(), opened.bytes()),
         };
-        expect_bytes(name, bytes, &index.kind().build(key, index, segment, binding)?)
+        expect_bytes(name, bytes, &index.kind().build(key, index, segment, entry, &[], &[])?)
     }
 }
 

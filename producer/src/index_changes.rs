@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use kapok_core::Error as DataError;
 use kapok_core::manifest::{IndexSpec, Manifest, RecordType};
-use kapok_core::schema::{Schema, StructType};
+use kapok_core::schema::{FieldKind, Metric, Schema, StructType};
 use kapok_index::{Index, Kind};
 
 use crate::error::Result;
@@ -26,7 +26,7 @@ pub(crate) enum IndexChange {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TypeIndexes {
     pub specs: Vec<IndexSpec>,
-    /// Names of annotated ones that were dropped.
+    /// Names of those that were dropped and that an annotation or a metric would bring back.
     pub dropped: BTreeSet<String>,
     /// Names of those that are of other fields than in the version before, so that their artifacts are of no use.
     pub moved: BTreeSet<String>,
@@ -86,6 +86,12 @@ pub(crate) fn plan(
         // One that was there before its field was renamed keeps its name.
         let (_, declared) = Index::declare(schema, record, &spec)?;
         if !out.dropped.contains(&spec.name) && !out.specs.iter().any(|known| known.is_alike(&declared)) {
+            out.add(schema, record, &spec)?;
+        }
+    }
+    for spec in vector_indexes(schema, record) {
+        let is_known = |known: &IndexSpec| known.kind == spec.kind && known.fields == spec.fields;
+        if !out.dropped.contains(&spec.name) && !out.specs.iter().any(is_known) {
             out.add(schema, record, &spec)?;
         }
     }
@@ -159,12 +165,45 @@ impl TypeIndexes {
             let there = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             return Err(DataError::not_found(subject(record, name), format!("there is {there}")).into());
         };
-        self.specs.remove(at);
-        if record.indexes.iter().any(|text| text.parse().is_ok_and(|spec: IndexSpec| spec.name == name)) {
+        let spec = self.specs.remove(at);
+        let is_annotated = record.indexes.iter().any(|text| text.parse().is_ok_and(|spec: IndexSpec| spec.name == name));
+        if spec.kind == Kind::Hnsw.name() {
+            // The one that its field would get again.
+            self.dropped.extend(spec.fields.iter().map(|field| vector_index(field)));
+        }
+        if is_annotated {
             self.dropped.insert(name.to_owned());
         }
         Ok(())
     }
+}
+
+/// Returns the indexes that vector fields with a metric get by themselves.
+fn vector_indexes(schema: &Schema, record: &StructType) -> Vec<IndexSpec> {
+    let mut out = Vec::new();
+    let mut open = vec![(record, String::new())];
+    while let Some((ty, prefix)) = open.pop() {
+        for field in &ty.fields {
+            let path = format!("{prefix}{}", field.name);
+            match &field.kind {
+                FieldKind::Group(id) => {
+                    if let Ok(group) = schema.struct_type(*id) {
+                        open.push((group, format!("{path}.")));
+                    }
+                }
+                FieldKind::Slot { .. } => {
+                    let has_metric = field.vector.is_some_and(|space| space.metric != Metric::Unspecified);
+                    out.extend(has_metric.then(|| vector_index(&path).parse().ok()).flatten());
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Returns the text of the index that a vector field with a metric gets by itself.
+fn vector_index(path: &str) -> String {
+    format!("{}({path})", Kind::Hnsw.name())
 }
 
 fn subject(record: &StructType, name: &str) -> String {

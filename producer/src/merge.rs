@@ -171,7 +171,8 @@ impl Producer {
         let encoding = Encoding::new(Arc::clone(&manifest.schema), entry.type_id, &entry.key, sharing)?;
         let merged = encoding.merge(&inputs)?;
         let indexes = Arc::new(IndexSet::new(&manifest.schema, entry)?);
-        self.write_segment(merged, &encoding, &indexes, merged_from).await
+        let graphs = base.view.graph_sources(record_type, places)?;
+        self.write_segment(merged, &encoding, &indexes, merged_from, graphs).await
     }
 }
 

@@ -10,6 +10,7 @@ use futures::StreamExt;
 use kapok_blobstore::{BlobId, BlobKind, PutOutcome};
 use kapok_core::manifest::{Blob, BlobMap, MergeSource, SegmentEntry};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Segments, in_parallel};
+use kapok_index::vector::GraphSource;
 use kapok_index::{BuiltArtifact, IndexSet, verify_built_segment};
 
 use crate::base::Base;
@@ -94,7 +95,7 @@ impl Producer {
                 };
                 let Some((rest, sealed)) = sealed else { break };
                 segments = Some(rest);
-                let (entry, more) = self.write_segment(sealed, &encoding, &indexes, Vec::new()).await?;
+                let (entry, more) = self.write_segment(sealed, &encoding, &indexes, Vec::new(), Vec::new()).await?;
                 report.segments += 1;
                 report.segment_bytes += entry.size;
                 report.index_bytes += entry.artifacts.iter().map(|index| index.size).sum::<u64>();
@@ -108,20 +109,22 @@ impl Producer {
         Ok(stored)
     }
 
-    /// Stores a segment, and at the same time makes and stores its indexes, and checks all of them.
+    /// Stores a segment, and at the same time makes and stores its indexes, and checks all of them. `graphs`: those of the segments
+    /// that it was merged from.
     pub(crate) async fn write_segment(
         &self,
         sealed: SealedSegment,
         encoding: &Encoding,
         indexes: &Arc<IndexSet>,
         merged_from: Vec<MergeSource>,
+        graphs: Vec<GraphSource>,
     ) -> Result<(SegmentEntry, StoredBlobs)> {
         let id = BlobId::from(sealed.id);
         let mut entry = SegmentEntry { merged_from, ..sealed.entry(encoding.sharing()) };
         let bytes = Bytes::from(sealed.bytes);
         let segment = Segment::open(&self.store.blobs().name(BlobKind::Segment, id), bytes.clone(), sealed.rows)?;
         let artifacts = async {
-            let built = build(indexes, &segment, &entry).await?;
+            let built = build(indexes, &segment, &entry, graphs).await?;
             entry.artifacts = built.iter().map(|built| built.artifact.clone()).collect();
             let blobs = self.blobs_of(&built);
             let (put, checked) =
@@ -154,7 +157,7 @@ impl Producer {
                 let segment = table.segments()[place].segment();
                 // An artifact has a hash of its own, under which what wrong bytes give would pass as right.
                 segment.verify_hash(&entry.id)?;
-                let built = build(&indexes, segment, entry).await?;
+                let built = build(&indexes, segment, entry, Vec::new()).await?;
                 entry.artifacts.extend(built.iter().map(|built| built.artifact.clone()));
                 // They are checked when the version is opened.
                 let StoredBlobs { written, .. } = self.put_all(built).await?;
@@ -250,9 +253,14 @@ impl Producer {
 }
 
 /// Builds the artifacts that an entry lacks, on a thread of their own: on this one they would delay the upload.
-async fn build(indexes: &Arc<IndexSet>, segment: &Segment, entry: &SegmentEntry) -> Result<Vec<BuiltArtifact>> {
+async fn build(
+    indexes: &Arc<IndexSet>,
+    segment: &Segment,
+    entry: &SegmentEntry,
+    graphs: Vec<GraphSource>,
+) -> Result<Vec<BuiltArtifact>> {
     let (indexes, segment, entry) = (Arc::clone(indexes), segment.clone(), entry.clone());
-    let building = tokio::task::spawn_blocking(move || indexes.build_lacking(&segment, &entry));
+    let building = tokio::task::spawn_blocking(move || indexes.build_lacking(&segment, &entry, &graphs));
     Ok(building.await.map_err(|source| Error::Task { source })??)
 }
 

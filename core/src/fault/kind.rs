@@ -16,6 +16,7 @@ impl Fault {
             | Self::OlderSchema { .. }
             | Self::TypeMismatch { .. }
             | Self::KeyChange { .. } => ErrorKind::Incompatible,
+            Self::Stopped { .. } => ErrorKind::Unavailable,
             Self::Invalid { .. }
             | Self::Schema { .. }
             | Self::TypeName { .. }

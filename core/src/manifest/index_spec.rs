@@ -142,6 +142,7 @@ impl FromStr for IndexSpec {
         };
         let is_word =
             |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        let is_key = |key: &str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if !is_word(kind) {
             return Err(wrong("no kind"));
         }
@@ -164,7 +165,7 @@ impl FromStr for IndexSpec {
         let mut options = BTreeMap::new();
         for setting in settings.split_whitespace() {
             match setting.split_once('=') {
-                Some((key, value)) if is_word(key) && key != Self::DESCENDING => {
+                Some((key, value)) if is_key(key) && key != Self::DESCENDING => {
                     options.insert(key.to_owned(), value.to_owned());
                 }
                 _ => return Err(wrong(&format!("{setting:?} is no KEY=VALUE"))),
@@ -201,6 +202,7 @@ mod tests {
             "text(title) by=word fold=full",
             "hash(year) where runtimeMin > 0",
             "a name: hash(a.b[].c) x=1 where (a = 1)",
+            "hnsw(embedding) codes=sq8 efConstruction=200 m0=32",
         ] {
             assert_eq!(text.parse::<IndexSpec>().unwrap().to_string(), text);
         }

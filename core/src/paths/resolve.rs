@@ -5,12 +5,42 @@ use crate::error::Result;
 use crate::schema::{DefaultValue, FieldKind, FieldType, Schema, StructType, Type};
 use crate::words::ElementSize;
 
+/// By which names a struct's fields are found.
+type Find = for<'s> fn(&'s StructType, &str) -> Option<&'s FieldType>;
+
 /// Returns a path and the lists that it goes through.
 pub(super) fn resolve(
     schema: &Schema,
     record: &StructType,
     text: &str,
-    find: for<'s> fn(&'s StructType, &str) -> Option<&'s FieldType>,
+    find: Find,
+) -> Result<(Path, Vec<ListStep>)> {
+    resolve_to(schema, record, text, find, End::Value)
+}
+
+/// Returns the path of a vector field, which goes through no list.
+pub(super) fn resolve_vector(
+    schema: &Schema,
+    record: &StructType,
+    text: &str,
+    find: Find,
+) -> Result<(Path, Vec<ListStep>)> {
+    resolve_to(schema, record, text, find, End::Vector)
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    Value,
+    Vector,
+}
+
+fn resolve_to(
+    schema: &Schema,
+    record: &StructType,
+    text: &str,
+    find: Find,
+    end: End,
 ) -> Result<(Path, Vec<ListStep>)> {
     let subject = || format!("{}.{text}", record.name);
     let (mut lists, mut hops) = (Vec::new(), Hops::default());
@@ -47,6 +77,15 @@ pub(super) fn resolve(
         }
         if lists.len() > LISTS_MAX {
             return Err(no_value(subject(), format!("goes through more than {LISTS_MAX} lists")));
+        }
+        if end == End::Vector && parts.peek().is_none() {
+            if field.vector.is_none() || through > 0 {
+                return Err(no_value(subject(), "is no vector field"));
+            }
+            // Its pointer is what there is to name.
+            let leaf = Leaf::field(owner, field, offset, &Type::Data, &DefaultValue::Zero);
+            let Some(leaf) = leaf else { return Err(no_value(subject(), "is no vector field")) };
+            return Ok((Path { name: names.join("."), fields, depth: lists.len(), hops, leaf }, lists));
         }
         match (ty, parts.peek()) {
             (Type::List(_), _) => {

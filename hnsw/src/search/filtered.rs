@@ -15,7 +15,6 @@ const STEPS: u64 = 64;
 impl Scratch {
     /// Walks over the graph, and keeps what is nearest. `Some(false)` if measuring all that is allowed is cheaper than going
     /// on, `None` if it was stopped.
-    #[expect(clippy::too_many_arguments, reason = "one search, taken apart by what it measures with")]
     pub(super) fn walk<P: Points>(
         &mut self,
         (points, query): (&P, &P::Query),

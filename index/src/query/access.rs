@@ -81,6 +81,9 @@ impl<'v> Access<'v> {
     }
 
     fn bind(table: &'v Table, index: &'v Index, position: usize) -> Option<Self> {
+        if matches!(index.kind(), Kind::Hnsw | Kind::Codes) {
+            return None;
+        }
         let (mut list, mut ends): (Option<Place<'v>>, Vec<Place<'v>>) = (None, Vec::new());
         for (at, steps) in index.paths().json_steps(table.schema()).into_iter().enumerate() {
             let name = |(name, lists): (String, usize)| {

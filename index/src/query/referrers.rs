@@ -140,6 +140,7 @@ impl<'v> Access<'v> {
             Kind::Unique => 2,
             Kind::Sorted => 3,
             Kind::Text => 4,
+            Kind::Hnsw | Kind::Codes => 5,
         }
     }
 

@@ -117,6 +117,19 @@ impl<'v> Rows<'v> {
         Ok(count.min(limit))
     }
 
+    /// Hands the row ids to a function, in any order.
+    pub(crate) fn for_each_unordered(&self, mut f: impl FnMut(RowId) -> Result<()>) -> Result<()> {
+        if self.limit.is_some() {
+            return self.iter().try_for_each(|row_id| f(row_id?));
+        }
+        for mut scan in self.scans() {
+            while let Some(row) = scan.next() {
+                f(scan.row_id(row?))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Returns whether a record, which must live, satisfies the expression, whatever the limit.
     ///
     /// # Errors

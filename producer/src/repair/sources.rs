@@ -154,7 +154,7 @@ fn build_index(
     rows: Bytes,
 ) -> kapok_core::Result<Option<Bytes>> {
     let segment = Segment::open("segment", rows, entry.rows)?;
-    IndexSet::new(&manifest.schema, ty)?.rebuild(artifact, &segment, &entry.id)
+    IndexSet::new(&manifest.schema, ty)?.rebuild(artifact, &segment, entry)
 }
 
 fn merge(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry, inputs: Vec<Bytes>) -> kapok_core::Result<Bytes> {
