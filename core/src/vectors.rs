@@ -136,6 +136,16 @@ impl VectorField {
         self.element
     }
 
+    /// Returns the index of its pointer in the record.
+    pub fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// Returns whether it is a member of a union, or lies within one.
+    pub fn is_in_union(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
     /// Opens the field's matrix in a segment, by the extents that the manifest lists. It takes constant time, except that
     /// rows are looked through for the first vector if the schema does not know the dimension yet.
     ///

@@ -24,7 +24,7 @@
 use std::collections::BTreeSet;
 
 use crate::Value;
-use kapok_core::schema::{Schema, StructType, Type, VectorSpace, is_type_name, to_type_name, unique_name};
+use kapok_core::schema::{Schema, StructType, Type, is_type_name, to_type_name, unique_name};
 use kapok_core::{Fault, Result};
 
 pub(crate) mod growth;
@@ -34,12 +34,14 @@ mod number;
 pub(crate) mod seen;
 mod shape;
 mod vector;
+mod vector_setting;
 mod walk;
 
 use growth::{Growth, key_field, not_a_type_name};
 use number::Wider;
 pub use seen::Seen;
 use shape::{AppendedField, Member, NodeId, Object, Shape};
+pub use vector_setting::VectorSetting;
 use walk::{Position, Shapes};
 
 /// What data does not say about itself.
@@ -47,8 +49,8 @@ use walk::{Position, Shapes};
 pub struct InferenceSettings {
     /// Names of the primary key's fields; may be left empty if a known type has a key.
     pub key: Vec<String>,
-    /// Paths of vector fields, as `List(Float32)` of constant length: JSON names joined by dots, passing through lists.
-    pub vectors: Vec<String>,
+    /// Vector fields.
+    pub vectors: Vec<VectorSetting>,
     /// Paths of objects that are maps, whose keys are data; `*` stands for the values of a map.
     pub maps: Vec<String>,
     /// Paths of members that are kept as JSON text, such as lists whose elements are not of one type; `*` stands for
@@ -79,6 +81,7 @@ impl Inference {
         check(record_type, &settings)?;
         let mut shapes = Shapes::new(record_type, settings, Schema::new());
         shapes.push_record();
+        shapes.push_held_vectors()?;
         Ok(Self { shapes, records: 0 })
     }
 
@@ -103,6 +106,7 @@ impl Inference {
         }
         let mut shapes = Shapes::new(&ty.name, settings, known.clone());
         shapes.load_record(record_type_id)?;
+        shapes.push_held_vectors()?;
         Ok(Self { shapes, records: 0 })
     }
 
@@ -139,7 +143,7 @@ impl Inference {
                 return Err(Fault::NoRecords { record_type: root.name.clone() }.into());
             }
             let InferenceSettings { vectors, maps, json, .. } = &shapes.settings;
-            for path in vectors.iter().chain(maps).chain(json) {
+            for path in vectors.iter().map(|vector| &vector.path).chain(maps).chain(json) {
                 if !shapes.nodes.iter().any(|node| node.path == *path) {
                     let problem = "the settings name a field that no record has".to_owned();
                     return Err(Fault::InferenceSetting { field: format!("{}.{path}", root.name), problem }.into());
@@ -201,7 +205,7 @@ fn check(record_type: &str, settings: &InferenceSettings) -> Result<()> {
         if key[..index].contains(part) {
             return Err(key_field(format!("{record_type}.{part}"), "named twice in the key"));
         }
-        if vectors.contains(part) || maps.contains(part) {
+        if vectors.iter().any(|vector| vector.path == *part) || maps.contains(part) {
             return Err(key_field(format!("{record_type}.{part}"), "a key field cannot be a vector or a map"));
         }
         if json.contains(part) {
@@ -212,10 +216,16 @@ fn check(record_type: &str, settings: &InferenceSettings) -> Result<()> {
         let (field, problem) = (format!("{record_type}.{path}"), format!("named both {what}"));
         Err(Fault::InferenceSetting { field, problem }.into())
     };
-    if let Some(path) = vectors.iter().find(|path| maps.contains(path)) {
+    let is_vector = |path: &String| vectors.iter().any(|vector| vector.path == *path);
+    for (index, vector) in vectors.iter().enumerate() {
+        if vectors[..index].iter().any(|other| other.path == vector.path) {
+            return twice(&vector.path, "as a vector and as another");
+        }
+    }
+    if let Some(path) = maps.iter().find(|path| is_vector(path)) {
         return twice(path, "as a vector and as a map");
     }
-    match json.iter().find(|path| vectors.contains(path) || maps.contains(path)) {
+    match json.iter().find(|path| is_vector(path) || maps.contains(path)) {
         Some(path) => twice(path, "as JSON and as a vector or a map"),
         None => Ok(()),
     }
@@ -241,12 +251,18 @@ impl Shapes {
 
     fn build(&self, object: &Object, name: String) -> Result<StructType> {
         let mut growth = match &object.known {
-            Some(ty) => Growth::of(self.widened(object, ty)?),
+            Some(ty) => Growth::of(self.with_metrics(object, self.widened(object, ty)?)),
             None => Growth::new(object.id, name, object.scope),
         };
         let names: Vec<String> =
             object.members.iter().map(|m| m.known_name.clone().unwrap_or_else(|| growth.name(&m.json_name))).collect();
-        for appended in &object.appended {
+        // Those that come beside the records stand behind what the records have.
+        let is_held = |appended: &&AppendedField| match **appended {
+            AppendedField::Member(index) => self.is_held(object.members[index].node),
+            AppendedField::NullFlag(_) => false,
+        };
+        let (held, own): (Vec<&AppendedField>, Vec<&AppendedField>) = object.appended.iter().partition(is_held);
+        for appended in own.into_iter().chain(held) {
             match *appended {
                 AppendedField::Member(index) => self.append(&mut growth, &object.members[index], &names[index])?,
                 AppendedField::NullFlag(index) => growth.add_null_flag(&names[index])?,
@@ -282,9 +298,7 @@ impl Shapes {
         growth.add(name, &member.json_name, self.type_of(member.node), |field| {
             field.is_map = matches!(shape, Shape::Map(_));
             field.is_json = matches!(shape, Shape::Json);
-            if let Shape::Vector(vector) = shape {
-                field.vector = Some(VectorSpace { dimension: vector.dimension, ..VectorSpace::default() });
-            }
+            field.vector = self.vector_space(member.node);
         })
     }
 

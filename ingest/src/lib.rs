@@ -40,12 +40,14 @@ mod message;
 mod request;
 mod rust_type;
 mod value;
+mod vectors;
 
 /// Re-exported text of `/kapok.capnp`.
 pub use kapok_schemas::KAPOK_CAPNP;
 
-pub use infer::{Inference, InferenceSettings, Seen};
+pub use infer::{Inference, InferenceSettings, Seen, VectorSetting};
 pub use message::{AbsentFields, MessageWriter};
 pub use request::SchemaRequest;
 pub use rust_type::schema_of_rust_type;
 pub use value::Value;
+pub use vectors::{RecordVectors, VectorInput, VectorTable};

@@ -27,11 +27,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Seen, Value};
+use crate::{RecordVectors, Seen, Value};
 use kapok_core::schema::Schema;
 use kapok_core::segment::Encoding;
-use kapok_core::{Fault, Result};
+use kapok_core::{Error, Fault, Result};
 
+mod attached;
 mod depth;
 mod direct;
 mod draft;
@@ -44,9 +45,11 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 
+use attached::Attached;
 use direct::DirectDraft;
 use draft::MessageDraft;
 use image::Image;
+pub(crate) use json::json_text;
 use plan::MessagePlan;
 
 /// Writes values as single-segment messages, reusing its buffer. A clone shares what was compiled from the schema.
@@ -67,6 +70,9 @@ pub struct MessageWriter {
     /// How often a field was absent, by number of the field.
     absent_counts: Vec<u64>,
     absent_fields: AbsentFields,
+    /// That of a writer of records.
+    encoding: Option<Encoding>,
+    attached: Option<Box<Attached>>,
 }
 
 /// What becomes of a number, Bool or enum that is not given and that no `nullOf` flag can say is null.
@@ -96,7 +102,7 @@ impl MessageWriter {
     pub fn of_records(encoding: &Encoding) -> Result<Self> {
         let mut plan = MessagePlan::new(encoding.schema(), encoding.type_id())?;
         plan.set_key(encoding.key().names())?;
-        Ok(Self::of_plan(plan))
+        Ok(Self { encoding: Some(encoding.clone()), ..Self::of_plan(plan) })
     }
 
     fn of_plan(plan: MessagePlan) -> Self {
@@ -110,7 +116,41 @@ impl MessageWriter {
             absent: Vec::new(),
             absent_counts: Vec::new(),
             absent_fields: AbsentFields::default(),
+            encoding: None,
+            attached: None,
         }
+    }
+
+    /// Gives the records to come vectors that stand beside them: of their [row](Self::set_vector_row), or of their key.
+    ///
+    /// # Errors
+    /// `NotFound` and `Invalid` for a field that is no vector, is of other elements or of another dimension than its table, or
+    /// in a union; for keys that are none of the records, or stand twice; and for a writer that is not one of
+    /// [records](Self::of_records).
+    pub fn set_vectors(&mut self, vectors: &Arc<RecordVectors>) -> Result<()> {
+        let Some(encoding) = &self.encoding else {
+            return Err(Error::invalid("vectors", "need a writer of records, which knows their key"));
+        };
+        self.attached = Some(Box::new(Attached::new(encoding, vectors)?));
+        Ok(())
+    }
+
+    /// Sets the row of the next record in tables whose rows belong to records by position, counted from 0.
+    pub fn set_vector_row(&mut self, row: u64) {
+        if let Some(attached) = &mut self.attached {
+            attached.row = row;
+        }
+    }
+
+    /// Completes a message that was written, and returns it.
+    fn complete(&mut self) -> Result<&[u8]> {
+        if let Some(attached) = &mut self.attached {
+            attached.attach(&mut self.image, self.plan.structs[0].size)?;
+        }
+        if !self.absent.is_empty() {
+            self.count_absent()?;
+        }
+        Ok(self.image.bytes())
     }
 
     /// Chooses what becomes of fields that are not given.
@@ -145,10 +185,7 @@ impl MessageWriter {
         self.absent.clear();
         let Self { plan, image, given, absent, .. } = self;
         MessageDraft { plan, image, given, absent }.record(value)?;
-        if !self.absent.is_empty() {
-            self.count_absent()?;
-        }
-        Ok(self.image.bytes())
+        self.complete()
     }
 
     /// Returns the words of a record from a JSON text, which holds one object.
@@ -163,10 +200,7 @@ impl MessageWriter {
         if !std::str::from_utf8(json).is_ok_and(|json| self.write_directly(json)) {
             return self.write(&Value::from_json(json)?);
         }
-        if !self.absent.is_empty() {
-            self.count_absent()?;
-        }
-        Ok(self.image.bytes())
+        self.complete()
     }
 
     /// Returns the words of a record from a JSON text that shows nothing but what was [seen](Self::set_seen); `None` for
@@ -178,10 +212,7 @@ impl MessageWriter {
         if !self.write_directly(json) {
             return Ok(None);
         }
-        if !self.absent.is_empty() {
-            self.count_absent()?;
-        }
-        Ok(Some(self.image.bytes()))
+        self.complete().map(Some)
     }
 
     fn write_directly(&mut self, json: &str) -> bool {

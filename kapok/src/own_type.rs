@@ -94,6 +94,9 @@
 pub use kapok_core::schema::{FieldRemoval, OlderSchema, RecordDeclaration, RecordStruct, Schema};
 #[cfg(feature = "json")]
 #[doc(inline)]
-pub use kapok_ingest::{AbsentFields, Inference, InferenceSettings, SchemaRequest, Seen, Value, schema_of_rust_type};
+pub use kapok_ingest::{
+    AbsentFields, Inference, InferenceSettings, RecordVectors, SchemaRequest, Seen, Value, VectorInput, VectorSetting,
+    VectorTable, schema_of_rust_type,
+};
 #[doc(inline)]
 pub use kapok_producer::{Declaration, Evolution};

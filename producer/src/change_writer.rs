@@ -12,7 +12,7 @@ use kapok_core::schema::RecordStruct;
 use kapok_core::words::StructRef;
 use kapok_index::View;
 #[cfg(feature = "json")]
-use kapok_ingest::{MessageWriter, Value};
+use kapok_ingest::{MessageWriter, RecordVectors, Value};
 #[cfg(feature = "json")]
 use serde::Serialize;
 
@@ -145,6 +145,19 @@ impl<'c> ValueChanges<'c> {
     pub(crate) fn new(prior: &'c View, ty: Arc<ChangedType>) -> Result<Self> {
         let message = ty.schema.message_writer()?;
         Ok(Self { prior, ty, message })
+    }
+
+    /// Gives the records to come vectors that stand beside them.
+    ///
+    /// # Errors
+    /// As [`MessageWriter::set_vectors`].
+    pub fn set_vectors(&mut self, vectors: &Arc<RecordVectors>) -> Result<()> {
+        Ok(self.message.set_vectors(vectors)?)
+    }
+
+    /// Sets the row of the next record in tables of vectors whose rows belong to records by position, counted from 0.
+    pub fn set_vector_row(&mut self, row: u64) {
+        self.message.set_vector_row(row);
     }
 
     /// Adds a record, or replaces the one of the same key.

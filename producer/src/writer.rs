@@ -15,7 +15,7 @@ use kapok_core::schema::RecordStruct;
 use kapok_core::segment::Stage;
 use kapok_core::words::{StructRef, Words};
 #[cfg(feature = "json")]
-use kapok_ingest::{MessageWriter, Seen, Value};
+use kapok_ingest::{MessageWriter, RecordVectors, Seen, Value};
 #[cfg(feature = "json")]
 use serde::Serialize;
 
@@ -199,6 +199,19 @@ impl ValueWriter<'_> {
     pub fn add_json(&mut self, json: &[u8]) -> Result<()> {
         let message = self.message.write_json(json)?;
         add_root(message, |record| self.staging.add(record))
+    }
+
+    /// Gives the records to come vectors that stand beside them.
+    ///
+    /// # Errors
+    /// As [`MessageWriter::set_vectors`].
+    pub fn set_vectors(&mut self, vectors: &Arc<RecordVectors>) -> Result<()> {
+        Ok(self.message.set_vectors(vectors)?)
+    }
+
+    /// Sets the row of the next record in tables of vectors whose rows belong to records by position, counted from 0.
+    pub fn set_vector_row(&mut self, row: u64) {
+        self.message.set_vector_row(row);
     }
 
     /// Has [`add_seen_json`](Self::add_seen_json) add nothing but what an inference has seen, whose schema was declared.

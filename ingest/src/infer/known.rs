@@ -124,7 +124,12 @@ impl Shapes {
 
     fn load_slot(&mut self, field: &FieldType, ty: &Type, at: NodeId, loaded: &mut LoadedTypes) -> Result<Shape> {
         if let (Some(space), Type::List(element)) = (field.vector, ty) {
-            return Ok(Shape::Vector(Vector { element: (**element).clone(), dimension: space.dimension, line: 0 }));
+            return Ok(Shape::Vector(Vector {
+                element: (**element).clone(),
+                form: space.element,
+                dimension: space.dimension,
+                line: 0,
+            }));
         }
         if let (true, Type::List(element)) = (field.is_map, ty)
             && let Type::Struct(entry) = **element
@@ -170,7 +175,7 @@ impl Shapes {
     /// Settings describe fields to come; they cannot contradict a known one.
     fn check_settings(&self, path: &str, field: &FieldType) -> Result<()> {
         let subject = join(&self.record_type, path);
-        if field.vector.is_none() && self.settings.vectors.iter().any(|vector| vector == path) {
+        if field.vector.is_none() && self.settings.vector(path).is_some() {
             return Err(Error::incompatible(subject, "the known schema does not have this field as a vector"));
         }
         if !field.is_map && self.settings.maps.iter().any(|map| map == path) {

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::misfit::describe_type;
 use super::number::{Numbers, Wider};
 use crate::Value;
-use kapok_core::schema::{StructType, Type};
+use kapok_core::schema::{StructType, Type, VectorElement};
 
 /// Index of a [`Node`].
 pub(super) type NodeId = usize;
@@ -69,6 +69,7 @@ pub(super) enum Shape {
 #[derive(Clone, Debug)]
 pub(super) struct Vector {
     pub(super) element: Type,
+    pub(super) form: VectorElement,
     /// 0 if none was seen yet.
     pub(super) dimension: u32,
     /// Line that the dimension comes from, 0 if the schema said it.

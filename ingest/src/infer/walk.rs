@@ -2,11 +2,11 @@
 
 use hashbrown::HashMap;
 
-use super::InferenceSettings;
 use super::growth::type_id;
 use super::misfit::{Fit, Misfit, describe, describe_type, found};
 use super::number::{Numbers, Wider, fits};
 use super::shape::{AppendedField, Node, NodeId, Object, ObjectId, Shape, Vector};
+use super::{InferenceSettings, VectorSetting};
 use crate::Value;
 use kapok_core::record::DEPTH_MAX;
 use kapok_core::schema::{LIST_DEPTH_MAX, Schema, Type};
@@ -122,8 +122,7 @@ impl Shapes {
             }
             (shape, _) if node.line == 0 => {
                 // What the settings said is to be mended there.
-                let InferenceSettings { vectors, maps, .. } = &self.settings;
-                let is_set = vectors.contains(&node.path) || maps.contains(&node.path);
+                let is_set = self.settings.vector(&node.path).is_some() || self.settings.maps.contains(&node.path);
                 let way_out = if is_set { String::new() } else { format!("; {REPUBLISH}") };
                 Err(Misfit::new(format!("known as {}, found={}{way_out}", shape.describe(), found(value))))
             }
@@ -284,7 +283,7 @@ impl Shapes {
     }
 
     #[cold]
-    fn push_member(&mut self, at: ObjectId, name: &str) -> Fit<usize> {
+    pub(super) fn push_member(&mut self, at: ObjectId, name: &str) -> Fit<usize> {
         let object = &self.objects[at];
         let (limit, hint) = if at == 0 {
             (RECORD_KEYS_MAX, "; declare the schema".to_owned())
@@ -308,13 +307,14 @@ impl Shapes {
         let path = join(&object.path, name);
         // Whoever came before, in this or an earlier run, lacked it.
         let is_null_somewhere = object.was_seen;
-        let (is_map, is_vector) = (self.settings.maps.contains(&path), self.settings.vectors.contains(&path));
+        let is_map = self.settings.maps.contains(&path);
+        let vector = self.settings.vector(&path).map(VectorSetting::shape);
         let is_json = self.settings.json.contains(&path);
         let node = self.push_node(node(path, at, name.to_owned()));
         if is_map {
             self.nodes[node].shape = Shape::Map(self.push_entry(node));
-        } else if is_vector {
-            self.nodes[node].shape = Shape::Vector(Vector { element: Type::Float32, dimension: 0, line: 0 });
+        } else if let Some(vector) = vector {
+            self.nodes[node].shape = vector;
         } else if is_json {
             self.nodes[node].shape = Shape::Json;
         }

@@ -204,6 +204,25 @@ impl Image {
         Ok(())
     }
 
+    /// Writes a list of numbers that a pointer of the root struct, which is of this size, points at; false if that points
+    /// somewhere already.
+    pub(super) fn put_root_list(
+        &mut self,
+        root: StructSize,
+        slot: usize,
+        size: ElementSize,
+        elements: &[u8],
+    ) -> Result<bool> {
+        // The root stands behind its pointer.
+        let pointer = root.frame(WORD).pointer(slot);
+        if self.bytes[pointer..pointer + WORD] != [0; WORD] {
+            return Ok(false);
+        }
+        let at = self.allocate_list(pointer, size, elements.len() * 8 / size.bits())?;
+        self.put_bytes(at, elements);
+        Ok(true)
+    }
+
     /// Allocates a Data, and returns its bytes to be filled in.
     pub(super) fn room_for_data(&mut self, pointer: usize, len: usize) -> Result<&mut [u8]> {
         within("bytes of a Data", len as u64)?;

@@ -11,7 +11,7 @@ use kapok_core::{Error, Result};
 ///
 /// # Errors
 /// [`Fault::Limit`](kapok_core::Fault::Limit) if it nests too deep.
-pub(super) fn json_text(value: &Value, depth: u32) -> Result<String> {
+pub(crate) fn json_text(value: &Value, depth: u32) -> Result<String> {
     let mut out = Vec::new();
     write(value, depth, &mut out)?;
     String::from_utf8(out).map_err(|error| Error::invalid("", error.to_string()))

@@ -71,7 +71,7 @@ fn keys_lists_nested_structs_and_values_of_maps_are_narrow_too() {
     ];
     let settings = InferenceSettings {
         maps: vec!["map".to_owned()],
-        vectors: vec!["vector".to_owned()],
+        vectors: vec!["vector".into()],
         json: vec!["kept".to_owned()],
         ..settings()
     };

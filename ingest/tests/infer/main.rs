@@ -6,5 +6,6 @@ mod compact;
 mod debian;
 mod direct;
 mod extending;
+mod held_vectors;
 mod rules;
 mod rust_type;

@@ -367,8 +367,12 @@ fn settings_that_contradict_each_other_are_refused() {
         (vec![], vec!["a"], vec!["a"], "Package.a: named both as a vector and as a map"),
     ] {
         let own = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
-        let settings =
-            InferenceSettings { key: own(key), vectors: own(vectors), maps: own(maps), ..InferenceSettings::default() };
+        let settings = InferenceSettings {
+            key: own(key),
+            vectors: vectors.iter().map(|path| (*path).into()).collect(),
+            maps: own(maps),
+            ..InferenceSettings::default()
+        };
         assert_eq!(Inference::new("Package", settings).unwrap_err().to_string(), expected);
     }
 }
