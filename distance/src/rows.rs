@@ -91,6 +91,12 @@ impl<'a> Rows<'a> {
         &self.bytes[id as usize * self.stride..][..self.row_bytes]
     }
 
+    /// The bytes of four rows.
+    #[inline]
+    pub(crate) fn group(&self, [a, b, c, d]: [u32; 4]) -> [&'a [u8]; 4] {
+        [self.row(a), self.row(b), self.row(c), self.row(d)]
+    }
+
     /// The bytes of a row, none if there is no such row.
     #[inline]
     pub(crate) fn get(&self, id: u32) -> &'a [u8] {
@@ -125,17 +131,6 @@ impl RowIds<'_> {
         match self {
             Self::List(ids) => ids.len(),
             Self::Range(ids) => ids.len(),
-        }
-    }
-
-    /// The id at this position, which is one of them.
-    #[inline]
-    pub(crate) fn id(&self, at: usize) -> u32 {
-        match self {
-            Self::List(ids) => ids[at],
-            // No id is greater than the last, which fits.
-            #[expect(clippy::cast_possible_truncation, reason = "positions are less than the range's length")]
-            Self::Range(ids) => ids.start + at as u32,
         }
     }
 }
