@@ -23,12 +23,14 @@ mod neon;
 mod operation;
 mod plain;
 mod scalar;
+mod span;
 
 pub(crate) use level::Level;
 pub(crate) use operation::{
     Bf16, ByteDot, ByteDotNorm, ByteL2, F16, F32, FloatDot, FloatDotNorm, FloatL2, Hamming, I8, U4I8, U8, u4_bytes,
 };
 pub(crate) use plain::bytes_of;
+pub(crate) use span::Span;
 
 use crate::rows::{RowIds, Rows};
 

@@ -15,7 +15,7 @@ const PREFETCHED_BYTES_MAX: usize = 1024;
 /// Fetches the beginnings of rows that are equally long.
 #[inline]
 pub(in crate::kernels) fn prefetch<const N: usize>(rows: [&[u8]; N]) {
-    let len = rows.iter().map(|row| row.len()).min().unwrap_or(0);
+    let len = rows.first().map_or(0, |row| row.len());
     for at in (0..len.min(PREFETCHED_BYTES_MAX)).step_by(64) {
         for row in rows {
             let line = row.as_ptr().wrapping_add(at);
