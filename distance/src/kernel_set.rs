@@ -47,7 +47,7 @@ impl Kernels {
     /// Fetches a row into the cache, without waiting for it. Nothing happens if there is no such row.
     #[inline]
     pub fn prefetch(self, rows: &Rows<'_>, id: u32) {
-        prefetch(rows.get(id));
+        prefetch([rows.get(id)]);
     }
 
     /// Inner products.

@@ -23,12 +23,14 @@ mod neon;
 mod operation;
 mod plain;
 mod scalar;
+mod span;
 
 pub(crate) use level::Level;
 pub(crate) use operation::{
     Bf16, ByteDot, ByteDotNorm, ByteL2, F16, F32, FloatDot, FloatDotNorm, FloatL2, Hamming, I8, U4I8, U8, u4_bytes,
 };
 pub(crate) use plain::bytes_of;
+pub(crate) use span::Span;
 
 use crate::rows::{RowIds, Rows};
 
@@ -50,12 +52,30 @@ pub(crate) trait Everywhere: scalar::Kernel {}
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 impl<K: scalar::Kernel> Everywhere for K {}
 
-/// Writes the sum of the query and each of these rows.
+/// Ids of a range that are written down at once.
+const IDS_AT_ONCE: usize = 128;
+
+/// Writes what comes out of the query and each of these rows.
 ///
 /// # Panics
-/// There are not as many sums as ids, or there is no row of an id.
+/// There are not as many places as ids, or there is no row of an id.
 pub(crate) fn run<K: Everywhere>(level: Level, query: &[u8], rows: &Rows<'_>, ids: &RowIds<'_>, out: &mut [K::Out]) {
-    assert_eq!(ids.count(), out.len(), "as many sums as ids");
+    assert_eq!(ids.count(), out.len(), "as many places as ids");
+    match ids {
+        RowIds::List(ids) => each::<K>(level, query, rows, ids, out),
+        RowIds::Range(range) => {
+            let mut left = range.clone();
+            for out in out.chunks_mut(IDS_AT_ONCE) {
+                let mut ids = [0; IDS_AT_ONCE];
+                ids.iter_mut().zip(&mut left).for_each(|(place, id)| *place = id);
+                each::<K>(level, query, rows, &ids[..out.len()], out);
+            }
+        }
+    }
+}
+
+/// The same for a list of as many ids as places.
+fn each<K: Everywhere>(level: Level, query: &[u8], rows: &Rows<'_>, ids: &[u32], out: &mut [K::Out]) {
     match level {
         Level::Scalar => scalar::each::<K>(query, rows, ids, out),
         // SAFETY: 1. a value of this variant holds the proof that they were detected. 2, 3. nothing is read here.
@@ -70,13 +90,13 @@ pub(crate) fn run<K: Everywhere>(level: Level, query: &[u8], rows: &Rows<'_>, id
     }
 }
 
-/// Fetches the beginning of a row into the cache, where there is an instruction for it.
+/// Fetches the beginnings of rows into the cache, where there is an instruction for it.
 #[inline]
-pub(crate) fn prefetch(row: &[u8]) {
+pub(crate) fn prefetch<const N: usize>(rows: [&[u8]; N]) {
     #[cfg(target_arch = "x86_64")]
-    avx2::prefetch(row);
+    avx2::prefetch(rows);
     #[cfg(target_arch = "aarch64")]
-    neon::prefetch(row);
+    neon::prefetch(rows);
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let _ = row;
+    let _ = rows;
 }

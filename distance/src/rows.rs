@@ -5,15 +5,11 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::DIMENSION_MAX;
+use crate::kernels::Span;
 
 /// Vectors in bytes: row `r` is the `row_bytes` bytes from `offset + r * stride` on. Nothing need be aligned.
 #[derive(Clone, Copy)]
-pub struct Rows<'a> {
-    bytes: &'a [u8],
-    stride: usize,
-    row_bytes: usize,
-    count: u32,
-}
+pub struct Rows<'a>(Span<'a>);
 
 /// Rows that do not lie in their bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,18 +45,12 @@ impl<'a> Rows<'a> {
     /// # Errors
     /// The last row ends behind the bytes, rows overlap, or a row is longer than the longest vector.
     pub fn new(bytes: &'a [u8], offset: usize, stride: usize, row_bytes: usize, count: u32) -> Result<Self, RowsError> {
-        let error = RowsError { len: bytes.len(), offset, stride, row_bytes, count };
-        if stride < row_bytes || row_bytes > 4 * DIMENSION_MAX {
-            return Err(error);
-        }
-        let Some(before_last) = count.checked_sub(1) else {
-            return Ok(Self { bytes: &[], stride, row_bytes, count });
+        let rows = if stride < row_bytes || row_bytes > 4 * DIMENSION_MAX {
+            None
+        } else {
+            Span::new(bytes, offset, stride, row_bytes, count)
         };
-        let len = usize::try_from(before_last).ok().and_then(|rows| rows.checked_mul(stride)?.checked_add(row_bytes));
-        match len.and_then(|len| bytes.get(offset..)?.get(..len)) {
-            Some(bytes) => Ok(Self { bytes, stride, row_bytes, count }),
-            None => Err(error),
-        }
+        rows.map(Self).ok_or(RowsError { len: bytes.len(), offset, stride, row_bytes, count })
     }
 
     /// One row, which is these bytes.
@@ -73,12 +63,12 @@ impl<'a> Rows<'a> {
 
     /// Number of rows.
     pub fn count(&self) -> u32 {
-        self.count
+        self.0.count()
     }
 
     /// Bytes of a row.
     pub fn row_bytes(&self) -> usize {
-        self.row_bytes
+        self.0.row_bytes()
     }
 
     /// The bytes of a row.
@@ -87,24 +77,28 @@ impl<'a> Rows<'a> {
     /// There is no such row.
     #[inline]
     pub fn row(&self, id: u32) -> &'a [u8] {
-        assert!(id < self.count, "there is no such row: id={id} count={}", self.count);
-        &self.bytes[id as usize * self.stride..][..self.row_bytes]
+        self.0.row(id)
+    }
+
+    /// The bytes of four rows.
+    #[inline]
+    pub(crate) fn group(&self, [a, b, c, d]: [u32; 4]) -> [&'a [u8]; 4] {
+        [self.row(a), self.row(b), self.row(c), self.row(d)]
     }
 
     /// The bytes of a row, none if there is no such row.
     #[inline]
     pub(crate) fn get(&self, id: u32) -> &'a [u8] {
-        if id < self.count { self.row(id) } else { &[] }
+        if id < self.count() { self.row(id) } else { &[] }
     }
 }
 
 impl fmt::Debug for Rows<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { bytes: _, stride, row_bytes, count } = self;
         f.debug_struct("Rows")
-            .field("stride", stride)
-            .field("row_bytes", row_bytes)
-            .field("count", count)
+            .field("stride", &self.0.stride())
+            .field("row_bytes", &self.row_bytes())
+            .field("count", &self.count())
             .finish_non_exhaustive()
     }
 }
@@ -125,17 +119,6 @@ impl RowIds<'_> {
         match self {
             Self::List(ids) => ids.len(),
             Self::Range(ids) => ids.len(),
-        }
-    }
-
-    /// The id at this position, which is one of them.
-    #[inline]
-    pub(crate) fn id(&self, at: usize) -> u32 {
-        match self {
-            Self::List(ids) => ids[at],
-            // No id is greater than the last, which fits.
-            #[expect(clippy::cast_possible_truncation, reason = "positions are less than the range's length")]
-            Self::Range(ids) => ids.start + at as u32,
         }
     }
 }

@@ -7,7 +7,7 @@ mod load;
 pub(super) use load::prefetch;
 
 use super::operation::Operation;
-use crate::rows::{RowIds, Rows};
+use crate::rows::Rows;
 
 /// An operation on several rows at once.
 pub(crate) trait Kernel: Operation {
@@ -20,20 +20,22 @@ pub(crate) trait Kernel: Operation {
 
 /// Writes what comes out for each of these rows, while the next ones are fetched.
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
-pub(super) fn each<K: Kernel>(query: &[u8], rows: &Rows<'_>, ids: &RowIds<'_>, out: &mut [K::Out]) {
-    let (pairs, rest) = out.as_chunks_mut::<2>();
-    let mut at = 0;
-    for pair in pairs {
-        let here = [rows.row(ids.id(at)), rows.row(ids.id(at + 1))];
-        at += 2;
-        for next in at..ids.count().min(at + 2) {
-            super::prefetch(rows.get(ids.id(next)));
+pub(super) fn each<K: Kernel>(query: &[u8], rows: &Rows<'_>, ids: &[u32], out: &mut [K::Out]) {
+    let (fours, rest) = ids.as_chunks::<4>();
+    let (out_of_fours, out_of_rest) = out.as_chunks_mut::<4>();
+    let mut following = fours.iter();
+    let mut next = following.next().map(|&four| rows.group(four));
+    for out in out_of_fours {
+        let Some(here) = next else { break };
+        next = following.next().map(|&four| rows.group(four));
+        if let Some(next) = next {
+            super::prefetch(next);
         }
         // SAFETY: 1. this function is for the same instructions. 2, 3. it reads through slices.
-        *pair = unsafe { K::rows(query, here) };
+        *out = unsafe { K::rows(query, here) };
     }
-    for one in rest {
+    for (out, &id) in out_of_rest.iter_mut().zip(rest) {
         // SAFETY: as above.
-        [*one] = unsafe { K::rows(query, [rows.row(ids.id(at))]) };
+        [*out] = unsafe { K::rows(query, [rows.row(id)]) };
     }
 }

@@ -5,7 +5,7 @@ mod float;
 mod load;
 
 use super::operation::Operation;
-use crate::rows::{RowIds, Rows};
+use crate::rows::Rows;
 
 /// An operation on several rows at once.
 pub(crate) trait Kernel: Operation {
@@ -26,23 +26,24 @@ pub(crate) trait Kernel: Operation {
 
 /// Writes what comes out for each of these rows, while the next ones are fetched.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
-pub(super) fn each<K: Kernel>(query: &[u8], rows: &Rows<'_>, ids: &RowIds<'_>, out: &mut [K::Out]) {
-    // SAFETY: 1. this function is for the same instructions. 2, 3. it reads through slices.
+pub(super) fn each<K: Kernel>(query: &[u8], rows: &Rows<'_>, ids: &[u32], out: &mut [K::Out]) {
+    // SAFETY: as below.
     let prepared = unsafe { K::prepare(query) };
-    let (fours, rest) = out.as_chunks_mut::<4>();
-    let mut at = 0;
-    for four in fours {
-        let here: [&[u8]; 4] = std::array::from_fn(|of| rows.row(ids.id(at + of)));
-        at += 4;
-        for next in at..ids.count().min(at + 4) {
-            super::prefetch(rows.get(ids.id(next)));
+    let (fours, rest) = ids.as_chunks::<4>();
+    let (out_of_fours, out_of_rest) = out.as_chunks_mut::<4>();
+    let mut following = fours.iter();
+    let mut next = following.next().map(|&four| rows.group(four));
+    for out in out_of_fours {
+        let Some(here) = next else { break };
+        next = following.next().map(|&four| rows.group(four));
+        if let Some(next) = next {
+            super::prefetch(next);
         }
-        // SAFETY: as above.
-        *four = unsafe { K::rows(query, prepared, here) };
+        // SAFETY: 1. this function is for the same instructions. 2, 3. it reads through slices.
+        *out = unsafe { K::rows(query, prepared, here) };
     }
-    for one in rest {
+    for (out, &id) in out_of_rest.iter_mut().zip(rest) {
         // SAFETY: as above.
-        [*one] = unsafe { K::rows(query, prepared, [rows.row(ids.id(at))]) };
-        at += 1;
+        [*out] = unsafe { K::rows(query, prepared, [rows.row(id)]) };
     }
 }

@@ -146,6 +146,16 @@ impl Operation for Hamming {
     type Out = u32;
 }
 
+/// The chunks of a vector, and the bytes after them, as many as those of another: the compiler is to know that.
+#[inline]
+pub(super) fn chunks_like<'a, const LEN: usize>(
+    bytes: &'a [u8],
+    (chunks, tail): (&[[u8; LEN]], &[u8]),
+) -> (&'a [[u8; LEN]], &'a [u8]) {
+    let (own_chunks, own_tail) = bytes.as_chunks();
+    (&own_chunks[..chunks.len()], &own_tail[..tail.len()])
+}
+
 /// Blocks of 64 dimensions, each of which has four times sixteen, whole sixteens after them, and the bytes of the rest.
 pub(super) struct Blocks<'a, E: Float> {
     pub(super) whole: &'a [[E::Sixteen; 4]],
@@ -159,6 +169,17 @@ impl<'a, E: Float> Blocks<'a, E> {
         let (sixteens, tail) = E::sixteens(bytes);
         let (whole, groups) = sixteens.as_chunks();
         Self { whole, groups, tail }
+    }
+
+    /// The blocks of another vector, which has as many dimensions: the compiler is to know that.
+    #[inline]
+    pub(super) fn like<F: Float>(bytes: &'a [u8], other: &Blocks<'_, F>) -> Self {
+        let Self { whole, groups, tail } = Self::of(bytes);
+        Self {
+            whole: &whole[..other.whole.len()],
+            groups: &groups[..other.groups.len()],
+            tail: &tail[..other.tail.len() / F::BYTES * E::BYTES],
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::operation::{
     Byte, ByteDot, ByteDotNorm, ByteL2, Float, FloatDot, FloatDotNorm, FloatL2, Hamming, Operation, U4I8,
 };
 use crate::element::Element;
-use crate::rows::{RowIds, Rows};
+use crate::rows::Rows;
 
 /// An operation on one row.
 pub(crate) trait Kernel: Operation {
@@ -13,9 +13,9 @@ pub(crate) trait Kernel: Operation {
 }
 
 /// Writes what comes out for each of these rows.
-pub(super) fn each<K: Kernel>(query: &[u8], rows: &Rows<'_>, ids: &RowIds<'_>, out: &mut [K::Out]) {
-    for (at, out) in out.iter_mut().enumerate() {
-        *out = K::row(query, rows.row(ids.id(at)));
+pub(super) fn each<K: Kernel>(query: &[u8], rows: &Rows<'_>, ids: &[u32], out: &mut [K::Out]) {
+    for (out, &id) in out.iter_mut().zip(ids) {
+        *out = K::row(query, rows.row(id));
     }
 }
 

@@ -6,3 +6,4 @@ mod agreement;
 mod exactness;
 mod rows;
 mod sample;
+mod sets;

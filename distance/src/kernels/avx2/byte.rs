@@ -10,7 +10,7 @@ use std::arch::x86_64::{
 
 use super::Kernel;
 use super::load::{bytes, sixteen};
-use crate::kernels::operation::{Byte, ByteDot, ByteDotNorm, ByteL2, Hamming, U4I8, padded};
+use crate::kernels::operation::{Byte, ByteDot, ByteDotNorm, ByteL2, Hamming, U4I8, chunks_like, padded};
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
@@ -31,7 +31,7 @@ fn widen<E: Byte>(bytes: __m128i) -> __m256i {
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 fn sums<Q: Byte, R: Byte, const IS_L2: bool, const N: usize>(query: &[u8], rows: [&[u8]; N]) -> [i32; N] {
     let (query, query_tail) = query.as_chunks::<16>();
-    let rows = rows.map(|row| row.as_chunks::<16>());
+    let rows = rows.map(|row| chunks_like(row, (query, query_tail)));
     let mut sums = [[_mm256_setzero_si256(); 2]; N];
     let step = |sum: &mut __m256i, a: __m256i, b: &[u8; 16]| {
         let b = widen::<R>(sixteen(b));

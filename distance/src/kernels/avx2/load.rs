@@ -11,12 +11,15 @@ use crate::kernels::operation::Float;
 /// Bytes of a row that are fetched ahead; the processor fetches what follows them.
 const PREFETCHED_BYTES_MAX: usize = 1024;
 
-/// Fetches the beginning of a row.
+/// Fetches the beginnings of rows that are equally long.
 #[inline]
-pub(in crate::kernels) fn prefetch(row: &[u8]) {
-    for line in row[..row.len().min(PREFETCHED_BYTES_MAX)].chunks(64) {
-        // SAFETY: 1. every x86-64 has it. 2, 3. it reads nothing, and never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+pub(in crate::kernels) fn prefetch<const N: usize>(rows: [&[u8]; N]) {
+    let len = rows.first().map_or(0, |row| row.len());
+    for at in (0..len.min(PREFETCHED_BYTES_MAX)).step_by(64) {
+        for row in rows {
+            // SAFETY: 1. every x86-64 has it. 2, 3. it reads nothing, and never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().wrapping_add(at).cast()) };
+        }
     }
 }
 

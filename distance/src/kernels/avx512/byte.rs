@@ -1,56 +1,55 @@
 //! Sums of products of bytes by VNNI, none of which saturates.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_abs_epi8, _mm512_add_epi32, _mm512_and_si512, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32,
-    _mm512_max_epi8, _mm512_max_epu8, _mm512_min_epi8, _mm512_min_epu8, _mm512_popcnt_epi32, _mm512_reduce_add_epi32,
-    _mm512_set1_epi8, _mm512_setzero_si512, _mm512_shuffle_epi32, _mm512_shuffle_i32x4, _mm512_srli_epi16,
-    _mm512_sub_epi8, _mm512_unpackhi_epi8, _mm512_unpacklo_epi8, _mm512_xor_si512,
+    __m512i, _mm512_add_epi32, _mm512_and_si512, _mm512_dpbusd_epi32, _mm512_popcnt_epi32, _mm512_reduce_add_epi32,
+    _mm512_set1_epi8, _mm512_setzero_si512, _mm512_shuffle_epi32, _mm512_shuffle_i32x4, _mm512_slli_epi32,
+    _mm512_srli_epi16, _mm512_sub_epi32, _mm512_xor_si512,
 };
 
 use super::Kernel;
 use super::load::{bytes, lanes, some_bytes};
-use crate::kernels::operation::{Byte, ByteDot, ByteDotNorm, ByteL2, Hamming, U4I8};
+use crate::kernels::operation::{Byte, ByteDot, ByteDotNorm, ByteL2, Hamming, U4I8, chunks_like};
 
-/// Sums what `step` makes of a sum, 64 bytes of the query and 64 of a row, in two registers for each row.
+/// The registers of each row, after `step` went through 64 bytes of the query and of the row at a time. It is told which of two
+/// such blocks it is at, so that sums may alternate between registers and need not wait for each other.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
-fn sums<const N: usize>(
+fn sums<const REGISTERS: usize, const N: usize>(
     query: &[u8],
     rows: [&[u8]; N],
-    step: impl Fn(__m512i, __m512i, __m512i) -> __m512i,
-) -> [[__m512i; 2]; N] {
+    step: impl Fn(&mut [__m512i; REGISTERS], usize, __m512i, __m512i),
+) -> [[__m512i; REGISTERS]; N] {
     let (query, query_tail) = query.as_chunks::<64>();
-    let rows = rows.map(|row| row.as_chunks::<64>());
-    let mut sums = [[_mm512_setzero_si512(); 2]; N];
+    let rows = rows.map(|row| chunks_like(row, (query, query_tail)));
+    let mut sums = [[_mm512_setzero_si512(); REGISTERS]; N];
     let (pairs, odd) = query.as_chunks::<2>();
     for (at, pair) in pairs.iter().enumerate() {
         for part in 0..2 {
             let a = bytes(&pair[part]);
             for row in 0..N {
-                sums[row][part] = step(sums[row][part], a, bytes(&rows[row].0[at * 2 + part]));
+                step(&mut sums[row], part, a, bytes(&rows[row].0[at * 2 + part]));
             }
         }
     }
     if let [block] = odd {
         let a = bytes(block);
         for row in 0..N {
-            sums[row][0] = step(sums[row][0], a, bytes(&rows[row].0[query.len() - 1]));
+            step(&mut sums[row], 0, a, bytes(&rows[row].0[query.len() - 1]));
         }
     }
     if !query_tail.is_empty() {
         let a = some_bytes(query_tail);
         for row in 0..N {
-            sums[row][1] = step(sums[row][1], a, some_bytes(rows[row].1));
+            step(&mut sums[row], 1, a, some_bytes(rows[row].1));
         }
     }
     sums
 }
 
-/// Adds the lanes of the registers of each row.
+/// Adds the lanes of the register of each row.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
-fn folded<const N: usize>(sums: [[__m512i; 2]; N]) -> [i32; N] {
-    let sums = sums.map(|[a, b]| _mm512_add_epi32(a, b));
+fn folded<const N: usize>(sums: [__m512i; N]) -> [i32; N] {
     let [Some(a), Some(b), Some(c), Some(d)] = [0, 1, 2, 3].map(|row| sums.get(row).copied()) else {
         return sums.map(|sum| _mm512_reduce_add_epi32(sum));
     };
@@ -67,51 +66,46 @@ fn folded<const N: usize>(sums: [[__m512i; 2]; N]) -> [i32; N] {
     std::array::from_fn(|row| lanes[row * 4])
 }
 
-/// VNNI multiplies an unsigned byte by a signed one. If both sides have a sign, or neither has, 128 is added to the row or taken
-/// from it, which flips its highest bit; 128 times the sum of the query makes up for that.
+/// The same bytes without a sign, and with one: VNNI multiplies one by the other. The two differ by 128, which flips the highest
+/// bit. Zeros that pad both sides add nothing, since one of the two forms is zero on each side.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
-fn dots<Q: Byte, R: Byte, const N: usize>(query: &[u8], excess: i32, rows: [&[u8]; N]) -> [i32; N] {
-    let high = _mm512_set1_epi8(i8::MIN);
-    let sums = sums(query, rows, |sum, a, b| match (Q::IS_SIGNED, R::IS_SIGNED) {
-        (true, false) => _mm512_dpbusd_epi32(sum, b, a),
-        (false, true) => _mm512_dpbusd_epi32(sum, a, b),
-        (true, true) => _mm512_dpbusd_epi32(sum, _mm512_xor_si512(b, high), a),
-        (false, false) => _mm512_dpbusd_epi32(sum, a, _mm512_xor_si512(b, high)),
-    });
-    folded(sums).map(|sum| sum.wrapping_sub(excess))
+fn both<E: Byte>(bytes: __m512i) -> (__m512i, __m512i) {
+    let flipped = _mm512_xor_si512(bytes, _mm512_set1_epi8(i8::MIN));
+    if E::IS_SIGNED { (flipped, bytes) } else { (bytes, flipped) }
 }
 
-/// What [`dots`] has too much for this query.
+/// Adds the product of a query and a row, in which one of the two may be 128 too much or too little: see [`excess`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
+fn dot_step<Q: Byte, R: Byte>(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+    match (Q::IS_SIGNED, R::IS_SIGNED) {
+        (true, false) => _mm512_dpbusd_epi32(sum, b, a),
+        (false, true) => _mm512_dpbusd_epi32(sum, a, b),
+        (true, true) => _mm512_dpbusd_epi32(sum, both::<R>(b).0, a),
+        (false, false) => _mm512_dpbusd_epi32(sum, a, both::<R>(b).1),
+    }
+}
+
+/// What sums of [`dot_step`] have too much for this query: 128 times the sum of the query, which is less than 2^31.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
 fn excess<Q: Byte, R: Byte>(query: &[u8]) -> i32 {
     if Q::IS_SIGNED != R::IS_SIGNED {
         return 0;
     }
-    let ones = _mm512_set1_epi8(1);
-    let sums = sums(query, [query], |sum, a, _| {
-        if Q::IS_SIGNED { _mm512_dpbusd_epi32(sum, ones, a) } else { _mm512_dpbusd_epi32(sum, a, ones) }
-    });
-    let [sum] = folded(sums);
+    let [sum] = folded(
+        sums(query, [query], |[sum]: &mut [__m512i; 1], _, a, _| *sum = sum_step::<Q>(*sum, a)).map(|[sum]| sum),
+    );
     if Q::IS_SIGNED { sum.wrapping_mul(128) } else { sum.wrapping_mul(-128) }
 }
 
-/// Squares of differences, which are of 8 bits without their sign: as 16 bits, by two instructions.
+/// Adds the numbers themselves.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
-fn l2s<E: Byte, const N: usize>(query: &[u8], rows: [&[u8]; N]) -> [i32; N] {
-    let zero = _mm512_setzero_si512();
-    let sums = sums(query, rows, |sum, a, b| {
-        let difference = if E::IS_SIGNED {
-            _mm512_sub_epi8(_mm512_max_epi8(a, b), _mm512_min_epi8(a, b))
-        } else {
-            _mm512_sub_epi8(_mm512_max_epu8(a, b), _mm512_min_epu8(a, b))
-        };
-        let (low, high) = (_mm512_unpacklo_epi8(difference, zero), _mm512_unpackhi_epi8(difference, zero));
-        _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(sum, low, low), high, high)
-    });
-    folded(sums)
+fn sum_step<E: Byte>(sum: __m512i, bytes: __m512i) -> __m512i {
+    let ones = _mm512_set1_epi8(1);
+    if E::IS_SIGNED { _mm512_dpbusd_epi32(sum, ones, bytes) } else { _mm512_dpbusd_epi32(sum, bytes, ones) }
 }
 
 impl<Q: Byte, R: Byte> Kernel for ByteDot<Q, R> {
@@ -124,18 +118,41 @@ impl<Q: Byte, R: Byte> Kernel for ByteDot<Q, R> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
     unsafe fn rows<const N: usize>(query: &[u8], prepared: i32, rows: [&[u8]; N]) -> [Q::Sum; N] {
-        dots::<Q, R, N>(query, prepared, rows).map(Q::sum)
+        let sums = sums(query, rows, |sums: &mut [__m512i; 2], part, a, b| {
+            sums[part] = dot_step::<Q, R>(sums[part], a, b);
+        });
+        folded(sums.map(|[a, b]| _mm512_add_epi32(a, b))).map(|sum| Q::sum(sum.wrapping_sub(prepared)))
     }
 }
 
+/// With `a` and `b` the bytes without a sign, and `a'` and `b'` those with one, the square of a difference is
+/// `(a - b) * (a' - b') = a * a' + b * b' - a * b' - b * a'`.
 impl<E: Byte> Kernel for ByteL2<E> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
-    unsafe fn rows<const N: usize>(query: &[u8], _prepared: i32, rows: [&[u8]; N]) -> [u32; N] {
-        l2s::<E, N>(query, rows).map(i32::cast_unsigned)
+    unsafe fn prepare(query: &[u8]) -> i32 {
+        let sums = sums(query, [query], |[sum]: &mut [__m512i; 1], _, a, _| {
+            let (a, signed_a) = both::<E>(a);
+            *sum = _mm512_dpbusd_epi32(*sum, a, signed_a);
+        });
+        folded(sums.map(|[sum]| sum))[0]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
+    unsafe fn rows<const N: usize>(query: &[u8], prepared: i32, rows: [&[u8]; N]) -> [u32; N] {
+        let sums = sums(query, rows, |sums: &mut [__m512i; 3], _, a, b| {
+            let ((a, signed_a), (b, signed_b)) = (both::<E>(a), both::<E>(b));
+            sums[0] = _mm512_dpbusd_epi32(sums[0], b, signed_b);
+            sums[1] = _mm512_dpbusd_epi32(sums[1], a, signed_b);
+            sums[2] = _mm512_dpbusd_epi32(sums[2], b, signed_a);
+        });
+        let sums = sums.map(|[own, a, b]| _mm512_sub_epi32(own, _mm512_add_epi32(a, b)));
+        folded(sums).map(|sum| prepared.wrapping_add(sum).cast_unsigned())
     }
 }
 
+/// The square of a byte is `b * b' + 128 * b`, or `b * b' - 128 * b'` if it has a sign.
 impl<E: Byte> Kernel for ByteDotNorm<E> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
@@ -146,46 +163,56 @@ impl<E: Byte> Kernel for ByteDotNorm<E> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
     unsafe fn rows<const N: usize>(query: &[u8], prepared: i32, rows: [&[u8]; N]) -> [(E::Sum, u32); N] {
-        let dots = dots::<E, E, N>(query, prepared, rows);
-        // The square of a norm is the squared distance from zero.
-        let zero = _mm512_setzero_si512();
-        let norms = sums(query, rows, |sum, _, b| {
-            let size = if E::IS_SIGNED { _mm512_abs_epi8(b) } else { b };
-            let (low, high) = (_mm512_unpacklo_epi8(size, zero), _mm512_unpackhi_epi8(size, zero));
-            _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(sum, low, low), high, high)
+        let sums = sums(query, rows, |sums: &mut [__m512i; 3], _, a, b| {
+            sums[0] = dot_step::<E, E>(sums[0], a, b);
+            sums[1] = sum_step::<E>(sums[1], b);
+            let (b, signed_b) = both::<E>(b);
+            sums[2] = _mm512_dpbusd_epi32(sums[2], b, signed_b);
         });
-        let norms = folded(norms);
-        std::array::from_fn(|row| (E::sum(dots[row]), norms[row].cast_unsigned()))
+        let dots = folded(sums.map(|[dot, _, _]| dot));
+        let norms = folded(sums.map(|[_, sum, own]| {
+            let half = _mm512_slli_epi32::<7>(sum);
+            if E::IS_SIGNED { _mm512_sub_epi32(own, half) } else { _mm512_add_epi32(own, half) }
+        }));
+        std::array::from_fn(|row| (E::sum(dots[row].wrapping_sub(prepared)), norms[row].cast_unsigned()))
     }
+}
+
+/// Adds what 128 dimensions of the query, of which each register has 64, give with 64 bytes of codes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
+fn codes_step(sums: &mut [__m512i; 2], low: __m512i, high: __m512i, codes: &[u8; 64]) {
+    let (low_bits, codes) = (_mm512_set1_epi8(15), bytes(codes));
+    let upper = _mm512_and_si512(_mm512_srli_epi16::<4>(codes), low_bits);
+    sums[0] = _mm512_dpbusd_epi32(sums[0], _mm512_and_si512(codes, low_bits), low);
+    sums[1] = _mm512_dpbusd_epi32(sums[1], upper, high);
 }
 
 impl Kernel for U4I8 {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
     unsafe fn rows<const N: usize>(query: &[u8], _prepared: i32, rows: [&[u8]; N]) -> [i32; N] {
+        let count = query.len().div_ceil(128);
         let (query, query_tail) = query.as_chunks::<128>();
-        let rows = rows.map(|row| row.as_chunks::<64>().0);
-        let low_bits = _mm512_set1_epi8(15);
+        let rows = rows.map(|row| &row.as_chunks::<64>().0[..count]);
         let mut sums = [[_mm512_setzero_si512(); 2]; N];
-        let mut step = |at: usize, low: __m512i, high: __m512i| {
-            for row in 0..N {
-                let codes = bytes(&rows[row][at]);
-                let (codes, upper) = (_mm512_and_si512(codes, low_bits), _mm512_srli_epi16::<4>(codes));
-                sums[row][0] = _mm512_dpbusd_epi32(sums[row][0], codes, low);
-                sums[row][1] = _mm512_dpbusd_epi32(sums[row][1], _mm512_and_si512(upper, low_bits), high);
-            }
-        };
         for (at, block) in query.iter().enumerate() {
             let (halves, _) = block.as_chunks::<64>();
-            step(at, bytes(&halves[0]), bytes(&halves[1]));
-        }
-        if !query_tail.is_empty() {
-            match query_tail.split_first_chunk() {
-                Some((low, high)) => step(query.len(), bytes(low), some_bytes(high)),
-                None => step(query.len(), some_bytes(query_tail), _mm512_setzero_si512()),
+            let (low, high) = (bytes(&halves[0]), bytes(&halves[1]));
+            for row in 0..N {
+                codes_step(&mut sums[row], low, high, &rows[row][at]);
             }
         }
-        folded(sums)
+        if !query_tail.is_empty() {
+            let (low, high) = match query_tail.split_first_chunk() {
+                Some((low, high)) => (bytes(low), some_bytes(high)),
+                None => (some_bytes(query_tail), _mm512_setzero_si512()),
+            };
+            for row in 0..N {
+                codes_step(&mut sums[row], low, high, &rows[row][count - 1]);
+            }
+        }
+        folded(sums.map(|[a, b]| _mm512_add_epi32(a, b)))
     }
 }
 
@@ -193,7 +220,9 @@ impl Kernel for Hamming {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
     unsafe fn rows<const N: usize>(query: &[u8], _prepared: i32, rows: [&[u8]; N]) -> [u32; N] {
-        let sums = sums(query, rows, |sum, a, b| _mm512_add_epi32(sum, _mm512_popcnt_epi32(_mm512_xor_si512(a, b))));
-        folded(sums).map(i32::cast_unsigned)
+        let sums = sums(query, rows, |[sum]: &mut [__m512i; 1], _, a, b| {
+            *sum = _mm512_add_epi32(*sum, _mm512_popcnt_epi32(_mm512_xor_si512(a, b)));
+        });
+        folded(sums.map(|[sum]| sum)).map(i32::cast_unsigned)
     }
 }

@@ -1,2 +1,0 @@
-//! How long a row takes.
-fn main() {}
