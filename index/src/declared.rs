@@ -113,7 +113,9 @@ impl Index {
     fn of_key(schema: &Schema, record: &StructType, key: &KeySpec) -> Result<Self> {
         let names: Vec<&str> = key.names().collect();
         let paths = Paths::resolve_exactly(schema, record, &names)?;
-        let hash = hash(Kind::Unique.name(), Kind::Unique.revision(), &paths, std::iter::empty(), None);
+        // Keys are hashed as they are encoded.
+        let revision = Kind::Unique.revision() + key.revision().number();
+        let hash = hash(Kind::Unique.name(), revision, &paths, std::iter::empty(), None);
         let descending = vec![false; paths.len()];
         let text_rules = TextRules::default();
         Ok(Self { kind: Kind::Unique, name: names.join(","), paths, descending, text_rules, filter: None, hash })
@@ -221,7 +223,7 @@ impl IndexSet {
     /// As [`Index::resolve`], for indexes of known kinds.
     pub fn new(schema: &Schema, ty: &RecordType) -> Result<Self> {
         let record = schema.struct_type(ty.type_id)?;
-        let key = KeySpec::new(schema, record, &ty.key)?;
+        let key = ty.key_spec(schema)?;
         let mut indexes = vec![Index::of_key(schema, record, &key)?];
         let mut unknown = BTreeSet::new();
         for spec in &ty.indexes {

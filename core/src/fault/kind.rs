@@ -42,6 +42,7 @@ impl Fault {
             | Self::MissingKey { .. }
             | Self::UnsetKey { .. }
             | Self::DuplicateKey { .. }
+            | Self::KeysAlike { .. }
             | Self::ReadAs { .. }
             | Self::ReadAsOption { .. }
             | Self::Deserialize { .. }
