@@ -51,6 +51,8 @@ struct RecordType @0xfe8d2fe0babae1c1 {
   # Indexes that every segment is to have beside that of the primary key, sorted by name.
   droppedIndexes @9 :List(Text);
   # Names of indexes that the struct's annotation declares and that were dropped, sorted.
+  keyRevision @10 :UInt32;
+  # Revision of the rules by which its keys become bytes; that of its first version, for ever.
 }
 
 struct IndexSpec @0xd3a8c5e1f0b74296 {

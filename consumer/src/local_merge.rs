@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kapok_core::manifest::{Blob, BlobMap, BlobRef, BlobRole, Id, Manifest, MergeSource, RecordType, SegmentEntry};
-use kapok_core::segment::{Encoding, Segment, WRITER_REVISION};
+use kapok_core::segment::{Segment, WRITER_REVISION};
 use kapok_core::{Error, Result};
 use kapok_index::IndexSet;
 use tracing::warn;
@@ -113,7 +113,7 @@ fn tasks(target: &Manifest, held: &BlobMap, failed: &HashSet<Id>) -> Vec<MergeTa
 
 fn make_one(schema: &Arc<kapok_core::schema::Schema>, task: &MergeTask) -> Result<Vec<(Id, Blob)>> {
     let MergeTask { record_type, segment, inputs } = task;
-    let encoding = Encoding::new(Arc::clone(schema), record_type.type_id, &record_type.key, segment.sharing)?;
+    let encoding = record_type.encoding(schema, segment.sharing)?;
     let merged = encoding.merge_again(&segment.merged_from, inputs)?;
     let name: Arc<str> = Arc::from(format!("segments/{} (made here)", text(&segment.id)));
     if merged.id != segment.id {

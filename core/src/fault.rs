@@ -373,6 +373,19 @@ pub enum Fault {
         /// Position of the record that came second.
         second: String,
     },
+    /// Two keys of one type differ, and their bytes do not, by the rules of key revision 0.
+    #[error(
+        "keys alike: type={record_type} key={first} and key={second} are one in this record type, since an earlier release \
+         published it first; change one of them, or drop the type and publish it anew"
+    )]
+    KeysAlike {
+        /// Name of the record type.
+        record_type: String,
+        /// One of the keys, as JSON.
+        first: String,
+        /// The other one.
+        second: String,
+    },
     /// A field cannot be read as the type that was asked for.
     #[error("{field}: a field of type {field_type} cannot be read as {wanted}")]
     ReadAs {

@@ -10,10 +10,15 @@ use crate::words::{Read, StructRef};
 
 mod integer;
 mod part;
+mod revised;
+mod revision;
+#[cfg(test)]
+mod tests;
 mod widened;
 
 pub use integer::IntegerKey;
 pub use part::{AsKeyPart, Key, KeyPart, KeyParts};
+pub use revision::KeyRevision;
 
 /// Fields of a key, at most.
 pub(crate) const PARTS_MAX: usize = 64;
@@ -23,6 +28,7 @@ pub(crate) const PARTS_MAX: usize = 64;
 pub struct KeySpec {
     parts: Vec<KeyField>,
     fixed_bytes: Option<u8>,
+    revision: KeyRevision,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +65,8 @@ fn integer_bytes(ty: &Type) -> Option<KeyKind> {
 }
 
 impl KeySpec {
-    /// Resolves the names of key fields, which may lead through groups with dots.
+    /// Resolves the names of key fields, which may lead through groups with dots. Keys are encoded by
+    /// [revision 0](Self::with_revision).
     ///
     /// # Errors
     /// `Invalid` for no fields, unknown fields, union members, and types that no key can have.
@@ -84,7 +91,7 @@ impl KeySpec {
             };
             fixed = fixed.zip(bytes).map(|(a, b)| a.saturating_add(b)).filter(|sum| *sum <= 8);
         }
-        Ok(Self { parts, fixed_bytes: fixed })
+        Ok(Self { parts, fixed_bytes: fixed, revision: KeyRevision::default() })
     }
 
     /// Returns the names of the key's fields.
@@ -127,7 +134,7 @@ impl KeySpec {
             match part.kind {
                 KeyKind::Text | KeyKind::Data => {
                     let Some(bytes) = part.bytes(row)? else { return Ok(false) };
-                    push_bytes(bytes, index + 1 == self.parts.len(), out);
+                    self.revision.push(bytes, index + 1 == self.parts.len(), out);
                 }
                 _ => {
                     let (bytes, value) = part.number(row);
@@ -188,11 +195,11 @@ impl KeySpec {
                 (KeyKind::Unsigned(n), KeyPart::Int(v)) => push_integer(v, n, out),
                 (KeyKind::Signed(n), KeyPart::Int(v)) => push_integer(from_signed(v, n), n, out),
                 (KeyKind::Text, KeyPart::Text(v)) => {
-                    push_bytes(v.as_bytes(), index + 1 == self.parts.len(), out);
+                    self.revision.push(v.as_bytes(), index + 1 == self.parts.len(), out);
                     true
                 }
                 (KeyKind::Data, KeyPart::Data(v)) => {
-                    push_bytes(v, index + 1 == self.parts.len(), out);
+                    self.revision.push(v, index + 1 == self.parts.len(), out);
                     true
                 }
                 (kind, _) => {
@@ -259,7 +266,7 @@ impl KeySpec {
         let mut rest = key;
         let mut out = Vec::new();
         for (index, part) in self.parts.iter().enumerate() {
-            out.push(part.describe(&mut rest, index + 1 == self.parts.len()));
+            out.push(part.describe(&mut rest, self.revision, index + 1 == self.parts.len()));
         }
         out.join(",")
     }
@@ -288,10 +295,10 @@ impl KeyField {
     }
 
     /// Takes this part off an encoded key.
-    fn describe(&self, key: &mut &[u8], last: bool) -> String {
+    fn describe(&self, key: &mut &[u8], revision: KeyRevision, last: bool) -> String {
         match self.kind {
-            KeyKind::Text => format!("{:?}", String::from_utf8_lossy(&pop_bytes(key, last))),
-            KeyKind::Data => format!("{:02x?}", pop_bytes(key, last)),
+            KeyKind::Text => format!("{:?}", String::from_utf8_lossy(&revision.pop(key, last))),
+            KeyKind::Data => format!("{:02x?}", revision.pop(key, last)),
             KeyKind::Bool => (pop_integer(key, 1) == 1).to_string(),
             KeyKind::Unsigned(n) => pop_integer(key, n).to_string(),
             KeyKind::Signed(n) => (pop_integer(key, n) - (1 << (8 * n - 1))).to_string(),
@@ -303,25 +310,6 @@ fn pop_integer(key: &mut &[u8], bytes: u8) -> i128 {
     let (part, rest) = key.split_at(key.len().min(bytes as usize));
     *key = rest;
     part.iter().fold(0, |sum, byte| sum << 8 | i128::from(*byte))
-}
-
-fn pop_bytes(key: &mut &[u8], last: bool) -> Vec<u8> {
-    if last {
-        return std::mem::take(key).to_vec();
-    }
-    let mut out = Vec::new();
-    while let [byte, rest @ ..] = *key {
-        *key = rest;
-        match (byte, rest) {
-            (0, [0xff, rest @ ..]) => {
-                out.push(0);
-                *key = rest;
-            }
-            (0, _) => break,
-            (byte, _) => out.push(*byte),
-        }
-    }
-    out
 }
 
 #[inline]
@@ -414,18 +402,4 @@ fn fitting(value: i128, bytes: u8) -> Option<u64> {
 #[inline]
 fn from_signed(value: i128, bytes: u8) -> i128 {
     value.saturating_add(1 << (8 * bytes - 1))
-}
-
-fn push_bytes(bytes: &[u8], last: bool, out: &mut Vec<u8>) {
-    if last {
-        out.extend_from_slice(bytes);
-        return;
-    }
-    for byte in bytes {
-        out.push(*byte);
-        if *byte == 0 {
-            out.push(0xff);
-        }
-    }
-    out.push(0);
 }

@@ -14,12 +14,14 @@ use roaring::RoaringBitmap;
 
 use crate::error::{Error, Result};
 use crate::fault::Fault;
+use crate::key::KeyRevision;
 use crate::schema::Schema;
 use crate::segment::{Extent, Sharing};
 
 mod blob;
 mod blob_hash;
 mod index_spec;
+mod record_key;
 
 pub(crate) use blob::verify_hash;
 pub use blob::{Blob, BlobMap, BlobRef, BlobRole};
@@ -30,10 +32,13 @@ pub use index_spec::IndexSpec;
 pub const FORMAT_VERSION: u32 = 1;
 
 /// Features that this code knows; a manifest that requires another is refused.
-const KNOWN_FEATURES: [&str; 1] = [BOUND_ARTIFACTS];
+const KNOWN_FEATURES: [&str; 2] = [BOUND_ARTIFACTS, KEY_REVISIONS];
 
 /// The feature that artifacts may be bound: their headers name their segment and what they are an index of.
 const BOUND_ARTIFACTS: &str = "bound-artifacts";
+
+/// The feature that record types may have keys of another revision than 0.
+const KEY_REVISIONS: &str = "key-revisions";
 
 /// Largest size of a segment: 2^29 words, and the header in front of them.
 const SEGMENT_BYTES_MAX: u64 = (1 << 32) + 8;
@@ -90,6 +95,8 @@ pub struct RecordType {
     pub indexes: Vec<IndexSpec>,
     /// Names of indexes that the struct's annotation declares and that were dropped.
     pub dropped_indexes: BTreeSet<String>,
+    /// Revision of the rules by which its keys become bytes.
+    pub key_revision: KeyRevision,
 }
 
 /// A segment of a version.
@@ -234,7 +241,11 @@ impl Manifest {
         let mut message = message::Builder::new_default();
         let mut root: wire::manifest::Builder<'_> = message.init_root();
         root.set_format_version(FORMAT_VERSION);
-        root.reborrow().init_required_features(1).set(0, BOUND_ARTIFACTS);
+        let features = self.required_features();
+        let mut required = root.reborrow().init_required_features(count(&features));
+        for (index, feature) in (0..).zip(&features) {
+            required.set(index, *feature);
+        }
         root.set_version(self.version);
         root.set_parent(self.parent.unwrap_or(0));
         root.set_created_unix_ms(self.created_unix_ms);
@@ -254,6 +265,13 @@ impl Manifest {
             tag.set_value(value.as_str());
         }
         Ok(serialize::write_message_to_words(&message))
+    }
+
+    /// Returns what a reader must know to read the version correctly.
+    fn required_features(&self) -> Vec<&'static str> {
+        let has_revisions = self.record_types.iter().any(|ty| ty.key_revision != KeyRevision::R0);
+        let revisions = has_revisions.then_some(KEY_REVISIONS);
+        [BOUND_ARTIFACTS].into_iter().chain(revisions).collect()
     }
 
     /// Reads a manifest from its Cap'n Proto message. `name`: what errors call it.
@@ -327,6 +345,7 @@ impl RecordType {
         }
         out.set_rows(self.rows);
         out.set_declared(self.declared);
+        out.set_key_revision(self.key_revision.number());
         if let Some(input) = &self.input {
             out.set_input(input);
         }
@@ -458,6 +477,7 @@ impl Wire<'_> {
             input: if ty.has_input() { Some(self.id(ty.get_input())?) } else { None },
             indexes: self.indexes(ty.get_indexes())?,
             dropped_indexes: self.texts(ty.get_dropped_indexes())?.into_iter().collect(),
+            key_revision: self.key_revision(ty.get_key_revision())?,
         })
     }
 

@@ -28,6 +28,7 @@ mod object_table;
 mod parallel;
 mod row_id;
 mod same;
+mod same_key;
 mod seal;
 mod sorted;
 mod stage;

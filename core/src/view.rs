@@ -198,7 +198,7 @@ impl Table {
         if ty.name != entry.name {
             return Err(Error::incompatible(&entry.name, format!("its struct is named {}", ty.name)));
         }
-        let key = KeySpec::new(schema, &ty, &entry.key)?;
+        let key = entry.key_spec(schema)?;
         let mut segments = Vec::with_capacity(entry.segments.len());
         for segment in &entry.segments {
             segments.push(open_segment(&entry.name, segment, blobs)?);

@@ -93,7 +93,7 @@ impl View {
     /// changes are the same; [`TypeChanges::source`] says which it was.
     ///
     /// Records are compared by value, see [`Record::value_eq`]. A record type whose key consists of other fields than
-    /// before has other records: all that were there are removed, all that are there are added. One whose schema was
+    /// before, or is encoded in another way, has other records: all that were there are removed, all that are there are added. One whose schema was
     /// replaced by one that it could not grow into has all records updated that are touched, since values of the two do
     /// not compare.
     ///
@@ -205,12 +205,13 @@ fn all(lookup: Option<Lookup<'_>>) -> Result<Vec<RowId>> {
     lookup.map_or_else(|| Ok(Vec::new()), |lookup| lookup.table().row_ids_in_key_order())
 }
 
-/// Returns whether a key is of the same places and types in both, however its fields are named.
+/// Returns whether a key is of the same places and types in both, however its fields are named, and encoded alike.
 fn is_same_key(old: &Table, new: &Table) -> bool {
     let places = |table: &Table| -> Option<Vec<FieldKind>> {
         table.key().names().map(|path| place(table.schema(), table.struct_type(), path)).collect()
     };
-    old.key() == new.key() || places(old).is_some_and(|before| Some(before) == places(new))
+    let is_encoded_alike = old.key().revision() == new.key().revision();
+    is_encoded_alike && (old.key() == new.key() || places(old).is_some_and(|before| Some(before) == places(new)))
 }
 
 fn place(schema: &Schema, ty: &StructType, path: &str) -> Option<FieldKind> {

@@ -129,7 +129,9 @@ impl Index {
     fn of_key(schema: &Schema, record: &StructType, key: &KeySpec) -> Result<Self> {
         let names: Vec<&str> = key.names().collect();
         let paths = Paths::resolve_exactly(schema, record, &names)?;
-        let hash = hash(Kind::Unique.name(), Kind::Unique.revision(), &paths, &[], None);
+        // Keys are hashed as they are encoded.
+        let revision = Kind::Unique.revision() + key.revision().number();
+        let hash = hash(Kind::Unique.name(), revision, &paths, &[], None);
         let descending = vec![false; paths.len()];
         let text_rules = TextRules::default();
         let name = names.join(",");
@@ -254,7 +256,7 @@ impl IndexSet {
     /// As [`Index::resolve`], for indexes of known kinds.
     pub fn new(schema: &Schema, ty: &RecordType) -> Result<Self> {
         let record = schema.struct_type(ty.type_id)?;
-        let key = KeySpec::new(schema, record, &ty.key)?;
+        let key = ty.key_spec(schema)?;
         let mut indexes = vec![Index::of_key(schema, record, &key)?];
         let mut unknown = BTreeSet::new();
         for spec in &ty.indexes {

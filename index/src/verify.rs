@@ -1,7 +1,5 @@
 //! Verifies that segments are what their manifest entries say and that their indexes are those of their rows.
 
-use std::sync::Arc;
-
 use kapok_core::Result;
 use kapok_core::manifest::{BlobMap, Id, SegmentEntry, Tombstones};
 use kapok_core::segment::{Encoding, Segment, in_parallel};
@@ -38,7 +36,7 @@ impl View {
                     blobs.expect(id)?.verify_hash(id)?;
                 }
                 let segment = source.segment();
-                let encoding = || Encoding::new(Arc::clone(table.schema()), ty.type_id, &ty.key, entry.sharing);
+                let encoding = || ty.encoding(table.schema(), entry.sharing);
                 if is_new(&entry.id) {
                     let encoding = encoding()?;
                     // One thread hashes the file while others walk it. The hash is heard first: it says more.

@@ -10,6 +10,7 @@ use kapok_core::view::Table;
 use kapok_core::words::StructRef;
 use kapok_index::View;
 
+use crate::changed_key::{ChangedKey, ExactKeys};
 use crate::declarations::DeclaredType;
 use crate::error::{Error, Result};
 use crate::lock::lock;
@@ -29,6 +30,8 @@ pub(crate) struct ChangedType {
 pub(crate) struct ChangeSet {
     pub stage: Stage,
     pub latest: HashMap<Vec<u8>, Change>,
+    /// What tells these keys from others.
+    pub exact: ExactKeys,
 }
 
 /// Change of one key.
@@ -64,7 +67,7 @@ impl DeclaredType for ChangedType {
 impl ChangedType {
     pub(crate) fn new(schema: StagedSchema) -> Self {
         let stage = Stage::new(&schema.encoding);
-        let changes = Mutex::new(ChangeSet { stage, latest: HashMap::new() });
+        let changes = Mutex::new(ChangeSet { stage, latest: HashMap::new(), exact: ExactKeys::default() });
         Self { schema, changes, wider_keys: OnceLock::new() }
     }
 
@@ -78,35 +81,41 @@ impl ChangedType {
 
     pub(crate) fn put_if_absent(&self, prior: &View, record: StructRef<'_>) -> Result<bool> {
         let mut changes = lock(&self.changes);
-        changes.stage.add_struct(record)?;
-        let row = changes.last_row();
-        let key = changes.stage.encoded_key(row);
-        let taken = match changes.latest.get(&key) {
+        let (key, row) = changes.stage(record)?;
+        let taken = match changes.latest.get(&key.encoded) {
             Some(change) => *change != Change::Delete,
+            // If the row found is of another key, the end of the cycle says so.
             None => self.find_in(prior, &key)?.is_some(),
         };
         if !taken {
-            changes.latest.insert(key, Change::Put(row));
+            changes.latest.insert(key.encoded, Change::Put(row));
         }
         Ok(!taken)
     }
 
-    pub(crate) fn delete(&self, prior: &View, key: Vec<u8>) -> Result<bool> {
+    pub(crate) fn delete(&self, prior: &View, key: ChangedKey) -> Result<bool> {
         let mut changes = lock(&self.changes);
-        let was_there = match changes.latest.get(&key) {
+        if changes.exact.other_than(&key).is_some() {
+            return Ok(false);
+        }
+        let was_there = match changes.latest.get(&key.encoded) {
             Some(change) => *change != Change::Delete,
             None => self.find_in(prior, &key)?.is_some(),
         };
         if was_there {
-            changes.latest.insert(key, Change::Delete);
+            changes.exact.note(self.schema.encoding.key(), self.schema.encoding.record_type(), &key)?;
+            changes.latest.insert(key.encoded, Change::Delete);
         }
         Ok(was_there)
     }
 
     /// Returns the record of a key as the changes so far leave it.
-    pub(crate) fn current<'v>(&self, prior: &'v View, key: &[u8]) -> Result<Option<Current<'v>>> {
+    pub(crate) fn current<'v>(&self, prior: &'v View, key: &ChangedKey) -> Result<Option<Current<'v>>> {
         let mut changes = lock(&self.changes);
-        match changes.latest.get(key).copied() {
+        if changes.exact.other_than(key).is_some() {
+            return Ok(None);
+        }
+        match changes.latest.get(&key.encoded).copied() {
             Some(Change::Put(row)) => {
                 let sealed = changes.stage.seal_row(row)?;
                 Ok(Some(Current::Staged(Segment::open("changed record", Bytes::from(sealed.bytes), sealed.rows)?)))
@@ -123,16 +132,20 @@ impl ChangedType {
         }
     }
 
-    fn find_in<'v>(&self, prior: &'v View, key: &[u8]) -> Result<Option<Current<'v>>> {
+    /// Returns the row of a key in the version before, and of no key that is encoded alike.
+    fn find_in<'v>(&self, prior: &'v View, key: &ChangedKey) -> Result<Option<Current<'v>>> {
         if self.schema.is_new && !self.schema.is_widened {
             return Ok(None);
         }
         let lookup = prior.lookup(self.schema.encoding.record_type())?;
         let found = match self.schema.is_widened {
-            true => self.rows_by_wider_key(lookup.table())?.get(key).copied(),
-            false => lookup.find_encoded(key)?,
+            true => self.rows_by_wider_key(lookup.table())?.get(&key.encoded).copied(),
+            false => lookup.find_encoded(&key.encoded)?,
         };
         let Some(row_id) = found else { return Ok(None) };
+        if key.other_key(lookup.table(), lookup.table().row(row_id)?, self.schema.encoding.key())?.is_some() {
+            return Ok(None);
+        }
         let (place, row) = lookup.table().place(row_id)?;
         Ok(Some(Current::Prior { segment: lookup.table().segments()[place].segment(), row }))
     }
@@ -142,36 +155,37 @@ impl ChangedType {
         if let Some(rows) = self.wider_keys.get() {
             return Ok(rows);
         }
-        let mut rows = HashMap::new();
+        let (mut rows, mut exact) = (HashMap::new(), ExactKeys::default());
+        let spec = self.schema.encoding.key();
         for row_id in table.row_ids() {
-            let (key, mut encoded) = (self.schema.encoding.key(), Vec::new());
-            let row = table.row(row_id)?;
-            table
-                .key()
-                .encode_row_as(row, key, &mut encoded)
-                .map_err(|malformed| malformed.into_error(table.name()))?;
-            rows.insert(encoded, row_id);
+            let key = ChangedKey::of_row(table, table.row(row_id)?, spec)?;
+            exact.note(spec, table.name(), &key)?;
+            rows.insert(key.encoded, row_id);
         }
         Ok(self.wider_keys.get_or_init(|| rows))
     }
 
     /// Encodes a key; `None` if no record can have it.
-    pub(crate) fn encode<K: Key + ?Sized>(&self, key: &K) -> Result<Option<Vec<u8>>> {
-        let mut encoded = Vec::new();
-        let possible = key.with_parts(|parts| self.schema.encoding.key().encode(parts, &mut encoded))?;
-        Ok(possible.then_some(encoded))
+    pub(crate) fn encode<K: Key + ?Sized>(&self, key: &K) -> Result<Option<ChangedKey>> {
+        ChangedKey::encode(self.schema.encoding.key(), key)
     }
 }
 
 impl ChangeSet {
-    fn last_row(&self) -> u32 {
-        u32::try_from(self.stage.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    pub(crate) fn put(&mut self, record: StructRef<'_>) -> Result<()> {
+        let (key, row) = self.stage(record)?;
+        self.latest.insert(key.encoded, Change::Put(row));
+        Ok(())
     }
 
-    pub(crate) fn put(&mut self, record: StructRef<'_>) -> Result<()> {
+    /// Stages a record, and returns its key and row.
+    fn stage(&mut self, record: StructRef<'_>) -> Result<(ChangedKey, u32)> {
         self.stage.add_struct(record)?;
-        let row = self.last_row();
-        self.latest.insert(self.stage.encoded_key(row), Change::Put(row));
-        Ok(())
+        let row = u32::try_from(self.stage.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let encoding = self.stage.encoding();
+        let (spec, record_type) = (encoding.key(), encoding.record_type());
+        let key = ChangedKey::of_record(spec, record_type, self.stage.encoded_key(row), record)?;
+        self.exact.note(spec, record_type, &key)?;
+        Ok((key, row))
     }
 }

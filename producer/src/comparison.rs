@@ -5,6 +5,7 @@ use kapok_core::segment::{Difference, Stage, in_parallel};
 use kapok_core::view::Table;
 use kapok_index::{Lookup, View};
 
+use crate::changed_key::ExactKeys;
 use crate::changed_type::{Change, ChangeSet};
 use crate::cycle::CycleRecords;
 use crate::error::Result;
@@ -55,12 +56,12 @@ pub(crate) fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &Vie
     let before = table.map(|table| prior.lookup(name).map(|lookup| (table, lookup))).transpose()?;
     let mut difference = Difference::default();
     difference.dead.resize_with(table.map_or(0, |table| table.segments().len()), Default::default);
-    let ChangeSet { stage, latest } = changes;
+    let ChangeSet { stage, latest, exact } = changes;
     let (keys, latest): (Vec<Vec<u8>>, Vec<Change>) = latest.into_iter().unzip();
     // What a change replaces is anywhere in memory: threads wait for it together.
     let tasks = keys.chunks(CHANGES_AT_ONCE).zip(latest.chunks(CHANGES_AT_ONCE)).collect();
     let compared = in_parallel(tasks, |(keys, changes): (&[Vec<u8>], &[Change])| match &before {
-        Some((table, lookup)) => ChangesDifference::new(&stage, name, table, lookup, keys, changes),
+        Some((table, lookup)) => ChangesDifference::new(&stage, &exact, table, lookup, keys, changes),
         None => Ok(ChangesDifference::of_none(changes)),
     });
     let mut written = Vec::new();
@@ -115,14 +116,15 @@ impl ChangesDifference {
 
     fn new(
         stage: &Stage,
-        name: &str,
+        exact: &ExactKeys,
         table: &Table,
         lookup: &Lookup<'_>,
         keys: &[Vec<u8>],
         changes: &[Change],
     ) -> Result<Self> {
         let mut out = Self::default();
-        for (change, row_id) in changes.iter().zip(lookup.find_many_encoded(keys)?) {
+        let (name, spec) = (table.name(), stage.encoding().key());
+        for ((key, change), row_id) in keys.iter().zip(changes).zip(lookup.find_many_encoded(keys)?) {
             let Some(row_id) = row_id else {
                 if let Change::Put(row) = change {
                     out.added += 1;
@@ -132,6 +134,11 @@ impl ChangesDifference {
             };
             if let Change::Put(row) = change {
                 let record = table.row(row_id)?;
+                if let Some(key) = exact.get(key)
+                    && let Some(first) = key.other_key(table, record, spec)?
+                {
+                    return Err(key.alike(spec, name, &first));
+                }
                 if stage.row_equals(*row, record).map_err(|malformed| malformed.into_error(name))? {
                     out.unchanged += 1;
                     continue;

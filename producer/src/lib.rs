@@ -62,6 +62,7 @@ mod base;
 mod base_cache;
 mod batch;
 mod change_writer;
+mod changed_key;
 mod changed_type;
 mod comparison;
 mod cycle;

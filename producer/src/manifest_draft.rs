@@ -205,7 +205,7 @@ impl ManifestDraft {
         let Some(ty) = self.record_types.get(record_type) else {
             return Err(kapok_core::Error::not_found(format!("record type {record_type}"), "not in the version").into());
         };
-        Ok(Encoding::new(Arc::new(self.closed_schema()?), ty.type_id, &ty.key, sharing)?)
+        Ok(ty.encoding(&Arc::new(self.closed_schema()?), sharing)?)
     }
 
     /// Takes over the rows of a record type that stay alive; new ones are added later.
@@ -223,6 +223,7 @@ impl ManifestDraft {
             changes: None,
             declared: staged.is_declared,
             input: staged.input_to_note(),
+            key_revision: staged.encoding.key().revision(),
             ..RecordType::default()
         };
         if let Some(before) = self.record_types.remove(name).filter(|_| !plan.is_anew) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use kapok_blobstore::clock;
 use kapok_core::manifest::{MergeSource, SegmentEntry, encode_rows};
-use kapok_core::segment::{Encoding, MergeInput, Sharing};
+use kapok_core::segment::{MergeInput, Sharing};
 use kapok_core::view::Table;
 use kapok_index::IndexSet;
 use tracing::{Instrument, info_span};
@@ -168,7 +168,7 @@ impl Producer {
                 sharing = Sharing::StrictTree;
             }
         }
-        let encoding = Encoding::new(Arc::clone(&manifest.schema), entry.type_id, &entry.key, sharing)?;
+        let encoding = entry.encoding(&manifest.schema, sharing)?;
         let merged = encoding.merge(&inputs)?;
         let indexes = Arc::new(IndexSet::new(&manifest.schema, entry)?);
         let graphs = base.view.graph_sources(record_type, places)?;

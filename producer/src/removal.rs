@@ -74,7 +74,7 @@ fn without_field(cycle: &Cycle, record_type: &str, path: &str) -> std::result::R
         record_type,
         cycle.prior().table(record_type)?.key(),
         &mut records,
-        |_, _| false,
+        |_, _| Ok(false),
         |records, _, mut record| {
             take(&mut record, &without.json_path)?;
             records.add(&record)

@@ -5,21 +5,22 @@ use kapok_core::key::KeySpec;
 use kapok_index::View;
 use kapok_ingest::{MessageWriter, Value};
 
+use crate::changed_key::ChangedKey;
 use crate::changed_type::ChangeSet;
 use crate::error::Result;
 use crate::staged_schema::StagedSchema;
 use crate::writer::add_root;
 
-/// Passes each record of a type on as a value, with its key as `key` encodes it, except those whose key is `settled`.
+/// Passes each record of a type on as a value, with its key as `key` encodes it, except those whose key `is_settled`.
 ///
 /// # Errors
-/// `Corrupt` if a segment has another hash or a record cannot be read, and those of `take`.
+/// `Corrupt` if a segment has another hash or a record cannot be read, and those of `is_settled` and `take`.
 pub(crate) fn each_value<C>(
     prior: &View,
     record_type: &str,
     key: &KeySpec,
     context: &mut C,
-    settled: impl Fn(&C, &[u8]) -> bool,
+    is_settled: impl Fn(&mut C, &ChangedKey) -> Result<bool>,
     mut take: impl FnMut(&mut C, &[u8], Value) -> Result<()>,
 ) -> Result<()> {
     let table = prior.table(record_type)?;
@@ -28,14 +29,11 @@ pub(crate) fn each_value<C>(
         // A segment that is written anew has a hash of its own, under which wrong bytes would pass as right ones.
         source.segment().verify_hash(&entry.id)?;
     }
-    let mut encoded = Vec::new();
     for row_id in table.row_ids() {
-        encoded.clear();
-        let row = table.row(row_id)?;
-        table.key().encode_row_as(row, key, &mut encoded).map_err(|malformed| malformed.into_error(table.name()))?;
-        if !settled(context, &encoded) {
+        let key = ChangedKey::of_row(table, table.row(row_id)?, key)?;
+        if !is_settled(context, &key)? {
             let record = Value::from_json(table.record(row_id)?.to_json_string()?.as_bytes())?;
-            take(context, &encoded, record)?;
+            take(context, &key.encoded, record)?;
         }
     }
     Ok(())
@@ -49,7 +47,10 @@ pub(crate) fn widen_others(schema: &StagedSchema, changes: &mut ChangeSet, prior
     let table = prior.table(schema.encoding.record_type())?;
     let mut message = MessageWriter::of_records(&schema.encoding)?;
     let key = schema.encoding.key();
-    let is_changed = |changes: &ChangeSet, key: &[u8]| changes.latest.contains_key(key);
+    let is_changed = |changes: &mut ChangeSet, changed: &ChangedKey| {
+        changes.exact.note(key, table.name(), changed)?;
+        Ok(changes.latest.contains_key(&changed.encoded))
+    };
     each_value(prior, table.name(), key, changes, is_changed, |changes, encoded, record| {
         let words = message.write(&record).map_err(|error| of_record(&key.describe(encoded), error))?;
         add_root(words, |record| changes.put(record))

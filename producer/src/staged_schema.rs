@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use kapok_core::key::KeyRevision;
 use kapok_core::manifest::{Id, IndexSpec, RecordType};
 use kapok_core::schema::{OlderSchema, Schema};
 use kapok_core::segment::Encoding;
@@ -101,12 +102,16 @@ impl StagedSchema {
             }
             (Err(error), Evolution::Append) => return Err(error),
         };
+        // A record type keeps the rules by which its key is encoded, unless it is published anew under another key.
+        let is_same_key = |known: &&RecordType| change != Change::New || known.key == key;
+        let key_revision = known.filter(is_same_key).map_or(KeyRevision::R1, |known| known.key_revision);
         let schema = Arc::new(schema.closure([declaration.type_id])?);
         let known = known.filter(|known| known.declared && declaration.evolution != Evolution::Republish);
         if known.is_some() && !declaration.is_declared && !declaration.may_grow {
             check_growth(&schema, before, declaration)?;
         }
         let encoding = Encoding::new(schema, declaration.type_id, &key, declaration.sharing)?;
+        let encoding = encoding.with_key_revision(key_revision);
         let older = declaration.older;
         let (is_new, is_widened) = (change != Change::Grown, change.is_widened());
         let is_declared = declaration.is_declared || known.is_some();

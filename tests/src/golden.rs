@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+mod alike;
 mod description;
 mod filters;
 mod grown;
@@ -23,8 +24,10 @@ pub use keys::KEYS;
 pub enum Written {
     /// Indexes are not bound to their segments, and record types have that of the primary key alone.
     V1,
-    /// As today's code writes.
+    /// Keys have revision 0.
     V2,
+    /// Keys of several fields with a text before the last one have revision 1.
+    V3,
 }
 
 /// A committed golden store.
@@ -40,12 +43,13 @@ impl Stored {
     /// Returns all of them.
     pub fn all() -> impl Iterator<Item = Self> {
         let of = |written| Golden::ALL.into_iter().map(move |golden| Self { golden, written });
-        of(Written::V1).filter(|stored| stored.golden.is_in_v1()).chain(of(Written::V2))
+        let all = [Written::V1, Written::V2, Written::V3].into_iter().flat_map(of);
+        all.filter(|stored| stored.golden.written().contains(&stored.written))
     }
 
     /// Returns those that today's code writes.
     pub fn newest() -> impl Iterator<Item = Self> {
-        Self::all().filter(|stored| stored.written == Written::V2)
+        Self::all().filter(|stored| stored.golden.written().last() == Some(&stored.written))
     }
 
     /// The committed store.
@@ -62,6 +66,7 @@ impl Stored {
         let written = match self.written {
             Written::V1 => "v1",
             Written::V2 => "v2",
+            Written::V3 => "v3",
         };
         Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(written).join(self.golden.name())
     }
@@ -80,17 +85,26 @@ pub enum Golden {
     Grown,
     /// Texts of several scripts, with text indexes. In `v2` alone.
     Words,
-    /// Indexes with filters, and keys of several fields with odd bytes. In `v2` alone.
+    /// Indexes with filters, and keys of several fields with odd bytes. Not in `v1`.
     Filters,
+    /// Keys of several fields that key revision 0 encodes alike. In `v3` alone.
+    Alike,
 }
 
 impl Golden {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Kinds, Self::Keys, Self::Rows, Self::Grown, Self::Words, Self::Filters];
+    pub const ALL: [Self; 7] =
+        [Self::Kinds, Self::Keys, Self::Rows, Self::Grown, Self::Words, Self::Filters, Self::Alike];
 
-    /// Whether it holds nothing that came after `v1`.
-    fn is_in_v1(self) -> bool {
-        !matches!(self, Self::Words | Self::Filters)
+    /// The folders that it is in, oldest first: a new one if its bytes have changed since.
+    fn written(self) -> &'static [Written] {
+        match self {
+            Self::Kinds | Self::Rows | Self::Grown => &[Written::V1, Written::V2],
+            Self::Keys => &[Written::V1, Written::V2, Written::V3],
+            Self::Words => &[Written::V2],
+            Self::Filters => &[Written::V2, Written::V3],
+            Self::Alike => &[Written::V3],
+        }
     }
 
     /// Name of its folder.
@@ -102,6 +116,7 @@ impl Golden {
             Self::Grown => "grown",
             Self::Words => "words",
             Self::Filters => "filters",
+            Self::Alike => "alike",
         }
     }
 
@@ -117,6 +132,7 @@ impl Golden {
             Self::Grown => grown::write(folder).await,
             Self::Words => words::write(folder).await,
             Self::Filters => filters::write(folder).await,
+            Self::Alike => alike::write(folder).await,
         }
     }
 
@@ -129,6 +145,7 @@ impl Golden {
             Self::Grown => grown::next_changes(),
             Self::Words => words::next_changes(),
             Self::Filters => filters::next_changes(),
+            Self::Alike => alike::next_changes(),
         }
     }
 

@@ -3,9 +3,9 @@
 use kapok_core::manifest::{RecordType, SegmentEntry, Tombstones};
 
 /// Hashes everything that a check of the segment depends on: not its dead rows.
-pub(crate) fn of_segment(type_id: u64, entry: &SegmentEntry) -> blake3::Hash {
+pub(crate) fn of_segment(ty: &RecordType, entry: &SegmentEntry) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
-    add_segment(&mut hasher, type_id, entry);
+    add_segment(&mut hasher, ty, entry);
     hasher.finalize()
 }
 
@@ -15,7 +15,7 @@ pub(crate) fn of_table(ty: &RecordType) -> blake3::Hash {
     add_text(&mut hasher, &ty.name);
     ty.key.iter().for_each(|name| add_text(&mut hasher, name));
     for entry in &ty.segments {
-        add_segment(&mut hasher, ty.type_id, entry);
+        add_segment(&mut hasher, ty, entry);
         hasher.update(&entry.dead.to_le_bytes());
         match &entry.tombstones {
             Tombstones::None => {}
@@ -26,8 +26,9 @@ pub(crate) fn of_table(ty: &RecordType) -> blake3::Hash {
     hasher.finalize()
 }
 
-fn add_segment(hasher: &mut blake3::Hasher, type_id: u64, entry: &SegmentEntry) {
-    hasher.update(&type_id.to_le_bytes()).update(&entry.id).update(&entry.size.to_le_bytes());
+fn add_segment(hasher: &mut blake3::Hasher, ty: &RecordType, entry: &SegmentEntry) {
+    hasher.update(&ty.key_revision.number().to_le_bytes());
+    hasher.update(&ty.type_id.to_le_bytes()).update(&entry.id).update(&entry.size.to_le_bytes());
     hasher.update(&entry.rows.to_le_bytes()).update(&entry.writer_revision.to_le_bytes());
     hasher.update(format!("{:?}", entry.sharing).as_bytes());
     add_bytes(hasher, &entry.first_key);

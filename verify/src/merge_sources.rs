@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kapok_core::key::KeySpec;
 use kapok_core::manifest::{Blob, BlobMap, BlobRef, BlobRole};
 use kapok_core::manifest::{Manifest, MergeSource, RecordType, SegmentEntry, Tombstones};
-use kapok_core::segment::{Encoding, Segment, WRITER_REVISION};
+use kapok_core::segment::{Segment, WRITER_REVISION};
 use kapok_core::{Error, Result};
 use kapok_index::View;
 
@@ -47,7 +47,7 @@ pub(crate) fn check_rows(entry: &SegmentEntry) -> Result<()> {
 /// # Errors
 /// `Corrupt` if the records differ.
 pub(crate) fn check(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry, blobs: &BlobMap) -> Result<()> {
-    let encoding = Encoding::new(Arc::clone(&manifest.schema), ty.type_id, &ty.key, entry.sharing)?;
+    let encoding = ty.encoding(&manifest.schema, entry.sharing)?;
     let (mut inputs, mut entries) = (Vec::new(), Vec::new());
     for one in &entry.merged_from {
         let Blob { name, bytes } = blobs.expect(&one.segment)?;

@@ -130,7 +130,7 @@ impl<'s> Walk<'s> {
         let mut encodings: Vec<(Sharing, Encoding)> = Vec::new();
         let indexes = IndexSet::new(&manifest.schema, ty)?;
         for entry in &ty.segments {
-            if !self.segments.insert(fingerprint::of_segment(ty.type_id, entry)) {
+            if !self.segments.insert(fingerprint::of_segment(ty, entry)) {
                 continue;
             }
             let blob = blobs.expect(&entry.id)?;
@@ -139,7 +139,7 @@ impl<'s> Walk<'s> {
             let known = if let Some(known) = known {
                 known
             } else {
-                let encoding = Encoding::new(Arc::clone(&manifest.schema), ty.type_id, &ty.key, entry.sharing)?;
+                let encoding = ty.encoding(&manifest.schema, entry.sharing)?;
                 encodings.push((entry.sharing, encoding));
                 encodings.len() - 1
             };

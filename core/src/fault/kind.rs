@@ -44,6 +44,7 @@ impl Fault {
             | Self::MissingKey { .. }
             | Self::UnsetKey { .. }
             | Self::DuplicateKey { .. }
+            | Self::KeysAlike { .. }
             | Self::ReadAs { .. }
             | Self::ReadAsOption { .. }
             | Self::Deserialize { .. }

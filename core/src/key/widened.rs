@@ -1,6 +1,6 @@
 //! Keys of records whose key fields are to become wider.
 
-use super::{KeyKind, KeySpec, from_signed, push_bytes, push_integer};
+use super::{KeyKind, KeySpec, from_signed, push_integer};
 use crate::words::{Read, StructRef};
 
 impl KeySpec {
@@ -13,11 +13,12 @@ impl KeySpec {
         if self.parts.len() != other.parts.len() {
             return Ok(false);
         }
+        let other_revision = other.revision;
         for (index, (part, other)) in self.parts.iter().zip(&other.parts).enumerate() {
             let fits = match (part.kind, other.kind) {
                 (KeyKind::Text, KeyKind::Text) | (KeyKind::Data, KeyKind::Data) => {
                     let Some(bytes) = part.bytes(row)? else { return Ok(false) };
-                    push_bytes(bytes, index + 1 == self.parts.len(), out);
+                    other_revision.push(bytes, index + 1 == self.parts.len(), out);
                     true
                 }
                 (KeyKind::Bool, KeyKind::Bool) => push_integer(part.integer(row), 1, out),
@@ -53,17 +54,9 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::super::KeyPart;
-    use super::*;
-    use crate::schema::{FieldType, Schema, StructType, Type};
+    use super::super::tests::key;
+    use crate::schema::Type;
     use crate::words::Words;
-
-    fn key(types: &[Type]) -> KeySpec {
-        let fields = (0..).zip(types).map(|(n, ty)| FieldType::slot(&format!("f{n}"), n, 0, ty.clone()));
-        let mut ty = StructType::new(1 << 63, "Thing".to_owned(), fields.collect());
-        ty.lay_out().unwrap();
-        let names: Vec<_> = ty.fields.iter().map(|field| field.name.clone()).collect();
-        KeySpec::new(&Schema::new(), &ty, &names).unwrap()
-    }
 
     /// A row of one word, an `Int8` and a `UInt8`, and of a pointer to the text "a", then bytes.
     fn row(signed: i8, unsigned: u8) -> Vec<u8> {

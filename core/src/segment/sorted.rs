@@ -15,7 +15,6 @@ use super::seal::{SealSettings, SealedSegment, Segments};
 use super::stage::Stage;
 use super::staged_keys::StagedKeys;
 use crate::error::{Error, Result};
-use crate::fault::Fault;
 use crate::key::KeySpec;
 use crate::words::StructRef;
 
@@ -56,7 +55,7 @@ impl Stage {
     /// Puts all records into key order.
     ///
     /// # Errors
-    /// `DuplicateKey`, naming both positions.
+    /// `DuplicateKey`, naming both positions; `KeysAlike`, naming both keys.
     pub fn sort(self) -> Result<SortedStage> {
         let rows = (0..self.row_count).collect();
         self.sort_rows(rows)
@@ -65,7 +64,7 @@ impl Stage {
     /// Puts some of the records into key order and leaves the others out; rows are counted as they were added.
     ///
     /// # Errors
-    /// `DuplicateKey`, naming both positions.
+    /// `DuplicateKey`, naming both positions; `KeysAlike`, naming both keys.
     pub fn sort_rows(mut self, rows: Vec<u32>) -> Result<SortedStage> {
         self.settle();
         let mut order = rows;
@@ -88,13 +87,7 @@ impl Stage {
             }
         };
         if let Some(pair) = duplicate {
-            return Err(Fault::DuplicateKey {
-                record_type: self.encoding.record_type.to_string(),
-                key: self.encoding.key.describe(&self.encoded_key(pair[0])),
-                first: self.describe_source(pair[0]),
-                second: self.describe_source(pair[1]),
-            }
-            .into());
+            return Err(self.same_key(pair[0], pair[1]));
         }
         Ok(SortedStage { stage: self, order })
     }
@@ -159,7 +152,7 @@ impl SortedStage {
     ///
     /// # Errors
     /// `Corrupt` if a row of the table cannot be read. `DuplicateKey` if a record was added twice, and the first time as the
-    /// table has it.
+    /// table has it. `KeysAlike` as [`Stage::sort`].
     pub fn compare(&mut self, key: &KeySpec, segments: &[LiveSegment]) -> Result<Difference> {
         let unchanged = self.unchanged_by_segment(key, segments)?;
         let mut tasks = Vec::new();
@@ -220,22 +213,10 @@ impl SortedStage {
                 let [first, second] = [pair[0], pair[1]].map(|run| (&run.source, run.position(row)));
                 let (first, second) = (first.min(second), first.max(second));
                 let [first, second] = [first, second].map(|(source, position)| format!("{source} {position}"));
-                return Err(self.duplicate(key, source, row, first, second));
+                return Err(self.stage.same_key_as((key, source, row), None, first, second));
             }
         }
         Ok(out)
-    }
-
-    /// Makes the error of two records with the key of a segment's row.
-    #[cold]
-    fn duplicate(&self, key: &KeySpec, source: &LiveSegment, row: u32, first: String, second: String) -> Error {
-        let mut encoded = Vec::new();
-        let read = source.segment().row(row).map(|record| key.encode_row(record, &mut encoded));
-        if let Some(Err(malformed)) = read {
-            return malformed.into_error(source.segment().name());
-        }
-        let record_type = self.stage.encoding.record_type.to_string();
-        Fault::DuplicateKey { record_type, key: key.describe(&encoded), first, second }.into()
     }
 
     /// Merges a range of a segment's live rows with the staged ones, both in key order.
@@ -322,7 +303,7 @@ impl SortedStage {
         // Of one writer the earlier one comes first.
         let is_later = self.stage.position_in(&run.source, staged).is_some_and(|position| position < run.position(row));
         let (first, second) = if is_later { (other, left_out) } else { (left_out, other) };
-        self.duplicate(key, source, row, first, second)
+        self.stage.same_key_as((key, source, row), Some(staged), first, second)
     }
 
     /// Moves to the first staged row that is not less, in doubling steps; the row if it is equal.

@@ -16,7 +16,7 @@ use super::parallel::in_parallel;
 use super::staged_keys::StagedKeys;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
-use crate::key::KeySpec;
+use crate::key::{KeyRevision, KeySpec};
 use crate::schema::Schema;
 use crate::words::{StructRef, WORD};
 
@@ -84,7 +84,8 @@ pub(super) enum ColumnBody {
 }
 
 impl Encoding {
-    /// Compiles the encoding of a record type. `key`: names of the key's fields.
+    /// Compiles the encoding of a record type. `key`: names of the key's fields, which is encoded by
+    /// [revision 0](Self::with_key_revision).
     ///
     /// # Errors
     /// `Invalid` for a key or schema that cannot be used.
@@ -94,6 +95,12 @@ impl Encoding {
         let record_type = Arc::from(ty.name.as_str());
         let plan = Arc::new(CopyPlan::new(&schema, type_id)?);
         Ok(Self { plan, key, record_type, schema, type_id, sharing })
+    }
+
+    /// Returns the encoding with keys by the rules of a revision.
+    #[must_use]
+    pub fn with_key_revision(self, revision: KeyRevision) -> Self {
+        Self { key: self.key.with_revision(revision), ..self }
     }
 
     /// Returns the primary key.

@@ -71,6 +71,8 @@ impl<'v> Rows<'v> {
             text.push(0);
             text.extend(field.text.as_bytes());
         }
+        // By other rules the key would be another one.
+        text.extend(self.table.key().revision().number().to_le_bytes().into_iter().filter(|byte| *byte != 0));
         text.push(0);
         text.extend(rest);
         xxh3_64(&text).to_be_bytes()

@@ -1,7 +1,6 @@
 //! Finds or rebuilds the bytes of a lost blob.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use kapok_blobstore::{BlobId, BlobKind, FileEntry, FileKind, Store};
@@ -143,7 +142,7 @@ fn entries(manifests: &[Manifest]) -> impl Iterator<Item = (&Manifest, &RecordTy
 }
 
 fn encoding(manifest: &Manifest, ty: &RecordType, entry: &SegmentEntry) -> kapok_core::Result<Encoding> {
-    Encoding::new(Arc::clone(&manifest.schema), ty.type_id, &ty.key, entry.sharing)
+    ty.encoding(&manifest.schema, entry.sharing)
 }
 
 fn build_index(

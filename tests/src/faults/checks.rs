@@ -7,7 +7,6 @@ use std::time::Duration;
 use kapok_blobstore::{BlobId, BlobKind, FileKind, GcReport, GcSettings, Store};
 use kapok_consumer::{Consumer, View};
 use kapok_core::manifest::BlobMap;
-use kapok_core::segment::Encoding;
 
 /// The version that consumers should be on, read as a consumer reads it.
 ///
@@ -30,7 +29,7 @@ pub fn assert_sound(view: &View, when: &str) {
     for table in view.tables() {
         let ty = view.manifest().expect_record_type(table.name()).expect("its own type");
         for (entry, source) in ty.segments.iter().zip(table.segments()) {
-            let encoding = Encoding::new(Arc::clone(table.schema()), ty.type_id, &ty.key, entry.sharing);
+            let encoding = ty.encoding(table.schema(), entry.sharing);
             encoding.and_then(|encoding| encoding.verify(source.segment(), entry)).unwrap_or_else(fail);
             source.segment().verify_hash(&entry.id).unwrap_or_else(fail);
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use kapok_blobstore::Store;
 use kapok_consumer::{Changes, Consumer, View};
+use kapok_core::key::KeyRevision;
 use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::{Id, Manifest, RecordType, SegmentEntry, Tombstones, decode_rows};
 use kapok_core::segment::RowId;
@@ -153,7 +154,11 @@ fn parts(manifest: &Manifest) -> String {
     );
     for ty in &manifest.record_types {
         let RecordType { name, type_id, key, rows, declared, .. } = ty;
-        let _ = writeln!(out, "  {name} id={type_id:#018x} key={key:?} rows={rows} declared={declared}");
+        let revision = match ty.key_revision {
+            KeyRevision::R0 => String::new(),
+            KeyRevision::R1 => " key_revision=1".to_owned(),
+        };
+        let _ = writeln!(out, "  {name} id={type_id:#018x} key={key:?}{revision} rows={rows} declared={declared}");
         for segment in &ty.segments {
             segment_parts(&mut out, segment);
         }

@@ -15,10 +15,10 @@ use kapok_tests::golden::{Description, Golden, KEYS, Part, Stored, Written, desc
 use tempfile::TempDir;
 
 /// A copy of a golden store, to be written to.
-struct Copy(TempDir);
+pub(crate) struct Copy(TempDir);
 
 impl Copy {
-    fn of(golden: Stored) -> Self {
+    pub(crate) fn of(golden: Stored) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(&golden.store(), folder.path());
         Self(folder)
@@ -28,7 +28,7 @@ impl Copy {
         self.0.path()
     }
 
-    fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         self.path().to_str().unwrap()
     }
 }
@@ -104,7 +104,12 @@ async fn consumers_open_every_version() {
 
 #[tokio::test]
 async fn keys_of_every_kind_find_their_records() {
-    let golden = Stored { golden: Golden::Keys, written: Written::V2 };
+    for written in [Written::V1, Written::V2, Written::V3] {
+        assert_finds_keys(Stored { golden: Golden::Keys, written }).await;
+    }
+}
+
+async fn assert_finds_keys(golden: Stored) {
     let expected = Description::load(&golden.expected());
     let consumer = Consumer::open(golden.store().to_str().unwrap()).await.unwrap();
     let view = consumer.view();
