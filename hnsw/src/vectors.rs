@@ -317,30 +317,14 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum()
 }
 
+/// Appends elements as numbers, bits as -1 and 1.
 fn widen(element: ElementType, bytes: &[u8], out: &mut Vec<f32>) {
-    match element {
-        ElementType::Float32 => out.extend(bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four))),
-        ElementType::BFloat16 => {
-            out.extend(bytes.as_chunks().0.iter().map(|two| f32::from_bits(u32::from(u16::from_le_bytes(*two)) << 16)));
+    let from = out.len();
+    element.widen(bytes, out);
+    if element == ElementType::Bit {
+        for bit in &mut out[from..] {
+            *bit = 2.0 * *bit - 1.0;
         }
-        ElementType::Float16 => out.extend(bytes.as_chunks().0.iter().map(|two| half(u16::from_le_bytes(*two)))),
-        ElementType::Int8 => out.extend(bytes.iter().map(|byte| f32::from(byte.cast_signed()))),
-        ElementType::Bit => {
-            let bits = bytes.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1));
-            out.extend(bits.map(|bit| if bit == 0 { -1.0 } else { 1.0 }));
-        }
-        _ => out.extend(bytes.iter().map(|byte| f32::from(*byte))),
-    }
-}
-
-/// Widens a binary16.
-fn half(bits: u16) -> f32 {
-    let sign = u32::from(bits & 0x8000) << 16;
-    let (exponent, fraction) = (u32::from(bits >> 10 & 31), u32::from(bits & 1023));
-    match exponent {
-        0 => f32::from_bits(sign | (f32::from(bits & 1023) * 2.0_f32.powi(-24)).to_bits()),
-        31 => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
-        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
     }
 }
 

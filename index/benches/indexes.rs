@@ -84,7 +84,7 @@ fn indexes(c: &mut Criterion) {
     let segment = Segment::open("segment", bytes.clone(), sealed.rows).unwrap();
     let mut blobs = BlobMap::new();
     blobs.insert(entry.id, Blob { name: Arc::from("segment"), bytes });
-    for built in set.build_lacking(&segment, &entry).unwrap() {
+    for built in set.build_lacking(&segment, &entry, &[]).unwrap() {
         blobs.insert(built.artifact.id, Blob { name: Arc::from("index"), bytes: built.bytes });
         entry.artifacts.push(built.artifact);
     }
@@ -98,7 +98,7 @@ fn indexes(c: &mut Criterion) {
     let mut group = c.benchmark_group("build, all processors");
     group.sample_size(10);
     for index in &set.indexes()[1..] {
-        group.bench_function(index.name(), |b| b.iter(|| set.build(index, &segment, &entry.id).unwrap().bytes.len()));
+        group.bench_function(index.name(), |b| b.iter(|| set.build(index, &segment, &entry).unwrap().bytes.len()));
     }
     group.finish();
 

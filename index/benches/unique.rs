@@ -61,7 +61,7 @@ fn movies() -> (Encoding, View, Segment, Vec<u8>) {
     let segment = Segment::open("segment", bytes.clone(), sealed.rows).unwrap();
     blobs.insert(sealed.id, Blob { name: "segment".into(), bytes });
     let [BuiltArtifact { artifact, bytes }] =
-        IndexSet::of_key(&encoding).unwrap().build_lacking(&segment, &entry).unwrap().try_into().unwrap();
+        IndexSet::of_key(&encoding).unwrap().build_lacking(&segment, &entry, &[]).unwrap().try_into().unwrap();
     blobs.insert(artifact.id, Blob { name: "index".into(), bytes: bytes.clone() });
     let index = unique::build(encoding.key(), &segment, &Binding::default()).unwrap();
     let entry = SegmentEntry { artifacts: vec![artifact], ..entry };

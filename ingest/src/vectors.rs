@@ -100,6 +100,16 @@ impl VectorTable {
         self.bytes.get(from..from + len).ok_or_else(beyond)
     }
 
+    /// Returns a vector as 32-bit floats.
+    ///
+    /// # Errors
+    /// As [`row`](Self::row).
+    pub fn numbers(&self, row: u64) -> Result<Vec<f32>> {
+        let mut numbers = Vec::with_capacity(self.dimension as usize);
+        self.element.widen(self.row(row)?, &mut numbers);
+        Ok(numbers)
+    }
+
     /// Makes a table whose vectors fill the file behind its header.
     fn whole(self) -> Result<Self> {
         let needed = self.rows.checked_mul(self.stride as u64).and_then(|bytes| bytes.checked_add(self.offset as u64));

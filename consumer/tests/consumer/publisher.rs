@@ -111,7 +111,7 @@ impl Rows {
         let aligned = Segment::open("test", file.clone(), self.sealed.rows).unwrap();
         let entry = self.sealed.entry(Sharing::Shared);
         let [BuiltArtifact { artifact, bytes: index }] =
-            IndexSet::of_key(&self.encoding).unwrap().build_lacking(&aligned, &entry).unwrap().try_into().unwrap();
+            IndexSet::of_key(&self.encoding).unwrap().build_lacking(&aligned, &entry, &[]).unwrap().try_into().unwrap();
         let index_id = BlobId::from(artifact.id);
         let mut blobs = vec![(BlobKind::Segment, self.id(), file), (BlobKind::Index, index_id, index)];
         let tombstones = if self.dead.is_empty() {

@@ -89,6 +89,36 @@ fn first<T>(numbers: &[T], test: impl Fn(&T) -> bool) -> Option<usize> {
     if any { numbers.iter().position(test) } else { None }
 }
 
+impl ElementType {
+    /// Appends elements as 32-bit floats, which hold all of them exactly; bits as 0 and 1.
+    pub fn widen(self, bytes: &[u8], out: &mut Vec<f32>) {
+        match self {
+            Self::Float32 => out.extend(bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four))),
+            Self::Float16 => out.extend(bytes.as_chunks().0.iter().map(|two| half(u16::from_le_bytes(*two)))),
+            Self::BFloat16 => {
+                let bits = bytes.as_chunks().0.iter().map(|two| u32::from(u16::from_le_bytes(*two)) << 16);
+                out.extend(bits.map(f32::from_bits));
+            }
+            Self::Int8 => out.extend(bytes.iter().map(|byte| f32::from(byte.cast_signed()))),
+            Self::UInt8 => out.extend(bytes.iter().map(|byte| f32::from(*byte))),
+            Self::Bit => {
+                out.extend(bytes.iter().flat_map(|byte| (0..8).map(move |bit| f32::from(byte >> bit & 1))));
+            }
+        }
+    }
+}
+
+/// Widens a number of IEEE 754, 16 bits.
+fn half(bits: u16) -> f32 {
+    let sign = u32::from(bits & 0x8000) << 16;
+    let (exponent, fraction) = (u32::from(bits >> 10 & 31), u32::from(bits & 1023));
+    match exponent {
+        0 => f32::from_bits(sign | (f32::from(bits & 1023) * 2.0_f32.powi(-24)).to_bits()),
+        31 => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
+        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
+    }
+}
+
 impl fmt::Display for ElementType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -151,5 +181,37 @@ mod tests {
         for element in [ElementType::Int8, ElementType::UInt8, ElementType::Bit] {
             assert_eq!(element.find_infinite(&[0xff; 9]), None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ElementType, half};
+
+    #[test]
+    fn halves_are_widened_exactly() {
+        let known = [
+            (0x0000, 0.0),
+            (0x8000, -0.0),
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x0001, 5.960_464_5e-8),
+            (0x03ff, 6.097_555e-5),
+            (0x0400, 6.103_515_6e-5),
+            (0x3555, 0.333_251_95),
+            (0x7c00, f32::INFINITY),
+        ];
+        for (bits, expected) in known {
+            assert_eq!(half(bits).to_bits(), f32::to_bits(expected), "{bits:#06x}");
+        }
+        assert!(half(0x7e00).is_nan());
+    }
+
+    #[test]
+    fn bits_are_zeros_and_ones_the_lowest_first() {
+        let mut out = Vec::new();
+        ElementType::Bit.widen(&[0b0000_0101], &mut out);
+        assert_eq!(out, [1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     }
 }

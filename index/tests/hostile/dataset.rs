@@ -75,7 +75,7 @@ impl Dataset {
             blobs.insert(entry.id, Blob { name: Arc::from("segment"), bytes });
             if is_indexed {
                 let set = IndexSet::new(&manifest.schema, &manifest.record_types[0]).unwrap();
-                for built in set.build_lacking(&segment, &entry).unwrap(, &[]) {
+                for built in set.build_lacking(&segment, &entry, &[]).unwrap() {
                     blobs.insert(built.artifact.id, Blob { name: Arc::from("index"), bytes: built.bytes });
                     entry.artifacts.push(built.artifact);
                 }

@@ -69,7 +69,7 @@ impl Dataset {
         self.blobs.insert(sealed.id, Blob { name: Arc::from("segment"), bytes });
         if is_indexed {
             let set = IndexSet::new(&self.manifest.schema, &self.manifest.record_types[0]).unwrap();
-            for BuiltArtifact { artifact, bytes } in set.build_lacking(&segment, &entry).unwrap() {
+            for BuiltArtifact { artifact, bytes } in set.build_lacking(&segment, &entry, &[]).unwrap() {
                 self.blobs.insert(artifact.id, Blob { name: Arc::from(artifact.name.as_str()), bytes });
                 entry.artifacts.push(artifact);
             }

@@ -240,7 +240,7 @@ fn films(titles: &[String], indexes: &[&str]) -> View {
     let segment = Segment::open("films", bytes.clone(), sealed.rows).unwrap();
     let mut blobs = BlobMap::new();
     blobs.insert(sealed.id, Blob { name: Arc::from("films"), bytes });
-    for built in set.build_lacking(&segment, &ty.segments[0]).unwrap() {
+    for built in set.build_lacking(&segment, &ty.segments[0], &[]).unwrap() {
         blobs.insert(built.artifact.id, Blob { name: Arc::from("index"), bytes: built.bytes });
         ty.segments[0].artifacts.push(built.artifact);
     }

@@ -91,7 +91,7 @@ impl History {
         let entry = sealed.entry(Sharing::Shared);
         let id = self.insert(sealed.bytes);
         let segment = Segment::open("s", self.blobs.get(&id).unwrap().bytes.clone(), sealed.rows).unwrap();
-        let built = IndexSet::of_key(&self.encoding).unwrap().build_lacking(&segment, &entry).unwrap();
+        let built = IndexSet::of_key(&self.encoding).unwrap().build_lacking(&segment, &entry, &[]).unwrap();
         let artifacts = built.iter().map(|built| built.artifact.clone()).collect();
         for built in built {
             self.insert(built.bytes.to_vec());

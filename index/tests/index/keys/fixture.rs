@@ -162,7 +162,7 @@ impl Version {
     pub fn index(&mut self, place: usize) {
         let entry = &self.segments[place];
         let segment = Segment::open("s", self.blobs.get(&entry.id).unwrap().bytes.clone(), entry.rows).unwrap();
-        let built = IndexSet::of_key(&self.encoding).unwrap().build_lacking(&segment, entry).unwrap();
+        let built = IndexSet::of_key(&self.encoding).unwrap().build_lacking(&segment, entry, &[]).unwrap();
         self.attach(place, built[0].bytes.to_vec());
     }
 

@@ -133,7 +133,7 @@ impl Library {
             self.blobs.insert(sealed.id, Blob { name: Arc::from("segment"), bytes });
             if is_indexed(place) {
                 let set = IndexSet::new(&self.schema, &entry).unwrap();
-                for BuiltArtifact { artifact, bytes } in set.build_lacking(&opened, &segment).unwrap() {
+                for BuiltArtifact { artifact, bytes } in set.build_lacking(&opened, &segment, &[]).unwrap() {
                     self.blobs.insert(artifact.id, Blob { name: Arc::from(artifact.name.as_str()), bytes });
                     segment.artifacts.push(artifact);
                 }
