@@ -17,7 +17,7 @@ use kapok_producer::{
 use crate::diff::VersionDiff;
 use crate::diff::fields::{Comparison, FieldChange};
 use crate::failure::{Failure, Result};
-use crate::publish::{self, Population, SchemaSource};
+use crate::publish::{self, Population, SchemaSource, VectorFiles};
 
 mod place;
 mod reader;
@@ -122,6 +122,7 @@ async fn play(store: &Store, is_kept: bool) -> Result<Story> {
         sharing: Sharing::Shared,
         evolution: Evolution::Append,
         may_grow: false,
+        vectors: VectorFiles::default(),
         absent_fields: AbsentFields::default(),
         older: OlderSchema::default(),
         tags: vec![("source".to_owned(), "kapok demo".to_owned())],

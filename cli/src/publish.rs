@@ -32,6 +32,8 @@ mod lines;
 mod population;
 mod report;
 mod trial;
+mod vector_argument;
+mod vector_files;
 
 use guards::Guards;
 use report::PublishReport;
@@ -40,6 +42,8 @@ use trial::Sample;
 pub use input::Input;
 pub use lines::Lines;
 pub use population::{Population, SchemaSource};
+use vector_argument::VectorArgument;
+pub use vector_files::VectorFiles;
 
 /// How often changes are applied anew because other producers were faster.
 const ATTEMPTS_MAX: u32 = 10;
@@ -55,6 +59,7 @@ const ATTEMPTS_MAX: u32 = 10;
   kapok publish films.jsonl --store data/films --type Movie --dry-run
   kapok publish ratings.jsonl --store data/films --type Rating --upsert --widen
   kapok publish films.jsonl --store data/films --type Movie --key id --compact
+  kapok publish films.jsonl --store data/films --type Movie --vector plot:cosine --vectors plots.npy
   xz -dc films.jsonl.xz | kapok publish - --store data/films --type Movie --max-removed 5%
 
 The file holds all records of the type, one JSON object a line; .zst and .gz are read as they are. Only records that differ
@@ -83,9 +88,16 @@ pub struct Publish {
     /// Folder in which the schema's imports are searched
     #[arg(long, value_name = "FOLDER", requires = "schema")]
     import_path: Vec<PathBuf>,
-    /// A field that holds vectors: lists of numbers, all of one length
-    #[arg(long, value_name = "FIELD", conflicts_with = "schema")]
-    vector: Vec<String>,
+    /// A field that holds vectors: lists of numbers, all of one length. Behind the metric (cosine, l2, dot, or hamming for bits)
+    /// may stand what its index is to be, as in 'embedding:l2,m=16,ef=200,codes=sq8'. A known metric stays
+    #[arg(long, value_name = "FIELD[:METRIC]", conflicts_with = "schema")]
+    vector: Vec<VectorArgument>,
+    /// A .npy or .fvecs file that has the vectors of a field, row i that of line i; it is mapped, and must not change meanwhile
+    #[arg(long, value_name = "[FIELD=]FILE", requires = "file")]
+    vectors: Vec<String>,
+    /// A JSON list of keys: row i of --vectors is that of the record of key i. Records of other keys have no vector
+    #[arg(long, value_name = "FILE", requires = "vectors")]
+    vector_keys: Option<PathBuf>,
     /// An object whose keys are data
     #[arg(long, value_name = "PATH", conflicts_with = "schema")]
     map: Vec<String>,
@@ -331,6 +343,7 @@ impl Publish {
                 _ => Evolution::Append,
             },
             may_grow: self.grow,
+            vectors: VectorFiles::open(&self.vectors, self.vector_keys.as_deref(), &self.vector)?,
             absent_fields: if self.no_absent { AbsentFields::Refused } else { AbsentFields::Default },
             older: if self.keep_newer_fields { OlderSchema::KeepNewer } else { OlderSchema::default() },
             tags: self.tag.clone(),

@@ -182,6 +182,17 @@ impl Lines<'_> {
         lowest.into_result()
     }
 
+    /// Returns the number of the last line that is not blank, 0 for none.
+    pub fn last(&self) -> Result<u64> {
+        let (chunks, bar) = self.chunks(None)?;
+        let mut last = 0;
+        for chunk in chunks {
+            last = chunk?.lines().last().map_or(last, |line| line.number);
+        }
+        bar.finish_and_clear();
+        Ok(last)
+    }
+
     /// Returns the first lines of the input, of about so many bytes; `None` if it cannot be read.
     pub fn first(&self, bytes: u64) -> Option<Chunk> {
         let (chunks, bar) = self.chunks(None).ok()?;

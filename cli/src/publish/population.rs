@@ -7,7 +7,7 @@ use blake3::{Hash, Hasher};
 use kapok_core::manifest::{Id, RecordType};
 use kapok_core::schema::Schema;
 use kapok_index::View;
-use kapok_ingest::{Inference, InferenceSettings, SchemaRequest, Seen, Value};
+use kapok_ingest::{Inference, InferenceSettings, RecordVectors, SchemaRequest, Seen, Value};
 use kapok_producer::{
     AbsentFields, BoxError, Cycle, Declaration, Evolution, IncrementalCycle, OlderSchema, Sharing, ValueWriter,
 };
@@ -15,6 +15,8 @@ use kapok_producer::{
 use super::inferring::infer;
 use super::input::{Digest, Input};
 use super::lines::{Line, Lines, of_text};
+use super::vector_argument::VectorArgument;
+use super::vector_files::VectorFiles;
 use crate::failure::{Failure, Result};
 
 /// Declaration of a record type, as far as it is known before its records are read.
@@ -38,6 +40,8 @@ pub struct Population {
     pub absent_fields: AbsentFields,
     /// How fields of the dataset are treated that a declared schema does not know.
     pub older: OlderSchema,
+    /// Files of vectors.
+    pub vectors: VectorFiles,
     /// Tags of the version.
     pub tags: Vec<(String, String)>,
 }
@@ -47,8 +51,8 @@ pub struct Population {
 pub enum SchemaSource {
     /// From the records, and from the dataset if it has the type.
     Inferred {
-        /// Paths of vectors.
-        vectors: Vec<String>,
+        /// Vector fields.
+        vectors: Vec<VectorArgument>,
         /// Paths of objects whose keys are data.
         maps: Vec<String>,
         /// Paths of members that are kept as JSON.
@@ -96,13 +100,16 @@ impl Population {
             return Ok(cycle.keep_type(&self.record_type)?);
         }
         let lines = Lines { input, threads, what: "staging" };
-        let digest = if let Some(digest) = self.stage_by_first_lines(cycle, &lines) {
-            digest
+        self.vectors.check_lines(&Lines { what: "counting", ..lines })?;
+        let (digest, vectors) = if let Some(staged) = self.stage_by_first_lines(cycle, &lines) {
+            staged
         } else {
             let declaration = self.declaration(cycle.prior(), input, threads)?;
             cycle.declare(&declaration)?;
-            Self::write(cycle, &declaration, &lines)?
+            let vectors = self.vectors.records()?;
+            (Self::write(cycle, &declaration, &lines, vectors.as_ref())?, vectors)
         };
+        self.vectors.check_taken(vectors.as_ref())?;
         if let Some(hash) = digest.get() {
             cycle.set_input(&self.record_type, self.hash_with_options(&hash))?;
         }
@@ -111,20 +118,24 @@ impl Population {
 
     /// Adds the input's records to the newest version, or replaces those of the same keys.
     pub fn upsert(&self, cycle: &IncrementalCycle, input: &Input, threads: usize) -> std::result::Result<(), BoxError> {
+        let lines = Lines { input, threads: 1, what: "staging" };
+        self.vectors.check_lines(&Lines { what: "counting", ..lines })?;
         let declaration = self.declaration(cycle.prior(), input, threads)?;
         cycle.declare(&declaration)?;
         let mut changes = cycle.values(declaration.name())?;
-        let lines = Lines { input, threads: 1, what: "staging" };
+        let vectors = self.vectors.records()?;
+        vectors.iter().try_for_each(|vectors| changes.set_vectors(vectors))?;
         lines.chunks_in_order(
             || (),
             |(), chunk| chunk,
             |chunk| {
-                chunk
-                    .lines()
-                    .try_for_each(|line| changes.upsert_json(line.bytes).map_err(|error| of_line(input, line, error)))
+                chunk.lines().try_for_each(|line| {
+                    changes.set_vector_row(line.number - 1);
+                    changes.upsert_json(line.bytes).map_err(|error| of_line(input, line, error))
+                })
             },
         )?;
-        Ok(())
+        Ok(self.vectors.check_taken(vectors.as_ref())?)
     }
 
     /// Returns whether the record type was published from this input, in the same way, and not changed since.
@@ -158,12 +169,15 @@ impl Population {
         let options = format!("kapok publish {} {options:?}", env!("CARGO_PKG_VERSION"));
         let mut hasher = Hasher::new();
         hasher.update(input.as_bytes()).update(options.as_bytes());
+        if let Some(vectors) = self.vectors.hash() {
+            hasher.update(vectors.as_bytes());
+        }
         *hasher.finalize().as_bytes()
     }
 
     /// Stages all lines by the schema of the dataset and of the first lines, and returns the input's hash; `None` if
     /// there is no such schema or some line shows more than it says. Then nothing is staged.
-    fn stage_by_first_lines(&self, cycle: &Cycle, lines: &Lines<'_>) -> Option<Digest> {
+    fn stage_by_first_lines(&self, cycle: &Cycle, lines: &Lines<'_>) -> Option<(Digest, Vectors)> {
         if !matches!(self.schema, SchemaSource::Inferred { .. }) {
             return None;
         }
@@ -174,12 +188,13 @@ impl Population {
         let seen = inference.seen();
         let (schema, type_id) = inference.finish().ok()?;
         let declaration = self.declaration_of(cycle.prior(), schema, type_id).ok()?;
-        let staged =
-            cycle.declare(&declaration).ok().and_then(|()| Self::write_seen(cycle, &declaration, &seen, lines));
+        let vectors = self.vectors.records().ok()?;
+        let write = |()| Self::write_seen(cycle, &declaration, &seen, lines, vectors.as_ref());
+        let staged = cycle.declare(&declaration).ok().and_then(write);
         if staged.is_none() {
             cycle.withdraw(&self.record_type);
         }
-        staged
+        Some((staged?, vectors))
     }
 
     fn declaration(&self, prior: &View, input: &Input, threads: usize) -> Result<Declaration> {
@@ -220,7 +235,8 @@ impl Population {
         let mut settings =
             InferenceSettings { key: self.key(known), compact: self.compact, ..InferenceSettings::default() };
         if let SchemaSource::Inferred { vectors, maps, json, .. } = &self.schema {
-            (settings.vectors, settings.maps, settings.json) = (vectors.clone(), maps.clone(), json.clone());
+            settings.vectors = self.vectors.settings(vectors);
+            (settings.maps, settings.json) = (maps.clone(), json.clone());
         }
         if settings.key.is_empty() {
             let name = &self.record_type;
@@ -238,11 +254,16 @@ impl Population {
         Ok(inference)
     }
 
-    fn write(cycle: &Cycle, declaration: &Declaration, lines: &Lines<'_>) -> Result<Digest> {
+    fn write(
+        cycle: &Cycle,
+        declaration: &Declaration,
+        lines: &Lines<'_>,
+        vectors: Option<&Arc<RecordVectors>>,
+    ) -> Result<Digest> {
         let (unit, digest) = (Arc::from("line"), Digest::default());
         lines.spread(
             &digest,
-            || Ok(LineWriter { writer: cycle.values(declaration.name())?, next: 0 }),
+            || LineWriter::new(cycle, declaration, vectors),
             |writer, line| {
                 let added = writer.at(&unit, line.number).add_json(line.bytes);
                 added.map_err(|error| of_line(lines.input, line, error))
@@ -252,14 +273,20 @@ impl Population {
     }
 
     /// Writes lines that show nothing but what was seen; `None` if there is another line.
-    fn write_seen(cycle: &Cycle, declaration: &Declaration, seen: &Seen, lines: &Lines<'_>) -> Option<Digest> {
+    fn write_seen(
+        cycle: &Cycle,
+        declaration: &Declaration,
+        seen: &Seen,
+        lines: &Lines<'_>,
+        vectors: Option<&Arc<RecordVectors>>,
+    ) -> Option<Digest> {
         let (unit, digest) = (Arc::from("line"), Digest::default());
         let written = lines.spread(
             &digest,
             || {
-                let mut writer = cycle.values(declaration.name())?;
-                writer.set_seen(seen);
-                Ok(LineWriter { writer, next: 0 })
+                let mut lines = LineWriter::new(cycle, declaration, vectors)?;
+                lines.writer.set_seen(seen);
+                Ok(lines)
             },
             |writer, line| {
                 let added = line.text.map(|text| writer.at(&unit, line.number).add_seen_json(text));
@@ -278,12 +305,24 @@ struct LineWriter<'c> {
     next: u64,
 }
 
+/// Vectors of a run.
+type Vectors = Option<Arc<RecordVectors>>;
+
 impl<'c> LineWriter<'c> {
+    fn new(cycle: &'c Cycle, declaration: &Declaration, vectors: Option<&Arc<RecordVectors>>) -> Result<Self> {
+        let mut writer = cycle.values(declaration.name())?;
+        if let Some(vectors) = vectors {
+            writer.set_vectors(vectors)?;
+        }
+        Ok(Self { writer, next: 0 })
+    }
+
     fn at(&mut self, unit: &Arc<str>, line: u64) -> &mut ValueWriter<'c> {
         if line != self.next {
             self.writer.set_position(unit, line);
         }
         self.next = line + 1;
+        self.writer.set_vector_row(line - 1);
         &mut self.writer
     }
 }

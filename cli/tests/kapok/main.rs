@@ -28,5 +28,6 @@ mod refusals;
 mod repairing;
 mod round_trip;
 mod same_input;
+mod vectors;
 mod verifying;
 mod widening;

@@ -1,0 +1,269 @@
+//! `kapok search`: prints the records whose vectors are nearest to one.
+
+use std::fs::File;
+use std::io::Write;
+use std::num::NonZeroUsize;
+
+use clap::Args;
+use kapok_core::ErrorKind;
+use kapok_core::key::KeyParts;
+use kapok_core::schema::Metric;
+use kapok_core::segment::RowId;
+use kapok_core::view::Table;
+use kapok_index::View;
+use kapok_index::nearest::{Effort, Hit, Nearest, SearchSettings};
+use kapok_index::query::{Expr, Parameters, Selection};
+use kapok_ingest::VectorTable;
+
+use crate::dataset::Dataset;
+use crate::failure::{Failure, Result};
+use crate::key_argument::KeyArgument;
+use crate::query::json;
+use crate::store_argument::{StoreArgument, VersionArgument};
+
+/// Print the records whose vectors are nearest to one
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kapok search --store data/debian Package --vector like:bash -k 5
+  kapok search --store data/debian Package --vector '[0.1, 0.25, -0.3]' --select package,description
+  kapok search --store data/debian Package --vector @query.npy -k 10 --where 'section = \"libs\"' --json
+
+--vector is a JSON list of numbers, @FILE for each row of a .npy or .fvecs file, or like:KEY for the vector of a record, which
+is left out itself (parts of a key of several fields: like:1,2).
+
+Each line is a distance and a key. With --select, and with --json, it is JSON; --json prints one object for each query:
+  {\"version\":3,\"hits\":[{\"key\":\"zsh\",\"distance\":0.21,\"ordinal\":61203}, ..]}
+An ordinal is the place of the record in the version: the rows of all segments, counted through.
+
+Distances are what the field's metric says: Euclidean (l2), one minus the cosine (cosine), the negated inner product (dot), the
+number of bits that differ (hamming). Segments with an index of the field are searched by it, others exactly. A field that is
+no vector, or a vector of another length, is exit code 2.")]
+pub struct Search {
+    #[command(flatten)]
+    store: StoreArgument,
+    #[command(flatten)]
+    version: VersionArgument,
+    /// The record type
+    #[arg(value_name = "TYPE")]
+    record_type: String,
+    /// The vector field [default: the only one of the type]
+    #[arg(long, value_name = "FIELD")]
+    field: Option<String>,
+    /// What to be near to: a JSON list, @FILE or like:KEY
+    #[arg(long, value_name = "VECTOR", allow_hyphen_values = true)]
+    vector: String,
+    /// How many records
+    #[arg(short, value_name = "N", default_value_t = 10)]
+    k: usize,
+    /// Candidates that a walk over the graph keeps: more find more, and take longer [default: by k and size]
+    #[arg(long, value_name = "N", conflicts_with = "exact")]
+    ef: Option<usize>,
+    /// Only records at this distance or nearer
+    #[arg(long, value_name = "DISTANCE", allow_negative_numbers = true)]
+    radius: Option<f32>,
+    /// Only records that satisfy an expression: see kapok query
+    #[arg(long = "where", value_name = "EXPR")]
+    filter: Option<String>,
+    /// Measure every vector, without an index
+    #[arg(long)]
+    exact: bool,
+    /// Print these fields of each record, too: names with dots between, commas between fields
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    select: Vec<String>,
+    /// Print how each segment was searched, on stderr
+    #[arg(long)]
+    explain: bool,
+}
+
+/// What to be near to.
+enum Wish {
+    Vectors(Vec<Vec<f32>>),
+    Record(RowId),
+}
+
+impl Search {
+    /// Searches the view of one version.
+    pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
+        let name = self.record_type.as_str();
+        let filter = self.filter.as_deref().map(Expr::parse).transpose()?;
+        let view = Dataset::open(&self.store, &self.version).await?.view_with_references(name).await?;
+        let table = view.table(name)?;
+        let nearest = view.nearest(&format!("{name}.{}", self.field(table)?))?;
+        let filter = match &filter {
+            Some(expr) => {
+                let query = kapok_index::query::Query::bind(&view, name, expr)?;
+                Some(nearest.filter(&query.rows_with(&Parameters::new())?)?)
+            }
+            None => None,
+        };
+        let settings = SearchSettings {
+            effort: match self.ef {
+                _ if self.exact => Effort::Exact,
+                Some(ef) => Effort::Ef(ef),
+                None => Effort::Default,
+            },
+            radius: self.radius,
+            filter: filter.as_ref(),
+            ..SearchSettings::new(self.k)
+        };
+        let wish = self.wish(&view, table, &nearest)?;
+        if self.explain {
+            self.print_searches(&nearest, &wish, &settings)?;
+        }
+        let all = match &wish {
+            Wish::Record(row_id) => vec![nearest.search_like(*row_id, &settings)?],
+            Wish::Vectors(vectors) => {
+                let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+                nearest.search_many(vectors, &settings, threads)?
+            }
+        };
+        let printer = Printer::new(&view, table, &self.select)?;
+        all.iter().try_for_each(|hits| printer.print(hits, json, out))
+    }
+
+    /// Returns the field, which may be left out if there is but one.
+    fn field(&self, table: &Table) -> Result<String> {
+        if let Some(field) = &self.field {
+            return Ok(field.clone());
+        }
+        let fields = vector_fields(table);
+        match fields.as_slice() {
+            [field] => Ok(field.clone()),
+            [] => Err(Failure::usage(format!(
+                "{} has no vector field with a metric; publish one with --vector FIELD:cosine",
+                table.name()
+            ))),
+            several => Err(Failure::usage(format!("give --field, which is one of {}", several.join(", ")))),
+        }
+    }
+
+    fn wish(&self, view: &View, table: &Table, nearest: &Nearest<'_>) -> Result<Wish> {
+        if let Some(key) = self.vector.strip_prefix("like:") {
+            let words: Vec<String> = match table.key().names().count() {
+                1 => vec![key.to_owned()],
+                _ => key.split(',').map(str::to_owned).collect(),
+            };
+            let key = KeyArgument::parse(table, &words)?;
+            let row_id = view.find(table.name(), &KeyParts(&key.parts()))?;
+            return row_id.map(Wish::Record).ok_or_else(|| {
+                let what = format!("{} {} is not in version {}", table.name(), words.join(" "), view.version());
+                Failure::of(ErrorKind::NotFound, what)
+            });
+        }
+        if let Some(path) = self.vector.strip_prefix('@') {
+            let file = File::open(path).map_err(|error| Failure::input(format!("{path}: {error}")))?;
+            let map = kapok_blobstore::map_file(&file).map_err(|error| Failure::input(format!("{path}: {error}")))?;
+            let vectors = VectorTable::open(path, map)?;
+            if vectors.dimension() != nearest.dimension() && nearest.dimension() > 0 {
+                return Err(Failure::input(format!(
+                    "{path}: vectors have dimension {}, those of the field {}",
+                    vectors.dimension(),
+                    nearest.dimension()
+                )));
+            }
+            return Ok(Wish::Vectors((0..vectors.rows()).map(|row| vectors.numbers(row)).collect::<std::result::Result<_, _>>()?));
+        }
+        let numbers = serde_json::from_str(&self.vector).map_err(|error| {
+            Failure::usage(format!("--vector: expected a JSON list of numbers, @FILE or like:KEY ({error})"))
+        })?;
+        Ok(Wish::Vectors(vec![numbers]))
+    }
+
+    fn print_searches(&self, nearest: &Nearest<'_>, wish: &Wish, settings: &SearchSettings<'_>) -> Result<()> {
+        let vector = match wish {
+            Wish::Vectors(vectors) => vectors.first().cloned(),
+            Wish::Record(row_id) => nearest.vector(*row_id)?,
+        };
+        let Some(vector) = vector else { return Ok(()) };
+        for (place, search) in nearest.explain(&vector, settings)?.1.into_iter().enumerate() {
+            let (rows, measured) = (search.rows, search.measured);
+            eprintln!("segment {place}: {:?}, {measured} of {rows} vectors measured", search.strategy);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the vector fields of a table that have a metric.
+pub fn vector_fields(table: &Table) -> Vec<String> {
+    let fields = table.struct_type().fields.iter();
+    let has_metric = |field: &&kapok_core::schema::FieldType| {
+        field.vector.is_some_and(|space| space.metric != Metric::Unspecified)
+    };
+    fields.filter(has_metric).map(|field| field.json_name().to_owned()).collect()
+}
+
+/// Prints the hits of a query.
+struct Printer<'v> {
+    table: &'v Table,
+    version: u64,
+    key: Selection<'v>,
+    fields: Option<Selection<'v>>,
+    /// Rows of the segments before each.
+    bases: Vec<u64>,
+}
+
+impl<'v> Printer<'v> {
+    fn new(view: &'v View, table: &'v Table, select: &[String]) -> Result<Self> {
+        let rows = view.query(table.name(), "true")?;
+        let names: Vec<&str> = table.key().names().collect();
+        let mut bases = vec![0];
+        for source in table.segments() {
+            bases.push(bases.last().copied().unwrap_or(0) + u64::from(source.segment().rows()));
+        }
+        Ok(Self {
+            table,
+            version: view.version(),
+            key: rows.select(&names)?,
+            fields: if select.is_empty() { None } else { Some(rows.select(select)?) },
+            bases,
+        })
+    }
+
+    fn print(&self, hits: &[Hit], json: bool, out: &mut impl Write) -> Result<()> {
+        if !json {
+            return hits.iter().try_for_each(|hit| self.print_line(hit, out));
+        }
+        write!(out, "{{\"version\":{},\"hits\":[", self.version)?;
+        for (at, hit) in hits.iter().enumerate() {
+            out.write_all(if at > 0 { b"," } else { b"" })?;
+            self.print_object(hit, out)?;
+        }
+        Ok(writeln!(out, "]}}")?)
+    }
+
+    fn print_line(&self, hit: &Hit, out: &mut impl Write) -> Result<()> {
+        if self.fields.is_some() {
+            self.print_object(hit, out)?;
+        } else {
+            write!(out, "{:.6}\t", hit.distance)?;
+            self.print_key(hit, out)?;
+        }
+        Ok(out.write_all(b"\n")?)
+    }
+
+    fn print_object(&self, hit: &Hit, out: &mut impl Write) -> Result<()> {
+        out.write_all(b"{\"key\":")?;
+        self.print_key(hit, out)?;
+        let (place, row) = self.table.place(hit.row_id)?;
+        let ordinal = self.bases.get(place).copied().unwrap_or(0) + u64::from(row);
+        write!(out, ",\"distance\":{},\"ordinal\":{ordinal}", serde_json::to_string(&hit.distance)?)?;
+        if let Some(fields) = &self.fields {
+            out.write_all(b",\"record\":")?;
+            json::write_fields(&fields.read(&self.table.record(hit.row_id)?)?, out)?;
+        }
+        Ok(out.write_all(b"}")?)
+    }
+
+    /// Prints the value of the key, or a list of those of a key of several fields.
+    fn print_key(&self, hit: &Hit, out: &mut impl Write) -> Result<()> {
+        let record = self.table.record(hit.row_id)?;
+        let values = self.key.read(&record)?;
+        let is_list = values.len() > 1;
+        out.write_all(if is_list { b"[" } else { b"" })?;
+        for (at, (_, value)) in values.iter().enumerate() {
+            out.write_all(if at > 0 { b"," } else { b"" })?;
+            json::write_value_of_record(value, out)?;
+        }
+        Ok(out.write_all(if is_list { b"]" } else { b"" })?)
+    }
+}
