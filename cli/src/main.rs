@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! publish                               JSON lines in, a new version out
-//! export, find, get, query              records out, as JSON
+//! export, find, get, query, search              records out, as JSON
 //! versions, stat, segments, schema      print what a store holds
 //! log, announce, pin, unpin, rollback   print and set the version that consumers are on
 //! diff, history                         print what changed
@@ -46,6 +46,7 @@ mod publish;
 mod query;
 mod repair;
 mod schema;
+mod search;
 mod segments;
 mod stat;
 mod store_argument;
@@ -101,6 +102,7 @@ enum Verb {
     Export(export::Export),
     Find(find::Find),
     Query(Box<query::Query>),
+    Search(Box<search::Search>),
     Schema(schema::PrintSchema),
     Segments(segments::Segments),
     Verify(verify::Verify),
@@ -129,7 +131,7 @@ impl Cli {
         self.json
             || matches!(
                 self.verb,
-                Verb::Get(_) | Verb::Export(_) | Verb::Find(_) | Verb::Query(_) | Verb::Completions(_) | Verb::Man(_)
+                Verb::Get(_) | Verb::Export(_) | Verb::Find(_) | Verb::Query(_) | Verb::Search(_) | Verb::Completions(_) | Verb::Man(_)
             )
     }
 }
@@ -169,6 +171,7 @@ fn run(cli: &Cli, out: &mut impl Write) -> Result<()> {
             Verb::Export(verb) => verb.run(out).await,
             Verb::Find(verb) => verb.run(out).await,
             Verb::Query(verb) => verb.run(cli.json, out).await,
+            Verb::Search(verb) => verb.run(cli.json, out).await,
             Verb::Schema(verb) => verb.run(cli.json, out).await,
             Verb::Segments(verb) => verb.run(cli.json, out).await,
             Verb::Verify(verb) => verb.run(cli.json, out).await,

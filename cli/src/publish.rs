@@ -33,7 +33,7 @@ mod population;
 mod report;
 mod trial;
 mod vector_argument;
-mod vector_files;
+pub mod vector_files;
 
 use guards::Guards;
 use report::PublishReport;

@@ -12,7 +12,7 @@ use crate::export;
 use crate::failure::{Failure, Result};
 use crate::store_argument::{StoreArgument, VersionArgument};
 
-mod json;
+pub mod json;
 
 /// Print the records that satisfy an expression, as JSON lines in key order
 #[derive(Debug, Args)]

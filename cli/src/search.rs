@@ -1,6 +1,5 @@
 //! `kapok search`: prints the records whose vectors are nearest to one.
 
-use std::fs::File;
 use std::io::Write;
 use std::num::NonZeroUsize;
 
@@ -13,11 +12,12 @@ use kapok_core::view::Table;
 use kapok_index::View;
 use kapok_index::nearest::{Effort, Hit, Nearest, SearchSettings};
 use kapok_index::query::{Expr, Parameters, Selection};
-use kapok_ingest::VectorTable;
 
 use crate::dataset::Dataset;
 use crate::failure::{Failure, Result};
 use crate::key_argument::KeyArgument;
+use crate::output;
+use crate::publish::vector_files;
 use crate::query::json;
 use crate::store_argument::{StoreArgument, VersionArgument};
 
@@ -108,7 +108,7 @@ impl Search {
         };
         let wish = self.wish(&view, table, &nearest)?;
         if self.explain {
-            self.print_searches(&nearest, &wish, &settings)?;
+            print_searches(&nearest, &wish, &settings)?;
         }
         let all = match &wish {
             Wish::Record(row_id) => vec![nearest.search_like(*row_id, &settings)?],
@@ -151,9 +151,7 @@ impl Search {
             });
         }
         if let Some(path) = self.vector.strip_prefix('@') {
-            let file = File::open(path).map_err(|error| Failure::input(format!("{path}: {error}")))?;
-            let map = kapok_blobstore::map_file(&file).map_err(|error| Failure::input(format!("{path}: {error}")))?;
-            let vectors = VectorTable::open(path, map)?;
+            let vectors = vector_files::table(path)?;
             if vectors.dimension() != nearest.dimension() && nearest.dimension() > 0 {
                 return Err(Failure::input(format!(
                     "{path}: vectors have dimension {}, those of the field {}",
@@ -169,18 +167,20 @@ impl Search {
         Ok(Wish::Vectors(vec![numbers]))
     }
 
-    fn print_searches(&self, nearest: &Nearest<'_>, wish: &Wish, settings: &SearchSettings<'_>) -> Result<()> {
-        let vector = match wish {
-            Wish::Vectors(vectors) => vectors.first().cloned(),
-            Wish::Record(row_id) => nearest.vector(*row_id)?,
-        };
-        let Some(vector) = vector else { return Ok(()) };
-        for (place, search) in nearest.explain(&vector, settings)?.1.into_iter().enumerate() {
-            let (rows, measured) = (search.rows, search.measured);
-            eprintln!("segment {place}: {:?}, {measured} of {rows} vectors measured", search.strategy);
-        }
-        Ok(())
+}
+
+/// Prints how each segment is searched for the first vector.
+fn print_searches(nearest: &Nearest<'_>, wish: &Wish, settings: &SearchSettings<'_>) -> Result<()> {
+    let vector = match wish {
+        Wish::Vectors(vectors) => vectors.first().cloned(),
+        Wish::Record(row_id) => nearest.vector(*row_id)?,
+    };
+    let Some(vector) = vector else { return Ok(()) };
+    for (place, search) in nearest.explain(&vector, settings)?.1.into_iter().enumerate() {
+        let (rows, measured) = (search.rows, search.measured);
+        output::error_line(format!("segment {place}: {:?}, {measured} of {rows} vectors measured", search.strategy));
     }
+    Ok(())
 }
 
 /// Returns the vector fields of a table that have a metric.

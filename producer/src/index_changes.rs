@@ -139,6 +139,12 @@ impl TypeIndexes {
     fn add(&mut self, schema: &Schema, record: &StructType, spec: &IndexSpec) -> Result<()> {
         let (_, spec) = Index::declare(schema, record, spec)?;
         self.dropped.remove(&spec.name);
+        let is_of_vectors = |known: &&IndexSpec| spec.kind == Kind::Hnsw.name() && known.kind == spec.kind;
+        let other = self.specs.iter().filter(is_of_vectors).find(|known| known.fields == spec.fields);
+        if let Some(other) = other.filter(|known| !known.is_alike(&spec)) {
+            let detail = format!("the field has another index: {other}; drop that one first (kapok index drop)");
+            return Err(DataError::invalid(subject(record, &spec.name), detail).into());
+        }
         for known in &self.specs {
             match (known.is_alike(&spec), known.name == spec.name) {
                 (true, true) => return Ok(()),

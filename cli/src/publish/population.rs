@@ -212,8 +212,10 @@ impl Population {
         let known = prior.manifest().record_type(&self.record_type);
         let mut declaration = Declaration::new(schema, type_id)?.sharing(self.sharing).evolution(self.evolution);
         declaration = declaration.absent_fields(self.absent_fields).older_schema(self.older);
-        if let SchemaSource::Inferred { references, .. } = &self.schema {
+        if let SchemaSource::Inferred { references, vectors, .. } = &self.schema {
             declaration = references.iter().try_fold(declaration.inferred(), |it, text| it.reference(text))?;
+            let indexes = vectors.iter().filter_map(VectorArgument::index_text);
+            declaration = indexes.fold(declaration, |it, text| it.index(&text));
         }
         if self.may_grow {
             declaration = declaration.grow();

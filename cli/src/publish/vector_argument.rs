@@ -28,6 +28,18 @@ pub struct VectorIndexOptions {
     pub codes: Option<String>,
 }
 
+impl VectorArgument {
+    /// Returns the index that its options ask for; `None` without options, since a field with a metric gets one by itself.
+    pub fn index_text(&self) -> Option<String> {
+        let VectorIndexOptions { m, m0, ef_construction, codes } = &self.index;
+        let number = |name: &str, number: &Option<u32>| number.map(|number| format!(" {name}={number}"));
+        let options = [number("m", m), number("m0", m0), number("efConstruction", ef_construction)];
+        let codes = codes.as_ref().map(|codes| format!(" codes={codes}"));
+        let options: String = options.into_iter().chain([codes]).flatten().collect();
+        (!options.is_empty()).then(|| format!("hnsw({}){options}", self.field))
+    }
+}
+
 impl FromStr for VectorArgument {
     type Err = String;
 

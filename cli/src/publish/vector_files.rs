@@ -139,7 +139,7 @@ impl KeyFile {
 }
 
 /// Maps a file of vectors.
-fn table(path: &str) -> Result<VectorTable> {
+pub fn table(path: &str) -> Result<VectorTable> {
     let unreadable = |error: std::io::Error| Failure::input(format!("{path}: cannot be read: {error}"));
     let file = File::open(path).map_err(unreadable)?;
     if !file.metadata().map_err(unreadable)?.is_file() {

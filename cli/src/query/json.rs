@@ -22,6 +22,11 @@ pub fn write_fields(fields: &[(&str, ValueRef<'_>)], out: &mut impl Write) -> Re
     Ok(out.write_all(b"}")?)
 }
 
+/// Writes a value of a record.
+pub fn write_value_of_record(value: &ValueRef<'_>, out: &mut impl Write) -> Result<()> {
+    value.write_json(out, &mut Budget::default()).map_err(export::record_failure)
+}
+
 /// Writes an object of named values.
 pub fn write_values<'v>(values: impl Iterator<Item = (&'v String, &'v Value)>, out: &mut impl Write) -> Result<()> {
     out.write_all(b"{")?;
