@@ -41,6 +41,7 @@
 
 #![deny(unsafe_code)]
 
+mod distances;
 mod element;
 mod kernel_set;
 mod kernels;

@@ -154,11 +154,11 @@ impl Kernel for Hamming {
             for (a, b) in query.iter().zip(row) {
                 sum = _mm256_add_epi32(sum, ones(_mm256_xor_si256(bytes(a), bytes(b))));
             }
-            if !tail.is_empty() {
-                let (a, b) = (bytes(&padded(query_tail)), bytes(&padded(tail)));
-                sum = _mm256_add_epi32(sum, ones(_mm256_xor_si256(a, b)));
-            }
-            folded(sum).cast_unsigned()
+            let (words, last) = (query_tail.as_chunks::<8>(), tail.as_chunks::<8>());
+            let of_words =
+                words.0.iter().zip(last.0).map(|(&a, &b)| (u64::from_le_bytes(a) ^ u64::from_le_bytes(b)).count_ones());
+            let of_bytes = words.1.iter().zip(last.1).map(|(a, b)| (a ^ b).count_ones());
+            folded(sum).cast_unsigned() + of_words.sum::<u32>() + of_bytes.sum::<u32>()
         })
     }
 }

@@ -24,8 +24,8 @@ fn sums<const REGISTERS: usize, const N: usize>(
     let mut sums = [[_mm512_setzero_si512(); REGISTERS]; N];
     let (pairs, odd) = query.as_chunks::<2>();
     for (at, pair) in pairs.iter().enumerate() {
-        for part in 0..2 {
-            let a = bytes(&pair[part]);
+        for (part, block) in pair.iter().enumerate() {
+            let a = bytes(block);
             for row in 0..N {
                 step(&mut sums[row], part, a, bytes(&rows[row].0[at * 2 + part]));
             }

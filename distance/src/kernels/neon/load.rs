@@ -10,7 +10,7 @@ use crate::element::Element;
 use crate::kernels::operation::Float;
 
 /// Bytes of a row that are fetched ahead; the processor fetches what follows them.
-const PREFETCHED_BYTES_MAX: usize = 1024;
+const PREFETCHED_BYTES_MAX: usize = 512;
 
 /// Fetches the beginnings of rows that are equally long.
 #[inline]
