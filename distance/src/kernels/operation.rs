@@ -156,6 +156,23 @@ pub(super) fn chunks_like<'a, const LEN: usize>(
     (&own_chunks[..chunks.len()], &own_tail[..tail.len()])
 }
 
+/// The same for several vectors.
+///
+/// Here and below, closures stand in functions without `target_feature`: those in functions with it are not inlined into `map`.
+#[inline]
+pub(super) fn all_chunks_like<'a, const LEN: usize, const N: usize>(
+    rows: [&'a [u8]; N],
+    like: (&[[u8; LEN]], &[u8]),
+) -> [(&'a [[u8; LEN]], &'a [u8]); N] {
+    rows.map(|row| chunks_like(row, like))
+}
+
+/// The blocks of packed 4-bit codes of several vectors that have as many.
+#[inline]
+pub(super) fn all_codes<const N: usize>(rows: [&[u8]; N], blocks: usize) -> [&[[u8; 64]]; N] {
+    rows.map(|row| &row.as_chunks().0[..blocks])
+}
+
 /// Blocks of 64 dimensions, each of which has four times sixteen, whole sixteens after them, and the bytes of the rest.
 pub(super) struct Blocks<'a, E: Float> {
     pub(super) whole: &'a [[E::Sixteen; 4]],
@@ -180,6 +197,12 @@ impl<'a, E: Float> Blocks<'a, E> {
             groups: &groups[..other.groups.len()],
             tail: &tail[..other.tail.len() / F::BYTES * E::BYTES],
         }
+    }
+
+    /// The same for several vectors.
+    #[inline]
+    pub(super) fn all_like<F: Float, const N: usize>(rows: [&'a [u8]; N], other: &Blocks<'_, F>) -> [Self; N] {
+        rows.map(|row| Self::like(row, other))
     }
 }
 

@@ -25,7 +25,7 @@ fn step<const IS_L2: bool>(lanes: __m512, a: __m512, b: __m512) -> __m512 {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
 fn sums<Q: Float, R: Float, const IS_L2: bool, const N: usize>(query: &[u8], rows: [&[u8]; N]) -> [f32; N] {
     let query = Blocks::<Q>::of(query);
-    let rows = rows.map(|row| Blocks::<R>::like(row, &query));
+    let rows = Blocks::<R>::all_like(rows, &query);
     let mut sums = [[_mm512_setzero_ps(); 4]; N];
     for (at, block) in query.whole.iter().enumerate() {
         for part in 0..4 {
