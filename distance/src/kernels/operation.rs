@@ -181,6 +181,9 @@ pub(super) struct Blocks<'a, E: Float> {
 }
 
 impl<'a, E: Float> Blocks<'a, E> {
+    /// Those of a vector without dimensions.
+    pub(super) const EMPTY: Self = Self { whole: &[], groups: &[], tail: &[] };
+
     #[inline]
     pub(super) fn of(bytes: &'a [u8]) -> Self {
         let (sixteens, tail) = E::sixteens(bytes);
@@ -197,12 +200,6 @@ impl<'a, E: Float> Blocks<'a, E> {
             groups: &groups[..other.groups.len()],
             tail: &tail[..other.tail.len() / F::BYTES * E::BYTES],
         }
-    }
-
-    /// The same for several vectors.
-    #[inline]
-    pub(super) fn all_like<F: Float, const N: usize>(rows: [&'a [u8]; N], other: &Blocks<'_, F>) -> [Self; N] {
-        rows.map(|row| Self::like(row, other))
     }
 }
 
