@@ -1,5 +1,7 @@
 //! What kernels compute, apart from how.
 
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "some of it is for kernels of other processors"))]
+
 use std::marker::PhantomData;
 
 use crate::element::Element;
