@@ -77,7 +77,8 @@ struct Call<'a> {
 
 impl Call<'_> {
     fn dot<K: Everywhere<Out: Into<f64>>>(&self, out: &mut [f32]) {
-        self.each::<K>(out, |sum| -sum.into());
+        // Not `-sum`: zero has one sign, or equal distances would differ in order.
+        self.each::<K>(out, |sum| 0.0 - sum.into());
     }
 
     fn l2<K: Everywhere<Out: Into<f64>>>(&self, out: &mut [f32]) {

@@ -106,6 +106,18 @@ fn a_vector_of_zeros_has_cosine_distance_1() {
 }
 
 #[test]
+fn a_distance_of_zero_has_no_sign() {
+    let of = |floats: &[f32]| bytes_of_floats(floats);
+    // The product of the last pair is less than any number, and negative.
+    for (a, b) in [([0.0, 0.0], [1.0, -1.0]), ([-1.0, 1.0], [1.0, 1.0]), ([-1e-40, 0.0], [1e-40, 0.0])] {
+        for kernels in Kernels::available() {
+            assert_eq!(kernels.distance(Metric::Dot, Element::F32, &of(&a), &of(&b)).to_bits(), 0);
+            assert_eq!(kernels.distance(Metric::L2, Element::F32, &of(&a), &of(&a)).to_bits(), 0);
+        }
+    }
+}
+
+#[test]
 fn a_metric_of_other_elements_panics() {
     for kernels in Kernels::available() {
         for (metric, element) in [(Metric::Hamming, Element::U8), (Metric::L2, Element::Bit)] {
