@@ -11,13 +11,15 @@ use crate::kernels::{
 use crate::rows::{RowIds, Rows};
 
 static DETECTED: LazyLock<Kernels> = LazyLock::new(|| {
-    let available = Kernels::available();
-    let best = available[available.len() - 1];
-    let Ok(name) = env::var("KAPOK_KERNELS") else {
-        return best;
-    };
-    available.into_iter().find(|kernels| kernels.name() == name).unwrap_or(best)
+    let name = env::var("KAPOK_KERNELS").ok();
+    chosen(&Kernels::available(), name.as_deref())
 });
+
+/// Those of this name, or the fastest, which are the last.
+fn chosen(available: &[Kernels], name: Option<&str>) -> Kernels {
+    let named = available.iter().find(|kernels| Some(kernels.name()) == name);
+    *named.unwrap_or(&available[available.len() - 1])
+}
 
 /// Kernels for one instruction set, which this processor has.
 ///
@@ -140,7 +142,8 @@ impl Kernels {
         self.run::<U4I8>(bytes_of(query), query.len(), u4_bytes(query.len()), rows, &ids.into(), out);
     }
 
-    fn run<K: Everywhere>(
+    /// Runs an operation after the checks of its lengths. `dimension` is that of the query, or more.
+    pub(crate) fn run<K: Everywhere>(
         self,
         query: &[u8],
         dimension: usize,
@@ -152,5 +155,20 @@ impl Kernels {
         assert!(dimension <= DIMENSION_MAX, "a vector has at most {DIMENSION_MAX} dimensions: dimension={dimension}");
         assert_eq!(rows.row_bytes(), row_bytes, "rows are as long as the query");
         run::<K>(self.0, query, rows, ids, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kernels, chosen};
+
+    #[test]
+    fn kernels_are_the_fastest_or_those_that_are_named() {
+        let available = Kernels::available();
+        assert_eq!(Some(&chosen(&available, None)), available.last());
+        assert_eq!(Some(&chosen(&available, Some("no such name"))), available.last());
+        for &kernels in &available {
+            assert_eq!(chosen(&available, Some(kernels.name())), kernels);
+        }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! This folder alone has unsafe code. Each unsafe block answers these questions by number:
 //!
-//! 1. Does the processor have the instructions? Functions with `target_feature` run only below [`run`] and [`prefetch`],
-//!    which call them for a [`Level`] that was detected.
+//! 1. Does the processor have the instructions? Functions with `target_feature` are called by others with the same features
+//!    and by [`each`], which calls them for a [`Level`] that was detected.
 //! 2. Is every byte that is read within the slice or array that it is read through?
 //! 3. Need the address be aligned, and may the bytes be anything? Only loads without alignment are used, and only of
 //!    numbers, for which all bits are valid.

@@ -37,10 +37,12 @@
 //! # Limitations
 //! * Vectors have at most [`DIMENSION_MAX`] dimensions, so that every sum of integers fits 32 bits.
 //! * If a sum is NaN, its sign and payload differ between processors.
+//! * A processor without instructions for fused multiply-add takes long for sums of floats.
 //! * Threads that flush subnormal numbers to zero (a mode of the processor that some C libraries set) get other bits.
 
 #![deny(unsafe_code)]
 
+mod distances;
 mod element;
 mod kernel_set;
 mod kernels;

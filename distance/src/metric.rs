@@ -1,5 +1,7 @@
 //! How far two vectors are apart.
 
+use crate::element::Element;
+
 /// How far two vectors are apart. Smaller is nearer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -12,4 +14,11 @@ pub enum Metric {
     Dot,
     /// Number of bits that differ.
     Hamming,
+}
+
+impl Metric {
+    /// Whether there are distances between vectors of this element: Hamming between bits alone, the others between numbers.
+    pub fn suits(self, element: Element) -> bool {
+        (self == Self::Hamming) == (element == Element::Bit)
+    }
 }

@@ -121,6 +121,16 @@ impl RowIds<'_> {
             Self::Range(ids) => ids.len(),
         }
     }
+
+    /// So many of them, from a position on.
+    pub(crate) fn part(&self, at: usize, count: usize) -> RowIds<'_> {
+        match self {
+            Self::List(ids) => RowIds::List(&ids[at..][..count]),
+            // No id is greater than the last, which fits.
+            #[expect(clippy::cast_possible_truncation, reason = "positions are at most the range's length")]
+            Self::Range(ids) => RowIds::Range(ids.start + at as u32..ids.start + (at + count) as u32),
+        }
+    }
 }
 
 impl<'a> From<&'a [u32]> for RowIds<'a> {

@@ -104,35 +104,26 @@ fn compare<Ours, Theirs>(
             break;
         }
     }
-    let mut contestants = [
-        Contestant {
-            name: "kapok",
-            work: Box::new(|| {
-                ours(black_box(&data.ids), &mut sums);
-                black_box(&sums);
-            }),
-        },
-        Contestant {
-            name: "simsimd",
-            work: Box::new(|| {
-                pairs(black_box(data), data.simsimd_count, simsimd, &mut of_simsimd);
-                black_box(&of_simsimd);
-            }),
-        },
-        Contestant {
-            name: "numkong",
-            work: Box::new(|| {
-                pairs(black_box(data), data.dimension, numkong, &mut of_numkong);
-                black_box(&of_numkong);
-            }),
-        },
+    let mut contestants: [Contestant<'_>; 3] = [
+        Box::new(|| {
+            ours(black_box(&data.ids), &mut sums);
+            black_box(&sums);
+        }),
+        Box::new(|| {
+            pairs(black_box(data), data.simsimd_count, simsimd, &mut of_simsimd);
+            black_box(&of_simsimd);
+        }),
+        Box::new(|| {
+            pairs(black_box(data), data.dimension, numkong, &mut of_numkong);
+            black_box(&of_numkong);
+        }),
     ];
     let ns = ns_per_row(count, &mut contestants);
     let best = ns[1].min(ns[2]);
     let is_lost = if ns[0] > best { "LOST" } else { "" };
     print!("{name:10} {:5}", data.dimension);
-    for (contestant, ns) in contestants.iter().zip(&ns) {
-        print!(" | {} {ns:6.1}", contestant.name);
+    for (name, ns) in ["kapok", "simsimd", "numkong"].iter().zip(&ns) {
+        print!(" | {name} {ns:6.1}");
     }
     println!(" | best peer / kapok {:.2} {is_lost}", best / ns[0]);
 }

@@ -17,6 +17,7 @@ pub(crate) enum Level {
 }
 
 /// Proof that an instruction set was detected: only this file makes one.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Detected(());
 

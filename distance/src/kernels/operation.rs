@@ -1,5 +1,7 @@
 //! What kernels compute, apart from how.
 
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "some of it is for kernels of other processors"))]
+
 use std::marker::PhantomData;
 
 use crate::element::Element;
@@ -156,6 +158,23 @@ pub(super) fn chunks_like<'a, const LEN: usize>(
     (&own_chunks[..chunks.len()], &own_tail[..tail.len()])
 }
 
+/// The same for several vectors.
+///
+/// Here and below, closures stand in functions without `target_feature`: those in functions with it are not inlined into `map`.
+#[inline]
+pub(super) fn all_chunks_like<'a, const LEN: usize, const N: usize>(
+    rows: [&'a [u8]; N],
+    like: (&[[u8; LEN]], &[u8]),
+) -> [(&'a [[u8; LEN]], &'a [u8]); N] {
+    rows.map(|row| chunks_like(row, like))
+}
+
+/// The blocks of packed 4-bit codes of several vectors that have as many.
+#[inline]
+pub(super) fn all_codes<const N: usize>(rows: [&[u8]; N], blocks: usize) -> [&[[u8; 64]]; N] {
+    rows.map(|row| &row.as_chunks().0[..blocks])
+}
+
 /// Blocks of 64 dimensions, each of which has four times sixteen, whole sixteens after them, and the bytes of the rest.
 pub(super) struct Blocks<'a, E: Float> {
     pub(super) whole: &'a [[E::Sixteen; 4]],
@@ -164,6 +183,9 @@ pub(super) struct Blocks<'a, E: Float> {
 }
 
 impl<'a, E: Float> Blocks<'a, E> {
+    /// Those of a vector without dimensions.
+    pub(super) const EMPTY: Self = Self { whole: &[], groups: &[], tail: &[] };
+
     #[inline]
     pub(super) fn of(bytes: &'a [u8]) -> Self {
         let (sixteens, tail) = E::sixteens(bytes);

@@ -4,6 +4,7 @@
 
 mod agreement;
 mod exactness;
+mod metrics;
 mod rows;
 mod sample;
 mod sets;

@@ -10,7 +10,9 @@ use std::arch::x86_64::{
 
 use super::Kernel;
 use super::load::{bytes, sixteen};
-use crate::kernels::operation::{Byte, ByteDot, ByteDotNorm, ByteL2, Hamming, U4I8, chunks_like, padded};
+use crate::kernels::operation::{
+    Byte, ByteDot, ByteDotNorm, ByteL2, Hamming, U4I8, all_chunks_like, all_codes, padded,
+};
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
@@ -31,7 +33,7 @@ fn widen<E: Byte>(bytes: __m128i) -> __m256i {
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 fn sums<Q: Byte, R: Byte, const IS_L2: bool, const N: usize>(query: &[u8], rows: [&[u8]; N]) -> [i32; N] {
     let (query, query_tail) = query.as_chunks::<16>();
-    let rows = rows.map(|row| chunks_like(row, (query, query_tail)));
+    let rows = all_chunks_like(rows, (query, query_tail));
     let mut sums = [[_mm256_setzero_si256(); 2]; N];
     let step = |sum: &mut __m256i, a: __m256i, b: &[u8; 16]| {
         let b = widen::<R>(sixteen(b));
@@ -95,36 +97,43 @@ impl<E: Byte> Kernel for ByteDotNorm<E> {
     }
 }
 
+/// Adds what 128 dimensions of the query give with 64 bytes of codes. A product is at most 15 * 128, two are 3,840, and the
+/// eight of a lane at most 15,360: 16 bits hold them.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+fn codes_step(sum: __m256i, query: &[u8; 128], codes: &[u8; 64]) -> __m256i {
+    let (query, _) = query.as_chunks::<32>();
+    let (codes, _) = codes.as_chunks::<32>();
+    let low_bits = _mm256_set1_epi8(15);
+    let mut products = _mm256_setzero_si256();
+    for part in 0..2 {
+        let codes = bytes(&codes[part]);
+        let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), low_bits);
+        let low = _mm256_maddubs_epi16(_mm256_and_si256(codes, low_bits), bytes(&query[part]));
+        let high = _mm256_maddubs_epi16(upper, bytes(&query[part + 2]));
+        products = _mm256_add_epi16(products, _mm256_add_epi16(low, high));
+    }
+    _mm256_add_epi32(sum, _mm256_madd_epi16(products, _mm256_set1_epi16(1)))
+}
+
 impl Kernel for U4I8 {
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c,popcnt")]
     unsafe fn rows<const N: usize>(query: &[u8], rows: [&[u8]; N]) -> [i32; N] {
+        let count = query.len().div_ceil(128);
         let (query, query_tail) = query.as_chunks::<128>();
-        let rows = rows.map(|row| row.as_chunks::<64>().0);
-        let (low_bits, ones) = (_mm256_set1_epi8(15), _mm256_set1_epi16(1));
+        let rows = all_codes(rows, count);
         let mut sums = [_mm256_setzero_si256(); N];
-        // A product is at most 15 * 128, two are 3,840, and the eight of a block at most 15,360: 16 bits hold them.
-        let mut step = |at: usize, query: &[u8; 128]| {
-            let (query, _) = query.as_chunks::<32>();
-            for row in 0..N {
-                let (codes, _) = rows[row][at].as_chunks::<32>();
-                let products = |part: usize| {
-                    let codes = bytes(&codes[part]);
-                    let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), low_bits);
-                    _mm256_add_epi16(
-                        _mm256_maddubs_epi16(_mm256_and_si256(codes, low_bits), bytes(&query[part])),
-                        _mm256_maddubs_epi16(upper, bytes(&query[part + 2])),
-                    )
-                };
-                let products = _mm256_add_epi16(products(0), products(1));
-                sums[row] = _mm256_add_epi32(sums[row], _mm256_madd_epi16(products, ones));
-            }
-        };
         for (at, block) in query.iter().enumerate() {
-            step(at, block);
+            for row in 0..N {
+                sums[row] = codes_step(sums[row], block, &rows[row][at]);
+            }
         }
         if !query_tail.is_empty() {
-            step(query.len(), &padded(query_tail));
+            let block = padded(query_tail);
+            for row in 0..N {
+                sums[row] = codes_step(sums[row], &block, &rows[row][count - 1]);
+            }
         }
         sums.map(|sum| folded(sum))
     }
@@ -154,11 +163,11 @@ impl Kernel for Hamming {
             for (a, b) in query.iter().zip(row) {
                 sum = _mm256_add_epi32(sum, ones(_mm256_xor_si256(bytes(a), bytes(b))));
             }
-            if !tail.is_empty() {
-                let (a, b) = (bytes(&padded(query_tail)), bytes(&padded(tail)));
-                sum = _mm256_add_epi32(sum, ones(_mm256_xor_si256(a, b)));
-            }
-            folded(sum).cast_unsigned()
+            let (words, last) = (query_tail.as_chunks::<8>(), tail.as_chunks::<8>());
+            let of_words =
+                words.0.iter().zip(last.0).map(|(&a, &b)| (u64::from_le_bytes(a) ^ u64::from_le_bytes(b)).count_ones());
+            let of_bytes = words.1.iter().zip(last.1).map(|(a, b)| (a ^ b).count_ones());
+            folded(sum).cast_unsigned() + of_words.sum::<u32>() + of_bytes.sum::<u32>()
         })
     }
 }

@@ -27,7 +27,8 @@ fn step<Q: Float, R: Float, const IS_L2: bool>(lanes: &mut [__m256; 2], a: &Q::S
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 fn sum<Q: Float, R: Float, const IS_L2: bool>(query: &[u8], row: &[u8]) -> f32 {
-    let (query, row) = (Blocks::<Q>::of(query), Blocks::<R>::of(row));
+    let query = Blocks::<Q>::of(query);
+    let row = Blocks::<R>::like(row, &query);
     let mut sums = [[_mm256_setzero_ps(); 2]; 4];
     for (a, b) in query.whole.iter().zip(row.whole) {
         for part in 0..4 {

@@ -9,7 +9,7 @@ use crate::element::Element;
 use crate::kernels::operation::Float;
 
 /// Bytes of a row that are fetched ahead; the processor fetches what follows them.
-const PREFETCHED_BYTES_MAX: usize = 1024;
+const PREFETCHED_BYTES_MAX: usize = 512;
 
 /// Fetches the beginnings of rows that are equally long.
 #[inline]
@@ -30,11 +30,11 @@ pub(super) fn floats<E: Float>(sixteen: &E::Sixteen) -> [__m256; 2] {
     let start = std::ptr::from_ref(sixteen);
     if E::ELEMENT == Element::F32 {
         let start = start.cast::<f32>();
-        // SAFETY: 1. so is this function. 2. the 64 bytes of an array. 3. unaligned.
+        // SAFETY: 1. this function is for them alone. 2. the 64 bytes of an array. 3. unaligned.
         return unsafe { [_mm256_loadu_ps(start), _mm256_loadu_ps(start.add(8))] };
     }
     let start = start.cast::<__m128i>();
-    // SAFETY: 1. so is this function. 2. the 32 bytes of an array. 3. unaligned.
+    // SAFETY: 1. this function is for them alone. 2. the 32 bytes of an array. 3. unaligned.
     unsafe { [_mm_loadu_si128(start), _mm_loadu_si128(start.add(1))] }.map(|eight| widen::<E>(eight))
 }
 
@@ -51,13 +51,13 @@ fn widen<E: Float>(eight: __m128i) -> __m256 {
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 pub(super) fn sixteen(bytes: &[u8; 16]) -> __m128i {
-    // SAFETY: 1. so is this function. 2. the 16 bytes of an array. 3. unaligned.
+    // SAFETY: 1. this function is for them alone. 2. the 16 bytes of an array. 3. unaligned.
     unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,popcnt")]
 pub(super) fn bytes(bytes: &[u8; 32]) -> __m256i {
-    // SAFETY: 1. so is this function. 2. the 32 bytes of an array. 3. unaligned.
+    // SAFETY: 1. this function is for them alone. 2. the 32 bytes of an array. 3. unaligned.
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }

@@ -8,7 +8,7 @@ use std::arch::x86_64::{
 
 use super::Kernel;
 use super::load::{bytes, lanes, some_bytes};
-use crate::kernels::operation::{Byte, ByteDot, ByteDotNorm, ByteL2, Hamming, U4I8, chunks_like};
+use crate::kernels::operation::{Byte, ByteDot, ByteDotNorm, ByteL2, Hamming, U4I8, all_chunks_like, all_codes};
 
 /// The registers of each row, after `step` went through 64 bytes of the query and of the row at a time. It is told which of two
 /// such blocks it is at, so that sums may alternate between registers and need not wait for each other.
@@ -20,12 +20,12 @@ fn sums<const REGISTERS: usize, const N: usize>(
     step: impl Fn(&mut [__m512i; REGISTERS], usize, __m512i, __m512i),
 ) -> [[__m512i; REGISTERS]; N] {
     let (query, query_tail) = query.as_chunks::<64>();
-    let rows = rows.map(|row| chunks_like(row, (query, query_tail)));
+    let rows = all_chunks_like(rows, (query, query_tail));
     let mut sums = [[_mm512_setzero_si512(); REGISTERS]; N];
     let (pairs, odd) = query.as_chunks::<2>();
     for (at, pair) in pairs.iter().enumerate() {
-        for part in 0..2 {
-            let a = bytes(&pair[part]);
+        for (part, block) in pair.iter().enumerate() {
+            let a = bytes(block);
             for row in 0..N {
                 step(&mut sums[row], part, a, bytes(&rows[row].0[at * 2 + part]));
             }
@@ -194,7 +194,7 @@ impl Kernel for U4I8 {
     unsafe fn rows<const N: usize>(query: &[u8], _prepared: i32, rows: [&[u8]; N]) -> [i32; N] {
         let count = query.len().div_ceil(128);
         let (query, query_tail) = query.as_chunks::<128>();
-        let rows = rows.map(|row| &row.as_chunks::<64>().0[..count]);
+        let rows = all_codes(rows, count);
         let mut sums = [[_mm512_setzero_si512(); 2]; N];
         for (at, block) in query.iter().enumerate() {
             let (halves, _) = block.as_chunks::<64>();

@@ -25,13 +25,16 @@ fn step<const IS_L2: bool>(lanes: __m512, a: __m512, b: __m512) -> __m512 {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq")]
 fn sums<Q: Float, R: Float, const IS_L2: bool, const N: usize>(query: &[u8], rows: [&[u8]; N]) -> [f32; N] {
     let query = Blocks::<Q>::of(query);
-    let rows = rows.map(|row| Blocks::<R>::like(row, &query));
+    let mut blocks = [const { Blocks::<R>::EMPTY }; N];
+    for row in 0..N {
+        blocks[row] = Blocks::like(rows[row], &query);
+    }
     let mut sums = [[_mm512_setzero_ps(); 4]; N];
     for (at, block) in query.whole.iter().enumerate() {
         for part in 0..4 {
             let a = floats::<Q>(&block[part]);
             for row in 0..N {
-                let b = floats::<R>(&rows[row].whole[at][part]);
+                let b = floats::<R>(&blocks[row].whole[at][part]);
                 sums[row][part] = step::<IS_L2>(sums[row][part], a, b);
             }
         }
@@ -42,13 +45,13 @@ fn sums<Q: Float, R: Float, const IS_L2: bool, const N: usize>(query: &[u8], row
         if part < query.groups.len() {
             let a = floats::<Q>(&query.groups[part]);
             for row in 0..N {
-                let b = floats::<R>(&rows[row].groups[part]);
+                let b = floats::<R>(&blocks[row].groups[part]);
                 sums[row][part] = step::<IS_L2>(sums[row][part], a, b);
             }
         } else if part == query.groups.len() && !query.tail.is_empty() {
             let a = some_floats::<Q>(query.tail);
             for row in 0..N {
-                sums[row][part] = step::<IS_L2>(sums[row][part], a, some_floats::<R>(rows[row].tail));
+                sums[row][part] = step::<IS_L2>(sums[row][part], a, some_floats::<R>(blocks[row].tail));
             }
         }
     }

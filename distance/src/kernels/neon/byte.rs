@@ -9,7 +9,7 @@ use std::arch::aarch64::{
 
 use super::Kernel;
 use super::load::{signed, unsigned};
-use crate::kernels::operation::{Byte, ByteDot, ByteDotNorm, ByteL2, Hamming, U4I8, padded};
+use crate::kernels::operation::{Byte, ByteDot, ByteDotNorm, ByteL2, Hamming, U4I8, chunks_like, padded};
 
 /// Sixteen numbers as 16 bits.
 #[inline]
@@ -52,7 +52,7 @@ fn step<Q: Byte, R: Byte, const IS_L2: bool>(sums: &mut [int32x4_t; 2], a: &[u8;
 #[target_feature(enable = "neon")]
 fn sum<Q: Byte, R: Byte, const IS_L2: bool>(query: &[u8], row: &[u8]) -> i32 {
     let (query, query_tail) = query.as_chunks::<16>();
-    let (row, tail) = row.as_chunks::<16>();
+    let (row, tail) = chunks_like(row, (query, query_tail));
     let mut sums = [vdupq_n_s32(0); 2];
     for (a, b) in query.iter().zip(row) {
         step::<Q, R, IS_L2>(&mut sums, a, b);

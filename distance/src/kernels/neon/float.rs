@@ -26,7 +26,8 @@ fn step<Q: Float, R: Float, const IS_L2: bool>(lanes: &mut [float32x4_t; 4], a: 
 #[inline]
 #[target_feature(enable = "neon")]
 fn sum<Q: Float, R: Float, const IS_L2: bool>(query: &[u8], row: &[u8]) -> f32 {
-    let (query, row) = (Blocks::<Q>::of(query), Blocks::<R>::of(row));
+    let query = Blocks::<Q>::of(query);
+    let row = Blocks::<R>::like(row, &query);
     let mut sums = [[vdupq_n_f32(0.0); 4]; 4];
     for (a, b) in query.whole.iter().zip(row.whole) {
         for part in 0..4 {

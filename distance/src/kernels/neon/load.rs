@@ -10,7 +10,7 @@ use crate::element::Element;
 use crate::kernels::operation::Float;
 
 /// Bytes of a row that are fetched ahead; the processor fetches what follows them.
-const PREFETCHED_BYTES_MAX: usize = 1024;
+const PREFETCHED_BYTES_MAX: usize = 512;
 
 /// Fetches the beginnings of rows that are equally long.
 #[inline]
@@ -34,11 +34,11 @@ pub(super) fn floats<E: Float>(sixteen: &E::Sixteen) -> [float32x4_t; 4] {
     let start = std::ptr::from_ref(sixteen);
     if E::ELEMENT == Element::F32 {
         let start = start.cast::<f32>();
-        // SAFETY: 1. so is this function. 2. the 64 bytes of an array. 3. unaligned: it loads bytes as they are.
+        // SAFETY: 1. this function is for them alone. 2. the 64 bytes of an array. 3. unaligned: it loads bytes as they are.
         return [0, 4, 8, 12].map(|at| unsafe { vld1q_f32(start.add(at)) });
     }
     let start = start.cast::<u16>();
-    // SAFETY: 1. so is this function. 2. the 32 bytes of an array. 3. as above.
+    // SAFETY: 1. this function is for them alone. 2. the 32 bytes of an array. 3. as above.
     let [low, high] = [0, 8].map(|at| unsafe { vld1q_u16(start.add(at)) });
     [vget_low_u16(low), vget_high_u16(low), vget_low_u16(high), vget_high_u16(high)].map(|four| widen::<E>(four))
 }
@@ -48,7 +48,7 @@ pub(super) fn floats<E: Float>(sixteen: &E::Sixteen) -> [float32x4_t; 4] {
 fn widen<E: Float>(four: uint16x4_t) -> float32x4_t {
     if E::ELEMENT == Element::F16 {
         let wide;
-        // SAFETY: 1. so is this function: NEON has it, though the intrinsic is not stable. 2, 3. it reads a register.
+        // SAFETY: 1. this function is for NEON, which has it, though the intrinsic is not stable. 2, 3. it reads a register.
         unsafe {
             asm!("fcvtl {0:v}.4s, {1:v}.4h", out(vreg) wide, in(vreg) four, options(pure, nomem, nostack, preserves_flags));
         }
@@ -61,13 +61,13 @@ fn widen<E: Float>(four: uint16x4_t) -> float32x4_t {
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn unsigned(bytes: &[u8; 16]) -> uint8x16_t {
-    // SAFETY: 1. so is this function. 2. the 16 bytes of an array. 3. bytes.
+    // SAFETY: 1. this function is for them alone. 2. the 16 bytes of an array. 3. bytes.
     unsafe { vld1q_u8(bytes.as_ptr()) }
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn signed(bytes: &[u8; 16]) -> int8x16_t {
-    // SAFETY: 1. so is this function. 2. the 16 bytes of an array. 3. bytes.
+    // SAFETY: 1. this function is for them alone. 2. the 16 bytes of an array. 3. bytes.
     unsafe { vld1q_s8(bytes.as_ptr().cast()) }
 }
