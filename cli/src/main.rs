@@ -131,7 +131,13 @@ impl Cli {
         self.json
             || matches!(
                 self.verb,
-                Verb::Get(_) | Verb::Export(_) | Verb::Find(_) | Verb::Query(_) | Verb::Search(_) | Verb::Completions(_) | Verb::Man(_)
+                Verb::Get(_)
+                    | Verb::Export(_)
+                    | Verb::Find(_)
+                    | Verb::Query(_)
+                    | Verb::Search(_)
+                    | Verb::Completions(_)
+                    | Verb::Man(_)
             )
     }
 }

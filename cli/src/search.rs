@@ -159,14 +159,15 @@ impl Search {
                     nearest.dimension()
                 )));
             }
-            return Ok(Wish::Vectors((0..vectors.rows()).map(|row| vectors.numbers(row)).collect::<std::result::Result<_, _>>()?));
+            return Ok(Wish::Vectors(
+                (0..vectors.rows()).map(|row| vectors.numbers(row)).collect::<std::result::Result<_, _>>()?,
+            ));
         }
         let numbers = serde_json::from_str(&self.vector).map_err(|error| {
             Failure::usage(format!("--vector: expected a JSON list of numbers, @FILE or like:KEY ({error})"))
         })?;
         Ok(Wish::Vectors(vec![numbers]))
     }
-
 }
 
 /// Prints how each segment is searched for the first vector.
@@ -186,9 +187,8 @@ fn print_searches(nearest: &Nearest<'_>, wish: &Wish, settings: &SearchSettings<
 /// Returns the vector fields of a table that have a metric.
 pub fn vector_fields(table: &Table) -> Vec<String> {
     let fields = table.struct_type().fields.iter();
-    let has_metric = |field: &&kapok_core::schema::FieldType| {
-        field.vector.is_some_and(|space| space.metric != Metric::Unspecified)
-    };
+    let has_metric =
+        |field: &&kapok_core::schema::FieldType| field.vector.is_some_and(|space| space.metric != Metric::Unspecified);
     fields.filter(has_metric).map(|field| field.json_name().to_owned()).collect()
 }
 

@@ -58,8 +58,10 @@ impl RowSet {
     /// Iterates over the rows, in order.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.words.iter().enumerate().flat_map(|(at, word)| {
-            std::iter::successors(Some(*word).filter(|word| *word != 0), |word| Some(word & (word - 1)).filter(|word| *word != 0))
-                .map(move |word| crate::number::row(at * 64) + word.trailing_zeros())
+            std::iter::successors(Some(*word).filter(|word| *word != 0), |word| {
+                Some(word & (word - 1)).filter(|word| *word != 0)
+            })
+            .map(move |word| crate::number::row(at * 64) + word.trailing_zeros())
         })
     }
 }

@@ -44,8 +44,18 @@ impl<'a> Codes<'a> {
     /// # Errors
     /// `Corrupt` if it is not what [`encode`](crate::encode) makes of so many rows of this dimension. Codes themselves may be
     /// anything.
-    pub fn open(name: &str, at: usize, body: &'a [u8], kind: CodeKind, metric: Metric, dimension: u32, rows: u32) -> Result<Self> {
-        let corrupt = |offset: usize, expected: String, found: String| Error::corrupt(name, (at + offset) as u64, expected, found);
+    pub fn open(
+        name: &str,
+        at: usize,
+        body: &'a [u8],
+        kind: CodeKind,
+        metric: Metric,
+        dimension: u32,
+        rows: u32,
+    ) -> Result<Self> {
+        let corrupt = |offset: usize, expected: String, found: String| {
+            Error::corrupt(name, (at + offset) as u64, expected, found)
+        };
         let (wide, stride) = (dimension as usize, kind.stride(dimension as usize));
         let codes_at = CodeKind::codes_at(wide);
         let len = codes_at as u64 + stride as u64 * u64::from(rows);
@@ -54,7 +64,8 @@ impl<'a> Codes<'a> {
         }
         let expected = [kind as u32 + 1, dimension, row(stride), row(codes_at)];
         let found = body.as_chunks().0.iter().map(|four| u32::from_le_bytes(*four));
-        if let Some((place, (expected, found))) = expected.into_iter().zip(found).enumerate().find(|(_, (a, b))| a != b) {
+        if let Some((place, (expected, found))) = expected.into_iter().zip(found).enumerate().find(|(_, (a, b))| a != b)
+        {
             return Err(corrupt(4 * place, expected.to_string(), found.to_string()));
         }
         let outside = |error: kapok_distance::RowsError| corrupt(0, "rows within the body".into(), error.to_string());

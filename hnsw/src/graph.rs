@@ -114,7 +114,9 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// `Corrupt` if it is not a graph of so many rows. Links themselves may be anything: those that are wrong are passed over.
     pub fn open(name: &str, at: usize, body: &'a [u8], rows: u32) -> Result<Self> {
-        let corrupt = |offset: usize, expected: String, found: String| Error::corrupt(name, (at + offset) as u64, expected, found);
+        let corrupt = |offset: usize, expected: String, found: String| {
+            Error::corrupt(name, (at + offset) as u64, expected, found)
+        };
         let (words, rest) = body.as_chunks();
         if words.len() < HEAD_WORDS || !rest.is_empty() {
             return Err(corrupt(body.len(), "a head and whole words".into(), format!("{} bytes", body.len())));
@@ -132,13 +134,21 @@ impl<'a> Graph<'a> {
         }
         let shape = Shape::new(rows, m, m0, counts);
         if words.len() != shape.words() {
-            return Err(corrupt(body.len(), format!("a body of {} bytes", 4 * shape.words()), format!("{} bytes", body.len())));
+            return Err(corrupt(
+                body.len(),
+                format!("a body of {} bytes", 4 * shape.words()),
+                format!("{} bytes", body.len()),
+            ));
         }
         let mut seed = [0; 16];
         seed.copy_from_slice(words[8..12].as_flattened());
         let head = Head { ef_construction: number(2), vectors: number(3), first: number(4), seed };
         if head.vectors > rows || (head.vectors > 0 && head.first >= rows) {
-            return Err(corrupt(12, format!("vectors and a first row among {rows}"), format!("{} and {}", head.vectors, head.first)));
+            return Err(corrupt(
+                12,
+                format!("vectors and a first row among {rows}"),
+                format!("{} and {}", head.vectors, head.first),
+            ));
         }
         Self::view(shape, head, words, (0, head.first))
             .ok_or_else(|| corrupt(0, "links within the body".into(), format!("{} bytes", body.len())))
@@ -237,7 +247,11 @@ impl<'a> Graph<'a> {
         for (rank, row) in order.rows()[..self.shape.upper_count()].iter().enumerate() {
             if self.row_of(crate::number::row(rank)) != Some(*row) {
                 let at = self.shape.order_at() + rank;
-                return corrupt(at, &format!("row {row} at rank {rank}"), u32::from_le_bytes(self.words[at]).to_string());
+                return corrupt(
+                    at,
+                    &format!("row {row} at rank {rank}"),
+                    u32::from_le_bytes(self.words[at]).to_string(),
+                );
             }
         }
         let mut has_vector = vec![false; self.shape.rows as usize];

@@ -38,7 +38,14 @@ impl<P: Points> Inserter<P> {
     }
 
     /// Finds what a rank links to in the graph of those before it.
-    pub fn enter(&mut self, points: &P, graph: &Graph<'_>, order: &Order, rank: u32, settings: &BuildSettings) -> Entrant {
+    pub fn enter(
+        &mut self,
+        points: &P,
+        graph: &Graph<'_>,
+        order: &Order,
+        rank: u32,
+        settings: &BuildSettings,
+    ) -> Entrant {
         let mut links = vec![Vec::new(); order.level(rank) + 1];
         points.load(order.rows()[rank as usize], &mut self.query);
         let top = order.level(rank).min(graph.top());
@@ -56,14 +63,29 @@ impl<P: Points> Inserter<P> {
         Entrant { rank, links }
     }
 
-    fn beam(&mut self, points: &P, level: &impl Level, start: u32, most: usize, settings: &BuildSettings, links: &mut Vec<u32>) {
+    fn beam(
+        &mut self,
+        points: &P,
+        level: &impl Level,
+        start: u32,
+        most: usize,
+        settings: &BuildSettings,
+        links: &mut Vec<u32>,
+    ) {
         self.scratch.beam(points, &self.query, level, start, settings.ef_construction as usize);
         let near = self.scratch.candidates().map(|(node, distance)| Near { node, row: level.row(node), distance });
         self.selector.select(points, near, most, links);
     }
 
     /// Joins new links to a node with those that it has, and chooses among them if they are too many.
-    pub fn join(&mut self, points: &P, level: &impl Level, node: u32, new: impl Iterator<Item = u32>, joined: &mut Vec<u32>) {
+    pub fn join(
+        &mut self,
+        points: &P,
+        level: &impl Level,
+        node: u32,
+        new: impl Iterator<Item = u32>,
+        joined: &mut Vec<u32>,
+    ) {
         let slots = level.links(node);
         joined.clear();
         joined.extend(slots.iter().take_while(|link| **link != NONE).map(|link| u32::from_le_bytes(*link)));

@@ -98,7 +98,8 @@ mod tests {
     #[test]
     fn candidates_sort_by_distance_and_then_by_row() {
         let distances = [f32::NEG_INFINITY, -2.5, -0.0, 0.0, 1.0e-40, 7.0, f32::INFINITY];
-        let candidates: Vec<_> = distances.iter().flat_map(|d| [Candidate::new(*d, 3), Candidate::new(*d, 4)]).collect();
+        let candidates: Vec<_> =
+            distances.iter().flat_map(|d| [Candidate::new(*d, 3), Candidate::new(*d, 4)]).collect();
         assert!(candidates.is_sorted());
         for (candidate, distance) in candidates.iter().zip(distances.iter().flat_map(|d| [d, d])) {
             assert_eq!(candidate.distance().to_bits(), distance.to_bits());

@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
+use crate::Points;
 use crate::build::Draft;
 use crate::graph::{Graph, NONE};
 use crate::search::{Bottom, Scratch};
-use crate::Points;
 
 /// Returns the row with which a walk over level 0 begins.
 fn start(graph: &Graph<'_>) -> Option<u32> {
@@ -153,6 +153,7 @@ impl<P: Points> Neighbourhood<P> {
 /// Returns a slot of a row that is free, or by which nothing was reached first.
 fn spare_slot(graph: &Graph<'_>, reached: &Reached, row: u32) -> Option<usize> {
     let links = graph.links(row);
-    let is_spare = |link: &[u8; 4]| reached.parent.get(u32::from_le_bytes(*link) as usize).is_none_or(|parent| *parent != row);
+    let is_spare =
+        |link: &[u8; 4]| reached.parent.get(u32::from_le_bytes(*link) as usize).is_none_or(|parent| *parent != row);
     links.iter().position(|link| *link == NONE).or_else(|| links.iter().rposition(is_spare))
 }

@@ -239,7 +239,9 @@ impl Search<'_> {
         let most = wanted.rescored(self.codes.as_ref().map(Codes::kind));
         let Scratch { pool, nodes, distances, .. } = scratch;
         nodes.clear();
-        nodes.extend(pool.sorted().iter().map(|candidate| candidate.row()).filter(|row| self.gives(*row, allowed)).take(most));
+        nodes.extend(
+            pool.sorted().iter().map(|candidate| candidate.row()).filter(|row| self.gives(*row, allowed)).take(most),
+        );
         for row in nodes.iter().take(8) {
             self.vectors.prefetch(*row);
         }

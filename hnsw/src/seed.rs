@@ -2,13 +2,13 @@
 
 use std::num::NonZeroUsize;
 
+use crate::Points;
 use crate::build::Draft;
 use crate::graph::{Graph, NONE};
 use crate::insert::{Inserter, write};
 use crate::number::row;
 use crate::search::Bottom;
 use crate::spread::Workers;
-use crate::Points;
 
 /// A graph to grow from.
 #[derive(Clone, Debug)]
@@ -43,7 +43,8 @@ pub(crate) fn plant<P: Points>(
 
     let mut wounds = Vec::new();
     for (old, new) in &kept {
-        let links = || seed.graph.links(*old).iter().take_while(|link| **link != NONE).map(|link| u32::from_le_bytes(*link));
+        let links =
+            || seed.graph.links(*old).iter().take_while(|link| **link != NONE).map(|link| u32::from_le_bytes(*link));
         let mut here: Vec<u32> = links().filter_map(moved).collect();
         here.truncate(draft.shape.m0);
         write(draft.slots(0, *new), &here);
@@ -51,7 +52,8 @@ pub(crate) fn plant<P: Points>(
         if !lost.is_empty() {
             // Rows beyond a lost one take its place.
             let beyond = lost.iter().flat_map(|lost| seed.graph.links(*lost)).map(|link| u32::from_le_bytes(*link));
-            let mut beyond: Vec<u32> = beyond.filter_map(moved).filter(|row| row != new && !here.contains(row)).collect();
+            let mut beyond: Vec<u32> =
+                beyond.filter_map(moved).filter(|row| row != new && !here.contains(row)).collect();
             beyond.sort_unstable();
             beyond.dedup();
             wounds.push((*new, beyond));
@@ -59,11 +61,16 @@ pub(crate) fn plant<P: Points>(
     }
     {
         let graph = draft.graph();
-        let healed = workers.map(threads, &wounds, || Inserter::new(points), |inserter, (node, beyond)| {
-            let mut links = Vec::new();
-            inserter.rejoin(points, &Bottom(&graph), *node, beyond, &mut links);
-            links
-        });
+        let healed = workers.map(
+            threads,
+            &wounds,
+            || Inserter::new(points),
+            |inserter, (node, beyond)| {
+                let mut links = Vec::new();
+                inserter.rejoin(points, &Bottom(&graph), *node, beyond, &mut links);
+                links
+            },
+        );
         for ((node, _), links) in wounds.iter().zip(healed) {
             write(draft.slots(0, *node), &links);
         }

@@ -63,7 +63,10 @@ impl<'a> Vectors<'a> {
         }
         if element.vector_bytes(dimension) != Some(rows.row_bytes()) {
             let bytes = rows.row_bytes();
-            return Err(Error::invalid(name, format!("rows of {bytes} bytes are no {dimension} elements of {element}")));
+            return Err(Error::invalid(
+                name,
+                format!("rows of {bytes} bytes are no {dimension} elements of {element}"),
+            ));
         }
         Ok(Self { column: None, rows, element, dimension, metric, kernels: Kernels::detect() })
     }

@@ -16,8 +16,8 @@ use crate::declared::{BuiltArtifact, Index};
 use crate::hash::{self, HashIndex};
 use crate::sorted::{self, SortedIndex};
 use crate::text::{self, TextIndex, TextRules};
-use crate::vector::{self, CodesIndex, GraphIndex, GraphSource, VectorOptions};
 use crate::unique::{self, UniqueIndex};
+use crate::vector::{self, CodesIndex, GraphIndex, GraphSource, VectorOptions};
 
 /// A kind of index.
 ///
@@ -96,7 +96,13 @@ impl Kind {
     }
 
     /// Resolves the fields of an index.
-    pub(crate) fn paths(self, schema: &Schema, record: &StructType, fields: &[String], names: FieldNames) -> Result<Paths> {
+    pub(crate) fn paths(
+        self,
+        schema: &Schema,
+        record: &StructType,
+        fields: &[String],
+        names: FieldNames,
+    ) -> Result<Paths> {
         match (self, fields, names) {
             (Self::Hnsw, [field], names) => Paths::to_vector(schema, record, field, names),
             (_, fields, FieldNames::Any) => Paths::resolve(schema, record, fields),
@@ -156,7 +162,9 @@ impl Kind {
             Self::Text => text::build(index.paths(), index.text_rules(), segment, &rows, binding),
             Self::Codes => index.vector()?.build_codes(segment, entry, binding),
             Self::Hnsw => {
-                let is_codes = |built: &&BuiltArtifact| built.artifact.kind == vector::CODES_KIND && built.artifact.name == index.name();
+                let is_codes = |built: &&BuiltArtifact| {
+                    built.artifact.kind == vector::CODES_KIND && built.artifact.name == index.name()
+                };
                 let codes = earlier.iter().find(is_codes).map(|built| &*built.bytes);
                 index.vector()?.build_graph(key, segment, entry, binding, codes, (index.hash(), sources))
             }

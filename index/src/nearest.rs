@@ -177,7 +177,8 @@ impl<'v> Nearest<'v> {
         let field = table.vector_field(path)?;
         let metric = field.space().metric;
         if metric == Metric::Unspecified {
-            let detail = "the field has no metric, by which vectors are compared; publish once with one, such as cosine";
+            let detail =
+                "the field has no metric, by which vectors are compared; publish once with one, such as cosine";
             return Err(Error::invalid(format!("{}.{path}", table.name()), detail));
         }
         let declared = indexes.declared.indexes();
@@ -197,7 +198,8 @@ impl<'v> Nearest<'v> {
                 live: OnceLock::new(),
             });
         }
-        let of_column = |segment: &SegmentVectors<'_>| Some(segment.column.dimension()).filter(|dimension| *dimension > 0);
+        let of_column =
+            |segment: &SegmentVectors<'_>| Some(segment.column.dimension()).filter(|dimension| *dimension > 0);
         let dimension = segments.iter().find_map(of_column).unwrap_or(field.space().dimension);
         Ok(Self { table, field: field.name().to_owned(), metric, dimension, segments })
     }
@@ -387,7 +389,9 @@ impl<'v> Nearest<'v> {
         };
         explain(SegmentSearch { rows, strategy, measured: scratch.measured() });
         let mark = source.mark();
-        hits.extend(found.into_iter().map(|found| Hit { row_id: mark.row_id(place, found.row), distance: found.distance }));
+        hits.extend(
+            found.into_iter().map(|found| Hit { row_id: mark.row_id(place, found.row), distance: found.distance }),
+        );
         Ok(())
     }
 

@@ -293,7 +293,6 @@ impl CodesIndex {
         &self.0.name
     }
 
-
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.0.bytes
     }

@@ -172,7 +172,8 @@ impl TypeIndexes {
             return Err(DataError::not_found(subject(record, name), format!("there is {there}")).into());
         };
         let spec = self.specs.remove(at);
-        let is_annotated = record.indexes.iter().any(|text| text.parse().is_ok_and(|spec: IndexSpec| spec.name == name));
+        let is_annotated =
+            record.indexes.iter().any(|text| text.parse().is_ok_and(|spec: IndexSpec| spec.name == name));
         if spec.kind == Kind::Hnsw.name() {
             // The one that its field would get again.
             self.dropped.extend(spec.fields.iter().map(|field| vector_index(field)));

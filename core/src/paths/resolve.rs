@@ -9,12 +9,7 @@ use crate::words::ElementSize;
 type Find = for<'s> fn(&'s StructType, &str) -> Option<&'s FieldType>;
 
 /// Returns a path and the lists that it goes through.
-pub(super) fn resolve(
-    schema: &Schema,
-    record: &StructType,
-    text: &str,
-    find: Find,
-) -> Result<(Path, Vec<ListStep>)> {
+pub(super) fn resolve(schema: &Schema, record: &StructType, text: &str, find: Find) -> Result<(Path, Vec<ListStep>)> {
     resolve_to(schema, record, text, find, End::Value)
 }
 
@@ -35,13 +30,7 @@ enum End {
     Vector,
 }
 
-fn resolve_to(
-    schema: &Schema,
-    record: &StructType,
-    text: &str,
-    find: Find,
-    end: End,
-) -> Result<(Path, Vec<ListStep>)> {
+fn resolve_to(schema: &Schema, record: &StructType, text: &str, find: Find, end: End) -> Result<(Path, Vec<ListStep>)> {
     let subject = || format!("{}.{text}", record.name);
     let (mut lists, mut hops) = (Vec::new(), Hops::default());
     let (mut names, mut fields) = (Vec::new(), Vec::new());

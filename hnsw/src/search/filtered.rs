@@ -43,7 +43,17 @@ impl Scratch {
             }
         }
         let budget = u64::from(allowed.count()) + u64::from(graph.vectors()) / 8;
-        self.walk_allowed(points, query, &level, start, wanted.ef, allowed, strategy == Strategy::TwoHops, budget, stop)?;
+        self.walk_allowed(
+            points,
+            query,
+            &level,
+            start,
+            wanted.ef,
+            allowed,
+            strategy == Strategy::TwoHops,
+            budget,
+            stop,
+        )?;
         Some(self.measured <= budget && self.pool.sorted().len() >= least)
     }
 
