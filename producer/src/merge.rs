@@ -10,7 +10,7 @@ use kapok_blobstore::clock;
 use kapok_core::manifest::{MergeSource, SegmentEntry, encode_rows};
 use kapok_core::segment::{MergeInput, Sharing};
 use kapok_core::view::Table;
-use kapok_index::IndexSet;
+use kapok_index::{IndexSet, Kind};
 use tracing::{Instrument, info_span};
 
 use crate::base::Base;
@@ -65,7 +65,8 @@ impl Producer {
         let mut stored = StoredBlobs::default();
         for entry in &base.view.manifest().record_types {
             let stats: Vec<SegmentStat> = entry.segments.iter().map(SegmentStat::of).collect();
-            let plans = merge_policy::plan_all(&stats, &self.settings.merge_policy);
+            let has_vectors = entry.indexes.iter().any(|index| index.kind == Kind::Hnsw.name());
+            let plans = merge_policy::plan_all(&stats, &self.settings.merge_policy.of_type(has_vectors));
             let table = match base.view.table(&entry.name) {
                 Ok(table) => table,
                 // A type that cannot be read stays as it is.

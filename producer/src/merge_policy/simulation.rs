@@ -30,6 +30,8 @@ struct Outcome {
     written: f64,
     downloaded: f64,
     downloaded_local: f64,
+    /// Mean time of a search in graphs, over that in one graph of all rows.
+    search: f64,
 }
 
 struct Dataset {
@@ -143,11 +145,17 @@ fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole.max(1) as f64
 }
 
+/// Time of a search in the graphs of segments, over that in one graph of all rows: a walk grows with the logarithm of the rows.
+fn search_cost<'s>(segments: impl Iterator<Item = &'s SegmentStat>, live: u64) -> f64 {
+    let cost = |rows: u64| f64::from(u32::try_from(rows).expect("few")).max(2.0).log2();
+    segments.map(|segment| cost(u64::from(segment.rows)) / cost(live)).sum()
+}
+
 fn simulate(seed: u64, settings: &MergePolicy, history: impl Fn(usize) -> Churn) -> Outcome {
     let mut dataset = Dataset::new(seed);
     let (mut changed, mut fresh, mut merged, mut downloaded) = (0, 0, 0, 0);
     let mut outcome =
-        Outcome { live_share_min: 1.0, segments_max: 0, written: 0.0, downloaded: 0.0, downloaded_local: 0.0 };
+        Outcome { live_share_min: 1.0, segments_max: 0, written: 0.0, downloaded: 0.0, downloaded_local: 0.0, search: 0.0 };
     for cycle in 0..CYCLES {
         let churn = history(cycle);
         let first_new = dataset.merged_into.len();
@@ -172,6 +180,7 @@ fn simulate(seed: u64, settings: &MergePolicy, history: impl Fn(usize) -> Churn)
         outcome.live_share_min = outcome.live_share_min.min(share(live, rows));
         let open = segments().filter(|segment| segment.live_bytes() < settings.segment_bytes_max / 2).count();
         outcome.segments_max = outcome.segments_max.max(open);
+        outcome.search += search_cost(segments(), live) / f64::from(u32::try_from(CYCLES).expect("few"));
     }
     outcome.written = share(fresh + merged, changed);
     outcome.downloaded = share(downloaded, changed);
@@ -236,4 +245,23 @@ fn under_a_size_cap_no_merge_exceeds_it_and_the_bounds_hold_for_the_segments_bel
         assert!(it.live_share_min >= 0.7, "{name}: {} of the bytes are live", it.live_share_min);
         assert!(it.written <= written_max, "{name}: {} times the changed bytes were written", it.written);
     }
+}
+
+#[test]
+fn types_with_vectors_keep_few_graphs_at_a_bounded_cost() {
+    let histories: [(&str, Churn); 2] = [
+        ("5 % changed", Churn { changed: 5_000, ..Churn::default() }),
+        ("1 % changed", Churn { changed: 1_000, ..Churn::default() }),
+    ];
+    println!("{:<12} graphs   written   search", "history");
+    for (name, churn) in histories {
+        for segments_max in 1..=6 {
+            let it = simulate(1, &MergePolicy { segments_max, ..MergePolicy::default() }, |_| churn);
+            println!("{name:<12} {segments_max:>6} {:>9.2} {:>8.2}", it.written, it.search);
+        }
+    }
+    let it = simulate(1, &MergePolicy::default().of_type(true), |_| histories[0].1);
+    assert!(it.segments_max <= 2, "{} graphs", it.segments_max);
+    assert!(it.search <= 2.0, "a search takes {} times as long", it.search);
+    assert!(it.written <= 8.0, "{} times the changed bytes were written", it.written);
 }
