@@ -227,6 +227,9 @@ impl Publish {
         if let Some(warning) = absent_warning(&report) {
             notice::warn(json, &warning);
         }
+        if let Some(warning) = superseded_warning(&report) {
+            notice::warn(json, &warning);
+        }
         let published = PublishReport::of(&report, &self.record_type, keys_absent, sample.as_ref());
         if json {
             serde_json::to_writer(&mut *out, &published)?;
@@ -365,6 +368,11 @@ fn absent_warning(report: &CycleReport) -> Option<String> {
             fields.join(", ")
         )
     })
+}
+
+fn superseded_warning(report: &CycleReport) -> Option<String> {
+    let count: u64 = report.types.iter().map(|ty| ty.superseded).sum();
+    (count > 0).then(|| format!("superseded={count}: so many lines have the key of a later one, which counts"))
 }
 
 fn threads() -> usize {
