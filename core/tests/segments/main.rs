@@ -9,5 +9,6 @@
 #![allow(clippy::cast_possible_wrap, clippy::needless_for_each, reason = "random values")]
 
 mod differences;
+mod paths;
 mod segment;
 mod writer_properties;
