@@ -123,7 +123,8 @@ pub struct Publish {
     /// Let the file's records add fields to a type that was published with --schema or by generated code
     #[arg(long, conflicts_with = "schema")]
     grow: bool,
-    /// Add the file's records, or replace those of the same keys; all others stay
+    /// Add the file's records, or replace those of the same keys; all others stay. Of lines of one key the last counts, and
+    /// a warning tells how many came before
     #[arg(long, conflicts_with = "republish")]
     upsert: bool,
     /// Remove the records of these keys, one a line as get takes them, fields separated by tabs; - for standard input
