@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
+use kapok_core::Fault;
 use kapok_core::manifest::{Manifest, RecordType};
 use kapok_producer::{Error, Outcome, Producer, Store};
 use serde::Serialize;
@@ -117,6 +118,10 @@ impl Index {
             match cycle.await {
                 // It says the same on top of the winner's version.
                 Err(Error::Conflict { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
+                // As for a query, a name that is wrong is input that cannot be used.
+                Err(Error::Data(error)) if matches!(error.fault(), Fault::NoField { .. }) => {
+                    return Err(Failure::input(error.to_string()).with_parts(error.fault()));
+                }
                 done => break done?,
             }
         };

@@ -94,7 +94,7 @@ fn describe(schema: &Schema, ty: &Type) -> String {
 /// Returns the type of a key field, whose name may lead through groups.
 fn field_type<'s>(schema: &'s Schema, ty: &'s StructType, name: &str) -> Option<&'s Type> {
     let (first, rest) = name.split_once('.').map_or((name, None), |(first, rest)| (first, Some(rest)));
-    match (&ty.field_by_any_name(first)?.kind, rest) {
+    match (&ty.field(first)?.kind, rest) {
         (FieldKind::Slot { ty, .. }, None) => Some(ty),
         (FieldKind::Group(id), Some(rest)) => field_type(schema, schema.get_struct(*id)?, rest),
         _ => None,

@@ -135,7 +135,8 @@ pub struct Publish {
     /// Let the file's records add fields to a type that was published with --schema or by generated code
     #[arg(long, conflicts_with = "schema")]
     grow: bool,
-    /// Add the file's records, or replace those of the same keys; all others stay
+    /// Add the file's records, or replace those of the same keys; all others stay. Of lines of one key the last counts, and
+    /// a warning tells how many came before
     #[arg(long, conflicts_with = "republish")]
     upsert: bool,
     /// Remove the records of these keys, one a line as get takes them, fields separated by tabs; - for standard input
@@ -237,6 +238,9 @@ impl Publish {
             );
         }
         if let Some(warning) = absent_warning(&report) {
+            notice::warn(json, &warning);
+        }
+        if let Some(warning) = superseded_warning(&report) {
             notice::warn(json, &warning);
         }
         let published = PublishReport::of(&report, &self.record_type, keys_absent, sample.as_ref());
@@ -378,6 +382,11 @@ fn absent_warning(report: &CycleReport) -> Option<String> {
             fields.join(", ")
         )
     })
+}
+
+fn superseded_warning(report: &CycleReport) -> Option<String> {
+    let count: u64 = report.types.iter().map(|ty| ty.superseded).sum();
+    (count > 0).then(|| format!("superseded={count}: so many lines have the key of a later one, which counts"))
 }
 
 fn threads() -> usize {

@@ -14,13 +14,17 @@ use crate::segment::{LiveRows, RowId};
 use crate::view::{Table, Tables};
 
 mod cells;
+mod each;
+mod entry;
 mod list;
 pub(crate) mod path;
 mod sealed;
+mod step;
 mod value;
 
 pub use cells::Cell;
 use cells::Cells;
+pub use each::{Each, EachIter};
 pub use list::{Element, List, ListIter};
 use path::Path;
 pub use value::{FieldValue, Leaf};
@@ -40,12 +44,13 @@ pub struct Field<'v, T> {
 
 impl Tables {
     /// Resolves a path: the record type's name, then field names (of Cap'n Proto or of JSON) through structs and
-    /// groups, with dots between.
+    /// groups, with dots between. Behind a map stands a key, as in `Film.labels["en"]` or `Film.sizes[5]`, and leads to the
+    /// key's value. Behind a list `[]` goes through its elements: `Order.items[].productId`, to be read as [`Each`].
     ///
     /// `T` says how values are read, and whether they may be absent: numbers and `bool` for fields of that very kind
     /// (`u16` for enums too), `&str` for Text, `&[u8]` for Data and for Text without its UTF-8 check, `&[f32]` for
     /// vectors, [`List`] for lists, [`Record`](crate::record::Record) for structs, and `Option` of any of these.
-    /// Members of unions and nullable numbers need an `Option`; a null text without one reads as empty.
+    /// Members of unions, values of maps and nullable numbers need an `Option`; a null text without one reads as empty.
     ///
     /// The first `&str` handle of a text field of the record itself checks the field's texts in all segments, about a
     /// millisecond for 20 MB. Reads through it, and through later ones, check no more than where a text begins and ends.
@@ -71,12 +76,16 @@ impl Table {
         let schema: &'v Schema = self.schema();
         let compiled = Path::compile(schema, self.struct_type(), path)?;
         let subject = || format!("{}.{path}", self.name());
-        if !T::fits(schema, compiled.leaf.ty) {
-            let ty = describe(schema, compiled.leaf.ty);
+        if !T::fits_leaf(&compiled.leaf) {
+            if compiled.leaf.each.is_some() && T::NAME != Each::<u8>::NAME {
+                return Err(path::no_value(subject(), format!("goes through a list: read it as Each<{}>", T::NAME)));
+            }
+            let ty = describe_leaf(schema, &compiled.leaf);
             return Err(Fault::ReadAs { field: subject(), field_type: ty, wanted: T::NAME.to_owned() }.into());
         }
-        if compiled.may_be_absent() && !T::OPTIONAL {
-            return Err(Fault::ReadAsOption { field: subject(), wanted: T::NAME.to_owned() }.into());
+        let absent = if compiled.may_be_absent() && !T::OPTIONAL { Some(T::NAME) } else { None };
+        if let Some(wanted) = absent.or_else(|| T::lacks_option(&compiled.leaf)) {
+            return Err(Fault::ReadAsOption { field: subject(), wanted: wanted.to_owned() }.into());
         }
         let mut segments: Vec<_> = self.segments().iter().map(|source| Cells::new(source, &compiled)).collect();
         if T::IS_TEXT
@@ -208,6 +217,14 @@ impl<'v, T: FieldValue<'v>> Iterator for FieldIter<'_, 'v, T> {
                 return None;
             }
         }
+    }
+}
+
+/// Returns the type of what a path leads to.
+fn describe_leaf(schema: &Schema, leaf: &Leaf<'_>) -> String {
+    match &leaf.each {
+        Some(path) => format!("{} in each element", describe_leaf(schema, &path.leaf)),
+        None => describe(schema, leaf.ty),
     }
 }
 

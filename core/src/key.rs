@@ -65,7 +65,7 @@ fn integer_bytes(ty: &Type) -> Option<KeyKind> {
 }
 
 impl KeySpec {
-    /// Resolves the names of key fields, which may lead through groups with dots. Keys are encoded by
+    /// Resolves the names of key fields, which may lead through groups with dots: those of Cap'n Proto, or else those in JSON. Keys are encoded by
     /// [revision 0](Self::with_revision).
     ///
     /// # Errors
@@ -343,7 +343,7 @@ fn resolve(schema: &Schema, ty: &StructType, path: &str) -> Result<KeyField> {
         let refuse = |why: &str| {
             Err(Error::from(Fault::KeyField { field: format!("{record_type}.{path}"), problem: why.to_owned() }))
         };
-        let Some(field) = ty.field_by_any_name(name) else {
+        let Some(field) = ty.field_by_capnp_name_first(name) else {
             let names: Vec<_> = ty.fields.iter().map(super::schema::FieldType::json_name).collect();
             return refuse(&format!("{} has no such field; it has {}", ty.name, names.join(", ")));
         };

@@ -299,6 +299,12 @@ impl StructType {
         self.fields.iter().find(|field| field.json_name() == name).or_else(|| self.field(name))
     }
 
+    /// Returns the field of a Cap'n Proto name, or else of a JSON name: for names of which the first are meant, such as those
+    /// of a key that is stored.
+    pub fn field_by_capnp_name_first(&self, name: &str) -> Option<&FieldType> {
+        self.field(name).or_else(|| self.field_by_any_name(name))
+    }
+
     /// Returns the error about a path that leads to no field of this type.
     #[cold]
     pub(crate) fn no_field(&self, path: String) -> Error {

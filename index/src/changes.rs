@@ -216,7 +216,7 @@ fn is_same_key(old: &Table, new: &Table) -> bool {
 
 fn place(schema: &Schema, ty: &StructType, path: &str) -> Option<FieldKind> {
     let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
-    match (&ty.field_by_any_name(name)?.kind, rest) {
+    match (&ty.field(name)?.kind, rest) {
         (FieldKind::Group(id), Some(rest)) => place(schema, schema.get_struct(*id)?, rest),
         (kind, None) => Some(kind.clone()),
         _ => None,

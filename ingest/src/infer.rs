@@ -94,7 +94,8 @@ impl Inference {
         let ty = known.struct_type(record_type_id)?;
         check(&ty.name, &settings)?;
         if settings.key.is_empty() {
-            settings.key.clone_from(&ty.key);
+            let in_json = |part: &String| known.json_path(record_type_id, part).unwrap_or_else(|| part.clone());
+            settings.key = ty.key.iter().map(in_json).collect();
         }
         if !ty.key.is_empty() {
             let key: Vec<_> =
@@ -175,14 +176,21 @@ impl Inference {
         let root = &self.shapes.objects[0];
         for part in &self.shapes.settings.key {
             let known = root.known.as_ref().and_then(|ty| ty.field_by_any_name(part));
-            let is_named = |name: &str| name == part || known.is_some_and(|f| name == f.name || name == f.json_name());
-            let value = match record {
-                Value::Struct(members) => members.iter().find(|(name, _)| is_named(name)).map(|(_, value)| value),
+            let of_name = |wanted: &str| match record {
+                Value::Struct(members) => members.iter().find(|(name, _)| name == wanted).map(|(_, value)| value),
                 Value::Map(entries) => entries
                     .iter()
-                    .find(|(name, _)| matches!(name, Value::Text(name) if is_named(name)))
+                    .find(|(name, _)| matches!(name, Value::Text(name) if name == wanted))
                     .map(|(_, value)| value),
-                _ => break,
+                _ => None,
+            };
+            if !matches!(record, Value::Struct(_) | Value::Map(_)) {
+                break;
+            }
+            // A member may be called as another field's Cap'n Proto name.
+            let value = match known {
+                Some(field) => of_name(field.json_name()).or_else(|| of_name(&field.name)),
+                None => of_name(part),
             };
             let detail = match value {
                 None => "the record lacks this key field".to_owned(),

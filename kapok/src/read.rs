@@ -47,7 +47,7 @@ pub use kapok_consumer::{
     ViewGuard, describe_metrics,
 };
 #[doc(inline)]
-pub use kapok_core::field::{Element, Field, FieldIter, FieldValue, Leaf, List, ListIter};
+pub use kapok_core::field::{Each, EachIter, Element, Field, FieldIter, FieldValue, Leaf, List, ListIter};
 #[doc(inline)]
 pub use kapok_core::key::{AsKeyPart, IntegerKey, Key, KeyPart, KeyParts};
 #[doc(inline)]

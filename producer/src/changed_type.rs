@@ -32,6 +32,8 @@ pub(crate) struct ChangeSet {
     pub latest: HashMap<Vec<u8>, Change>,
     /// What tells these keys from others.
     pub exact: ExactKeys,
+    /// Records that a later one of the same key took the place of.
+    pub superseded: u64,
 }
 
 /// Change of one key.
@@ -67,7 +69,8 @@ impl DeclaredType for ChangedType {
 impl ChangedType {
     pub(crate) fn new(schema: StagedSchema) -> Self {
         let stage = Stage::new(&schema.encoding);
-        let changes = Mutex::new(ChangeSet { stage, latest: HashMap::new(), exact: ExactKeys::default() });
+        let changes =
+            Mutex::new(ChangeSet { stage, latest: HashMap::new(), exact: ExactKeys::default(), superseded: 0 });
         Self { schema, changes, wider_keys: OnceLock::new() }
     }
 
@@ -174,7 +177,8 @@ impl ChangedType {
 impl ChangeSet {
     pub(crate) fn put(&mut self, record: StructRef<'_>) -> Result<()> {
         let (key, row) = self.stage(record)?;
-        self.latest.insert(key.encoded, Change::Put(row));
+        let before = self.latest.insert(key.encoded, Change::Put(row));
+        self.superseded += u64::from(matches!(before, Some(Change::Put(_))));
         Ok(())
     }
 

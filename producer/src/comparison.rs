@@ -44,7 +44,7 @@ pub(crate) fn compare(records: &CycleRecords, prior: &View, warnings: &mut Vec<S
             ..Default::default()
         });
         let live = difference.added + difference.updated + difference.unchanged;
-        plans.push(TypePlan { schema: staged.schema.clone(), rows, difference, live, is_anew });
+        plans.push(TypePlan { schema: staged.schema.clone(), rows, difference, live, is_anew, superseded: 0 });
     }
     Ok(plans)
 }
@@ -56,7 +56,7 @@ pub(crate) fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &Vie
     let before = table.map(|table| prior.lookup(name).map(|lookup| (table, lookup))).transpose()?;
     let mut difference = Difference::default();
     difference.dead.resize_with(table.map_or(0, |table| table.segments().len()), Default::default);
-    let ChangeSet { stage, latest, exact } = changes;
+    let ChangeSet { stage, latest, exact, superseded } = changes;
     let (keys, latest): (Vec<Vec<u8>>, Vec<Change>) = latest.into_iter().unzip();
     // What a change replaces is anywhere in memory: threads wait for it together.
     let tasks = keys.chunks(CHANGES_AT_ONCE).zip(latest.chunks(CHANGES_AT_ONCE)).collect();
@@ -85,7 +85,7 @@ pub(crate) fn plan_changes(schema: StagedSchema, changes: ChangeSet, prior: &Vie
     // Sorted, so that the order of the hash map does not matter.
     written.sort_unstable();
     let rows = stage.sort_rows(written)?;
-    Ok(TypePlan { schema, rows, difference, live, is_anew })
+    Ok(TypePlan { schema, rows, difference, live, is_anew, superseded })
 }
 
 /// Difference of some changes from the version before.

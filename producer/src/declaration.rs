@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kapok_core::manifest::RecordType;
-use kapok_core::schema::{FieldKind, OlderSchema, RecordStruct, Schema, StructType};
+use kapok_core::schema::{FieldKind, FieldType, OlderSchema, RecordStruct, Schema, StructType};
 use kapok_core::segment::Sharing;
 #[cfg(feature = "json")]
 use kapok_ingest::{AbsentFields, schema_of_rust_type};
@@ -91,10 +91,21 @@ impl Declaration {
         Ok(Self::new(schema, type_id)?.key(key.iter().copied()))
     }
 
-    /// Names the fields of the primary key; needed if the struct is not annotated with `$Kapok.key`.
+    /// Names the fields of the primary key, as in JSON or in Cap'n Proto; needed if the struct is not annotated with
+    /// `$Kapok.key`.
     #[must_use]
     pub fn key<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
-        self.key = fields.into_iter().map(Into::into).collect();
+        let fields = fields.into_iter().map(Into::into);
+        self.key = match self.schema.get_struct(self.type_id) {
+            Some(ty) => fields.map(|path| capnp_path(&self.schema, ty, &path, StructType::field_by_any_name)).collect(),
+            None => fields.collect(),
+        };
+        self
+    }
+
+    /// Names the fields of the primary key as in Cap'n Proto.
+    pub(crate) fn exact_key(mut self, fields: &[String]) -> Self {
+        self.key = fields.to_vec();
         self
     }
 
@@ -195,24 +206,28 @@ impl Declaration {
     /// `Invalid` if declaration and annotation differ.
     pub(crate) fn key_fields(&self) -> Result<Vec<String>> {
         let ty: &Arc<StructType> = self.schema.struct_type(self.type_id)?;
-        let declared: Vec<String> = self.key.iter().map(|name| capnp_name(&self.schema, ty, name)).collect();
-        let annotated: Vec<String> = ty.key.iter().map(|name| capnp_name(&self.schema, ty, name)).collect();
-        if !declared.is_empty() && !annotated.is_empty() && declared != annotated {
-            return Err(Error::TwoKeys { record_type: self.name.clone(), declared, annotated });
+        let exactly = |path: &String| capnp_path(&self.schema, ty, path, StructType::field_by_capnp_name_first);
+        let annotated: Vec<String> = ty.key.iter().map(exactly).collect();
+        if !self.key.is_empty() && !annotated.is_empty() && self.key != annotated {
+            let (record_type, declared) = (self.name.clone(), self.key.clone());
+            return Err(Error::TwoKeys { record_type, declared, annotated });
         }
-        Ok(if declared.is_empty() { annotated } else { declared })
+        Ok(if self.key.is_empty() { annotated } else { self.key.clone() })
     }
 }
 
+/// Finds the field of a name.
+type Find = for<'s> fn(&'s StructType, &str) -> Option<&'s FieldType>;
+
 /// Returns the path of a key field by Cap'n Proto names; a path that leads nowhere as it is, for the encoding to
-/// refuse.
-fn capnp_name(schema: &Schema, ty: &StructType, path: &str) -> String {
+/// refuse. `find`: the field of a name in the path.
+fn capnp_path(schema: &Schema, ty: &StructType, path: &str, find: Find) -> String {
     let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
-    let Some(field) = ty.field_by_any_name(name) else { return path.to_owned() };
+    let Some(field) = find(ty, name) else { return path.to_owned() };
     match (rest, &field.kind) {
         (None, _) => field.name.clone(),
         (Some(rest), FieldKind::Group(id)) => {
-            let inner = schema.get_struct(*id).map_or_else(|| rest.to_owned(), |ty| capnp_name(schema, ty, rest));
+            let inner = schema.get_struct(*id).map_or_else(|| rest.to_owned(), |ty| capnp_path(schema, ty, rest, find));
             format!("{}.{inner}", field.name)
         }
         (Some(_), FieldKind::Slot { .. }) => path.to_owned(),

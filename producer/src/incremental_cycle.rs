@@ -85,7 +85,7 @@ impl IncrementalCycle {
             let entry = manifest.expect_record_type(record_type)?;
             let declaration =
                 Declaration::new(Schema::clone(&manifest.schema), entry.type_id)?.declared(entry.declared);
-            self.changed(&declaration.key(entry.key.iter().cloned()).sharing(sharing_of(entry)))?
+            self.changed(&declaration.exact_key(&entry.key).sharing(sharing_of(entry)))?
         };
         ValueChanges::new(&self.prior, ty)
     }
@@ -138,7 +138,7 @@ impl IncrementalCycle {
         let declaration = Declaration::of::<T>()?;
         let Some(known) = self.prior.manifest().record_type(&declaration.name) else { return Ok(declaration) };
         let declaration = declaration.sharing(sharing_of(known));
-        Ok(if declaration.key_fields()?.is_empty() { declaration.key(known.key.iter().cloned()) } else { declaration })
+        Ok(if declaration.key_fields()?.is_empty() { declaration.exact_key(&known.key) } else { declaration })
     }
 
     fn changed(&self, declaration: &Declaration) -> Result<Arc<ChangedType>> {

@@ -34,6 +34,8 @@ pub(crate) struct TypePlan {
     /// Whether nothing of the version before is kept: it has no such type, or an incompatible one, or it cannot be
     /// read.
     pub is_anew: bool,
+    /// Records that a later one of the same key took the place of.
+    pub superseded: u64,
 }
 
 /// A manifest in the making.
@@ -77,6 +79,7 @@ impl TypePlan {
             updated,
             removed,
             replaced: self.is_anew && removed > 0,
+            superseded: self.superseded,
             grown: self.growth(prior),
             segments: 0,
             segment_bytes: 0,

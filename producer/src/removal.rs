@@ -63,7 +63,7 @@ fn without_field(cycle: &Cycle, record_type: &str, path: &str) -> std::result::R
     let entry = manifest.expect_record_type(record_type)?;
     let without = manifest.schema.without_field(entry.type_id, &entry.key, path)?;
     let declaration = Declaration::new(without.schema, entry.type_id)?
-        .key(entry.key.iter().cloned())
+        .exact_key(&entry.key)
         .sharing(sharing_of(entry))
         .declared(entry.declared)
         .evolution(Evolution::Republish);

@@ -97,6 +97,8 @@ pub struct TypeReport {
     /// Whether the type was published anew: records were not compared by key, so all of those before count as removed,
     /// all of those now as added.
     pub replaced: bool,
+    /// Records of an incremental cycle that a later one of the same key, in the same cycle, took the place of.
+    pub superseded: u64,
     /// Fields that the type's schema gained, if the version before has the type: `Package.verison Text`.
     pub grown: Vec<String>,
     /// Number of segments that were written.

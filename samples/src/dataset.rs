@@ -39,6 +39,7 @@ pub fn manifest(encoding: &Encoding, segments: Vec<SegmentEntry>) -> Manifest {
         rows: segments.iter().map(|segment| u64::from(segment.rows - segment.dead)).sum(),
         segments,
         changes: None,
+        key_revision: encoding.key().revision(),
         ..RecordType::default()
     };
     Manifest {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use blake3::{Hash, Hasher};
-use kapok_core::manifest::{Id, RecordType};
+use kapok_core::manifest::{Id, Manifest};
 use kapok_core::schema::Schema;
 use kapok_index::View;
 use kapok_ingest::{Inference, InferenceSettings, RecordVectors, SchemaRequest, Seen, Value};
@@ -209,7 +209,6 @@ impl Population {
     }
 
     fn declaration_of(&self, prior: &View, schema: Schema, type_id: u64) -> Result<Declaration> {
-        let known = prior.manifest().record_type(&self.record_type);
         let mut declaration = Declaration::new(schema, type_id)?.sharing(self.sharing).evolution(self.evolution);
         declaration = declaration.absent_fields(self.absent_fields).older_schema(self.older);
         if let SchemaSource::Inferred { references, vectors, .. } = &self.schema {
@@ -222,20 +221,26 @@ impl Population {
         }
         let is_annotated = !declaration.schema().struct_type(type_id)?.key.is_empty();
         if !self.key.is_empty() || !is_annotated {
-            declaration = declaration.key(self.key(known));
+            declaration = declaration.key(self.key(prior.manifest()));
         }
         Ok(declaration)
     }
 
-    /// Returns the key asked for, or else the dataset's.
-    fn key(&self, known: Option<&RecordType>) -> Vec<String> {
-        if self.key.is_empty() { known.map_or_else(Vec::new, |ty| ty.key.clone()) } else { self.key.clone() }
+    /// Returns the key asked for, or else the dataset's, by JSON names: a Cap'n Proto name may be that of another field in JSON.
+    fn key(&self, prior: &Manifest) -> Vec<String> {
+        let known = prior.record_type(&self.record_type).filter(|_| self.key.is_empty());
+        let Some(known) = known else { return self.key.clone() };
+        let in_json = |path: &String| prior.schema.json_path(known.type_id, path).unwrap_or_else(|| path.clone());
+        known.key.iter().map(in_json).collect()
     }
 
     fn inference(&self, prior: &View) -> Result<Inference> {
         let known = prior.manifest().record_type(&self.record_type);
-        let mut settings =
-            InferenceSettings { key: self.key(known), compact: self.compact, ..InferenceSettings::default() };
+        let mut settings = InferenceSettings {
+            key: self.key(prior.manifest()),
+            compact: self.compact,
+            ..InferenceSettings::default()
+        };
         if let SchemaSource::Inferred { vectors, maps, json, .. } = &self.schema {
             settings.vectors = self.vectors.settings(vectors);
             (settings.maps, settings.json) = (maps.clone(), json.clone());

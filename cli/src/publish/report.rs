@@ -31,6 +31,8 @@ pub struct PublishReport<'r> {
     grown: &'r [String],
     /// Number of keys to delete that had no record.
     keys_absent: u64,
+    /// Number of lines that a later one of the same key took the place of, of an upsert.
+    superseded: u64,
     /// How often a number, Bool or enum was absent and took its default, by field.
     absent: BTreeMap<String, u64>,
     /// Number of segments that the cycle wrote.
@@ -72,6 +74,7 @@ impl<'r> PublishReport<'r> {
             replaced: ty.is_some_and(|ty| ty.replaced),
             grown: ty.map_or(&[], |ty| &ty.grown),
             keys_absent,
+            superseded: ty.map_or(0, |ty| ty.superseded),
             absent: ty.map_or_else(BTreeMap::new, |ty| ty.absent.clone()),
             segments: ty.map_or(0, |ty| ty.segments),
             bytes: ty.map_or(0, |ty| ty.segment_bytes),

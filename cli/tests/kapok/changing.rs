@@ -44,6 +44,46 @@ fn an_upsert_replaces_and_adds_and_leaves_the_rest() {
 }
 
 #[test]
+fn an_upsert_tells_of_lines_that_a_later_one_replaces() {
+    let scene = scene();
+    let lines = ["{\"id\":2,\"name\":\"zwei\"}", "{\"id\":4,\"name\":\"four\"}", "{\"id\":2,\"name\":\"deux\"}"];
+    scene.file("twice.jsonl", [&lines[..], &lines[2..]].concat().join("\n"));
+    let ran = scene.run(&["publish", "twice.jsonl", "--type", "Thing", "--upsert", "--json"]);
+    assert!(ran.code == 0 && ran.err.contains("superseded=2"), "{}", ran.err);
+    let report = told(&ran.out);
+    assert_eq!([&report["superseded"], &report["changed"]], [2, 1].map(|n| json!(n)).each_ref());
+    let expected = [(1, "one"), (2, "deux"), (3, "three"), (4, "four")];
+    assert_eq!(names(&scene), expected.map(|(id, name)| (id, name.to_owned())));
+    scene.file("once.jsonl", lines[0]);
+    scene.run(&["publish", "once.jsonl", "--type", "Thing", "--upsert"]).ok();
+}
+
+#[test]
+fn a_key_may_be_named_as_another_field_is_in_cap_n_proto() {
+    // The fields are aB, named a_b, and aB2, named aB.
+    let lines = "{\"a_b\":1,\"aB\":7}\n{\"a_b\":2,\"aB\":7}\n";
+    for (key, more, count) in [("a_b", "{\"a_b\":2,\"aB\":8}\n", 2), ("a_b,aB", "{\"a_b\":2,\"aB\":8}\n", 3)] {
+        let scene = Scene::new();
+        scene.publish_with(lines, &["--key", key]).ok();
+        let keys: Vec<&str> = ["2", "7"][..key.split(',').count()].to_vec();
+        let got = scene.run(&[&["get", "Thing"], &keys[..]].concat()).ok();
+        assert_eq!(got, "{\"a_b\":2,\"aB\":7}\n");
+        // Named again and not, by all records and by changes.
+        for options in [&["--key", key][..], &[], &["--upsert"], &["--upsert", "--key", key]] {
+            let text = scene.publish_with(lines, options).ok();
+            assert!(text.starts_with("unchanged: version 1 "), "{options:?}: {text}");
+        }
+        scene.publish_with(more, &["--upsert"]).ok();
+        assert_eq!(scene.export("Thing").len(), count);
+        let line = scene.publish_with(lines, &["--key", "aB"]).refused(1);
+        assert!(line.contains("key"), "{line}");
+    }
+    let scene = Scene::new();
+    let line = scene.publish_with(lines, &["--key", "aB"]).refused(2);
+    assert!(line.contains("duplicate key: type=Thing key=7"), "{line}");
+}
+
+#[test]
 fn keys_of_a_file_are_deleted_with_or_without_new_records() {
     let scene = scene();
     scene.file("gone.txt", "2\n99\n\n");

@@ -32,6 +32,18 @@ fn check(ran: Ran, code: i32, expected: &[&str]) {
 }
 
 #[test]
+fn an_index_and_a_query_of_an_unknown_field_are_input_that_cannot_be_used() {
+    let scene = scene();
+    check(scene.run(&["query", "Thing", "nothing = 1"]), 2, &["nothing"]);
+    for index in ["hash(nothing)", "sorted(tags[].nothing)", "hash(size) where nothing > 1"] {
+        let (ran, before) = (scene.run(&["index", "add", "Thing", index]), scene.versions());
+        check(ran, 2, &["nothing"]);
+        assert_eq!(scene.versions(), before);
+    }
+    check(scene.run(&["index", "add", "Nothing", "hash(size)"]), 1, &["Nothing"]);
+}
+
+#[test]
 fn malformed_json_is_refused_with_line_and_column() {
     refused("{\"id\":1}\n\n{\"id\":2,}\n", &["things.jsonl", "line 3", "trailing comma", "column 9"]);
     refused("{\"id\":1}\n{\"id\":2", &["line 2", "EOF"]);

@@ -45,7 +45,9 @@ fn an_upsert_with_floats_writes_all_other_records_anew_as_floats() {
     let floats = "{\"id\":1,\"size\":7.5,\"part\":{\"len\":3.5},\"parts\":[{\"len\":4.5}],\"row\":[1.5,2.0],\"name\":\"a\"}\n\
                   {\"id\":4,\"size\":8,\"part\":{\"len\":1},\"parts\":[],\"row\":[],\"name\":\"d\",\"extra\":\"x\"}\n\
                   {\"id\":4,\"size\":9,\"part\":{\"len\":1},\"parts\":[],\"row\":[],\"name\":\"d\",\"extra\":\"y\"}\n";
-    let said = scene.publish_with(floats, &["--upsert", "--widen"]).ok();
+    let ran = scene.publish_with(floats, &["--upsert", "--widen"]);
+    assert!(ran.code == 0 && ran.err.contains("superseded=1"), "{}", ran.err);
+    let said = ran.out;
     assert!(said.contains("4 Thing rows, all written anew in place of 3;"), "{said}");
     assert!(said.contains("schema grew: Thing.extra Text"), "{said}");
     let records = scene.export("Thing");

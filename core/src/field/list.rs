@@ -193,12 +193,14 @@ impl<'v> Element<'v> for &'v [u8] {
     const SIZE: ElementSize = ElementSize::Pointer;
 
     fn fits(_: &Schema, ty: &Type) -> bool {
-        *ty == Type::Data
+        matches!(ty, Type::Text | Type::Data)
     }
 
     #[inline]
-    fn read(_: &'v Schema, _: &'v Type, list: ListRef<'v>, index: u32) -> Read<Self> {
-        Ok(list.words().data_of(list.at() + index)?.unwrap_or_default())
+    fn read(_: &'v Schema, ty: &'v Type, list: ListRef<'v>, index: u32) -> Read<Self> {
+        let (words, at) = (list.words(), list.at() + index);
+        let bytes = if *ty == Type::Text { words.text_bytes_of(at)? } else { words.data_of(at)? };
+        Ok(bytes.unwrap_or_default())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The types that fields and elements of lists can be read as, here and in no other crate.
 
+use super::each::Each;
 use super::list::List;
 use crate::record::Record;
 
@@ -14,4 +15,5 @@ macro_rules! seal {
 seal!(bool, i8, i16, i32, i64, u8, u16, u32, u64, f32, f64, &str, &[u8], &[f32], Record<'_>);
 
 impl<T> Sealed for List<'_, T> {}
+impl<T> Sealed for Each<'_, T> {}
 impl<T: Sealed> Sealed for Option<T> {}

@@ -1,7 +1,10 @@
 //! Types that the values of a field can be read as.
 
+use std::sync::Arc;
+
 use super::cells::Cell;
 use super::list::{Element, List};
+use super::path::Path;
 use super::sealed::Sealed;
 use crate::record::Record;
 use crate::schema::{DefaultValue, FieldType, Schema, StructType, Type};
@@ -17,6 +20,14 @@ pub trait FieldValue<'v>: Sized + Sealed {
     const IS_TEXT: bool = false;
     /// Returns whether fields of a type can be read so.
     fn fits(schema: &Schema, ty: &Type) -> bool;
+    /// Returns whether what a path leads to can be read so.
+    fn fits_leaf(leaf: &Leaf<'v>) -> bool {
+        leaf.each.is_none() && Self::fits(leaf.schema, leaf.ty)
+    }
+    /// Returns what an element of a list is to be read as an `Option` of, since it may have no value; `None` if nothing is.
+    fn lacks_option(_: &Leaf<'v>) -> Option<&'static str> {
+        None
+    }
     /// Reads the value in a struct; `None` if there is no such struct.
     ///
     /// # Errors
@@ -60,6 +71,8 @@ pub struct Leaf<'v> {
     nul_bytes: usize,
     /// Bit that says that the number is null, and its default.
     pub(super) null_flag: Option<(usize, bool)>,
+    /// Way on from each element, if the path goes through this list.
+    pub(super) each: Option<Arc<Path<'v>>>,
 }
 
 impl<'v> Leaf<'v> {
@@ -86,7 +99,7 @@ impl<'v> Leaf<'v> {
         let pointer_default = if let DefaultValue::Pointer(words) = default { Some(&**words) } else { None };
         let nul_bytes = usize::from(*ty == Type::Text);
         let offset = offset.saturating_mul(unit);
-        Self { ty, schema, offset, default: default.bits(), pointer_default, nul_bytes, null_flag }
+        Self { ty, schema, offset, default: default.bits(), pointer_default, nul_bytes, null_flag, each: None }
     }
 
     /// A text's final NUL is left off unread: its length alone needs no look at the text.
@@ -120,6 +133,17 @@ impl<'v> Leaf<'v> {
     #[inline]
     fn is_null(&self, at: StructRef<'_>) -> bool {
         self.null_flag.is_some_and(|(bit, default)| at.bit(bit) != default)
+    }
+
+    /// Returns the low end of a number in a struct, of 8, 16, 32 or 64 bits.
+    pub(super) fn low_bits(&self, at: StructRef<'v>, bits: u32) -> u64 {
+        let number = match bits {
+            8 => self.scalar::<1>(Some(at)),
+            16 => self.scalar::<2>(Some(at)),
+            32 => self.scalar::<4>(Some(at)),
+            _ => self.scalar::<8>(Some(at)),
+        };
+        number & (u64::MAX >> (64 - bits))
     }
 
     #[inline]
@@ -404,6 +428,14 @@ impl<'v, T: FieldValue<'v>> FieldValue<'v> for Option<T> {
 
     fn fits(schema: &Schema, ty: &Type) -> bool {
         T::fits(schema, ty)
+    }
+
+    fn fits_leaf(leaf: &Leaf<'v>) -> bool {
+        T::fits_leaf(leaf)
+    }
+
+    fn lacks_option(leaf: &Leaf<'v>) -> Option<&'static str> {
+        T::lacks_option(leaf)
     }
 
     #[inline]

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use super::{FieldKind, Schema};
+
 /// Types that need no declaration: one that is declared under such a name would hide it.
 pub(super) const BUILT_IN: [&str; 15] = [
     "Void", "Bool", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64",
@@ -87,6 +89,19 @@ fn push_capitalised(name: &mut String, word: &str) {
     let mut chars = word.chars();
     name.extend(chars.next().map(|first| first.to_ascii_uppercase()));
     name.push_str(chars.as_str());
+}
+
+impl Schema {
+    /// Returns the JSON names of a path of Cap'n Proto names, which may lead through groups; `None` if it leads nowhere.
+    pub fn json_path(&self, type_id: u64, path: &str) -> Option<String> {
+        let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let field = self.get_struct(type_id)?.field(name)?;
+        match (rest, &field.kind) {
+            (None, _) => Some(field.json_name().to_owned()),
+            (Some(rest), FieldKind::Group(id)) => Some(format!("{}.{}", field.json_name(), self.json_path(*id, rest)?)),
+            (Some(_), FieldKind::Slot { .. }) => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -134,7 +134,10 @@ impl Naming for JsonNames<'_> {
     fn field(&self, owner: &StructType, field: &FieldType) -> Option<String> {
         let is_it = |other: &&FieldType| match (&other.kind, &field.kind) {
             (FieldKind::Group(other), FieldKind::Group(id)) => other == id,
-            (FieldKind::Slot { .. }, FieldKind::Slot { .. }) => ordinal(other) == ordinal(field),
+            // A field that was dropped leaves its ordinal behind, as one without a value.
+            (FieldKind::Slot { ty: other_type, .. }, FieldKind::Slot { ty, .. }) => {
+                ordinal(other) == ordinal(field) && (*other_type == Type::Void) == (*ty == Type::Void)
+            }
             _ => false,
         };
         Some(self.0.get_struct(owner.id)?.fields.iter().find(is_it)?.json_name().to_owned())

@@ -228,6 +228,24 @@ async fn the_filter_of_an_index_follows_a_renamed_field_with_its_artifacts() {
 }
 
 #[tokio::test]
+async fn a_field_that_a_filter_asks_is_null_is_dropped_only_after_the_index() {
+    for (number, filter) in ["title is null", "not title is null", "len(genres) = 0", "year is null"].iter().enumerate()
+    {
+        let producer = Producer::open(&format!("memory://indexes-null-filter-{number}")).await.unwrap();
+        publish(&producer, &movies().index(format!("some: hash(id) where {filter}")), 0..3).await;
+        let field = ["title", "title", "genres", "year"][number];
+        let error = producer.drop_field("Movie", field).await.unwrap_err();
+        assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("kapok index drop"), "{error}");
+        let cycle = producer.run_incremental_cycle(|cycle| {
+            cycle.drop_index("Movie", "some");
+            Ok(())
+        });
+        cycle.await.unwrap();
+        producer.drop_field("Movie", field).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_alternate_key_with_a_filter_refuses_a_second_record_that_satisfies_it() {
     let producer = Producer::open("memory://indexes-alternate-filter").await.unwrap();
     publish(&producer, &movies().index("key(title) where id < 100"), 0..30).await;

@@ -1,6 +1,6 @@
 //! Field handles and records without generated code.
 
-use kapok_core::field::{FieldValue, List};
+use kapok_core::field::{Each, FieldValue, List};
 use kapok_core::record::{Budget, Record};
 use kapok_core::view::{Table, Tables};
 use kapok_core::{ErrorKind, Fault, Result};
@@ -73,6 +73,12 @@ impl<'v> Doors<'v> {
         self.field::<List<'_, u16>>("Kinds.colours", items);
         self.field::<List<'_, &str>>("Kinds.texts", items);
         self.field::<List<'_, &[u8]>>("Kinds.datas", items);
+        self.field::<List<'_, &[u8]>>("Kinds.texts", items);
+        self.field::<Each<'_, &str>>("Kinds.addresses[].city", values);
+        self.field::<Each<'_, u32>>("Kinds.addresses[].zip", values);
+        self.field::<Each<'_, Each<'_, i32>>>("Kinds.tree.children[].children[].value", |each| {
+            each.iter().take(ITEMS).map(|inner| inner.map_or(1, values)).sum()
+        });
         self.field::<List<'_, List<'_, i32>>>("Kinds.matrix", |list| {
             let rows = list.iter().take(ITEMS);
             rows.map(|row| row.map_or(1, items)).sum()
@@ -137,6 +143,11 @@ impl<'v> Doors<'v> {
 
 fn items<'v, T: kapok_core::field::Element<'v>>(list: List<'v, T>) -> u32 {
     list.iter().take(ITEMS).map(failed).sum()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "to be mapped with")]
+fn values<'v, T: FieldValue<'v>>(each: Each<'v, T>) -> u32 {
+    each.iter().take(ITEMS).map(failed).sum()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "to be mapped with")]

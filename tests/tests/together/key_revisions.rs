@@ -30,8 +30,8 @@ async fn revisions(producer: &Producer) -> Vec<(String, KeyRevision)> {
 
 async fn film(copy: &Copy, key: (&str, i64, &str)) -> Option<String> {
     let consumer = Consumer::open(copy.url()).await.unwrap();
-    let record = consumer.view().record_by_key("Film", &key).unwrap().map(|film| film.to_json_string().unwrap());
-    record
+    let view = consumer.view_arc();
+    view.record_by_key("Film", &key).unwrap().map(|film| film.to_json_string().unwrap())
 }
 
 /// Runs a cycle that is refused, since it has keys that are encoded alike.
