@@ -325,7 +325,13 @@ mod tests {
 
     #[test]
     fn settings_at_their_ends_still_come_to_an_end() {
-        let none = MergePolicy { segments_max: 0, live_min: 1.0, small_bytes: 0, segment_bytes_max: 0, ..MergePolicy::default() };
+        let none = MergePolicy {
+            segments_max: 0,
+            live_min: 1.0,
+            small_bytes: 0,
+            segment_bytes_max: 0,
+            ..MergePolicy::default()
+        };
         assert_eq!(plan(&[segment(1, 0)], &none), None);
         assert_eq!(plan(&[segment(1, 1), segment(9, 0)], &none), Some(vec![0]));
         let one = MergePolicy { segments_max: 1, ..MergePolicy::default() };

@@ -182,11 +182,6 @@ mod tests {
             assert_eq!(element.find_infinite(&[0xff; 9]), None);
         }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{ElementType, half};
 
     #[test]
     fn halves_are_widened_exactly() {

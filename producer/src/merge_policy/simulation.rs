@@ -154,8 +154,14 @@ fn search_cost<'s>(segments: impl Iterator<Item = &'s SegmentStat>, live: u64) -
 fn simulate(seed: u64, settings: &MergePolicy, history: impl Fn(usize) -> Churn) -> Outcome {
     let mut dataset = Dataset::new(seed);
     let (mut changed, mut fresh, mut merged, mut downloaded) = (0, 0, 0, 0);
-    let mut outcome =
-        Outcome { live_share_min: 1.0, segments_max: 0, written: 0.0, downloaded: 0.0, downloaded_local: 0.0, search: 0.0 };
+    let mut outcome = Outcome {
+        live_share_min: 1.0,
+        segments_max: 0,
+        written: 0.0,
+        downloaded: 0.0,
+        downloaded_local: 0.0,
+        search: 0.0,
+    };
     for cycle in 0..CYCLES {
         let churn = history(cycle);
         let first_new = dataset.merged_into.len();
