@@ -127,6 +127,11 @@ impl fmt::Debug for SearchSettings<'_> {
     }
 }
 
+/// Returns the name of the instruction set by which this processor measures distances.
+pub fn kernels() -> &'static str {
+    kapok_hnsw::kernels()
+}
+
 thread_local! {
     /// What a searching thread keeps from one search to the next.
     static SCRATCH: RefCell<Scratch> = RefCell::default();

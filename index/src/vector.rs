@@ -74,7 +74,8 @@ impl VectorIndex {
     /// Returns what tells its artifacts from others of the same field: the metric, and all options as they count.
     pub(crate) fn identity(&self) -> Vec<(String, String)> {
         let mut out = self.options.texts();
-        out.push(("metric".to_owned(), format!("{:?}", self.field.space().metric)));
+        out.push(("metric".to_owned(), self.field.space().metric.name().to_owned()));
+        out.sort();
         out
     }
 

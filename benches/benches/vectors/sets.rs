@@ -1,0 +1,113 @@
+//! Sets of vectors with queries and their exact answers.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use kapok_core::schema::Metric;
+
+/// A set of vectors.
+pub struct Set {
+    pub name: &'static str,
+    pub metric: Metric,
+    pub dimension: usize,
+    pub base: Vec<f32>,
+    pub queries: Vec<f32>,
+    /// For each query, the distance of the tenth nearest, and of each of a hundred nearest its row.
+    pub tenth: Vec<f32>,
+}
+
+pub const K: usize = 10;
+
+impl Set {
+    pub fn rows(&self) -> usize {
+        self.base.len() / self.dimension
+    }
+
+    pub fn vector(&self, row: usize) -> &[f32] {
+        &self.base[row * self.dimension..][..self.dimension]
+    }
+
+    pub fn queries(&self) -> impl Iterator<Item = &[f32]> {
+        self.queries.chunks(self.dimension)
+    }
+
+    /// Measures as the metric does, in 64 bits.
+    fn distance(&self, query: &[f32], row: usize) -> f32 {
+        let pairs = query.iter().zip(self.vector(row));
+        let sum: f64 = match self.metric {
+            Metric::L2 => pairs.map(|(a, b)| f64::from(a - b) * f64::from(a - b)).sum(),
+            _ => -pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>(),
+        };
+        sum as f32
+    }
+
+    /// Returns the share of the ten nearest that was found: a row counts if it is no farther than the tenth nearest.
+    pub fn recall(&self, found: &[Vec<usize>]) -> f64 {
+        let hits: usize = self
+            .queries()
+            .zip(found)
+            .zip(&self.tenth)
+            .map(|((query, rows), tenth)| {
+                let limit = tenth + tenth.abs() * 1e-6;
+                rows.iter().take(K).filter(|row| self.distance(query, **row) <= limit).count()
+            })
+            .sum();
+        hits as f64 / (found.len() * K) as f64
+    }
+
+    fn with_answers(mut self) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let queries: Vec<&[f32]> = self.queries().collect();
+        let tenth = std::thread::scope(|scope| {
+            let parts = queries.chunks(queries.len().div_ceil(threads));
+            let threads: Vec<_> = parts
+                .map(|part| scope.spawn(|| part.iter().map(|query| self.tenth_of(query)).collect::<Vec<f32>>()))
+                .collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        self.tenth = tenth;
+        self
+    }
+
+    fn tenth_of(&self, query: &[f32]) -> f32 {
+        let mut all: Vec<f32> = (0..self.rows()).map(|row| self.distance(query, row)).collect();
+        *all.select_nth_unstable_by(K - 1, f32::total_cmp).1
+    }
+}
+
+/// Returns the sets that this machine has; of the others it says how to get them.
+pub fn all() -> Vec<Set> {
+    let sets = [minilm(), fashion()];
+    sets.into_iter().flatten().map(Set::with_answers).collect()
+}
+
+fn minilm() -> Option<Set> {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let folder = std::env::var_os("KAPOK_DATA").map_or_else(default, PathBuf::from).join("minilm-debian");
+    let read = |name: &str| fs::read(folder.join(name)).ok().map(|bytes| floats(&bytes[128..]));
+    let (Some(base), Some(queries)) = (read("base.npy"), read("query.npy")) else {
+        println!("minilm-debian is left out: KAPOK_DATA names no folder that has it");
+        return None;
+    };
+    Some(Set { name: "minilm-debian", metric: Metric::InnerProduct, dimension: 384, base, queries, tenth: Vec::new() })
+}
+
+fn fashion() -> Option<Set> {
+    let read = |name: &str| {
+        let file = fs::File::open(format!("/usr/share/datasets/fashion-mnist/{name}-images-idx3-ubyte.gz")).ok()?;
+        let mut bytes = Vec::new();
+        flate2::read::GzDecoder::new(file).read_to_end(&mut bytes).ok()?;
+        Some(bytes[16..].iter().map(|byte| f32::from(*byte)).collect::<Vec<f32>>())
+    };
+    let (Some(base), Some(mut queries)) = (read("train"), read("t10k")) else {
+        println!("fashion-mnist is left out: install Debian's package dataset-fashion-mnist");
+        return None;
+    };
+    queries.truncate(1000 * 784);
+    Some(Set { name: "fashion-mnist", metric: Metric::L2, dimension: 784, base, queries, tenth: Vec::new() })
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect()
+}
