@@ -107,15 +107,18 @@ impl Scratch {
         self.nodes.push(start);
         self.measure_nodes(points, query, level);
         while let Some(node) = self.pool.expand() {
-            self.nodes.clear();
-            for link in level.links(node) {
+            let links = level.links(node);
+            self.nodes.resize(links.len(), 0);
+            let mut count = 0;
+            for link in links {
                 let link = u32::from_le_bytes(*link);
-                if self.visited.insert(link) {
-                    self.nodes.push(link);
-                    if L::BY_ROW {
-                        points.prefetch(link);
-                    }
-                }
+                // Whether a node was met is hard to foresee, so it is no branch.
+                self.nodes[count] = link;
+                count += usize::from(self.visited.insert(link));
+            }
+            self.nodes.truncate(count);
+            if L::BY_ROW {
+                self.nodes.iter().for_each(|row| points.prefetch(*row));
             }
             self.measure_nodes(points, query, level);
         }

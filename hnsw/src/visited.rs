@@ -16,19 +16,19 @@ impl Visited {
             self.marks.fill(0);
             self.mark = 1;
         }
-        if self.marks.len() < rows as usize {
-            self.marks.resize(rows as usize, 0);
+        // One more, for all that are no rows.
+        let len = rows as usize + 1;
+        if self.marks.len() < len {
+            self.marks.resize(len, 0);
         }
+        self.marks[rows as usize] = self.mark;
         self.rows = rows;
     }
 
     /// Marks a row: whether there is one of this number that was not marked.
     #[inline]
     pub fn insert(&mut self, row: u32) -> bool {
-        if row >= self.rows {
-            return false;
-        }
-        let mark = &mut self.marks[row as usize];
+        let Some(mark) = self.marks.get_mut(row.min(self.rows) as usize) else { return false };
         let is_new = *mark != self.mark;
         *mark = self.mark;
         is_new
