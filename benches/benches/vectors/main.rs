@@ -1,10 +1,12 @@
 //! Searches for vectors: Kapok beside hnswlib, faiss and usearch, in turns, at equal recall.
 //!
-//! `KAPOK_RUNS` sets the number of runs (default 5; medians are printed), `KAPOK_PEERS=0` leaves the others out. All are built with
+//! `KAPOK_RUNS` sets the number of runs (default 5; medians are printed), `KAPOK_PEERS=0` leaves the others out,
+//! `KAPOK_CHURN=only` all but the rounds of changes. All are built with
 //! m = 16 and `ef_construction` = 200, and asked for the 10 nearest by one thread. Queries per second at a recall are read off a line
 //! between the points of a sweep over `ef`, on a logarithmic scale.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops where something is wrong")]
 
+mod churn;
 mod peer;
 mod sets;
 
@@ -39,16 +41,17 @@ fn main() {
     for set in sets::all() {
         println!("\n{}: {} vectors of {}", set.name, set.rows(), set.dimension);
         let folder = tempfile::tempdir().unwrap();
-        measure(&runtime, &set, folder.path(), runs, has_peers, &mut results);
+        if std::env::var("KAPOK_CHURN").as_deref() != Ok("only") {
+            measure(&runtime, &set, folder.path(), runs, has_peers, &mut results);
+        }
+        churn::run(&runtime, &set, folder.path());
     }
     results.write("vectors").unwrap();
 }
 
 fn measure(runtime: &Runtime, set: &Set, folder: &Path, runs: usize, has_peers: bool, results: &mut Results) {
-    let base = folder.join("base.fvecs");
-    write_fvecs(&base, set);
     let consumers: Vec<(String, Consumer)> =
-        CODES.map(|codes| (format!("Kapok {codes}"), publish(runtime, set, &base, &folder.join(codes), codes))).into();
+        CODES.map(|codes| (format!("Kapok {codes}"), publish(runtime, set, &folder.join(codes), codes))).into();
     let mut peers = has_peers.then(|| start_peers(set, folder)).flatten();
     let names: Vec<&str> = if peers.is_some() { PEERS.to_vec() } else { Vec::new() };
     let mut kapok: Vec<Sweep> = consumers.iter().map(|_| vec![(0.0, Vec::new()); EFS.len()]).collect();
@@ -74,13 +77,14 @@ fn measure(runtime: &Runtime, set: &Set, folder: &Path, runs: usize, has_peers: 
             }
         }
     }
-    let queries = set.queries().count();
+    #[expect(clippy::cast_precision_loss, reason = "a count")]
+    let queries = set.queries().count() as f64;
     let all = consumers.iter().map(|(name, _)| name.as_str()).zip(kapok).chain(names.iter().copied().zip(others));
     println!("| | QPS at recall {} | at {} | best recall |", RECALLS[0], RECALLS[1]);
     println!("|---|---|---|---|");
     for (name, sweep) in all {
         let points: Vec<(f64, f64)> =
-            sweep.into_iter().map(|(recall, mut seconds)| (recall, queries as f64 / median(&mut seconds))).collect();
+            sweep.into_iter().map(|(recall, mut seconds)| (recall, queries / median(&mut seconds))).collect();
         let at = RECALLS.map(|recall| qps_at(&points, recall));
         let told = at.map(|qps| qps.map_or("not reached".to_owned(), |qps| format!("{qps:.0}")));
         let best = points.iter().map(|(recall, _)| *recall).fold(0.0, f64::max);
@@ -92,8 +96,8 @@ fn measure(runtime: &Runtime, set: &Set, folder: &Path, runs: usize, has_peers: 
 }
 
 /// Publishes the set, and opens it as a consumer does.
-fn publish(runtime: &Runtime, set: &Set, base: &Path, folder: &Path, codes: &str) -> Consumer {
-    let table = VectorTable::open("base.fvecs", std::fs::read(base).unwrap().into()).unwrap();
+fn publish(runtime: &Runtime, set: &Set, folder: &Path, codes: &str) -> Consumer {
+    let table = VectorTable::open("base.fvecs", fvecs(set.dimension, set.base.iter().copied()).into()).unwrap();
     let setting = VectorSetting {
         path: "embedding".to_owned(),
         metric: set.metric,
@@ -166,13 +170,16 @@ fn median(seconds: &mut [f64]) -> f64 {
     seconds[seconds.len() / 2]
 }
 
-fn write_fvecs(path: &Path, set: &Set) {
-    let mut bytes = Vec::with_capacity(set.rows() * (4 + 4 * set.dimension));
-    for row in 0..set.rows() {
-        bytes.extend((set.dimension as u32).to_le_bytes());
-        bytes.extend(set.vector(row).iter().flat_map(|number| number.to_le_bytes()));
+/// Returns vectors as a file of them.
+fn fvecs(dimension: usize, numbers: impl Iterator<Item = f32>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (at, number) in numbers.enumerate() {
+        if at % dimension == 0 {
+            bytes.extend(u32::try_from(dimension).unwrap().to_le_bytes());
+        }
+        bytes.extend(number.to_le_bytes());
     }
-    std::fs::write(path, bytes).unwrap();
+    bytes
 }
 
 /// Has the others build their indexes, by two threads.

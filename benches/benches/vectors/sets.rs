@@ -39,10 +39,13 @@ impl Set {
             Metric::L2 => pairs.map(|(a, b)| f64::from(a - b) * f64::from(a - b)).sum(),
             _ => -pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>(),
         };
-        sum as f32
+        #[expect(clippy::cast_possible_truncation, reason = "compared with a margin")]
+        let distance = sum as f32;
+        distance
     }
 
     /// Returns the share of the ten nearest that was found: a row counts if it is no farther than the tenth nearest.
+    #[expect(clippy::cast_precision_loss, reason = "a share, for people")]
     pub fn recall(&self, found: &[Vec<usize>]) -> f64 {
         let hits: usize = self
             .queries()
@@ -56,7 +59,28 @@ impl Set {
         hits as f64 / (found.len() * K) as f64
     }
 
-    fn with_answers(mut self) -> Self {
+    /// Returns the set without its vectors and answers.
+    pub fn without_answers(&self) -> Self {
+        Self { base: Vec::new(), tenth: Vec::new(), queries: self.queries.clone(), ..*self }
+    }
+
+    /// Replaces vectors by the middle between themselves and others, of their own length.
+    pub fn change(&mut self, rows: &[u32], round: usize) {
+        for row in rows {
+            let other = (*row as usize * 7919 + round * 104_729) % self.rows();
+            let mut middle: Vec<f32> =
+                self.vector(*row as usize).iter().zip(self.vector(other)).map(|(a, b)| a + b).collect();
+            let length = |vector: &[f32]| vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+            let factor = length(self.vector(*row as usize)) / length(&middle).max(1e-9);
+            for x in &mut middle {
+                *x *= factor;
+            }
+            self.base[*row as usize * self.dimension..][..self.dimension].copy_from_slice(&middle);
+        }
+    }
+
+    /// Finds the exact answers.
+    pub fn with_answers(mut self) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let queries: Vec<&[f32]> = self.queries().collect();
         let tenth = std::thread::scope(|scope| {
