@@ -27,10 +27,10 @@ use std::sync::OnceLock;
 
 use kapok_core::schema::Metric;
 use kapok_core::segment::{RowId, in_parallel_on};
-use kapok_core::vectors::VectorColumn;
+use kapok_core::vectors::{ElementType, VectorColumn};
 use kapok_core::view::Table;
 use kapok_core::{Error, Fault, Result};
-use kapok_hnsw::{Query, RowSet, Scratch, Search, Strategy, Vectors};
+use kapok_hnsw::{Query, RowSet, Scratch, Search, Vectors};
 
 use crate::declared::Index;
 use crate::kind::Kind;
@@ -39,8 +39,11 @@ use crate::vector::{CodesIndex, GraphIndex, GraphSource};
 use crate::view::{TableIndexes, View};
 
 mod effort;
+mod statistics;
 
 pub use effort::Effort;
+pub use kapok_hnsw::{GraphStatistics, Strategy};
+pub use statistics::SegmentStatistics;
 
 /// Finds the records whose vectors are nearest to one.
 ///
@@ -50,6 +53,7 @@ pub struct Nearest<'v> {
     table: &'v Table,
     field: String,
     metric: Metric,
+    element: ElementType,
     dimension: u32,
     segments: Vec<SegmentVectors<'v>>,
 }
@@ -183,7 +187,9 @@ impl<'v> Nearest<'v> {
         }
         let declared = indexes.declared.indexes();
         let position = |kind| {
-            let is_of = |index: &Index| index.kind() == kind && index.vector().is_ok_and(|of| *of.field() == field);
+            // By name: one side may have been called by its JSON name.
+            let is_field = |index: &Index| index.vector().is_ok_and(|of| of.field().name() == field.name());
+            let is_of = |index: &Index| index.kind() == kind && is_field(index);
             declared.iter().position(is_of)
         };
         let (graph, codes) = (position(Kind::Hnsw), position(Kind::Codes));
@@ -201,7 +207,8 @@ impl<'v> Nearest<'v> {
         let of_column =
             |segment: &SegmentVectors<'_>| Some(segment.column.dimension()).filter(|dimension| *dimension > 0);
         let dimension = segments.iter().find_map(of_column).unwrap_or(field.space().dimension);
-        Ok(Self { table, field: field.name().to_owned(), metric, dimension, segments })
+        let (element, field) = (field.element(), field.name().to_owned());
+        Ok(Self { table, field, metric, element, dimension, segments })
     }
 
     /// Returns the table that is searched.
