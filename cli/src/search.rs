@@ -14,6 +14,7 @@ use crate::failure::Result;
 use crate::output;
 use crate::query::json;
 use crate::store_argument::{StoreArgument, VersionArgument};
+use crate::type_argument::TypeArgument;
 use crate::vector_fields;
 
 mod wish;
@@ -43,9 +44,8 @@ pub struct Search {
     store: StoreArgument,
     #[command(flatten)]
     version: VersionArgument,
-    /// The record type
-    #[arg(value_name = "TYPE")]
-    record_type: String,
+    #[command(flatten)]
+    record_type: TypeArgument,
     /// The vector field [default: the only one of the type]
     #[arg(long, value_name = "FIELD")]
     field: Option<String>,
@@ -78,7 +78,7 @@ pub struct Search {
 impl Search {
     /// Searches the view of one version.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let name = self.record_type.as_str();
+        let name = self.record_type.name();
         let filter = self.filter.as_deref().map(Expr::parse).transpose()?;
         let view = Dataset::open(&self.store, &self.version).await?.view_with_references(name).await?;
         let table = view.table(name)?;

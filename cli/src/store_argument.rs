@@ -19,12 +19,9 @@ pub struct VersionArgument {
     pub version: Option<u64>,
 }
 
-/// Returns whether a verb, or what it is to do, lacks the store that it works on.
+/// Returns whether a verb lacks the store that it works on.
 pub fn is_missing(matches: &ArgMatches) -> bool {
-    matches.subcommand().is_some_and(|(_, mut verb)| {
-        while let Some((_, action)) = verb.subcommand() {
-            verb = action;
-        }
+    matches.subcommand().is_some_and(|(_, verb)| {
         let is_empty = matches!(verb.try_get_one::<String>("store"), Ok(Some(store)) if store.is_empty());
         let needs_none = matches!(verb.try_get_one::<bool>("annotations"), Ok(Some(true)));
         is_empty && !needs_none

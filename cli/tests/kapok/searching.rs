@@ -42,6 +42,8 @@ fn lines_are_a_distance_and_a_key_and_json_has_one_object_for_each_query() {
     assert_eq!(printed, "{\"key\":5,\"distance\":0.0,\"ordinal\":5,\"record\":{\"colour\":\"blue\",\"id\":5}}\n");
     assert_eq!(search(&scene, &["--vector", "[0, 0]"]).lines().count(), 8, "ten are wanted, and there are eight");
     assert_eq!(search(&scene, &["--vector", "[0, 0]", "-k", "0"]), "");
+    let named = scene.run(&["search", "--type", "Thing", "--vector", "[1, 0]", "-k", "1"]).ok();
+    assert_eq!(named, "0.000000\t1\n");
 }
 
 #[test]
