@@ -5,7 +5,8 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
 use kapok_core::Fault;
-use kapok_core::manifest::{Manifest, RecordType};
+use kapok_core::manifest::{Artifact, Manifest, RecordType};
+use kapok_index::vector;
 use kapok_producer::{Error, Outcome, Producer, Store};
 use serde::Serialize;
 
@@ -39,6 +40,8 @@ records that satisfy it, and is asked by queries that have its conditions or nar
   sorted  the records in the order of fields, for <, between, prefixes and --order; - before a field: descending
   text    from the words of a text to the records that have them, for ~= with prefixes and typos. Options: terms=whole for
           whole texts in place of words, for = and ^=; fold=none tells upper and lower case apart
+  hnsw    from a vector to the records whose vectors are nearest to it, for kapok search. A field that gets a metric gets one.
+          Options: m=, m0= and efConstruction= of its graph; codes=sq8, sq4 or none
 
 Adding or dropping one is a version of its own, in which no record changes: all segments get it. Queries give the same
 answers with an index and without.")]
@@ -179,10 +182,14 @@ impl Index {
                 .iter()
                 .map(|spec| (spec.kind.as_str(), spec.name.clone(), spec.to_string(), spec.fields.clone()));
             for (kind, name, index, fields) in std::iter::once(key).chain(declared) {
-                let is_it = |artifact: &&kapok_core::manifest::Artifact| {
-                    artifact.kind == kind && (kind == "unique" || artifact.name == name)
-                };
+                let is_it = |artifact: &&Artifact| artifact.kind == kind && (kind == "unique" || artifact.name == name);
                 let artifacts = ty.segments.iter().filter_map(|entry| entry.artifacts.iter().find(is_it));
+                // Codes belong to the graph of their name.
+                let is_codes = |artifact: &&Artifact| {
+                    kind == vector::KIND && artifact.kind == vector::CODES_KIND && artifact.name == name
+                };
+                let codes = ty.segments.iter().flat_map(|entry| entry.artifacts.iter().filter(is_codes));
+                let codes_bytes: u64 = codes.map(|artifact| artifact.size).sum();
                 let sizes: Vec<u64> = artifacts.map(|artifact| artifact.size).collect();
                 out.push(IndexInfo {
                     record_type: ty.name.clone(),
@@ -192,7 +199,7 @@ impl Index {
                     index,
                     segments: sizes.len(),
                     of_segments: ty.segments.len(),
-                    bytes: sizes.iter().sum(),
+                    bytes: sizes.iter().sum::<u64>() + codes_bytes,
                 });
             }
         }

@@ -5,12 +5,13 @@
 //!
 //! ```text
 //! publish                               JSON lines in, a new version out
-//! export, find, get, query, search              records out, as JSON
+//! export, find, get, query, search      records out, as JSON
 //! versions, stat, segments, schema      print what a store holds
 //! log, announce, pin, unpin, rollback   print and set the version that consumers are on
 //! diff, history                         print what changed
 //! watch                                 prints each swap of a consumer, with its cost
 //! index                                 lists, adds and drops indexes
+//! vectors                               sizes and recall of vector indexes
 //! merge, gc                             fewer segments, and old versions deleted
 //! drop-type, drop-field                 remove a record type or a field
 //! verify, repair                        check every byte, and put back what was lost
@@ -53,6 +54,8 @@ mod store_argument;
 mod table;
 mod terminal;
 mod type_argument;
+mod vector_fields;
+mod vectors;
 mod verify;
 mod versions;
 mod watch;
@@ -118,6 +121,7 @@ enum Verb {
     Watch(watch::Watch),
     Merge(merge::Merge),
     Index(index::Index),
+    Vectors(vectors::Vectors),
     DropType(drop::DropType),
     DropField(drop::DropField),
     Demo(demo::Demo),
@@ -193,6 +197,7 @@ fn run(cli: &Cli, out: &mut impl Write) -> Result<()> {
             Verb::Watch(verb) => verb.run(cli.json, out).await,
             Verb::Merge(verb) => verb.run(cli.json, out).await,
             Verb::Index(verb) => verb.run(cli.json, out).await,
+            Verb::Vectors(verb) => verb.run(cli.json, out).await,
             Verb::DropType(verb) => verb.run(cli.json, out).await,
             Verb::DropField(verb) => verb.run(cli.json, out).await,
             Verb::Demo(verb) => verb.run(cli.json, out).await,

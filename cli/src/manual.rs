@@ -51,8 +51,14 @@ impl Man {
         std::fs::create_dir_all(&self.folder).map_err(failed)?;
         // Gives each verb its full name.
         command.build();
-        let verbs = command.get_subcommands().filter(|verb| verb.get_name() != "help").cloned().collect::<Vec<_>>();
-        for page in std::iter::once(command).chain(verbs) {
+        let mut pages = vec![command];
+        let mut at = 0;
+        while let Some(page) = pages.get(at) {
+            let below: Vec<_> = page.get_subcommands().filter(|verb| verb.get_name() != "help").cloned().collect();
+            pages.extend(below);
+            at += 1;
+        }
+        for page in pages {
             let name = page.get_display_name().unwrap_or(page.get_name()).to_owned();
             let mut text = Vec::new();
             clap_mangen::Man::new(page).render(&mut text).map_err(failed)?;

@@ -4,22 +4,22 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 
 use clap::Args;
-use kapok_core::ErrorKind;
-use kapok_core::key::KeyParts;
-use kapok_core::schema::Metric;
-use kapok_core::segment::RowId;
 use kapok_core::view::Table;
 use kapok_index::View;
-use kapok_index::nearest::{Effort, Hit, Nearest, SearchSettings};
-use kapok_index::query::{Expr, Parameters, Selection};
+use kapok_index::nearest::{Effort, Hit, Nearest, SearchSettings, Strategy};
+use kapok_index::query::{Expr, Parameters, Query, Selection};
 
 use crate::dataset::Dataset;
-use crate::failure::{Failure, Result};
-use crate::key_argument::KeyArgument;
+use crate::failure::Result;
 use crate::output;
-use crate::publish::vector_files;
 use crate::query::json;
 use crate::store_argument::{StoreArgument, VersionArgument};
+use crate::type_argument::TypeArgument;
+use crate::vector_fields;
+
+mod wish;
+
+use wish::Wish;
 
 /// Print the records whose vectors are nearest to one
 #[derive(Debug, Args)]
@@ -29,23 +29,23 @@ use crate::store_argument::{StoreArgument, VersionArgument};
   kapok search --store data/debian Package --vector @query.npy -k 10 --where 'section = \"libs\"' --json
 
 --vector is a JSON list of numbers, @FILE for each row of a .npy or .fvecs file, or like:KEY for the vector of a record, which
-is left out itself (parts of a key of several fields: like:1,2).
+is left out itself (a key of several fields: like:1,2, or as a JSON list like:[1,\"two\"]). Bytes of a .npy file are bits where the
+field has bits.
 
-Each line is a distance and a key. With --select, and with --json, it is JSON; --json prints one object for each query:
+Each line is a distance and a key, as JSON has it. With --select it is a JSON object. --json prints one object for each query:
   {\"version\":3,\"hits\":[{\"key\":\"zsh\",\"distance\":0.21,\"ordinal\":61203}, ..]}
 An ordinal is the place of the record in the version: the rows of all segments, counted through.
 
 Distances are what the field's metric says: Euclidean (l2), one minus the cosine (cosine), the negated inner product (dot), the
-number of bits that differ (hamming). Segments with an index of the field are searched by it, others exactly. A field that is
-no vector, or a vector of another length, is exit code 2.")]
+number of bits that differ (hamming). Segments with an index of the field are searched by it, others exactly: --explain tells
+how. Exit code 1: no such type, field or key; 2: a field that is no vector, or a --vector of another length.")]
 pub struct Search {
     #[command(flatten)]
     store: StoreArgument,
     #[command(flatten)]
     version: VersionArgument,
-    /// The record type
-    #[arg(value_name = "TYPE")]
-    record_type: String,
+    #[command(flatten)]
+    record_type: TypeArgument,
     /// The vector field [default: the only one of the type]
     #[arg(long, value_name = "FIELD")]
     field: Option<String>,
@@ -70,28 +70,26 @@ pub struct Search {
     /// Print these fields of each record, too: names with dots between, commas between fields
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     select: Vec<String>,
-    /// Print how each segment was searched, on stderr
+    /// Print how each segment is searched for the first vector, on stderr
     #[arg(long)]
     explain: bool,
-}
-
-/// What to be near to.
-enum Wish {
-    Vectors(Vec<Vec<f32>>),
-    Record(RowId),
 }
 
 impl Search {
     /// Searches the view of one version.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let name = self.record_type.as_str();
+        let name = self.record_type.name();
         let filter = self.filter.as_deref().map(Expr::parse).transpose()?;
         let view = Dataset::open(&self.store, &self.version).await?.view_with_references(name).await?;
         let table = view.table(name)?;
-        let nearest = view.nearest(&format!("{name}.{}", self.field(table)?))?;
+        let field = match &self.field {
+            Some(field) => field.clone(),
+            None => vector_fields::only(table)?,
+        };
+        let nearest = view.nearest(&format!("{name}.{field}"))?;
         let filter = match &filter {
             Some(expr) => {
-                let query = kapok_index::query::Query::bind(&view, name, expr)?;
+                let query = Query::bind(&view, name, expr)?;
                 Some(nearest.filter(&query.rows_with(&Parameters::new())?)?)
             }
             None => None,
@@ -106,7 +104,7 @@ impl Search {
             filter: filter.as_ref(),
             ..SearchSettings::new(self.k)
         };
-        let wish = self.wish(&view, table, &nearest)?;
+        let wish = Wish::parse(&self.vector, &view, table, &nearest)?;
         if self.explain {
             print_searches(&nearest, &wish, &settings)?;
         }
@@ -120,54 +118,6 @@ impl Search {
         let printer = Printer::new(&view, table, &self.select)?;
         all.iter().try_for_each(|hits| printer.print(hits, json, out))
     }
-
-    /// Returns the field, which may be left out if there is but one.
-    fn field(&self, table: &Table) -> Result<String> {
-        if let Some(field) = &self.field {
-            return Ok(field.clone());
-        }
-        let fields = vector_fields(table);
-        match fields.as_slice() {
-            [field] => Ok(field.clone()),
-            [] => Err(Failure::usage(format!(
-                "{} has no vector field with a metric; publish one with --vector FIELD:cosine",
-                table.name()
-            ))),
-            several => Err(Failure::usage(format!("give --field, which is one of {}", several.join(", ")))),
-        }
-    }
-
-    fn wish(&self, view: &View, table: &Table, nearest: &Nearest<'_>) -> Result<Wish> {
-        if let Some(key) = self.vector.strip_prefix("like:") {
-            let words: Vec<String> = match table.key().names().count() {
-                1 => vec![key.to_owned()],
-                _ => key.split(',').map(str::to_owned).collect(),
-            };
-            let key = KeyArgument::parse(table, &words)?;
-            let row_id = view.find(table.name(), &KeyParts(&key.parts()))?;
-            return row_id.map(Wish::Record).ok_or_else(|| {
-                let what = format!("{} {} is not in version {}", table.name(), words.join(" "), view.version());
-                Failure::of(ErrorKind::NotFound, what)
-            });
-        }
-        if let Some(path) = self.vector.strip_prefix('@') {
-            let vectors = vector_files::table(path)?;
-            if vectors.dimension() != nearest.dimension() && nearest.dimension() > 0 {
-                return Err(Failure::input(format!(
-                    "{path}: vectors have dimension {}, those of the field {}",
-                    vectors.dimension(),
-                    nearest.dimension()
-                )));
-            }
-            return Ok(Wish::Vectors(
-                (0..vectors.rows()).map(|row| vectors.numbers(row)).collect::<std::result::Result<_, _>>()?,
-            ));
-        }
-        let numbers = serde_json::from_str(&self.vector).map_err(|error| {
-            Failure::usage(format!("--vector: expected a JSON list of numbers, @FILE or like:KEY ({error})"))
-        })?;
-        Ok(Wish::Vectors(vec![numbers]))
-    }
 }
 
 /// Prints how each segment is searched for the first vector.
@@ -179,17 +129,21 @@ fn print_searches(nearest: &Nearest<'_>, wish: &Wish, settings: &SearchSettings<
     let Some(vector) = vector else { return Ok(()) };
     for (place, search) in nearest.explain(&vector, settings)?.1.into_iter().enumerate() {
         let (rows, measured) = (search.rows, search.measured);
-        output::error_line(format!("segment {place}: {:?}, {measured} of {rows} vectors measured", search.strategy));
+        let how = how(search.strategy);
+        output::error_line(format!("segment {place}: {how}; {measured} distances measured, {rows} vectors"));
     }
     Ok(())
 }
 
-/// Returns the vector fields of a table that have a metric.
-pub fn vector_fields(table: &Table) -> Vec<String> {
-    let fields = table.struct_type().fields.iter();
-    let has_metric =
-        |field: &&kapok_core::schema::FieldType| field.vector.is_some_and(|space| space.metric != Metric::Unspecified);
-    fields.filter(has_metric).map(|field| field.json_name().to_owned()).collect()
+/// Returns how a segment was searched, in words.
+fn how(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::Exact => "exactly",
+        Strategy::Codes => "by all codes",
+        Strategy::Walk => "over the graph",
+        Strategy::TwoHops => "over the graph, across records that are filtered out",
+        _ => "otherwise",
+    }
 }
 
 /// Prints the hits of a query.

@@ -47,8 +47,3 @@ pub use quantize::{CodeKind, encode};
 pub use search::{Found, Scratch, Search, Strategy, Wanted};
 pub use seed::Seed;
 pub use vectors::{Query, Vectors};
-
-/// Returns the name of the instruction set by which this processor measures.
-pub fn kernels() -> &'static str {
-    kapok_distance::Kernels::detect().name()
-}

@@ -27,20 +27,26 @@ use std::sync::OnceLock;
 
 use kapok_core::schema::Metric;
 use kapok_core::segment::{RowId, in_parallel_on};
-use kapok_core::vectors::VectorColumn;
+use kapok_core::vectors::{ElementType, VectorColumn};
 use kapok_core::view::Table;
 use kapok_core::{Error, Fault, Result};
-use kapok_hnsw::{Query, RowSet, Scratch, Search, Strategy, Vectors};
+use kapok_hnsw::{Query, RowSet, Scratch, Search, Vectors};
 
 use crate::declared::Index;
 use crate::kind::Kind;
-use crate::query::Rows;
 use crate::vector::{CodesIndex, GraphIndex, GraphSource};
 use crate::view::{TableIndexes, View};
 
 mod effort;
+mod filter;
+mod settings;
+mod statistics;
 
 pub use effort::Effort;
+pub use filter::RecordFilter;
+pub use kapok_hnsw::{GraphStatistics, Strategy};
+pub use settings::SearchSettings;
+pub use statistics::SegmentStatistics;
 
 /// Finds the records whose vectors are nearest to one.
 ///
@@ -50,6 +56,7 @@ pub struct Nearest<'v> {
     table: &'v Table,
     field: String,
     metric: Metric,
+    element: ElementType,
     dimension: u32,
     segments: Vec<SegmentVectors<'v>>,
 }
@@ -64,22 +71,6 @@ struct SegmentVectors<'v> {
     live: OnceLock<Option<RowSet>>,
 }
 
-/// How a search is done, and what it may give.
-#[derive(Clone, Copy)]
-pub struct SearchSettings<'s> {
-    /// Records wanted.
-    pub k: usize,
-    /// How hard it looks.
-    pub effort: Effort,
-    /// Only records at this distance or nearer.
-    pub radius: Option<f32>,
-    /// Only these records: see [`Nearest::filter`].
-    pub filter: Option<&'s RecordFilter>,
-    /// Asked now and then, about every 10,000 distances: if it says so, the search stops with an error. Deadlines and
-    /// cancellation are made of it.
-    pub stop: Option<&'s (dyn Fn() -> bool + Sync)>,
-}
-
 /// A record with its distance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hit {
@@ -87,13 +78,6 @@ pub struct Hit {
     pub row_id: RowId,
     /// Euclidean distance, one minus the cosine, the negated inner product, or the number of bits that differ, as the metric says.
     pub distance: f32,
-}
-
-/// Records that a search may give.
-#[derive(Clone, Debug)]
-pub struct RecordFilter {
-    /// Of each segment.
-    rows: Vec<RowSet>,
 }
 
 /// How a segment was searched.
@@ -106,30 +90,6 @@ pub struct SegmentSearch {
     pub strategy: Strategy,
     /// Distances that were measured.
     pub measured: u64,
-}
-
-impl SearchSettings<'_> {
-    /// Wants so many records, of all.
-    pub fn new(k: usize) -> Self {
-        Self { k, effort: Effort::Default, radius: None, filter: None, stop: None }
-    }
-}
-
-impl fmt::Debug for SearchSettings<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { k, effort, radius, filter, stop: _ } = self;
-        f.debug_struct("SearchSettings")
-            .field("k", k)
-            .field("effort", effort)
-            .field("radius", radius)
-            .field("filter", &filter.is_some())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Returns the name of the instruction set by which this processor measures distances.
-pub fn kernels() -> &'static str {
-    kapok_hnsw::kernels()
 }
 
 thread_local! {
@@ -188,7 +148,9 @@ impl<'v> Nearest<'v> {
         }
         let declared = indexes.declared.indexes();
         let position = |kind| {
-            let is_of = |index: &Index| index.kind() == kind && index.vector().is_ok_and(|of| *of.field() == field);
+            // By name: one side may have been called by its JSON name.
+            let is_field = |index: &Index| index.vector().is_ok_and(|of| of.field().name() == field.name());
+            let is_of = |index: &Index| index.kind() == kind && is_field(index);
             declared.iter().position(is_of)
         };
         let (graph, codes) = (position(Kind::Hnsw), position(Kind::Codes));
@@ -206,7 +168,8 @@ impl<'v> Nearest<'v> {
         let of_column =
             |segment: &SegmentVectors<'_>| Some(segment.column.dimension()).filter(|dimension| *dimension > 0);
         let dimension = segments.iter().find_map(of_column).unwrap_or(field.space().dimension);
-        Ok(Self { table, field: field.name().to_owned(), metric, dimension, segments })
+        let (element, field) = (field.element(), field.name().to_owned());
+        Ok(Self { table, field, metric, element, dimension, segments })
     }
 
     /// Returns the table that is searched.
@@ -250,32 +213,6 @@ impl<'v> Nearest<'v> {
             }
         }
         Ok(Some(numbers))
-    }
-
-    /// Collects the records that satisfy a query, as a filter of searches.
-    ///
-    /// # Errors
-    /// `Invalid` for records of another type or view. `Corrupt` if the bytes are not as they must be.
-    pub fn filter(&self, rows: &Rows<'_>) -> Result<RecordFilter> {
-        let mut sets: Vec<RowSet> = self.segments.iter().map(|segment| RowSet::new(segment.column.rows())).collect();
-        rows.for_each_unordered(|row_id| {
-            let (place, row) = self.table.place(row_id)?;
-            if let Some(set) = sets.get_mut(place) {
-                set.insert(row);
-            }
-            Ok(())
-        })?;
-        Ok(RecordFilter { rows: sets })
-    }
-
-    /// Collects the live records for which a function says so, as a filter of searches.
-    pub fn filter_by(&self, mut is_wanted: impl FnMut(RowId) -> bool) -> RecordFilter {
-        let segments = self.table.segments().iter().enumerate();
-        let rows = segments.map(|(place, source)| {
-            let rows = source.live_rows().filter(|row| is_wanted(source.mark().row_id(place, *row)));
-            RowSet::of(source.segment().rows(), rows)
-        });
-        RecordFilter { rows: rows.collect() }
     }
 
     /// Finds the records nearest to a vector, nearest first; of those at one distance the lower row id first.
@@ -423,13 +360,6 @@ impl SegmentVectors<'_> {
             None => None,
         };
         Ok(Search { vectors, codes, graph })
-    }
-}
-
-impl RecordFilter {
-    /// Returns the number of records.
-    pub fn count(&self) -> u64 {
-        self.rows.iter().map(|rows| u64::from(rows.count())).sum()
     }
 }
 

@@ -53,7 +53,7 @@ impl VectorIndex {
         options: &BTreeMap<String, String>,
     ) -> std::result::Result<Self, String> {
         let name = path.names().next().unwrap_or_default();
-        let field = VectorField::new(schema, record, name).map_err(|error| error.to_string())?;
+        let field = VectorField::exactly(schema, record, name).map_err(|error| error.to_string())?;
         if field.space().metric == Metric::Unspecified {
             return Err(format!("{name} has no metric; declare one, such as {name}:cosine"));
         }
@@ -315,6 +315,11 @@ impl GraphIndex {
     pub fn graph(&self) -> Result<Option<Graph<'_>>> {
         let Some(body) = self.artifact.body() else { return Ok(None) };
         Graph::open(&self.name, HEADER_BYTES, body, self.artifact.rows).map(Some)
+    }
+
+    /// Returns the length of the artifact, in bytes.
+    pub fn bytes_len(&self) -> usize {
+        self.artifact.bytes.len()
     }
 
     /// Counts what the graph consists of, in time linear in its length.

@@ -36,6 +36,7 @@
 //! | publish versions, whole or as changes | [`publish`] |
 //! | read by key, by field, or record by record | [`read`] |
 //! | ask for records in words: filter, order, page, group | [`query`] |
+//! | find the records whose vectors are nearest to one | [`nearest`] |
 //! | follow new versions, and learn what changed | [`follow`] |
 //! | use a type of your own: serde, JSON, `.capnp` | [`own_type`] |
 //! | handle errors | [`error`] |
@@ -76,6 +77,8 @@ pub mod verify;
 pub use error::{Error, ErrorKind, Result};
 #[doc(inline)]
 pub use follow::{FollowSettings, Listener};
+#[doc(inline)]
+pub use kapok_index::nearest;
 #[doc(inline)]
 pub use kapok_index::query;
 #[doc(inline)]

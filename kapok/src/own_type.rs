@@ -91,7 +91,7 @@
 //! ```
 
 #[doc(inline)]
-pub use kapok_core::schema::{FieldRemoval, OlderSchema, RecordDeclaration, RecordStruct, Schema};
+pub use kapok_core::schema::{FieldRemoval, Metric, OlderSchema, RecordDeclaration, RecordStruct, Schema};
 #[cfg(feature = "json")]
 #[doc(inline)]
 pub use kapok_ingest::{

@@ -59,6 +59,8 @@ pub use kapok_core::record::{Fields, Items, ListValue, Record, ValueRef};
 #[doc(inline)]
 pub use kapok_core::segment::RowId;
 #[doc(inline)]
+pub use kapok_core::vectors::{ElementType, VectorColumn};
+#[doc(inline)]
 pub use kapok_core::view::{Deserialized, ReaderIter, RecordIter, Table};
 #[doc(inline)]
 pub use kapok_index::text::Edits;

@@ -36,7 +36,7 @@ fn main() {
     let runs: usize = std::env::var("KAPOK_RUNS").map_or(5, |text| text.parse().unwrap());
     let has_peers = std::env::var("KAPOK_PEERS").as_deref() != Ok("0");
     let mut results = Results::new(0);
-    println!("{}; {} kernels", results.machine, kapok_index::nearest::kernels());
+    println!("{}", results.machine);
     let runtime = Runtime::new().unwrap();
     for set in sets::all() {
         println!("\n{}: {} vectors of {}", set.name, set.rows(), set.dimension);
@@ -58,6 +58,7 @@ fn measure(runtime: &Runtime, set: &Set, folder: &Path, runs: usize, has_peers: 
     let mut others: Vec<Sweep> = names.iter().map(|_| vec![(0.0, Vec::new()); EFS.len()]).collect();
     let views: Vec<_> = consumers.iter().map(|(_, consumer)| consumer.view()).collect();
     let nearest: Vec<Nearest<'_>> = views.iter().map(|view| view.nearest("Item.embedding").unwrap()).collect();
+    println!("Kapok measures by {}", nearest[0].kernels());
     for (at, ef) in EFS.iter().enumerate() {
         for _ in 0..runs {
             for (way, nearest) in nearest.iter().enumerate() {

@@ -138,6 +138,10 @@ fn shells_and_manuals_know_every_verb() {
     assert!(pages.contains("man/man1/kapok.1\n") && pages.contains("man/man1/kapok-publish.1\n"), "{pages}");
     let page = std::fs::read_to_string(scene.path("man/man1/kapok-publish.1")).unwrap();
     assert!(page.contains("kapok publish") && page.contains("allow\\-empty") && page.contains("Examples:"), "{page}");
+    assert!(
+        pages.contains("man/man1/kapok-vectors.1\n") && pages.contains("man/man1/kapok-vectors-check.1\n"),
+        "{pages}"
+    );
     assert_eq!(pages.lines().count(), std::fs::read_dir(scene.path("man/man1")).unwrap().count());
     assert!(!pages.contains("help"));
 }

@@ -28,6 +28,8 @@ mod refusals;
 mod repairing;
 mod round_trip;
 mod same_input;
+mod searching;
+mod vector_stat;
 mod vectors;
 mod verifying;
 mod widening;

@@ -5,12 +5,12 @@ use serde_json::json;
 use crate::debian::data;
 use crate::program::Scene;
 
-fn npy(descr: &str, shape: (usize, usize), data: &[u8]) -> Vec<u8> {
+pub fn npy(descr: &str, shape: (usize, usize), data: &[u8]) -> Vec<u8> {
     let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}, {}), }}\n", shape.0, shape.1);
     [b"\x93NUMPY\x01\x00", &u16::try_from(header.len()).unwrap().to_le_bytes()[..], header.as_bytes(), data].concat()
 }
 
-fn floats(numbers: &[f32]) -> Vec<u8> {
+pub fn floats(numbers: &[f32]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
