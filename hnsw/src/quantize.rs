@@ -105,16 +105,23 @@ impl CodeKind {
     }
 }
 
+/// Rounds a small number to the nearest integer, to even if it is between two: the digits of the sum have no room for a fraction.
+/// `f32::round_ties_even` is a call for each number where the instruction set of the oldest processors is all that is asked for.
+fn rounded(x: f32) -> f32 {
+    const NO_FRACTION: f32 = 12_582_912.0;
+    (x + NO_FRACTION) - NO_FRACTION
+}
+
 /// Rounds to an integer from -127 to 127.
 #[expect(clippy::cast_possible_truncation, reason = "in range")]
 pub(crate) fn signed(x: f32) -> i8 {
-    x.round_ties_even().clamp(-127.0, 127.0) as i8
+    rounded(x.clamp(-127.0, 127.0)) as i8
 }
 
 /// Returns the 4-bit level whose value `2 * level - 15` is nearest.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range")]
 fn level(x: f32) -> u8 {
-    ((x + 15.0) * 0.5).round_ties_even().clamp(0.0, 15.0) as u8
+    rounded(((x + 15.0) * 0.5).clamp(0.0, 15.0)) as u8
 }
 
 /// Returns the scale with the least squared error, of some under which the largest elements are cut off.
@@ -129,7 +136,7 @@ fn best_scale(vector: &[f32], largest: f32) -> f32 {
         let mut errors = [0.0_f32; 16];
         for chunk in vector.chunks(16) {
             for (error, x) in errors.iter_mut().zip(chunk) {
-                let steps = ((x * inverse + 15.0) * 0.5).round_ties_even().clamp(0.0, 15.0);
+                let steps = rounded(((x * inverse + 15.0) * 0.5).clamp(0.0, 15.0));
                 let off = (2.0 * steps - 15.0) * scale - x;
                 *error += off * off;
             }

@@ -20,7 +20,7 @@ pub struct Found {
     pub distance: f32,
 }
 
-/// Memory of a searching thread, used again by its next search: 2 bytes for each row, and some kilobytes.
+/// Memory of a searching thread, used again by its next search: 1 byte for each row, and some kilobytes.
 #[derive(Debug, Default)]
 pub struct Scratch {
     visited: Visited,

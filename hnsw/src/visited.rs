@@ -1,10 +1,10 @@
 //! Which rows a search has met.
 
-/// A mark of 16 bits for each row, so that a search begins without clearing them.
+/// A mark of 8 bits for each row, so that only one search in 255 begins with clearing them.
 #[derive(Debug, Default)]
 pub(crate) struct Visited {
-    marks: Vec<u16>,
-    mark: u16,
+    marks: Vec<u8>,
+    mark: u8,
     rows: u32,
 }
 
