@@ -20,7 +20,7 @@ pub struct Codes<'a> {
     mean_norm: f32,
     slots: Rows<'a>,
     /// Scale and term of each row.
-    tails: Rows<'a>,
+    tails: &'a [[u8; TAIL]],
     kernels: Kernels,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Codes<'a> {
             Error::corrupt(name, (at + offset) as u64, expected, found)
         };
         let (wide, stride) = (dimension as usize, kind.stride(dimension as usize));
-        let codes_at = CodeKind::codes_at(wide);
+        let codes_at = CodeKind::codes_at(wide, rows);
         let len = codes_at as u64 + stride as u64 * u64::from(rows);
         if body.len() as u64 != len {
             return Err(corrupt(body.len(), format!("a body of {len} bytes"), format!("{} bytes", body.len())));
@@ -70,7 +70,7 @@ impl<'a> Codes<'a> {
         }
         let outside = |error: kapok_distance::RowsError| corrupt(0, "rows within the body".into(), error.to_string());
         let slots = Rows::new(body, codes_at, stride, kind.code_bytes(wide), rows).map_err(outside)?;
-        let tails = Rows::new(body, codes_at + kind.tail_at(wide), stride, TAIL, rows).map_err(outside)?;
+        let tails = &body[CodeKind::tails_at(wide)..codes_at].as_chunks().0[..rows as usize];
         let mean = &body[HEAD..HEAD + 4 * wide].as_chunks().0;
         let mean_norm = f32::from_le_bytes(body.as_chunks().0[4]);
         Ok(Self { kind, metric, dimension: wide, mean, mean_norm, slots, tails, kernels: Kernels::detect() })
@@ -88,8 +88,7 @@ impl<'a> Codes<'a> {
     /// Returns a row's scale and term.
     #[inline]
     fn tail(&self, row: u32) -> (f32, f32) {
-        let tail = self.tails.row(row);
-        let (fours, _) = tail.as_chunks();
+        let (fours, _) = self.tails[row as usize].as_chunks();
         (f32::from_le_bytes(fours[0]), f32::from_le_bytes(fours[1]))
     }
 
@@ -177,6 +176,6 @@ impl Points for Codes<'_> {
 
     #[inline]
     fn prefetch(&self, row: u32) {
-        self.kernels.prefetch(&self.tails, row);
+        self.kernels.prefetch(&self.slots, row);
     }
 }

@@ -23,7 +23,7 @@ pub enum CodeKind {
 pub(crate) const HEAD: usize = 64;
 /// Bytes of a cache line, at which codes begin.
 pub(crate) const LINE: usize = 64;
-/// Bytes behind a code: its scale and its term.
+/// Bytes that go with a code: its scale and its term.
 pub(crate) const TAIL: usize = 8;
 /// Byte of the code of an element that is 0, for 8 bits.
 const ZERO: u8 = 128;
@@ -64,19 +64,19 @@ impl CodeKind {
         }
     }
 
-    /// Returns where in a row's slot its scale and term are.
-    pub(crate) fn tail_at(self, dimension: usize) -> usize {
-        self.code_bytes(dimension).next_multiple_of(4)
-    }
-
     /// Returns the bytes from one code to the next.
     pub fn stride(self, dimension: usize) -> usize {
-        (self.tail_at(dimension) + TAIL).next_multiple_of(LINE)
+        self.code_bytes(dimension).next_multiple_of(LINE)
+    }
+
+    /// Returns where the scales and terms begin.
+    pub(crate) fn tails_at(dimension: usize) -> usize {
+        (HEAD + 4 * dimension).next_multiple_of(LINE)
     }
 
     /// Returns where the first code begins.
-    pub(crate) fn codes_at(dimension: usize) -> usize {
-        (HEAD + 4 * dimension).next_multiple_of(LINE)
+    pub(crate) fn codes_at(dimension: usize, rows: u32) -> usize {
+        (Self::tails_at(dimension) + TAIL * rows as usize).next_multiple_of(LINE)
     }
 
     /// Writes a vector's code; its scale.
@@ -163,7 +163,7 @@ pub(crate) fn normalize(vector: &mut [f32]) {
 pub fn encode(kind: CodeKind, vectors: &Vectors<'_>, threads: NonZeroUsize) -> Vec<u8> {
     let dimension = vectors.dimension();
     let mean = mean(vectors);
-    let (codes_at, stride) = (CodeKind::codes_at(dimension), kind.stride(dimension));
+    let (codes_at, stride) = (CodeKind::codes_at(dimension, vectors.rows()), kind.stride(dimension));
     let mut out = vec![0; codes_at + stride * vectors.rows() as usize];
     let head = [kind as u32 + 1, row(dimension), row(stride), row(codes_at), dot(&mean, &mean).to_bits()];
     for (place, number) in out.as_chunks_mut().0.iter_mut().zip(head) {
@@ -173,31 +173,32 @@ pub fn encode(kind: CodeKind, vectors: &Vectors<'_>, threads: NonZeroUsize) -> V
         *place = x.to_le_bytes();
     }
     let per = 1024;
-    let tasks: Vec<_> = out[codes_at..].chunks_mut(per * stride).enumerate().collect();
-    in_parallel_on(threads, tasks, |(part, out)| {
+    let (head, codes) = out.split_at_mut(codes_at);
+    let tails = head[CodeKind::tails_at(dimension)..].as_chunks_mut::<TAIL>().0;
+    let tasks: Vec<_> = codes.chunks_mut(per * stride).zip(tails.chunks_mut(per)).enumerate().collect();
+    in_parallel_on(threads, tasks, |(part, (codes, tails))| {
         let mut vector = Vec::new();
-        for (at, out) in out.chunks_mut(stride).enumerate() {
+        for (at, (code, tail)) in codes.chunks_mut(stride).zip(tails).enumerate() {
             let row = row(part * per + at);
             if vectors.has(row) {
                 vectors.widen(row, &mut vector);
-                encode_one(kind, vectors.metric(), &mut vector, &mean, out);
+                encode_one(kind, vectors.metric(), &mut vector, &mean, code, tail);
             }
         }
     });
     out
 }
 
-fn encode_one(kind: CodeKind, metric: Metric, vector: &mut [f32], mean: &[f32], out: &mut [u8]) {
+fn encode_one(kind: CodeKind, metric: Metric, vector: &mut [f32], mean: &[f32], code: &mut [u8], tail: &mut [u8; TAIL]) {
     if metric == Metric::Cosine {
         normalize(vector);
     }
     let with_mean = dot(vector, mean);
     vector.iter_mut().zip(mean).for_each(|(x, mean)| *x -= mean);
-    let scale = kind.quantize(vector, &mut out[..kind.code_bytes(vector.len())]);
+    let scale = kind.quantize(vector, &mut code[..kind.code_bytes(vector.len())]);
     let term = if is_inner(metric) { -with_mean } else { dot(vector, vector) };
-    let at = kind.tail_at(vector.len());
-    out[at..at + 4].copy_from_slice(&scale.to_le_bytes());
-    out[at + 4..at + TAIL].copy_from_slice(&term.to_le_bytes());
+    tail[..4].copy_from_slice(&scale.to_le_bytes());
+    tail[4..].copy_from_slice(&term.to_le_bytes());
 }
 
 /// Returns whether codes of the metric approximate inner products; those of others squared distances.

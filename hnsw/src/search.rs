@@ -118,7 +118,7 @@ impl Scratch {
             }
             self.nodes.truncate(count);
             if L::BY_ROW {
-                self.nodes.iter().for_each(|row| points.prefetch(*row));
+                self.nodes.iter().take(4).for_each(|row| points.prefetch(*row));
             }
             self.measure_nodes(points, query, level);
         }
