@@ -41,7 +41,7 @@ impl Search<'_> {
                     return None;
                 }
             }
-            return Some(self.found(pool));
+            return Some(self.found(scratch.candidates()));
         }
         for from in (0..rows).step_by(CHUNK as usize) {
             let to = rows.min(from + CHUNK);
@@ -57,7 +57,7 @@ impl Search<'_> {
                 return None;
             }
         }
-        Some(self.found(pool))
+        Some(self.found(scratch.candidates()))
     }
 
     /// Measures every allowed code, and the best again by the vectors.
