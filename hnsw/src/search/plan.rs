@@ -60,10 +60,12 @@ impl Wanted {
     }
 
     /// Returns how many candidates are measured again.
-    pub(super) fn rescored(&self, kind: Option<CodeKind>) -> usize {
-        match kind {
+    pub(super) fn rescored(&self, kind: Option<CodeKind>, is_filtered: bool) -> usize {
+        let most = match kind {
             Some(CodeKind::Sq4) => (3 * self.k + 2).max(12),
             _ => self.k + self.k / 2 + 4,
-        }
+        };
+        // What a filter leaves may all be far away, where codes tell less of which is nearer.
+        if is_filtered { most.max(self.ef.min(6 * self.k)) } else { most }
     }
 }
