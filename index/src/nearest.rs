@@ -26,7 +26,7 @@ use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
 use kapok_core::schema::Metric;
-use kapok_core::segment::{RowId, in_parallel_on};
+use kapok_core::segment::{LiveSegment, RowId, SegmentMark, in_parallel_on};
 use kapok_core::vectors::VectorColumn;
 use kapok_core::view::Table;
 use kapok_core::{Error, Fault, Result};
@@ -94,6 +94,8 @@ pub struct Hit {
 pub struct RecordFilter {
     /// Of each segment.
     rows: Vec<RowSet>,
+    /// The segments that they are rows of, and how many of the rows of each were dead.
+    segments: Vec<(SegmentMark, u64)>,
 }
 
 /// How a segment was searched.
@@ -183,7 +185,9 @@ impl<'v> Nearest<'v> {
         }
         let declared = indexes.declared.indexes();
         let position = |kind| {
-            let is_of = |index: &Index| index.kind() == kind && index.vector().is_ok_and(|of| *of.field() == field);
+            let is_of = |index: &Index| {
+                index.kind() == kind && index.vector().is_ok_and(|of| of.field().name() == field.name())
+            };
             declared.iter().position(is_of)
         };
         let (graph, codes) = (position(Kind::Hnsw), position(Kind::Codes));
@@ -260,7 +264,7 @@ impl<'v> Nearest<'v> {
             }
             Ok(())
         })?;
-        Ok(RecordFilter { rows: sets })
+        Ok(self.filter_of(sets))
     }
 
     /// Collects the live records for which a function says so, as a filter of searches.
@@ -270,13 +274,18 @@ impl<'v> Nearest<'v> {
             let rows = source.live_rows().filter(|row| is_wanted(source.mark().row_id(place, *row)));
             RowSet::of(source.segment().rows(), rows)
         });
-        RecordFilter { rows: rows.collect() }
+        self.filter_of(rows.collect())
+    }
+
+    fn filter_of(&self, rows: Vec<RowSet>) -> RecordFilter {
+        RecordFilter { rows, segments: self.table.segments().iter().map(state).collect() }
     }
 
     /// Finds the records nearest to a vector, nearest first; of those at one distance the lower row id first.
     ///
     /// # Errors
-    /// `Invalid` for a vector of another dimension, or with a number that no element can be. `Corrupt` if an index does not fit
+    /// `Invalid` for a vector of another dimension, or with a number that no element can be, and for a filter of another view,
+    /// unless all its segments are those of this one. `Corrupt` if an index does not fit
     /// its segment. `Unavailable` if it was stopped.
     pub fn search(&self, vector: &[f32], settings: &SearchSettings<'_>) -> Result<Vec<Hit>> {
         self.search_excluding(vector, settings, None, &mut |_| {})
@@ -341,9 +350,8 @@ impl<'v> Nearest<'v> {
             }
             Ok::<(), Error>(())
         })?;
-        if !is_checked && self.dimension > 0 && vector.len() != self.dimension as usize {
-            let detail = format!("it has {} numbers where vectors have dimension {}", vector.len(), self.dimension);
-            return Err(Error::invalid("query vector", detail));
+        if !is_checked {
+            self.check_query(vector)?;
         }
         hits.retain(|hit: &Hit| {
             Some(hit.row_id) != excluded && settings.radius.is_none_or(|radius| hit.distance <= radius)
@@ -351,6 +359,19 @@ impl<'v> Nearest<'v> {
         hits.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.row_id.cmp(&b.row_id)));
         hits.truncate(settings.k);
         Ok(hits)
+    }
+
+    /// Checks a vector where there is none to compare it with.
+    fn check_query(&self, vector: &[f32]) -> Result<()> {
+        let invalid = |detail: String| Err(Error::invalid("query vector", detail));
+        if self.dimension > 0 && vector.len() != self.dimension as usize {
+            let detail = format!("it has {} numbers where vectors have dimension {}", vector.len(), self.dimension);
+            return invalid(detail);
+        }
+        if let Some(at) = vector.iter().position(|number| !number.is_finite()) {
+            return invalid(format!("number {at} is {}, which is not finite", vector[at]));
+        }
+        Ok(())
     }
 
     /// Returns the number of rows, beyond which no `k` gives more.
@@ -373,7 +394,8 @@ impl<'v> Nearest<'v> {
         let segment = &self.segments[place];
         let source = &self.table.segments()[place];
         let allowed = match settings.filter {
-            Some(filter) => Some(filter.rows.get(place).ok_or_else(|| self.foreign_filter())?),
+            Some(filter) if filter.segments.get(place) != Some(&state(source)) => return Err(self.foreign_filter()),
+            Some(filter) => filter.rows.get(place),
             None => segment.live(source.dead()),
         };
         let search = segment.search(vectors)?;
@@ -398,6 +420,11 @@ impl<'v> Nearest<'v> {
     fn foreign_filter(&self) -> Error {
         Error::invalid(format!("{}.{}", self.table.name(), self.field), "the filter is of another view")
     }
+}
+
+/// Returns what tells a segment, and which of its rows live, from others.
+fn state(source: &LiveSegment) -> (SegmentMark, u64) {
+    (source.mark(), source.dead().map_or(0, roaring::RoaringBitmap::len))
 }
 
 impl SegmentVectors<'_> {

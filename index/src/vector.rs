@@ -53,7 +53,7 @@ impl VectorIndex {
         options: &BTreeMap<String, String>,
     ) -> std::result::Result<Self, String> {
         let name = path.names().next().unwrap_or_default();
-        let field = VectorField::new(schema, record, name).map_err(|error| error.to_string())?;
+        let field = VectorField::exactly(schema, record, name).map_err(|error| error.to_string())?;
         if field.space().metric == Metric::Unspecified {
             return Err(format!("{name} has no metric; declare one, such as {name}:cosine"));
         }
