@@ -1,5 +1,6 @@
 //! Writes honest inputs to begin with: `seeds <folder>`.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use kapok_core::manifest::{Manifest, RecordType};
 use kapok_core::schema::Schema;
 use kapok_core::segment::{Sharing, Stage};
 use kapok_core::view::Tables;
-use kapok_fuzz::framing;
+use kapok_fuzz::{framing, vectors};
+use kapok_hnsw::{BuildSettings, Codes};
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
 use kapok_samples::random::Random;
@@ -19,6 +21,8 @@ fn main() -> std::io::Result<()> {
     let folder = Path::new(&folder);
     std::fs::create_dir_all(folder.join("segment"))?;
     std::fs::create_dir_all(folder.join("manifest"))?;
+    std::fs::create_dir_all(folder.join("vectors"))?;
+    write_graphs(folder)?;
     let encoding = dataset::encoding::<movie::Owned>(Sharing::Shared);
     let mut stage = Stage::new(&encoding);
     for id in 0..3 {
@@ -44,6 +48,20 @@ fn main() -> std::io::Result<()> {
         for count in [3, 40] {
             write_shape(folder, &format!("shape-{number}-{count}"), shape(count))?;
         }
+    }
+    Ok(())
+}
+
+/// A graph and codes for each metric and kind of codes.
+fn write_graphs(folder: &Path) -> std::io::Result<()> {
+    let (bytes, order) = (vectors::bytes(), vectors::order());
+    let settings = BuildSettings { m: 4, m0: 8, ef_construction: 20 };
+    for choice in 0..6 {
+        let (metric, kind) = vectors::choice(choice);
+        let body = kapok_hnsw::encode(kind, &vectors::vectors(&bytes, metric), NonZeroUsize::MIN);
+        let codes = Codes::open("codes", 0, &body, kind, metric, vectors::DIMENSION, vectors::ROWS).expect("codes");
+        let graph = kapok_hnsw::build(&codes, &order, &settings, None, NonZeroUsize::MIN, &mut |_| {});
+        std::fs::write(folder.join("vectors").join(format!("graph-{choice}")), vectors::join(choice, &graph, &body))?;
     }
     Ok(())
 }

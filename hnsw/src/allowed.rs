@@ -5,12 +5,14 @@
 pub struct RowSet {
     words: Vec<u64>,
     count: u32,
+    /// Rows that it may hold are below this number.
+    rows: u32,
 }
 
 impl RowSet {
     /// Makes an empty set of rows below a number.
     pub fn new(rows: u32) -> Self {
-        Self { words: vec![0; rows.div_ceil(64) as usize], count: 0 }
+        Self { words: vec![0; rows.div_ceil(64) as usize], count: 0, rows }
     }
 
     /// Collects rows. Those not below `rows` are left out.
@@ -22,7 +24,7 @@ impl RowSet {
 
     /// Makes a set of all rows below a number but some.
     pub fn all_but(rows: u32, left_out: impl IntoIterator<Item = u32>) -> Self {
-        let mut set = Self { words: vec![u64::MAX; rows.div_ceil(64) as usize], count: rows };
+        let mut set = Self { words: vec![u64::MAX; rows.div_ceil(64) as usize], count: rows, rows };
         if let Some(last) = set.words.last_mut().filter(|_| !rows.is_multiple_of(64)) {
             *last = (1 << (rows % 64)) - 1;
         }
@@ -35,9 +37,11 @@ impl RowSet {
         set
     }
 
-    /// Adds a row.
+    /// Adds a row; nothing happens if it may hold none of this number.
     pub fn insert(&mut self, row: u32) {
-        if let Some(word) = self.words.get_mut(row as usize / 64) {
+        if row < self.rows
+            && let Some(word) = self.words.get_mut(row as usize / 64)
+        {
             let bit = 1 << (row % 64);
             self.count += u32::from(*word & bit == 0);
             *word |= bit;

@@ -2,7 +2,7 @@
 
 use kapok_core::schema::Metric;
 use kapok_core::{Error, Result};
-use kapok_distance::{Kernels, Rows};
+use kapok_distance::{DIMENSION_MAX, Kernels, Rows};
 
 use crate::number::row;
 use crate::quantize::{CodeKind, HEAD, TAIL, is_inner, normalize, signed};
@@ -57,6 +57,9 @@ impl<'a> Codes<'a> {
             Error::corrupt(name, (at + offset) as u64, expected, found)
         };
         let (wide, stride) = (dimension as usize, kind.stride(dimension as usize));
+        if wide > DIMENSION_MAX {
+            return Err(corrupt(4, format!("a dimension of at most {DIMENSION_MAX}"), dimension.to_string()));
+        }
         let codes_at = CodeKind::codes_at(wide, rows);
         let len = codes_at as u64 + stride as u64 * u64::from(rows);
         if body.len() as u64 != len {

@@ -13,7 +13,8 @@ const SIGN: u32 = 1 << 31;
 impl Candidate {
     #[inline]
     pub fn new(distance: f32, row: u32) -> Self {
-        let bits = distance.to_bits();
+        // No number is farther than all numbers, whatever sign and payload the processor gives it.
+        let bits = if distance.is_nan() { f32::NAN.to_bits() } else { distance.to_bits() };
         let sortable = if bits & SIGN == 0 { bits | SIGN } else { !bits };
         Self(u64::from(sortable) << 32 | u64::from(row) << 1)
     }
@@ -105,6 +106,10 @@ mod tests {
             assert_eq!(candidate.distance().to_bits(), distance.to_bits());
         }
         assert_eq!(candidates[1].row(), 4);
+        for nan in [f32::NAN, -f32::NAN, f32::from_bits(0xffff_ffff)] {
+            assert!(Candidate::new(nan, 0) > Candidate::new(f32::INFINITY, u32::MAX >> 3));
+            assert_eq!(Candidate::new(nan, 7), Candidate::new(f32::NAN, 7));
+        }
     }
 
     #[test]

@@ -189,7 +189,14 @@ pub fn encode(kind: CodeKind, vectors: &Vectors<'_>, threads: NonZeroUsize) -> V
     out
 }
 
-fn encode_one(kind: CodeKind, metric: Metric, vector: &mut [f32], mean: &[f32], code: &mut [u8], tail: &mut [u8; TAIL]) {
+fn encode_one(
+    kind: CodeKind,
+    metric: Metric,
+    vector: &mut [f32],
+    mean: &[f32],
+    code: &mut [u8],
+    tail: &mut [u8; TAIL],
+) {
     if metric == Metric::Cosine {
         normalize(vector);
     }

@@ -20,6 +20,9 @@ pub struct Found {
     pub distance: f32,
 }
 
+/// Steps of a walk between two questions whether to stop.
+const STEPS: u32 = 64;
+
 /// Memory of a searching thread, used again by its next search: 1 byte for each row, and some kilobytes.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -98,15 +101,34 @@ impl Scratch {
 
     /// Keeps the `ef` nodes nearest to the query that a best-first walk from a node meets.
     pub(crate) fn beam<P: Points, L: Level>(&mut self, points: &P, query: &P::Query, level: &L, start: u32, ef: usize) {
+        let never = self.beam_until(points, query, level, start, ef, &|| false);
+        debug_assert!(never.is_some());
+    }
+
+    /// The same; `None` if it was stopped.
+    pub(crate) fn beam_until<P: Points, L: Level>(
+        &mut self,
+        points: &P,
+        query: &P::Query,
+        level: &L,
+        start: u32,
+        ef: usize,
+        stop: &dyn Fn() -> bool,
+    ) -> Option<()> {
         self.visited.reset(level.nodes());
         self.pool.reset(ef);
         if !self.visited.insert(start) {
-            return;
+            return Some(());
         }
+        let mut steps = 0_u32;
         self.nodes.clear();
         self.nodes.push(start);
         self.measure_nodes(points, query, level);
         while let Some(node) = self.pool.expand() {
+            if steps.is_multiple_of(STEPS) && stop() {
+                return None;
+            }
+            steps = steps.wrapping_add(1);
             let links = level.links(node);
             self.nodes.resize(links.len(), 0);
             let mut count = 0;
@@ -122,6 +144,7 @@ impl Scratch {
             }
             self.measure_nodes(points, query, level);
         }
+        Some(())
     }
 
     /// Measures the nodes just gathered, and keeps the nearest.
@@ -216,6 +239,7 @@ impl Search<'_> {
         stop: &dyn Fn() -> bool,
     ) -> Option<(Vec<Found>, Strategy)> {
         scratch.measured = 0;
+        let wanted = &wanted.of_rows(self.vectors.column_rows());
         let strategy = wanted.strategy(self, allowed);
         let found = match (&self.graph, &self.codes, strategy) {
             (_, _, Strategy::Exact) | (None, _, _) => self.scan(scratch, query, wanted.k, allowed, stop)?,
@@ -239,7 +263,7 @@ impl Search<'_> {
 
     /// Measures the best candidates again by the vectors.
     fn rescore(&self, scratch: &mut Scratch, query: &Query, wanted: &Wanted, allowed: Option<&RowSet>) -> Vec<Found> {
-        let most = wanted.rescored(self.codes.as_ref().map(Codes::kind));
+        let most = wanted.rescored(self.codes.as_ref().map(Codes::kind), allowed.is_some());
         let Scratch { pool, nodes, distances, .. } = scratch;
         nodes.clear();
         nodes.extend(
@@ -254,13 +278,13 @@ impl Search<'_> {
         for (row, distance) in nodes.iter().zip(distances) {
             pool.insert(Candidate::new(*distance, *row));
         }
-        self.found(pool)
+        self.found(pool.sorted().iter().map(|candidate| (candidate.row(), candidate.distance())))
     }
 
     /// Takes the best candidates as they are.
     fn take(&self, scratch: &Scratch, k: usize, allowed: Option<&RowSet>) -> Vec<Found> {
         let candidates = scratch.candidates().filter(|(row, _)| self.gives(*row, allowed)).take(k);
-        candidates.map(|(row, distance)| Found { row, distance: self.vectors.distance(distance) }).collect()
+        self.found(candidates)
     }
 
     /// Returns whether a row may be given: it is allowed, and has a vector.
@@ -268,11 +292,11 @@ impl Search<'_> {
         allowed.is_none_or(|allowed| allowed.contains(row)) && self.vectors.has(row)
     }
 
-    fn found(&self, pool: &Pool) -> Vec<Found> {
-        let found = |candidate: &Candidate| Found {
-            row: candidate.row(),
-            distance: self.vectors.distance(candidate.distance()),
-        };
-        pool.sorted().iter().map(found).collect()
+    fn found(&self, sorted: impl Iterator<Item = (u32, f32)>) -> Vec<Found> {
+        let found = |(row, distance)| Found { row, distance: self.vectors.distance(distance) };
+        let mut found: Vec<Found> = sorted.map(found).collect();
+        // Roots of different squares may be equal.
+        found.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.row.cmp(&b.row)));
+        found
     }
 }

@@ -34,9 +34,10 @@ pub(crate) fn plant<P: Points>(
         rank_of[*row_ as usize] = row(rank);
     }
     let mut is_planted = vec![false; draft.order.rows().len()];
-    let moved = |old: u32| seed.rows.get(old as usize).copied().flatten();
-    let kept = seed.rows.iter().enumerate().filter_map(|(old, new)| Some((row(old), (*new)?)));
-    let kept: Vec<(u32, u32)> = kept.filter(|(_, new)| rank_of[*new as usize] != u32::MAX).collect();
+    let has_rank = |row: &u32| rank_of.get(*row as usize).is_some_and(|rank| *rank != u32::MAX);
+    let moved = |old: u32| seed.rows.get(old as usize).copied().flatten().filter(has_rank);
+    let rows = 0..row(seed.rows.len());
+    let kept: Vec<(u32, u32)> = rows.filter_map(|old| Some((old, moved(old)?))).collect();
     for (_, new) in &kept {
         is_planted[rank_of[*new as usize] as usize] = true;
     }
@@ -45,7 +46,13 @@ pub(crate) fn plant<P: Points>(
     for (old, new) in &kept {
         let links =
             || seed.graph.links(*old).iter().take_while(|link| **link != NONE).map(|link| u32::from_le_bytes(*link));
-        let mut here: Vec<u32> = links().filter_map(moved).collect();
+        // A graph that came from elsewhere may link to anything.
+        let mut here: Vec<u32> = Vec::new();
+        for link in links().filter_map(moved) {
+            if link != *new && !here.contains(&link) {
+                here.push(link);
+            }
+        }
         here.truncate(draft.shape.m0);
         write(draft.slots(0, *new), &here);
         let lost: Vec<u32> = links().filter(|link| moved(*link).is_none()).collect();
@@ -96,8 +103,14 @@ fn plant_upper(draft: &mut Draft<'_>, seed: &Seed<'_>, rank_of: &[u32]) {
             let Some(new) = at(old).filter(|rank| *rank < count) else { continue };
             let links = seed.graph.upper_links(level, old).iter().take_while(|link| **link != NONE);
             let links = links.filter_map(|link| at(u32::from_le_bytes(*link))).filter(|rank| *rank < count);
-            let links: Vec<u32> = links.take(draft.shape.m).collect();
-            write(draft.slots(level, new), &links);
+            let mut here: Vec<u32> = Vec::new();
+            for link in links {
+                if link != new && !here.contains(&link) {
+                    here.push(link);
+                }
+            }
+            here.truncate(draft.shape.m);
+            write(draft.slots(level, new), &here);
         }
     }
 }

@@ -3,7 +3,7 @@
 use kapok_core::schema::Metric;
 use kapok_core::vectors::{ElementType, VectorColumn};
 use kapok_core::{Error, Result};
-use kapok_distance::{Kernels, RowIds, Rows};
+use kapok_distance::{DIMENSION_MAX, Kernels, RowIds, Rows};
 
 use crate::Points;
 
@@ -23,8 +23,8 @@ pub struct Vectors<'a> {
 #[derive(Clone, Debug)]
 pub struct Query {
     numbers: Numbers,
-    /// Its inner product with itself.
-    norm: f32,
+    /// Its inner product with itself, if the metric is the cosine.
+    norm: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -60,6 +60,14 @@ impl<'a> Vectors<'a> {
     pub fn of_rows(name: &str, rows: Rows<'a>, element: ElementType, dimension: u32, metric: Metric) -> Result<Self> {
         if (metric == Metric::Hamming) != (element == ElementType::Bit) || metric == Metric::Unspecified {
             return Err(Error::invalid(name, format!("elements of {element} are not compared by metric {metric:?}")));
+        }
+        let numbers = if element == ElementType::Bit { rows.row_bytes() } else { dimension as usize };
+        if numbers > DIMENSION_MAX {
+            let most = DIMENSION_MAX * if element == ElementType::Bit { 8 } else { 1 };
+            return Err(Error::invalid(
+                name,
+                format!("dimension={dimension}, where vectors of {element} have at most {most} to be compared"),
+            ));
         }
         if element.vector_bytes(dimension) != Some(rows.row_bytes()) {
             let bytes = rows.row_bytes();
@@ -108,7 +116,7 @@ impl<'a> Vectors<'a> {
     /// `Invalid` for another number of them than the dimension, for one that is not finite, and for one that the elements
     /// cannot be: a fraction for integers, anything but 0 and 1 for bits.
     pub fn query(&self, numbers: &[f32]) -> Result<Query> {
-        Query::new(self.element, self.dimension(), numbers)
+        Query::new(self.element, self.metric, self.dimension(), numbers)
     }
 
     /// Makes a row's vector a query.
@@ -143,8 +151,9 @@ impl<'a> Vectors<'a> {
                     ElementType::BFloat16 => kernels.dot_bf16(numbers, &self.rows, rows, out),
                     _ => kernels.dot_f32(numbers, &self.rows, rows, out),
                 }
+                // Not `-x`: zero has one sign, or equal distances would differ in order.
                 for x in out {
-                    *x = -*x;
+                    *x = 0.0 - *x;
                 }
             }
             (Numbers::Floats(numbers), _) => in_chunks(rows, out, |rows, out| {
@@ -155,7 +164,7 @@ impl<'a> Vectors<'a> {
                     _ => kernels.dot_norm_f32(numbers, &self.rows, rows, &mut pairs[..out.len()]),
                 }
                 for (out, (dot, norm)) in out.iter_mut().zip(pairs) {
-                    *out = cosine_distance(dot, query.norm, norm);
+                    *out = cosine_distance(dot.into(), query.norm, norm.into());
                 }
             }),
             (Numbers::Signed(numbers), Metric::L2) => in_chunks(rows, out, |rows, out| {
@@ -166,13 +175,13 @@ impl<'a> Vectors<'a> {
             (Numbers::Signed(numbers), Metric::InnerProduct) => in_chunks(rows, out, |rows, out| {
                 let mut sums = [0; CHUNK];
                 kernels.dot_i8(numbers, &self.rows, rows, &mut sums[..out.len()]);
-                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = -signed_float(sum));
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = 0.0 - signed_float(sum));
             }),
             (Numbers::Signed(numbers), _) => in_chunks(rows, out, |rows, out| {
                 let mut pairs = [(0, 0); CHUNK];
                 kernels.dot_norm_i8(numbers, &self.rows, rows, &mut pairs[..out.len()]);
                 for (out, (dot, norm)) in out.iter_mut().zip(pairs) {
-                    *out = cosine_distance(signed_float(dot), query.norm, float(norm));
+                    *out = cosine_distance(dot.into(), query.norm, norm.into());
                 }
             }),
             (Numbers::Bytes(bytes), metric) => in_chunks(rows, out, |rows, out| {
@@ -185,20 +194,21 @@ impl<'a> Vectors<'a> {
                         let mut pairs = [(0, 0); CHUNK];
                         kernels.dot_norm_u8(bytes, &self.rows, rows, &mut pairs[..out.len()]);
                         for (out, (dot, norm)) in out.iter_mut().zip(pairs) {
-                            *out = cosine_distance(float(dot), query.norm, float(norm));
+                            *out = cosine_distance(dot.into(), query.norm, norm.into());
                         }
                         return;
                     }
                 }
-                let sign = if metric == Metric::InnerProduct { -1.0 } else { 1.0 };
-                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sign * float(sum));
+                let is_negated = metric == Metric::InnerProduct;
+                let distance = |sum| if is_negated { 0.0 - float(sum) } else { float(sum) };
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = distance(sum));
             }),
         }
     }
 }
 
 impl Query {
-    fn new(element: ElementType, dimension: usize, numbers: &[f32]) -> Result<Self> {
+    fn new(element: ElementType, metric: Metric, dimension: usize, numbers: &[f32]) -> Result<Self> {
         let invalid = |what: String| Err(Error::invalid("query vector", what));
         if numbers.len() != dimension {
             return invalid(format!("it has {} numbers where vectors have dimension {dimension}", numbers.len()));
@@ -210,7 +220,7 @@ impl Query {
             ElementType::Int8 => -128.0..=127.0,
             ElementType::UInt8 => 0.0..=255.0,
             ElementType::Bit => 0.0..=1.0,
-            _ => return Ok(Self::of_floats(numbers.to_vec())),
+            _ => return Ok(Self::of_numbers(Numbers::Floats(numbers.to_vec()), metric)),
         };
         if let Some(at) = numbers.iter().position(|number| !range.contains(number) || number.fract() != 0.0) {
             return invalid(format!("number {at} is {}, which no element of {element} is", numbers[at]));
@@ -224,19 +234,11 @@ impl Query {
                 Numbers::Bytes(numbers.chunks(8).map(byte).collect())
             }
         };
-        Ok(Self::of_numbers(numbers))
+        Ok(Self::of_numbers(numbers, metric))
     }
 
-    fn of_floats(numbers: Vec<f32>) -> Self {
-        Self::of_numbers(Numbers::Floats(numbers))
-    }
-
-    fn of_numbers(numbers: Numbers) -> Self {
-        let norm = match &numbers {
-            Numbers::Floats(numbers) => dot(numbers, numbers),
-            Numbers::Signed(numbers) => float(numbers.iter().map(|x| u32::from(x.unsigned_abs()).pow(2)).sum()),
-            Numbers::Bytes(bytes) => float(bytes.iter().map(|x| u32::from(*x).pow(2)).sum()),
-        };
+    fn of_numbers(numbers: Numbers, metric: Metric) -> Self {
+        let norm = if metric == Metric::Cosine { numbers.norm() } else { 0.0 };
         Self { numbers, norm }
     }
 
@@ -253,6 +255,24 @@ impl Query {
     }
 }
 
+impl Numbers {
+    /// Returns their inner product with themselves: of floats, the sum that kernels make of a row of them.
+    fn norm(&self) -> f64 {
+        match self {
+            Self::Floats(numbers) => {
+                let mut sum = [0.0];
+                match Rows::one(bytemuck::cast_slice(numbers)) {
+                    Ok(row) => Kernels::detect().dot_f32(numbers, &row, &[0], &mut sum),
+                    Err(error) => unreachable!("vectors are no longer than kernels take: {error}"),
+                }
+                sum[0].into()
+            }
+            Self::Signed(numbers) => numbers.iter().map(|x| u32::from(x.unsigned_abs()).pow(2)).sum::<u32>().into(),
+            Self::Bytes(bytes) => bytes.iter().map(|x| u32::from(*x).pow(2)).sum::<u32>().into(),
+        }
+    }
+}
+
 impl Points for Vectors<'_> {
     type Query = Query;
 
@@ -266,7 +286,7 @@ impl Points for Vectors<'_> {
 
     fn load(&self, row: u32, query: &mut Query) {
         let bytes = self.rows.row(row);
-        *query = Query::of_numbers(match self.element {
+        let numbers = match self.element {
             ElementType::Int8 => Numbers::Signed(bytes.iter().map(|byte| byte.cast_signed()).collect()),
             ElementType::UInt8 | ElementType::Bit => Numbers::Bytes(bytes.to_vec()),
             element => {
@@ -274,7 +294,8 @@ impl Points for Vectors<'_> {
                 widen(element, bytes, &mut numbers);
                 Numbers::Floats(numbers)
             }
-        });
+        };
+        *query = Query::of_numbers(numbers, self.metric);
     }
 
     #[inline]
@@ -304,9 +325,11 @@ fn in_chunks(rows: RowIds<'_>, out: &mut [f32], mut f: impl FnMut(RowIds<'_>, &m
     }
 }
 
-fn cosine_distance(dot: f32, a: f32, b: f32) -> f32 {
-    let lengths = a.sqrt() * b.sqrt();
-    if lengths == 0.0 { 1.0 } else { 1.0 - dot / lengths }
+/// Returns the distance of an inner product and those of both vectors with themselves, as `kapok_distance` does.
+#[expect(clippy::cast_possible_truncation, reason = "to the nearest")]
+fn cosine_distance(dot: f64, a: f64, b: f64) -> f32 {
+    let norms = a * b;
+    if norms == 0.0 { 1.0 } else { (1.0 - dot / norms.sqrt()) as f32 }
 }
 
 /// Adds the products of numbers in an order that does not depend on the processor.

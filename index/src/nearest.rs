@@ -26,7 +26,7 @@ use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
 use kapok_core::schema::Metric;
-use kapok_core::segment::{RowId, in_parallel_on};
+use kapok_core::segment::{LiveSegment, RowId, SegmentMark, in_parallel_on};
 use kapok_core::vectors::{ElementType, VectorColumn};
 use kapok_core::view::Table;
 use kapok_core::{Error, Fault, Result};
@@ -218,7 +218,8 @@ impl<'v> Nearest<'v> {
     /// Finds the records nearest to a vector, nearest first; of those at one distance the lower row id first.
     ///
     /// # Errors
-    /// `Invalid` for a vector of another dimension, or with a number that no element can be. `Corrupt` if an index does not fit
+    /// `Invalid` for a vector of another dimension, or with a number that no element can be, and for a filter of another view,
+    /// unless all its segments are those of this one. `Corrupt` if an index does not fit
     /// its segment. `Unavailable` if it was stopped.
     pub fn search(&self, vector: &[f32], settings: &SearchSettings<'_>) -> Result<Vec<Hit>> {
         self.search_excluding(vector, settings, None, &mut |_| {})
@@ -283,9 +284,8 @@ impl<'v> Nearest<'v> {
             }
             Ok::<(), Error>(())
         })?;
-        if !is_checked && self.dimension > 0 && vector.len() != self.dimension as usize {
-            let detail = format!("it has {} numbers where vectors have dimension {}", vector.len(), self.dimension);
-            return Err(Error::invalid("query vector", detail));
+        if !is_checked {
+            self.check_query(vector)?;
         }
         hits.retain(|hit: &Hit| {
             Some(hit.row_id) != excluded && settings.radius.is_none_or(|radius| hit.distance <= radius)
@@ -293,6 +293,19 @@ impl<'v> Nearest<'v> {
         hits.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.row_id.cmp(&b.row_id)));
         hits.truncate(settings.k);
         Ok(hits)
+    }
+
+    /// Checks a vector where there is none to compare it with.
+    fn check_query(&self, vector: &[f32]) -> Result<()> {
+        let invalid = |detail: String| Err(Error::invalid("query vector", detail));
+        if self.dimension > 0 && vector.len() != self.dimension as usize {
+            let detail = format!("it has {} numbers where vectors have dimension {}", vector.len(), self.dimension);
+            return invalid(detail);
+        }
+        if let Some(at) = vector.iter().position(|number| !number.is_finite()) {
+            return invalid(format!("number {at} is {}, which is not finite", vector[at]));
+        }
+        Ok(())
     }
 
     /// Returns the number of rows, beyond which no `k` gives more.
@@ -315,7 +328,8 @@ impl<'v> Nearest<'v> {
         let segment = &self.segments[place];
         let source = &self.table.segments()[place];
         let allowed = match settings.filter {
-            Some(filter) => Some(filter.rows.get(place).ok_or_else(|| self.foreign_filter())?),
+            Some(filter) if filter.segments.get(place) != Some(&state(source)) => return Err(self.foreign_filter()),
+            Some(filter) => filter.rows.get(place),
             None => segment.live(source.dead()),
         };
         let search = segment.search(vectors)?;
@@ -340,6 +354,11 @@ impl<'v> Nearest<'v> {
     fn foreign_filter(&self) -> Error {
         Error::invalid(format!("{}.{}", self.table.name(), self.field), "the filter is of another view")
     }
+}
+
+/// Returns what tells a segment, and which of its rows live, from others.
+fn state(source: &LiveSegment) -> (SegmentMark, u64) {
+    (source.mark(), source.dead().map_or(0, roaring::RoaringBitmap::len))
 }
 
 impl SegmentVectors<'_> {

@@ -69,7 +69,8 @@ pub(crate) fn plan(
 ) -> Result<TypeIndexes> {
     let mut out = TypeIndexes::default();
     if let Some((manifest, ty)) = before {
-        out.dropped.clone_from(&ty.dropped_indexes);
+        let renamed = |name: &String| dropped_in(manifest, ty, name, schema).filter(|_| !is_anew);
+        out.dropped.extend(ty.dropped_indexes.iter().map(|name| renamed(name).unwrap_or_else(|| name.clone())));
         for spec in &ty.indexes {
             let (spec, is_moved) = carried_over(manifest, ty, spec, is_anew, schema, record)?;
             if is_moved {
@@ -133,6 +134,19 @@ fn carried_over(
     renamed.filter = before.filter_in(schema).ok_or_else(|| gone(renamed.filter.clone()))?;
     let after = Index::resolve(schema, record, &renamed).map_err(|error| gone(error.to_string()))?;
     Ok((renamed, after.hash() != before.hash()))
+}
+
+/// Returns the name of a dropped index, such as `hnsw(embedding)`, by the names that its fields have now; `None` if it is called
+/// otherwise, or was of other fields.
+fn dropped_in(manifest: &Manifest, ty: &RecordType, name: &str, schema: &Schema) -> Option<String> {
+    let spec: IndexSpec = name.parse().ok()?;
+    if !spec.filter.is_empty() || !spec.options.is_empty() {
+        return None;
+    }
+    let record = manifest.schema.struct_type(ty.type_id).ok()?;
+    let paths = Index::resolve(&manifest.schema, record, &spec).ok()?.paths().names_in(schema);
+    let fields = paths.into_iter().collect::<Option<Vec<_>>>()?;
+    (spec.name == name).then(|| format!("{}({})", spec.kind, fields.join(", ")))
 }
 
 impl TypeIndexes {

@@ -4,13 +4,13 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::plan::MANY;
-use super::{Bottom, Level, Scratch, Strategy, Wanted};
+use super::{Bottom, Level, STEPS, Scratch, Strategy, Wanted};
 use crate::graph::Graph;
 use crate::pool::Candidate;
 use crate::{Points, RowSet};
 
-/// Steps between two questions whether to stop.
-const STEPS: u64 = 64;
+/// How many times the candidates are kept if those near the query are not allowed.
+const AROUND: usize = 4;
 
 impl Scratch {
     /// Walks over the graph, and keeps what is nearest. `Some(false)` if measuring all that is allowed is cheaper than going
@@ -30,30 +30,26 @@ impl Scratch {
         let start = self.descend(points, query, graph, 0);
         let level = Bottom(graph);
         let Some(allowed) = allowed else {
-            self.beam(points, query, &level, start, wanted.ef);
+            self.beam_until(points, query, &level, start, wanted.ef, stop)?;
             return Some(true);
         };
         let share = f64::from(allowed.count()) / f64::from(graph.vectors());
         let least = wanted.k.min(allowed.count() as usize);
+        let mut kept = wanted.ef;
         if share >= MANY {
-            let ef = wanted.ef * graph.vectors() as usize / (allowed.count() as usize).max(1) + 1;
-            self.beam(points, query, &level, start, ef);
-            if self.candidates().filter(|(row, _)| allowed.contains(*row)).count() >= least {
+            // More may be allowed than have vectors.
+            let ef = (wanted.ef * graph.vectors() as usize / (allowed.count() as usize).max(1) + 1).max(wanted.ef);
+            self.beam_until(points, query, &level, start, ef, stop)?;
+            // If far fewer are allowed than of all rows, those near the query are the ones that are not.
+            let enough = least.max(wanted.ef * 3 / 4);
+            if self.candidates().filter(|(row, _)| allowed.contains(*row)).count() >= enough {
                 return Some(true);
             }
+            // What is nearest then lies around a hole, in more than one place.
+            kept *= AROUND;
         }
         let budget = u64::from(allowed.count()) + u64::from(graph.vectors()) / 8;
-        self.walk_allowed(
-            points,
-            query,
-            &level,
-            start,
-            wanted.ef,
-            allowed,
-            strategy == Strategy::TwoHops,
-            budget,
-            stop,
-        )?;
+        self.walk_allowed(points, query, &level, start, kept, allowed, strategy == Strategy::TwoHops, budget, stop)?;
         Some(self.measured <= budget && self.pool.sorted().len() >= least)
     }
 
@@ -77,7 +73,7 @@ impl Scratch {
         self.visited.insert(start);
         self.nodes.clear();
         self.nodes.push(start);
-        let mut steps = 0;
+        let mut steps = 0_u32;
         loop {
             self.distances.resize(self.nodes.len().max(self.distances.len()), 0.0);
             points.measure(query, &self.nodes, &mut self.distances);
@@ -96,10 +92,10 @@ impl Scratch {
             if !self.pool.admits(next) && !self.pool.sorted().contains(&next) || self.measured > budget {
                 break;
             }
-            steps += 1;
-            if steps % STEPS == 0 && stop() {
+            if steps.is_multiple_of(STEPS) && stop() {
                 return None;
             }
+            steps = steps.wrapping_add(1);
             self.gather(level, next.row(), allowed, is_stepping_over);
         }
         Some(())

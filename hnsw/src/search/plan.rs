@@ -37,6 +37,12 @@ pub(super) const MANY: f64 = 0.75;
 const SOME: f64 = 0.35;
 
 impl Wanted {
+    /// Returns what is to be found of so many rows, beyond which no number finds more.
+    pub(super) fn of_rows(&self, rows: u32) -> Self {
+        let most = rows as usize;
+        Self { k: self.k.min(most), ef: self.ef.max(self.k).min(most), is_exact: self.is_exact }
+    }
+
     pub(super) fn strategy(&self, search: &Search<'_>, allowed: Option<&RowSet>) -> Strategy {
         let vectors = search.graph.as_ref().map_or(0, Graph::vectors);
         let count = allowed.map_or(vectors, RowSet::count);
@@ -54,10 +60,12 @@ impl Wanted {
     }
 
     /// Returns how many candidates are measured again.
-    pub(super) fn rescored(&self, kind: Option<CodeKind>) -> usize {
-        match kind {
-            Some(CodeKind::Sq4) => 3 * self.k + 2,
+    pub(super) fn rescored(&self, kind: Option<CodeKind>, is_filtered: bool) -> usize {
+        let most = match kind {
+            Some(CodeKind::Sq4) => (3 * self.k + 2).max(12),
             _ => self.k + self.k / 2 + 4,
-        }
+        };
+        // What a filter leaves may all be far away, where codes tell less of which is nearer.
+        if is_filtered { most.max(self.ef.min(6 * self.k)) } else { most }
     }
 }

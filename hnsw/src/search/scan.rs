@@ -41,7 +41,7 @@ impl Search<'_> {
                     return None;
                 }
             }
-            return Some(self.found(pool));
+            return Some(self.found(scratch.candidates()));
         }
         for from in (0..rows).step_by(CHUNK as usize) {
             let to = rows.min(from + CHUNK);
@@ -57,7 +57,7 @@ impl Search<'_> {
                 return None;
             }
         }
-        Some(self.found(pool))
+        Some(self.found(scratch.candidates()))
     }
 
     /// Measures every allowed code, and the best again by the vectors.
@@ -71,7 +71,7 @@ impl Search<'_> {
         stop: &dyn Fn() -> bool,
     ) -> Option<Vec<Found>> {
         let coded = codes.query(query);
-        scratch.pool.reset(wanted.ef.max(wanted.rescored(Some(codes.kind()))));
+        scratch.pool.reset(wanted.ef.max(wanted.rescored(Some(codes.kind()), allowed.is_some())));
         scratch.distances.resize(scratch.distances.len().max(CHUNK as usize), 0.0);
         let rows = self.vectors.rows();
         let everything = RowSet::default();

@@ -1,7 +1,7 @@
 //! Restricts searches to some records.
 
 use kapok_core::Result;
-use kapok_core::segment::RowId;
+use kapok_core::segment::{RowId, SegmentMark};
 use kapok_hnsw::RowSet;
 
 use super::Nearest;
@@ -12,6 +12,8 @@ use crate::query::Rows;
 pub struct RecordFilter {
     /// Of each segment.
     pub(super) rows: Vec<RowSet>,
+    /// The segments that they are rows of, and how many of the rows of each were dead.
+    pub(super) segments: Vec<(SegmentMark, u64)>,
 }
 
 impl Nearest<'_> {
@@ -28,7 +30,7 @@ impl Nearest<'_> {
             }
             Ok(())
         })?;
-        Ok(RecordFilter { rows: sets })
+        Ok(self.filter_of(sets))
     }
 
     /// Collects the live records for which a function says so, as a filter of searches.
@@ -38,7 +40,11 @@ impl Nearest<'_> {
             let rows = source.live_rows().filter(|row| is_wanted(source.mark().row_id(place, *row)));
             RowSet::of(source.segment().rows(), rows)
         });
-        RecordFilter { rows: rows.collect() }
+        self.filter_of(rows.collect())
+    }
+
+    fn filter_of(&self, rows: Vec<RowSet>) -> RecordFilter {
+        RecordFilter { rows, segments: self.table.segments().iter().map(super::state).collect() }
     }
 }
 

@@ -90,6 +90,14 @@ impl Dataset {
         Self { manifest, blobs, honest, position }
     }
 
+    /// Takes the artifact before the last as that which is replaced: the codes of a graph.
+    pub fn replacing_the_one_before(mut self) -> Self {
+        self.position -= 1;
+        let artifact = &self.manifest.record_types[0].segments[0].artifacts[self.position];
+        self.honest = self.blobs.expect(&artifact.id).unwrap().bytes.clone();
+        self
+    }
+
     /// Returns the bytes of the honest artifact.
     pub fn honest(&self) -> &Bytes {
         &self.honest

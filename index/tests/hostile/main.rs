@@ -13,6 +13,7 @@ mod dataset;
 mod expressions;
 mod found;
 mod mutation;
+mod vectors;
 
 /// What a case may take.
 const CASE_MAX: Duration = Duration::from_secs(1);

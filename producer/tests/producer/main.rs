@@ -9,6 +9,7 @@ mod incremental;
 mod indexes;
 mod keys;
 mod metrics;
+mod nearest;
 mod nested;
 mod populate;
 mod row_ids;
