@@ -263,7 +263,7 @@ impl Search<'_> {
 
     /// Measures the best candidates again by the vectors.
     fn rescore(&self, scratch: &mut Scratch, query: &Query, wanted: &Wanted, allowed: Option<&RowSet>) -> Vec<Found> {
-        let most = wanted.rescored(self.codes.as_ref().map(Codes::kind), allowed.is_some());
+        let most = wanted.rescored(self.codes.as_ref().map(Codes::kind), self.vectors.row_bytes(), allowed.is_some());
         let Scratch { pool, nodes, distances, .. } = scratch;
         nodes.clear();
         nodes.extend(

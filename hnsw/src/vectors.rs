@@ -84,6 +84,11 @@ impl<'a> Vectors<'a> {
         self.rows.count()
     }
 
+    /// Returns the bytes of a vector.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.rows.row_bytes()
+    }
+
     /// Returns what the elements are.
     pub fn element(&self) -> ElementType {
         self.element

@@ -21,7 +21,7 @@ pub fn run(runtime: &Runtime, set: &Set, folder: &std::path::Path) {
     let mut now = Set { base: set.base.clone(), ..set.without_answers() };
     let store = folder.join("churn");
     let started = Instant::now();
-    let consumer = crate::publish(runtime, &now, &store, "sq8");
+    let consumer = crate::publish(runtime, &now, &store, "sq4");
     let fresh_publish = started.elapsed();
     let producer = runtime.block_on(Producer::open(store.to_str().unwrap())).unwrap();
     let (mut written, mut changed_bytes, mut cycles, mut merges) = (0, 0, Vec::new(), Vec::new());
@@ -53,7 +53,7 @@ pub fn run(runtime: &Runtime, set: &Set, folder: &std::path::Path) {
     }
     now = now.with_answers();
     let (segments, recall, _) = searched(&now, &consumer);
-    let fresh = crate::publish(runtime, &now, &folder.join("anew"), "sq8");
+    let fresh = crate::publish(runtime, &now, &folder.join("anew"), "sq4");
     let (_, fresh_recall, _) = searched(&now, &fresh);
     let mut fresh_speeds: Vec<f64> = (0..5).map(|_| speed(&now, &fresh)).collect();
     let fresh_speed = crate::median(&mut fresh_speeds);
@@ -79,7 +79,7 @@ fn speed(set: &Set, consumer: &Consumer) -> f64 {
 
 fn searched(set: &Set, consumer: &Consumer) -> (usize, f64, f64) {
     let (seconds, found) = searched_once(set, consumer);
-    (consumer.view().table("Item").unwrap().segments().len(), set.recall(&found), seconds)
+    (consumer.view().table("Item").unwrap().segments().len(), set.recall(K, &found), seconds)
 }
 
 /// Searches for all queries: seconds, and ids of what was found.

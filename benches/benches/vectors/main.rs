@@ -62,8 +62,8 @@ fn measure(runtime: &Runtime, set: &Set, folder: &Path, runs: usize, has_peers: 
     for (at, ef) in EFS.iter().enumerate() {
         for _ in 0..runs {
             for (way, nearest) in nearest.iter().enumerate() {
-                let (seconds, found) = search(set, &views[way], nearest, *ef);
-                kapok[way][at].0 = set.recall(&found);
+                let (seconds, found) = search(set, &views[way], nearest, K, Effort::Ef(*ef));
+                kapok[way][at].0 = set.recall(K, &found);
                 kapok[way][at].1.push(seconds);
             }
             for (way, name) in names.iter().enumerate() {
@@ -73,9 +73,16 @@ fn measure(runtime: &Runtime, set: &Set, folder: &Path, runs: usize, has_peers: 
                     .iter()
                     .map(|rows| rows.iter().filter_map(|row| usize::try_from(*row).ok()).collect())
                     .collect();
-                others[way][at].0 = set.recall(&found);
+                others[way][at].0 = set.recall(K, &found);
                 others[way][at].1.push(answer.seconds);
             }
+        }
+    }
+    for ((name, _), (view, nearest)) in consumers.iter().zip(views.iter().zip(&nearest)) {
+        for k in sets::KS {
+            let (seconds, found) = search(set, view, nearest, k, Effort::Default);
+            let recall = set.recall(k, &found);
+            println!("{name}, default effort: recall@{k} {recall:.4}, {:.0} QPS", 1e3 / seconds);
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "a count")]
@@ -142,8 +149,8 @@ fn publish(runtime: &Runtime, set: &Set, folder: &Path, codes: &str) -> Consumer
     consumer
 }
 
-fn search(set: &Set, view: &View, nearest: &Nearest<'_>, ef: usize) -> (f64, Vec<Vec<usize>>) {
-    let settings = SearchSettings { effort: Effort::Ef(ef), ..SearchSettings::new(K) };
+fn search(set: &Set, view: &View, nearest: &Nearest<'_>, k: usize, effort: Effort) -> (f64, Vec<Vec<usize>>) {
+    let settings = SearchSettings { effort, ..SearchSettings::new(k) };
     let mut hits = Vec::with_capacity(set.queries().count());
     let started = Instant::now();
     for query in set.queries() {

@@ -13,11 +13,13 @@ pub struct Set {
     pub dimension: usize,
     pub base: Vec<f32>,
     pub queries: Vec<f32>,
-    /// For each query, the distance of the tenth nearest, and of each of a hundred nearest its row.
-    pub tenth: Vec<f32>,
+    /// For each query, the distances of the 1st, 10th and 100th nearest.
+    pub limits: Vec<[f32; 3]>,
 }
 
 pub const K: usize = 10;
+/// Numbers of nearest rows whose recall can be told.
+pub const KS: [usize; 3] = [1, 10, 100];
 
 impl Set {
     pub fn rows(&self) -> usize {
@@ -44,24 +46,25 @@ impl Set {
         distance
     }
 
-    /// Returns the share of the ten nearest that was found: a row counts if it is no farther than the tenth nearest.
+    /// Returns the share of the `k` nearest that was found: a row counts if it is no farther than the last of them.
     #[expect(clippy::cast_precision_loss, reason = "a share, for people")]
-    pub fn recall(&self, found: &[Vec<usize>]) -> f64 {
+    pub fn recall(&self, k: usize, found: &[Vec<usize>]) -> f64 {
+        let which = KS.iter().position(|of| *of == k).unwrap();
         let hits: usize = self
             .queries()
             .zip(found)
-            .zip(&self.tenth)
-            .map(|((query, rows), tenth)| {
-                let limit = tenth + tenth.abs() * 1e-6;
-                rows.iter().take(K).filter(|row| self.distance(query, **row) <= limit).count()
+            .zip(&self.limits)
+            .map(|((query, rows), limits)| {
+                let limit = limits[which] + limits[which].abs() * 1e-6;
+                rows.iter().take(k).filter(|row| self.distance(query, **row) <= limit).count()
             })
             .sum();
-        hits as f64 / (found.len() * K) as f64
+        hits as f64 / (found.len() * k) as f64
     }
 
     /// Returns the set without its vectors and answers.
     pub fn without_answers(&self) -> Self {
-        Self { base: Vec::new(), tenth: Vec::new(), queries: self.queries.clone(), ..*self }
+        Self { base: Vec::new(), limits: Vec::new(), queries: self.queries.clone(), ..*self }
     }
 
     /// Replaces vectors by the middle between themselves and others, of their own length.
@@ -83,20 +86,20 @@ impl Set {
     pub fn with_answers(mut self) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let queries: Vec<&[f32]> = self.queries().collect();
-        let tenth = std::thread::scope(|scope| {
+        let limits = std::thread::scope(|scope| {
             let parts = queries.chunks(queries.len().div_ceil(threads));
             let threads: Vec<_> = parts
-                .map(|part| scope.spawn(|| part.iter().map(|query| self.tenth_of(query)).collect::<Vec<f32>>()))
+                .map(|part| scope.spawn(|| part.iter().map(|query| self.limits_of(query)).collect::<Vec<_>>()))
                 .collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
-        self.tenth = tenth;
+        self.limits = limits;
         self
     }
 
-    fn tenth_of(&self, query: &[f32]) -> f32 {
+    fn limits_of(&self, query: &[f32]) -> [f32; 3] {
         let mut all: Vec<f32> = (0..self.rows()).map(|row| self.distance(query, row)).collect();
-        *all.select_nth_unstable_by(K - 1, f32::total_cmp).1
+        KS.map(|k| *all.select_nth_unstable_by(k - 1, f32::total_cmp).1)
     }
 }
 
@@ -114,7 +117,7 @@ fn minilm() -> Option<Set> {
         println!("minilm-debian is left out: KAPOK_DATA names no folder that has it");
         return None;
     };
-    Some(Set { name: "minilm-debian", metric: Metric::InnerProduct, dimension: 384, base, queries, tenth: Vec::new() })
+    Some(Set { name: "minilm-debian", metric: Metric::InnerProduct, dimension: 384, base, queries, limits: Vec::new() })
 }
 
 fn fashion() -> Option<Set> {
@@ -129,7 +132,7 @@ fn fashion() -> Option<Set> {
         return None;
     };
     queries.truncate(1000 * 784);
-    Some(Set { name: "fashion-mnist", metric: Metric::L2, dimension: 784, base, queries, tenth: Vec::new() })
+    Some(Set { name: "fashion-mnist", metric: Metric::L2, dimension: 784, base, queries, limits: Vec::new() })
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

@@ -31,6 +31,8 @@ pub struct Wanted {
 const FEW: u32 = 256;
 /// Codes scanned in the time of a step of a walk, in which some of a row's links are measured.
 const STEP: f64 = 24.0;
+/// All candidates of vectors of so few bytes are measured again, since that takes no time to speak of.
+const SHORT: usize = 512;
 /// Above this share of allowed rows, a walk keeps a few more candidates and drops those that are not.
 pub(super) const MANY: f64 = 0.75;
 /// Above this share, a walk goes over all rows; below it, it steps over those that are not allowed.
@@ -60,9 +62,12 @@ impl Wanted {
     }
 
     /// Returns how many candidates are measured again.
-    pub(super) fn rescored(&self, kind: Option<CodeKind>, is_filtered: bool) -> usize {
+    pub(super) fn rescored(&self, kind: Option<CodeKind>, vector_bytes: usize, is_filtered: bool) -> usize {
+        if vector_bytes <= SHORT {
+            return self.ef;
+        }
         let most = match kind {
-            Some(CodeKind::Sq4) => (3 * self.k + 2).max(12),
+            Some(CodeKind::Sq4) => 2 * self.k + 12,
             _ => self.k + self.k / 2 + 4,
         };
         // What a filter leaves may all be far away, where codes tell less of which is nearer.

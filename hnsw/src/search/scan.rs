@@ -71,7 +71,11 @@ impl Search<'_> {
         stop: &dyn Fn() -> bool,
     ) -> Option<Vec<Found>> {
         let coded = codes.query(query);
-        scratch.pool.reset(wanted.ef.max(wanted.rescored(Some(codes.kind()), allowed.is_some())));
+        scratch.pool.reset(wanted.ef.max(wanted.rescored(
+            Some(codes.kind()),
+            self.vectors.row_bytes(),
+            allowed.is_some(),
+        )));
         scratch.distances.resize(scratch.distances.len().max(CHUNK as usize), 0.0);
         let rows = self.vectors.rows();
         let everything = RowSet::default();

@@ -30,8 +30,8 @@ impl Effort {
 fn default_ef(k: usize, rows: u32, codes: Option<CodeKind>) -> usize {
     let doublings = (u32::BITS - (rows >> 14).leading_zeros()) as usize;
     let base = match codes {
-        Some(CodeKind::Sq4) => 44,
-        _ => 36,
+        Some(CodeKind::Sq4) => 28,
+        _ => 24,
     };
-    base + k + k / 2 + 8 * doublings
+    base + k + k / 2 + 4 * doublings
 }

@@ -10,7 +10,7 @@ use kapok_hnsw::{BuildSettings, CodeKind};
 pub struct VectorOptions {
     /// `m` (default 16), `m0` (twice `m`) and `efConstruction` (200).
     pub settings: BuildSettings,
-    /// `codes`: `sq8`, `sq4`, or `none`. Default: `sq8` for floats, none for 8-bit numbers and bits.
+    /// `codes`: `sq8`, `sq4`, or `none`. Default: `sq4` for floats, none for 8-bit numbers and bits.
     pub codes: Option<CodeKind>,
 }
 
@@ -38,7 +38,7 @@ impl VectorOptions {
         let m0 = number(M0, 2 * m, m, LINKS_MAX)?;
         let ef_construction = number(EF_CONSTRUCTION, 200, 1, EF_CONSTRUCTION_MAX)?;
         let codes = match options.get(CODES).map(String::as_str) {
-            None => element.is_float().then_some(CodeKind::Sq8),
+            None => element.is_float().then_some(CodeKind::Sq4),
             Some("none") => None,
             Some(_) if element == ElementType::Bit => return Err("bits have no codes".to_owned()),
             Some(name) => {
