@@ -12,6 +12,7 @@ mod histories;
 mod key_revisions;
 mod killed;
 mod merging;
+mod nearest;
 mod races;
 mod requests;
 mod retries;

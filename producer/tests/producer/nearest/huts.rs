@@ -64,7 +64,7 @@ impl Hut {
 
     /// The record in JSON, by the names that fields have.
     fn json(&self, id: i32, names: [&str; 3]) -> String {
-        let mut out = format!("{{\"id\":{id}");
+        let mut members = vec![format!("\"id\":{id}")];
         for ((vector, name), field) in self.vectors.iter().zip(names).zip(FIELDS) {
             let Some(vector) = vector else { continue };
             let texts: Vec<String> = if field.metric == Metric::Hamming {
@@ -73,9 +73,9 @@ impl Hut {
             } else {
                 vector.iter().map(f32::to_string).collect()
             };
-            out += &format!(",\"{name}\":[{}]", texts.join(","));
+            members.push(format!("\"{name}\":[{}]", texts.join(",")));
         }
-        out + "}"
+        format!("{{{}}}", members.join(","))
     }
 }
 
