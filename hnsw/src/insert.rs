@@ -99,13 +99,25 @@ impl<P: Points> Inserter<P> {
         }
     }
 
-    /// Chooses the links of a node among those that it has and others.
-    pub fn rejoin(&mut self, points: &P, level: &impl Level, node: u32, others: &[u32], joined: &mut Vec<u32>) {
+    /// Adds to the links of a node at most so many of some others: those that would be chosen among all.
+    pub fn heal(
+        &mut self,
+        points: &P,
+        level: &impl Level,
+        (node, lost): (u32, usize),
+        others: &[u32],
+        joined: &mut Vec<u32>,
+    ) {
         let slots = level.links(node);
+        let held: Vec<u32> =
+            slots.iter().take_while(|link| **link != NONE).map(|link| u32::from_le_bytes(*link)).collect();
         joined.clear();
-        joined.extend(slots.iter().take_while(|link| **link != NONE).map(|link| u32::from_le_bytes(*link)));
-        joined.extend(others);
+        joined.extend(held.iter().chain(others));
         self.choose(points, level, node, slots.len(), joined);
+        // Links back, which no choice made, stay: without them a graph gets poorer with each merge.
+        joined.retain(|link| !held.contains(link));
+        joined.truncate(lost.min(slots.len() - held.len()));
+        joined.splice(..0, held);
     }
 
     /// Reduces the links of a node to the best.

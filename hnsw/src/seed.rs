@@ -63,7 +63,7 @@ pub(crate) fn plant<P: Points>(
                 beyond.filter_map(moved).filter(|row| row != new && !here.contains(row)).collect();
             beyond.sort_unstable();
             beyond.dedup();
-            wounds.push((*new, beyond));
+            wounds.push((*new, lost.len(), beyond));
         }
     }
     {
@@ -72,13 +72,13 @@ pub(crate) fn plant<P: Points>(
             threads,
             &wounds,
             || Inserter::new(points),
-            |inserter, (node, beyond)| {
+            |inserter, (node, lost, beyond)| {
                 let mut links = Vec::new();
-                inserter.rejoin(points, &Bottom(&graph), *node, beyond, &mut links);
+                inserter.heal(points, &Bottom(&graph), (*node, *lost), beyond, &mut links);
                 links
             },
         );
-        for ((node, _), links) in wounds.iter().zip(healed) {
+        for ((node, ..), links) in wounds.iter().zip(healed) {
             write(draft.slots(0, *node), &links);
         }
     }

@@ -308,6 +308,11 @@ impl<'v> Nearest<'v> {
         Ok(())
     }
 
+    /// Returns the rows of the largest segment.
+    fn largest(&self) -> u32 {
+        self.segments.iter().map(|segment| segment.column.rows()).max().unwrap_or_default()
+    }
+
     /// Returns the number of rows, beyond which no `k` gives more.
     fn most(&self) -> usize {
         self.segments.iter().map(|segment| segment.column.rows() as usize).sum()
@@ -334,7 +339,8 @@ impl<'v> Nearest<'v> {
         };
         let search = segment.search(vectors)?;
         let rows = search.graph.as_ref().map_or(search.vectors.column_rows(), kapok_hnsw::Graph::vectors);
-        let wanted = settings.effort.wanted(k, rows, search.codes.as_ref().map(kapok_hnsw::Codes::kind));
+        let of_largest = f64::from(rows.max(1)) / f64::from(self.largest().max(rows).max(1));
+        let wanted = settings.effort.wanted(k, rows, of_largest, search.codes.as_ref().map(kapok_hnsw::Codes::kind));
         let never = || false;
         let stop: &dyn Fn() -> bool = match settings.stop {
             Some(stop) => stop,

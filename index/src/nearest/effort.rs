@@ -9,20 +9,29 @@ pub enum Effort {
     /// By the number wanted and the size of the segment, so that about 98 of 100 are found.
     #[default]
     Default,
-    /// So many candidates are kept on the walk over a graph (`ef`); at least as many as are wanted.
+    /// So many candidates are kept on the walk over a graph (`ef`); at least as many as are wanted. In a segment that is smaller
+    /// than the largest, fewer.
     Ef(usize),
     /// Every vector is measured, so that none is missed.
     Exact,
 }
 
 impl Effort {
-    /// Returns what a segment of so many vectors is asked for.
-    pub(crate) fn wanted(self, k: usize, rows: u32, codes: Option<CodeKind>) -> Wanted {
+    /// Returns what a segment of so many vectors is asked for, which are such a share of those of the largest segment: of a small
+    /// one few are among the nearest of all, so fewer candidates are kept.
+    pub(crate) fn wanted(self, k: usize, rows: u32, of_largest: f64, codes: Option<CodeKind>) -> Wanted {
         let ef = match self {
             Self::Ef(ef) => ef.max(k),
             Self::Default | Self::Exact => default_ef(k, rows, codes),
         };
-        Wanted { k, ef, is_exact: self == Self::Exact }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "less than ef"
+        )]
+        let more = (ef.saturating_sub(k) as f64 * of_largest.clamp(0.0, 1.0).sqrt()).ceil() as usize;
+        Wanted { k, ef: k.saturating_add(more), is_exact: self == Self::Exact }
     }
 }
 
