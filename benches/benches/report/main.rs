@@ -8,6 +8,7 @@ mod indexes;
 mod publishing;
 mod reading;
 mod table;
+mod vectors;
 mod versions;
 
 use std::fs;
@@ -29,6 +30,12 @@ fn main() {
     }
     if let Some([indexes]) = results(["indexes"]) {
         text = with_section(&text, "indexes", &indexes::table(&indexes));
+    }
+    match Results::read("vectors") {
+        Ok(results) => text = with_section(&text, "vectors", &vectors::table(&results)),
+        Err(_) => {
+            println!("README.md keeps its table of vectors: run `cargo bench -p kapok-benches --bench vectors` first")
+        }
     }
     fs::write(&readme, text).unwrap();
 }

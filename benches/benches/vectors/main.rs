@@ -46,13 +46,16 @@ fn main() {
         }
         churn::run(&runtime, &set, folder.path());
     }
-    results.write("vectors").unwrap();
+    if has_peers && std::env::var("KAPOK_CHURN").as_deref() != Ok("only") {
+        results.write("vectors").unwrap();
+    }
 }
 
 fn measure(runtime: &Runtime, set: &Set, folder: &Path, runs: usize, has_peers: bool, results: &mut Results) {
-    let consumers: Vec<(String, Consumer)> =
-        CODES.map(|codes| (format!("Kapok {codes}"), publish(runtime, set, &folder.join(codes), codes))).into();
-    let mut peers = has_peers.then(|| start_peers(set, folder)).flatten();
+    let consumers: Vec<(String, Consumer)> = CODES
+        .map(|codes| (format!("Kapok {codes}"), publish_timed(runtime, set, &folder.join(codes), codes, results)))
+        .into();
+    let mut peers = has_peers.then(|| start_peers(set, folder, results)).flatten();
     let names: Vec<&str> = if peers.is_some() { PEERS.to_vec() } else { Vec::new() };
     let mut kapok: Vec<Sweep> = consumers.iter().map(|_| vec![(0.0, Vec::new()); EFS.len()]).collect();
     let mut others: Vec<Sweep> = names.iter().map(|_| vec![(0.0, Vec::new()); EFS.len()]).collect();
@@ -101,6 +104,13 @@ fn measure(runtime: &Runtime, set: &Set, folder: &Path, runs: usize, has_peers: 
             results.add_number(&format!("{} {name} qps at {recall}", set.name), qps.unwrap_or(0.0));
         }
     }
+}
+
+fn publish_timed(runtime: &Runtime, set: &Set, folder: &Path, codes: &str, results: &mut Results) -> Consumer {
+    let started = Instant::now();
+    let consumer = publish(runtime, set, folder, codes);
+    results.add(&format!("{} Kapok {codes} build", set.name), started.elapsed());
+    consumer
 }
 
 /// Publishes the set, and opens it as a consumer does.
@@ -191,7 +201,7 @@ fn fvecs(dimension: usize, numbers: impl Iterator<Item = f32>) -> Vec<u8> {
 }
 
 /// Has the others build their indexes, by two threads.
-fn start_peers(set: &Set, folder: &Path) -> Option<Peers> {
+fn start_peers(set: &Set, folder: &Path, results: &mut Results) -> Option<Peers> {
     let mut peers = Peers::start()?;
     let write = |name: &str, numbers: &[f32]| {
         let path = folder.join(name);
@@ -210,7 +220,11 @@ fn start_peers(set: &Set, folder: &Path) -> Option<Peers> {
         let answer = peers.ask(&["build", name, "2"]);
         match answer.error {
             Some(error) => println!("{name}: {error}"),
-            None => println!("{name}: built in {:.1?}", Duration::from_secs_f64(answer.seconds)),
+            None => {
+                let built = Duration::from_secs_f64(answer.seconds);
+                results.add(&format!("{} {name} build", set.name), built);
+                println!("{name}: built in {built:.1?}");
+            }
         }
     }
     Some(peers)
