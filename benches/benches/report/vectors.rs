@@ -1,5 +1,7 @@
 //! The table of searches for vectors.
 
+use std::fmt::Write as _;
+
 use kapok_benches::results::Results;
 
 use crate::table::figure;
@@ -29,13 +31,14 @@ pub fn table(results: &Results) -> String {
         results.machine, results.date
     );
     for engine in ENGINES {
-        out += &format!("| {engine} |");
+        write!(out, "| {engine} |").unwrap();
         for set in SETS {
             for recall in RECALLS {
                 let qps = figure(results, &format!("{set} {engine} qps at {recall}"));
-                out += &if qps > 0.0 { format!(" {qps:.0} |") } else { " not reached |".to_owned() };
+                let told = if qps > 0.0 { format!("{qps:.0}") } else { "not reached".to_owned() };
+                write!(out, " {told} |").unwrap();
             }
-            out += &format!(" {:.1} s |", figure(results, &format!("{set} {engine} build")) / 1e9);
+            write!(out, " {:.1} s |", figure(results, &format!("{set} {engine} build")) / 1e9).unwrap();
         }
         out.push('\n');
     }

@@ -218,14 +218,13 @@ fn start_peers(set: &Set, folder: &Path, results: &mut Results) -> Option<Peers>
     }
     for name in PEERS {
         let answer = peers.ask(&["build", name, "2"]);
-        match answer.error {
-            Some(error) => println!("{name}: {error}"),
-            None => {
-                let built = Duration::from_secs_f64(answer.seconds);
-                results.add(&format!("{} {name} build", set.name), built);
-                println!("{name}: built in {built:.1?}");
-            }
+        if let Some(error) = answer.error {
+            println!("{name}: {error}");
+            continue;
         }
+        let built = Duration::from_secs_f64(answer.seconds);
+        results.add(&format!("{} {name} build", set.name), built);
+        println!("{name}: built in {built:.1?}");
     }
     Some(peers)
 }

@@ -57,13 +57,16 @@ def build_faiss(base, metric, threads, codes):
 def build_usearch(base, metric, threads, dtype):
     from usearch.index import Index
 
+    # Its 8-bit numbers are of the range from -1 to 1.
+    scale = np.float32(1 / np.abs(base).max() if dtype == "i8" else 1)
+    base = base * scale
     index = Index(ndim=base.shape[1], metric={"l2": "l2sq", "dot": "ip"}[metric], dtype=dtype, connectivity=16,
                   expansion_add=200)
     index.add(np.arange(len(base)), base, threads=threads)
 
     def search(queries, ef, threads):
         index.expansion_search = ef
-        return index.search(queries, K, threads=threads).keys
+        return index.search(queries * scale, K, threads=threads).keys
 
     return search
 
