@@ -34,7 +34,7 @@ fn main() {
     match Results::read("vectors") {
         Ok(results) => text = with_section(&text, "vectors", &vectors::table(&results)),
         Err(_) => {
-            println!("README.md keeps its table of vectors: run `cargo bench -p kapok-benches --bench vectors` first")
+            println!("README.md keeps its table of vectors: run `cargo bench -p kapok-benches --bench vectors` first");
         }
     }
     fs::write(&readme, text).unwrap();
