@@ -17,7 +17,7 @@ use crate::row::IndexedRows;
 use crate::sorted::SortFields;
 use crate::text::TextRules;
 use crate::unique;
-use crate::vector::{GraphSource, VectorIndex};
+use crate::vector::{CodeChoice, GraphSource, VectorIndex};
 
 /// An index of a record type.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,7 +140,9 @@ impl Index {
 
     /// Returns what makes the codes that go with a graph; `None` if there are none.
     fn codes_part(&self) -> Option<Self> {
-        self.vector.as_ref()?.options().codes?;
+        if self.vector.as_ref()?.options().codes == CodeChoice::None {
+            return None;
+        }
         let options = self.vector.as_ref()?.identity();
         let hash = hash(Kind::Codes.name(), Kind::Codes.revision(), &self.paths, &options, None);
         Some(Self { kind: Kind::Codes, hash, ..self.clone() })

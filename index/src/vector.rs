@@ -25,7 +25,7 @@ use crate::unique;
 
 mod options;
 
-pub use options::VectorOptions;
+pub use options::{CodeChoice, VectorOptions};
 
 /// What a manifest calls graphs.
 pub const KIND: &str = "hnsw";
@@ -87,7 +87,8 @@ impl VectorIndex {
     /// Builds the codes of a segment.
     pub(crate) fn build_codes(&self, segment: &Segment, entry: &SegmentEntry, binding: &Binding) -> Result<Vec<u8>> {
         let column = self.column(segment, entry)?;
-        let body = match (Vectors::new(&column, column.metric())?, self.options.codes) {
+        let body = match (Vectors::new(&column, column.metric())?, self.options.codes.of_dimension(column.dimension()))
+        {
             (Some(vectors), Some(kind)) => kapok_hnsw::encode(kind, &vectors, threads()),
             _ => Vec::new(),
         };
@@ -121,7 +122,7 @@ impl VectorIndex {
             None => None,
         };
         let made;
-        let body = match (self.options.codes, codes) {
+        let body = match (self.options.codes.of_dimension(column.dimension()), codes) {
             (None, _) => kapok_hnsw::build(&vectors, &order, &settings, seed.as_ref(), threads(), &mut |_| {}),
             (Some(kind), codes) => {
                 let codes = if let Some(codes) = codes {
@@ -285,7 +286,8 @@ impl CodesIndex {
 
     /// Returns the codes of vectors of a dimension; `None` if the segment has no vectors.
     pub(crate) fn codes(&self, index: &VectorIndex, dimension: u32) -> Result<Option<Codes<'_>>> {
-        let (Some(body), Some(kind)) = (self.0.body(), index.options.codes) else { return Ok(None) };
+        let kind = index.options.codes.of_dimension(dimension);
+        let (Some(body), Some(kind)) = (self.0.body(), kind) else { return Ok(None) };
         let metric = index.field.space().metric;
         Codes::open(&self.0.name, HEADER_BYTES, body, kind, metric, dimension, self.0.rows).map(Some)
     }

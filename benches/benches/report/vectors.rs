@@ -24,7 +24,7 @@ pub fn table(results: &Results) -> String {
         "Queries per second of one thread at two recalls of the ten nearest, off a line between the points of a sweep over `ef`; m = 16 and\n\
          `ef_construction` = 200 for all; seconds to build by two threads, for Kapok those of the whole publish. Sentence embeddings of\n\
          62,666 Debian packages (384 floats, inner product) and 60,000 images of fashion-mnist (784 floats, Euclidean); medians of\n\
-         runs in turns; hnswlib 0.8, faiss 1.15 and usearch 2.26 from Python, a call for all queries; the default of Kapok is `sq4`.\n\
+         runs in turns; hnswlib 0.8, faiss 1.15 and usearch 2.26 from Python, a call for all queries; the default of Kapok is `sq4` (below 128 dimensions `sq8`).\n\
          {}; {}; `cargo bench -p kapok-benches --bench vectors`.\n\n\
          | | minilm-debian, 0.95 | 0.99 | build | fashion-mnist, 0.95 | 0.99 | build |\n\
          |---|---|---|---|---|---|---|\n",

@@ -10,8 +10,34 @@ use kapok_hnsw::{BuildSettings, CodeKind};
 pub struct VectorOptions {
     /// `m` (default 16), `m0` (twice `m`) and `efConstruction` (200).
     pub settings: BuildSettings,
-    /// `codes`: `sq8`, `sq4`, or `none`. Default: `sq4` for floats, none for 8-bit numbers and bits.
-    pub codes: Option<CodeKind>,
+    /// `codes`: `sq8`, `sq4`, or `none`. Default: by dimension for floats, none for 8-bit numbers and bits.
+    pub codes: CodeChoice,
+}
+
+/// Which codes vectors have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeChoice {
+    /// None.
+    None,
+    /// 4 bits from 128 dimensions on, where what is lost in each is made up by the others; else 8.
+    ByDimension,
+    /// These.
+    Of(CodeKind),
+}
+
+/// Dimensions from which 4 bits are enough.
+const MANY_DIMENSIONS: u32 = 128;
+
+impl CodeChoice {
+    /// Returns the codes of vectors of a dimension.
+    pub fn of_dimension(self, dimension: u32) -> Option<CodeKind> {
+        match self {
+            Self::None => None,
+            Self::ByDimension if dimension >= MANY_DIMENSIONS => Some(CodeKind::Sq4),
+            Self::ByDimension => Some(CodeKind::Sq8),
+            Self::Of(kind) => Some(kind),
+        }
+    }
 }
 
 const M: &str = "m";
@@ -38,12 +64,12 @@ impl VectorOptions {
         let m0 = number(M0, 2 * m, m, LINKS_MAX)?;
         let ef_construction = number(EF_CONSTRUCTION, 200, 1, EF_CONSTRUCTION_MAX)?;
         let codes = match options.get(CODES).map(String::as_str) {
-            None => element.is_float().then_some(CodeKind::Sq4),
-            Some("none") => None,
+            None if element.is_float() => CodeChoice::ByDimension,
+            None | Some("none") => CodeChoice::None,
             Some(_) if element == ElementType::Bit => return Err("bits have no codes".to_owned()),
             Some(name) => {
                 let known = CodeKind::ALL.map(CodeKind::name).join(", ");
-                Some(CodeKind::named(name).ok_or_else(|| format!("codes={name} is none of {known}, none"))?)
+                CodeChoice::Of(CodeKind::named(name).ok_or_else(|| format!("codes={name} is none of {known}, none"))?)
             }
         };
         Ok(Self { settings: BuildSettings { m, m0, ef_construction }, codes })
@@ -52,9 +78,18 @@ impl VectorOptions {
     /// Returns the options as they count, defaults included.
     pub(crate) fn texts(&self) -> Vec<(String, String)> {
         let BuildSettings { m, m0, ef_construction } = self.settings;
-        let codes = self.codes.map_or("none", CodeKind::name).to_owned();
-        [(M, m.to_string()), (M0, m0.to_string()), (EF_CONSTRUCTION, ef_construction.to_string()), (CODES, codes)]
-            .map(|(name, text)| (name.to_owned(), text))
-            .into()
+        let codes = match self.codes {
+            CodeChoice::None => "none",
+            CodeChoice::ByDimension => "by dimension",
+            CodeChoice::Of(kind) => kind.name(),
+        };
+        [
+            (M, m.to_string()),
+            (M0, m0.to_string()),
+            (EF_CONSTRUCTION, ef_construction.to_string()),
+            (CODES, codes.to_owned()),
+        ]
+        .map(|(name, text)| (name.to_owned(), text))
+        .into()
     }
 }
