@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use kapok_blobstore::{GcSettings, Store};
 use kapok_core::key::{KeyPart, KeyParts};
+use kapok_core::schema::Metric;
+use kapok_index::View;
 use kapok_ingest::SchemaRequest;
 use kapok_producer::{
     AnnounceMode, BoxError, Cycle, Declaration, IncrementalCycle, MergeSchedule, Producer, ProducerSettings,
@@ -79,6 +81,7 @@ pub(super) async fn producer(folder: &Path) -> Producer {
     settings.merge_schedule = MergeSchedule::Manual;
     (settings.merge_policy.segments_max, settings.merge_policy.live_min, settings.merge_policy.small_bytes) =
         (1, 1.0, 0);
+    settings.merge_policy.vector_segments_max = 1;
     Producer::builder(store).settings(settings).open().await.expect("a producer")
 }
 
@@ -89,9 +92,22 @@ pub(super) fn declared(request: &[u8], record_type: &str) -> Declaration {
     Declaration::new(schema, type_id).expect("a declaration")
 }
 
+/// Returns the indexes that vector fields with a metric would get by themselves, which golden stores were written without.
+fn vector_indexes(prior: &View, declaration: &Declaration) -> Vec<String> {
+    let known = prior.manifest().record_type(declaration.name());
+    let is_dropped = |index: &String| known.is_some_and(|ty| ty.dropped_indexes.contains(index));
+    let record = declaration.schema().structs().find(|ty| ty.name == declaration.name());
+    let fields = record.into_iter().flat_map(|ty| &ty.fields);
+    let indexed = fields.filter(|field| field.vector.is_some_and(|space| space.metric != Metric::Unspecified));
+    indexed.map(|field| format!("hnsw({})", field.name)).filter(|index| !is_dropped(index)).collect()
+}
+
 /// Adds all records of a type.
 pub(super) fn add(cycle: &Cycle, declaration: &Declaration, lines: &str) -> Result<(), BoxError> {
     cycle.declare(declaration)?;
+    for index in vector_indexes(cycle.prior(), declaration) {
+        cycle.drop_index(declaration.name(), &index);
+    }
     let mut records = cycle.values(declaration.name())?;
     Ok(lines.lines().try_for_each(|line| records.add_json(line.as_bytes()))?)
 }
@@ -105,6 +121,9 @@ pub(super) fn put(cycle: &IncrementalCycle, record_type: &str, lines: &str) -> R
 /// Puts records of a type that is new, or whose schema grows.
 pub(super) fn put_as(cycle: &IncrementalCycle, declaration: &Declaration, lines: &str) -> Result<(), BoxError> {
     cycle.declare(declaration)?;
+    for index in vector_indexes(cycle.prior(), declaration) {
+        cycle.drop_index(declaration.name(), &index);
+    }
     put(cycle, declaration.name(), lines)
 }
 
