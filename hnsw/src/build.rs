@@ -79,8 +79,7 @@ impl<'o> Draft<'o> {
             seed: seed.map_or([0; 16], |seed| seed.tag),
         };
         let mut words = begin(&shape, &head);
-        let upper = order.counts().first().map_or(0, |count| *count as usize);
-        for (word, row) in words[shape.order_at()..].iter_mut().zip(&order.rows()[..upper]) {
+        for (word, row) in words[shape.order_at()..].iter_mut().zip(&order.rows()[..shape.upper_count()]) {
             *word = row.to_le_bytes();
         }
         Self { shape, head, words, order, entry: 0 }
@@ -96,11 +95,8 @@ impl<'o> Draft<'o> {
 
     /// Returns the slots of a node on a level.
     pub fn slots(&mut self, level: usize, node: u32) -> &mut [Word] {
-        let (at, width) = match level {
-            0 => (32 + node as usize * self.shape.m0, self.shape.m0),
-            _ => (self.shape.level_at(level) + node as usize * self.shape.m, self.shape.m),
-        };
-        &mut self.words[at..at + width]
+        let slots = self.shape.slots(level, node);
+        &mut self.words[slots]
     }
 
     fn insert<P: Points>(

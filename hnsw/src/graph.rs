@@ -9,6 +9,8 @@
 //! Ranks are rows with vectors in the [`Order`](crate::Order) of their keys' hashes; a level is the first so many of them.
 //! A word is a little-endian `u32`.
 
+use std::ops::Range;
+
 use kapok_core::{Error, Result};
 use kapok_distance::{Kernels, Rows};
 
@@ -52,7 +54,15 @@ impl Shape {
         HEAD_WORDS + self.rows as usize * self.m0
     }
 
-    fn upper_count(&self) -> usize {
+    /// Returns where the links of a node on a level are.
+    pub fn slots(&self, level: usize, node: u32) -> Range<usize> {
+        let (at, width) = if level == 0 { (HEAD_WORDS, self.m0) } else { (self.level_at(level), self.m) };
+        let from = at + node as usize * width;
+        from..from + width
+    }
+
+    /// Returns the number of ranks with upper levels.
+    pub fn upper_count(&self) -> usize {
         self.counts[0] as usize
     }
 
@@ -217,8 +227,7 @@ impl<'a> Graph<'a> {
         if self.shape.counts().get(level - 1).is_none_or(|count| rank >= *count) {
             return &[];
         }
-        let at = self.shape.level_at(level) + rank as usize * self.shape.m;
-        &self.words[at..at + self.shape.m]
+        &self.words[self.shape.slots(level, rank)]
     }
 
     #[inline]
@@ -257,7 +266,7 @@ impl<'a> Graph<'a> {
         let mut has_vector = vec![false; self.shape.rows as usize];
         order.rows().iter().for_each(|row| has_vector[*row as usize] = true);
         for node in 0..self.shape.rows {
-            let at = HEAD_WORDS + node as usize * self.shape.m0;
+            let at = self.shape.slots(0, node).start;
             let links = self.links(node);
             let is_node = |link: u32| has_vector.get(link as usize) == Some(&true);
             if let Some(wrong) = wrong_link(node, links, is_node, has_vector[node as usize]) {
@@ -269,7 +278,7 @@ impl<'a> Graph<'a> {
             for rank in 0..*count {
                 let links = self.upper_links(level, rank);
                 if let Some(wrong) = wrong_link(rank, links, |link| link < *count, true) {
-                    let at = self.shape.level_at(level) + rank as usize * self.shape.m + wrong;
+                    let at = self.shape.slots(level, rank).start + wrong;
                     let found = u32::from_le_bytes(links[wrong]).to_string();
                     return corrupt(at, "a rank of the level that is not linked yet, or none up to the end", found);
                 }

@@ -239,7 +239,7 @@ impl Search<'_> {
         stop: &dyn Fn() -> bool,
     ) -> Option<(Vec<Found>, Strategy)> {
         scratch.measured = 0;
-        let wanted = &wanted.of_rows(self.vectors.column_rows());
+        let wanted = &wanted.of_rows(self.vectors.rows());
         let strategy = wanted.strategy(self, allowed);
         let found = match (&self.graph, &self.codes, strategy) {
             (_, _, Strategy::Exact) | (None, _, _) => self.scan(scratch, query, wanted.k, allowed, stop)?,

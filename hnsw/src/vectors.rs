@@ -79,11 +79,6 @@ impl<'a> Vectors<'a> {
         Ok(Self { column: None, rows, element, dimension, metric, kernels: Kernels::detect() })
     }
 
-    /// Returns the number of rows, those without a vector included.
-    pub fn column_rows(&self) -> u32 {
-        self.rows.count()
-    }
-
     /// Returns the bytes of a vector.
     pub(crate) fn row_bytes(&self) -> usize {
         self.rows.row_bytes()

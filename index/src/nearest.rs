@@ -30,7 +30,7 @@ use kapok_core::segment::{LiveSegment, RowId, SegmentMark, in_parallel_on};
 use kapok_core::vectors::{ElementType, VectorColumn};
 use kapok_core::view::Table;
 use kapok_core::{Error, Fault, Result};
-use kapok_hnsw::{Query, RowSet, Scratch, Search, Vectors};
+use kapok_hnsw::{Points, Query, RowSet, Scratch, Search, Vectors};
 
 use crate::declared::Index;
 use crate::kind::Kind;
@@ -338,7 +338,7 @@ impl<'v> Nearest<'v> {
             None => segment.live(source.dead()),
         };
         let search = segment.search(vectors)?;
-        let rows = search.graph.as_ref().map_or(search.vectors.column_rows(), kapok_hnsw::Graph::vectors);
+        let rows = search.graph.as_ref().map_or(search.vectors.rows(), kapok_hnsw::Graph::vectors);
         let of_largest = f64::from(rows.max(1)) / f64::from(self.largest().max(rows).max(1));
         let wanted = settings.effort.wanted(k, rows, of_largest, search.codes.as_ref().map(kapok_hnsw::Codes::kind));
         let never = || false;

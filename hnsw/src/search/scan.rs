@@ -1,7 +1,7 @@
 //! Measures all rows.
 
 use super::{Found, Scratch, Search, Wanted};
-use crate::pool::Candidate;
+use crate::pool::{Candidate, Pool};
 use crate::{Codes, Points, Query, RowSet};
 
 /// Rows measured between two questions whether to stop.
@@ -31,12 +31,7 @@ impl Search<'_> {
                 }
                 self.vectors.measure(query, nodes, distances);
                 *measured += nodes.len() as u64;
-                for (row, distance) in nodes.iter().zip(&*distances) {
-                    let candidate = Candidate::new(*distance, *row);
-                    if pool.admits(candidate) && self.vectors.has(*row) {
-                        pool.insert(candidate);
-                    }
-                }
+                self.keep(pool, nodes.iter().copied(), distances);
                 if stop() {
                     return None;
                 }
@@ -47,17 +42,23 @@ impl Search<'_> {
             let to = rows.min(from + CHUNK);
             self.vectors.measure_rows(query, (from..to).into(), distances);
             *measured += u64::from(to - from);
-            for (row, distance) in (from..to).zip(&*distances) {
-                let candidate = Candidate::new(*distance, row);
-                if pool.admits(candidate) && self.vectors.has(row) {
-                    pool.insert(candidate);
-                }
-            }
+            self.keep(pool, from..to, distances);
             if stop() {
                 return None;
             }
         }
         Some(self.found(scratch.candidates()))
+    }
+
+    /// Keeps the nearest of some rows that were measured and have a vector.
+    fn keep(&self, pool: &mut Pool, rows: impl Iterator<Item = u32>, distances: &[f32]) {
+        for (row, distance) in rows.zip(distances) {
+            let candidate = Candidate::new(*distance, row);
+            // Whether it has one is asked last: that reads the row.
+            if pool.admits(candidate) && self.vectors.has(row) {
+                pool.insert(candidate);
+            }
+        }
     }
 
     /// Measures every allowed code, and the best again by the vectors.
@@ -91,12 +92,7 @@ impl Search<'_> {
             }
             codes.measure(&coded, nodes, distances);
             *measured += nodes.len() as u64;
-            for (row, distance) in nodes.iter().zip(&*distances) {
-                let candidate = Candidate::new(*distance, *row);
-                if pool.admits(candidate) && self.vectors.has(*row) {
-                    pool.insert(candidate);
-                }
-            }
+            self.keep(pool, nodes.iter().copied(), distances);
             if stop() {
                 return None;
             }
