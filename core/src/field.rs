@@ -53,8 +53,9 @@ impl Tables {
     /// Members of unions, values of maps and nullable numbers need an `Option`; a null text without one reads as empty.
     ///
     /// The first `&str` handle of a text field of the record itself checks the field's texts in all segments, about a
-    /// millisecond for 20 MB. Reads through it, and through later ones, check no more than where a text begins and ends.
-    /// Texts of nested structs and of lists are checked at each read.
+    /// millisecond for 20 MB, and so does the first `List<&str>` handle of a list of texts. Reads through it, and through
+    /// later ones, check no more than where a text begins and ends. Texts of nested structs, and of lists in lists, are
+    /// checked at each read.
     ///
     /// # Errors
     /// `NotFound` for a type or field that there is not, `Invalid` if values cannot be read as `T`.

@@ -379,7 +379,7 @@ impl fmt::Debug for Table {
             .field("name", &self.name())
             .field("rows", &self.rows)
             .field("segments", &self.segments.len())
-            .field("checked_texts", &self.checked_text_fields().collect::<Vec<_>>())
+            .field("checked_texts", &self.checked_text_fields())
             .finish_non_exhaustive()
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Cells<'v> {
     /// Byte of the segment behind the first row's cell, if that is a pointer: where its offset is counted from.
     target: u64,
     /// Texts that were checked, and the same byte counted from where they begin.
-    texts: &'v str,
+    texts: Texts<'v>,
     text_target: u64,
     /// Byte of the segment at which the rows begin.
     rows_at: usize,
@@ -59,7 +59,7 @@ impl<'v> Cells<'v> {
             pointer_words: 0,
             words: Words::new(&[]),
             target: 0,
-            texts: "",
+            texts: Texts::NONE,
             text_target: 0,
             rows_at: 0,
             source: None,
@@ -90,7 +90,7 @@ impl<'v> Cells<'v> {
 
     /// Reads the field's texts as these, which were checked.
     pub(super) fn trust(&mut self, texts: Texts<'v>) {
-        self.texts = texts.all;
+        self.texts = texts;
         self.text_target = self.target.wrapping_sub(texts.from as u64);
     }
 
@@ -220,13 +220,13 @@ impl<'v> Cell<'_, 'v> {
     pub(super) fn checked_text(self, pointer: u64) -> Option<&'v str> {
         let (offset, len) = Words::byte_list(pointer)?;
         let from = usize::try_from(self.place(self.cells.text_target, offset)).ok()?;
-        let nul = from.wrapping_add(len).wrapping_sub(1);
-        // The zeros between texts are UTF-8 too. So an extent of valid texts is valid as a whole, and a text within it is a
-        // range whose two ends are boundaries of characters.
-        if self.cells.texts.as_bytes().get(nul) != Some(&0) {
-            return None;
-        }
-        self.cells.texts.get(from..nul)
+        self.cells.texts.text(from, len)
+    }
+
+    /// Returns the texts of the field that were checked.
+    #[inline]
+    pub(super) fn texts(self) -> Texts<'v> {
+        self.cells.texts
     }
 
     #[inline]

@@ -6,6 +6,7 @@ use super::sealed::Sealed;
 use crate::error::Result;
 use crate::record::Record;
 use crate::schema::{Schema, Type};
+use crate::view::Texts;
 use crate::words::{ElementSize, ListRef, Malformed, Read, Words};
 
 /// A list in place, of elements that are read as `T`.
@@ -13,6 +14,8 @@ pub struct List<'v, T> {
     schema: &'v Schema,
     element: &'v Type,
     at: Option<ListRef<'v>>,
+    /// Of the list's field, if they were checked together.
+    texts: Texts<'v>,
     value: PhantomData<fn() -> T>,
 }
 
@@ -34,6 +37,8 @@ impl<T> std::fmt::Debug for List<'_, T> {
 pub trait Element<'v>: Sized + Sealed {
     /// Size of such elements in a list.
     const SIZE: ElementSize;
+    /// Whether they are texts, checked to be UTF-8.
+    const IS_TEXT: bool = false;
     /// Returns whether elements of a type can be read so.
     fn fits(schema: &Schema, ty: &Type) -> bool;
     /// Reads an element that the list has; a null text is empty.
@@ -41,17 +46,29 @@ pub trait Element<'v>: Sized + Sealed {
     /// # Errors
     /// The malformed word.
     fn read(schema: &'v Schema, ty: &'v Type, list: ListRef<'v>, index: u32) -> Read<Self>;
+    /// Reads an element among texts that were checked; `None` if [`Self::read`] is to read it.
+    #[inline]
+    fn read_checked(_: Texts<'v>, _: ListRef<'v>, _: u32) -> Option<Self> {
+        None
+    }
 }
 
 impl<'v, T: Element<'v>> List<'v, T> {
     pub(super) fn empty(schema: &'v Schema, ty: &'v Type) -> Self {
-        Self { schema, element: element_of(ty), at: None, value: PhantomData }
+        Self { schema, element: element_of(ty), at: None, texts: Texts::NONE, value: PhantomData }
+    }
+
+    /// The same list, whose texts are among these, which were checked.
+    #[inline]
+    pub(super) fn trusting(self, texts: Texts<'v>) -> Self {
+        if T::IS_TEXT { Self { texts, ..self } } else { self }
     }
 
     #[inline]
     pub(super) fn read(schema: &'v Schema, ty: &'v Type, words: Words<'v>, at: u32) -> Read<Option<Self>> {
         let list = words.list_of(at, T::SIZE)?;
-        Ok(list.map(|list| Self { schema, element: element_of(ty), at: Some(list), value: PhantomData }))
+        let element = element_of(ty);
+        Ok(list.map(|list| Self { schema, element, at: Some(list), texts: Texts::NONE, value: PhantomData }))
     }
 
     /// Returns an element; `None` beyond the end.
@@ -61,10 +78,15 @@ impl<'v, T: Element<'v>> List<'v, T> {
     #[inline]
     pub fn get(&self, index: u32) -> Result<Option<T>> {
         match self.at {
-            Some(list) if index < list.len() => match T::read(self.schema, self.element, list, index) {
-                Ok(value) => Ok(Some(value)),
-                Err(malformed) => Err(malformed.into_error_with("list", list.words())),
-            },
+            Some(list) if index < list.len() => {
+                if let Some(value) = T::read_checked(self.texts, list, index) {
+                    return Ok(Some(value));
+                }
+                match T::read(self.schema, self.element, list, index) {
+                    Ok(value) => Ok(Some(value)),
+                    Err(malformed) => Err(malformed.into_error_with("list", list.words())),
+                }
+            }
             _ => Ok(None),
         }
     }
@@ -178,6 +200,7 @@ impl<'v> Element<'v> for bool {
 
 impl<'v> Element<'v> for &'v str {
     const SIZE: ElementSize = ElementSize::Pointer;
+    const IS_TEXT: bool = true;
 
     fn fits(_: &Schema, ty: &Type) -> bool {
         *ty == Type::Text
@@ -186,6 +209,11 @@ impl<'v> Element<'v> for &'v str {
     #[inline]
     fn read(_: &'v Schema, _: &'v Type, list: ListRef<'v>, index: u32) -> Read<Self> {
         Ok(list.words().text_of(list.at() + index)?.unwrap_or_default())
+    }
+
+    #[inline]
+    fn read_checked(texts: Texts<'v>, list: ListRef<'v>, index: u32) -> Option<Self> {
+        texts.element(list, index)
     }
 }
 

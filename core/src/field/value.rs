@@ -16,7 +16,7 @@ pub trait FieldValue<'v>: Sized + Sealed {
     const NAME: &'static str;
     /// Whether an absent value has a form of its own.
     const OPTIONAL: bool = false;
-    /// Whether it is text, checked to be UTF-8.
+    /// Whether it is text, or a list of texts, checked to be UTF-8.
     const IS_TEXT: bool = false;
     /// Returns whether fields of a type can be read so.
     fn fits(schema: &Schema, ty: &Type) -> bool;
@@ -375,6 +375,7 @@ impl<'v> FieldValue<'v> for &'v [f32] {
 
 impl<'v, T: Element<'v>> FieldValue<'v> for List<'v, T> {
     const NAME: &'static str = "List";
+    const IS_TEXT: bool = T::IS_TEXT;
 
     fn fits(schema: &Schema, ty: &Type) -> bool {
         matches!(ty, Type::List(element) if T::fits(schema, element))
@@ -383,6 +384,18 @@ impl<'v, T: Element<'v>> FieldValue<'v> for List<'v, T> {
     #[inline]
     fn read(leaf: &Leaf<'v>, at: Option<StructRef<'v>>) -> Read<Self> {
         Ok(Self::read_optional(leaf, at)?.unwrap_or(List::empty(leaf.schema, leaf.ty)))
+    }
+
+    #[inline]
+    fn read_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Self> {
+        let list = <Self as FieldValue<'v>>::read(leaf, Some(cell.to_struct()?)).ok()?;
+        Some(list.trusting(cell.texts()))
+    }
+
+    #[inline]
+    fn read_optional_cell(leaf: &Leaf<'v>, cell: Cell<'_, 'v>) -> Option<Option<Self>> {
+        let list = Self::read_optional(leaf, Some(cell.to_struct()?)).ok()?;
+        Some(list.map(|list| list.trusting(cell.texts())))
     }
 
     #[inline]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kapok_core::ErrorKind;
+use kapok_core::field::List;
 use kapok_core::manifest::Blob;
 use kapok_core::record::ValueRef;
 use kapok_index::View;
@@ -82,7 +83,76 @@ fn bytes_and_records_start_no_check() {
     assert!(!checked(&view).contains("code"), "{}", checked(&view));
 }
 
+/// A record for each list.
+fn lists(lists: &[Vec<String>]) -> Version {
+    let records = (0..).zip(lists).map(|(key, texts)| Values { texts: texts.clone(), ..Values::with_u32(key) });
+    let mut version = Version::new(&["u32"]);
+    version.push(&records.collect::<Vec<_>>(), &RoaringBitmap::new());
+    version
+}
+
+#[test]
+fn texts_of_lists_are_checked_once_and_one_that_is_not_utf8_fails_alone() {
+    let genres = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let mut version = lists(&[genres(&[]), genres(&["", "Drama"]), genres(&["Märchen", "Drama"]), genres(&["Kölsch"])]);
+    let view = version.open().unwrap();
+    assert_eq!(view.field::<List<'_, &[u8]>>("Kinds.texts").unwrap().iter().filter(Result::is_ok).count(), 4);
+    assert!(!checked(&view).contains("\"texts\""), "{}", checked(&view));
+    let field = view.field::<List<'_, &str>>("Kinds.texts").unwrap();
+    // The texts of five elements, each once, end in NUL and are padded to words; the lists before them are left out.
+    assert!(checked(&view).contains("\"texts\": 40"), "{}", checked(&view));
+    let found: Vec<Vec<&str>> =
+        field.iter().map(|list| list.unwrap().iter().collect::<Result<_, _>>().unwrap()).collect();
+    assert_eq!(found, [vec![], vec!["", "Drama"], vec!["Märchen", "Drama"], vec!["Kölsch"]]);
+    change(&mut version, |bytes| {
+        let at = bytes.windows(7).position(|text| text == "Kölsch".as_bytes()).unwrap();
+        bytes[at + 1] = b'o';
+    });
+    let view = version.open().unwrap();
+    let field = view.field::<Option<List<'_, &str>>>("Kinds.texts").unwrap();
+    let lists: Vec<_> = field.iter().map(|list| list.unwrap()).collect();
+    assert_eq!(lists[2].unwrap().get(0).unwrap(), Some("Märchen"));
+    let error = lists[3].unwrap().get(0).unwrap_err();
+    assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("UTF-8"), "{error}");
+}
+
 proptest! {
+    #[test]
+    fn changed_bytes_of_lists_read_as_through_a_record(
+        texts in prop::collection::vec(prop::collection::vec("[a-zäß€𝄞]{0,9}", 0..4), 1..8),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let mut version = lists(&texts);
+        change(&mut version, |bytes| {
+            let len = bytes.len();
+            bytes[32 + at.index(len - 32)] = byte;
+        });
+        let Ok(view) = version.open().map(Arc::new) else { return Ok(()) };
+        let field = view.field::<List<'_, &str>>("Kinds.texts").unwrap();
+        let table = view.table("Kinds").unwrap();
+        for row_id in table.row_ids() {
+            let record = table.record(row_id).unwrap();
+            let expected = match record.get("texts") {
+                Ok(ValueRef::List(list)) => Some(list),
+                Ok(ValueRef::Null) | Err(_) => None,
+                Ok(other) => panic!("{other:?}"),
+            };
+            let Some(list) = expected else { continue };
+            let Ok(found) = field.get(row_id) else { panic!("a list that a record reads") };
+            for (index, expected) in list.iter().enumerate() {
+                let expected = match expected {
+                    Ok(ValueRef::Text(text)) => Some(text),
+                    Ok(ValueRef::Null) => Some(""),
+                    Ok(other) => panic!("{other:?}"),
+                    Err(_) => None,
+                };
+                let found = found.get(u32::try_from(index).unwrap()).map(|text| text.expect("as long"));
+                assert_eq!(found.ok(), expected);
+            }
+        }
+    }
+
     #[test]
     fn changed_bytes_read_as_through_a_record(
         texts in prop::collection::vec("[a-zäß€𝄞]{0,12}", 1..12),

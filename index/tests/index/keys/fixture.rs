@@ -15,7 +15,7 @@ use kapok_index::{IndexSet, View, unique};
 use kapok_samples::kinds_capnp::{Colour, kinds};
 use roaring::RoaringBitmap;
 
-/// Values of all fields that keys are made of here, and one that is none.
+/// Values of all fields that keys are made of here, and some that are none.
 #[derive(Clone, Debug, Default)]
 pub struct Values {
     pub id: i64,
@@ -32,6 +32,7 @@ pub struct Values {
     pub colour: u16,
     pub data: Vec<u8>,
     pub payload: f64,
+    pub texts: Vec<String>,
 }
 
 impl Values {
@@ -73,6 +74,9 @@ impl Values {
         record.set_colour(Colour::try_from(self.colour).unwrap());
         record.set_data(&self.data);
         record.set_f64(self.payload);
+        if !self.texts.is_empty() {
+            record.set_texts(self.texts.as_slice()).unwrap();
+        }
     }
 }
 
