@@ -250,10 +250,11 @@ impl Stage {
     }
 }
 
-/// Segments of a stage, written as they are asked for.
+/// Segments of a stage, written as they are asked for. The last one takes the stage's memory with it.
 #[derive(Debug)]
 pub struct Segments {
-    stage: Stage,
+    /// None once the last segment is written.
+    stage: Option<Stage>,
     order: Vec<u32>,
     /// Numbers of rows of the segments to come, the next one last.
     cuts: Vec<usize>,
@@ -270,7 +271,7 @@ impl Segments {
         }
         let mut cuts = stage.cut(&order, settings);
         cuts.reverse();
-        Self { stage, order, cuts, next: 0 }
+        Self { stage: Some(stage), order, cuts, next: 0 }
     }
 }
 
@@ -280,8 +281,13 @@ impl Iterator for Segments {
     fn next(&mut self) -> Option<Self::Item> {
         let rows = self.cuts.pop()?;
         let end = self.next + rows;
-        let segment = self.stage.write_segment(&self.order[self.next..end]);
+        let segment = self.stage.as_ref()?.write_segment(&self.order[self.next..end]);
         self.next = end;
+        if self.cuts.is_empty() {
+            // Storing and checking the segment takes memory, too.
+            self.stage = None;
+            self.order = Vec::new();
+        }
         Some(segment)
     }
 }
