@@ -1,4 +1,4 @@
-//! `kapok drop-type` and `kapok drop-field`: remove a record type or a field.
+//! `kapok drop-type`, `kapok drop-field` and `kapok drop-reference`: remove a record type, a field or a reference.
 
 use std::io::Write;
 
@@ -46,6 +46,34 @@ pub struct DropField {
     named: Option<String>,
 }
 
+/// Publish a version in which fields of a type refer to no records any more
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kapok drop-reference --store data/films Rating movieId
+  kapok drop-reference --store data/shop Order 'items[].productId'
+
+The reference is named as publish --reference took it: a field, with [] behind lists, or the name of several fields. No record
+changes: queries do not follow the fields any more. A later publish that declares the reference, or a schema that is annotated with
+it, brings it back.")]
+pub struct DropReference {
+    #[command(flatten)]
+    store: StoreArgument,
+    /// The record type, unless --type names it, and the reference
+    #[arg(value_name = "[TYPE] REFERENCE", required = true, num_args = 1..=2)]
+    words: Vec<String>,
+    /// The record type; the other argument is the reference
+    #[arg(long = "type", id = "type_name", value_name = "TYPE")]
+    named: Option<String>,
+}
+
+/// What was dropped.
+#[derive(Clone, Copy)]
+enum Dropped<'r> {
+    Type,
+    Field(&'r str),
+    Reference(&'r str),
+}
+
 #[derive(Serialize)]
 struct DropOutput<'r> {
     version: u64,
@@ -53,6 +81,8 @@ struct DropOutput<'r> {
     record_type: &'r str,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'r str>,
     /// Live records of the type afterwards.
     rows: u64,
     removed: u64,
@@ -65,7 +95,7 @@ impl DropType {
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         let record_type = self.record_type.name();
         let report = open(&self.store).await?.drop_type(record_type).await?;
-        tell(&report, record_type, None, json, out)
+        tell(&report, record_type, Dropped::Type, json, out)
     }
 }
 
@@ -76,7 +106,20 @@ impl DropField {
             return Err(Failure::usage("give TYPE and FIELD, as in: kapok drop-field Package verison"));
         };
         let report = open(&self.store).await?.drop_field(record_type, field).await?;
-        tell(&report, record_type, Some(field), json, out)
+        tell(&report, record_type, Dropped::Field(field), json, out)
+    }
+}
+
+impl DropReference {
+    /// Runs one cycle.
+    pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
+        let ((Some(record_type), [reference]) | (None, [record_type, reference])) =
+            (&self.named, self.words.as_slice())
+        else {
+            return Err(Failure::usage("give TYPE and REFERENCE, as in: kapok drop-reference Rating movieId"));
+        };
+        let report = open(&self.store).await?.drop_reference(record_type, reference).await?;
+        tell(&report, record_type, Dropped::Reference(reference), json, out)
     }
 }
 
@@ -86,30 +129,40 @@ async fn open(store: &StoreArgument) -> Result<Producer> {
     Ok(Producer::open(&store.store).await?)
 }
 
-fn tell(report: &CycleReport, record_type: &str, field: Option<&str>, json: bool, out: &mut impl Write) -> Result<()> {
+fn tell(report: &CycleReport, record_type: &str, dropped: Dropped<'_>, json: bool, out: &mut impl Write) -> Result<()> {
     for warning in &report.warnings {
         warn(json, warning);
     }
     let ty = report.types.iter().find(|ty| ty.name == record_type);
-    let (rows, removed) = ty.map_or((0, 0), |ty| (ty.rows, if field.is_some() { 0 } else { ty.removed }));
+    let (rows, removed) =
+        ty.map_or((0, 0), |ty| (ty.rows, if matches!(dropped, Dropped::Type) { ty.removed } else { 0 }));
     let version = report.outcome.version();
     if json {
         let (warnings, duration_ms) = (&report.warnings, report.steps.total().as_millis());
-        let dropped = DropOutput { version, record_type, field, rows, removed, warnings, duration_ms };
+        let (field, reference) = match dropped {
+            Dropped::Type => (None, None),
+            Dropped::Field(field) => (Some(field), None),
+            Dropped::Reference(reference) => (None, Some(reference)),
+        };
+        let dropped = DropOutput { version, record_type, field, reference, rows, removed, warnings, duration_ms };
         serde_json::to_writer(&mut *out, &dropped)?;
         return Ok(writeln!(out)?);
     }
     let duration = duration::shown(report.steps.total());
-    match field {
-        None => writeln!(
+    match dropped {
+        Dropped::Type => writeln!(
             out,
             "published version {version}: record type {record_type} is gone, {} rows removed ({duration})",
             HumanCount(removed)
         )?,
-        Some(field) => writeln!(
+        Dropped::Field(field) => writeln!(
             out,
             "published version {version}: {} {record_type} rows without {field} ({duration})",
             HumanCount(rows)
+        )?,
+        Dropped::Reference(reference) => writeln!(
+            out,
+            "published version {version}: {record_type}.{reference} refers to no records any more ({duration})"
         )?,
     }
     Ok(writeln!(out, "kapok rollback takes consumers back to the version before")?)

@@ -13,7 +13,7 @@
 //! index                                 lists, adds and drops indexes
 //! vectors                               sizes and recall of vector indexes
 //! merge, gc                             fewer segments, and old versions deleted
-//! drop-type, drop-field                 remove a record type or a field
+//! drop-type, drop-field, drop-reference remove a record type, a field or a reference
 //! verify, repair                        check every byte, and put back what was lost
 //! demo                                  most of it on a bundled sample
 //! completions, man                      for shells, and manual pages
@@ -124,6 +124,7 @@ enum Verb {
     Vectors(vectors::Vectors),
     DropType(drop::DropType),
     DropField(drop::DropField),
+    DropReference(drop::DropReference),
     Demo(demo::Demo),
     Completions(manual::Completions),
     Man(manual::Man),
@@ -200,6 +201,7 @@ fn run(cli: &Cli, out: &mut impl Write) -> Result<()> {
             Verb::Vectors(verb) => verb.run(cli.json, out).await,
             Verb::DropType(verb) => verb.run(cli.json, out).await,
             Verb::DropField(verb) => verb.run(cli.json, out).await,
+            Verb::DropReference(verb) => verb.run(cli.json, out).await,
             Verb::Demo(verb) => verb.run(cli.json, out).await,
             Verb::Completions(verb) => verb.run(Cli::command(), out),
             Verb::Man(verb) => verb.run(Cli::command(), out),

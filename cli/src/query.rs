@@ -22,6 +22,7 @@ pub mod json;
   kapok query --store data/films Movie 'year between $from and 1999' --param from=1990 --count
   kapok query --store data/films Movie --group-by 'genres[]' --agg 'count()' --agg 'avg(runtimeMin)'
   kapok query --store data/shop Order 'any(items, productId = 3 and qty > 1)' --agg 'sum(items[].qty)'
+  kapok query --store data/films Movie 'year >= 1990' --agg 'avg(Rating.movieId, stars)' --agg 'count(Rating.movieId)'
 
 Expressions:
   = != < <= > >=      compare with a number, text, true, false, an enumerant, b\"base64\"
@@ -31,11 +32,14 @@ Expressions:
   any(items, qty > 1) all(tags, it != 'x')   about the elements of a list; it is an element that is no struct
   len(tags) = 0       elements of a list, bytes of text; labels[\"en\"] is the value of a key of a map
   movieId.title ^= 'M'             a field of the record that movieId is declared to refer to; null if there is none
-  any(Rating.movieId, stars >= 4)  about the records of a type that refer to this one, by a field; also all(..), len(..)
+  any(actorIds, it.name = 'Ann')   likewise of each element of a list that is declared so; any(items, productId.price > 9)
+  any(Rating.movieId, stars >= 4)  about the records of a type that refer to this one, by a field; also all(..), len(..);
+                                   through lists any(Order.items[].productId, paid), any(Movie.actorIds[], year > 1990)
   is null, is not null, not, and, or, (..), $name for a --param; odd names stand in `backquotes`
 
 Comparisons are false for null, and != and not are plain opposites. Aggregates: count() count(x) count_distinct(x)
-sum(x) avg(x) min(x) max(x) top_n(3, x); x may go through lists, as in items[].qty.
+sum(x) avg(x) min(x) max(x) top_n(3, x); x may go through lists, as in items[].qty. avg(Rating.movieId, stars) takes the values of
+the records that refer, count(Rating.movieId) their number.
 
 With --json, records are printed as one object with \"next\", which --after takes for the next page, also in a later version.
 No match is exit code 0, an expression that cannot be used is 2.")]
@@ -225,7 +229,13 @@ fn explain(rows: &Rows<'_>, json: bool, out: &mut impl Write) -> Result<()> {
     if json {
         let joins: Vec<_> = joins
             .iter()
-            .map(|one| serde_json::json!({"path": one.path, "type": one.record_type, "source": one.source}))
+            .map(|one| {
+                let mut told = serde_json::json!({"path": one.path, "type": one.record_type, "source": one.source});
+                if let Some(found) = one.found_first {
+                    told["found_first"] = found.into();
+                }
+                told
+            })
             .collect();
         let told =
             serde_json::json!({"segments": segments, "joins": joins, "order": order, "found": found, "ms": ms_all});

@@ -48,6 +48,8 @@
 //! | `any(Rating.movieId, stars >= 4)` | a record of type `Rating` that refers to this one by `movieId` satisfies the condition |
 //! | `all(Rating.movieId, stars >= 4)` | all of them satisfy it |
 //! | `len(Rating.movieId) = 0` | so many records refer to this one |
+//! | `any(actorIds, it.name = "Ann")` | the record that an element of the list [refers](#references) to has such a name |
+//! | `any(Movie.actorIds[], year > 1990)` | a record of type `Movie`, an element of whose list refers to this one, satisfies the condition |
 //! | `open` | the Bool is true |
 //! | `true`, `false` | always; never |
 //!
@@ -78,14 +80,28 @@
 //! holds where there is none. If no record has the key, or a part of it is null, what lies behind is null, as behind a struct
 //! that is missing. Records are found by primary key. At most 16 references stand in a path.
 //!
+//! **Elements of lists** refer, too: those of a list of keys that is declared so (`actorIds @5 :List(UInt32)
+//! $Kapok.reference("Person")`), and fields of structs in lists. In `any(actorIds, ..)` `it` is the key and `it.name` is in the
+//! record that it refers to; `any(items, productId.price > 9)` asks likewise. Aggregates, groups and selections say
+//! `actorIds[].name` and `items[].productId.name`.
+//!
 //! **Back.** `any`, `all` and `len` take a record type and the path of a field that refers, or of a reference of several
 //! fields: `any(Rating.edition, stars = 5)`. The condition is about the record that refers, and may ask for what refers to
 //! that one. The path may itself go through references: `any(Rating.movieId.director, ..)` on people is about the ratings of
-//! their films. A field of this record that has the name of the type comes first.
+//! their films. It goes through the elements of lists by `[]`: `any(Order.items[].productId, paid)` on products,
+//! `len(Movie.actorIds[])` on people. A record that refers several times counts once. A field of this record that has the name of
+//! the type comes first. [`Aggregate`]s take the same paths: `avg(Rating.movieId, stars)`.
 //!
 //! The records that refer are found by an index of exactly the fields that do (an alternate key or a hash index), by the
 //! primary key or a sorted index that begins with them, or by one scan of their type for the whole query if there is no such
-//! index in all of its segments: [`Rows::explain`] tells which.
+//! index in all of its segments: [`Rows::explain`] tells which. An index that was asked for several times as many rows as the type
+//! has, by conditions within one another, is asked no more: one scan takes its place.
+//!
+//! **Found first.** Conditions about other records ask their indexes, too. If the films of a title are found at less cost than a
+//! film for each rating, `movieId.title = "M"` first finds the films, and then asks which ratings have one of their keys: by an
+//! index of `movieId`, or by a scan without lookups. `any(Rating.movieId, stars = 5)` first finds the ratings, if an index of `stars`
+//! does. That is done when the rows are made ([`Query::rows`]), and costs at most a quarter of what the query would cost without.
+//! Keys of several fields are looked up record by record.
 //!
 //! # What it means
 //!
@@ -105,8 +121,9 @@
 //! Bytes that are not as they must be are `Corrupt`, if a query reads them.
 //!
 //! # Limitations
-//! [`Rows::values`] and [`Query::bind_table`] follow no references. The elements of lists refer to no records. Indexes of the
-//! record that is referred to are not asked. Aggregates do not go through the records that refer. Lists of a record are looked at up to 16 Mi elements, as when it is walked.
+//! [`Query::bind_table`] and [`Selection::bind`] know one table and refuse references. Orders and groups do not go through the
+//! records that refer, and aggregates of these take all of them. References of several fields stand in no list of keys. Lists of a
+//! record are looked at up to 16 Mi elements, as when it is walked.
 
 mod access;
 mod accumulator;
@@ -122,6 +139,7 @@ mod exact_sum;
 mod explain;
 mod expr;
 mod filter;
+mod found_first;
 mod group;
 mod implied;
 mod join;
@@ -137,7 +155,9 @@ mod parse;
 mod place;
 mod plan;
 mod print;
+mod reference_path;
 mod referrers;
+mod referring;
 mod resolve;
 mod route;
 mod rows;
@@ -163,5 +183,5 @@ pub use order::Order;
 pub use page::Page;
 pub use parameters::Parameters;
 pub use rows::{RowIter, Rows};
-pub use select::Selection;
+pub use select::{Selected, Selection};
 pub use value::Value;

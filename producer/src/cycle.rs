@@ -27,6 +27,8 @@ pub struct Cycle {
     kept: Mutex<BTreeSet<String>>,
     tags: Mutex<BTreeMap<String, String>>,
     indexes: IndexChanges,
+    /// With their record types.
+    dropped_references: Mutex<Vec<(String, String)>>,
 }
 
 /// What the populate closure of a full cycle added.
@@ -39,6 +41,7 @@ pub(crate) struct CycleRecords {
     pub tags: BTreeMap<String, String>,
     /// Indexes that are added or dropped.
     pub indexes: Vec<(String, IndexChange)>,
+    pub dropped_references: Vec<(String, String)>,
 }
 
 fn declared_and_dropped(record_type: &str) -> Error {
@@ -51,7 +54,15 @@ impl Cycle {
         let tags = prior.manifest().tags.iter().filter(|(key, _)| key.starts_with(TAG_PREFIX));
         let tags = Mutex::new(tags.map(|(key, value)| (key.clone(), value.clone())).collect());
         let types = Declarations::default();
-        Self { prior, types, dropped: Mutex::default(), kept: Mutex::default(), tags, indexes: IndexChanges::default() }
+        Self {
+            prior,
+            types,
+            dropped: Mutex::default(),
+            kept: Mutex::default(),
+            tags,
+            indexes: IndexChanges::default(),
+            dropped_references: Mutex::default(),
+        }
     }
 
     /// Returns the version before, to be read while populating; an empty one, of version 0, for the first.
@@ -161,6 +172,15 @@ impl Cycle {
         self.indexes.drop(record_type, name);
     }
 
+    /// Withdraws a reference of a record type: `movieId`, `items[].productId`, or the name of one of several fields. That there is
+    /// none is an error when the cycle ends.
+    ///
+    /// Its fields stay as they are. A declaration that has it brings it back, as generated code of an annotated schema does, but not
+    /// one of this cycle.
+    pub fn drop_reference(&self, record_type: &str, reference: &str) {
+        lock(&self.dropped_references).push((record_type.to_owned(), reference.to_owned()));
+    }
+
     /// Sets a tag of the version: free text for people and tools.
     pub fn tag(&self, key: impl Into<String>, value: impl Into<String>) {
         lock(&self.tags).insert(key.into(), value.into());
@@ -183,6 +203,7 @@ impl Cycle {
             kept: self.kept.into_inner().unwrap_or_else(PoisonError::into_inner),
             tags: self.tags.into_inner().unwrap_or_else(PoisonError::into_inner),
             indexes: self.indexes.into_inner(),
+            dropped_references: self.dropped_references.into_inner().unwrap_or_else(PoisonError::into_inner),
         }
     }
 }

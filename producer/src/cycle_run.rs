@@ -11,6 +11,7 @@ use crate::comparison::{compare, plan_changes};
 use crate::cycle::Cycle;
 use crate::error::{BoxError, Error, Result};
 use crate::incremental_cycle::{CycleChanges, IncrementalCycle};
+use crate::manifest_draft::TypePlan;
 use crate::metrics;
 use crate::producer::Producer;
 use crate::publish::Untouched;
@@ -229,7 +230,12 @@ impl Producer {
         let mut warnings = Vec::new();
         let plans = compare(&populated, &base.view, &mut warnings)?;
         steps.compare = started.elapsed();
-        let untouched = Untouched { dropped: populated.dropped, kept: populated.kept, indexes: populated.indexes };
+        let untouched = Untouched {
+            dropped: populated.dropped,
+            kept: populated.kept,
+            indexes: populated.indexes,
+            dropped_references: populated.dropped_references,
+        };
         // On the heap: callers hold the future of a cycle on their stack.
         Box::pin(self.publish(&base, plans, untouched, populated.tags, steps, warnings)).await
     }
@@ -237,7 +243,7 @@ impl Producer {
     /// Publishes the changes of an incremental cycle; `populate` is how long its closure took.
     async fn publish_changes(&self, base: Base, cycle: IncrementalCycle, populate: Duration) -> Result<CycleReport> {
         let mut steps = Steps { populate, ..Steps::default() };
-        let CycleChanges { types, tags, indexes } = cycle.finish()?;
+        let CycleChanges { types, tags, indexes, dropped_references } = cycle.finish()?;
         let started = clock::instant();
         let mut plans = Vec::new();
         for (schema, changes) in types {
@@ -251,7 +257,9 @@ impl Producer {
         }
         steps.compare = started.elapsed();
         // On the heap: callers hold the future of a cycle on their stack.
-        let untouched = Untouched { indexes, ..Untouched::default() };
+        let is_planned = |name: &String| plans.iter().any(|plan: &TypePlan| plan.schema.encoding.record_type() == name);
+        let kept = dropped_references.iter().map(|(name, _)| name.clone()).filter(|name| !is_planned(name)).collect();
+        let untouched = Untouched { kept, indexes, dropped_references, ..Untouched::default() };
         Box::pin(self.publish(&base, plans, untouched, tags, steps, Vec::new())).await
     }
 

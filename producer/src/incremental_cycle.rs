@@ -30,6 +30,8 @@ pub struct IncrementalCycle {
     types: Declarations<ChangedType>,
     tags: Mutex<BTreeMap<String, String>>,
     indexes: IndexChanges,
+    /// With their record types.
+    dropped_references: Mutex<Vec<(String, String)>>,
 }
 
 /// What the populate closure of an incremental cycle changed.
@@ -38,13 +40,20 @@ pub(crate) struct CycleChanges {
     pub tags: BTreeMap<String, String>,
     /// Indexes that are added or dropped.
     pub indexes: Vec<(String, IndexChange)>,
+    pub dropped_references: Vec<(String, String)>,
 }
 
 impl IncrementalCycle {
     pub(crate) fn new(prior: Arc<View>) -> Self {
         // Tags stay, as all does that the cycle does not change.
         let tags = Mutex::new(prior.manifest().tags.clone());
-        Self { prior, types: Declarations::default(), tags, indexes: IndexChanges::default() }
+        Self {
+            prior,
+            types: Declarations::default(),
+            tags,
+            indexes: IndexChanges::default(),
+            dropped_references: Mutex::default(),
+        }
     }
 
     /// Returns the version that this one builds on, to be read while populating.
@@ -123,6 +132,15 @@ impl IncrementalCycle {
         self.indexes.drop(record_type, name);
     }
 
+    /// Withdraws a reference of a record type: `movieId`, `items[].productId`, or the name of one of several fields. That there is
+    /// none is an error when the cycle ends.
+    ///
+    /// Its fields stay as they are. A declaration that has it brings it back, as generated code of an annotated schema does, but not
+    /// one of this cycle.
+    pub fn drop_reference(&self, record_type: &str, reference: &str) {
+        lock(&self.dropped_references).push((record_type.to_owned(), reference.to_owned()));
+    }
+
     /// Sets a tag of the version. Tags of the version before stay unless they are set anew or removed.
     pub fn tag(&self, key: impl Into<String>, value: impl Into<String>) {
         lock(&self.tags).insert(key.into(), value.into());
@@ -156,6 +174,7 @@ impl IncrementalCycle {
             types.push(ty.into_parts());
         }
         let tags = self.tags.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(CycleChanges { types, tags, indexes: self.indexes.into_inner() })
+        let dropped_references = self.dropped_references.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(CycleChanges { types, tags, indexes: self.indexes.into_inner(), dropped_references })
     }
 }

@@ -146,6 +146,31 @@ impl ManifestDraft {
         Ok(Self { schema, record_types, tombstones: Vec::new() })
     }
 
+    /// Withdraws references of record types.
+    ///
+    /// # Errors
+    /// `NotFound` for a record type or a reference that there is not.
+    pub(crate) fn drop_references(
+        &mut self,
+        prior: &Manifest,
+        schemas: &[&StagedSchema],
+        dropped: &[(String, String)],
+    ) -> Result<()> {
+        for (name, reference) in dropped {
+            let staged = schemas.iter().map(|staged| &staged.encoding).find(|staged| staged.record_type() == name);
+            let type_id = match (staged, self.record_types.get(name)) {
+                (Some(staged), _) => staged.type_id(),
+                (None, Some(ty)) => ty.type_id,
+                (None, None) => {
+                    prior.expect_record_type(name)?;
+                    return Err(Error::NotDeclared { record_type: name.clone() });
+                }
+            };
+            self.schema.withdraw_reference(type_id, reference)?;
+        }
+        Ok(())
+    }
+
     /// Plans the indexes of all record types of the version.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ pub(crate) struct Untouched {
     pub kept: BTreeSet<String>,
     /// Indexes of any record type that are added or dropped.
     pub indexes: Vec<(String, IndexChange)>,
+    /// References that the next version lacks, with their record types.
+    pub dropped_references: Vec<(String, String)>,
 }
 
 /// A version's manifest with its encoded bytes, to be committed.
@@ -43,7 +45,7 @@ impl Producer {
         &self,
         base: &Base,
         plans: Vec<TypePlan>,
-        Untouched { dropped, kept, indexes }: Untouched,
+        Untouched { dropped, kept, indexes, dropped_references }: Untouched,
         tags: Tags,
         mut steps: Steps,
         mut warnings: Vec<String>,
@@ -57,6 +59,7 @@ impl Producer {
             let (record_type, version, reason) = (name.clone(), prior.version, reason.clone());
             return Err(Error::Damaged { record_type, version, reason });
         }
+        draft.drop_references(prior, &schemas, &dropped_references)?;
         let indexes = draft.plan_indexes(prior, &schemas, &indexes)?;
         let gone = dropped.iter().map(|name| TypeReport::dropped(&base.view, name));
         let kept = kept.iter().map(|name| TypeReport::kept(&base.view, name));

@@ -1,4 +1,4 @@
-//! Removes a record type, or a field of one, from a dataset.
+//! Removes a record type, or a field or a reference of one, from a dataset.
 
 #[cfg(feature = "json")]
 use kapok_core::{Error as DataError, Fault};
@@ -27,6 +27,23 @@ impl Producer {
         self.run_cycle(|cycle| {
             keep_tags(cycle);
             Ok(cycle.drop_type(record_type)?)
+        })
+        .await
+    }
+
+    /// Publishes a version in which a field, or several, of a record type refer to no records any more; its records stay as they
+    /// are. The reference is named as it was declared ([`Declaration::reference`](crate::Declaration::reference)): `movieId`,
+    /// `items[].productId`, or the name of one of several fields.
+    ///
+    /// A later declaration that has it brings it back, as generated code of a schema that is annotated so does.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown type or reference, listing those that there are, and as
+    /// [`run_incremental_cycle`](Self::run_incremental_cycle).
+    pub async fn drop_reference(&self, record_type: &str, reference: &str) -> Result<CycleReport> {
+        self.run_incremental_cycle(|cycle| {
+            cycle.drop_reference(record_type, reference);
+            Ok(())
         })
         .await
     }

@@ -5,16 +5,17 @@ use std::io::Write;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use kapok_core::record::{Budget, ValueRef};
-use kapok_index::query::Value;
+use kapok_index::query::{Selected, Value};
 
 use crate::export;
 use crate::failure::Result;
 
 /// Writes an object of fields of a record; what is null is left out, as in whole records.
-pub fn write_fields(fields: &[(&str, ValueRef<'_>)], out: &mut impl Write) -> Result<()> {
+pub fn write_fields(fields: &[(&str, Selected<'_>)], out: &mut impl Write) -> Result<()> {
     out.write_all(b"{")?;
     let mut separator = "";
-    for (name, value) in fields.iter().filter(|(_, value)| !matches!(value, ValueRef::Null | ValueRef::Void)) {
+    let is_left_out = |value: &Selected<'_>| matches!(value, Selected::One(ValueRef::Null | ValueRef::Void));
+    for (name, value) in fields.iter().filter(|(_, value)| !is_left_out(value)) {
         write!(out, "{separator}{}:", serde_json::to_string(name)?)?;
         value.write_json(out, &mut Budget::default()).map_err(export::record_failure)?;
         separator = ",";
@@ -23,7 +24,7 @@ pub fn write_fields(fields: &[(&str, ValueRef<'_>)], out: &mut impl Write) -> Re
 }
 
 /// Writes a value of a record.
-pub fn write_value_of_record(value: &ValueRef<'_>, out: &mut impl Write) -> Result<()> {
+pub fn write_value_of_record(value: &Selected<'_>, out: &mut impl Write) -> Result<()> {
     value.write_json(out, &mut Budget::default()).map_err(export::record_failure)
 }
 

@@ -94,6 +94,52 @@ fn references_join_the_types_that_they_name() {
 }
 
 #[test]
+fn elements_of_lists_refer_and_references_are_withdrawn() {
+    let scene = Scene::new();
+    let publish = |name: &str, lines: &str, arguments: &[&str]| {
+        let path = scene.file(&format!("{name}.jsonl"), lines);
+        scene.run(&[&["publish", path.to_str().unwrap(), "--type", name, "--key", "id"], arguments].concat())
+    };
+    publish("Product", "{\"id\":1,\"name\":\"a\"}\n{\"id\":2,\"name\":\"b\"}", &[]).ok();
+    let orders = "{\"id\":1,\"items\":[{\"of\":1,\"n\":2},{\"of\":9,\"n\":3}],\"tags\":[2,1]}\n{\"id\":2,\"items\":[],\"tags\":[2]}";
+    let references = ["--reference", "items[].of: Product", "--reference", "tags[]: Product"];
+    publish("Order", orders, &references).ok();
+    let schema = scene.run(&["schema"]).ok();
+    assert!(schema.contains("tags @2 :List(Int64) $reference(\"Product\")"), "{schema}");
+    let query = |arguments: &[&str]| scene.run(&[&["query"], arguments].concat()).ok();
+    assert_eq!(
+        query(&["Order", "any(tags, it.name = 'a')", "--select", "id,tags[].name,items[].of.name"]),
+        "{\"id\":1,\"tags[].name\":[\"b\",\"a\"],\"items[].of.name\":[\"a\",null]}\n"
+    );
+    assert_eq!(query(&["Product", "any(Order.tags[], len(items) = 0)", "--select", "name"]), "{\"name\":\"b\"}\n");
+    assert_eq!(
+        query(&["Product", "--agg", "sum(Order.items[].of, items[].n)", "--agg", "count(Order.tags[])"]),
+        "{\"sum(Order.items[].of, items[].n)\":5,\"count(Order.tags[])\":3}\n"
+    );
+    let failed = publish("Order", orders, &["--reference", "tags: Product"]);
+    assert!(failed.code == 2 && failed.err.contains("its elements are tags[]"), "{} {}", failed.code, failed.err);
+
+    let failed = scene.run(&["drop-reference", "Order", "tags"]);
+    assert_eq!(failed.code, 1);
+    assert!(failed.err.contains("there is tags, of of"), "{}", failed.err);
+    assert_eq!(scene.run(&["drop-reference", "Order"]).code, 2);
+    assert_eq!(scene.run(&["drop-reference", "Ordr", "tags[]"]).code, 1);
+    let told = scene.run(&["drop-reference", "Order", "tags[]"]).ok();
+    assert!(told.starts_with("published version 3: Order.tags[] refers to no records any more"), "{told}");
+    let told: Value =
+        serde_json::from_str(&scene.run(&["drop-reference", "--type", "Order", "items[].of", "--json"]).ok()).unwrap();
+    assert_eq!((&told["version"], &told["reference"], &told["rows"]), (&json!(4), &json!("items[].of"), &json!(2)));
+    assert!(scene.run(&["diff", "2", "4"]).ok().contains("Order: 0 added, 0 changed, 0 removed"));
+    let failed = scene.run(&["query", "Order", "any(tags, it.name = 'a')"]);
+    assert!(failed.code == 2 && failed.err.contains("not declared to refer"), "{} {}", failed.code, failed.err);
+    // What is published later does not bring it back, unless it is declared.
+    publish("Order", &orders.replace(":3", ":4"), &[]).ok();
+    assert_eq!(scene.run(&["query", "Order", "any(tags, it.name = 'a')"]).code, 2);
+    publish("Order", orders, &references).ok();
+    assert_eq!(query(&["Order", "any(tags, it.name = 'a')", "--count"]), "1\n");
+}
+
+#[test]
 fn pages_follow_one_another() {
     let scene = scene();
     let page = |after: &[&str]| -> Value {

@@ -39,7 +39,7 @@ impl<'v> ListValue<'v> {
     }
 
     /// Returns the words that are read.
-    pub(crate) fn list_ref(&self) -> ListRef<'v> {
+    pub fn list_ref(&self) -> ListRef<'v> {
         self.list
     }
 

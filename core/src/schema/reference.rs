@@ -53,6 +53,27 @@ impl FromStr for Reference {
     }
 }
 
+/// References that an error lists.
+const LISTED_MAX: usize = 40;
+
+/// A field that refers to records, or whose elements do.
+struct ReferringField {
+    /// Id of the struct that has the field.
+    owner: u64,
+    name: String,
+    /// From the record, by names of Cap'n Proto.
+    path: String,
+}
+
+/// Returns a step of a path without `[]`, and how many there were.
+fn without_lists(mut step: &str) -> (&str, usize) {
+    let mut lists = 0;
+    while let Some(rest) = step.strip_suffix("[]") {
+        (step, lists) = (rest, lists + 1);
+    }
+    (step, lists)
+}
+
 fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains([':', '(', ')', ','])
 }
@@ -72,7 +93,8 @@ impl fmt::Display for Reference {
 
 impl Schema {
     /// Declares a reference of a struct: `movieId: Movie` of one field, to which the name may lead through groups and structs
-    /// with dots, or `edition: Edition(movieId, number)` of several. Fields have names of Cap'n Proto or of JSON.
+    /// with dots and through the elements of lists by `[]`, as in `items[].productId: Product` and `actorIds[]: Person`; or
+    /// `edition: Edition(movieId, number)` of several, which go through no list. Fields have names of Cap'n Proto or of JSON.
     ///
     /// # Errors
     /// `NotFound` for a field that there is not, listing those that there are; `Invalid` for a text that names no reference,
@@ -83,7 +105,7 @@ impl Schema {
             if !is_name(path) || !is_name(target) {
                 return Err(malformed(text));
             }
-            let ((owner, name), _) = self.field_that_refers(type_id, path)?;
+            let ReferringField { owner, name, .. } = self.field_that_refers(type_id, path)?;
             let mut owner = StructType::clone(self.struct_type(owner)?);
             owner.fields.iter_mut().filter(|field| field.name == name).for_each(|field| {
                 field.reference = Some(target.to_owned());
@@ -93,7 +115,11 @@ impl Schema {
         }
         let mut reference: Reference = text.parse()?;
         for path in &mut reference.fields {
-            *path = self.field_that_refers(type_id, path)?.1;
+            if path.contains("[]") {
+                let detail = format!("{path} goes through a list, and a reference of several fields through none");
+                return Err(Error::invalid(format!("reference {}", reference.name), detail));
+            }
+            *path = self.field_that_refers(type_id, path)?.path;
         }
         let mut ty = StructType::clone(self.struct_type(type_id)?);
         if let Some(field) = ty.field_by_any_name(&reference.name) {
@@ -107,25 +133,81 @@ impl Schema {
         Ok(())
     }
 
-    /// Returns the struct and the name of the field at the end of a path, and the path by names of Cap'n Proto.
-    fn field_that_refers(&self, type_id: u64, path: &str) -> Result<((u64, String), String)> {
+    /// Withdraws a reference of a struct: that of a field, by the path that [`declare_reference`](Self::declare_reference) takes, or
+    /// one of several fields, by its name.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none, listing those that there are.
+    pub fn withdraw_reference(&mut self, type_id: u64, reference: &str) -> Result<()> {
+        let mut ty = StructType::clone(self.struct_type(type_id)?);
+        let several = ty.references.len();
+        ty.references.retain(|known| known.name != reference);
+        if ty.references.len() < several {
+            self.insert_struct(ty);
+            return Ok(());
+        }
+        if let Ok(ReferringField { owner, name, .. }) = self.field_that_refers(type_id, reference) {
+            let mut owner = StructType::clone(self.struct_type(owner)?);
+            let field = owner.fields.iter_mut().find(|field| field.name == name);
+            if let Some(target) = field.map(|field| field.reference.take())
+                && target.is_some()
+            {
+                self.insert_struct(owner);
+                return Ok(());
+            }
+        }
+        Err(Error::not_found(format!("reference {}.{reference}", ty.name), self.list_references(type_id)?))
+    }
+
+    /// Lists the references of records of a type, for errors.
+    fn list_references(&self, type_id: u64) -> Result<String> {
+        let mut known: Vec<String> =
+            self.struct_type(type_id)?.references.iter().map(|reference| reference.name.clone()).collect();
+        let schema = self.closure([type_id])?;
+        for ty in schema.structs() {
+            let fields = ty.fields.iter().filter(|field| field.reference.is_some());
+            known.extend(fields.map(|field| {
+                if ty.id == type_id { field.name.clone() } else { format!("{} of {}", field.name, ty.name) }
+            }));
+        }
+        known.truncate(LISTED_MAX);
+        Ok(if known.is_empty() { "there is none".to_owned() } else { format!("there is {}", known.join(", ")) })
+    }
+
+    /// Finds the field at the end of a path, whose values or elements can hold a key.
+    fn field_that_refers(&self, type_id: u64, path: &str) -> Result<ReferringField> {
         let root = self.struct_type(type_id)?;
         let subject = || format!("{}.{path}", root.name);
-        let (mut ty, mut names, mut steps) = (root, Vec::new(), path.split('.').peekable());
+        let (mut owner, mut names, mut steps) = (root, Vec::new(), path.split('.').peekable());
         while let Some(step) = steps.next() {
-            let field = ty.field_by_any_name(step).ok_or_else(|| ty.no_field(subject()))?;
-            names.push(field.name.as_str());
-            let has_value = |ty: &Type| {
-                let is_float = matches!(ty, Type::Float32 | Type::Float64);
-                !is_float && !matches!(ty, Type::Void | Type::List(_) | Type::Struct(_))
-            };
-            ty = match (&field.kind, steps.peek().is_some()) {
-                (FieldKind::Group(id) | FieldKind::Slot { ty: Type::Struct(id), .. }, true) => self.struct_type(*id)?,
-                (FieldKind::Slot { ty: value, .. }, false) if has_value(value) => {
-                    return Ok(((ty.id, field.name.clone()), names.join(".")));
+            let (step, lists) = without_lists(step);
+            let field = owner.field_by_any_name(step).ok_or_else(|| owner.no_field(subject()))?;
+            names.push(format!("{}{}", field.name, "[]".repeat(lists)));
+            let mut ty = match &field.kind {
+                FieldKind::Group(id) if lists == 0 && steps.peek().is_some() => {
+                    owner = self.struct_type(*id)?;
+                    continue;
                 }
-                _ => break,
+                FieldKind::Group(_) => break,
+                FieldKind::Slot { ty, .. } => ty,
             };
+            for _ in 0..lists {
+                let Type::List(element) = ty else {
+                    return Err(Error::invalid(subject(), format!("{step} is no list of that depth; take [] away")));
+                };
+                ty = element;
+            }
+            match (ty, steps.peek().is_some()) {
+                (Type::List(_), _) => {
+                    let detail = format!("{} is a list; its elements are {}[]", field.name, names.join("."));
+                    return Err(Error::invalid(subject(), detail));
+                }
+                (Type::Struct(id), true) => owner = self.struct_type(*id)?,
+                (Type::Float32 | Type::Float64 | Type::Void | Type::Struct(_), false) | (_, true) => break,
+                (_, false) => {
+                    return Ok(ReferringField { owner: owner.id, name: field.name.clone(), path: names.join(".") });
+                }
+            }
         }
         Err(Error::invalid(subject(), "only an integer, Bool, enum, Text or Data field can hold a key"))
     }
@@ -151,29 +233,50 @@ mod tests {
 
     #[test]
     fn references_are_declared_by_fields_that_can_hold_a_key() -> Result<()> {
-        let list = Type::List(Box::new(Type::Text));
+        let list = |ty| Type::List(Box::new(ty));
         let mut schema = Schema::new();
         schema.insert_struct(StructType::new(2, "Inner", vec![FieldType::slot("x", 0, 0, Type::Text)]));
+        schema.insert_struct(StructType::new(3, "Item", vec![FieldType::slot("of", 0, 0, Type::UInt8)]));
         let mut odd = FieldType::slot("odd", 1, 0, Type::UInt8);
         odd.json_name = Some("o-d".to_owned());
         let fields = vec![
             FieldType::slot("inner", 0, 0, Type::Struct(2)),
             odd,
-            FieldType::slot("list", 2, 0, list),
+            FieldType::slot("list", 2, 0, list(Type::Text)),
             FieldType::slot("float", 3, 0, Type::Float64),
+            FieldType::slot("items", 4, 0, list(Type::Struct(3))),
+            FieldType::slot("deep", 5, 0, list(list(Type::UInt8))),
+            FieldType::slot("floats", 6, 0, list(Type::Float32)),
         ];
         schema.insert_struct(StructType::new(1, "Outer", fields));
-        for text in ["o-d: Thing", "inner.x :Other", "a: T(odd, inner.x)", "a: U(o-d)", "b: T(odd)"] {
+        let texts = ["o-d: Thing", "inner.x :Other", "a: T(odd, inner.x)", "a: U(o-d)", "b: T(odd)"];
+        for text in texts.into_iter().chain(["list[]: Name", "items[].of: Product", "deep[][]: Thing"]) {
             schema.declare_reference(1, text)?;
         }
         let outer = schema.struct_type(1)?;
         assert_eq!(outer.field("odd").and_then(|field| field.reference.as_deref()), Some("Thing"));
         assert_eq!(schema.struct_type(2)?.fields[0].reference.as_deref(), Some("Other"));
+        assert_eq!(outer.field("list").and_then(|field| field.reference.as_deref()), Some("Name"));
+        assert_eq!(outer.field("deep").and_then(|field| field.reference.as_deref()), Some("Thing"));
+        assert_eq!(schema.struct_type(3)?.fields[0].reference.as_deref(), Some("Product"));
         let texts: Vec<String> = outer.references.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["a: U(odd)", "b: T(odd)"]);
-        assert_eq!(schema.referred_types(1)?.into_iter().collect::<Vec<_>>(), ["Other", "T", "Thing", "U"]);
+        assert_eq!(
+            schema.referred_types(1)?.into_iter().collect::<Vec<_>>(),
+            ["Name", "Other", "Product", "T", "Thing", "U"]
+        );
         for text in [
             "list: T",
+            "list[][]: T",
+            "items.of: T",
+            "items[]: T",
+            "items[].of[]: T",
+            "deep[]: T",
+            "floats[]: T",
+            "odd[]: T",
+            "inner[].x: T",
+            "c: T(list[])",
+            "c: T(items[].of)",
             "float: T",
             "inner: T",
             "inner.y: T",
@@ -186,6 +289,32 @@ mod tests {
         ] {
             assert!(schema.declare_reference(1, text).is_err(), "{text}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn references_are_withdrawn_by_what_they_were_declared_as() -> Result<()> {
+        let mut schema = Schema::new();
+        schema.insert_struct(StructType::new(2, "Item", vec![FieldType::slot("of", 0, 0, Type::UInt8)]));
+        let fields = vec![
+            FieldType::slot("id", 0, 0, Type::UInt8),
+            FieldType::slot("names", 1, 0, Type::List(Box::new(Type::Text))),
+            FieldType::slot("items", 2, 0, Type::List(Box::new(Type::Struct(2)))),
+        ];
+        schema.insert_struct(StructType::new(1, "Order", fields));
+        let plain = schema.clone();
+        let texts = ["id: A", "names[]: B", "items[].of: C", "pair: D(id, id)", "other: D(id)"];
+        texts.iter().try_for_each(|text| schema.declare_reference(1, text))?;
+        let error = schema.withdraw_reference(1, "names").unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::NotFound);
+        assert!(error.to_string().contains("there is pair, other, id, names, of of Item"), "{error}");
+        for reference in ["id", "names[]", "items[].of", "pair"] {
+            schema.withdraw_reference(1, reference)?;
+            assert!(schema.withdraw_reference(1, reference).is_err(), "{reference}");
+        }
+        assert_eq!(schema.struct_type(1)?.references.len(), 1);
+        schema.withdraw_reference(1, "other")?;
+        assert_eq!(schema, plain);
         Ok(())
     }
 

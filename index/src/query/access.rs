@@ -32,8 +32,10 @@ mod text;
 use asked::{Ends, SortPlaceOf, asked};
 pub(super) use asked::{bytes_scalar, scalar};
 
-/// Tuples of values that one question asks for, at most: `in` lists of several fields multiply.
-const TUPLES_MAX: usize = 1024;
+/// Values, or tuples of them, that a segment is asked for, at most: that many, and one for so many rows. A scan is cheaper than
+/// more; and `in` lists of several fields multiply.
+const ASKED_MAX: usize = 1024;
+const ROWS_PER_ASKED: usize = 128;
 
 /// Costs of finding a row by a posting, in the order of rows, and by a sorted index, out of it: in parts of what a column of
 /// numbers costs.
@@ -148,11 +150,13 @@ impl<'v> Access<'v> {
             (_, Some(OpenIndex::Text(index))) => self.ask_text(all, index),
             (_, Some(OpenIndex::Hash(index))) => {
                 let paths = self.index.paths();
-                self.ask_equal(all, |tuple| index.find(paths, source.segment(), tuple))
+                self.ask_equal(all, source, |tuple| index.find(paths, source.segment(), tuple))
             }
             (_, Some(OpenIndex::Alternate(index))) => {
                 let paths = self.index.paths();
-                self.ask_equal(all, |tuple| Ok(index.find(paths, source, tuple)?.map(crate::hash::Posting::one)))
+                self.ask_equal(all, source, |tuple| {
+                    Ok(index.find(paths, source, tuple)?.map(crate::hash::Posting::one))
+                })
             }
             _ => Ok(None),
         }
@@ -162,6 +166,7 @@ impl<'v> Access<'v> {
     fn ask_equal(
         &self,
         all: &[Ready<'v>],
+        source: &LiveSegment,
         find: impl Fn(&[Scalar<'_>]) -> Result<Option<crate::hash::Posting<'v>>>,
     ) -> Result<Option<Answer<'v>>> {
         let Some((values, answered)) = self.equal_values(all) else { return Ok(None) };
@@ -171,7 +176,7 @@ impl<'v> Access<'v> {
         }
         let mut tuples: Vec<Vec<Scalar<'_>>> = vec![Vec::new()];
         for values in values {
-            if tuples.len().saturating_mul(values.len()) > TUPLES_MAX {
+            if tuples.len().saturating_mul(values.len()) > asked_max(source) {
                 return Ok(None);
             }
             tuples = tuples
@@ -253,6 +258,9 @@ impl<'v> Access<'v> {
             let place = (first, false);
             places.push(Ends { from: Some((place.clone(), Side::Before)), to: Some((place, Side::Behind)) });
         }
+        if places.len() > asked_max(source) {
+            return Ok(None);
+        }
         let (mut ranges, mut count) = (Vec::new(), 0);
         for Ends { from, to } in &places {
             let position = |((values, is_prefix), side): &(SortPlaceOf<'_>, Side)| {
@@ -273,6 +281,10 @@ impl<'v> Access<'v> {
         };
         Ok(Some(Answer { index: self.index, count, answered, rows }))
     }
+}
+
+fn asked_max(source: &LiveSegment) -> usize {
+    ASKED_MAX + source.segment().rows() as usize / ROWS_PER_ASKED
 }
 
 /// Finds a place among rows that stand in its order.

@@ -30,9 +30,25 @@ use super::parse::{self, Parser};
 /// | `avg(path)` | sum divided by count, as Float64; null of none |
 /// | `min(path)`, `max(path)` | least and greatest value, in the order of comparisons; null of none |
 /// | `top_n(n, path)` | the n greatest values, the greatest first |
+///
+/// Each of them also takes values of the records that [refer](super#references) to each record: `avg(Rating.movieId, stars)` of
+/// films is the average of the stars of all their ratings, and `count(Rating.movieId)` the number of these. Every record that
+/// refers counts, once for each record that it refers to:
+///
+/// ```
+/// use kapok_index::query::Aggregate;
+///
+/// let aggregate: Aggregate = "avg(Rating.movieId, stars)".parse()?;
+/// assert_eq!(aggregate, Aggregate::avg("stars")?.of_referrers("Rating.movieId")?);
+/// assert_eq!(Aggregate::parse("count(Rating.movieId)")?, Aggregate::count().of_referrers("Rating.movieId")?);
+/// # Ok::<(), kapok_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aggregate {
     pub(super) function: Function,
+    /// How records refer whose values are taken, beginning with the name of their type; `None` if there is none, or the
+    /// records themselves are counted.
+    pub(super) referrers: Option<Path>,
     /// `None` for `count()` alone.
     pub(super) path: Option<Path>,
 }
@@ -98,17 +114,22 @@ impl Aggregate {
         }
         if function == Function::Count && parser.take_symbol(")") {
             parser.end("the end")?;
-            return Ok(Self { function, path: None });
+            return Ok(Self { function, referrers: None, path: None });
         }
-        let path = Some(parser.path("a field")?);
+        let mut path = parser.path("a field")?;
+        let referrers = if parser.take_symbol(",") {
+            Some(std::mem::replace(&mut path, parser.path("a field of the records that refer")?))
+        } else {
+            None
+        };
         parser.expect_symbol(")")?;
         parser.end("the end")?;
-        Ok(Self { function, path })
+        Ok(Self { function, referrers, path: Some(path) })
     }
 
     /// Counts records.
     pub fn count() -> Self {
-        Self { function: Function::Count, path: None }
+        Self { function: Function::Count, referrers: None, path: None }
     }
 
     /// Counts the values of a field.
@@ -168,7 +189,21 @@ impl Aggregate {
     }
 
     fn of(function: Function, path: &str) -> Result<Self> {
-        Ok(Self { function, path: Some(parse::path(path)?) })
+        Ok(Self { function, referrers: None, path: Some(parse::path(path)?) })
+    }
+
+    /// Takes the values of the records that refer to each record, in place of its own. `path`: their type and the field by which
+    /// they refer, such as `Rating.movieId`.
+    ///
+    /// # Errors
+    /// As [`Aggregate::parse`].
+    pub fn of_referrers(mut self, path: &str) -> Result<Self> {
+        let path = Some(parse::path(path)?);
+        match self.path {
+            Some(_) => self.referrers = path,
+            None => self.path = path,
+        }
+        Ok(self)
     }
 }
 
@@ -185,6 +220,9 @@ impl fmt::Display for Aggregate {
         write!(f, "{}(", self.function.name())?;
         if let Function::TopN(count) = self.function {
             write!(f, "{count}, ")?;
+        }
+        if let Some(referrers) = &self.referrers {
+            write!(f, "{referrers}, ")?;
         }
         if let Some(path) = &self.path {
             path.fmt(f)?;

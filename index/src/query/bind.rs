@@ -81,7 +81,7 @@ impl<'v> Binding<'v> {
                 let Kind::List(element, _) = place.kind else {
                     return Err(list.at.error(format!("expected a list, and {list} is {}", place.kind.describe())));
                 };
-                let inner = ScopeType::of_elements(self.names.schema, element, list.at)?;
+                let inner = ScopeType::of_elements(self.names.schema, element, place.refers, list.at)?;
                 let condition = self.expression(inner, condition, depth + 1)?;
                 Ok(Tree::leaf(&text(), Question::Each(*quantifier, Arc::new(place), Box::new(condition))))
             }
@@ -184,8 +184,8 @@ impl<'v> Binding<'v> {
         let Kind::List(element, is_map) = place.kind else {
             return Err(list.at.error(format!("expected a list, and {list} is {}", place.kind.describe())));
         };
-        let kind = match ScopeType::of_elements(self.names.schema, element, list.at)? {
-            ScopeType::Item(kind @ (Kind::Number(_) | Kind::Enum(_) | Kind::Text | Kind::Data)) => kind,
+        let kind = match ScopeType::of_elements(self.names.schema, element, place.refers, list.at)? {
+            ScopeType::Item(kind @ (Kind::Number(_) | Kind::Enum(_) | Kind::Text | Kind::Data), _) => kind,
             _ if is_map => return Err(list.at.error(format!("{list} is a map; ask by {list}[\"key\"] is not null"))),
             _ => {
                 return Err(list
@@ -194,7 +194,7 @@ impl<'v> Binding<'v> {
             }
         };
         let ask = Ask::Compare(Operator::Equal, value.clone());
-        let inner = Tree::leaf(text, self.ask_place(Arc::new(Place::item(kind)), list, ask)?);
+        let inner = Tree::leaf(text, self.ask_place(Arc::new(Place::item(kind, place.refers)), list, ask)?);
         Ok(Question::Each(Quantifier::Any, Arc::new(place), Box::new(inner)))
     }
 

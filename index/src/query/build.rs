@@ -51,6 +51,12 @@ impl FieldExpr {
         self.step(Step::Key(key.into()))
     }
 
+    /// Goes through the elements of this list, on the way to what refers to a record:
+    /// `field("Order.items").elements().field("productId").any(..)` is `any(Order.items[].productId, ..)`.
+    pub fn elements(self) -> Self {
+        self.step(Step::Each)
+    }
+
     /// Asks for the number of elements of a list, or of bytes of a Text or Data.
     pub fn len(self) -> Self {
         Self(Subject::Len(self.path()))

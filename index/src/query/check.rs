@@ -10,7 +10,7 @@ use super::expr::Quantifier;
 use super::number::NumberKind;
 use super::parameters::Parameters;
 use super::place::{Kind, Place};
-use super::referrers::Referring;
+use super::referring::Referring;
 use super::test::{BytesTest, NumberTest, text_of};
 use super::tree::{LEAST_COST, Leaf, Tree};
 use super::words::WordPattern;
@@ -93,8 +93,9 @@ impl Check<'_> {
     /// Returns what evaluating this costs, roughly, in parts of what a column of numbers costs.
     pub fn cost(&self) -> u32 {
         match self {
-            Self::Column(..) => LEAST_COST,
-            Self::Number(place, ..) | Self::Present(place) => 6 + place_cost(place),
+            Self::Column(column, _) => LEAST_COST + search_cost(column.test()),
+            Self::Number(place, _, test) => 6 + place_cost(place) + search_cost(test),
+            Self::Present(place) => 6 + place_cost(place),
             Self::Len(place, _) => 8 + place_cost(place),
             Self::Bytes(place, BytesTest::Contains(_)) => 40 + place_cost(place),
             Self::Bytes(place, _) => 12 + place_cost(place),
@@ -106,6 +107,14 @@ impl Check<'_> {
                 referring.condition.cost(&|leaf| leaf.what.cost()).saturating_mul(4).saturating_add(300)
             }
         }
+    }
+}
+
+/// Returns what finding a number among several costs.
+fn search_cost(test: &NumberTest) -> u32 {
+    match test {
+        NumberTest::Range(_) => 0,
+        NumberTest::Set(keys) => 2 * keys.len().max(1).ilog2(),
     }
 }
 

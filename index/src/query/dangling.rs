@@ -7,11 +7,10 @@ use super::evaluate::Spending;
 use super::expr::{At, Path, Step};
 use super::join::Names;
 use super::parse;
-use super::place::{Place, Scope};
-use super::resolve::{ScopeType, resolve, resolve_reference};
-use super::route::{elements, for_each_element};
+use super::place::Scope;
+use super::reference_path::ReferencePath;
+use super::resolve::ScopeType;
 use super::scan::corrupt;
-use super::unreadable::Read;
 use crate::View;
 
 /// Structs and fields that are looked at for references, at most: schemas may have more ways to them than anybody lists.
@@ -22,7 +21,7 @@ const STEPS_MAX: usize = 1 << 16;
 pub struct DeclaredReference {
     /// Name of the record type that refers.
     pub record_type: String,
-    /// Path of the field, or of the reference of several fields, with `[]` behind lists: `items[].productId`.
+    /// Path of the field, or of the reference of several fields, with `[]` behind lists: `items[].productId`, `actorIds[]`.
     pub path: String,
     /// Name of the record type that is referred to, which the version may lack.
     pub target: String,
@@ -73,52 +72,26 @@ impl View {
         let table = self.table(&reference.record_type)?;
         let names = Names { schema: table.schema(), view: Some(self) };
         let path = parse::path(&reference.path)?;
-        let (mut scope, mut lists, mut rest) = (ScopeType::Record(table), Vec::new(), path.steps.as_slice());
-        while let Some(end) = rest.iter().position(|step| *step == Step::Each) {
-            let place = match (end, scope) {
-                (0, ScopeType::Item(kind)) => Place::item(kind),
-                _ => resolve(names, scope, &Path { steps: rest[..end].to_vec(), at: path.at })?,
-            };
-            scope = elements(names, &place, &path)?;
-            lists.push(place);
-            rest = &rest[end + 1..];
-        }
-        let key = resolve_reference(names, scope, &Path { steps: rest.to_vec(), at: path.at })?;
-        let (lookup, mut out) = (self.lookup(key.target.name())?, Dangling::default());
+        let reference = ReferencePath::bind(names, ScopeType::Record(table), &path)?;
+        let (lookup, mut out) = (self.lookup(reference.key.target.name())?, Dangling::default());
         let spending = Spending::new();
         for source in table.segments() {
             for row in source.live_rows() {
                 let Some(at) = source.segment().row(row) else { continue };
                 spending.renew();
-                let visited = visit(&lists, Scope::Struct(at), &spending, &mut |scope| {
-                    key.read(scope, |parts| {
-                        if lookup.find_parts(parts)?.is_none() {
-                            out.count += 1;
-                            if out.first.len() < named_max {
-                                out.first.push(parts.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
-                            }
+                let visited = reference.for_each(Scope::Struct(at), &spending, &mut |parts| {
+                    if lookup.find_parts(parts)?.is_none() {
+                        out.count += 1;
+                        if out.first.len() < named_max {
+                            out.first.push(parts.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
                         }
-                        Ok(())
-                    })
-                    .map(drop)
+                    }
+                    Ok(())
                 });
                 visited.map_err(|unreadable| corrupt(source, unreadable))?;
             }
         }
         Ok(out)
-    }
-}
-
-/// Hands each struct that refers to a function.
-fn visit<'v>(
-    lists: &[Place<'v>],
-    scope: Scope<'v>,
-    spending: &Spending,
-    f: &mut dyn FnMut(Scope<'v>) -> Read<()>,
-) -> Read<()> {
-    match lists.split_first() {
-        None => f(scope),
-        Some((list, lists)) => for_each_element(list, scope, spending, |element| visit(lists, element, spending, f)),
     }
 }
 
@@ -147,9 +120,6 @@ impl Walk<'_> {
             })?;
             let depth = self.path.len();
             self.path.push(Step::Name(field.name.clone()));
-            if let Some(target) = &field.reference {
-                self.found(target);
-            }
             let inner = match &field.kind {
                 FieldKind::Group(id) => Some(*id),
                 FieldKind::Slot { ty, .. } => {
@@ -161,6 +131,9 @@ impl Walk<'_> {
                     if let Type::Struct(id) = ty { Some(*id) } else { None }
                 }
             };
+            if let Some(target) = &field.reference {
+                self.found(target);
+            }
             if let Some(inner) = inner.and_then(|id| self.schema.get_struct(id)) {
                 self.walk(inner)?;
             }

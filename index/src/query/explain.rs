@@ -8,7 +8,6 @@ use roaring::RoaringBitmap;
 
 use super::check::{Check, Ready};
 use super::join::Join;
-use super::plan::Candidates;
 use super::rows::Rows;
 use super::tree::Tree;
 
@@ -33,6 +32,9 @@ pub struct JoinExplanation {
     /// What finds them: an index, by its name, which for a primary key is that of its fields, or `scan`: all of them are
     /// looked at, once for the query.
     pub source: String,
+    /// How many were found before the records that are asked for, whose keys the conditions then name; `None` if they are
+    /// looked up for each of these.
+    pub found_first: Option<u64>,
 }
 
 /// How a query is answered in one segment.
@@ -81,10 +83,7 @@ impl Rows<'_> {
                 segment: source.segment().name().to_owned(),
                 rows: source.segment().rows(),
                 dead: source.dead().map_or(0, |dead| u32::try_from(RoaringBitmap::len(dead)).unwrap_or(u32::MAX)),
-                source: match &plan.candidates {
-                    Candidates::All => "scan".to_owned(),
-                    Candidates::Rows(names, _) => names.to_string(),
-                },
+                source: plan.candidates.source().to_owned(),
                 candidates: plan.candidates.count(source),
                 conditions: plan.conditions.to_string(),
                 found: scan.count_rest()?,
@@ -94,7 +93,7 @@ impl Rows<'_> {
 
     /// Tells how the records are found that a reference leads to, or that refer to a record, if the conditions ask about them.
     pub fn explain_joins(&self) -> Vec<JoinExplanation> {
-        let mut joins = BTreeSet::new();
+        let mut joins: BTreeSet<JoinExplanation> = self.joins.iter().cloned().collect();
         explain_joins(&self.expression, &mut joins);
         joins.into_iter().collect()
     }
@@ -109,7 +108,11 @@ impl fmt::Display for SegmentExplanation {
 
 impl fmt::Display for JoinExplanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "join {}: {} by {}", self.path, self.record_type, self.source)
+        write!(f, "join {}: {} by {}", self.path, self.record_type, self.source)?;
+        match self.found_first {
+            Some(found) => write!(f, ", {found} found first"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -124,7 +127,7 @@ fn explain_joins(condition: &Ready<'_>, out: &mut BTreeSet<JoinExplanation>) {
     match leaf {
         Check::Referred(referring) | Check::CountReferrers(referring, _) => {
             let (path, record_type) = (referring.of.text.to_string(), referring.of.table.name().to_owned());
-            out.insert(JoinExplanation { path, record_type, source: referring.of.source() });
+            out.insert(JoinExplanation { path, record_type, source: referring.of.source(), found_first: None });
             referring.of.joins().for_each(|join| join.explain(out));
             explain_joins(&referring.condition, out);
         }
@@ -148,6 +151,7 @@ impl Join<'_> {
             path: key.text.to_string(),
             record_type: key.target.name().to_owned(),
             source: key.target.key().names().collect::<Vec<_>>().join(","),
+            found_first: None,
         });
         key.before.iter().for_each(|before| before.explain(out));
     }

@@ -211,7 +211,7 @@ impl Expr {
                 let at = list.at;
                 let (list, kind) = path(list)?;
                 let Kind::List(element, _) = kind else { return None };
-                let inner = ScopeType::of_elements(schema, element, at).ok()?;
+                let inner = ScopeType::of_elements(schema, element, None, at).ok()?;
                 let condition = Box::new(condition.renamed(schema, inner, names)?);
                 Node::Each { quantifier: *quantifier, list, condition }
             }
@@ -236,7 +236,7 @@ impl Path {
         let mut kind = match scope {
             ScopeType::Struct(ty) => Kind::Struct(ty),
             ScopeType::Record(table) => Kind::Struct(table.struct_type()),
-            ScopeType::Item(kind) => return Some((self.clone(), kind)),
+            ScopeType::Item(kind, _) => return Some((self.clone(), kind)),
         };
         let mut steps = Vec::with_capacity(self.steps.len());
         for step in &self.steps {

@@ -1,5 +1,7 @@
 //! Aggregates over the records of a query, as a whole or in groups.
 
+use std::sync::Arc;
+
 use hashbrown::{HashMap, HashSet};
 use kapok_core::Result;
 use kapok_core::segment::{LiveSegment, in_parallel_on};
@@ -7,13 +9,18 @@ use kapok_core::segment::{LiveSegment, in_parallel_on};
 use super::accumulator::Accumulator;
 use super::aggregate::{Aggregate, Function};
 use super::evaluate::Spending;
+use super::expr::Path;
+use super::join::Names;
 use super::order::SortValue;
 use super::parse;
 use super::place::{Kind, Place, Scope};
+use super::referrers::Referrers;
+use super::referring::Referring;
 use super::resolve::ScopeType;
 use super::route::{Route, for_each_element};
 use super::rows::Rows;
 use super::scan::corrupt;
+use super::tree::Tree;
 use super::unreadable::Read;
 use super::value::Value;
 
@@ -42,10 +49,18 @@ struct GroupKey<'v> {
 
 struct BoundAggregate<'v> {
     function: Function,
-    /// `None` counts records.
-    route: Option<Route<'v>>,
-    /// Whether the route begins at the element that groups.
+    values: Values<'v>,
+    /// Whether the values are those of the element that groups.
     is_of_element: bool,
+}
+
+/// What an aggregate is about.
+enum Values<'v> {
+    /// The records themselves, which are counted.
+    Records,
+    Of(Route<'v>),
+    /// Values of the records that refer to each; `None` for these records themselves.
+    OfReferrers(Referring<'v>, Option<Route<'v>>),
 }
 
 type Key<'v> = Vec<SortValue<'v>>;
@@ -171,22 +186,14 @@ impl<'v> Grouping<'v> {
             keys.push(GroupKey { place: rest.end, is_of_element: true });
         }
         let bound = aggregates.iter().map(|aggregate| {
-            let Some(path) = &aggregate.path else {
-                return Ok(BoundAggregate { function: aggregate.function, route: None, is_of_element: false });
-            };
-            let route = Route::bind(names, scope, path)?;
-            let is_number = route.end.kind.number().is_some() && !matches!(route.end.kind, Kind::Enum(_));
-            let fits = match aggregate.function {
-                Function::Count => true,
-                Function::Sum | Function::Avg => is_number,
-                _ => route.has_values(),
-            };
-            if !fits {
-                return Err(path.at.error(format!("{aggregate}: {path} is {}", route.end.kind.describe())));
-            }
-            let is_of_element = list_name.is_some() && route.first_list == list_name;
-            let route = if is_of_element { route.split().map(|(_, rest)| rest) } else { Some(route) };
-            Ok(BoundAggregate { function: aggregate.function, route, is_of_element })
+            let (function, values) = (aggregate.function, Values::bind(names, scope, aggregate)?);
+            Ok(match values {
+                Values::Of(route) if list_name.is_some() && route.first_list == list_name => {
+                    let rest = route.split().map_or(Values::Records, |(_, rest)| Values::Of(rest));
+                    BoundAggregate { function, values: rest, is_of_element: true }
+                }
+                values => BoundAggregate { function, values, is_of_element: false },
+            })
         });
         let aggregates = bound.collect::<Result<_>>()?;
         Ok(Self { list, keys, aggregates })
@@ -248,9 +255,20 @@ impl<'v> Grouping<'v> {
                 _ if is_known => continue,
                 _ => record,
             };
-            match &aggregate.route {
-                None => accumulator.add(SortValue::Number(0)),
-                Some(route) => route.for_each(scope, spending, &mut |value| accumulator.add(value))?,
+            match &aggregate.values {
+                Values::Records => accumulator.add(SortValue::Number(0)),
+                Values::Of(route) => route.for_each(scope, spending, &mut |value| accumulator.add(value))?,
+                Values::OfReferrers(referring, route) => {
+                    let spending = Spending::new();
+                    referring.for_each(scope, &mut |_, scope| {
+                        spending.renew();
+                        match route {
+                            None => accumulator.add(SortValue::Number(0)),
+                            Some(route) => route.for_each(scope, &spending, &mut |value| accumulator.add(value))?,
+                        }
+                        Ok(())
+                    })?;
+                }
             }
         }
         Ok(())
@@ -260,6 +278,48 @@ impl<'v> Grouping<'v> {
 impl<'v> BoundAggregate<'v> {
     /// Returns what the values are.
     fn kind(&self) -> Kind<'v> {
-        self.route.as_ref().map_or(Kind::Void, |route| route.end.kind)
+        match &self.values {
+            Values::Of(route) | Values::OfReferrers(_, Some(route)) => route.end.kind,
+            Values::Records | Values::OfReferrers(_, None) => Kind::Void,
+        }
+    }
+}
+
+impl<'v> Values<'v> {
+    fn bind(names: Names<'v>, scope: ScopeType<'v>, aggregate: &Aggregate) -> Result<Self> {
+        let Some(path) = &aggregate.path else { return Ok(Self::Records) };
+        let referring = |referrers| Referring::new(&Arc::new(referrers), Tree::Constant(true));
+        if let Some(referrers) = &aggregate.referrers {
+            let Some(bound) = Referrers::bind(names, scope, referrers)? else {
+                let problem = format!(
+                    "expected a record type and its field that refers, as in Rating.movieId; found {referrers}"
+                );
+                return Err(referrers.at.error(problem));
+            };
+            let route = Self::route(names, ScopeType::Record(bound.table), aggregate, path)?;
+            return Ok(Self::OfReferrers(referring(bound), Some(route)));
+        }
+        match Referrers::bind(names, scope, path)? {
+            None => Self::route(names, scope, aggregate, path).map(Self::Of),
+            Some(bound) if aggregate.function == Function::Count => Ok(Self::OfReferrers(referring(bound), None)),
+            Some(bound) => {
+                let problem = format!("expected a field of {} behind it, as in ({path}, field)", bound.table.name());
+                Err(path.at.error(problem))
+            }
+        }
+    }
+
+    fn route(names: Names<'v>, scope: ScopeType<'v>, aggregate: &Aggregate, path: &Path) -> Result<Route<'v>> {
+        let route = Route::bind(names, scope, path)?;
+        let is_number = route.end.kind.number().is_some() && !matches!(route.end.kind, Kind::Enum(_));
+        let fits = match aggregate.function {
+            Function::Count => true,
+            Function::Sum | Function::Avg => is_number,
+            _ => route.has_values(),
+        };
+        if fits {
+            return Ok(route);
+        }
+        Err(path.at.error(format!("{aggregate}: {path} is {}", route.end.kind.describe())))
     }
 }

@@ -80,7 +80,7 @@ impl<'v> ForeignKey<'v> {
 
 impl<'v> Place<'v> {
     /// Returns the value as a part of a key; `None` if it is null.
-    fn key_part(&self, scope: Scope<'v>) -> Read<Option<KeyPart<'v>>> {
+    pub fn key_part(&self, scope: Scope<'v>) -> Read<Option<KeyPart<'v>>> {
         match (self.kind, self.kind.number()) {
             (_, Some(kind)) => {
                 let part = |key| match (kind, kind.number(key)) {

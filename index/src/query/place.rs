@@ -29,6 +29,8 @@ pub(super) struct Place<'v> {
     pub guards: Vec<Guard>,
     pub slot: Slot<'v>,
     pub kind: Kind<'v>,
+    /// Of a list: the record type whose records its elements hold the keys of.
+    pub refers: Option<&'v str>,
 }
 
 /// What a value is.
@@ -193,8 +195,9 @@ impl<'v> Slot<'v> {
 
 impl<'v> Place<'v> {
     /// Returns the place of the element itself.
-    pub fn item(kind: Kind<'v>) -> Self {
-        Self { via: None, hops: Vec::new(), guards: Vec::new(), slot: Slot::Item, kind }
+    pub fn item(kind: Kind<'v>, refers: Option<&'v str>) -> Self {
+        let refers = refers.filter(|_| matches!(kind, Kind::List(..)));
+        Self { via: None, hops: Vec::new(), guards: Vec::new(), slot: Slot::Item, kind, refers }
     }
 
     /// Returns whether the value lies in the struct itself, whatever it holds.

@@ -31,6 +31,8 @@ pub(super) struct SegmentPlan<'v> {
     pub candidates: Candidates,
     /// What candidates must satisfy.
     pub conditions: Arc<Ready<'v>>,
+    /// What finding the rows costs, in parts of what a column of numbers costs for one.
+    pub cost: u64,
 }
 
 /// Rows of a segment that may satisfy the expression; dead ones are left out when they are read.
@@ -50,14 +52,33 @@ pub(super) fn plan<'v>(
     indexes: Option<&Indexes<'v>>,
     expression: &Arc<Ready<'v>>,
 ) -> Result<Vec<SegmentPlan<'v>>> {
-    let plan = |(place, source): (usize, &'v LiveSegment)| match indexes {
-        Some((accesses, indexes)) if !accesses.is_empty() => {
-            let opened = indexes.opened.get(place).map_or(&[][..], Vec::as_slice);
-            Search { source, accesses, opened }.plan(expression)
-        }
-        _ => Ok(SegmentPlan { candidates: Candidates::All, conditions: Arc::clone(expression) }),
+    searches(table, indexes).map(|search| search.plan(expression)).collect()
+}
+
+/// Returns what finding the rows of all segments costs, without finding them.
+///
+/// # Errors
+/// As [`plan`].
+pub(super) fn plan_cost<'v>(table: &'v Table, indexes: Option<&Indexes<'v>>, expression: &Ready<'v>) -> Result<u64> {
+    let cost = |search: Search<'v, '_>| {
+        let way = search.cheapest(expression)?.map(|way| way.outlook.total(conjuncts(expression)));
+        Ok(way.unwrap_or(u64::MAX).min(search.scan_cost(expression)))
     };
-    table.segments().iter().enumerate().map(plan).collect()
+    searches(table, indexes).map(cost).try_fold(0, |sum: u64, cost: Result<u64>| Ok(sum.saturating_add(cost?)))
+}
+
+fn searches<'v, 'a>(
+    table: &'v Table,
+    indexes: Option<&'a Indexes<'v>>,
+) -> impl Iterator<Item = Search<'v, 'a>> + use<'v, 'a> {
+    table.segments().iter().enumerate().map(move |(place, source)| {
+        let opened = |(_, indexes): &Indexes<'v>| indexes.opened.get(place).map_or(&[][..], Vec::as_slice);
+        Search {
+            source,
+            accesses: indexes.map_or(&[][..], |(accesses, _)| accesses),
+            opened: indexes.map_or(&[][..], opened),
+        }
+    })
 }
 
 /// Returns the conditions that must all hold.
@@ -96,14 +117,19 @@ struct Outlook {
 
 impl<'v> Search<'v, '_> {
     fn plan(&self, expression: &Arc<Ready<'v>>) -> Result<SegmentPlan<'v>> {
-        let scan = u64::from(self.source.segment().rows()).saturating_mul(cost(expression));
+        let scan = self.scan_cost(expression);
         Ok(match self.cheapest(expression)? {
             Some(way) if way.outlook.total(conjuncts(expression)) < scan => SegmentPlan {
                 candidates: Candidates::Rows(way.name(false).into(), way.rows()?),
                 conditions: Arc::new(way.outlook.rest(conjuncts(expression))),
+                cost: way.outlook.total(conjuncts(expression)),
             },
-            _ => SegmentPlan { candidates: Candidates::All, conditions: Arc::clone(expression) },
+            _ => SegmentPlan { candidates: Candidates::All, conditions: Arc::clone(expression), cost: scan },
         })
+    }
+
+    fn scan_cost(&self, expression: &Ready<'v>) -> u64 {
+        u64::from(self.source.segment().rows()).saturating_mul(cost(expression))
     }
 
     /// Returns the cheapest way by indexes; `None` if no index answers anything.

@@ -1,22 +1,19 @@
-//! Finds the records that refer to a record: by an index of the fields that refer, or by one scan of their table.
+//! Resolves the records of a table that refer to a record, and finds the index that leads to them.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
-use hashbrown::HashMap;
 use kapok_core::Result;
 use kapok_core::view::Table;
 
 use super::access::Access;
 use super::check::{Check, Ready};
-use super::evaluate::Spending;
-use super::expr::{Path, Step};
+use super::expr::{Path, Quantifier, Step};
 use super::join::{ForeignKey, Join, Names};
 use super::number::{Number, NumberKind};
 use super::place::{Place, Scope};
-use super::resolve::{ScopeType, resolve_reference};
-use super::rows::Rows;
-use super::scan::corrupt;
+use super::reference_path::ReferencePath;
+use super::resolve::ScopeType;
 use super::test::{BytesTest, NumberTest};
 use super::tree::Tree;
 use super::unreadable::Read;
@@ -29,29 +26,16 @@ pub(super) struct Referrers<'v> {
     /// As it is written: `Rating.movieId`.
     pub text: Arc<str>,
     pub table: &'v Table,
-    names: Names<'v>,
-    indexes: &'v TableIndexes,
-    accesses: Arc<[Access<'v>]>,
-    key: ForeignKey<'v>,
+    pub names: Names<'v>,
+    pub indexes: &'v TableIndexes,
+    pub accesses: Arc<[Access<'v>]>,
+    /// From a record that refers.
+    pub reference: ReferencePath<'v>,
     /// The key of the record that is referred to, from itself.
-    ends: Vec<Place<'v>>,
+    pub ends: Vec<Place<'v>>,
     /// The one of `accesses` that finds the referring records of a key.
     by: Option<usize>,
 }
-
-/// The referring records that satisfy a condition.
-#[derive(Debug)]
-pub(super) struct Referring<'v> {
-    pub of: Arc<Referrers<'v>>,
-    pub condition: Arc<Ready<'v>>,
-    /// Their number by the key that they refer to, once it is asked for.
-    counts: OnceLock<Counts>,
-    /// Held while they are counted.
-    counting: Mutex<()>,
-}
-
-/// Numbers of records by encoded keys.
-type Counts = HashMap<Vec<u8>, u64>;
 
 impl<'v> Referrers<'v> {
     /// Resolves a path that begins with the name of a record type, of which no field of the scope has the name; `None`
@@ -61,7 +45,7 @@ impl<'v> Referrers<'v> {
         let has_field = match scope {
             ScopeType::Record(table) => table.struct_type().field_by_any_name(first).is_some(),
             ScopeType::Struct(ty) => ty.field_by_any_name(first).is_some(),
-            ScopeType::Item(_) => first == "it",
+            ScopeType::Item(..) => first == "it",
         };
         let Some((table, indexes)) = view.table_with_indexes(first).ok().filter(|_| !has_field) else {
             return Ok(None);
@@ -73,41 +57,43 @@ impl<'v> Referrers<'v> {
         let ScopeType::Record(target) = scope else {
             return Err(path.at.error(format!("records are referred to, and elements of a list are not: {path}")));
         };
-        let key = resolve_reference(names, ScopeType::Record(table), &Path { steps: rest.to_vec(), at: path.at })?;
+        let way = Path { steps: rest.to_vec(), at: path.at };
+        let reference = ReferencePath::bind(names, ScopeType::Record(table), &way)?;
+        let key = &reference.key;
         if key.target.name() != target.name() {
             let (found, wanted) = (key.target.name(), target.name());
             return Err(path.at.error(format!("{path} refers to records of type {found}, not of {wanted}")));
         }
         let ends = key.key_places(names)?;
         let accesses: Arc<[Access<'v>]> = Access::of(table, indexes).into();
-        let by = if key.before.is_some() {
-            None
-        } else {
-            let finds = |access: &Access<'v>| access.leads(&key.parts) && access.is_in_all_segments(table, indexes);
-            let best = accesses.iter().enumerate().filter(|(_, access)| finds(access));
-            best.min_by_key(|(_, access)| access.rank()).map(|(at, _)| at)
-        };
+        let finds = |access: &Access<'v>| access.leads(&reference) && access.is_in_all_segments(table, indexes);
+        let best = accesses.iter().enumerate().filter(|(_, access)| finds(access));
+        let by = best.min_by_key(|(_, access)| access.rank()).map(|(at, _)| at);
         let text = path.to_string().into();
-        Ok(Some(Self { text, table, names, indexes, accesses, key, ends, by }))
+        Ok(Some(Self { text, table, names, indexes, accesses, reference, ends, by }))
     }
 
     /// Returns what finds them, for people.
     pub fn source(&self) -> String {
-        match self.by.and_then(|by| self.accesses.get(by)) {
-            Some(access) => access.name().to_owned(),
-            None => "scan".to_owned(),
-        }
+        self.access().map_or("scan", Access::name).to_owned()
     }
 
-    /// Returns the reference on the way to the one that leads to a record.
+    /// Returns the index that finds them, if there is one.
+    pub fn access(&self) -> Option<&Access<'v>> {
+        self.accesses.get(self.by?)
+    }
+
+    /// Returns the references on the way to the one that leads to a record.
     pub fn joins(&self) -> impl Iterator<Item = &Join<'v>> {
-        self.key.before.iter().map(|before| &**before)
+        let ReferencePath { lists, key } = &self.reference;
+        lists.iter().filter_map(|list| list.via.as_ref()).chain(&key.before).map(|before| &**before)
     }
 
-    /// Returns the conditions that records satisfy which refer to a record; `None` if none can.
-    fn conditions(&self, record: Scope<'v>) -> Read<Option<Vec<Ready<'v>>>> {
+    /// Returns the conditions, joined by `and`, that records satisfy which refer to a record by values of their own; `None` if
+    /// none can.
+    pub fn conditions(&self, record: Scope<'v>) -> Read<Option<Vec<Ready<'v>>>> {
         let mut out = Vec::with_capacity(self.ends.len());
-        for (end, part) in self.ends.iter().zip(&self.key.parts) {
+        for (end, part) in self.ends.iter().zip(&self.reference.key.parts) {
             let place = Arc::clone(part);
             let check = match (end.kind.number(), part.kind.number()) {
                 (Some(kind), Some(own)) => {
@@ -121,6 +107,11 @@ impl<'v> Referrers<'v> {
                 },
             };
             out.push(Tree::leaf(&self.text, check));
+        }
+        for list in self.reference.lists.iter().rev() {
+            let of_element = if out.len() == 1 { out.remove(0) } else { Tree::And(std::mem::take(&mut out)) };
+            let each = Check::Each(Quantifier::Any, Arc::new(list.clone()), Box::new(of_element));
+            out.push(Tree::leaf(&self.text, each));
         }
         Ok(Some(out))
     }
@@ -144,13 +135,18 @@ impl<'v> Access<'v> {
         }
     }
 
-    /// Returns whether the index finds the records that have given values at some places.
-    fn leads(&self, places: &[Arc<Place<'v>>]) -> bool {
+    /// Returns whether the index finds the records that refer by given values.
+    fn leads(&self, reference: &ReferencePath<'v>) -> bool {
+        let ReferencePath { lists, key } = reference;
+        if key.before.is_some() || self.list.as_slice() != lists {
+            return false;
+        }
+        let places = &key.parts;
         let is_whole = matches!(self.index.kind(), Kind::Alternate | Kind::Hash);
         if self.index.kind() == Kind::Text || !self.holds_all(&[]) {
             return false;
         }
-        if self.list.is_some() || self.ends.len() < places.len() || is_whole && self.ends.len() > places.len() {
+        if self.ends.len() < places.len() || is_whole && self.ends.len() > places.len() {
             return false;
         }
         self.ends[..places.len()].iter().all(|end| places.iter().any(|place| **place == *end))
@@ -166,7 +162,7 @@ impl<'v> Access<'v> {
 }
 
 /// Returns the test for a number of one kind that another kind has as a key.
-fn same_number(kind: NumberKind, own: NumberKind, key: u64) -> Option<NumberTest> {
+pub(super) fn same_number(kind: NumberKind, own: NumberKind, key: u64) -> Option<NumberTest> {
     let range = match (kind, own) {
         (NumberKind::Bool, _) | (_, NumberKind::Bool) => own.equal(Number::Int(key.into()))?,
         _ => own.equal(kind.number(key))?,
@@ -176,7 +172,7 @@ fn same_number(kind: NumberKind, own: NumberKind, key: u64) -> Option<NumberTest
 
 impl<'v> ForeignKey<'v> {
     /// Returns the places of the key in the record that is referred to.
-    fn key_places(&self, names: Names<'v>) -> Result<Vec<Place<'v>>> {
+    pub fn key_places(&self, names: Names<'v>) -> Result<Vec<Place<'v>>> {
         let mut out = Vec::new();
         for key in self.target.key().names() {
             out.push(super::resolve::resolve_exactly(names, self.target.struct_type(), key)?);
@@ -185,102 +181,8 @@ impl<'v> ForeignKey<'v> {
     }
 }
 
-impl<'v> Referring<'v> {
-    pub fn new(of: &Arc<Referrers<'v>>, condition: Ready<'v>) -> Self {
-        Self { of: Arc::clone(of), condition: Arc::new(condition), counts: OnceLock::new(), counting: Mutex::new(()) }
-    }
-
-    /// Returns whether there is one of a record.
-    pub fn exists(&self, record: Scope<'v>) -> Read<bool> {
-        Ok(self.count_up_to(record, 1)? > 0)
-    }
-
-    /// Returns the number of those of a record.
-    pub fn count(&self, record: Scope<'v>) -> Read<u64> {
-        self.count_up_to(record, u64::MAX)
-    }
-
-    fn count_up_to(&self, record: Scope<'v>, limit: u64) -> Read<u64> {
-        let Scope::Struct(at) = record else { return Ok(0) };
-        if let Some(access) = self.of.by.and_then(|by| self.of.accesses.get(by)) {
-            return self.count_by(access, record, limit);
-        }
-        let counts = self.counts()?;
-        let mut key = Vec::new();
-        Ok(if self.of.key.target.key().encode_row(at, &mut key)? {
-            counts.get(key.as_slice()).copied().unwrap_or_default()
-        } else {
-            0
-        })
-    }
-
-    /// Counts those of a record by an index.
-    fn count_by(&self, access: &Access<'v>, record: Scope<'v>, limit: u64) -> Read<u64> {
-        let Some(equal) = self.of.conditions(record)? else { return Ok(0) };
-        let (spending, mut count) = (Spending::new(), 0);
-        for (source, opened) in self.of.table.segments().iter().zip(&self.of.indexes.opened) {
-            let Some(answer) = access.ask(&equal, source, opened)? else { continue };
-            let all_answered = answer.answered.len() == equal.len();
-            for row in answer.rows()? {
-                let Some(at) = source.segment().row(row).filter(|_| source.is_live(row)) else { continue };
-                spending.renew();
-                let scope = Scope::Struct(at);
-                let holds = || -> Read<bool> {
-                    let is_equal = |one: &Ready<'v>| one.holds(scope, &spending);
-                    Ok((all_answered || all_hold(&equal, is_equal)?) && self.condition.holds(scope, &spending)?)
-                };
-                count += u64::from(holds().map_err(|unreadable| corrupt(source, unreadable))?);
-                if count >= limit {
-                    return Ok(count);
-                }
-            }
-        }
-        Ok(count)
-    }
-
-    /// Returns the numbers of all keys, which are counted once.
-    fn counts(&self) -> Result<&Counts> {
-        if let Some(counts) = self.counts.get() {
-            return Ok(counts);
-        }
-        let _counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counts) = self.counts.get() {
-            return Ok(counts);
-        }
-        let counted = self.count_all()?;
-        Ok(self.counts.get_or_init(|| counted))
-    }
-
-    fn count_all(&self) -> Result<Counts> {
-        let of = &*self.of;
-        let rows =
-            Rows::new(of.names, of.table, Some((Arc::clone(&of.accesses), of.indexes)), Arc::clone(&self.condition))?;
-        let (mut counts, mut key) = (Counts::new(), Vec::new());
-        for scan in rows.scans() {
-            let source = scan.source();
-            for row in scan {
-                let Some(at) = source.segment().row(row?) else { continue };
-                let encoded = of.key.read(Scope::Struct(at), |parts| of.key.target.key().encode(parts, &mut key));
-                if encoded.map_err(|unreadable| corrupt(source, unreadable))? == Some(true) {
-                    *counts.entry_ref(key.as_slice()).or_default() += 1;
-                }
-            }
-        }
-        Ok(counts)
-    }
-}
-
 impl fmt::Debug for Referrers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Referrers").field("text", &self.text).field("source", &self.source()).finish_non_exhaustive()
     }
-}
-
-fn all_hold<'v>(all: &[Ready<'v>], mut holds: impl FnMut(&Ready<'v>) -> Read<bool>) -> Read<bool> {
-    for one in all {
-        if !holds(one)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

@@ -1,5 +1,6 @@
 //! Finds what the names of a path mean in a schema.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use kapok_core::Result;
@@ -19,19 +20,19 @@ pub(super) enum ScopeType<'v> {
     Record(&'v Table),
     /// A struct in a list.
     Struct(&'v StructType),
-    /// An element that is no struct, which `it` names.
-    Item(Kind<'v>),
+    /// An element that is no struct, which `it` names, and the record type that it refers to.
+    Item(Kind<'v>, Option<&'v str>),
 }
 
 /// Names that an error lists before it says that there are more.
 const LISTED_MAX: usize = 40;
 
 impl<'v> ScopeType<'v> {
-    /// Returns what paths about the elements of a list begin at.
-    pub fn of_elements(schema: &'v Schema, element: &'v Type, at: At) -> Result<Self> {
+    /// Returns what paths about the elements of a list begin at. `refers`: the record type that they refer to.
+    pub fn of_elements(schema: &'v Schema, element: &'v Type, refers: Option<&'v str>, at: At) -> Result<Self> {
         match Kind::of(schema, element, false) {
             Some(Kind::Struct(ty)) => Ok(Self::Struct(ty)),
-            Some(kind) => Ok(Self::Item(kind)),
+            Some(kind) => Ok(Self::Item(kind, refers)),
             None => Err(at.error("the schema lacks the type of the elements")),
         }
     }
@@ -56,39 +57,45 @@ pub(super) fn resolve<'v>(names: Names<'v>, scope: ScopeType<'v>, path: &Path) -
     let ty = match scope {
         ScopeType::Record(table) => table.struct_type(),
         ScopeType::Struct(ty) => ty,
-        ScopeType::Item(kind) => {
+        ScopeType::Item(kind, refers) => {
             return match path.steps.as_slice() {
-                [Step::Name(name)] if name == "it" => Ok(Place::item(kind)),
+                [Step::Name(name)] if name == "it" => Ok(Place::item(kind, refers)),
+                [Step::Name(name), ..] if name == "it" => {
+                    let mut resolution = Resolution::new(names, path.at);
+                    let target = resolution.follow_element(kind, refers)?;
+                    resolution.resolve(target, &path.steps, 1)
+                }
                 _ => Err(path
                     .at
                     .error(format!("expected `it`, which is the element, {}; found `{path}`", kind.describe()))),
             };
         }
     };
-    Resolution::new(names, path.at).resolve(ty, &path.steps)
+    Resolution::new(names, path.at).resolve(ty, &path.steps, 0)
 }
 
 /// Resolves a path that a declaration has: names of Cap'n Proto alone, through no reference.
 pub(super) fn resolve_exactly<'v>(names: Names<'v>, ty: &'v StructType, path: &str) -> Result<Place<'v>> {
     let names = Names { view: None, ..names };
-    Resolution { is_exact: true, ..Resolution::new(names, At::default()) }.resolve(ty, &steps(path))
+    Resolution { is_exact: true, ..Resolution::new(names, At::default()) }.resolve(ty, &steps(path), 0)
 }
 
-/// Resolves a path whose last step is a reference.
+/// Resolves a path whose last step is a reference. That of an element which is no struct begins with `it`.
 pub(super) fn resolve_reference<'v>(names: Names<'v>, scope: ScopeType<'v>, path: &Path) -> Result<ForeignKey<'v>> {
     let mut resolution = Resolution::new(names, path.at);
-    let Some(Step::Name(last)) = path.steps.last() else {
+    let (ty, start): (&StructType, usize) = match scope {
+        ScopeType::Record(table) => (table.struct_type(), 0),
+        ScopeType::Struct(ty) => (ty, 0),
+        ScopeType::Item(kind, refers) if path.steps.len() < 2 => return resolution.element_key(kind, refers),
+        ScopeType::Item(kind, refers) => (resolution.follow_element(kind, refers)?, 1),
+    };
+    let Some((Step::Name(last), before)) = path.steps.split_last() else {
         return Err(path.at.error(format!("expected a field that refers to a record, found {path}")));
     };
-    let ty = match scope {
-        ScopeType::Record(table) => table.struct_type(),
-        ScopeType::Struct(ty) => ty,
-        ScopeType::Item(kind) => {
-            let problem = format!("elements that are {} refer to no records: {path}", kind.describe());
-            return Err(path.at.error(problem));
-        }
-    };
-    let ty = resolution.walk(ty, &path.steps, path.steps.len() - 1)?;
+    let ty = resolution.walk(ty, &path.steps, start..before.len())?;
+    if resolution.is_list(ty, last) {
+        return Err(path.at.error(format!("{last} is a list; what refers are its elements, {path}[]")));
+    }
     let Some(reference) = reference(ty, last) else {
         resolution.field(ty, last)?;
         let problem = format!("{}.{last} is not declared to refer to records of any type", ty.name);
@@ -113,9 +120,10 @@ impl<'v> Resolution<'v> {
         Self { names, at, is_exact: false, walked: Vec::new(), via: None, hops: Vec::new(), guards: Vec::new() }
     }
 
-    fn resolve(mut self, ty: &'v StructType, path: &[Step]) -> Result<Place<'v>> {
-        let last = path.len().saturating_sub(if let [.., _, Step::Key(_)] = path { 2 } else { 1 });
-        let ty = self.walk(ty, path, last)?;
+    /// Resolves the steps from one on.
+    fn resolve(mut self, ty: &'v StructType, path: &[Step], start: usize) -> Result<Place<'v>> {
+        let last = path.len().saturating_sub(if let [.., _, Step::Key(_)] = path { 2 } else { 1 }).max(start);
+        let ty = self.walk(ty, path, start..last)?;
         let name = match &path[last..] {
             [Step::Name(name), ..] => name,
             [step, ..] => return Err(self.unexpected(step, path)),
@@ -133,15 +141,18 @@ impl<'v> Resolution<'v> {
         let (owner, field) = self.field_or_entry(ty, path, last)?;
         self.guards.extend(Guard::of(owner, field));
         let kind = self.kind(field)?;
-        Ok(self.place(Slot::of(owner, field), kind))
+        let refers = field.reference.as_deref().filter(|_| matches!(kind, Kind::List(..)));
+        Ok(Place { refers, ..self.place(Slot::of(owner, field), kind) })
     }
 
-    /// Goes through the first steps of a path, all of which lead to structs, and returns the type of the last one.
-    fn walk(&mut self, mut ty: &'v StructType, path: &[Step], end: usize) -> Result<&'v StructType> {
-        let mut at = 0;
-        while at < end {
+    /// Goes through some steps of a path, all of which lead to structs, and returns the type of the last one.
+    fn walk(&mut self, mut ty: &'v StructType, path: &[Step], steps: Range<usize>) -> Result<&'v StructType> {
+        let mut at = steps.start;
+        while at < steps.end {
             let Step::Name(name) = &path[at] else { return Err(self.unexpected(&path[at], path)) };
-            if let (Some(reference), Some(Step::Name(_)) | None) = (reference(ty, name), path.get(at + 1)) {
+            if let (Some(reference), Some(Step::Name(_)) | None) = (reference(ty, name), path.get(at + 1))
+                && !self.is_list(ty, name)
+            {
                 ty = self.follow(ty, &reference)?;
                 self.walked.push(path[at].clone());
                 at += 1;
@@ -195,12 +206,30 @@ impl<'v> Resolution<'v> {
     }
 
     fn place(self, slot: Slot<'v>, kind: Kind<'v>) -> Place<'v> {
-        Place { via: self.via, hops: self.hops, guards: self.guards, slot, kind }
+        Place { via: self.via, hops: self.hops, guards: self.guards, slot, kind, refers: None }
+    }
+
+    /// Returns whether a field is a list, whose elements are meant if it refers.
+    fn is_list(&self, ty: &StructType, name: &str) -> bool {
+        let is_list = |field: &FieldType| matches!(&field.kind, FieldKind::Slot { ty: Type::List(_), .. });
+        ty.field_by_any_name(name).is_some_and(is_list)
     }
 
     /// Goes on to the record that a reference leads to, and returns its type.
     fn follow(&mut self, ty: &'v StructType, reference: &Reference) -> Result<&'v StructType> {
         let key = self.foreign_key(ty, reference)?;
+        self.follow_key(key)
+    }
+
+    /// Goes on to the record that an element of a list refers to, and returns its type.
+    fn follow_element(&mut self, kind: Kind<'v>, refers: Option<&str>) -> Result<&'v StructType> {
+        let key = self.element_key(kind, refers)?;
+        let target = self.follow_key(key)?;
+        self.walked.push(Step::Name("it".to_owned()));
+        Ok(target)
+    }
+
+    fn follow_key(&mut self, key: ForeignKey<'v>) -> Result<&'v StructType> {
         let (target, walked) = (key.target, std::mem::take(&mut self.walked));
         // A foreign key is made of a view alone.
         let Some(view) = self.names.view else { return Err(self.at.error("expected a view")) };
@@ -208,7 +237,8 @@ impl<'v> Resolution<'v> {
         if join.depth > JOINS_MAX {
             return Err(self.at.error(format!("more than {JOINS_MAX} references in one path")));
         }
-        *self = Self { walked, via: Some(Arc::new(join)), ..Self::new(self.names, self.at) };
+        let is_exact = self.is_exact;
+        *self = Self { walked, is_exact, via: Some(Arc::new(join)), ..Self::new(self.names, self.at) };
         Ok(target.struct_type())
     }
 
@@ -217,10 +247,7 @@ impl<'v> Resolution<'v> {
         let Reference { name, target, fields } = reference;
         let subject = format!("{}.{name} refers to {target}", ty.name);
         let error = |problem: String| self.at.error(format!("{subject}{problem}"));
-        let Some(view) = self.names.view else {
-            return Err(error(", which is not followed here: bind the query to a view".to_owned()));
-        };
-        let target = view.table(target).map_err(|problem| error(format!(": {problem}")))?;
+        let target = self.target(&subject, target)?;
         let key: Vec<&str> = target.key().names().collect();
         if key.len() != fields.len() {
             let (count, key) = (fields.len(), key.join(", "));
@@ -228,20 +255,63 @@ impl<'v> Resolution<'v> {
         }
         let mut parts = Vec::with_capacity(key.len());
         for (field, key) in fields.iter().zip(key) {
-            // Neither goes through a reference, which might be this one.
+            // It goes through no reference, which might be this one.
             let names = Names { view: None, ..self.names };
-            let part = Self { names, is_exact: true, walked: Vec::new(), via: None, ..self.clone() }
-                .resolve(ty, &steps(field))?;
-            let wanted = resolve_exactly(names, target.struct_type(), key)?;
-            if !part.kind.is_comparable_key(wanted.kind) {
-                let (wanted, found) = (wanted.kind.describe(), part.kind.describe());
-                return Err(error(format!(", whose key field {key} is {wanted}; {field} is {found}")));
-            }
+            let part = Self { names, is_exact: true, walked: Vec::new(), via: None, ..self.clone() }.resolve(
+                ty,
+                &steps(field),
+                0,
+            )?;
+            self.check_part(&subject, (field, part.kind), target, key)?;
             parts.push(Arc::new(part));
         }
-        let steps: Vec<_> = self.walked.iter().cloned().chain([Step::Name(name.clone())]).collect();
+        Ok(self.key_of(Step::Name(name.clone()), parts, target))
+    }
+
+    /// Makes the foreign key of an element of a list, which is no struct. `refers`: the record type that it refers to.
+    fn element_key(&self, kind: Kind<'v>, refers: Option<&str>) -> Result<ForeignKey<'v>> {
+        let found = kind.describe();
+        let Some(refers) = refers else {
+            let problem =
+                format!("the element is {found}, which has no fields, and is not declared to refer to records");
+            return Err(self.at.error(problem));
+        };
+        let subject = format!("the element refers to {refers}");
+        let target = self.target(&subject, refers)?;
+        let key: Vec<&str> = target.key().names().collect();
+        let [name] = key[..] else {
+            let key = key.join(", ");
+            return Err(self.at.error(format!("{subject}, whose key is {key}; the element is one value")));
+        };
+        self.check_part(&subject, ("it", kind), target, name)?;
+        Ok(self.key_of(Step::Name("it".to_owned()), vec![Arc::new(Place::item(kind, None))], target))
+    }
+
+    /// Returns the table of the records that are referred to.
+    fn target(&self, subject: &str, target: &str) -> Result<&'v Table> {
+        let error = |problem: String| self.at.error(format!("{subject}{problem}"));
+        match self.names.view {
+            Some(view) => view.table(target).map_err(|problem| error(format!(": {problem}"))),
+            None => Err(error(", which is not followed here: bind the query to a view".to_owned())),
+        }
+    }
+
+    /// Checks that a value can be that of a field of a key.
+    fn check_part(&self, subject: &str, (field, kind): (&str, Kind<'v>), target: &'v Table, key: &str) -> Result<()> {
+        // A key goes through no reference.
+        let names = Names { view: None, ..self.names };
+        let wanted = resolve_exactly(names, target.struct_type(), key)?.kind;
+        if kind.is_comparable_key(wanted) {
+            return Ok(());
+        }
+        let (wanted, found) = (wanted.describe(), kind.describe());
+        Err(self.at.error(format!("{subject}, whose key field {key} is {wanted}; {field} is {found}")))
+    }
+
+    fn key_of(&self, last: Step, parts: Vec<Arc<Place<'v>>>, target: &'v Table) -> ForeignKey<'v> {
+        let steps: Vec<_> = self.walked.iter().cloned().chain([last]).collect();
         let (count, text) = (steps.len(), Path { steps, at: self.at }.to_string());
-        Ok(ForeignKey { text: text.into(), steps: count, before: self.via.clone(), parts, target })
+        ForeignKey { text: text.into(), steps: count, before: self.via.clone(), parts, target }
     }
 
     #[cold]
@@ -284,7 +354,7 @@ impl<'v> Resolution<'v> {
     ) -> Result<(&'v StructType, &'v FieldType)> {
         self.guards.extend(Guard::of(ty, field));
         let guards = std::mem::take(&mut self.guards);
-        let list = Place { guards, slot: Slot::of(ty, field), ..Place::item(self.kind(field)?) };
+        let list = Place { guards, slot: Slot::of(ty, field), ..Place::item(self.kind(field)?, None) };
         let not_a_map =
             || self.at.error(format!("only a map has keys, and {} is {}", field.json_name(), list.kind.describe()));
         let Kind::List(Type::Struct(id), true) = list.kind else { return Err(not_a_map()) };
@@ -295,7 +365,7 @@ impl<'v> Resolution<'v> {
         let kind = self.kind(key_field)?;
         let wanted = self.entry_key(kind, key)?;
         let guards = Guard::of(entry, key_field).into_iter().collect();
-        let key = Box::new(Place { guards, slot: Slot::of(entry, key_field), ..Place::item(kind) });
+        let key = Box::new(Place { guards, slot: Slot::of(entry, key_field), ..Place::item(kind, None) });
         self.hops.push(Hop::Entry { list: Box::new(list), key, wanted });
         Ok((entry, value_field))
     }

@@ -23,36 +23,12 @@ pub(super) struct Route<'v> {
 
 impl<'v> Route<'v> {
     pub fn bind(names: Names<'v>, scope: ScopeType<'v>, path: &Path) -> Result<Self> {
-        let (mut scope, mut lists, mut first_list) = (scope, Vec::new(), None);
-        let mut pieces = path.steps.split(|step| *step == Step::Each).peekable();
-        loop {
-            let steps = pieces.next().unwrap_or_default();
-            let is_last = pieces.peek().is_none();
-            if steps.is_empty() {
-                // `genres[]`, `matrix[][]`: the element itself.
-                let place = match scope {
-                    ScopeType::Item(kind) => Place::item(kind),
-                    ScopeType::Struct(ty) => Place { slot: Slot::Nothing, ..Place::item(Kind::Struct(ty)) },
-                    ScopeType::Record(table) => {
-                        Place { slot: Slot::Nothing, ..Place::item(Kind::Struct(table.struct_type())) }
-                    }
-                };
-                if is_last {
-                    return Ok(Self { lists, end: place, first_list });
-                }
-                scope = elements(names, &place, path)?;
-                lists.push(place);
-                continue;
-            }
-            let part = Path { steps: steps.to_vec(), at: path.at };
-            let place = resolve(names, scope, &part)?;
-            if is_last {
-                return Ok(Self { lists, end: place, first_list });
-            }
-            first_list.get_or_insert_with(|| part.to_string());
-            scope = elements(names, &place, path)?;
-            lists.push(place);
-        }
+        let (lists, scope, rest) = lists_of(names, scope, path)?;
+        let first_list = path.steps.iter().position(|step| *step == Step::Each).map(|end| {
+            let steps = path.steps[..end].to_vec();
+            Path { steps, at: path.at }.to_string()
+        });
+        Ok(Self { end: place_of(names, scope, rest, path)?, lists, first_list })
     }
 
     /// Returns the first list and the route from its elements on.
@@ -135,9 +111,35 @@ impl<'v> Place<'v> {
     }
 }
 
-pub(super) fn elements<'v>(names: Names<'v>, place: &Place<'v>, path: &Path) -> Result<ScopeType<'v>> {
-    match place.kind {
-        Kind::List(element, _) => ScopeType::of_elements(names.schema, element, path.at),
-        other => Err(path.at.error(format!("[] stands behind a list, and this is {}: {path}", other.describe()))),
+/// Resolves the lists that a path goes through, and returns what is behind the last of them: the scope and the steps.
+pub(super) fn lists_of<'v, 'p>(
+    names: Names<'v>,
+    mut scope: ScopeType<'v>,
+    path: &'p Path,
+) -> Result<(Vec<Place<'v>>, ScopeType<'v>, &'p [Step])> {
+    let (mut lists, mut rest) = (Vec::new(), path.steps.as_slice());
+    while let Some(end) = rest.iter().position(|step| *step == Step::Each) {
+        let place = place_of(names, scope, &rest[..end], path)?;
+        scope = match place.kind {
+            Kind::List(element, _) => ScopeType::of_elements(names.schema, element, place.refers, path.at)?,
+            other => {
+                let problem = format!("[] stands behind a list, and this is {}: {path}", other.describe());
+                return Err(path.at.error(problem));
+            }
+        };
+        lists.push(place);
+        rest = &rest[end + 1..];
+    }
+    Ok((lists, scope, rest))
+}
+
+/// Resolves a part of a path that goes through no list. Of no steps, it is what the scope is: `genres[]`, `matrix[][]`.
+fn place_of<'v>(names: Names<'v>, scope: ScopeType<'v>, steps: &[Step], path: &Path) -> Result<Place<'v>> {
+    let resolve = |steps| resolve(names, scope, &Path { steps, at: path.at });
+    match (scope, steps) {
+        (ScopeType::Item(kind, refers), []) => Ok(Place::item(kind, refers)),
+        (ScopeType::Item(..), steps) => resolve([&[Step::Name("it".to_owned())], steps].concat()),
+        (ScopeType::Struct(ty), []) => Ok(Place { slot: Slot::Nothing, ..Place::item(Kind::Struct(ty), None) }),
+        (_, steps) => resolve(steps.to_vec()),
     }
 }

@@ -12,12 +12,14 @@ use kapok_core::{Error, Result};
 
 use super::check::Ready;
 use super::evaluate::Spending;
+use super::explain::JoinExplanation;
+use super::found_first::FoundFirst;
 use super::join::Names;
 use super::key_order::KeyOrder;
 use super::mask::BLOCK_ROWS;
 use super::order::{Order, Sorting};
 use super::place::Scope;
-use super::plan::{Indexes, SegmentPlan, plan};
+use super::plan::{Indexes, SegmentPlan, plan, plan_cost};
 use super::scan::{SegmentScan, corrupt};
 use super::select::Selection;
 
@@ -53,6 +55,8 @@ pub struct Rows<'v> {
     pub(super) table: &'v Table,
     pub(super) indexes: Option<Indexes<'v>>,
     pub(super) expression: Arc<Ready<'v>>,
+    /// How records of other tables were found before these.
+    pub(super) joins: Arc<[JoinExplanation]>,
     pub(super) plans: Vec<SegmentPlan<'v>>,
     pub(super) sorting: Option<Arc<Sorting<'v>>>,
     pub(super) limit: Option<usize>,
@@ -66,8 +70,40 @@ impl<'v> Rows<'v> {
         indexes: Option<Indexes<'v>>,
         expression: Arc<Ready<'v>>,
     ) -> Result<Self> {
+        let (expression, joins) = found_first(names, table, indexes.as_ref(), expression, u64::MAX)?;
+        Self::planned(names, table, indexes, expression, joins)
+    }
+
+    /// Makes the rows if finding them costs no more than a limit.
+    pub(super) fn within(
+        names: Names<'v>,
+        table: &'v Table,
+        indexes: Option<Indexes<'v>>,
+        expression: Arc<Ready<'v>>,
+        cost_max: u64,
+    ) -> Result<Option<Self>> {
+        let (expression, joins) = found_first(names, table, indexes.as_ref(), expression, cost_max)?;
+        if plan_cost(table, indexes.as_ref(), &expression)? > cost_max {
+            return Ok(None);
+        }
+        Self::planned(names, table, indexes, expression, joins).map(Some)
+    }
+
+    fn planned(
+        names: Names<'v>,
+        table: &'v Table,
+        indexes: Option<Indexes<'v>>,
+        expression: Arc<Ready<'v>>,
+        joins: Arc<[JoinExplanation]>,
+    ) -> Result<Self> {
         let plans = plan(table, indexes.as_ref(), &expression)?;
-        Ok(Self { names, table, indexes, expression, plans, sorting: None, limit: None, threads: NonZeroUsize::MIN })
+        let (sorting, limit, threads) = (None, None, NonZeroUsize::MIN);
+        Ok(Self { names, table, indexes, expression, joins, plans, sorting, limit, threads })
+    }
+
+    /// Returns what finding the rows costs, in parts of what a column of numbers costs for one.
+    pub(super) fn cost(&self) -> u64 {
+        self.plans.iter().map(|plan| plan.cost).fold(0, u64::saturating_add)
     }
 
     /// Returns the table that the records are in.
@@ -236,6 +272,23 @@ impl<'v> Rows<'v> {
         let segments = self.table.segments().iter().zip(&self.plans).enumerate();
         segments.map(|(place, (source, plan))| SegmentScan::new(source, place, plan.clone()))
     }
+}
+
+/// Turns conditions about records of other tables into conditions about their keys, where these records are found at less cost
+/// than looking them up. `cost_max`: what that may cost.
+fn found_first<'v>(
+    names: Names<'v>,
+    table: &'v Table,
+    indexes: Option<&Indexes<'v>>,
+    expression: Arc<Ready<'v>>,
+    cost_max: u64,
+) -> Result<(Arc<Ready<'v>>, Arc<[JoinExplanation]>)> {
+    if !FoundFirst::is_about_others(&expression) {
+        return Ok((expression, Arc::default()));
+    }
+    let mut first = FoundFirst::new(names, plan_cost(table, indexes, &expression)?, cost_max);
+    let turned = first.turn(&expression, true)?;
+    Ok(if first.joins.is_empty() { (expression, Arc::default()) } else { (Arc::new(turned), first.joins.into()) })
 }
 
 /// Row ids in order, each a `Result`.

@@ -3,6 +3,7 @@
 mod aggregates;
 mod filtered;
 mod fixture;
+mod found_first;
 mod joins;
 mod language;
 mod library;

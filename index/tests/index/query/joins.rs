@@ -3,19 +3,19 @@
 use kapok_core::record::ValueRef;
 use kapok_core::segment::RowId;
 use kapok_index::View;
-use kapok_index::query::{Aggregate, Expr, Order, Query};
+use kapok_index::query::{Aggregate, Expr, Order, Query, Rows};
 use kapok_samples::random::Random;
 use proptest::prelude::*;
 
 use super::library::{self, Indexes};
-use super::naive::{Types, random_condition};
+use super::naive::{self, Step, Types, random_condition};
 
 /// Indexes by which referring records are found, or some of them.
 const INDEXES: Indexes<'static> = &[
     ("Rating", &["hash(user)", "hash(code, film)", "sorted(of, -code)"]),
-    ("Movie", &["hash(director)", "hash(info.studio)", "sorted(-info.editor)"]),
+    ("Movie", &["hash(director)", "hash(info.studio)", "sorted(-info.editor)", "hash(cast[])"]),
     ("Person", &["sorted(country)", "hash(mentor)", "key(id)"]),
-    ("Country", &["key(chief, name)", "hash(chief)"]),
+    ("Country", &["key(chief, name)", "hash(chief)", "hash(houses[].owner)", "hash(places[])"]),
 ];
 
 fn check(seed: u64) {
@@ -41,8 +41,27 @@ fn check(seed: u64) {
             let parsed = Expr::parse(&expr.to_string()).unwrap();
             assert_eq!(parsed, expr, "{at}");
             rows.explain().unwrap();
+            check_referring(r, &view, &rows, &expected, &at);
         }
     }
+}
+
+/// Compares aggregates over the records that refer to some.
+fn check_referring(r: &mut Random, view: &View, rows: &Rows<'_>, expected: &[RowId], at: &str) {
+    let table = rows.table();
+    let Some((path, ty)) = library::back_references(r, table.schema(), table.struct_type()) else { return };
+    let [Step::Name(record_type), way @ ..] = path.as_slice() else { panic!("{path:?}") };
+    let record = |row: &RowId| table.record(*row).unwrap();
+    let referring = expected.iter().flat_map(|row| library::referrers(view, record(row), record_type, way).unwrap());
+    let field = &ty.fields[r.below(ty.fields.len())].name;
+    let (mut count, mut values) = (0_u64, 0_u64);
+    for referring in referring {
+        count += 1;
+        values += u64::from(!referring.as_record().unwrap().get(field).unwrap().is_null());
+    }
+    let path = naive::text(&path);
+    let asked = [format!("count({path})"), format!("count({path}, `{field}`)")].map(|text| text.parse().unwrap());
+    assert_eq!(rows.aggregate(&asked).unwrap(), [count.into(), values.into()], "{at} {path} {field}");
 }
 
 /// What records of a type that satisfy a condition are printed as.
@@ -58,16 +77,19 @@ fn select(view: &View, record_type: &str, expression: &str, paths: &[&str]) -> V
 
 fn films() -> View {
     library::of_lines(
-        &[("Rating", &["hash(user)"])],
+        &[("Rating", &["hash(user)"]), ("Movie", &["hash(cast[])"]), ("Country", &["hash(houses[].owner)"])],
         &[
             (
                 "Country",
-                &[r#"{"name":"fr","chief":1,"houses":[{"owner":1},{"owner":3}]}"#, r#"{"name":"de","chief":9}"#],
+                &[
+                    r#"{"name":"fr","chief":1,"houses":[{"owner":1},{"owner":3}],"places":["de",null,"xx"]}"#,
+                    r#"{"name":"de","chief":9}"#,
+                ],
             ),
             (
                 "Person",
                 &[
-                    r#"{"id":1,"name":"Ann","mentor":2,"country":"fr"}"#,
+                    r#"{"id":1,"name":"Ann","mentor":2,"country":"fr","trips":[["de","de"],["fr"]]}"#,
                     r#"{"id":2,"name":"Bob","mentor":null,"country":"de"}"#,
                     r#"{"id":3,"name":"Cid","mentor":70000,"country":null}"#,
                 ],
@@ -75,8 +97,8 @@ fn films() -> View {
             (
                 "Movie",
                 &[
-                    r#"{"movieId":1,"title":"Metropolis","director":2,"info":{"studio":"de","editor":3},"genres":["a"]}"#,
-                    r#"{"movieId":2,"title":"Jeanne","director":1,"genres":["b","c"]}"#,
+                    r#"{"movieId":1,"title":"Metropolis","director":2,"info":{"studio":"de","editor":3},"genres":["a"],"cast":[1,2,1]}"#,
+                    r#"{"movieId":2,"title":"Jeanne","director":1,"genres":["b","c"],"cast":[3,70]}"#,
                     r#"{"movieId":3,"title":"Nobody's","director":77,"genres":[]}"#,
                 ],
             ),
@@ -138,6 +160,95 @@ fn records_are_asked_which_others_refer_to_them() {
 }
 
 #[test]
+fn elements_of_lists_refer_to_records() {
+    let view = films();
+    let movies = |expression: &str| select(&view, "Movie", expression, &["movieId"]);
+    assert_eq!(movies("any(cast, it.name = 'Ann')"), ["1"]);
+    assert_eq!(movies("any(cast, it = 70 and it.name is null)"), ["2"]);
+    assert_eq!(movies("all(cast, it.country.name is not null)"), ["1", "3"]);
+    assert_eq!(movies("any(cast, any(it.trips, any(it, it.chief.name = 'Ann')))"), ["1"]);
+    assert_eq!(
+        select(&view, "Country", "any(houses, owner.name = 'Cid') and any(places, it.chief = 9)", &["name"]),
+        ["\"fr\""]
+    );
+    let people = |expression: &str| select(&view, "Person", expression, &["id"]);
+    assert_eq!(people("any(Movie.cast[], title ^= 'Metro')"), ["1", "2"]);
+    assert_eq!(people("len(Movie.cast[]) = 0 or any(Country.houses[].owner, name = 'fr')"), ["1", "3"]);
+    assert_eq!(people("len(Movie.cast[].mentor) = 1"), ["2"]);
+    assert_eq!(select(&view, "Country", "len(Person.trips[][]) = 1", &["name"]), ["\"de\"", "\"fr\""]);
+    assert_eq!(
+        select(&view, "Movie", "true", &["movieId", "cast[]", "cast[].name", "cast[].trips[][].chief.name"]),
+        [
+            r#"1 [1,2,1] ["Ann","Bob","Ann"] [[[null,null],["Ann"]],null,[[null,null],["Ann"]]]"#,
+            r#"2 [3,70] ["Cid",null] [null,null]"#,
+            "3 null null null",
+        ]
+    );
+    assert_eq!(
+        select(&view, "Country", "chief = 1", &["houses[].owner.name", "places[].chief"]),
+        [r#"["Ann","Cid"] [9,null,null]"#]
+    );
+    let rows = view.query("Movie", "true").unwrap();
+    let asked =
+        ["count(cast[])", "count_distinct(cast[].name)", "max(cast[].trips[][].chief)", "count(cast[].mentor.id)"];
+    let asked = asked.map(|text| text.parse().unwrap());
+    let found: Vec<String> = rows.aggregate(&asked).unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["5", "3", "9", "2"]);
+    let groups =
+        rows.group_by(&["cast[].name"], &["count()".parse().unwrap(), "sum(cast[])".parse().unwrap()]).unwrap();
+    let lines: Vec<String> =
+        groups.iter().map(|group| format!("{} {} {}", group.key[0], group.values[0], group.values[1])).collect();
+    assert_eq!(lines, [r#""Ann" 1 2"#, r#""Bob" 1 2"#, r#""Cid" 1 3"#, "null 1 70"]);
+}
+
+#[test]
+fn aggregates_take_values_of_the_records_that_refer() {
+    let view = films();
+    let aggregate = |record_type: &str, expression: &str, texts: &[&str]| {
+        let asked: Vec<Aggregate> = texts.iter().map(|text| text.parse().unwrap()).collect();
+        let rows = view.query(record_type, expression).unwrap();
+        let values = rows.aggregate(&asked).unwrap();
+        assert_eq!(rows.threads(2.try_into().unwrap()).aggregate(&asked).unwrap(), values);
+        values.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let texts =
+        ["count(Rating.film)", "count(Rating.film, stars)", "sum(Rating.film, stars)", "max(Rating.film, user.name)"];
+    assert_eq!(aggregate("Movie", "true", &texts), ["3", "2", "7", "\"Bob\""]);
+    assert_eq!(aggregate("Movie", "movieId > 1", &texts), ["1", "0", "0", "\"Ann\""]);
+    assert_eq!(aggregate("Movie", "movieId > 2", &texts), ["0", "0", "0", "null"]);
+    // By an index, through lists on either side, through another reference, and by several fields.
+    let texts =
+        ["count(Rating.user)", "count(Movie.cast[], cast[])", "count_distinct(Country.houses[].owner, places[])"];
+    assert_eq!(aggregate("Person", "true", &texts), ["4", "8", "2"]);
+    assert_eq!(aggregate("Person", "true", &["top_n(2, Rating.film.director, stars)"]), ["[5, 2]"]);
+    assert_eq!(aggregate("Edition", "true", &["avg(Rating.edition, stars)"]), ["5.0"]);
+    let rows = view.query("Movie", "true").unwrap();
+    let groups = rows.group_by(&["genres[]"], &["count(Rating.film)".parse().unwrap()]).unwrap();
+    let lines: Vec<String> = groups.iter().map(|group| format!("{} {}", group.key[0], group.values[0])).collect();
+    assert_eq!(lines, [r#""a" 2"#, r#""b" 1"#, r#""c" 1"#]);
+    for (text, problem) in [
+        ("sum(Rating.film)", "expected a field of Rating behind it, as in (Rating.film, field)"),
+        ("sum(Rating.film, code)", "code is Text"),
+        ("sum(Rating.film, nothing)", "Rating has no field \"nothing\""),
+        ("sum(title, movieId)", "expected a record type and its field that refers"),
+        ("sum(Rating.user, stars)", "refers to records of type Person, not of Movie"),
+    ] {
+        let error = rows.aggregate(&[text.parse().unwrap()]).unwrap_err();
+        assert!(error.to_string().contains(problem), "{error}");
+    }
+    for (text, built) in [
+        ("avg(Rating.film, stars)", Aggregate::avg("stars").unwrap().of_referrers("Rating.film").unwrap()),
+        ("count(Rating.film)", Aggregate::count().of_referrers("Rating.film").unwrap()),
+        (
+            "top_n(3, Movie.cast[], cast[].name)",
+            Aggregate::top_n(3, "cast[].name").unwrap().of_referrers("Movie.cast[]").unwrap(),
+        ),
+    ] {
+        assert_eq!((Aggregate::parse(text).unwrap(), built.to_string()), (built, text.to_owned()));
+    }
+}
+
+#[test]
 fn orders_groups_and_aggregates_go_through_references() {
     let view = films();
     let rows = view.query("Rating", "true").unwrap();
@@ -192,7 +303,8 @@ fn orders_groups_and_aggregates_go_through_references() {
 fn explanations_tell_how_records_are_found() {
     let view = films();
     for (record_type, expression, joins) in [
-        ("Rating", "film.director.name = 'x'", &["film: Movie by movieId", "film.director: Person by id"][..]),
+        ("Rating", "len(film.director.name) = 0", &["film: Movie by movieId", "film.director: Person by id"][..]),
+        ("Rating", "film.director.name = 'x'", &["film.director: Person by scan, 0 found first"]),
         ("Movie", "any(Rating.film, true)", &["Rating.film: Rating by film,user"]),
         ("Person", "len(Rating.user) > 1", &["Rating.user: Rating by hash(user)"]),
         ("Movie", "any(Rating.of, user.name = 'x')", &["Rating.of: Rating by scan", "user: Person by id"]),
@@ -202,10 +314,12 @@ fn explanations_tell_how_records_are_found() {
             &["Rating.film.director: Rating by scan", "film: Movie by movieId"],
         ),
         ("Edition", "any(Rating.edition, true)", &["Rating.edition: Rating by scan"]),
+        ("Person", "any(Movie.cast[], true)", &["Movie.cast[]: Movie by hash(cast[])"]),
+        ("Person", "any(Country.houses[].owner, true)", &["Country.houses[].owner: Country by hash(houses[].owner)"]),
+        ("Movie", "any(cast, len(it.mentor.name) = 0)", &["it: Person by id", "it.mentor: Person by id"]),
     ] {
         let explained = view.query(record_type, expression).unwrap().explain().unwrap();
-        let lines: Vec<String> =
-            explained.joins.iter().map(|one| format!("{}: {} by {}", one.path, one.record_type, one.source)).collect();
+        let lines: Vec<String> = explained.joins.iter().map(|join| join.to_string().replace("join ", "")).collect();
         assert_eq!(lines, joins, "{expression}");
         assert!(explained.to_string().contains(&format!("join {}", joins[0])));
     }
@@ -230,6 +344,20 @@ fn what_is_wrong_with_a_reference_is_told_at_its_column() {
         ("Movie", "any(Nothing.film, true)", 5, "Movie has no field \"Nothing\""),
         ("Movie", "Rating.film = 1", 1, "Movie has no field \"Rating\""),
         ("Movie", "any(genres, any(Rating.film, true))", 17, "elements of a list are not"),
+        (
+            "Movie",
+            "any(genres, it.name = 'x')",
+            13,
+            "the element is Text, which has no fields, and is not declared to refer",
+        ),
+        ("Movie", "any(cast, it.nothing = 1)", 11, "Person has no field \"nothing\""),
+        ("Movie", "any(cast, it[\"a\"] = 1)", 11, "only a map has keys"),
+        ("Movie", "any(cast, name = 'x')", 11, "expected `it`, which is the element, Int64; found `name`"),
+        ("Movie", "cast.name = 'x'", 1, "cast is a list; ask for its elements by any(cast, ..)"),
+        ("Movie", "cast[].name = 'x'", 1, "only aggregates read every element of a list"),
+        ("Person", "any(Movie.cast, true)", 5, "cast is a list; what refers are its elements, cast[]"),
+        ("Person", "any(Movie.genres[], true)", 5, "the element is Text, which has no fields"),
+        ("Person", "any(Movie.title[], true)", 5, "[] stands behind a list, and this is Text"),
     ] {
         let error = view.query(record_type, expression).unwrap_err();
         let kapok_core::Fault::Query { column: at, problem: found } = error.fault() else { panic!("{error}") };
@@ -260,14 +388,17 @@ fn values_that_dangle_are_counted_and_named() {
         lines,
         [
             "Country.chief Person 1 9",
+            "Country.places[] Country 1 \"xx\"",
             "Country.houses[].owner Person 0 ",
             "Edition.movieId Movie 0 ",
             "Movie.director Person 1 77",
             "Movie.info.studio Country 0 ",
             "Movie.info.editor Person 0 ",
+            "Movie.cast[] Person 1 70",
             "Movie.boss Person 0 ",
             "Person.mentor Person 1 70000",
             "Person.country Country 0 ",
+            "Person.trips[][] Country 0 ",
             "Rating.film Movie 1 99",
             "Rating.user Person 0 ",
             "Rating.of Movie 0 ",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kapok_core::manifest::{Blob, BlobMap, IndexSpec, Manifest, RecordType, Tombstones, encode_rows};
 use kapok_core::record::{Record, ValueRef};
-use kapok_core::schema::{FieldType, Reference, Schema, StructType, Type};
+use kapok_core::schema::{FieldKind, FieldType, Reference, Schema, StructType, Type};
 use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage};
 use kapok_core::words::Words;
 use kapok_index::{BuiltArtifact, IndexSet, View};
@@ -44,12 +44,13 @@ pub fn schema() -> Schema {
         field("mentor", 2, Type::Int64, Some("Person")),
         flag("mentor", 3),
         field("country", 4, Type::Text, Some("Country")),
+        field("trips", 5, Type::List(Box::new(texts())), Some("Country")),
     ];
     add(1, "Person", &["id"], person, &[]);
     let country = vec![
         field("name", 0, Type::Text, None),
         field("chief", 1, Type::UInt8, Some("Person")),
-        field("places", 2, texts(), None),
+        field("places", 2, texts(), Some("Country")),
         field("houses", 3, Type::List(Box::new(Type::Struct(0xf000_0000_0000_0007))), None),
     ];
     let house = vec![field("owner", 0, Type::Int32, Some("Person")), field("name", 1, Type::Text, None)];
@@ -63,6 +64,7 @@ pub fn schema() -> Schema {
         field("director", 2, Type::Int32, Some("Person")),
         field("info", 3, Type::Struct(0xf000_0000_0000_0003), None),
         field("genres", 4, texts(), None),
+        field("cast", 5, Type::List(Box::new(Type::Int64)), Some("Person")),
     ];
     add(4, "Movie", &["movieId"], movie, &["boss: Person(info.editor)"]);
     let edition = vec![
@@ -173,12 +175,16 @@ impl Library {
 
 /// A version of these records, in two segments for each type if there are enough.
 pub fn of_lines(indexes: Indexes<'_>, types: &[(&str, &[&str])]) -> View {
+    let types = types.iter().map(|(name, lines)| (*name, lines.iter().map(|line| (*line).to_owned()).collect()));
+    of_segments(indexes, types.collect(), 2)
+}
+
+/// A version of these records, with segments of so many rows.
+pub fn of_segments(indexes: Indexes<'_>, mut types: Vec<(&str, Vec<String>)>, rows: usize) -> View {
     let mut out = Library::new(schema());
-    let mut types = types.to_vec();
     types.sort_unstable();
     for (name, lines) in types {
-        let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-        let segments: Vec<_> = lines.chunks(2).map(<[String]>::to_vec).collect();
+        let segments: Vec<_> = lines.chunks(rows).map(<[String]>::to_vec).collect();
         out.add(name, indexes, &segments, |_| false, |_| true);
     }
     out.open()
@@ -256,10 +262,11 @@ fn line(r: &mut Random, name: &str, key: usize, second: usize) -> String {
         "Person" => {
             let id = i64::try_from(key).unwrap() - i64::from(key == 11) * 16;
             format!(
-                "{{\"id\":{id},\"name\":{},\"mentor\":{},\"country\":{}}}",
+                "{{\"id\":{id},\"name\":{},\"mentor\":{},\"country\":{},\"trips\":{}}}",
                 text(r),
                 if r.one_in(6) { "-5".to_owned() } else { nullable(r) },
-                text(r)
+                text(r),
+                ["null", "[]", "[[\"a\",\"b\",\"a\"],[]]", "[[\"ab\"],null,[\"x\",null,\"none\"]]"][r.below(4)]
             )
         }
         "Movie" => {
@@ -273,8 +280,11 @@ fn line(r: &mut Random, name: &str, key: usize, second: usize) -> String {
                 )
             };
             let (title, director, genre) = (text(r), number(r), text(r));
+            let actor = |r: &mut Random| if r.one_in(5) { "-5".to_owned() } else { number(r).to_string() };
+            let cast: Vec<String> = (0..r.below(4)).map(|_| actor(r)).collect();
+            let cast = if r.one_in(4) { "null".to_owned() } else { format!("[{}]", cast.join(",")) };
             format!(
-                "{{\"movieId\":{key},\"title\":{title},\"director\":{director},\"info\":{info},\"genres\":[{genre},\"b\"]}}"
+                "{{\"movieId\":{key},\"title\":{title},\"director\":{director},\"info\":{info},\"genres\":[{genre},\"b\"],\"cast\":{cast}}}"
             )
         }
         "Edition" => {
@@ -299,6 +309,9 @@ pub fn target_of<'s>(schema: &'s Schema, name: &str) -> &'s StructType {
 /// The reference of a struct by its name: that of a field, or that of several.
 fn reference(ty: &StructType, name: &str) -> Option<(String, Vec<String>)> {
     if let Some(field) = ty.field(name) {
+        if is_list(field) {
+            return None;
+        }
         return field.reference.clone().map(|target| (target, vec![name.to_owned()]));
     }
     let of_several = ty.references.iter().find(|reference| reference.name == name)?;
@@ -324,14 +337,27 @@ pub fn follow<'v>(view: &'v View, record: Record<'v>, name: &str, goes_on: bool)
     if ty.field(name).is_some() && !goes_on {
         return None;
     }
-    let table = view.table(&target).unwrap();
+    Some(values(record, &fields).map_or(ValueRef::Null, |wanted| record_of_key(view, &target, &wanted)))
+}
+
+/// The record of a type whose key has some values; `Null` if there is none, or one of them is null.
+pub fn record_of<'v>(view: &'v View, target: &str, key: &[ValueRef<'v>]) -> ValueRef<'v> {
+    let wanted: Vec<Key> = key.iter().map(|value| Key::of(*value)).collect();
+    if wanted.contains(&Key::Null) { ValueRef::Null } else { record_of_key(view, target, &wanted) }
+}
+
+fn record_of_key<'v>(view: &'v View, target: &str, wanted: &[Key]) -> ValueRef<'v> {
+    let table = view.table(target).unwrap();
     let key: Vec<String> = table.key().names().map(str::to_owned).collect();
-    let wanted = values(record, &fields);
     let found = table.row_ids().map(|row| table.record(row).unwrap());
-    let mut found = found.filter(|found| wanted.is_some() && values(*found, &key) == wanted);
+    let mut found = found.filter(|found| values(*found, &key).as_deref() == Some(wanted));
     let one = found.next();
     assert!(found.next().is_none(), "a key of two records");
-    Some(one.map_or(ValueRef::Null, ValueRef::Struct))
+    one.map_or(ValueRef::Null, ValueRef::Struct)
+}
+
+fn is_list(field: &FieldType) -> bool {
+    matches!(&field.kind, FieldKind::Slot { ty: Type::List(_), .. })
 }
 
 /// The records of a type that refer to a record by a path.
@@ -345,51 +371,76 @@ pub fn referrers<'v>(
     let target = view.table(&record.struct_type().name).ok()?;
     let key: Vec<String> = target.key().names().map(str::to_owned).collect();
     let wanted = values(record, &key).unwrap();
-    let refers = |found: &Record<'v>| {
-        let mut at = *found;
-        for (index, step) in path.iter().enumerate() {
-            let Step::Name(name) = step else { panic!("{step:?}") };
-            if index + 1 == path.len() {
-                let (_, fields) = reference(at.struct_type(), name).unwrap();
-                return values(at, &fields).as_ref() == Some(&wanted);
-            }
-            let next = follow(view, at, name, true).unwrap_or_else(|| at.get(name).unwrap());
-            let ValueRef::Struct(next) = next else { return false };
-            at = next;
-        }
-        false
-    };
+    let refers = |found: &Record<'v>| refers(view, (ValueRef::Struct(*found), None), path, &wanted);
     let all = table.row_ids().map(|row| table.record(row).unwrap());
     Some(all.filter(refers).map(ValueRef::Struct).collect())
+}
+
+/// Whether what is at a place, or one of the elements that a path leads to, refers by it to the record of a key.
+/// `at`: with the record type that elements refer to.
+fn refers<'v>(view: &'v View, (at, target): (ValueRef<'v>, Option<&'v str>), path: &[Step], wanted: &[Key]) -> bool {
+    match (at, path) {
+        (at, []) => Key::of(at) == wanted[0] && wanted.len() == 1,
+        (ValueRef::List(list), [Step::Each, rest @ ..]) => {
+            list.iter().any(|element| refers(view, (element.unwrap(), target), rest, wanted))
+        }
+        (ValueRef::Null, _) => false,
+        (at, [Step::Name(_), ..]) if at.as_record().is_none() => {
+            refers(view, (record_of(view, target.unwrap(), &[at]), None), path, wanted)
+        }
+        (ValueRef::Struct(at), [Step::Name(name)]) => {
+            let (_, fields) = reference(at.struct_type(), name).unwrap();
+            values(at, &fields).as_deref() == Some(wanted)
+        }
+        (ValueRef::Struct(at), [Step::Name(name), rest @ ..]) => {
+            let target = at.struct_type().field(name).and_then(|field| field.reference.as_deref());
+            let next = follow(view, at, name, true).unwrap_or_else(|| at.get(name).unwrap());
+            refers(view, (next, target), rest, wanted)
+        }
+        _ => false,
+    }
 }
 
 /// A random path by which records refer to those of a type, and their type.
 pub fn back_references<'s>(r: &mut Random, schema: &'s Schema, to: &StructType) -> Option<(Vec<Step>, &'s StructType)> {
     let mut all = Vec::new();
     for ty in schema.structs().filter(|ty| TYPES.contains(&ty.name.as_str())) {
-        let name = &ty.name;
-        walk(schema, ty, std::slice::from_ref(name), &to.name, &mut all);
+        walk(schema, ty, &[Step::Name(ty.name.clone())], &to.name, &mut all);
     }
-    let (path, name) = all.get(r.below(all.len().max(1)))?;
-    Some((path.iter().cloned().map(Step::Name).collect(), target_of(schema, name)))
+    let path = all.get(r.below(all.len().max(1)))?;
+    let Step::Name(name) = &path[0] else { panic!("{path:?}") };
+    Some((path.clone(), target_of(schema, name)))
 }
 
-fn walk(schema: &Schema, ty: &StructType, path: &[String], to: &str, out: &mut Vec<(Vec<String>, String)>) {
-    let of_fields = ty.fields.iter().filter_map(|field| Some((&field.name, field.reference.as_ref()?)));
-    let of_several = ty.references.iter().map(|reference| (&reference.name, &reference.target));
-    for (name, target) in of_fields.chain(of_several) {
-        let path = [path, std::slice::from_ref(name)].concat();
+fn walk(schema: &Schema, ty: &StructType, path: &[Step], to: &str, out: &mut Vec<Vec<Step>>) {
+    let of_fields = ty.fields.iter().filter_map(|field| Some((steps_of(field), field.reference.as_ref()?)));
+    let of_several =
+        ty.references.iter().map(|reference| (vec![Step::Name(reference.name.clone())], &reference.target));
+    for (steps, target) in of_fields.chain(of_several) {
+        let path = [path, &steps].concat();
         if target == to {
-            out.push((path.clone(), path[0].clone()));
+            out.push(path.clone());
         }
-        if path.len() < 3 {
+        if path.iter().filter(|step| **step != Step::Each).count() < 3 {
             walk(schema, target_of(schema, target), &path, to, out);
         }
     }
     for field in &ty.fields {
-        if let kapok_core::schema::FieldKind::Slot { ty: Type::Struct(id), .. } = &field.kind {
-            let path = [path, std::slice::from_ref(&field.name)].concat();
-            walk(schema, schema.struct_type(*id).unwrap(), &path, to, out);
+        let FieldKind::Slot { ty, .. } = &field.kind else { continue };
+        if let Type::Struct(id) = ty.innermost() {
+            walk(schema, schema.struct_type(*id).unwrap(), &[path, &steps_of(field)].concat(), to, out);
         }
     }
+}
+
+/// A field, and the elements of the list that it is.
+fn steps_of(field: &FieldType) -> Vec<Step> {
+    let mut out = vec![Step::Name(field.name.clone())];
+    let FieldKind::Slot { ty, .. } = &field.kind else { return out };
+    let mut ty = ty;
+    while let Type::List(element) = ty {
+        out.push(Step::Each);
+        ty = element;
+    }
+    out
 }

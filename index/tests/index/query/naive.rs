@@ -8,7 +8,7 @@ use kapok_index::View;
 use kapok_index::query::{Expr, FieldExpr, Value, field};
 use kapok_samples::random::Random;
 
-use super::library::{back_references, follow, referrers, target_of};
+use super::library::{back_references, follow, record_of, referrers, target_of};
 use crate::naive_words::matches;
 
 #[derive(Clone, Debug)]
@@ -42,27 +42,55 @@ pub enum Operator {
 
 pub type Path = Vec<Step>;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     Name(String),
     Key(String),
     It,
+    /// Each element of a list, on the way to what refers to a record.
+    Each,
 }
 
 /// A record or an element of a list.
-type Scope<'v> = ValueRef<'v>;
+#[derive(Clone, Copy)]
+pub struct Scope<'v> {
+    pub value: ValueRef<'v>,
+    /// The record type that the element refers to, or the elements of the list do.
+    pub refers: Option<&'v str>,
+}
+
+impl<'v> From<ValueRef<'v>> for Scope<'v> {
+    fn from(value: ValueRef<'v>) -> Self {
+        Self { value, refers: None }
+    }
+}
 
 /// Where references lead; `None` if there are none.
 type World<'v> = Option<&'v View>;
 
 fn read<'v>(world: World<'v>, scope: Scope<'v>, path: &[Step]) -> ValueRef<'v> {
-    let mut at = scope;
+    read_scope(world, scope, path).value
+}
+
+fn read_scope<'v>(world: World<'v>, scope: Scope<'v>, path: &[Step]) -> Scope<'v> {
+    let Scope { value: mut at, mut refers } = scope;
     for (index, step) in path.iter().enumerate() {
+        if let (Some(view), [Step::It], Some(target), Step::Name(_)) = (world, &path[..index], refers, step) {
+            at = record_of(view, target, &[at]);
+        }
         if let (Some(view), ValueRef::Struct(record), Step::Name(name)) = (world, at, step)
             && let Some(found) = follow(view, record, name, index + 1 < path.len())
         {
-            at = found;
+            (at, refers) = (found, None);
             continue;
+        }
+        if *step != Step::It {
+            refers = match (at, step) {
+                (ValueRef::Struct(record), Step::Name(name)) => {
+                    record.struct_type().field_by_any_name(name).and_then(|field| field.reference.as_deref())
+                }
+                _ => None,
+            };
         }
         at = match (at, step) {
             (at, Step::It) => at,
@@ -76,7 +104,7 @@ fn read<'v>(world: World<'v>, scope: Scope<'v>, path: &[Step]) -> ValueRef<'v> {
             _ => ValueRef::Null,
         };
     }
-    at
+    Scope { value: at, refers }
 }
 
 fn int_and_float(int: i128, float: f64) -> Ordering {
@@ -148,18 +176,20 @@ fn holds(found: ValueRef<'_>, operator: Operator, wanted: &Value) -> bool {
     }
 }
 
-fn elements<'v>(world: World<'v>, scope: Scope<'v>, path: &[Step]) -> Vec<ValueRef<'v>> {
-    if let (Some(view), ValueRef::Struct(record), [Step::Name(first), rest @ ..]) = (world, scope, path)
+fn elements<'v>(world: World<'v>, scope: Scope<'v>, path: &[Step]) -> Vec<Scope<'v>> {
+    if let (Some(view), ValueRef::Struct(record), [Step::Name(first), rest @ ..]) = (world, scope.value, path)
         && let Some(found) = referrers(view, record, first, rest)
     {
-        return found;
+        return found.into_iter().map(Scope::from).collect();
     }
-    let found = read(world, scope, path);
-    found.as_list().map_or(Vec::new(), |list| list.iter().map(Result::unwrap).collect())
+    let Scope { value, refers } = read_scope(world, scope, path);
+    let element = |value: kapok_core::Result<_>| Scope { value: value.unwrap(), refers };
+    value.as_list().map_or(Vec::new(), |list| list.iter().map(element).collect())
 }
 
 impl Condition {
-    pub fn holds<'v>(&self, world: World<'v>, scope: Scope<'v>) -> bool {
+    pub fn holds<'v>(&self, world: World<'v>, scope: impl Into<Scope<'v>>) -> bool {
+        let scope = scope.into();
         match self {
             Self::And(all) => all.iter().all(|one| one.holds(world, scope)),
             Self::Or(all) => all.iter().any(|one| one.holds(world, scope)),
@@ -188,7 +218,7 @@ impl Condition {
                 values.iter().any(|value| holds(read(world, scope, path), Operator::Equal, value))
             }
             Self::Has(path, value) => {
-                elements(world, scope, path).into_iter().any(|found| holds(found, Operator::Equal, value))
+                elements(world, scope, path).into_iter().any(|found| holds(found.value, Operator::Equal, value))
             }
             Self::Any(path, inner) => {
                 elements(world, scope, path).into_iter().any(|element| inner.holds(world, element))
@@ -243,32 +273,46 @@ fn of(path: &Path) -> FieldExpr {
             (None, Step::Name(name)) => field(name),
             (Some(out), Step::Name(name)) => out.field(name),
             (Some(out), Step::Key(key)) => out.key(key.as_str()),
+            (Some(out), Step::Each) => out.elements(),
             (_, _) => field("it"),
         });
     }
     out.unwrap()
 }
 
+/// A path as it is written.
+pub fn text(path: &Path) -> String {
+    of(path).is_null().to_string().trim_end_matches(" is null").to_owned()
+}
+
 /// What paths begin at.
 #[derive(Clone, Copy)]
 pub enum Types<'s> {
     Struct(&'s StructType),
-    Item(&'s Type),
+    /// And the record type that it refers to.
+    Item(&'s Type, Option<&'s str>),
 }
 
-/// A random path, and the type of what it leads to; `None` is a struct or group.
-pub fn random_path<'s>(r: &mut Random, schema: &'s Schema, types: Types<'s>) -> (Path, Option<&'s Type>, bool) {
-    let mut ty = match types {
-        Types::Item(ty) => return (vec![Step::It], Some(ty), false),
-        Types::Struct(ty) => ty,
+/// A random path, and the type of what it leads to; `None` is a struct or group. Then whether that is a map, and the record type
+/// that its elements refer to.
+pub fn random_path<'s>(
+    r: &mut Random,
+    schema: &'s Schema,
+    types: Types<'s>,
+) -> (Path, Option<&'s Type>, bool, Option<&'s str>) {
+    let (mut ty, mut path) = match types {
+        Types::Item(ty, Some(target)) if !matches!(ty, Type::List(_)) && r.one_in(2) => {
+            (target_of(schema, target), vec![Step::It])
+        }
+        Types::Item(ty, refers) => return (vec![Step::It], Some(ty), false, refers),
+        Types::Struct(ty) => (ty, Vec::new()),
     };
-    let mut path = Vec::new();
     loop {
         if !ty.references.is_empty() && r.one_in(3) {
             let reference = &ty.references[r.below(ty.references.len())];
             path.push(Step::Name(reference.name.clone()));
             if r.one_in(3) {
-                return (path, None, false);
+                return (path, None, false, None);
             }
             ty = target_of(schema, &reference.target);
             continue;
@@ -283,17 +327,20 @@ pub fn random_path<'s>(r: &mut Random, schema: &'s Schema, types: Types<'s>) -> 
                 let FieldKind::Slot { ty, .. } = &schema.struct_type(id).unwrap().field("value").unwrap().kind else {
                     panic!("a map of groups")
                 };
-                return (path, Some(ty), false);
+                return (path, Some(ty), false, None);
+            }
+            FieldKind::Slot { ty: list @ Type::List(_), .. } => {
+                return (path, Some(list), field.is_map, field.reference.as_deref());
             }
             FieldKind::Slot { .. } if path.len() < 6 && field.reference.is_some() && r.one_in(2) => {
                 ty = target_of(schema, field.reference.as_ref().unwrap());
                 continue;
             }
-            FieldKind::Slot { ty, .. } => return (path, Some(ty), field.is_map),
+            FieldKind::Slot { ty, .. } => return (path, Some(ty), field.is_map, None),
         };
         ty = schema.struct_type(inner).unwrap();
         if ty.fields.is_empty() || r.one_in(5) {
-            return (path, None, false);
+            return (path, None, false, None);
         }
     }
 }
@@ -312,14 +359,15 @@ pub fn random_condition(r: &mut Random, schema: &Schema, types: Types<'_>, depth
         && r.one_in(3)
         && let Some((path, ty)) = back_references(r, schema, ty)
     {
+        let kind = r.below(3);
         let mut inner = || Box::new(random_condition(r, schema, Types::Struct(ty), depth.saturating_sub(1)));
-        return match path.len() % 3 {
+        return match kind {
             0 => Condition::Len(path, random_operator(r, false), Value::from(r.below(4) as u64)),
             1 => Condition::Any(path, inner()),
             _ => Condition::All(path, inner()),
         };
     }
-    let (path, ty, is_map) = random_path(r, schema, types);
+    let (path, ty, is_map, refers) = random_path(r, schema, types);
     let Some(ty) = ty else { return Condition::IsNull(path) };
     if r.one_in(8) {
         return Condition::IsNull(path);
@@ -332,7 +380,7 @@ pub fn random_condition(r: &mut Random, schema: &Schema, types: Types<'_>, depth
         Type::List(element) => {
             let inner = match **element {
                 Type::Struct(id) => Types::Struct(schema.struct_type(id).unwrap()),
-                _ => Types::Item(element),
+                _ => Types::Item(element, refers),
             };
             let is_plain = !matches!(**element, Type::Struct(_) | Type::List(_) | Type::Void);
             match r.below(3) {
