@@ -118,6 +118,14 @@ impl<'v, T: FieldValue<'v>> Field<'v, T> {
         self.get_any(row_id)
     }
 
+    /// Returns what a field of a record is read as that is not there: `None` of an `Option`.
+    ///
+    /// # Errors
+    /// None for an `Option`; for other types as if the record's words were not as they must be.
+    pub fn absent(&self) -> Result<T> {
+        T::read(&self.path.leaf, None).map_err(|malformed| malformed.into_error(self.record_type))
+    }
+
     /// Returns the values of many records, live or dead, in the order of the row ids: what [`Field::get`] returns for each.
     ///
     /// Rows are loaded 16 at a time before what they point at, so that the processor waits for the memory of all of them at

@@ -167,6 +167,7 @@ mod test;
 mod tree;
 mod unreadable;
 mod value;
+mod values;
 mod walk;
 mod words;
 

@@ -4,7 +4,6 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use kapok_core::field::FieldValue;
 use kapok_core::record::Record;
 use kapok_core::segment::{RowId, in_parallel_on};
 use kapok_core::view::Table;
@@ -215,16 +214,6 @@ impl<'v> Rows<'v> {
     pub fn records(&self) -> impl Iterator<Item = Result<Record<'v>>> + use<'v> {
         let table = self.table;
         self.iter().map(move |row_id| table.record(row_id?))
-    }
-
-    /// Iterates over the values of a field in the order of the records, each a `Result`: see
-    /// [`Tables::field`](kapok_core::view::Tables::field) for what `T` may be.
-    ///
-    /// # Errors
-    /// Those of [`Table::field`].
-    pub fn values<T: FieldValue<'v>>(&self, path: &str) -> Result<impl Iterator<Item = Result<T>> + use<'v, T>> {
-        let field = self.table.field::<T>(path)?;
-        Ok(self.iter().map(move |row_id| field.get(row_id?)))
     }
 
     /// Resolves paths of the records, which may go through references, to be read record by record.

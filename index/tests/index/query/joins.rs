@@ -409,6 +409,32 @@ fn values_that_dangle_are_counted_and_named() {
 }
 
 #[test]
+fn values_are_read_from_the_records_that_are_referred_to() {
+    let view = films();
+    let rows = view.query("Rating", "true").unwrap().order_by(&[Order::descending("user")]).unwrap();
+    let titles: Vec<Option<&str>> = rows.values("film.title").unwrap().map(Result::unwrap).collect();
+    assert_eq!(titles, [None, Some("Metropolis"), Some("Metropolis"), Some("Jeanne")]);
+    let chiefs: Vec<Option<u8>> = rows.values("film.director.country.chief").unwrap().map(Result::unwrap).collect();
+    assert_eq!(chiefs, [None, Some(9), Some(9), Some(1)]);
+    let studios: Vec<Option<&str>> = rows.values("film.info.studio").unwrap().map(Result::unwrap).collect();
+    assert_eq!(studios, [None, Some("de"), Some("de"), None]);
+    let users: Vec<i32> = rows.values("user").unwrap().map(Result::unwrap).collect();
+    assert_eq!(users, [3, 2, 1, 1]);
+    let refused = |error: Option<kapok_core::Error>| error.unwrap().to_string();
+    let error = refused(rows.values::<&str>("film.title").err());
+    assert!(error.contains("Rating.film.title") && error.contains("Option"), "{error}");
+    let error = refused(rows.values::<Option<u32>>("film.title").err());
+    assert!(error.contains("Movie.title"), "{error}");
+    let error = refused(rows.values::<Option<&str>>("film.nothing").err());
+    assert!(error.contains("film"), "{error}");
+    let error = refused(rows.values::<Option<&str>>("edition").err());
+    assert!(error.contains("read it by Rows::select"), "{error}");
+    let movies = view.query("Movie", "true").unwrap();
+    let error = refused(movies.values::<Option<&str>>("cast[].name").err());
+    assert!(error.contains("goes through a list and a reference: read it by Rows::select"), "{error}");
+}
+
+#[test]
 fn references_that_no_key_fits_are_refused_where_they_are_followed() {
     let view = library::with_bad_references();
     for (path, problem) in [
