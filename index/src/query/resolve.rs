@@ -9,9 +9,11 @@ use kapok_core::view::Table;
 
 use super::expr::{At, Path, Step};
 use super::join::{ForeignKey, JOINS_MAX, Join, Names};
-use super::number::{Number, NumberKind};
+use super::number::Number;
 use super::place::{EntryKey, Guard, Hop, Kind, Place, Slot};
 use super::value::Value;
+
+mod foreign_key;
 
 /// What paths begin at, by its type.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +95,7 @@ pub(super) fn resolve_reference<'v>(names: Names<'v>, scope: ScopeType<'v>, path
         return Err(path.at.error(format!("expected a field that refers to a record, found {path}")));
     };
     let ty = resolution.walk(ty, &path.steps, start..before.len())?;
-    if resolution.is_list(ty, last) {
+    if is_list(ty, last) {
         return Err(path.at.error(format!("{last} is a list; what refers are its elements, {path}[]")));
     }
     let Some(reference) = reference(ty, last) else {
@@ -113,6 +115,12 @@ fn reference(ty: &StructType, name: &str) -> Option<Reference> {
         }
         None => ty.references.iter().find(|reference| reference.name == name).cloned(),
     }
+}
+
+/// Returns whether a field is a list, whose elements are meant if it refers.
+fn is_list(ty: &StructType, name: &str) -> bool {
+    let is_list = |field: &FieldType| matches!(&field.kind, FieldKind::Slot { ty: Type::List(_), .. });
+    ty.field_by_any_name(name).is_some_and(is_list)
 }
 
 impl<'v> Resolution<'v> {
@@ -151,7 +159,7 @@ impl<'v> Resolution<'v> {
         while at < steps.end {
             let Step::Name(name) = &path[at] else { return Err(self.unexpected(&path[at], path)) };
             if let (Some(reference), Some(Step::Name(_)) | None) = (reference(ty, name), path.get(at + 1))
-                && !self.is_list(ty, name)
+                && !is_list(ty, name)
             {
                 ty = self.follow(ty, &reference)?;
                 self.walked.push(path[at].clone());
@@ -209,12 +217,6 @@ impl<'v> Resolution<'v> {
         Place { via: self.via, hops: self.hops, guards: self.guards, slot, kind, refers: None }
     }
 
-    /// Returns whether a field is a list, whose elements are meant if it refers.
-    fn is_list(&self, ty: &StructType, name: &str) -> bool {
-        let is_list = |field: &FieldType| matches!(&field.kind, FieldKind::Slot { ty: Type::List(_), .. });
-        ty.field_by_any_name(name).is_some_and(is_list)
-    }
-
     /// Goes on to the record that a reference leads to, and returns its type.
     fn follow(&mut self, ty: &'v StructType, reference: &Reference) -> Result<&'v StructType> {
         let key = self.foreign_key(ty, reference)?;
@@ -240,78 +242,6 @@ impl<'v> Resolution<'v> {
         let is_exact = self.is_exact;
         *self = Self { walked, is_exact, via: Some(Arc::new(join)), ..Self::new(self.names, self.at) };
         Ok(target.struct_type())
-    }
-
-    /// Makes the foreign key of a reference of the struct that was come to.
-    fn foreign_key(&self, ty: &'v StructType, reference: &Reference) -> Result<ForeignKey<'v>> {
-        let Reference { name, target, fields } = reference;
-        let subject = format!("{}.{name} refers to {target}", ty.name);
-        let error = |problem: String| self.at.error(format!("{subject}{problem}"));
-        let target = self.target(&subject, target)?;
-        let key: Vec<&str> = target.key().names().collect();
-        if key.len() != fields.len() {
-            let (count, key) = (fields.len(), key.join(", "));
-            return Err(error(format!(", whose key is {key}; {name} has {count} field(s)")));
-        }
-        let mut parts = Vec::with_capacity(key.len());
-        for (field, key) in fields.iter().zip(key) {
-            // It goes through no reference, which might be this one.
-            let names = Names { view: None, ..self.names };
-            let part = Self { names, is_exact: true, walked: Vec::new(), via: None, ..self.clone() }.resolve(
-                ty,
-                &steps(field),
-                0,
-            )?;
-            self.check_part(&subject, (field, part.kind), target, key)?;
-            parts.push(Arc::new(part));
-        }
-        Ok(self.key_of(Step::Name(name.clone()), parts, target))
-    }
-
-    /// Makes the foreign key of an element of a list, which is no struct. `refers`: the record type that it refers to.
-    fn element_key(&self, kind: Kind<'v>, refers: Option<&str>) -> Result<ForeignKey<'v>> {
-        let found = kind.describe();
-        let Some(refers) = refers else {
-            let problem =
-                format!("the element is {found}, which has no fields, and is not declared to refer to records");
-            return Err(self.at.error(problem));
-        };
-        let subject = format!("the element refers to {refers}");
-        let target = self.target(&subject, refers)?;
-        let key: Vec<&str> = target.key().names().collect();
-        let [name] = key[..] else {
-            let key = key.join(", ");
-            return Err(self.at.error(format!("{subject}, whose key is {key}; the element is one value")));
-        };
-        self.check_part(&subject, ("it", kind), target, name)?;
-        Ok(self.key_of(Step::Name("it".to_owned()), vec![Arc::new(Place::item(kind, None))], target))
-    }
-
-    /// Returns the table of the records that are referred to.
-    fn target(&self, subject: &str, target: &str) -> Result<&'v Table> {
-        let error = |problem: String| self.at.error(format!("{subject}{problem}"));
-        match self.names.view {
-            Some(view) => view.table(target).map_err(|problem| error(format!(": {problem}"))),
-            None => Err(error(", which is not followed here: bind the query to a view".to_owned())),
-        }
-    }
-
-    /// Checks that a value can be that of a field of a key.
-    fn check_part(&self, subject: &str, (field, kind): (&str, Kind<'v>), target: &'v Table, key: &str) -> Result<()> {
-        // A key goes through no reference.
-        let names = Names { view: None, ..self.names };
-        let wanted = resolve_exactly(names, target.struct_type(), key)?.kind;
-        if kind.is_comparable_key(wanted) {
-            return Ok(());
-        }
-        let (wanted, found) = (wanted.describe(), kind.describe());
-        Err(self.at.error(format!("{subject}, whose key field {key} is {wanted}; {field} is {found}")))
-    }
-
-    fn key_of(&self, last: Step, parts: Vec<Arc<Place<'v>>>, target: &'v Table) -> ForeignKey<'v> {
-        let steps: Vec<_> = self.walked.iter().cloned().chain([last]).collect();
-        let (count, text) = (steps.len(), Path { steps, at: self.at }.to_string());
-        ForeignKey { text: text.into(), steps: count, before: self.via.clone(), parts, target }
     }
 
     #[cold]
@@ -389,20 +319,6 @@ impl<'v> Resolution<'v> {
 /// Returns the steps of a path as schemas have it.
 fn steps(path: &str) -> Vec<Step> {
     path.split('.').map(|name| Step::Name(name.to_owned())).collect()
-}
-
-impl Kind<'_> {
-    /// Returns whether values of this kind can be part of a key whose field is of another kind.
-    fn is_comparable_key(self, key: Kind<'_>) -> bool {
-        let is_integer = |kind: Kind<'_>| matches!(kind, Kind::Number(NumberKind::Signed(_) | NumberKind::Unsigned(_)));
-        match (self, key) {
-            (Kind::Text, Kind::Text)
-            | (Kind::Data, Kind::Data)
-            | (Kind::Number(NumberKind::Bool), Kind::Number(NumberKind::Bool)) => true,
-            (Kind::Enum(ty), Kind::Enum(key)) => ty.id == key.id,
-            (kind, key) => is_integer(kind) && is_integer(key),
-        }
-    }
 }
 
 /// Returns the number of the enumerant of a JSON name, or else of a Cap'n Proto name.

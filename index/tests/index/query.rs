@@ -1,6 +1,8 @@
 //! Tests of queries.
 
 mod aggregates;
+mod conditions;
+mod elements;
 mod filtered;
 mod fixture;
 mod found_first;
@@ -11,4 +13,5 @@ mod meaning;
 mod naive;
 mod plans;
 mod random;
+mod references;
 mod results;

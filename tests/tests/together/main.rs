@@ -9,6 +9,7 @@ mod forged;
 mod full_disk;
 mod golden;
 mod histories;
+mod joins;
 mod key_revisions;
 mod killed;
 mod merging;

@@ -48,7 +48,23 @@ fn values() -> impl Strategy<Value = Values> {
     (narrow, i32, u32, id, u64, text(), data).prop_map(
         |((flag, flag_on, i8, i16, u8, u16, colour), i32, u32, id, u64, code, data)| {
             let payload = 0.0;
-            Values { id, code, flag, flag_on, i8, i16, i32, u8, u16, u32, u64, colour, data, payload, texts: Vec::new() }
+            Values {
+                id,
+                code,
+                flag,
+                flag_on,
+                i8,
+                i16,
+                i32,
+                u8,
+                u16,
+                u32,
+                u64,
+                colour,
+                data,
+                payload,
+                texts: Vec::new(),
+            }
         },
     )
 }

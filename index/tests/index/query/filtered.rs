@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use crate::indexed::Dataset;
 
-use super::naive::{Types, random_condition};
+use super::conditions::{Types, random_condition};
 
 const FIELDS: [&str; 14] = [
     "hash(u8)",

@@ -14,8 +14,9 @@ use proptest::prelude::*;
 
 use crate::indexed::Dataset;
 
+use super::conditions::{Types, random_condition, random_path};
 use super::fixture::{of_damaged_kinds, of_kinds, of_random_json};
-use super::naive::{Condition, Types, compare, floats, random_condition, random_path};
+use super::naive::{Condition, compare, floats};
 
 /// Of fields that random conditions are about, alone and together.
 const INDEXES: [&str; 37] = [
