@@ -12,7 +12,7 @@ use kapok_core::{Error, Result};
 
 use crate::artifact::Binding;
 use crate::kind::{Kind, OpenIndex};
-use crate::query::Filter;
+use crate::query::{Filter, SharedSchema};
 use crate::row::IndexedRows;
 use crate::sorted::SortFields;
 use crate::text::TextRules;
@@ -61,15 +61,16 @@ impl Index {
         let mut spec = spec.clone();
         spec.fields = kind.paths(schema, record, &spec.fields, FieldNames::Any)?.names().map(str::to_owned).collect();
         spec.revision = kind.revision();
+        let shared = SharedSchema::new(schema);
         if !spec.filter.is_empty() {
             // By JSON names, which no other field has.
-            let filter = Self::filter_of(schema, record, &spec)?;
+            let filter = Self::filter_of(&shared, record, &spec)?;
             spec.filter = filter.text_in(schema).ok_or_else(|| {
                 let subject = format!("index {} of {}", spec.name, record.name);
                 Error::invalid(subject, format!("its filter cannot follow renamed fields: {}", spec.filter))
             })?;
         }
-        Ok((Self::resolve(schema, record, &spec)?, spec))
+        Ok((Self::resolve_by(&shared, record, &spec)?, spec))
     }
 
     /// Resolves an index of a record type as its manifest has it.
@@ -78,6 +79,11 @@ impl Index {
     /// `NotFound` for a field that there is not, `Invalid` for fields or options that the kind does not take.
     /// `Incompatible` for a kind or a revision of it that this release does not know.
     pub fn resolve(schema: &Schema, record: &StructType, spec: &IndexSpec) -> Result<Self> {
+        Self::resolve_by(&SharedSchema::new(schema), record, spec)
+    }
+
+    fn resolve_by(shared: &SharedSchema<'_>, record: &StructType, spec: &IndexSpec) -> Result<Self> {
+        let schema = shared.schema;
         let subject = || format!("index {} of {}", spec.name, record.name);
         let kind = Self::kind_of(record, spec)?;
         if spec.revision > kind.revision() {
@@ -89,7 +95,7 @@ impl Index {
             return Err(Error::invalid(subject(), format!("names {} twice", twice.1)));
         }
         kind.check(&paths, &spec.options).map_err(|problem| Error::invalid(subject(), problem))?;
-        let filter = if spec.filter.is_empty() { None } else { Some(Self::filter_of(schema, record, spec)?) };
+        let filter = if spec.filter.is_empty() { None } else { Some(Self::filter_of(shared, record, spec)?) };
         let identity = filter.as_ref().and_then(Filter::identity);
         let vector = match kind {
             Kind::Hnsw if !spec.filter.is_empty() => {
@@ -111,8 +117,8 @@ impl Index {
         Ok(Self { kind, name: spec.name.clone(), paths, descending, text_rules, filter, vector, hash })
     }
 
-    fn filter_of(schema: &Schema, record: &StructType, spec: &IndexSpec) -> Result<Filter> {
-        Filter::resolve(schema, record, &spec.filter).map_err(|error| {
+    fn filter_of(shared: &SharedSchema<'_>, record: &StructType, spec: &IndexSpec) -> Result<Filter> {
+        Filter::resolve(shared.get(), record, &spec.filter).map_err(|error| {
             Error::invalid(format!("index {} of {}", spec.name, record.name), format!("its filter is wrong: {error}"))
         })
     }
@@ -260,9 +266,9 @@ impl IndexSet {
         let record = schema.struct_type(ty.type_id)?;
         let key = ty.key_spec(schema)?;
         let mut indexes = vec![Index::of_key(schema, record, &key)?];
-        let mut unknown = BTreeSet::new();
+        let (mut unknown, shared) = (BTreeSet::new(), SharedSchema::new(schema));
         for spec in &ty.indexes {
-            match Index::resolve(schema, record, spec) {
+            match Index::resolve_by(&shared, record, spec) {
                 Ok(index) => {
                     indexes.extend(index.codes_part());
                     indexes.push(index);

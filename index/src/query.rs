@@ -177,7 +177,7 @@ pub use build::{FieldExpr, field, parameter};
 pub use dangling::{Dangling, DeclaredReference};
 pub use explain::{Explanation, JoinExplanation, SegmentExplanation};
 pub use expr::{Expr, NESTING_MAX, Operand, TEXT_BYTES_MAX};
-pub(crate) use filter::Filter;
+pub(crate) use filter::{Filter, SharedSchema};
 pub use group::Group;
 pub use matching::FieldMatch;
 pub use order::Order;

@@ -1,5 +1,6 @@
 //! The filter of an index: which rows of a segment are in it, and which queries it may answer.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use kapok_core::schema::{EnumType, FieldKind, FieldType, Schema, StructType, Type};
@@ -31,14 +32,30 @@ pub(crate) struct Filter {
     type_id: u64,
 }
 
+/// A schema that filters of indexes keep: one copy for all of them, if there is one.
+pub(crate) struct SharedSchema<'s> {
+    pub schema: &'s Schema,
+    kept: OnceCell<Arc<Schema>>,
+}
+
+impl<'s> SharedSchema<'s> {
+    pub fn new(schema: &'s Schema) -> Self {
+        Self { schema, kept: OnceCell::new() }
+    }
+
+    pub fn get(&self) -> &Arc<Schema> {
+        self.kept.get_or_init(|| Arc::new(self.schema.clone()))
+    }
+}
+
 impl Filter {
     /// Resolves a filter against a record type.
     ///
     /// # Errors
     /// `Invalid` for what is no expression about the type, and for parameters and `~=`.
-    pub fn resolve(schema: &Schema, record: &StructType, text: &str) -> Result<Self> {
+    pub fn resolve(schema: &Arc<Schema>, record: &StructType, text: &str) -> Result<Self> {
         let expr = Expr::parse(text)?;
-        let out = Self { expr, schema: Arc::new(schema.clone()), type_id: record.id };
+        let out = Self { expr, schema: Arc::clone(schema), type_id: record.id };
         out.ready(&out.schema, out.record()?)?;
         if out.expr.has_words() {
             return Err(Error::invalid(

@@ -160,18 +160,18 @@ async fn queries_through_references_agree_with_a_model_over_histories() {
             let view = Consumer::open(&url).await.unwrap().view_arc();
             check(&view, names, &model, r);
             let indexes = [
-                ("Person", format!("hash({})", names.name)),
-                ("Movie", format!("hash({}[])", names.cast)),
-                ("Movie", format!("hash({})", names.director)),
-                ("Movie", "sorted(year)".to_owned()),
+                ("Person", "by_name", format!("hash({})", names.name)),
+                ("Movie", "by_cast", format!("hash({}[])", names.cast)),
+                ("Movie", "by_director", format!("hash({})", names.director)),
+                ("Movie", "by_year", "sorted(year)".to_owned()),
             ];
-            let (record_type, index) = &indexes[r.below(indexes.len())];
-            let has = view.indexes(record_type).unwrap().iter().any(|known| known.name() == index);
+            let (record_type, name, index) = &indexes[r.below(indexes.len())];
+            let has = view.indexes(record_type).unwrap().iter().any(|known| known.name() == *name);
             let changed = producer.run_incremental_cycle(|cycle| {
                 if has {
-                    cycle.drop_index(record_type, index);
+                    cycle.drop_index(record_type, name);
                 } else {
-                    cycle.add_index(record_type, index)?;
+                    cycle.add_index(record_type, &format!("{name}: {index}"))?;
                 }
                 Ok(())
             });

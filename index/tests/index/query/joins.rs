@@ -3,7 +3,7 @@
 use kapok_core::record::ValueRef;
 use kapok_core::segment::RowId;
 use kapok_index::View;
-use kapok_index::query::{Expr, Query, Rows};
+use kapok_index::query::{Aggregate, Expr, Query, Rows};
 use kapok_samples::random::Random;
 use proptest::prelude::*;
 
@@ -308,9 +308,26 @@ proptest! {
             for _ in 0..6 {
                 let condition = random_condition(r, table.schema(), Types::Struct(table.struct_type()), 3);
                 let query = Query::bind(&view, record_type, &condition.expr()).unwrap();
+                let back = back_references(r, table.schema(), table.struct_type());
+                let back = back.map_or("cast[]".to_owned(), |(path, _)| naive::text(&path));
+                let asked: Aggregate = format!("count({back})").parse().unwrap();
+                let paths: &[&str] = match record_type {
+                    "Movie" => &["cast[].name", "cast[].trips[][].chief.name", "director.country.places[].chief"],
+                    "Country" => &["houses[].owner.mentor", "places[]"],
+                    _ => &[],
+                };
+                let select = |rows: Rows<'_>| {
+                    let selection = rows.select(paths)?;
+                    rows.records().try_for_each(|record| {
+                        let values = selection.read(&record?)?;
+                        values.iter().try_for_each(|(_, value)| value.to_json_string().map(drop))
+                    })
+                };
                 let answers = [
                     query.rows().and_then(|rows| rows.count()).map(drop),
                     query.rows().and_then(|rows| rows.explain()).map(drop),
+                    query.rows().and_then(|rows| rows.aggregate(std::slice::from_ref(&asked))).map(drop),
+                    query.rows().and_then(select),
                 ];
                 let dangling = view.declared_references(record_type).unwrap();
                 let dangling = dangling.iter().map(|reference| view.dangling(reference, 3).map(drop));
