@@ -1,7 +1,7 @@
 //! A graph and codes of any bytes, verified and searched: see `kapok_fuzz::vectors`.
 #![no_main]
 
-use kapok_fuzz::vectors::{DIMENSION, ROWS, bytes, choice, order, split, vectors};
+use kapok_fuzz::vectors::{DIMENSION, ROWS, SETTINGS, bytes, choice, order, split, vectors};
 use kapok_hnsw::{Codes, Graph, RowSet, Scratch, Search, Wanted};
 use libfuzzer_sys::fuzz_target;
 
@@ -11,7 +11,7 @@ fuzz_target!(|data: &[u8]| {
     let codes = Codes::open("codes", 0, codes, kind, metric, DIMENSION, ROWS).ok();
     let graph = Graph::open("graph", 0, graph, ROWS).ok();
     if let Some(graph) = &graph {
-        let _ = graph.verify("graph", 0, &order());
+        let _ = graph.verify("graph", 0, &order(), &SETTINGS);
         assert!(graph.statistics().reachable <= ROWS);
     }
     let bytes = bytes();

@@ -9,7 +9,7 @@ use kapok_core::schema::Schema;
 use kapok_core::segment::{Sharing, Stage};
 use kapok_core::view::Tables;
 use kapok_fuzz::{framing, vectors};
-use kapok_hnsw::{BuildSettings, Codes};
+use kapok_hnsw::Codes;
 use kapok_samples::kinds_capnp::kinds;
 use kapok_samples::movies_capnp::movie;
 use kapok_samples::random::Random;
@@ -55,12 +55,11 @@ fn main() -> std::io::Result<()> {
 /// A graph and codes for each metric and kind of codes.
 fn write_graphs(folder: &Path) -> std::io::Result<()> {
     let (bytes, order) = (vectors::bytes(), vectors::order());
-    let settings = BuildSettings { m: 4, m0: 8, ef_construction: 20 };
     for choice in 0..6 {
         let (metric, kind) = vectors::choice(choice);
         let body = kapok_hnsw::encode(kind, &vectors::vectors(&bytes, metric), NonZeroUsize::MIN);
         let codes = Codes::open("codes", 0, &body, kind, metric, vectors::DIMENSION, vectors::ROWS).expect("codes");
-        let graph = kapok_hnsw::build(&codes, &order, &settings, None, NonZeroUsize::MIN, &mut |_| {});
+        let graph = kapok_hnsw::build(&codes, &order, &vectors::SETTINGS, None, NonZeroUsize::MIN, &mut |_| {});
         std::fs::write(folder.join("vectors").join(format!("graph-{choice}")), vectors::join(choice, &graph, &body))?;
     }
     Ok(())

@@ -12,12 +12,14 @@
 use kapok_core::schema::Metric;
 use kapok_core::vectors::ElementType;
 use kapok_distance::Rows;
-use kapok_hnsw::{CodeKind, Order, Vectors};
+use kapok_hnsw::{BuildSettings, CodeKind, Order, Vectors};
 use kapok_samples::random::Random;
 
 /// More than are measured without a walk.
 pub const ROWS: u32 = 300;
 pub const DIMENSION: u32 = 4;
+/// How honest graphs are built.
+pub const SETTINGS: BuildSettings = BuildSettings { m: 4, m0: 8, ef_construction: 20 };
 const ROW_BYTES: usize = 16;
 const METRICS: [Metric; 3] = [Metric::L2, Metric::Cosine, Metric::InnerProduct];
 

@@ -14,6 +14,7 @@ use std::ops::Range;
 use kapok_core::{Error, Result};
 use kapok_distance::{Kernels, Rows};
 
+use crate::BuildSettings;
 use crate::number::row;
 use crate::order::{LEVELS_MAX, Order};
 
@@ -23,6 +24,7 @@ pub(crate) type Word = [u8; 4];
 /// A link that there is not.
 pub(crate) const NONE: Word = u32::MAX.to_le_bytes();
 const HEAD_WORDS: usize = 32;
+const SEED_AT: usize = 8;
 const COUNTS_AT: usize = 16;
 /// Links that a node may have.
 pub(crate) const LINKS_MAX: u32 = 256;
@@ -92,16 +94,38 @@ pub(crate) struct Head {
 /// Begins the words of a graph without links.
 pub(crate) fn begin(shape: &Shape, head: &Head) -> Vec<Word> {
     let mut words = vec![NONE; shape.words()];
-    words[..HEAD_WORDS].fill([0; 4]);
-    let numbers = [row(shape.m), row(shape.m0), head.ef_construction, head.vectors, head.first];
-    for (word, number) in words.iter_mut().zip(numbers) {
-        *word = number.to_le_bytes();
-    }
-    words[8..12].copy_from_slice(head.seed.as_chunks().0);
-    for (word, count) in words[COUNTS_AT..].iter_mut().zip(shape.counts()) {
-        *word = count.to_le_bytes();
-    }
+    words[..HEAD_WORDS].copy_from_slice(&head.words(shape));
     words
+}
+
+impl Head {
+    /// Returns the words before the links.
+    fn words(&self, shape: &Shape) -> [Word; HEAD_WORDS] {
+        let mut words = [[0; 4]; HEAD_WORDS];
+        let numbers = [row(shape.m), row(shape.m0), self.ef_construction, self.vectors, self.first];
+        for (word, number) in words.iter_mut().zip(numbers) {
+            *word = number.to_le_bytes();
+        }
+        words[SEED_AT..][..4].copy_from_slice(self.seed.as_chunks().0);
+        for (word, count) in words[COUNTS_AT..].iter_mut().zip(shape.counts()) {
+            *word = count.to_le_bytes();
+        }
+        words
+    }
+}
+
+/// Returns what a word of the head is, for people.
+fn word_name(word: usize) -> &'static str {
+    match word {
+        0 => "m",
+        1 => "m0",
+        2 => "efConstruction",
+        3 => "vectors",
+        4 => "the first row",
+        SEED_AT..12 => "the seed",
+        COUNTS_AT..31 => "rows on a level",
+        _ => "a reserved word",
+    }
 }
 
 /// A graph in place.
@@ -151,7 +175,7 @@ impl<'a> Graph<'a> {
             ));
         }
         let mut seed = [0; 16];
-        seed.copy_from_slice(words[8..12].as_flattened());
+        seed.copy_from_slice(words[SEED_AT..][..4].as_flattened());
         let head = Head { ef_construction: number(2), vectors: number(3), first: number(4), seed };
         if head.vectors > rows || (head.vectors > 0 && head.first >= rows) {
             return Err(corrupt(
@@ -235,23 +259,26 @@ impl<'a> Graph<'a> {
         self.kernels.prefetch(&self.level0, row);
     }
 
-    /// Checks that it is a graph of the rows of an order, each of which can be reached, in time linear in its length. `name`: what
-    /// errors call it; `at`: where in the artifact the body begins.
+    /// Checks that it is a graph of the rows of an order by these settings, each of which can be reached, in time linear in its
+    /// length. `name`: what errors call it; `at`: where in the artifact the body begins.
     ///
     /// # Errors
     /// `Corrupt` with the place of the first word that is not as it must be.
-    pub fn verify(&self, name: &str, at: usize, order: &Order) -> Result<()> {
+    pub fn verify(&self, name: &str, at: usize, order: &Order, settings: &BuildSettings) -> Result<()> {
         let corrupt = |word: usize, expected: &str, found: String| {
             Err(Error::corrupt(name, (at + 4 * word) as u64, expected, found))
         };
-        let first = order.rows().first().copied().unwrap_or_default();
-        if (self.head.vectors, self.head.first) != (row(order.rows().len()), first) {
-            let found = format!("{} from {}", self.head.vectors, self.head.first);
-            return corrupt(3, &format!("{} vectors from row {first}", order.rows().len()), found);
-        }
-        if self.shape.counts() != order.counts() {
-            let found = format!("{:?}", self.shape.counts());
-            return corrupt(COUNTS_AT, &format!("levels of {:?} rows", order.counts()), found);
+        let shape = Shape::new(self.shape.rows, settings.m, settings.m0, order.counts());
+        let head = Head {
+            ef_construction: settings.ef_construction,
+            vectors: row(order.rows().len()),
+            first: order.rows().first().copied().unwrap_or_default(),
+            seed: self.head.seed,
+        };
+        let heads = head.words(&shape).into_iter().zip(self.words);
+        if let Some((word, (expected, found))) = heads.enumerate().find(|(_, (expected, found))| expected != *found) {
+            let [expected, found] = [expected, *found].map(u32::from_le_bytes);
+            return corrupt(word, &format!("{expected} as {}", word_name(word)), found.to_string());
         }
         for (rank, row) in order.rows()[..self.shape.upper_count()].iter().enumerate() {
             if self.row_of(crate::number::row(rank)) != Some(*row) {

@@ -36,6 +36,10 @@ pub const REVISION: u32 = 1;
 
 const GRAPH_MAGIC: [u8; 8] = *b"KAPOKHG1";
 const CODES_MAGIC: [u8; 8] = *b"KAPOKVC1";
+/// Byte of an artifact at which the dimension stands.
+const DIMENSION_AT: usize = 12;
+/// Byte of a graph at which its seed stands.
+const SEED_AT: usize = HEADER_BYTES + 32;
 
 /// A vector field, and how it is indexed.
 #[derive(Clone, Debug, PartialEq)]
@@ -172,14 +176,26 @@ impl VectorIndex {
         entry: &SegmentEntry,
     ) -> Result<()> {
         let column = self.column(segment, entry)?;
+        let corrupt = |at: usize, expected: String, found: String| {
+            Err(Error::corrupt(&*graph.name, at as u64, expected, found))
+        };
+        let dimension = graph.artifact.dimension;
+        if dimension != column.dimension() {
+            return corrupt(DIMENSION_AT, format!("dimension {}", column.dimension()), dimension.to_string());
+        }
         let order = self.order(key, segment, &column)?;
         match graph.graph()? {
-            Some(opened) => opened.verify(&graph.name, HEADER_BYTES, &order),
-            None if order.rows().is_empty() => Ok(()),
-            None => {
-                let expected = format!("a graph of {} vectors", order.rows().len());
-                Err(Error::corrupt(&*graph.name, HEADER_BYTES as u64, expected, "none"))
+            Some(opened) => {
+                let seed = opened.seed();
+                let is_source = entry.merged_from.iter().any(|source| source.segment.starts_with(&seed));
+                if seed != [0; 16] && !is_source {
+                    let seed: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
+                    return corrupt(SEED_AT, "no seed, or a segment that this one was merged from".to_owned(), seed);
+                }
+                opened.verify(&graph.name, HEADER_BYTES, &order, &self.options.settings)
             }
+            None if order.rows().is_empty() => Ok(()),
+            None => corrupt(HEADER_BYTES, format!("a graph of {} vectors", order.rows().len()), "none".to_owned()),
         }
     }
 }

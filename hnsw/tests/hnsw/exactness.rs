@@ -8,7 +8,7 @@ use kapok_distance::{Element, Kernels};
 use kapok_hnsw::{CodeKind, Codes, Graph, RowSet, Scratch, Search, Strategy, Vectors, Wanted};
 use kapok_samples::random::Random;
 
-use crate::sample::{Built, EXACT, Sample, order, search, wanted};
+use crate::sample::{Built, EXACT, SETTINGS, Sample, order, search, wanted};
 
 pub const PAIRS: [(ElementType, Metric); 16] = [
     (ElementType::Float32, Metric::L2),
@@ -166,7 +166,7 @@ fn a_graph_without_vectors_is_verified_and_finds_none() {
     let order = order([]);
     let body = sample.build(None, &order, 2);
     let graph = Graph::open("graph", 0, &body, 20).unwrap();
-    graph.verify("graph", 0, &order).unwrap();
+    graph.verify("graph", 0, &order, &SETTINGS).unwrap();
     assert_eq!((graph.vectors(), graph.statistics().reachable), (0, 0));
     assert_eq!(Graph::open("graph", 0, &body, 19).unwrap_err().kind(), ErrorKind::Corrupt);
 }

@@ -2,14 +2,15 @@
 
 use std::process::Command;
 
+use kapok_core::ErrorKind;
 use kapok_core::schema::Metric;
 use kapok_core::vectors::ElementType;
 use kapok_distance::Kernels;
-use kapok_hnsw::{CodeKind, Graph};
+use kapok_hnsw::{BuildSettings, CodeKind, Graph};
 use kapok_samples::stopwatch::Stopwatch;
 
 use crate::exactness::PAIRS;
-use crate::sample::{Built, Sample, clustered, order, search, wanted};
+use crate::sample::{Built, SETTINGS, Sample, clustered, order, search, wanted};
 
 const KINDS: [Option<CodeKind>; 3] = [None, Some(CodeKind::Sq8), Some(CodeKind::Sq4)];
 
@@ -62,7 +63,7 @@ fn assert_reached(sample: Sample, kind: Option<CodeKind>) {
     println!("{rows} rows {kind:?}: {:?}", stopwatch.worked());
     let searched = built.search();
     let graph = searched.graph.as_ref().unwrap();
-    graph.verify("graph", 0, &order(0..rows)).unwrap();
+    graph.verify("graph", 0, &order(0..rows), &SETTINGS).unwrap();
     assert_eq!(graph.statistics().reachable, rows);
     assert!(graph.statistics().links_max <= 32);
     // Some rows find themselves, or one that is as near.
@@ -97,7 +98,7 @@ fn every_row_is_reached_in_clusters_far_apart() {
         let sample = Sample::of(ElementType::Float32, Metric::L2, &vectors);
         let built = Built::new(sample, kind);
         let graph = built.search().graph.unwrap();
-        graph.verify("graph", 0, &order(0..3000)).unwrap();
+        graph.verify("graph", 0, &order(0..3000), &SETTINGS).unwrap();
         let queries: Vec<_> = (0..60).map(|at| vectors[at * 50 + 7].clone()).collect();
         let recall = built.recall(&queries, &wanted(10, 64), None, |_| {});
         let floor = if kind == Some(CodeKind::Sq4) { 0.8 } else { 0.95 };
@@ -112,8 +113,32 @@ fn rows_that_are_not_in_the_order_have_no_links() {
     let order = order((0..500).filter(|row| row % 3 == 1));
     let body = sample.build(None, &order, 2);
     let graph = Graph::open("graph", 0, &body, 500).unwrap();
-    graph.verify("graph", 0, &order).unwrap();
+    graph.verify("graph", 0, &order, &SETTINGS).unwrap();
     assert_eq!(graph.statistics().reachable, 167);
     let other = crate::sample::order((0..500).filter(|row| row % 3 == 0));
-    assert!(graph.verify("graph", 0, &other).is_err());
+    assert!(graph.verify("graph", 0, &other, &SETTINGS).is_err());
+}
+
+#[test]
+fn a_graph_that_was_made_with_other_settings_is_found() {
+    let sample = Sample::clustered(ElementType::Float32, Metric::L2, 400, 8, 4);
+    let order = order((0..400).filter(|row| row % 3 > 0));
+    let body = sample.build(None, &order, 2);
+    let verify = |body: &[u8], settings| Graph::open("graph", 64, body, 400)?.verify("graph", 64, &order, &settings);
+    verify(&body, SETTINGS).unwrap();
+    let (m, m0, ef_construction) = (SETTINGS.m, SETTINGS.m0, SETTINGS.ef_construction);
+    for (at, declared) in [
+        (64, BuildSettings { m: m + 1, m0, ef_construction }),
+        (68, BuildSettings { m, m0: m0 - 1, ef_construction }),
+        (72, BuildSettings { m, m0, ef_construction: ef_construction + 1 }),
+    ] {
+        let error = verify(&body, declared).unwrap_err();
+        assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains(&at.to_string()), "{error}");
+    }
+    // Any word of the head but the seed, which whoever knows the segment checks.
+    for word in (0..32).filter(|word| !(8..12).contains(word)) {
+        let mut changed = body.clone();
+        changed[4 * word] ^= 1;
+        assert_eq!(verify(&changed, SETTINGS).map_err(|error| error.kind()), Err(ErrorKind::Corrupt), "word {word}");
+    }
 }

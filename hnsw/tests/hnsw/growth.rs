@@ -74,7 +74,7 @@ fn assert_as_good(history: &History, kind: Option<CodeKind>) {
     let old_codes = kind.zip(old_codes.as_ref()).map(|(kind, body)| history.older.open_codes(kind, body));
     let old = build(&history.older, old_codes.as_ref(), &old_order, None, 2);
     let graph = Graph::open("old", 0, &old, history.older.rows).unwrap();
-    graph.verify("old", 0, &old_order).unwrap();
+    graph.verify("old", 0, &old_order, &SETTINGS).unwrap();
     let seed = Seed { graph, rows: &history.moved, tag: TAG };
     let sample = &history.sample;
     let body = kind.map(|kind| sample.codes(kind));
@@ -83,7 +83,7 @@ fn assert_as_good(history: &History, kind: Option<CodeKind>) {
     assert_eq!(build(sample, codes.as_ref(), &new_order, Some(&seed), 5), grown, "as many threads as there are");
     let fresh = build(sample, codes.as_ref(), &new_order, None, 2);
     let opened = Graph::open("grown", 0, &grown, sample.rows).unwrap();
-    opened.verify("grown", 0, &new_order).unwrap();
+    opened.verify("grown", 0, &new_order, &SETTINGS).unwrap();
     assert_eq!(opened.seed(), TAG);
     let queries = clustered(100, 24, 15, 99);
     let recall = |graph: &[u8]| {
@@ -130,7 +130,7 @@ fn a_graph_grows_from_one_of_no_rows_or_of_none_that_stay() {
     let old = build(&history.older, None, &old_order, None, 2);
     let seed = Seed { graph: Graph::open("old", 0, &old, 300).unwrap(), rows: &history.moved, tag: TAG };
     let grown = build(&history.sample, None, &new_order, Some(&seed), 2);
-    Graph::open("grown", 0, &grown, 0).unwrap().verify("grown", 0, &new_order).unwrap();
+    Graph::open("grown", 0, &grown, 0).unwrap().verify("grown", 0, &new_order, &SETTINGS).unwrap();
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_graph_that_is_grown_from_a_damaged_one_is_whole() {
         let seed = Seed { graph, rows: &history.moved, tag: TAG };
         let grown = build(&history.sample, None, &new_order, Some(&seed), 2);
         let opened = Graph::open("grown", 0, &grown, history.sample.rows).unwrap();
-        opened.verify("grown", 0, &new_order).unwrap();
+        opened.verify("grown", 0, &new_order, &SETTINGS).unwrap();
     }
 }
 

@@ -12,7 +12,7 @@ use kapok_hnsw::{CodeKind, Codes, Graph, RowSet, Scratch, Search, Wanted};
 use kapok_samples::cases::run;
 use kapok_samples::random::Random;
 
-use crate::sample::{Sample, order};
+use crate::sample::{SETTINGS, Sample, order};
 
 const ROWS: u32 = 700;
 const CASE_MAX: Duration = Duration::from_secs(1);
@@ -110,7 +110,7 @@ fn mutated_graphs_and_codes_are_refused_or_find_rows_that_may_be_found() {
             _ => "opened",
         });
         if let Some(graph) = &graph {
-            if check(graph.verify("graph", 64, order)).is_none() {
+            if check(graph.verify("graph", 64, order, &SETTINGS)).is_none() {
                 tally.count("found by verify");
             }
             assert!(graph.statistics().reachable <= ROWS);

@@ -263,6 +263,12 @@ async fn verifying_finds_links_that_are_not_as_they_must_be() {
             bytes[at + 3] ^= 0x40;
             assert_eq!(verify(bytes).unwrap_err().kind(), ErrorKind::Corrupt, "{kind} at={at}");
         }
+        // The dimension, and what a graph's head says of its settings, its seed and nothing.
+        for at in [12, 64 + 8, 64 + 20, 64 + 32, 64 + 124] {
+            let mut bytes = honest.to_vec();
+            bytes[at] ^= 1;
+            assert_eq!(verify(bytes).unwrap_err().kind(), ErrorKind::Corrupt, "{kind} at={at}");
+        }
     }
 }
 
