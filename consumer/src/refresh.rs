@@ -173,7 +173,7 @@ impl Consumer {
         let failed = |source| Error::Load { version, source: Arc::new(source) };
         let manifest = store.manifests().read(version).await.map_err(failed)?;
         let (mut manifest, filtered) = settings.types.apply(manifest);
-        settings.index_filter.apply(&mut manifest);
+        settings.leave_out_artifacts(&mut manifest);
         blobs.retain_for(&manifest);
         let mut merge_sources = FetchTotals::default();
         if settings.merged_segments.makes(store) {

@@ -22,6 +22,9 @@ pub struct ConsumerSettings {
     pub types: TypeFilter,
     /// The indexes of the dataset to take, beside those of primary keys. Default: all of the kinds that this release knows.
     pub index_filter: IndexFilter,
+    /// Kinds of artifacts not to take, whatever `index_filter` says: [`Kind::Hnsw`] leaves out the graphs of vectors,
+    /// [`Kind::Codes`] their codes. What they would answer is answered by what is left, or by reading rows. Default: none.
+    pub kinds_left_out: Vec<Kind>,
     /// Indexes of the consumer's own, each a record type and a text such as `hash(year)`: built here for each new segment before
     /// the swap, on the heap. Default: none. See also [`Consumer::add_index`](crate::Consumer::add_index).
     pub indexes: Vec<(String, String)>,
@@ -95,16 +98,25 @@ pub enum IndexFilter {
 }
 
 impl IndexFilter {
-    /// Takes the artifacts that are not wanted, and those of unknown kinds, out of a version.
-    pub(crate) fn apply(&self, manifest: &mut Manifest) {
-        let takes = |artifact: &Artifact| match self {
-            _ if artifact.kind == unique::KIND => true,
+    fn takes(&self, artifact: &Artifact) -> bool {
+        match self {
             Self::All => true,
             Self::Only(names) => names.contains(&artifact.name),
             Self::Except(names) => !names.contains(&artifact.name),
+        }
+    }
+}
+
+impl ConsumerSettings {
+    /// Takes the artifacts that are not wanted, and those of unknown kinds, out of a version.
+    pub(crate) fn leave_out_artifacts(&self, manifest: &mut Manifest) {
+        let is_left_out = |artifact: &Artifact| self.kinds_left_out.iter().any(|kind| kind.name() == artifact.kind);
+        let takes = |artifact: &Artifact| {
+            let is_wanted = self.index_filter.takes(artifact) && !is_left_out(artifact);
+            artifact.kind == unique::KIND || Kind::is_known(&artifact.kind) && is_wanted
         };
         for entry in manifest.record_types.iter_mut().flat_map(|ty| &mut ty.segments) {
-            entry.artifacts.retain(|artifact| Kind::is_known(&artifact.kind) && takes(artifact));
+            entry.artifacts.retain(takes);
         }
     }
 }

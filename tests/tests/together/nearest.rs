@@ -2,6 +2,7 @@
 
 use kapok_blobstore::Store;
 use kapok_consumer::{Consumer, ConsumerSettings, IndexFilter, MergedSegments, View};
+use kapok_index::Kind;
 use kapok_index::nearest::{Effort, Hit, SearchSettings};
 use kapok_producer::{Declaration, Producer, Value};
 use kapok_samples::kinds_capnp::kinds;
@@ -16,9 +17,10 @@ fn record(id: u32, random: &mut Random) -> Value {
         .unwrap()
 }
 
-async fn consumer(make: MergedSegments, indexes: IndexFilter) -> Consumer {
+async fn consumer(make: MergedSegments, indexes: IndexFilter, left_out: &[Kind]) -> Consumer {
     let mut settings = ConsumerSettings::default();
     (settings.verify, settings.merged_segments, settings.index_filter) = (true, make, indexes);
+    settings.kinds_left_out = left_out.to_vec();
     Consumer::builder(Store::open(URL).await.unwrap()).settings(settings).open().await.unwrap()
 }
 
@@ -29,6 +31,20 @@ fn search(view: &View, effort: Effort) -> (Vec<Vec<Hit>>, usize) {
     let queries: [[f32; 4]; 4] = [[1.0, 0.0, 0.0, 0.0], [1.0, 2.0, 3.0, 4.0], [9.0, 1.0, 9.0, 1.0], [5.0; 4]];
     let hits = queries.iter().map(|query| nearest.search(query, &settings).unwrap()).collect();
     (hits, nearest.graphs().count())
+}
+
+/// The kinds of the artifacts of all segments.
+fn artifacts(view: &View) -> Vec<String> {
+    let segments = &view.manifest().record_type("Kinds").unwrap().segments;
+    let mut kinds: Vec<String> =
+        segments.iter().flat_map(|entry| &entry.artifacts).map(|artifact| artifact.kind.clone()).collect();
+    kinds.sort();
+    kinds
+}
+
+fn expected_artifacts(segments: usize, left_out: &[Kind]) -> Vec<String> {
+    let kinds = [Kind::Codes, Kind::Hnsw, Kind::Unique].into_iter().filter(|kind| !left_out.contains(kind));
+    kinds.flat_map(|kind| vec![kind.name().to_owned(); segments]).collect()
 }
 
 #[tokio::test]
@@ -42,10 +58,15 @@ async fn who_makes_merged_segments_downloads_their_graphs_and_finds_the_same() {
         Ok((0..RECORDS).try_for_each(|id| records.add(&record(id, &mut random)))?)
     });
     full.await.unwrap();
-    let made = consumer(MergedSegments::Make, IndexFilter::All).await;
-    let fetched = consumer(MergedSegments::Fetch, IndexFilter::All).await;
-    let without = consumer(MergedSegments::Make, IndexFilter::Except(vec!["hnsw(embedding)".to_owned()])).await;
-    let (mut made_bytes, mut grown) = (0, 0);
+    let made = consumer(MergedSegments::Make, IndexFilter::All, &[]).await;
+    let fetched = consumer(MergedSegments::Fetch, IndexFilter::All, &[]).await;
+    let without = consumer(MergedSegments::Make, IndexFilter::Except(vec!["hnsw(embedding)".to_owned()]), &[]).await;
+    let kinds_left_out = [&[Kind::Hnsw][..], &[Kind::Codes], &[Kind::Codes, Kind::Hnsw]];
+    let mut by_kind = Vec::new();
+    for kinds in kinds_left_out {
+        by_kind.push(consumer(MergedSegments::Auto, IndexFilter::All, kinds).await);
+    }
+    let (mut made_bytes, mut grown, mut found, mut all) = (0, 0, 0, 0);
     for _ in 0..12 {
         let cycle = producer.run_incremental_cycle(|cycle| {
             let mut records = cycle.values("Kinds")?;
@@ -60,7 +81,7 @@ async fn who_makes_merged_segments_downloads_their_graphs_and_finds_the_same() {
             Ok(())
         });
         cycle.await.unwrap();
-        for consumer in [&made, &fetched, &without] {
+        for consumer in [&made, &fetched, &without].into_iter().chain(&by_kind) {
             made_bytes += consumer.refresh().await.unwrap().made_bytes;
         }
         let (view, other, plain) = (made.view(), fetched.view(), without.view());
@@ -73,10 +94,27 @@ async fn who_makes_merged_segments_downloads_their_graphs_and_finds_the_same() {
         }
         // Without its index a field is searched exactly.
         let (hits, graphs) = search(&plain, Effort::Default);
-        assert_eq!((hits, graphs), (search(&view, Effort::Exact).0, 0));
+        let exact = search(&view, Effort::Exact).0;
+        assert_eq!((&hits, graphs), (&exact, 0));
+        for (consumer, kinds) in by_kind.iter().zip(kinds_left_out) {
+            let view = consumer.view();
+            assert_eq!(artifacts(&view), expected_artifacts(segments, kinds));
+            assert_eq!(search(&view, Effort::Exact).0, exact);
+            let (hits, graphs) = search(&view, Effort::Default);
+            if kinds.contains(&Kind::Hnsw) {
+                assert_eq!((&hits, graphs), (&exact, 0));
+            } else {
+                assert_eq!(graphs, segments);
+                let pairs = || hits.iter().flatten().zip(exact.iter().flatten());
+                found += pairs().filter(|(hit, exact)| hit.distance <= exact.distance).count();
+                all += pairs().count();
+            }
+        }
         let nearest = view.nearest("Kinds.embedding").unwrap();
         let seeds = nearest.graphs().filter_map(|graph| graph.graph().unwrap()).map(|graph| graph.seed());
         grown += seeds.filter(|seed| *seed != [0; 16]).count();
     }
     assert!(made_bytes > 0 && grown > 0, "made_bytes={made_bytes} grown={grown}");
+    // By vectors, a walk over the graph finds nearly all.
+    assert!(all == 12 * 40 && found * 100 >= all * 95, "{found} of {all}");
 }
