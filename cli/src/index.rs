@@ -14,6 +14,7 @@ use crate::dataset::Dataset;
 use crate::duration;
 use crate::failure::{Failure, Result};
 use crate::notice::warn;
+use crate::progress::StoringBar;
 use crate::store_argument::{StoreArgument, VersionArgument};
 use crate::table::Table;
 
@@ -108,7 +109,9 @@ impl Index {
         }
         // Fails if there is no store: a producer would create one.
         Store::open(&self.store.store).await?;
-        let producer = Producer::open(&self.store.store).await?;
+        let mut producer = Producer::open(&self.store.store).await?;
+        let bar = StoringBar::default();
+        producer.settings_mut().graph_listener = Some(bar.listener());
         let mut attempt = 1;
         let report = loop {
             let cycle = producer.run_incremental_cycle(|cycle| {
@@ -118,7 +121,9 @@ impl Index {
                 }
                 Ok(())
             });
-            match cycle.await {
+            let report = cycle.await;
+            bar.end();
+            match report {
                 // It says the same on top of the winner's version.
                 Err(Error::Conflict { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
                 // As for a query, a name that is wrong is input that cannot be used.

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::duration;
 use crate::failure::{Failure, Result};
+use crate::progress::StoringBar;
 use crate::store_argument::StoreArgument;
 
 /// Merge small segments, and those with many dead rows, if it is time to
@@ -42,7 +43,9 @@ impl Merge {
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         // Fails if there is no store: a producer would create one.
         Store::open(&self.store.store).await?;
-        let producer = Producer::open(&self.store.store).await?;
+        let mut producer = Producer::open(&self.store.store).await?;
+        let bar = StoringBar::default();
+        producer.settings_mut().graph_listener = Some(bar.listener());
         let mut merged = MergeOutput {
             versions: Vec::new(),
             inputs: 0,
@@ -55,7 +58,9 @@ impl Merge {
         loop {
             // What cannot be read now could not be read before either.
             not_merged.clear();
-            let Some(report) = producer.merge_and_tell(&mut not_merged).await? else { break };
+            let report = producer.merge_and_tell(&mut not_merged).await;
+            bar.end();
+            let Some(report) = report? else { break };
             merged.versions.push(report.version);
             merged.inputs += report.inputs;
             merged.outputs += report.outputs;

@@ -20,7 +20,7 @@ use kapok_producer::{
 use crate::dataset::read_manifest;
 use crate::failure::{Failure, Parts, Result};
 use crate::notice;
-use crate::progress;
+use crate::progress::StoringBar;
 use crate::store_argument::StoreArgument;
 
 mod deletion;
@@ -195,6 +195,8 @@ impl Publish {
         let mut settings = ProducerSettings::default();
         let is_full = keys.is_none() && !self.upsert;
         settings.validators = self.guards.validators(&self.record_type, is_full);
+        let bar = StoringBar::default();
+        settings.graph_listener = Some(bar.listener());
         let producer = if self.dry_run {
             settings.merge_schedule = MergeSchedule::Manual;
             Producer::builder(store.overlay()).settings(settings).open().await?
@@ -214,13 +216,15 @@ impl Publish {
                 ),
             );
         }
-        let PublishOutcome { report, keys_absent } = match input {
+        let outcome = match input {
             Some(input) if is_full => {
-                let report = run_cycle_with(&producer, population, input, |error| self.explain(error)).await?;
-                PublishOutcome { report, keys_absent: 0 }
+                let report = run_cycle_with(&producer, population, input, &bar, |error| self.explain(error)).await;
+                report.map(|report| PublishOutcome { report, keys_absent: 0 })
             }
-            _ => self.run_changes(&producer, population, input, keys, json).await?,
+            _ => self.run_changes(&producer, population, input, keys, json).await,
         };
+        bar.end();
+        let PublishOutcome { report, keys_absent } = outcome?;
         if matches!(report.outcome, Outcome::Unchanged { .. }) {
             self.guards.check_unchanged(&report, &self.record_type)?;
         }
@@ -395,20 +399,21 @@ fn threads() -> usize {
 
 /// Runs a cycle that publishes all of the input.
 pub async fn run_cycle(producer: &Producer, population: &Population, input: &Input) -> Result<CycleReport> {
-    run_cycle_with(producer, population, input, Failure::from).await
+    run_cycle_with(producer, population, input, &StoringBar::default(), Failure::from).await
 }
 
 async fn run_cycle_with(
     producer: &Producer,
     population: &Population,
     input: &Input,
+    bar: &StoringBar,
     explain: impl Fn(Error) -> Failure,
 ) -> Result<CycleReport> {
     let threads = threads();
-    match cycle(producer, population, input, threads).await {
+    match cycle(producer, population, input, bar, threads).await {
         // Which of a key's records come first depends on the threads, unless there is one thread.
         Err(kapok_producer::Error::Data(error)) if matches!(error.fault(), Fault::DuplicateKey { .. }) => {
-            let error = if threads > 1 { cycle(producer, population, input, 1).await } else { Err(error.into()) };
+            let error = if threads > 1 { cycle(producer, population, input, bar, 1).await } else { Err(error.into()) };
             error.map_err(|error| Failure::from(error).about(input.name()))
         }
         other => other.map_err(explain),
@@ -419,19 +424,16 @@ async fn cycle(
     producer: &Producer,
     population: &Population,
     input: &Input,
+    bar: &StoringBar,
     threads: usize,
 ) -> kapok_producer::Result<CycleReport> {
-    let mut writing = None;
-    let report = producer
-        .run_cycle(|cycle| {
-            population.run(cycle, input, threads)?;
-            writing = Some(progress::spinner("storing"));
-            Ok(())
-        })
-        .await;
-    if let Some(bar) = writing {
-        bar.finish_and_clear();
-    }
+    let cycle = producer.run_cycle(|cycle| {
+        population.run(cycle, input, threads)?;
+        bar.begin();
+        Ok(())
+    });
+    let report = cycle.await;
+    bar.end();
     report
 }
 

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 use kapok_core::view::Table;
 use kapok_index::View;
-use kapok_index::nearest::{Effort, Hit, Nearest, SearchSettings, Strategy};
+use kapok_index::nearest::{Effort, Hit, SearchSettings, SegmentSearch, Strategy};
 use kapok_index::query::{Expr, Parameters, Query, Selection};
 
 use crate::dataset::Dataset;
@@ -70,7 +70,7 @@ pub struct Search {
     /// Print these fields of each record, too: names with dots between, commas between fields
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     select: Vec<String>,
-    /// Print how each segment is searched for the first vector, on stderr
+    /// Print how each segment was searched for the first vector, on stderr
     #[arg(long)]
     explain: bool,
 }
@@ -105,14 +105,18 @@ impl Search {
             ..SearchSettings::new(self.k)
         };
         let wish = Wish::parse(&self.vector, &view, table, &nearest)?;
-        if self.explain {
-            print_searches(&nearest, &wish, &settings)?;
-        }
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let all = match &wish {
+            Wish::Record(row_id) if self.explain => vec![told(nearest.explain_like(*row_id, &settings)?)],
             Wish::Record(row_id) => vec![nearest.search_like(*row_id, &settings)?],
             Wish::Vectors(vectors) => {
-                let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-                nearest.search_many(vectors, &settings, threads)?
+                let (first, rest) = vectors.split_at(usize::from(self.explain && !vectors.is_empty()));
+                let mut all = Vec::with_capacity(vectors.len());
+                for vector in first {
+                    all.push(told(nearest.explain(vector, &settings)?));
+                }
+                all.extend(nearest.search_many(rest, &settings, threads)?);
+                all
             }
         };
         let printer = Printer::new(&view, table, &self.select)?;
@@ -120,19 +124,13 @@ impl Search {
     }
 }
 
-/// Prints how each segment is searched for the first vector.
-fn print_searches(nearest: &Nearest<'_>, wish: &Wish, settings: &SearchSettings<'_>) -> Result<()> {
-    let vector = match wish {
-        Wish::Vectors(vectors) => vectors.first().cloned(),
-        Wish::Record(row_id) => nearest.vector(*row_id)?,
-    };
-    let Some(vector) = vector else { return Ok(()) };
-    for (place, search) in nearest.explain(&vector, settings)?.1.into_iter().enumerate() {
-        let (rows, measured) = (search.rows, search.measured);
-        let how = how(search.strategy);
+/// Prints how each segment was searched, and returns the hits.
+fn told((hits, searches): (Vec<Hit>, Vec<SegmentSearch>)) -> Vec<Hit> {
+    for (place, SegmentSearch { rows, measured, strategy, .. }) in searches.into_iter().enumerate() {
+        let how = how(strategy);
         output::error_line(format!("segment {place}: {how}; {measured} distances measured, {rows} vectors"));
     }
-    Ok(())
+    hits
 }
 
 /// Returns how a segment was searched, in words.

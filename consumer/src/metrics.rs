@@ -6,7 +6,8 @@ use std::collections::HashSet;
 
 use kapok_core::manifest::BlobMap;
 use kapok_core::view::Table;
-use kapok_index::View;
+use kapok_index::nearest::Strategy;
+use kapok_index::{ReadCounts, View};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::refresh_report::RefreshReport;
@@ -25,11 +26,17 @@ const VERSION_CURRENT: &str = "kapok_version_current";
 const VERSION_ANNOUNCED: &str = "kapok_version_announced";
 const VERSION_AGE: &str = "kapok_version_age_seconds";
 const LAG: &str = "kapok_lag_versions";
+const QUERIES: &str = "kapok_queries_total";
+const SEARCHES: &str = "kapok_vector_searches_total";
+const SEGMENT_SEARCHES: &str = "kapok_vector_segment_searches_total";
+const DISTANCES: &str = "kapok_vector_distances_total";
 
 /// Describes the metrics, with their units, to the recorder that is installed. Call it once, after installing the recorder.
 ///
 /// Programs with consumers of several datasets tell them apart by a label of their recorder or scope. The metrics have no
-/// label, except for the record type (`type`) of the two that count rows.
+/// label, except for the record type (`type`) of the two that count rows, and the way in which segments were searched
+/// (`strategy`). Queries and searches are those of the whole process, as of the last refresh or look at the log: threads
+/// count for themselves, and a consumer adds them up.
 pub fn describe_metrics() {
     describe_histogram!(
         REFRESH_DURATION,
@@ -48,6 +55,18 @@ pub fn describe_metrics() {
     describe_gauge!(VERSION_ANNOUNCED, Unit::Count, "Announced version when the log was last read");
     describe_gauge!(VERSION_AGE, Unit::Seconds, "Time since the version of the current view was made");
     describe_gauge!(LAG, Unit::Count, "Version numbers between the current view and the version to be on");
+    describe_counter!(QUERIES, Unit::Count, "Runs of queries in this process");
+    describe_counter!(SEARCHES, Unit::Count, "Searches for near vectors in this process");
+    describe_counter!(
+        SEGMENT_SEARCHES,
+        Unit::Count,
+        "Segments searched for near vectors, by strategy: exact, codes, walk, two_hops"
+    );
+    describe_counter!(
+        DISTANCES,
+        Unit::Count,
+        "Distances measured by searches, by strategy: nodes that walks visited, or rows or codes of scans"
+    );
 }
 
 /// Measures the indexes of the consumer's own.
@@ -77,12 +96,24 @@ pub(crate) fn swapped(report: &RefreshReport, old: &View, new: &View, mapped_byt
     }
 }
 
-/// Measures which versions the consumer is on and should be on.
+/// Measures which versions the consumer is on and should be on, and what readers have done.
 pub(crate) fn versions(status: &Status) {
     gauge!(VERSION_CURRENT).set(real(status.current));
     gauge!(VERSION_ANNOUNCED).set(real(status.announced));
     gauge!(LAG).set(real(status.lag));
     gauge!(VERSION_AGE).set(status.age.unwrap_or_default().as_secs_f64());
+    reads();
+}
+
+/// Counts what readers of this process have done.
+fn reads() {
+    let counts = ReadCounts::of_process();
+    counter!(QUERIES).absolute(counts.queries);
+    counter!(SEARCHES).absolute(counts.searches);
+    for (strategy, segments) in Strategy::ALL.into_iter().zip(counts.segments) {
+        counter!(SEGMENT_SEARCHES, "strategy" => strategy.name()).absolute(segments.searches);
+        counter!(DISTANCES, "strategy" => strategy.name()).absolute(segments.distances);
+    }
 }
 
 /// Measures how much of the mapped files is in memory.

@@ -7,7 +7,7 @@ use kapok_core::key::KeySpec;
 use kapok_core::manifest::{Artifact, BlobMap, Id, IndexSpec, RecordType, SegmentEntry};
 use kapok_core::paths::{FieldNames, Paths, Scalar};
 use kapok_core::schema::{Schema, StructType};
-use kapok_core::segment::{Encoding, Segment, in_parallel};
+use kapok_core::segment::{Encoding, Segment};
 use kapok_core::{Error, Result};
 
 use crate::artifact::Binding;
@@ -16,8 +16,9 @@ use crate::query::{Filter, SharedSchema};
 use crate::row::IndexedRows;
 use crate::sorted::SortFields;
 use crate::text::TextRules;
-use crate::unique;
-use crate::vector::{CodeChoice, GraphSource, VectorIndex};
+use crate::vector::{CodeChoice, VectorIndex};
+
+mod build;
 
 /// An index of a record type.
 #[derive(Clone, Debug, PartialEq)]
@@ -305,74 +306,6 @@ impl IndexSet {
     /// Returns the names of indexes of kinds, or revisions of kinds, that this release does not know.
     pub fn unknown(&self) -> &BTreeSet<String> {
         &self.unknown
-    }
-
-    /// Builds the artifacts that a segment's entry in the manifest lacks: a function of the segment and the indexes, but for graphs
-    /// of vectors, which are grown from that of the largest of `sources`, if the segment was merged from some.
-    ///
-    /// # Errors
-    /// `Corrupt` if the segment cannot be read, `Invalid` if two rows have the same primary key.
-    pub fn build_lacking(
-        &self,
-        segment: &Segment,
-        entry: &SegmentEntry,
-        sources: &[GraphSource],
-    ) -> Result<Vec<BuiltArtifact>> {
-        let lacking = self.indexes.iter().enumerate().filter(|(_, index)| index.artifact(entry).is_none());
-        let (graphs, mut lacking): (Vec<_>, Vec<_>) = lacking.partition(|(_, index)| index.kind == Kind::Hnsw);
-        // Of a small segment each is built by one thread: the dearest first, so that the others are built meanwhile.
-        lacking.sort_by_key(|(_, index)| index.kind != Kind::Text);
-        let build = |(at, index)| self.build_from(index, segment, entry, &[], &[]).map(|built| (at, built));
-        let mut built = in_parallel(lacking, build).into_iter().collect::<Result<Vec<(usize, _)>>>()?;
-        built.sort_by_key(|(at, _)| *at);
-        let mut built: Vec<_> = built.into_iter().map(|(_, built)| built).collect();
-        // A graph is built by all threads, from the codes.
-        for (_, index) in graphs {
-            built.push(self.build_from(index, segment, entry, &built, sources)?);
-        }
-        Ok(built)
-    }
-
-    /// Builds one artifact of a segment.
-    ///
-    /// # Errors
-    /// As [`Self::build_lacking`].
-    pub fn build(&self, index: &Index, segment: &Segment, entry: &SegmentEntry) -> Result<BuiltArtifact> {
-        self.build_from(index, segment, entry, &[], &[])
-    }
-
-    fn build_from(
-        &self,
-        index: &Index,
-        segment: &Segment,
-        entry: &SegmentEntry,
-        earlier: &[BuiltArtifact],
-        sources: &[GraphSource],
-    ) -> Result<BuiltArtifact> {
-        let bytes = index.kind.build(&self.key, index, segment, entry, earlier, sources)?;
-        let artifact = Artifact {
-            kind: index.kind.name().to_owned(),
-            name: index.name.clone(),
-            id: *blake3::hash(&bytes).as_bytes(),
-            size: bytes.len() as u64,
-        };
-        Ok(BuiltArtifact { artifact, bytes: bytes.into() })
-    }
-
-    /// Makes an artifact of a segment again; `None` if the segment does not give it, or its kind is unknown or not made so.
-    ///
-    /// # Errors
-    /// `Corrupt` if the segment cannot be read, `Invalid` if two rows have the same primary key.
-    pub fn rebuild(&self, artifact: &Artifact, segment: &Segment, entry: &SegmentEntry) -> Result<Option<Bytes>> {
-        let made = |index: &&Index| index.kind.is_function_of_segment() && index.owns(artifact);
-        let Some(index) = self.indexes.iter().find(made) else { return Ok(None) };
-        let mut built = self.build(index, segment, entry)?;
-        if built.artifact.id != artifact.id && index.kind == Kind::Unique {
-            let unbound = unique::unbound(&built.bytes);
-            built.artifact.id = *blake3::hash(&unbound).as_bytes();
-            built.bytes = unbound.into();
-        }
-        Ok((built.artifact.id == artifact.id).then_some(built.bytes))
     }
 
     /// Opens the artifacts of a segment, in the order of [`Self::indexes`], in O(1): `None` for those that it does not have.

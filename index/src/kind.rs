@@ -17,7 +17,7 @@ use crate::hash::{self, HashIndex};
 use crate::sorted::{self, SortedIndex};
 use crate::text::{self, TextIndex, TextRules};
 use crate::unique::{self, UniqueIndex};
-use crate::vector::{self, CodesIndex, GraphIndex, GraphSource, VectorOptions};
+use crate::vector::{self, CodesIndex, GraphIndex, GraphProgress, GraphSource, Growth, VectorOptions};
 
 /// A kind of index.
 ///
@@ -52,6 +52,22 @@ pub(crate) enum OpenIndex {
     Text(TextIndex),
     Graph(GraphIndex),
     Codes(CodesIndex),
+}
+
+/// What an artifact is built beside: only graphs of vectors look at it.
+pub(crate) struct Beside<'b> {
+    /// Artifacts of the segment that were built before.
+    pub earlier: &'b [BuiltArtifact],
+    /// What the segment was merged from.
+    pub sources: &'b [GraphSource],
+    /// Is told how far a graph is.
+    pub progress: &'b mut dyn FnMut(GraphProgress<'_>),
+}
+
+impl<'b> Beside<'b> {
+    pub fn nothing(progress: &'b mut dyn FnMut(GraphProgress<'_>)) -> Self {
+        Self { earlier: &[], sources: &[], progress }
+    }
 }
 
 impl Kind {
@@ -142,15 +158,14 @@ impl Kind {
         Ok(())
     }
 
-    /// Builds an artifact. `earlier`: artifacts of the segment that were built before. `sources`: what the segment was merged from.
+    /// Builds an artifact.
     pub(crate) fn build(
         self,
         key: &KeySpec,
         index: &Index,
         segment: &Segment,
         entry: &SegmentEntry,
-        earlier: &[BuiltArtifact],
-        sources: &[GraphSource],
+        beside: &mut Beside<'_>,
     ) -> Result<Vec<u8>> {
         let rows = index.rows(segment)?;
         let binding = &Binding::new(&entry.id, index.hash());
@@ -165,8 +180,12 @@ impl Kind {
                 let is_codes = |built: &&BuiltArtifact| {
                     built.artifact.kind == vector::CODES_KIND && built.artifact.name == index.name()
                 };
-                let codes = earlier.iter().find(is_codes).map(|built| &*built.bytes);
-                index.vector()?.build_graph(key, segment, entry, binding, codes, (index.hash(), sources))
+                let codes = beside.earlier.iter().find(is_codes).map(|built| &*built.bytes);
+                let vector = index.vector()?;
+                let sources = beside.sources.iter().filter(|source| source.is_of(index.hash()));
+                let growth =
+                    Growth { codes, sources: sources.collect(), name: index.name(), progress: beside.progress };
+                vector.build_graph(key, segment, entry, binding, growth)
             }
         }
     }
@@ -232,7 +251,7 @@ impl OpenIndex {
             Self::Sorted(opened) => (opened.name(), opened.bytes()),
             Self::Text(opened) => (opened.name(), opened.bytes()),
         };
-        expect_bytes(name, bytes, &index.kind().build(key, index, segment, entry, &[], &[])?)
+        expect_bytes(name, bytes, &index.kind().build(key, index, segment, entry, &mut Beside::nothing(&mut |_| {}))?)
     }
 }
 

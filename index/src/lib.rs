@@ -40,6 +40,7 @@
 pub mod alternate;
 mod artifact;
 mod changes;
+mod counts;
 mod declared;
 pub mod hash;
 mod hash_lookup;
@@ -63,6 +64,7 @@ mod view;
 pub use alternate::AlternateLookup;
 pub use artifact::Binding;
 pub use changes::{ChangeSource, Changes, TypeChanges};
+pub use counts::{ReadCounts, SegmentCounts};
 pub use declared::{BuiltArtifact, Index, IndexSet};
 pub use hash::HashIndex;
 pub use hash_lookup::{HashLookup, SelectedElement};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kapok_core::key::KeySpec;
-use kapok_core::manifest::{Id, SegmentEntry};
+use kapok_core::manifest::SegmentEntry;
 use kapok_core::paths::Paths;
 use kapok_core::schema::{Metric, Schema, StructType};
 use kapok_core::segment::Segment;
@@ -23,8 +23,11 @@ use crate::artifact::{Binding, HEADER_BYTES, Header};
 use crate::row::encode_row;
 use crate::unique;
 
+mod growth;
 mod options;
 
+pub(crate) use growth::Growth;
+pub use growth::{GraphProgress, GraphSource};
 pub use options::{CodeChoice, VectorOptions};
 
 /// What a manifest calls graphs.
@@ -99,15 +102,14 @@ impl VectorIndex {
         Ok(with_header(CODES_MAGIC, segment.rows(), column.dimension(), binding, body))
     }
 
-    /// Builds the graph of a segment. `codes`: those of the segment, if the index has codes; they are made if they are lacking.
+    /// Builds the graph of a segment.
     pub(crate) fn build_graph(
         &self,
         key: &KeySpec,
         segment: &Segment,
         entry: &SegmentEntry,
         binding: &Binding,
-        codes: Option<&[u8]>,
-        (of, sources): (&Id, &[GraphSource]),
+        growth: Growth<'_>,
     ) -> Result<Vec<u8>> {
         let column = self.column(segment, entry)?;
         let rows = segment.rows();
@@ -116,18 +118,22 @@ impl VectorIndex {
         };
         let order = self.order(key, segment, &column)?;
         let settings = self.options.settings;
-        let source = self.best_source(of, sources)?;
-        let moved = match &source {
+        let source = self.best_source(&growth.sources)?;
+        let moved = match source {
             Some(source) => source.moved(key, segment, &column)?,
             None => Vec::new(),
         };
-        let seed = match &source {
+        let seed = match source {
             Some(source) => source.index.graph()?.map(|graph| Seed { graph, rows: &moved, tag: source.tag() }),
             None => None,
         };
+        let Growth { codes, name, progress, .. } = growth;
+        let (vectors_count, planted) = (order.rows().len(), moved.iter().flatten().count());
+        let mut tell = |linked| progress(GraphProgress { index: name, vectors: vectors_count, planted, linked });
+        tell(0);
         let made;
         let body = match (self.options.codes.of_dimension(column.dimension()), codes) {
-            (None, _) => kapok_hnsw::build(&vectors, &order, &settings, seed.as_ref(), threads(), &mut |_| {}),
+            (None, _) => kapok_hnsw::build(&vectors, &order, &settings, seed.as_ref(), threads(), &mut tell),
             (Some(kind), codes) => {
                 let codes = if let Some(codes) = codes {
                     codes.get(HEADER_BYTES..).unwrap_or_default()
@@ -136,9 +142,10 @@ impl VectorIndex {
                     &made
                 };
                 let codes = Codes::open("codes", 0, codes, kind, column.metric(), column.dimension(), rows)?;
-                kapok_hnsw::build(&codes, &order, &settings, seed.as_ref(), threads(), &mut |_| {})
+                kapok_hnsw::build(&codes, &order, &settings, seed.as_ref(), threads(), &mut tell)
             }
         };
+        tell(vectors_count);
         Ok(with_header(GRAPH_MAGIC, rows, column.dimension(), binding, body))
     }
 
@@ -153,10 +160,10 @@ impl VectorIndex {
         Ok(Order::new(hashes, self.options.settings.m))
     }
 
-    /// Returns the source with the most vectors whose graph is of this index.
-    fn best_source<'s>(&self, of: &Id, sources: &'s [GraphSource]) -> Result<Option<&'s GraphSource>> {
+    /// Returns the source with the most vectors.
+    fn best_source<'s>(&self, sources: &[&'s GraphSource]) -> Result<Option<&'s GraphSource>> {
         let mut best: Option<(&GraphSource, u32)> = None;
-        for source in sources.iter().filter(|source| source.of == *of) {
+        for source in sources.iter().copied() {
             let Some(graph) = source.index.graph()? else { continue };
             let (m, m0, _) = graph.parameters();
             let is_alike = (m, m0) == (self.options.settings.m, self.options.settings.m0);
@@ -176,9 +183,8 @@ impl VectorIndex {
         entry: &SegmentEntry,
     ) -> Result<()> {
         let column = self.column(segment, entry)?;
-        let corrupt = |at: usize, expected: String, found: String| {
-            Err(Error::corrupt(&*graph.name, at as u64, expected, found))
-        };
+        let corrupt =
+            |at: usize, expected: String, found: String| Err(Error::corrupt(&*graph.name, at as u64, expected, found));
         let dimension = graph.artifact.dimension;
         if dimension != column.dimension() {
             return corrupt(DIMENSION_AT, format!("dimension {}", column.dimension()), dimension.to_string());
@@ -200,60 +206,17 @@ impl VectorIndex {
     }
 }
 
-/// A segment that was merged, with its graph, to grow that of the merged segment from.
-#[derive(Clone, Debug)]
-pub struct GraphSource {
-    /// Id of the segment.
-    pub(crate) id: Id,
-    /// Hash of the index that the graph is of.
-    pub(crate) of: Id,
-    pub(crate) column: VectorColumn,
-    pub(crate) index: GraphIndex,
-}
-
-impl GraphSource {
-    fn tag(&self) -> [u8; 16] {
-        let mut tag = [0; 16];
-        tag.copy_from_slice(&self.id[..16]);
-        tag
-    }
-
-    /// Returns for each row the row of another segment that has the same key and the same vector.
-    fn moved(&self, key: &KeySpec, to: &Segment, column: &VectorColumn) -> Result<Vec<Option<u32>>> {
-        let from = self.column.segment();
-        let (mut here, mut there) = (Vec::new(), Vec::new());
-        let mut at = 0;
-        let mut moved = Vec::with_capacity(from.rows() as usize);
-        let rows = to.rows();
-        if rows > 0 {
-            encode_row(key, to, 0, &mut there)?;
-        }
-        for row in 0..from.rows() {
-            encode_row(key, from, row, &mut here)?;
-            // Both stand in key order.
-            while at < rows && there < here {
-                at += 1;
-                if at < rows {
-                    encode_row(key, to, at, &mut there)?;
-                }
-            }
-            let is_same = at < rows && there == here && self.column.has(row) && column.has(at);
-            moved.push((is_same && self.column.row(row) == column.row(at)).then_some(at));
-        }
-        Ok(moved)
-    }
-}
-
 /// Returns the threads that graphs are built on.
 fn threads() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-fn with_header(magic: [u8; 8], rows: u32, dimension: u32, binding: &Binding, body: Vec<u8>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEADER_BYTES + body.len());
-    out.extend(Header { rows, word: dimension, numbers: [body.len() as u64, 0] }.encode(magic, binding));
-    out.extend(body);
-    out
+/// Puts the header before a body, whose memory is not held twice.
+fn with_header(magic: [u8; 8], rows: u32, dimension: u32, binding: &Binding, mut body: Vec<u8>) -> Vec<u8> {
+    let header = Header { rows, word: dimension, numbers: [body.len() as u64, 0] }.encode(magic, binding);
+    body.reserve_exact(HEADER_BYTES);
+    body.splice(..0, header);
+    body
 }
 
 /// The codes of the vectors of one segment, in place.

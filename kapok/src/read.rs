@@ -66,6 +66,6 @@ pub use kapok_core::view::{Deserialized, ReaderIter, RecordIter, Table};
 pub use kapok_index::text::Edits;
 #[doc(inline)]
 pub use kapok_index::{
-    AlternateLookup, HashLookup, Index, Kind, Lookup, Records, SelectedElement, SortedLookup, Term, TextLookup, TextMatch,
-    View,
+    AlternateLookup, HashLookup, Index, Kind, Lookup, ReadCounts, Records, SegmentCounts, SelectedElement,
+    SortedLookup, Term, TextLookup, TextMatch, View,
 };

@@ -15,6 +15,7 @@ use tracing::{Instrument, info_span};
 
 use crate::base::Base;
 use crate::error::{Error, ErrorKind, Result};
+use crate::graphs::GraphReport;
 use crate::manifest_draft::ManifestDraft;
 use crate::merge_policy::{self, SegmentStat};
 use crate::metrics;
@@ -60,6 +61,7 @@ impl Producer {
             outputs: 0,
             segment_bytes: 0,
             bytes_written: 0,
+            graphs: GraphReport::default(),
             duration: started.elapsed(),
         };
         let mut stored = StoredBlobs::default();
@@ -92,6 +94,7 @@ impl Producer {
                 report.outputs += 1;
                 report.segment_bytes += segment.size;
                 report.bytes_written += more.written;
+                report.graphs = report.graphs.and(more.graphs);
                 stored.add(more);
                 merged.push((places, segment));
             }

@@ -3,6 +3,7 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::error::{Error, Result};
+use crate::graphs::GraphReport;
 use crate::report::{CycleReport, MergeReport, Outcome, Steps};
 use kapok_core::manifest::Manifest;
 
@@ -15,6 +16,8 @@ const LIVE: &str = "kapok_published_rows_live";
 const DEAD: &str = "kapok_published_rows_dead";
 const MERGES: &str = "kapok_merges_total";
 const MERGE_SECONDS: &str = "kapok_merge_duration_seconds";
+const GRAPH_SECONDS: &str = "kapok_graph_build_duration_seconds";
+const GRAPH_INSERTED: &str = "kapok_graph_vectors_inserted_total";
 const VERSION: &str = "kapok_version_published";
 
 /// Describes a producer's metrics to the program's recorder.
@@ -26,6 +29,8 @@ pub fn describe() {
     describe_counter!(WRITTEN, Unit::Bytes, "Bytes of blobs that the store did not have");
     describe_counter!(MERGES, "Versions that hold merged segments");
     describe_histogram!(MERGE_SECONDS, Unit::Seconds, "Duration of merges, the announcement included");
+    describe_histogram!(GRAPH_SECONDS, Unit::Seconds, "Time of building the graphs of a segment's vectors, by type");
+    describe_counter!(GRAPH_INSERTED, "Vectors that were inserted into graphs, by type");
     describe_gauge!(LIVE, "Live rows of the newest version, by type");
     describe_gauge!(DEAD, "Dead rows in the segments of the newest version, by type");
     describe_gauge!(VERSION, "The version that was published last");
@@ -69,6 +74,15 @@ pub(crate) fn merged(report: &MergeReport, manifest: &Manifest) {
     counter!(MERGES).increment(1);
     published(report.bytes_written, manifest);
     histogram!(MERGE_SECONDS).record(report.duration.as_secs_f64());
+}
+
+/// Counts the graphs of a segment that were built.
+pub(crate) fn graphs_built(record_type: &str, report: &GraphReport) {
+    if report.graphs == 0 {
+        return;
+    }
+    histogram!(GRAPH_SECONDS, "type" => record_type.to_owned()).record(report.duration.as_secs_f64());
+    counter!(GRAPH_INSERTED, "type" => record_type.to_owned()).increment(report.inserted);
 }
 
 fn steps(steps: &Steps) -> [(&'static str, std::time::Duration); 7] {

@@ -11,6 +11,7 @@ use tracing::{Instrument, info_span};
 
 use crate::base::{Base, without};
 use crate::error::{Error, ErrorKind, Result};
+use crate::graphs::GraphReport;
 use crate::index_changes::IndexChange;
 use crate::manifest_draft::{ManifestDraft, Origin, Tags, TypePlan, are_as_in};
 use crate::metrics;
@@ -76,7 +77,8 @@ impl Producer {
             steps.announce = started.elapsed();
             let outcome = Outcome::Unchanged { version: prior.version };
             let (merged, merge_error) = (None, None);
-            return Ok(CycleReport { outcome, types, steps, bytes_written: 0, merged, merge_error, warnings });
+            let graphs = GraphReport::default();
+            return Ok(CycleReport { outcome, types, steps, bytes_written: 0, graphs, merged, merge_error, warnings });
         }
 
         let started = clock::instant();
@@ -86,7 +88,7 @@ impl Producer {
         let started = clock::instant();
         let writing = self.write(plans, &mut draft, base, &indexes, &mut types);
         let blobs = writing.instrument(info_span!("write")).await?;
-        let bytes_written = blobs.written;
+        let (bytes_written, graphs) = (blobs.written, blobs.graphs);
         steps.write = started.elapsed();
 
         let started = clock::instant();
@@ -125,7 +127,7 @@ impl Producer {
         tracing::info!(version, bytes_written, total_ms = steps.total().as_millis(), "published");
         let outcome = Outcome::Published { version };
         let (merged, merge_error) = (None, None);
-        let mut report = CycleReport { outcome, types, steps, bytes_written, merged, merge_error, warnings };
+        let mut report = CycleReport { outcome, types, steps, bytes_written, graphs, merged, merge_error, warnings };
         metrics::published(report.bytes_written, &manifest);
         if self.settings.merge_schedule == MergeSchedule::AfterCycles {
             // The version is announced: a merge that fails does not fail the cycle.

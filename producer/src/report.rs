@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::graphs::GraphReport;
+
 /// Outcome of a cycle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -15,6 +17,8 @@ pub struct CycleReport {
     pub steps: Steps,
     /// Bytes of blobs that the store did not have yet.
     pub bytes_written: u64,
+    /// Graphs of vectors that were built, without those of merges.
+    pub graphs: GraphReport,
     /// What was merged after the announcement, as versions of their own.
     pub merged: Option<MergeReport>,
     /// Why a merge failed that was due. The cycle itself succeeded, and the next one tries again.
@@ -38,6 +42,8 @@ pub struct MergeReport {
     pub segment_bytes: u64,
     /// Bytes of blobs that the store did not have yet.
     pub bytes_written: u64,
+    /// Graphs of vectors that were built.
+    pub graphs: GraphReport,
     /// Time from planning to the announcement.
     pub duration: Duration,
 }
@@ -51,6 +57,7 @@ impl MergeReport {
             outputs: self.outputs + next.outputs,
             segment_bytes: self.segment_bytes + next.segment_bytes,
             bytes_written: self.bytes_written + next.bytes_written,
+            graphs: self.graphs.and(next.graphs),
             duration: self.duration + next.duration,
         }
     }

@@ -2,6 +2,7 @@
 
 use kapok_core::segment::SealSettings;
 
+use crate::graphs::GraphListener;
 use crate::merge_policy::MergePolicy;
 use crate::validate::Validator;
 
@@ -23,6 +24,8 @@ pub struct ProducerSettings {
     pub merge_schedule: MergeSchedule,
     /// Bounds that merges keep.
     pub merge_policy: MergePolicy,
+    /// Is told how far graphs of vectors are. Default: nobody.
+    pub graph_listener: Option<GraphListener>,
 }
 
 /// When committed versions are announced.
@@ -69,6 +72,7 @@ impl Default for ProducerSettings {
             validators: Vec::new(),
             merge_schedule: MergeSchedule::default(),
             merge_policy: MergePolicy::default(),
+            graph_listener: None,
         }
     }
 }

@@ -15,8 +15,10 @@ use kapok_index::{BuiltArtifact, IndexSet, verify_built_segment};
 
 use crate::base::Base;
 use crate::error::{Error, ErrorKind, Result};
+use crate::graphs::{GraphReport, GraphWatch};
 use crate::index_changes::IndexPlan;
 use crate::manifest_draft::{ManifestDraft, TypePlan};
+use crate::metrics;
 use crate::new_metrics;
 use crate::producer::Producer;
 use crate::report::TypeReport;
@@ -34,12 +36,15 @@ pub(crate) struct StoredBlobs {
     pub written: u64,
     /// Blobs that were checked, as the store has them; none if stored files are only opened.
     pub checked: BlobMap,
+    /// Graphs of vectors among them.
+    pub graphs: GraphReport,
 }
 
 impl StoredBlobs {
     #[expect(clippy::needless_pass_by_value, reason = "what is added is not used any more")]
     pub(crate) fn add(&mut self, other: Self) {
         self.written += other.written;
+        self.graphs = self.graphs.and(other.graphs);
         self.checked.extend(&other.checked);
     }
 }
@@ -124,13 +129,13 @@ impl Producer {
         let bytes = Bytes::from(sealed.bytes);
         let segment = Segment::open(&self.store.blobs().name(BlobKind::Segment, id), bytes.clone(), sealed.rows)?;
         let artifacts = async {
-            let built = build(indexes, &segment, &entry, graphs).await?;
+            let (built, graphs) = self.build(encoding.record_type(), indexes, &segment, &entry, graphs).await?;
             entry.artifacts = built.iter().map(|built| built.artifact.clone()).collect();
             let blobs = self.blobs_of(&built);
             let (put, checked) =
                 tokio::join!(self.put_all(built), self.check(encoding, indexes, segment, &entry, blobs));
             checked?;
-            put
+            Ok::<_, Error>(StoredBlobs { graphs, ..put? })
         };
         let (stored, artifacts) = tokio::join!(self.put(BlobKind::Segment, id, bytes), artifacts);
         // Both are awaited even if an index failed, so that nothing is still being written once this has returned.
@@ -157,14 +162,35 @@ impl Producer {
                 let segment = table.segments()[place].segment();
                 // An artifact has a hash of its own, under which what wrong bytes give would pass as right.
                 segment.verify_hash(&entry.id)?;
-                let built = build(&indexes, segment, entry, Vec::new()).await?;
+                let (built, graphs) = self.build(&name, &indexes, segment, entry, Vec::new()).await?;
                 entry.artifacts.extend(built.iter().map(|built| built.artifact.clone()));
                 // They are checked when the version is opened.
                 let StoredBlobs { written, .. } = self.put_all(built).await?;
-                stored.written += written;
+                stored.add(StoredBlobs { written, graphs, ..StoredBlobs::default() });
             }
         }
         Ok(stored)
+    }
+
+    /// Builds the artifacts that an entry lacks, on a thread of their own: on this one they would delay the upload.
+    async fn build(
+        &self,
+        record_type: &str,
+        indexes: &Arc<IndexSet>,
+        segment: &Segment,
+        entry: &SegmentEntry,
+        graphs: Vec<GraphSource>,
+    ) -> Result<(Vec<BuiltArtifact>, GraphReport)> {
+        let (indexes, segment, entry) = (Arc::clone(indexes), segment.clone(), entry.clone());
+        let (name, listener) = (record_type.to_owned(), self.settings.graph_listener.clone());
+        let building = tokio::task::spawn_blocking(move || {
+            let mut watch = GraphWatch::new(&name, listener.as_ref());
+            let built = indexes.build_lacking_telling(&segment, &entry, &graphs, &mut |step| watch.step(step))?;
+            Ok::<_, kapok_core::Error>((built, watch.finish()))
+        });
+        let (built, graphs) = building.await.map_err(|source| Error::Task { source })??;
+        metrics::graphs_built(record_type, &graphs);
+        Ok((built, graphs))
     }
 
     /// Names artifacts that are about to be stored.
@@ -212,7 +238,7 @@ impl Producer {
         let blobs = self.store.blobs();
         if blobs.put(kind, id, bytes.clone()).await? == PutOutcome::AlreadyThere {
             match self.compare(kind, id, &bytes).await {
-                Ok(checked) => return Ok(StoredBlobs { written: 0, checked }),
+                Ok(checked) => return Ok(StoredBlobs { checked, ..StoredBlobs::default() }),
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {
                     blobs.replace(kind, id, bytes.clone()).await?;
                 }
@@ -223,7 +249,7 @@ impl Producer {
             Verification::Full => self.compare(kind, id, &bytes).await?,
             Verification::Open => BlobMap::new(),
         };
-        Ok(StoredBlobs { written: bytes.len() as u64, checked })
+        Ok(StoredBlobs { written: bytes.len() as u64, checked, ..StoredBlobs::default() })
     }
 
     /// Returns a blob as the store has it.
@@ -250,18 +276,6 @@ impl Producer {
         }
         Ok(stored)
     }
-}
-
-/// Builds the artifacts that an entry lacks, on a thread of their own: on this one they would delay the upload.
-async fn build(
-    indexes: &Arc<IndexSet>,
-    segment: &Segment,
-    entry: &SegmentEntry,
-    graphs: Vec<GraphSource>,
-) -> Result<Vec<BuiltArtifact>> {
-    let (indexes, segment, entry) = (Arc::clone(indexes), segment.clone(), entry.clone());
-    let building = tokio::task::spawn_blocking(move || indexes.build_lacking(&segment, &entry, &graphs));
-    Ok(building.await.map_err(|source| Error::Task { source })??)
 }
 
 /// Writes the next segment, on a thread that may take its time; `None` behind the last.

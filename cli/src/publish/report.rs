@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
-use kapok_producer::{CycleReport, Outcome};
+use kapok_producer::{CycleReport, GraphReport, Outcome};
 use serde::Serialize;
 
 use super::trial::Sample;
@@ -41,6 +41,10 @@ pub struct PublishReport<'r> {
     index_bytes: u64,
     /// Bytes of blobs that the store did not have yet.
     bytes_written: u64,
+    /// Vectors that were inserted into graphs.
+    vectors_inserted: u64,
+    /// Time of building graphs.
+    graph_duration_ms: u128,
     /// The version that holds merged segments, made after this one was announced.
     merged_version: Option<u64>,
     /// Findings that need attention although the cycle succeeded.
@@ -51,6 +55,8 @@ pub struct PublishReport<'r> {
     sample: Option<&'r Sample>,
     #[serde(skip)]
     duration: Duration,
+    #[serde(skip)]
+    graphs: GraphReport,
 }
 
 impl<'r> PublishReport<'r> {
@@ -80,11 +86,14 @@ impl<'r> PublishReport<'r> {
             bytes: ty.map_or(0, |ty| ty.segment_bytes),
             index_bytes: ty.map_or(0, |ty| ty.index_bytes),
             bytes_written: report.bytes_written,
+            vectors_inserted: report.graphs.inserted,
+            graph_duration_ms: report.graphs.duration.as_millis(),
             merged_version: report.merged.as_ref().map(|merged| merged.version),
             warnings: &report.warnings,
             duration_ms: duration.as_millis(),
             sample: trial,
             duration,
+            graphs: report.graphs,
         }
     }
 
@@ -114,6 +123,10 @@ impl<'r> PublishReport<'r> {
                 HumanBytes(self.bytes),
                 HumanBytes(self.index_bytes),
             )?;
+        }
+        if self.graphs.graphs > 0 {
+            let (inserted, duration) = (HumanCount(self.graphs.inserted), duration::shown(self.graphs.duration));
+            writeln!(out, "built {} graph(s), {inserted} vectors inserted ({duration})", self.graphs.graphs)?;
         }
         for grown in self.grown {
             writeln!(out, "schema {}: {grown}", if self.dry_run { "would grow" } else { "grew" })?;

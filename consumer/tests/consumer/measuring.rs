@@ -87,3 +87,27 @@ async fn a_record_type_that_is_gone_has_no_rows() {
     assert_eq!((found["kapok_rows_live type=Movie"], found["kapok_mapped_bytes"]), (0.0, 0.0));
     assert_eq!(found.get("kapok_refresh_duration_seconds"), Some(&2.0), "both swaps");
 }
+
+#[tokio::test]
+async fn what_readers_do_is_counted_by_the_next_refresh() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    describe_metrics();
+    let store = memory().await;
+    Version::stamped(1).publish(&store, 1).await;
+    let consumer = Consumer::builder(store).open().await.unwrap();
+    let before = numbers(&snapshotter)["kapok_queries_total"];
+    let view = consumer.view_arc();
+    let query = std::thread::spawn(move || view.query("Movie", "year > 0").unwrap().count().unwrap());
+    assert_eq!(query.join().unwrap(), 10);
+    consumer.refresh().await.unwrap();
+    let after = numbers(&snapshotter);
+    assert!(after["kapok_queries_total"] > before);
+    for strategy in ["exact", "codes", "walk", "two_hops"] {
+        for name in ["kapok_vector_segment_searches_total", "kapok_vector_distances_total"] {
+            assert!(after.contains_key(&format!("{name} strategy={strategy}")), "{after:#?}");
+        }
+    }
+    assert!(after.contains_key("kapok_vector_searches_total"));
+}

@@ -16,6 +16,21 @@ pub enum Strategy {
     TwoHops,
 }
 
+impl Strategy {
+    /// All of them, each at the place of its number.
+    pub const ALL: [Self; 4] = [Self::Exact, Self::Codes, Self::Walk, Self::TwoHops];
+
+    /// Returns its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Codes => "codes",
+            Self::Walk => "walk",
+            Self::TwoHops => "two_hops",
+        }
+    }
+}
+
 /// What a search is to find.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wanted {

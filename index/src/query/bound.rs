@@ -16,6 +16,7 @@ use super::plan::Indexes;
 use super::resolve::ScopeType;
 use super::rows::Rows;
 use crate::View;
+use crate::counts;
 
 /// An expression that is bound to a record type of a view: names and types are resolved once, and it runs often.
 ///
@@ -104,6 +105,7 @@ impl<'v> Query<'v> {
             Some(ready) => Arc::clone(ready),
             None => self.ready(parameters)?,
         };
+        counts::query();
         Rows::new(self.names, self.table, self.indexes.clone(), ready)
     }
 

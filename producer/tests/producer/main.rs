@@ -5,6 +5,7 @@
 mod astray;
 mod cycle;
 mod damaged;
+mod graphs;
 mod incremental;
 mod indexes;
 mod keys;

@@ -6,6 +6,8 @@ use kapok_producer::{Producer, Validator, metrics as figures};
 use kapok_samples::movies_capnp::movie;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
+use crate::nearest::huts::{DIMENSION, Hut, Huts};
+
 fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
     let entries = snapshotter.snapshot().into_vec().into_iter().map(|(key, _, description, value)| {
         assert!(description.is_some(), "{key:?} is described");
@@ -61,4 +63,19 @@ async fn cycles_failures_rows_and_merges_are_counted() {
         assert_eq!(found.get(name), Some(&value), "{name} of {found:#?}");
     }
     assert!(found["kapok_bytes_written_total"] > 1000.0);
+}
+
+#[tokio::test]
+async fn graphs_that_are_built_are_counted_and_timed() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    figures::describe();
+    let mut huts = Huts::open("memory://producer-graph-metrics").await;
+    let hut = || Hut { vectors: [Some(vec![1.0; DIMENSION]), None, None] };
+    huts.publish((0..40).map(|id| (id, hut())).collect()).await;
+    huts.change((100..103).map(|id| (id, Some(hut()))).collect()).await;
+    let found = numbers(&snapshotter);
+    assert_eq!(found.get("kapok_graph_vectors_inserted_total type=Hut"), Some(&43.0), "{found:#?}");
+    assert_eq!(found.get("kapok_graph_build_duration_seconds type=Hut"), Some(&2.0), "{found:#?}");
 }

@@ -17,7 +17,7 @@ use kapok_index::nearest::{Effort, SearchSettings};
 use kapok_index::{IndexSet, View, verify_segment};
 use kapok_producer::{ErrorKind, Outcome};
 
-mod huts;
+pub mod huts;
 
 use huts::{DIMENSION, FIELDS, Hut, Huts, Numbers, declaration, graphs, keys};
 

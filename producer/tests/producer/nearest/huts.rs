@@ -63,7 +63,7 @@ impl Hut {
     }
 
     /// The record in JSON, by the names that fields have.
-    fn json(&self, id: i32, names: [&str; 3]) -> String {
+    pub fn json(&self, id: i32, names: [&str; 3]) -> String {
         let mut members = vec![format!("\"id\":{id}")];
         for ((vector, name), field) in self.vectors.iter().zip(names).zip(FIELDS) {
             let Some(vector) = vector else { continue };
