@@ -1,10 +1,11 @@
 //! Maps files into memory, read-only. Small ones are read: that takes less time than a map and its first page fault.
 //!
-//! This is the only file of the crate with unsafe code: one map, whole and read-only.
+//! This is the only file of the crate with unsafe code: one map, whole and read-only, and advice about it.
 
 #![expect(unsafe_code, reason = "mapping a file is unsafe; it is done here and nowhere else")]
 
 use std::fs::File;
+use std::hint::black_box;
 use std::io::{self, Read};
 
 use bytes::Bytes;
@@ -29,8 +30,8 @@ pub fn map_input(file: &File) -> io::Result<Bytes> {
     }
 }
 
-/// Maps a whole file that is at its start, read-only, which was seen to have this length. The map starts on a page, and a small file, which is read,
-/// at a multiple of eight bytes; either lives until the last clone of the bytes is dropped.
+/// Maps a whole file that was opened just now, read-only, which was seen to have this length. The map starts on a page, and a
+/// small file, which is read, at a multiple of eight bytes; either lives until the last clone of the bytes is dropped.
 pub(crate) fn map(mut file: &File, size: u64) -> io::Result<Bytes> {
     if size <= READ_BYTES_MAX {
         #[expect(clippy::cast_possible_truncation, reason = "it is small")]
@@ -51,4 +52,71 @@ fn map_whole(file: &File, size: u64) -> io::Result<Bytes> {
     // this contract; the crate's front page says so. For other files `map_input` hands it on to its caller.
     let map = unsafe { MmapOptions::new().len(len).map(file)? };
     Ok(Bytes::from_owner(map))
+}
+
+/// Bytes from one read byte to the next: no page is smaller.
+const PAGE_BYTES: usize = 4096;
+
+/// Bytes of the pages that are asked for.
+#[cfg(target_os = "linux")]
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+
+/// Reads each page of mapped bytes, so that it is in memory: by pages of 2 MiB where the file system has large folios, which need
+/// fewer entries of the processor's table of addresses.
+///
+/// Pages that are in memory already stay as they are. Other bytes are read, too, and nothing else.
+pub fn bring_in(bytes: &[u8]) {
+    #[cfg(target_os = "linux")]
+    ask_for_huge_pages(bytes);
+    black_box(bytes.iter().step_by(PAGE_BYTES).fold(0, |all, byte| all ^ byte));
+}
+
+/// Asks the kernel to read the file behind a map by huge pages. What it makes of that changes no byte.
+#[cfg(target_os = "linux")]
+fn ask_for_huge_pages(bytes: &[u8]) {
+    let start = bytes.as_ptr().align_offset(PAGE_BYTES);
+    let Some(whole) = bytes.get(start..).filter(|bytes| bytes.len() >= HUGE_PAGE_BYTES) else { return };
+    // SAFETY: the range is that of a live slice up to the end of its last page, so it is mapped, and begins on a page. MADV_HUGEPAGE
+    // sets a flag of the map by which later faults choose the size of pages: it neither changes nor frees memory (madvise(2)).
+    // Its failure is none here.
+    _ = unsafe { libc::madvise(whole.as_ptr().cast_mut().cast(), whole.len(), libc::MADV_HUGEPAGE) };
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::io::Write;
+    use std::path::Path;
+
+    use super::{HUGE_PAGE_BYTES, bring_in, map_input};
+
+    /// The lines of `/proc/self/smaps` about the map that begins at an address: see `proc_pid_smaps(5)`.
+    fn lines_of(start: usize) -> Vec<String> {
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let lines = smaps.lines().skip_while(|line| !line.starts_with(&format!("{start:x}-")));
+        let mut lines: Vec<String> = lines.take(40).map(str::to_owned).collect();
+        lines.truncate(lines.iter().position(|line| line.starts_with("VmFlags")).unwrap() + 1);
+        lines
+    }
+
+    #[test]
+    fn what_is_brought_in_is_in_memory_and_asked_for_by_huge_pages() {
+        let mut file = tempfile::tempfile().unwrap();
+        let len = 2 * HUGE_PAGE_BYTES + 5000;
+        file.write_all(&vec![1; len]).unwrap();
+        let bytes = map_input(&file).unwrap();
+        bring_in(&bytes);
+        let lines = lines_of(bytes.as_ptr().addr());
+        let kib = len.next_multiple_of(4096) / 1024;
+        let is_resident = |line: &String| line.starts_with("Rss:") && line.ends_with(&format!(" {kib} kB"));
+        assert!(lines.iter().any(is_resident), "{lines:?}");
+        if Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+            assert!(lines.last().unwrap().contains(" hg"), "{lines:?}");
+        }
+        // Short bytes, and such as are not mapped, are read and nothing else.
+        bring_in(&bytes[7..5000]);
+        bring_in(&[]);
+        bring_in(&vec![0; 3 * HUGE_PAGE_BYTES]);
+    }
 }

@@ -1,9 +1,9 @@
 //! Opens the view that a refresh is about to swap in and, if the settings ask for it, checks it and brings it into memory.
 
 use std::collections::HashMap;
-use std::hint::black_box;
 use std::sync::Arc;
 
+use kapok_blobstore::bring_in;
 use kapok_core::manifest::{Blob, BlobMap, Id, Manifest};
 use kapok_index::View;
 
@@ -12,9 +12,6 @@ use crate::error::{Error, Result};
 use crate::metrics;
 use crate::settings::FilterOutcome;
 use crate::state::State;
-
-/// Bytes from one read byte to the next: no page is smaller.
-const PAGE_BYTES: usize = 4096;
 
 /// A view that is ready to be swapped in, and its blobs.
 pub(crate) struct NextView {
@@ -47,7 +44,7 @@ impl NextView {
             }
             if state.settings.prefault {
                 for blob in new_blobs.values() {
-                    read_pages(&blob.bytes);
+                    bring_in(&blob.bytes);
                 }
             }
             view.check_texts_as(&current);
@@ -79,9 +76,4 @@ fn open_with_own_indexes(
     let own_bytes = state.own_indexes.complete(&mut manifest, &mut blobs, is_strict)?;
     metrics::own_indexes(own_bytes);
     Ok((View::open(Arc::new(manifest), &blobs)?, blobs))
-}
-
-/// Reads a byte of each page, so that the page is in memory.
-fn read_pages(bytes: &[u8]) {
-    black_box(bytes.iter().step_by(PAGE_BYTES).fold(0, |all, byte| all ^ byte));
 }

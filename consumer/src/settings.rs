@@ -29,7 +29,7 @@ pub struct ConsumerSettings {
     /// the swap, on the heap. Default: none. See also [`Consumer::add_index`](crate::Consumer::add_index).
     pub indexes: Vec<(String, String)>,
     /// Whether each page of new blobs is read before the swap, so that readers of the new view wait for no disk as long as
-    /// memory lasts. Default: no.
+    /// memory lasts. On Linux they are read by pages of 2 MiB where the file system has large folios. Default: no.
     pub prefault: bool,
     /// Whether new blobs are hashed, new segments walked and new indexes checked against them before the swap, in time that
     /// grows with their size. A damaged version is then refused as `Corrupt`; otherwise damage is an error when it is read.

@@ -27,6 +27,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::{RecordVectors, Seen, Value};
 use kapok_core::schema::Schema;
 use kapok_core::segment::Encoding;
@@ -140,6 +142,12 @@ impl MessageWriter {
         if let Some(attached) = &mut self.attached {
             attached.row = row;
         }
+    }
+
+    /// Returns the words of the record that was written last, and its vectors that [stand beside it](Self::set_vectors), by the
+    /// indexes of their pointers: where they lie, which is not in the words.
+    pub fn written(&self) -> (&[u8], &[(u32, Bytes)]) {
+        (self.image.bytes(), self.attached.as_ref().map_or(&[], |attached| &attached.taken))
     }
 
     /// Completes a message that was written, and returns it.

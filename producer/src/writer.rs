@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use capnp::OutputSegments;
 use capnp::message::{self, Allocator, HeapAllocator};
 use capnp::traits::Owned;
@@ -53,7 +54,12 @@ impl Staging<'_> {
     }
 
     fn add(&mut self, record: StructRef<'_>) -> Result<()> {
-        Ok(self.stage.get_or_insert_with(|| self.ty.stage()).add_struct(record)?)
+        self.add_beside(record, &[])
+    }
+
+    /// Adds a record some of whose vectors lie elsewhere, too.
+    fn add_beside(&mut self, record: StructRef<'_>, vectors: &[(u32, Bytes)]) -> Result<()> {
+        Ok(self.stage.get_or_insert_with(|| self.ty.stage()).add_struct_beside(record, vectors)?)
     }
 
     #[cfg(feature = "json")]
@@ -188,8 +194,8 @@ impl ValueWriter<'_> {
     /// # Errors
     /// `Invalid`, naming the field, for what does not fit the schema.
     pub fn add(&mut self, record: &Value) -> Result<()> {
-        let message = self.message.write(record)?;
-        add_root(message, |record| self.staging.add(record))
+        self.message.write(record)?;
+        self.add_written()
     }
 
     /// Adds a record from a JSON object.
@@ -197,8 +203,15 @@ impl ValueWriter<'_> {
     /// # Errors
     /// `Invalid`, naming the field, for what is no JSON or does not fit the schema.
     pub fn add_json(&mut self, json: &[u8]) -> Result<()> {
-        let message = self.message.write_json(json)?;
-        add_root(message, |record| self.staging.add(record))
+        self.message.write_json(json)?;
+        self.add_written()
+    }
+
+    /// Adds the record that was written last.
+    fn add_written(&mut self) -> Result<()> {
+        let Self { staging, message } = self;
+        let (words, vectors) = message.written();
+        add_root(words, |record| staging.add_beside(record, vectors))
     }
 
     /// Gives the records to come vectors that stand beside them.
@@ -225,10 +238,10 @@ impl ValueWriter<'_> {
     /// # Errors
     /// `Invalid` for a record that the stage refuses. What is no JSON is not added, and no error.
     pub fn add_seen_json(&mut self, json: &str) -> Result<bool> {
-        match self.message.write_seen_json(json)? {
-            Some(message) => add_root(message, |record| self.staging.add(record)).map(|()| true),
-            None => Ok(false),
+        if self.message.write_seen_json(json)?.is_none() {
+            return Ok(false);
         }
+        self.add_written().map(|()| true)
     }
 
     /// Adds a record from any value that serde can serialize.

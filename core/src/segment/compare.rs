@@ -38,10 +38,13 @@ impl Stage {
             let same = match &column.body {
                 ColumnBody::Objects(objects) => objects.is_at(root, record.words(), at)?,
                 ColumnBody::Vectors(matrix) => {
-                    let (stride, pointer) = (matrix.stride(), record.words().word(at)?);
-                    let from = (root as usize - 1) * stride;
+                    let (vector, pointer) = (matrix.vector(root), record.words().word(at)?);
+                    let is_vector = |words: &[u8]| {
+                        let (theirs, rest) = words.split_at(vector.len());
+                        theirs == vector && is_zero(rest)
+                    };
                     pointer & !OFFSET == matrix.shape()
-                        && list_words(record.words(), at, matrix.shape())? == Some(&matrix.bytes[from..from + stride])
+                        && list_words(record.words(), at, matrix.plan.element.list_size())?.is_some_and(is_vector)
                 }
             };
             if !same {
@@ -116,8 +119,7 @@ fn object(words: Words<'_>, start: u32, size: usize) -> Option<&[u8]> {
 }
 
 /// Returns the whole words of the list of numbers that the pointer at a word points at.
-fn list_words(words: Words<'_>, at: u32, shape: u64) -> Read<Option<&[u8]>> {
-    let size = if (shape >> 32) & 7 == ElementSize::Byte as u64 { ElementSize::Byte } else { ElementSize::FourBytes };
+fn list_words(words: Words<'_>, at: u32, size: ElementSize) -> Read<Option<&[u8]>> {
     let Some(list) = words.list_of(at, size)? else { return Ok(None) };
     Ok(object(words, list.at(), list.bytes().len().next_multiple_of(WORD)))
 }

@@ -432,11 +432,11 @@ fn write_objects(objects: &Column, order: &ColumnOrder, part: Range<usize>, out:
 }
 
 fn write_vectors(matrix: &Matrix, roots: &[ObjectId], rows: &[u32], out: &mut [u8]) {
-    let stride = matrix.stride();
-    for (out, row) in out.chunks_exact_mut(stride).zip(rows) {
-        let root = roots[*row as usize] as usize;
-        if root > 0 {
-            out.copy_from_slice(&matrix.bytes[(root - 1) * stride..root * stride]);
+    for (out, row) in out.chunks_exact_mut(matrix.stride()).zip(rows) {
+        let root = roots[*row as usize];
+        if root != NULL {
+            let vector = matrix.vector(root);
+            out[..vector.len()].copy_from_slice(vector);
         }
     }
 }

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Extent;
 use super::baseline::{Baseline, UnchangedRun};
 use super::column::{Column, Interning, LIST_MAX, NULL, ObjectId};
@@ -173,7 +175,7 @@ impl Stage {
         let column = |plan: &ColumnPlan| StagedColumn {
             roots: Vec::new(),
             body: match plan.vector {
-                Some(plan) => ColumnBody::Vectors(Matrix { plan, bytes: Vec::new() }),
+                Some(plan) => ColumnBody::Vectors(Matrix::new(plan)),
                 None => ColumnBody::Objects(Column::new(of_column(plan))),
             },
             settled_rows: 0,
@@ -261,13 +263,24 @@ impl Stage {
     /// `Invalid` for what cannot be a record: no key, text that is not UTF-8, a vector of another dimension, NaN or infinity
     /// in a vector that has a metric, beyond a limit of the encoding. The stage is as it was before.
     pub fn add_struct(&mut self, record: StructRef<'_>) -> Result<()> {
+        self.add_struct_beside(record, &[])
+    }
+
+    /// Adds a record as [`add_struct`](Self::add_struct) does, some of whose vectors also lie elsewhere, such as in a mapped file,
+    /// where they stay until the segment is written: they are not copied.
+    ///
+    /// `vectors`: the index of the pointer in the record, and the bytes. Those that differ from the record's are not looked at.
+    ///
+    /// # Errors
+    /// As [`add_struct`](Self::add_struct).
+    pub fn add_struct_beside(&mut self, record: StructRef<'_>, vectors: &[(u32, Bytes)]) -> Result<()> {
         if let Some(baseline) = &mut self.baseline
             && let Some((place, row)) = baseline.find_equal(record)
         {
             self.leave_out(place, row);
             return Ok(());
         }
-        self.add_from(record, &mut [], Origin::New)
+        self.add_from(record, &mut [], Origin::New(vectors))
     }
 
     /// Notes that a record is as a row of the baseline has it.
@@ -308,7 +321,7 @@ impl Stage {
         self.add_from(record, copied, Origin::Segment)
     }
 
-    fn add_from(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects], origin: Origin) -> Result<()> {
+    fn add_from(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects], origin: Origin<'_>) -> Result<()> {
         let result = self
             .begin_row()
             .and_then(|()| self.copy_record(record, copied, origin))
@@ -318,7 +331,7 @@ impl Stage {
     }
 
     /// Copies a record into the row that was begun last.
-    fn copy_record(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects], origin: Origin) -> Result<()> {
+    fn copy_record(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects], origin: Origin<'_>) -> Result<()> {
         // Borrowed, not counted: threads with stages of their own share the plan.
         let Self { encoding, data, columns, scratch, .. } = self;
         let at = data.len() - encoding.plan.record.data_words as usize * WORD;
@@ -477,13 +490,15 @@ struct RowCopier<'s> {
     columns: &'s mut [StagedColumn],
     scratch: &'s mut Vec<u8>,
     copied: &'s mut [CopiedObjects],
-    origin: Origin,
+    origin: Origin<'s>,
 }
 
-/// Where a record comes from: one of a segment was checked when it was new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    New,
+/// Where a record comes from.
+#[derive(Clone, Copy, Debug)]
+enum Origin<'s> {
+    /// From a caller, with vectors that lie elsewhere, too, by their pointers' indexes.
+    New(&'s [(u32, Bytes)]),
+    /// From a segment: it was checked when it was new.
     Segment,
 }
 
@@ -506,10 +521,12 @@ impl RowCopier<'_> {
                     let list = from.words().list_of(word, matrix.plan.element.list_size());
                     match list.map_err(|e| unreadable(&name(), e))? {
                         Some(list) => {
-                            if self.origin == Origin::New {
+                            let mut outside = None;
+                            if let Origin::New(vectors) = self.origin {
                                 matrix.check_finite(list.bytes(), &name)?;
+                                outside = vectors.iter().find(|(slot, _)| *slot == u32::from(pointer.slot));
                             }
-                            matrix.push(list.bytes(), &name)?
+                            matrix.push(list.bytes(), outside.map(|(_, bytes)| bytes), &name)?
                         }
                         None => NULL,
                     }
@@ -565,9 +582,7 @@ impl StagedColumn {
                 if other.plan.dimension != 0 {
                     own.fix_dimension(other.plan.dimension, name)?;
                 }
-                let shift = u32::try_from(own.count()).unwrap_or(u32::MAX);
-                own.bytes.extend_from_slice(&other.bytes);
-                new.iter_mut().filter(|root| **root != NULL).for_each(|root| *root += shift);
+                own.absorb(other, new);
             }
             _ => {}
         }

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use kapok_core::field::{FieldValue, List};
 use kapok_core::manifest::{Blob, BlobMap, SegmentEntry, Tombstones, encode_rows};
 use kapok_core::schema::{FieldKind, FieldType, Metric, Schema, StructType, Type, VectorElement, VectorSpace};
-use kapok_core::segment::{Encoding, Sharing, Stage};
+use kapok_core::segment::{Encoding, SealSettings, Segment, Sharing, Stage};
 use kapok_core::vectors::{ElementType, VectorColumn};
 use kapok_core::view::{Table, Tables};
+use kapok_core::words::{ElementSize, Words};
 use kapok_ingest::{MessageWriter, Value};
 use kapok_samples::dataset::{add, manifest, seal};
 use kapok_samples::random::Random;
@@ -301,4 +302,62 @@ fn a_vector_of_another_union_member_is_none() {
     assert_eq!(sealed.bytes[rows_at + 4], 2);
     sealed.bytes[rows_at + 4] = 1;
     assert!(!column(&sealed).has(0));
+}
+
+#[test]
+fn vectors_that_stay_where_they_lie_give_the_segment_that_copies_do() {
+    let mut r = Random::new(3);
+    for element in ELEMENTS {
+        let dimension = if element == ElementType::Bit { 24 } else { 5 };
+        let vector = Some((element, dimension));
+        let part = Part { vector, place: Place::Record, slot: 0, renamed: false, dimension_known: false };
+        let encoding = encoding(std::slice::from_ref(&part), false);
+        let mut writer = MessageWriter::of_records(&encoding).unwrap();
+        let (mut copies, mut stays) = (Stage::new(&encoding), Stage::new(&encoding));
+        for batch in 0..3 {
+            let (mut copied, mut staying) = (Stage::new(&encoding), Stage::new(&encoding));
+            for id in 0..40_u32 {
+                let id = (id * 3 + batch) * 7 % 120;
+                let json = match r.below(5) {
+                    0 => format!("{{\"id\":{id}}}"),
+                    _ => format!("{{\"id\":{id},\"part0\":{}}}", part.json(&mut r)),
+                };
+                let record = Words::new(writer.write_json(json.as_bytes()).unwrap()).struct_of(0).unwrap().unwrap();
+                copied.add_struct(record).unwrap();
+                let size = match element {
+                    ElementType::Float32 => ElementSize::FourBytes,
+                    ElementType::BFloat16 => ElementSize::TwoBytes,
+                    _ => ElementSize::Byte,
+                };
+                let list = record.words().list_of(record.pointer_at(0).unwrap(), size).unwrap();
+                let beside = match (list, r.below(4)) {
+                    (None, _) | (_, 0) => Vec::new(),
+                    // Of another record: the record's own counts.
+                    (Some(list), 1) => vec![(0, Bytes::from(vec![9; list.bytes().len()]))],
+                    (Some(list), _) => vec![(1, Bytes::new()), (0, Bytes::copy_from_slice(list.bytes()))],
+                };
+                staying.add_struct_beside(record, &beside).unwrap();
+            }
+            copies.absorb(copied).unwrap();
+            stays.absorb(staying).unwrap();
+        }
+        let sealed = copies.seal(SealSettings::default()).unwrap().next().unwrap().unwrap();
+        let (bytes, rows) = (Bytes::from(sealed.bytes), sealed.rows);
+        let segment = Segment::open("segment", bytes.clone(), rows).unwrap();
+        // Rows stand in key order, records as they came: each is found equal to its row and to no other.
+        let mut equal = 0;
+        for staged in 0..rows {
+            let key = stays.encoded_key(staged);
+            for row in (0..rows).filter_map(|row| segment.row(row)) {
+                let mut other = Vec::new();
+                assert!(encoding.key().encode_row(row, &mut other).unwrap());
+                let is_equal = stays.row_equals(staged, row).unwrap();
+                assert_eq!(is_equal, key == other, "{element}");
+                equal += u32::from(is_equal);
+            }
+        }
+        assert_eq!((equal, rows), (120, 120), "{element}");
+        let again = stays.seal(SealSettings::default()).unwrap().next().unwrap().unwrap();
+        assert_eq!(again.bytes, bytes, "{element}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use kapok_core::key::KeySpec;
 use kapok_core::segment::Encoding;
 use kapok_core::vectors::{ElementType, VectorField};
@@ -21,6 +22,8 @@ pub(super) struct Attached {
     key: KeySpec,
     /// Row of the next record, of inputs that are told by position.
     pub(super) row: u64,
+    /// Vectors of the record written last, by the indexes of their pointers.
+    pub(super) taken: Vec<(u32, Bytes)>,
     encoded: Vec<u8>,
 }
 
@@ -68,12 +71,13 @@ impl Attached {
             };
             fields.push(AttachedField { subject, slot, size, by_key: rows.by_key(encoding)? });
         }
-        Ok(Self { vectors: Arc::clone(vectors), fields, key, row: 0, encoded: Vec::new() })
+        Ok(Self { vectors: Arc::clone(vectors), fields, key, row: 0, taken: Vec::new(), encoded: Vec::new() })
     }
 
     /// Adds the vectors of the record whose message this is, of a struct of this size.
     pub(super) fn attach(&mut self, image: &mut Image, size: StructSize) -> Result<()> {
         self.encoded.clear();
+        self.taken.clear();
         if self.fields.iter().any(|field| field.by_key.is_some()) {
             let root = Words::new(image.bytes()).struct_of(0).ok().flatten();
             let is_there = root.is_some_and(|root| self.key.encode_row(root, &mut self.encoded) == Ok(true));
@@ -91,10 +95,11 @@ impl Attached {
                 },
             };
             let vector = rows.take(row)?;
-            if !image.put_root_list(size, field.slot, field.size, vector)? {
+            if !image.put_root_list(size, field.slot, field.size, &vector)? {
                 let problem = format!("is given by the record and by {}, row {row}", rows.input.table.name());
                 return Err(Error::invalid(&field.subject, problem));
             }
+            self.taken.push((u32::try_from(field.slot).unwrap_or(u32::MAX), vector));
         }
         Ok(())
     }

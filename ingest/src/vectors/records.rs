@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use hashbrown::HashMap;
 use kapok_core::schema::{FieldKind, Schema, StructType};
 use kapok_core::segment::Encoding;
@@ -87,9 +88,10 @@ impl InputRows {
         Ok(by_key.clone())
     }
 
-    /// Returns the vector of a row, which is then taken.
-    pub(crate) fn take(&self, row: u64) -> Result<&[u8]> {
-        let vector = self.input.table.row(row)?;
+    /// Returns the vector of a row, in place, which is then taken.
+    pub(crate) fn take(&self, row: u64) -> Result<Bytes> {
+        let table = &self.input.table;
+        let vector = table.bytes().slice_ref(table.row(row)?);
         if let Some(word) = usize::try_from(row / 64).ok().and_then(|at| self.taken.get(at)) {
             word.fetch_or(1 << (row % 64), Ordering::Relaxed);
         }
