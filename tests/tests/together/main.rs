@@ -14,6 +14,8 @@ mod key_revisions;
 mod killed;
 mod merging;
 mod nearest;
+mod nearest_model;
+mod nearest_swaps;
 mod races;
 mod requests;
 mod retries;

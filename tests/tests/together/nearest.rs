@@ -2,8 +2,8 @@
 
 use kapok_blobstore::Store;
 use kapok_consumer::{Consumer, ConsumerSettings, IndexFilter, MergedSegments, View};
-use kapok_index::Kind;
 use kapok_index::nearest::{Effort, Hit, SearchSettings};
+use kapok_index::{Kind, ReadCounts};
 use kapok_producer::{Declaration, Producer, Value};
 use kapok_samples::kinds_capnp::kinds;
 use kapok_tests::model::Random;
@@ -115,6 +115,11 @@ async fn who_makes_merged_segments_downloads_their_graphs_and_finds_the_same() {
         grown += seeds.filter(|seed| *seed != [0; 16]).count();
     }
     assert!(made_bytes > 0 && grown > 0, "made_bytes={made_bytes} grown={grown}");
+    let counts = ReadCounts::of_process();
+    let [exact, _, walk, _] = counts.segments;
+    // Four searches by each of the consumers in each round, of one segment at least.
+    assert!(counts.searches >= 12 * 4 * 10 && exact.searches >= 12 * 4 * 5 && walk.searches > 0, "{counts:?}");
+    assert!(exact.distances >= exact.searches && walk.distances > 10 * walk.searches, "{counts:?}");
     // By vectors, a walk over the graph finds nearly all.
     assert!(all == 12 * 40 && found * 100 >= all * 95, "{found} of {all}");
 }
