@@ -13,6 +13,7 @@ mod history;
 mod keys;
 mod kinds;
 mod rows;
+mod vectors;
 mod words;
 
 pub use description::{Description, describe, pinned, records};
@@ -28,6 +29,8 @@ pub enum Written {
     V2,
     /// Keys of several fields with a text before the last one have revision 1.
     V3,
+    /// Fields of vectors may have graphs and codes.
+    V4,
 }
 
 /// A committed golden store.
@@ -43,7 +46,7 @@ impl Stored {
     /// Returns all of them.
     pub fn all() -> impl Iterator<Item = Self> {
         let of = |written| Golden::ALL.into_iter().map(move |golden| Self { golden, written });
-        let all = [Written::V1, Written::V2, Written::V3].into_iter().flat_map(of);
+        let all = [Written::V1, Written::V2, Written::V3, Written::V4].into_iter().flat_map(of);
         all.filter(|stored| stored.golden.written().contains(&stored.written))
     }
 
@@ -67,6 +70,7 @@ impl Stored {
             Written::V1 => "v1",
             Written::V2 => "v2",
             Written::V3 => "v3",
+            Written::V4 => "v4",
         };
         Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(written).join(self.golden.name())
     }
@@ -89,12 +93,14 @@ pub enum Golden {
     Filters,
     /// Keys of several fields that key revision 0 encodes alike. In `v3` alone.
     Alike,
+    /// Vectors of several kinds with graphs and codes. In `v4` alone.
+    Vectors,
 }
 
 impl Golden {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Kinds, Self::Keys, Self::Rows, Self::Grown, Self::Words, Self::Filters, Self::Alike];
+    pub const ALL: [Self; 8] =
+        [Self::Kinds, Self::Keys, Self::Rows, Self::Grown, Self::Words, Self::Filters, Self::Alike, Self::Vectors];
 
     /// The folders that it is in, oldest first: a new one if its bytes have changed since.
     fn written(self) -> &'static [Written] {
@@ -104,6 +110,7 @@ impl Golden {
             Self::Words => &[Written::V2],
             Self::Filters => &[Written::V2, Written::V3],
             Self::Alike => &[Written::V3],
+            Self::Vectors => &[Written::V4],
         }
     }
 
@@ -117,6 +124,7 @@ impl Golden {
             Self::Words => "words",
             Self::Filters => "filters",
             Self::Alike => "alike",
+            Self::Vectors => "vectors",
         }
     }
 
@@ -133,6 +141,7 @@ impl Golden {
             Self::Words => words::write(folder).await,
             Self::Filters => filters::write(folder).await,
             Self::Alike => alike::write(folder).await,
+            Self::Vectors => vectors::write(folder).await,
         }
     }
 
@@ -146,6 +155,7 @@ impl Golden {
             Self::Words => words::next_changes(),
             Self::Filters => filters::next_changes(),
             Self::Alike => alike::next_changes(),
+            Self::Vectors => vectors::next_changes(),
         }
     }
 

@@ -14,11 +14,13 @@ use kapok_core::manifest::{Id, Manifest, RecordType, SegmentEntry, Tombstones, d
 use kapok_core::segment::RowId;
 use kapok_core::segment::Sharing;
 use kapok_core::view::Table;
+use kapok_index::nearest::{Effort, SearchSettings};
 
 /// So many keys of changes are told; of more, their number and the first and the last.
 const KEYS_MAX: usize = 12;
 
-/// Files of text, by their paths: `log.txt`, `versions.txt`, `changes.txt`, and `<version>/<record type>.jsonl`.
+/// Files of text, by their paths: `log.txt`, `versions.txt`, `changes.txt`, `<version>/<record type>.jsonl`, and for types with
+/// graphs of vectors `<version>/<record type>.nearest`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description(pub BTreeMap<String, String>);
 
@@ -89,6 +91,10 @@ pub async fn describe(folder: &Path) -> Description {
         versions.push_str(&parts(view.manifest()));
         for table in view.tables() {
             files.insert(format!("{version}/{}.jsonl", table.name()), records(table));
+            let nearest = nearest(&view, table);
+            if !nearest.is_empty() {
+                files.insert(format!("{version}/{}.nearest", table.name()), nearest);
+            }
         }
         views.push(Arc::new(view));
     }
@@ -127,6 +133,41 @@ pub fn records(table: &Table) -> String {
         let _ = writeln!(lines, "{}", record.to_json_string().expect("JSON"));
     }
     lines
+}
+
+/// Searches whose answers are told, of each field and effort.
+const SEARCHES: usize = 6;
+
+/// What is nearest to some records by each field that has graphs, with distances to the bit.
+fn nearest(view: &View, table: &Table) -> String {
+    let mut out = String::new();
+    let record_type = table.struct_type();
+    for field in record_type.fields.iter().filter(|field| field.vector.is_some()) {
+        let Ok(nearest) = view.nearest(&format!("{}.{}", table.name(), field.name)) else { continue };
+        if nearest.graphs().next().is_none() {
+            continue;
+        }
+        let at = table.row_ids_in_key_order().expect("row ids");
+        let with_vector: Vec<RowId> =
+            at.into_iter().filter(|at| nearest.vector(*at).expect("a row id").is_some()).collect();
+        for at in with_vector.iter().step_by((with_vector.len() / SEARCHES).max(1)) {
+            for effort in [Effort::Exact, Effort::Ef(12)] {
+                let settings = SearchSettings { effort, ..SearchSettings::new(5) };
+                let hits = nearest.search_like(*at, &settings).expect("hits");
+                let hits = hits.iter().map(|hit| format!("{}:{:08x}", key(table, hit.row_id), hit.distance.to_bits()));
+                let hits = hits.collect::<Vec<_>>().join(" ");
+                let _ = writeln!(out, "{} {effort:?} {}: {hits}", field.name, key(table, *at));
+            }
+        }
+    }
+    out
+}
+
+/// The key of a record, for people.
+fn key(table: &Table, at: RowId) -> String {
+    let mut encoded = Vec::new();
+    assert!(table.key().encode_row(table.row(at).expect("a row"), &mut encoded).expect("a key"));
+    table.key().describe(&encoded)
 }
 
 async fn log(store: &Store) -> String {
@@ -274,11 +315,7 @@ fn keys(out: &mut String, sign: &str, view: &View, name: &str, ordinals: &[RowId
         assert!(ordinals.is_empty(), "{name} of a view that has none");
         return;
     };
-    let key = |at: &RowId| {
-        let mut encoded = Vec::new();
-        assert!(table.key().encode_row(table.row(*at).expect("a row"), &mut encoded).expect("a key"));
-        table.key().describe(&encoded)
-    };
+    let key = |at: &RowId| key(table, *at);
     if let [first, .., last] = ordinals
         && ordinals.len() > KEYS_MAX
     {
