@@ -195,7 +195,7 @@ impl VectorIndex {
                 let seed = opened.seed();
                 let is_source = entry.merged_from.iter().any(|source| source.segment.starts_with(&seed));
                 if seed != [0; 16] && !is_source {
-                    let seed: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
+                    let seed = format!("{:032x}", u128::from_be_bytes(seed));
                     return corrupt(SEED_AT, "no seed, or a segment that this one was merged from".to_owned(), seed);
                 }
                 opened.verify(&graph.name, HEADER_BYTES, &order, &self.options.settings)

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::nearest::huts::{FIELDS, Hut, Numbers, declaration};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn publish(producer: &Producer, huts: &BTreeMap<i32, Hut>) -> Result<CycleReport> {
     let names = FIELDS.map(|field| field.name);

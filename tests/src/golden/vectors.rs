@@ -43,7 +43,7 @@ fn declaration() -> Declaration {
     let mut schema = Schema::new();
     schema.insert_struct(record);
     let declaration = Declaration::new(schema, RECORD).expect("a record type").key(["id"]);
-    INDEXES.into_iter().fold(declaration, |declaration, index| declaration.index(index))
+    INDEXES.into_iter().fold(declaration, Declaration::index)
 }
 
 /// The record of id 7, as it is printed.

@@ -151,7 +151,9 @@ async fn no_view_is_torn_while_records_come_and_go_and_two_threads_search() {
         done += CHANGES;
     }
     is_done.store(true, Ordering::Relaxed);
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     let searches = searches.load(Ordering::Relaxed);
     println!("{done} inserts and deletes, {merges} merges, {searches} searches");
     assert!(done >= changes && merges > 0 && searches > 0, "{done} {merges} {searches}");
