@@ -5,12 +5,12 @@
 //! "Alternate key".
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use kapok_core::paths::{Paths, Scalar};
-use kapok_core::segment::{LiveSegment, RowId, Segment};
-use kapok_core::words::{Read, StructRef};
+use kapok_core::segment::{LiveSegment, RowId, Segment, in_parallel};
 use kapok_core::{Error, Fault, Result};
 
 use crate::artifact::{Binding, Header};
@@ -18,12 +18,17 @@ use crate::declared::Index;
 use crate::row::{IndexedRows, expect_row, unreadable};
 use crate::tuple;
 use crate::unique::{self, UniqueIndex};
+use crate::values::Values;
 use crate::view::TableIndex;
 
 /// What a manifest calls artifacts of this kind.
 pub const KIND: &str = "key";
 
 const MAGIC: [u8; 8] = *b"KAPOKAK1";
+/// Indexes that are glanced at together for one key: as many as the bits that say which of them may have it.
+const INDEXES_AT_ONCE: usize = u32::BITS as usize;
+/// Rows that one thread checks before it takes the next.
+const ROWS_AT_ONCE: u32 = 1 << 12;
 
 /// Builds the index of a segment: a function of its rows and of the paths.
 ///
@@ -31,11 +36,9 @@ const MAGIC: [u8; 8] = *b"KAPOKAK1";
 /// `Corrupt` if a value cannot be read.
 pub fn build(paths: &Paths, segment: &Segment, indexed: &IndexedRows, binding: &Binding) -> Result<Vec<u8>> {
     unique::build_table(MAGIC, segment.rows(), binding, |table| {
-        let mut encoded = Vec::new();
         for row in (0..segment.rows()).filter(|row| indexed.contains(*row)) {
-            let at = expect_row(segment, row)?;
-            if encode(paths, at, &mut encoded).map_err(|malformed| unreadable(segment, malformed))? {
-                table.insert(unique::hash(&encoded), row);
+            if let Some(values) = values(paths, segment, row)? {
+                table.insert(tuple::hash(&values), row);
             }
         }
         Ok(())
@@ -63,11 +66,8 @@ impl AlternateIndex {
         if values.contains(&Scalar::Null) {
             return Ok(None);
         }
-        let mut encoded = Vec::with_capacity(32);
-        tuple::encode(values, &mut encoded);
-        self.table.probe(unique::hash(&encoded), |row| {
-            Ok(source.is_live(row) && has(paths, source.segment(), row, &encoded)?)
-        })
+        self.table
+            .probe(tuple::hash(values), |row| Ok(source.is_live(row) && has(paths, source.segment(), row, values)?))
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -83,23 +83,30 @@ impl AlternateIndex {
     }
 }
 
-/// Encodes the values of a row; false if one of them is null.
-fn encode(paths: &Paths, row: StructRef<'_>, out: &mut Vec<u8>) -> Read<bool> {
-    let mut is_there = true;
-    out.clear();
-    paths.for_each(row, |values| {
-        is_there &= !values.contains(&Scalar::Null);
-        tuple::encode(values, out);
-        Ok(())
-    })?;
-    Ok(is_there)
+/// Returns whether a row has the values, none of which is null.
+#[inline]
+fn has(paths: &Paths, segment: &Segment, row: u32, values: &[Scalar<'_>]) -> Result<bool> {
+    let row = expect_row(segment, row)?;
+    for (path, value) in values.iter().enumerate() {
+        let found = paths.read(path, row).map_err(|malformed| unreadable(segment, malformed))?;
+        if !tuple::is_same(found, *value) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
-/// Returns whether a row has the values, none of which is null.
-fn has(paths: &Paths, segment: &Segment, row: u32, encoded: &[u8]) -> Result<bool> {
-    let mut found = Vec::with_capacity(encoded.len());
-    let is_there = encode(paths, expect_row(segment, row)?, &mut found);
-    Ok(is_there.map_err(|malformed| unreadable(segment, malformed))? && found == encoded)
+/// Returns the values of a row; `None` if one of them is null.
+fn values<'v>(paths: &'v Paths, segment: &'v Segment, row: u32) -> Result<Option<Values<'v>>> {
+    let at = expect_row(segment, row)?;
+    let mut out = Values::new();
+    for path in 0..paths.len() {
+        match paths.read(path, at).map_err(|malformed| unreadable(segment, malformed))? {
+            Scalar::Null => return Ok(None),
+            value => out.push(value),
+        }
+    }
+    Ok(Some(out))
 }
 
 /// Finds the record that has given values in the fields of an alternate key, in all segments.
@@ -142,31 +149,46 @@ impl<'v> AlternateLookup<'v> {
         if values.contains(&Scalar::Null) {
             return Ok(None);
         }
-        let mut encoded = Vec::with_capacity(32);
-        tuple::encode(&values, &mut encoded);
-        self.find_encoded(&encoded, |_, _| true)
+        self.find_in_any(&values, |_, _| true)
     }
 
     /// Finds a live row, for which a condition holds, in any segment.
-    fn find_encoded(&self, encoded: &[u8], is_it: impl Fn(usize, u32) -> bool) -> Result<Option<RowId>> {
-        let hash = unique::hash(encoded);
-        for (place, source) in self.of.table.segments().iter().enumerate() {
-            let segment = source.segment();
-            let has = |row: u32| {
-                if !source.is_live(row) || !is_it(place, row) {
-                    return Ok(false);
+    ///
+    /// All indexes are glanced at before a row is read, so that the processor waits for their memory at once.
+    fn find_in_any(&self, values: &[Scalar<'_>], is_it: impl Fn(usize, u32) -> bool) -> Result<Option<RowId>> {
+        let hash = tuple::hash(values);
+        let segments = self.of.table.segments();
+        for first in (0..segments.len()).step_by(INDEXES_AT_ONCE) {
+            let mut candidates = 0_u32;
+            for (place, bit) in (first..segments.len()).zip(0..u32::BITS) {
+                candidates |= u32::from(self.artifact(place).is_none_or(|index| index.may_have(hash))) << bit;
+            }
+            while candidates != 0 {
+                let place = first + candidates.trailing_zeros() as usize;
+                candidates &= candidates - 1;
+                if let Some(row_id) = self.find_in(place, hash, values, &is_it)? {
+                    return Ok(Some(row_id));
                 }
-                has(self.of.index.paths(), segment, row, encoded)
-            };
-            let found = match self.artifact(place) {
-                Some(index) => index.probe(hash, has)?,
-                None => find_by_scan(source, &self.of.index.rows(segment)?, has)?,
-            };
-            if let Some(row) = found {
-                return Ok(Some(source.mark().row_id(place, row)));
             }
         }
         Ok(None)
+    }
+
+    fn find_in(
+        &self,
+        place: usize,
+        hash: u64,
+        values: &[Scalar<'_>],
+        is_it: impl Fn(usize, u32) -> bool,
+    ) -> Result<Option<RowId>> {
+        let source = &self.of.table.segments()[place];
+        let (paths, segment) = (self.of.index.paths(), source.segment());
+        let has = |row: u32| Ok(source.is_live(row) && is_it(place, row) && has(paths, segment, row, values)?);
+        let found = match self.artifact(place) {
+            Some(index) => index.probe(hash, has)?,
+            None => find_by_scan(source, &self.of.index.rows(segment)?, has)?,
+        };
+        Ok(found.map(|row| source.mark().row_id(place, row)))
     }
 
     fn artifact(&self, place: usize) -> Option<&'v UniqueIndex> {
@@ -179,23 +201,27 @@ impl<'v> AlternateLookup<'v> {
     /// # Errors
     /// `Invalid` as [`Fault::DuplicateKey`] with the values and both primary keys.
     pub(crate) fn check(&self, places: &[bool]) -> Result<()> {
-        let mut encoded = Vec::new();
-        for (place, source) in
-            self.of.table.segments().iter().enumerate().filter(|(place, _)| places.get(*place) == Some(&true))
-        {
-            let segment = source.segment();
-            let indexed = self.of.index.rows(segment)?;
-            for row in source.live_rows().filter(|row| indexed.contains(*row)) {
-                let at = expect_row(segment, row)?;
-                if !encode(self.of.index.paths(), at, &mut encoded)
-                    .map_err(|malformed| unreadable(segment, malformed))?
-                {
-                    continue;
-                }
-                let other = self.find_encoded(&encoded, |other, found| (other, found) != (place, row))?;
-                if let Some(other) = other {
-                    return Err(self.duplicate(source.mark().row_id(place, row), other));
-                }
+        let segments = self.of.table.segments();
+        let mut parts = Vec::new();
+        for place in (0..segments.len()).filter(|place| places.get(*place) == Some(&true)) {
+            let segment = segments[place].segment();
+            let indexed = Arc::new(self.of.index.rows(segment)?);
+            let firsts = (0..segment.rows()).step_by(ROWS_AT_ONCE as usize);
+            let rows = |first: u32| first..first.saturating_add(ROWS_AT_ONCE).min(segment.rows());
+            parts.extend(firsts.map(|first| (place, rows(first), Arc::clone(&indexed))));
+        }
+        let checked = in_parallel(parts, |(place, rows, indexed)| self.check_rows(place, rows, &indexed));
+        checked.into_iter().collect()
+    }
+
+    /// Checks that no live record of some rows has the values of another live record.
+    fn check_rows(&self, place: usize, rows: Range<u32>, indexed: &IndexedRows) -> Result<()> {
+        let source = &self.of.table.segments()[place];
+        for row in rows.filter(|row| source.is_live(*row) && indexed.contains(*row)) {
+            let Some(values) = values(self.of.index.paths(), source.segment(), row)? else { continue };
+            let other = self.find_in_any(&values, |other, found| (other, found) != (place, row))?;
+            if let Some(other) = other {
+                return Err(self.duplicate(source.mark().row_id(place, row), other));
             }
         }
         Ok(())

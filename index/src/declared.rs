@@ -16,6 +16,7 @@ use crate::query::{Filter, SharedSchema};
 use crate::row::IndexedRows;
 use crate::sorted::SortFields;
 use crate::text::TextRules;
+use crate::values::Values;
 use crate::vector::{CodeChoice, VectorIndex};
 
 mod build;
@@ -211,13 +212,13 @@ impl Index {
     ///
     /// # Errors
     /// `Invalid` if they are not as many as there are fields, or of other kinds.
-    pub(crate) fn cast<'s>(&self, record_type: &str, values: &[Scalar<'s>]) -> Result<Option<Vec<Scalar<'s>>>> {
+    pub(crate) fn cast<'s>(&self, record_type: &str, values: &[Scalar<'s>]) -> Result<Option<Values<'s>>> {
         let subject = || format!("index {} of {record_type}", self.name);
         if values.len() != self.paths.len() {
             let detail = format!("{} values for {} fields", values.len(), self.paths.len());
             return Err(Error::invalid(subject(), detail));
         }
-        let mut out = Vec::with_capacity(values.len());
+        let mut out = Values::new();
         for ((kind, name), value) in self.paths.kinds().zip(self.paths.names()).zip(values) {
             let Ok(cast) = kind.cast(*value) else {
                 return Err(Error::invalid(subject(), format!("{name} is {kind:?}, which {value:?} is not")));

@@ -288,17 +288,17 @@ enum Found<'v> {
 impl Found<'_> {
     fn for_each_live(&self, source: &LiveSegment, mut f: impl FnMut(u32)) -> Result<()> {
         match self {
-            Self::Rows(rows) => rows.iter().for_each(|row| f(*row)),
-            Self::Posting(posting) => {
-                for row in posting {
-                    let row = row?;
-                    if source.is_live(row) {
-                        f(row);
-                    }
-                }
+            Self::Rows(rows) => {
+                rows.iter().for_each(|row| f(*row));
+                Ok(())
             }
+            Self::Posting(posting) if source.dead().is_none() => posting.for_each(f),
+            Self::Posting(posting) => posting.for_each(|row| {
+                if !source.is_dead(row) {
+                    f(row);
+                }
+            }),
         }
-        Ok(())
     }
 }
 

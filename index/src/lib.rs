@@ -56,6 +56,7 @@ pub mod text;
 mod text_lookup;
 mod tuple;
 pub mod unique;
+mod values;
 pub mod vector;
 mod verify;
 mod version_path;

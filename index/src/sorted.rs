@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kapok_core::paths::{Paths, Scalar};
+use kapok_core::paths::{NumberColumn, Paths, Scalar};
 use kapok_core::segment::Segment;
 use kapok_core::words::{Read, StructRef};
 use kapok_core::{Error, Result};
@@ -20,9 +20,11 @@ use crate::artifact::{Binding, HEADER_BYTES, Header};
 use crate::row::{IndexedRows, expect_row, unreadable};
 
 mod build;
+mod entry;
 mod key;
 
 pub use build::build;
+use key::BEGINNING_BYTES;
 pub use key::SortKey;
 
 /// What a manifest calls artifacts of this kind.
@@ -32,6 +34,8 @@ const MAGIC: [u8; 8] = *b"KAPOKSO1";
 /// Rows from one fence to the next.
 const FENCE_ROWS: u32 = 32;
 const FENCE_BYTES: usize = 8;
+/// Rows that are read at once between two fences.
+const PROBES: usize = 7;
 const ROW_BYTES: usize = 4;
 
 /// The fields of a sorted index and their directions.
@@ -72,6 +76,11 @@ impl Side {
 }
 
 impl SortPlace<'_> {
+    /// Returns the column whose numbers alone decide where rows stand; `None` if there is none.
+    fn decided_by<'v>(&self, fields: SortFields<'_>, segment: &'v Segment) -> Option<NumberColumn<'v>> {
+        if self.values.len() == 1 { fields.paths.number_column(0, segment) } else { None }
+    }
+
     /// Returns where the first values of the rows meant begin: not below the one and not above the other.
     fn beginnings(&self, fields: SortFields<'_>) -> (u64, u64) {
         let Some(key) = self.values.first().and_then(|value| SortKey::of(*value)) else { return (0, u64::MAX) };
@@ -222,16 +231,28 @@ impl SortedIndex {
         place: &SortPlace<'_>,
         side: Side,
     ) -> Result<u32> {
-        let fences: &[[u8; FENCE_BYTES]] = self.bytes[HEADER_BYTES..rows_at(self.count)].as_chunks().0;
-        let fence_count = self.values().end.div_ceil(FENCE_ROWS) as usize;
-        let fences = fences.get(..fence_count).unwrap_or_default();
         // Rows that begin below are before the place, rows that begin above behind it.
         let (low, high) = place.beginnings(fields);
+        let fences = self.fences();
         let first = fences.partition_point(|fence| u64::from_le_bytes(*fence) < low);
-        let last = first + fences[first..].partition_point(|fence| u64::from_le_bytes(*fence) <= high);
         let position = |fence: usize| u32::try_from(fence).unwrap_or(u32::MAX).saturating_mul(FENCE_ROWS);
-        let mut from = position(first.saturating_sub(1));
-        let mut to = position(last).min(self.values().end);
+        let behind_last_below = |first: usize| first.checked_sub(1).map_or(0, |fence| position(fence) + 1);
+        let end = self.values().end;
+        if let Some(column) = place.decided_by(fields, segment) {
+            // Fences are the values themselves.
+            let next = match side {
+                Side::Before => first,
+                Side::Behind => first + self::count(&fences[first..], |fence| fence <= high),
+            };
+            let is_descending = fields.descending.first() == Some(&true);
+            let is_before = |row| match SortKey::of(column.value(row)).map(SortKey::beginning) {
+                Some(beginning) => side.is_before(if is_descending { !beginning } else { beginning }.cmp(&low)),
+                None => false,
+            };
+            return self.first_behind(behind_last_below(next)..position(next).min(end), is_before);
+        }
+        let last = first + self::count(&fences[first..], |fence| fence <= high);
+        let (mut from, mut to) = (behind_last_below(first), position(last).min(end));
         while from < to {
             let middle = from.midpoint(to);
             let row = expect_row(segment, self.row(middle)?)?;
@@ -245,11 +266,44 @@ impl SortedIndex {
         Ok(from)
     }
 
+    /// Returns the first of some positions whose row is not before a place, or their end. Several rows are read at once, so that
+    /// the processor waits for the memory of all of them together.
+    fn first_behind(&self, mut positions: Range<u32>, is_before: impl Fn(u32) -> bool) -> Result<u32> {
+        while !positions.is_empty() {
+            let step = positions.len().div_ceil(PROBES + 1);
+            let mut before = 0;
+            for position in positions.clone().skip(step - 1).step_by(step) {
+                before += u32::from(is_before(self.row(position)?));
+            }
+            let step = u32::try_from(step).unwrap_or(u32::MAX);
+            positions.start += before * step;
+            positions.end = positions.end.min(positions.start + step - 1);
+        }
+        Ok(positions.start)
+    }
+
+    /// Returns the fences of rows whose first value is not null.
+    fn fences(&self) -> &[[u8; FENCE_BYTES]] {
+        let fences: &[[u8; FENCE_BYTES]] = self.bytes[HEADER_BYTES..rows_at(self.count)].as_chunks().0;
+        fences.get(..self.values().end.div_ceil(FENCE_ROWS) as usize).unwrap_or_default()
+    }
+
     #[cold]
     fn stray_row(&self, at: usize, row: Option<u32>) -> Error {
         let found = row.map_or_else(|| "the end".to_owned(), |row| format!("row {row}"));
         Error::corrupt(&*self.name, at as u64, format!("a row of {}", self.rows), found)
     }
+}
+
+/// Returns how many fences there are up to the first one for which a condition does not hold: fast for few.
+fn count(fences: &[[u8; FENCE_BYTES]], is_before: impl Fn(u64) -> bool) -> usize {
+    let is_before = |fence: &[u8; FENCE_BYTES]| is_before(u64::from_le_bytes(*fence));
+    let mut end = 1;
+    while fences.get(end - 1).is_some_and(is_before) {
+        end *= 2;
+    }
+    let from = end / 2;
+    from + fences[from..fences.len().min(end - 1)].partition_point(is_before)
 }
 
 /// Returns the byte at which the rows begin.

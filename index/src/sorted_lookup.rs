@@ -1,5 +1,6 @@
 //! Finds and orders the records of a type by a sorted index, in all segments.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::{Bound, Range};
@@ -12,6 +13,7 @@ use crate::declared::Index;
 use crate::kind::OpenIndex;
 use crate::row::{expect_row, unreadable};
 use crate::sorted::{Side, SortPlace, SortedIndex};
+use crate::values::Values;
 use crate::view::TableIndex;
 
 /// Finds records by the order of the fields of a sorted index.
@@ -42,7 +44,7 @@ pub struct SortedLookup<'v> {
 /// Live rows of one segment between two places, in the order of the index.
 struct LiveRows<'v> {
     source: &'v LiveSegment,
-    index: SortedIndex,
+    index: Cow<'v, SortedIndex>,
     positions: Range<u32>,
 }
 
@@ -77,7 +79,22 @@ impl<'v> SortedLookup<'v> {
     /// As [`range`](Self::range).
     pub fn first_from(&self, from: Bound<&[Scalar<'_>]>) -> Result<Option<RowId>> {
         let from = self.cast_bound(from)?;
-        Ok(self.merged(self.between(bounded(&from, Side::Before, Side::Behind), None)?, 1, forwards)?.pop())
+        let start = bounded(&from, Side::Before, Side::Behind);
+        let (fields, segments) = (self.of.index.fields(), self.of.table.segments());
+        let mut first: Option<(usize, u32)> = None;
+        for (place, source) in segments.iter().enumerate() {
+            let Some(row) = self.between_in(place, source, start, None)?.next().transpose()? else { continue };
+            if let Some((before, least)) = first {
+                let (a, b) = (segments[before].segment(), source.segment());
+                let order = fields.compare(expect_row(b, row)?, expect_row(a, least)?);
+                // Of equal rows the first segment's comes first.
+                if order.map_err(|malformed| unreadable(b, malformed))?.is_ge() {
+                    continue;
+                }
+            }
+            first = Some((place, row));
+        }
+        Ok(first.map(|(place, row)| segments[place].mark().row_id(place, row)))
     }
 
     /// Returns the records whose first field, a text, begins so.
@@ -169,18 +186,26 @@ impl<'v> SortedLookup<'v> {
         start: Option<(SortPlace<'_>, Side)>,
         end: Option<(SortPlace<'_>, Side)>,
     ) -> Result<Vec<LiveRows<'v>>> {
-        let mut out = Vec::with_capacity(self.of.table.segments().len());
-        for (at, source) in self.of.table.segments().iter().enumerate() {
-            let fields = self.of.index.fields();
-            let index = match self.of.artifact(at).and_then(OpenIndex::sorted) {
-                Some(index) => index.clone(),
-                None => SortedIndex::of_segment(fields, source.segment(), &self.of.index.rows(source.segment())?)?,
-            };
-            let position = |(place, side)| index.position(fields, source.segment(), &place, side);
-            let positions = start.map_or(Ok(0), position)?..end.map_or(Ok(index.values().end), position)?;
-            out.push(LiveRows { source, index, positions });
-        }
-        Ok(out)
+        let segments = self.of.table.segments().iter().enumerate();
+        segments.map(|(place, source)| self.between_in(place, source, start, end)).collect()
+    }
+
+    /// Returns the live rows of one segment between two places.
+    fn between_in(
+        &self,
+        place: usize,
+        source: &'v LiveSegment,
+        start: Option<(SortPlace<'_>, Side)>,
+        end: Option<(SortPlace<'_>, Side)>,
+    ) -> Result<LiveRows<'v>> {
+        let (fields, segment) = (self.of.index.fields(), source.segment());
+        let index = match self.of.artifact(place).and_then(OpenIndex::sorted) {
+            Some(index) => Cow::Borrowed(index),
+            None => Cow::Owned(SortedIndex::of_segment(fields, segment, &self.of.index.rows(segment)?)?),
+        };
+        let position = |(place, side)| index.position(fields, segment, &place, side);
+        let positions = start.map_or(Ok(0), position)?..end.map_or(Ok(index.values().end), position)?;
+        Ok(LiveRows { source, index, positions })
     }
 
     /// Merges the rows of all segments. `direction`: what becomes of an order, to go backwards.
@@ -215,7 +240,7 @@ impl<'v> SortedLookup<'v> {
         Ok(out)
     }
 
-    fn cast_bound<'s>(&self, bound: Bound<&[Scalar<'s>]>) -> Result<Bound<Vec<Scalar<'s>>>> {
+    fn cast_bound<'s>(&self, bound: Bound<&[Scalar<'s>]>) -> Result<Bound<Values<'s>>> {
         Ok(match bound {
             Bound::Unbounded => Bound::Unbounded,
             Bound::Included(values) => Bound::Included(self.cast(values)?),
@@ -224,12 +249,12 @@ impl<'v> SortedLookup<'v> {
     }
 
     /// Returns values as the first fields hold them.
-    fn cast<'s>(&self, values: &[Scalar<'s>]) -> Result<Vec<Scalar<'s>>> {
+    fn cast<'s>(&self, values: &[Scalar<'s>]) -> Result<Values<'s>> {
         let paths = self.of.index.paths();
         if values.is_empty() || values.len() > paths.len() {
             return Err(Error::invalid(self.subject(), format!("{} values for {} fields", values.len(), paths.len())));
         }
-        let mut out = Vec::with_capacity(values.len());
+        let mut out = Values::new();
         for ((kind, name), value) in paths.kinds().zip(paths.names()).zip(values) {
             match kind.cast(*value) {
                 Ok(Some(value)) if !matches!(value, Scalar::Null | Scalar::EmptyList | Scalar::NullElement) => {
@@ -263,7 +288,7 @@ impl<'v> SortedLookup<'v> {
 }
 
 /// Returns where a range ends whose bound is given, by the side of its values that it ends at if it holds or lacks them.
-fn bounded<'s>(bound: &'s Bound<Vec<Scalar<'_>>>, included: Side, excluded: Side) -> Option<(SortPlace<'s>, Side)> {
+fn bounded<'s>(bound: &'s Bound<Values<'_>>, included: Side, excluded: Side) -> Option<(SortPlace<'s>, Side)> {
     match bound {
         Bound::Unbounded => None,
         Bound::Included(values) => Some((SortPlace { values, is_prefix: false }, included)),

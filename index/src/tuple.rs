@@ -3,24 +3,85 @@
 //! FORMAT.md tells the bytes in its section "Hash index".
 
 use kapok_core::paths::Scalar;
+use xxhash_rust::xxh3::xxh3_64;
 
 const NULL: u8 = 0;
 const EMPTY_LIST: u8 = 1;
 const NULL_ELEMENT: u8 = 2;
 const VALUE: u8 = 3;
 
+/// Bytes of a tuple that is hashed without an allocation.
+const FEW: usize = 128;
+
 /// Appends a tuple of values.
 #[inline]
 pub(crate) fn encode(values: &[Scalar<'_>], out: &mut Vec<u8>) {
+    encode_into(values, out);
+}
+
+/// Returns the hash of a tuple of values: that of its encoding.
+#[inline]
+pub(crate) fn hash(values: &[Scalar<'_>]) -> u64 {
+    let mut few = Few { bytes: [0; FEW], len: 0 };
+    encode_into(values, &mut few);
+    if let Some(encoded) = few.bytes.get(..few.len) {
+        return xxh3_64(encoded);
+    }
+    let mut encoded = Vec::with_capacity(few.len);
+    encode(values, &mut encoded);
+    xxh3_64(&encoded)
+}
+
+/// Returns whether two values, neither of which is null, are encoded alike. They must be of one kind.
+#[inline]
+pub(crate) fn is_same(a: Scalar<'_>, b: Scalar<'_>) -> bool {
+    match (a, b) {
+        (Scalar::Text(a) | Scalar::Data(a), Scalar::Text(b) | Scalar::Data(b)) => a == b,
+        (Scalar::Float(a), Scalar::Float(b)) => float_bits(a) == float_bits(b),
+        (a, b) => a == b,
+    }
+}
+
+/// What bytes are appended to.
+trait Sink {
+    fn append(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// Bytes in an array, as far as it has room for them.
+struct Few {
+    bytes: [u8; FEW],
+    /// Of all that were appended.
+    len: usize,
+}
+
+impl Sink for Few {
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) {
+        let from = self.len;
+        self.len = from.saturating_add(bytes.len());
+        if let Some(room) = self.bytes.get_mut(from..self.len) {
+            room.copy_from_slice(bytes);
+        }
+    }
+}
+
+#[inline]
+fn encode_into(values: &[Scalar<'_>], out: &mut impl Sink) {
     let Some((last, others)) = values.split_last() else { return };
     for value in others {
-        match value {
-            Scalar::Text(bytes) | Scalar::Data(bytes) => {
-                out.push(VALUE);
-                out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-                out.extend_from_slice(bytes);
-            }
-            value => encode_one(value, out),
+        if let Scalar::Text(bytes) | Scalar::Data(bytes) = value {
+            out.append(&[VALUE]);
+            out.append(&(bytes.len() as u64).to_le_bytes());
+            out.append(bytes);
+        } else {
+            encode_one(value, out);
         }
     }
     encode_one(last, out);
@@ -28,14 +89,14 @@ pub(crate) fn encode(values: &[Scalar<'_>], out: &mut Vec<u8>) {
 
 /// Appends the last value of a tuple.
 #[inline]
-fn encode_one(value: &Scalar<'_>, out: &mut Vec<u8>) {
+fn encode_one(value: &Scalar<'_>, out: &mut impl Sink) {
     let number = match value {
-        Scalar::Null => return out.push(NULL),
-        Scalar::EmptyList => return out.push(EMPTY_LIST),
-        Scalar::NullElement => return out.push(NULL_ELEMENT),
+        Scalar::Null => return out.append(&[NULL]),
+        Scalar::EmptyList => return out.append(&[EMPTY_LIST]),
+        Scalar::NullElement => return out.append(&[NULL_ELEMENT]),
         Scalar::Text(bytes) | Scalar::Data(bytes) => {
-            out.push(VALUE);
-            return out.extend_from_slice(bytes);
+            out.append(&[VALUE]);
+            return out.append(bytes);
         }
         Scalar::Bool(value) => u64::from(*value),
         Scalar::Int(value) => value.cast_unsigned(),
@@ -43,8 +104,8 @@ fn encode_one(value: &Scalar<'_>, out: &mut Vec<u8>) {
         Scalar::Enum(value) => u64::from(*value),
         Scalar::Float(value) => float_bits(*value),
     };
-    out.push(VALUE);
-    out.extend_from_slice(&number.to_le_bytes());
+    out.append(&[VALUE]);
+    out.append(&number.to_le_bytes());
 }
 
 /// Returns the bits of a float: those of 0.0 for -0.0, and of one NaN for all.
@@ -91,8 +152,21 @@ mod tests {
             for (other_at, other) in values.iter().enumerate() {
                 assert_eq!(encoded(one) == encoded(other), at == other_at, "{one:?} {other:?}");
             }
+            assert_eq!(hash(one), xxh3_64(&encoded(one)), "{one:?}");
         }
-        assert_eq!(encoded(&[Scalar::Float(-0.0)]), encoded(&[Scalar::Float(0.0)]));
-        assert_eq!(encoded(&[Scalar::Float(-f64::NAN)]), encoded(&[Scalar::Float(f64::NAN)]));
+        for (one, other) in [(-0.0, 0.0), (-f64::NAN, f64::NAN)].map(|(a, b)| (Scalar::Float(a), Scalar::Float(b))) {
+            assert_eq!(encoded(&[one]), encoded(&[other]));
+            assert!(is_same(one, other));
+        }
+    }
+
+    #[test]
+    fn hashes_are_those_of_the_encoding_whatever_its_length() {
+        for len in (0..2 * FEW).chain([10 * FEW]) {
+            let text = "x".repeat(len);
+            for values in [vec![text.as_str().into()], vec![text.as_str().into(), text.as_str().into()]] {
+                assert_eq!(hash(&values), xxh3_64(&encoded(&values)), "{len}");
+            }
+        }
     }
 }

@@ -209,7 +209,7 @@ impl ScalarKind {
     /// Returns the value of a number's bits.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the low end holds the number")]
-    fn value(self, bits: u64) -> Scalar<'static> {
+    pub(super) fn value(self, bits: u64) -> Scalar<'static> {
         match self {
             Self::Bool => Scalar::Bool(bits & 1 == 1),
             Self::Int(bytes) => {
@@ -262,6 +262,26 @@ impl Leaf {
 
     pub(super) fn is_pointer(&self) -> bool {
         matches!(self.kind, ScalarKind::Text | ScalarKind::Data)
+    }
+
+    /// Returns the first bit of a number in the data section, and how many there are; `None` for text and bytes.
+    pub(super) fn bits(&self) -> Option<(usize, u32)> {
+        match self.kind.bytes() {
+            #[expect(clippy::cast_possible_truncation, reason = "at most 8 bytes")]
+            Some(bytes) => Some((self.offset.checked_mul(8)?, 8 * bytes as u32)),
+            None if self.kind == ScalarKind::Bool => Some((self.offset, 1)),
+            None => None,
+        }
+    }
+
+    /// Returns the bits by which stored numbers differ from their values.
+    pub(super) fn default(&self) -> u64 {
+        self.default
+    }
+
+    /// Returns the bit that says that the number is null, and its default.
+    pub(super) fn null_flag(&self) -> Option<(usize, bool)> {
+        self.null_flag
     }
 
     pub(super) fn slot(&self) -> Option<&Slot> {

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use hashbrown::HashMap;
-use kapok_core::paths::Paths;
+use kapok_core::paths::{NumberColumn, Paths};
 use kapok_core::segment::{Segment, in_parallel};
 use kapok_core::{Error, Result};
 
@@ -104,21 +104,21 @@ fn write_posting(chunks: &[Chunk<'_>], width: u32, out: &mut Vec<u8>) {
 
 impl Part {
     fn of(paths: &Paths, segment: &Segment, rows: Range<u32>, indexed: &IndexedRows) -> Result<Self> {
-        let mut pairs = Pairs::default();
+        let mut pairs = Pairs::with_room(rows.len());
         let mut encoded = Vec::new();
-        let objects = paths.only_pointer();
-        // What each object's tuples are, as a range of `numbers`.
+        let decided = DecidedBy::of(paths, segment);
+        // What the tuples are that a number decides, as a range of `numbers`.
         let mut known: HashMap<u64, (u32, u32)> = HashMap::new();
         let mut numbers: Vec<u32> = Vec::new();
         for row in rows.filter(|row| indexed.contains(*row)) {
             #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
             let low = row as u16;
-            let at = expect_row(segment, row)?;
-            let object = objects.map(|slot| at.object_number(slot));
-            if let Some((from, to)) = object.and_then(|object| known.get(&object).copied()) {
+            let decider = decided.number(segment, row);
+            if let Some((from, to)) = decider.and_then(|decider| known.get(&decider).copied()) {
                 numbers[from as usize..to as usize].iter().for_each(|number| pairs.push(*number, low));
                 continue;
             }
+            let at = expect_row(segment, row)?;
             let from = numbers.len();
             paths
                 .for_each(at, |values| {
@@ -138,10 +138,10 @@ impl Part {
                 numbers.extend(all);
             }
             numbers[from..].iter().for_each(|number| pairs.push(*number, low));
-            match object {
-                Some(object) => {
+            match decider {
+                Some(decider) => {
                     let end = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-                    known.insert(object, (end(from), end(numbers.len())));
+                    known.insert(decider, (end(from), end(numbers.len())));
                 }
                 None => numbers.truncate(from),
             }
@@ -157,6 +157,37 @@ impl Part {
     }
 }
 
+/// What alone decides the tuples of a row, so that those of rows alike are read once.
+enum DecidedBy<'v> {
+    /// A number that lies in the row itself.
+    Number(NumberColumn<'v>),
+    /// The object that a pointer aims at.
+    Object(u32),
+    Nothing,
+}
+
+impl<'v> DecidedBy<'v> {
+    fn of(paths: &Paths, segment: &'v Segment) -> Self {
+        match paths.only_pointer() {
+            Some(slot) => Self::Object(slot),
+            None if paths.len() == 1 && !paths.is_many() => {
+                paths.number_column(0, segment).map_or(Self::Nothing, Self::Number)
+            }
+            None => Self::Nothing,
+        }
+    }
+
+    /// Returns a number that rows of other tuples do not have; `None` if there is no such number.
+    #[inline]
+    fn number(&self, segment: &Segment, row: u32) -> Option<u64> {
+        match self {
+            Self::Number(column) => column.bits(row),
+            Self::Object(slot) => Some(segment.row(row)?.object_number(*slot)),
+            Self::Nothing => None,
+        }
+    }
+}
+
 /// Tuples of a record that are compared one by one; more are sorted.
 const FEW: usize = 16;
 
@@ -169,6 +200,10 @@ pub(crate) struct Pairs {
 }
 
 impl Pairs {
+    fn with_room(count: usize) -> Self {
+        Self { tuples: Dictionary::default(), numbers: Vec::with_capacity(count), rows: Vec::with_capacity(count) }
+    }
+
     #[inline]
     fn push(&mut self, number: u32, row: u16) {
         self.numbers.push(number);

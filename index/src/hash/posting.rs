@@ -124,6 +124,54 @@ impl<'v> Posting<'v> {
         PostingRows { posting: *self, state, next: 0, left: self.count }
     }
 
+    /// Hands the rows to a function in order: in loops of few instructions, so that a processor overlaps what is done with them.
+    ///
+    /// # Errors
+    /// `Corrupt` if they are not as many ascending rows of the segment; the function was given some.
+    #[inline]
+    pub(crate) fn for_each(&self, mut f: impl FnMut(u32)) -> Result<()> {
+        // The least that the next row may be.
+        let mut next = 0;
+        let mut hand = |row: u32| {
+            let is_sound = row >= next && row < self.rows;
+            next = row.saturating_add(1);
+            if is_sound {
+                f(row);
+            }
+            is_sound
+        };
+        let is_sound = match self.form {
+            Form::One(row) => hand(row),
+            Form::Packed { bytes, width } => (0..self.count).all(|index| hand(packed::get(bytes, index, width))),
+            Form::Roaring(bitmap) => {
+                let mut left = self.count;
+                let mut take = |count: usize| {
+                    let rest = u32::try_from(count).ok().and_then(|count| left.checked_sub(count));
+                    left = rest.unwrap_or(left);
+                    rest.is_some()
+                };
+                let all = (0..bitmap.containers()).all(|index| match bitmap.container(index) {
+                    Some(Container { high, rows: ContainerRows::Array(rows) }) => {
+                        take(rows.len()) && rows.iter().all(|row| hand(high | u32::from(u16::from_le_bytes(*row))))
+                    }
+                    Some(Container { high, rows: ContainerRows::Bitmap(words) }) => {
+                        (0..).zip(words).all(|(at, word)| {
+                            let mut word = u64::from_le_bytes(*word);
+                            let is_sound = take(word.count_ones() as usize);
+                            while word != 0 && is_sound && hand(high | (at * 64) | word.trailing_zeros()) {
+                                word &= word - 1;
+                            }
+                            word == 0
+                        })
+                    }
+                    None => false,
+                });
+                all && left == 0
+            }
+        };
+        if is_sound { Ok(()) } else { Err(self.corrupt()) }
+    }
+
     #[cold]
     fn corrupt(&self) -> Error {
         let expected = format!("{} ascending rows of {}", self.count, self.rows);

@@ -44,10 +44,19 @@ pub(crate) fn encode<'c>(chunks: &[Chunk<'c>], out: &mut Vec<u8>) {
             for row in chunk.rows {
                 words[usize::from(*row) / 64] |= 1 << (row % 64);
             }
-            out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+            append(&words, u64::to_le_bytes, out);
         } else {
-            out.extend(chunk.rows.iter().flat_map(|row| row.to_le_bytes()));
+            append(chunk.rows, u16::to_le_bytes, out);
         }
+    }
+}
+
+/// Appends numbers, with one check of the room for all of them.
+fn append<T: Copy, const N: usize>(numbers: &[T], encode: impl Fn(T) -> [u8; N], out: &mut Vec<u8>) {
+    let from = out.len();
+    out.resize(from + numbers.len() * N, 0);
+    for (bytes, number) in out[from..].as_chunks_mut().0.iter_mut().zip(numbers) {
+        *bytes = encode(*number);
     }
 }
 

@@ -1,121 +1,231 @@
 //! Builds the sorted index of a segment, on all processors.
+//!
+//! Rows are sorted by the first bytes of their values, those that begin alike by the next ones, and few rows that begin alike
+//! by comparison. Rows are dealt out to ranges of values first, so that each range is sorted by one thread, and none of them
+//! waits for a merge.
 
 use std::cmp::Ordering;
 
 use kapok_core::Result;
+use kapok_core::paths::{NumberColumn, Scalar};
 use kapok_core::segment::{Segment, in_parallel};
-use kapok_core::words::{Malformed, Read};
 
-use super::{FENCE_ROWS, MAGIC, SortFields, SortKey, len};
+use super::entry::{Entry, sort};
+use super::{BEGINNING_BYTES, FENCE_ROWS, MAGIC, SortFields, SortKey, len};
 use crate::artifact::{Binding, Header};
 use crate::row::{IndexedRows, expect_row, unreadable};
 
-/// Rows that one thread sorts before it takes the next.
-const RUN_ROWS: u32 = 1 << 18;
-
-/// A row, and where its first value begins in the order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    is_null: bool,
-    beginning: u64,
-    row: u32,
-}
+/// Rows that one thread reads before it takes the next.
+const CHUNK_ROWS: usize = 1 << 16;
+/// Ranges of values that rows are dealt out to, at most: more than threads, since some ranges have more rows.
+const RANGES: usize = 8;
+/// Values that tell where ranges end, for each range.
+const SAMPLES: usize = 64;
+/// Rows that begin alike and are compared; more are sorted by what comes next.
+const FEW: usize = 32;
+/// Bytes of a text behind which all rows that begin alike are compared.
+const BYTES_MAX: usize = 64;
 
 /// Builds the index of a segment: a function of its rows and of the fields.
 ///
 /// # Errors
 /// `Corrupt` if a value cannot be read.
 pub fn build(fields: SortFields<'_>, segment: &Segment, indexed: &IndexedRows, binding: &Binding) -> Result<Vec<u8>> {
-    let rows = segment.rows();
-    let firsts: Vec<u32> = (0..rows).step_by(RUN_ROWS as usize).collect();
-    let sorted = in_parallel(firsts, |first| {
-        run(fields, segment, (first..first.saturating_add(RUN_ROWS).min(rows)).filter(|row| indexed.contains(*row)))
-    });
-    let mut runs = sorted.into_iter().collect::<Result<Vec<_>>>()?;
-    while runs.len() > 1 {
-        let mut pairs = Vec::with_capacity(runs.len().div_ceil(2));
-        let mut rest = runs.into_iter();
-        while let Some(one) = rest.next() {
-            pairs.push((one, rest.next()));
-        }
-        let merged = in_parallel(pairs, |(one, other)| match other {
-            Some(other) => merge(fields, segment, &one, &other),
-            None => Ok(one),
-        });
-        runs = merged.into_iter().collect::<Result<Vec<_>>>()?;
-    }
-    let entries = runs.pop().unwrap_or_default();
-    let nulls = entries.iter().rev().take_while(|entry| entry.is_null).count();
+    let rows: Vec<u32> = (0..segment.rows()).filter(|row| indexed.contains(*row)).collect();
+    let first = Level { path: 0, from: 0 };
+    let Ordered { entries, nulls } = Sorter { fields, segment }.order(&rows, first)?;
     let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-    let left_out = u64::from(rows - count);
-    let header = Header { rows, word: u32::try_from(nulls).unwrap_or(u32::MAX), numbers: [left_out, 0] };
+    let left_out = u64::from(segment.rows() - count);
+    let header = Header { rows: segment.rows(), word: nulls, numbers: [left_out, 0] };
     let mut out = Vec::with_capacity(len(count));
     out.extend_from_slice(&header.encode(MAGIC, binding));
     for fence in entries.iter().step_by(FENCE_ROWS as usize) {
         out.extend_from_slice(&fence.beginning.to_le_bytes());
     }
-    out.extend(entries.iter().flat_map(|entry| entry.row.to_le_bytes()));
+    let rows_at = out.len();
     out.resize(len(count), 0);
+    for (bytes, entry) in out[rows_at..].as_chunks_mut().0.iter_mut().zip(&entries) {
+        *bytes = entry.row.to_le_bytes();
+    }
     Ok(out)
 }
 
-/// Sorts some rows.
-fn run(fields: SortFields<'_>, segment: &Segment, rows: impl Iterator<Item = u32>) -> Result<Vec<Entry>> {
-    let is_descending = fields.descending.first().is_some_and(|is_descending| *is_descending);
-    let mut entries = Vec::with_capacity(rows.size_hint().1.unwrap_or_default());
-    for row in rows {
-        let value =
-            fields.paths.value(expect_row(segment, row)?).map_err(|malformed| unreadable(segment, malformed))?;
-        let key = SortKey::of(value);
-        let beginning = match key.map(SortKey::beginning) {
-            // The null values, which come last, begin with the greatest number.
-            None => u64::MAX,
-            Some(beginning) if is_descending => !beginning,
-            Some(beginning) => beginning,
-        };
-        entries.push(Entry { is_null: key.is_none(), beginning, row });
+/// What rows are sorted by: a number, or 8 bytes of a text. The levels before it are equal.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    path: usize,
+    /// Bytes of the text that come before.
+    from: usize,
+}
+
+/// Sorts rows of a segment.
+#[derive(Clone, Copy)]
+struct Sorter<'s> {
+    fields: SortFields<'s>,
+    segment: &'s Segment,
+}
+
+/// Reads what rows are sorted by.
+struct Beginnings<'s> {
+    sorter: Sorter<'s>,
+    level: Level,
+    is_descending: bool,
+    column: Option<NumberColumn<'s>>,
+}
+
+struct Ordered {
+    entries: Vec<Entry>,
+    /// Rows whose value is null, which are the last.
+    nulls: u32,
+}
+
+impl Sorter<'_> {
+    /// Sorts rows, which are given in ascending order, from a level on.
+    fn order(self, rows: &[u32], level: Level) -> Result<Ordered> {
+        let beginnings = Beginnings::of(self, level);
+        let ends = beginnings.ends(rows)?;
+        let dealt = in_parallel(rows.chunks(CHUNK_ROWS).collect(), |rows| beginnings.deal(rows, &ends));
+        let dealt = dealt.into_iter().collect::<Result<Vec<_>>>()?;
+        // The null ones are the last range.
+        let ranges: Vec<usize> = (0..ends.len() + 2).collect();
+        let ordered = in_parallel(ranges, |range| {
+            let parts: Vec<&[Entry]> = dealt.iter().map(|ranges| &*ranges[range]).collect();
+            let is_null = range == ends.len() + 1;
+            self.order_range(parts.concat(), level, self.next(level, is_null))
+        });
+        let ordered = ordered.into_iter().collect::<Result<Vec<_>>>()?;
+        let nulls = ordered.last().map_or(0, |nulls| u32::try_from(nulls.len()).unwrap_or(u32::MAX));
+        Ok(Ordered { entries: ordered.concat(), nulls })
     }
-    entries.sort_unstable();
-    if is_exact(fields) {
-        return Ok(entries);
-    }
-    // Rows that begin alike are compared by their values.
-    for alike in entries.chunk_by_mut(|a, b| (a.is_null, a.beginning) == (b.is_null, b.beginning)) {
-        if alike.len() > 1 {
-            for entry in &*alike {
-                // What can be read once can be read again, while rows are compared.
-                compare(fields, segment, *entry, *entry).map_err(|malformed| unreadable(segment, malformed))?;
+
+    /// Sorts rows of a range of values of a level. `next`: what rows that begin alike are sorted by.
+    fn order_range(self, entries: Vec<Entry>, level: Level, next: Next) -> Result<Vec<Entry>> {
+        let mut entries = sort(entries);
+        if matches!(next, Next::Rows) {
+            return Ok(entries);
+        }
+        // With zeros behind them texts have ended, as a rule, and are equal.
+        let padding = if self.is_descending(level) { 0xff } else { 0 };
+        for alike in entries.chunk_by_mut(|a, b| a.beginning == b.beginning).filter(|alike| alike.len() > 1) {
+            match next {
+                Next::Level(next) if alike.len() > FEW && (next.from == 0 || alike[0].beginning & 0xff != padding) => {
+                    let rows: Vec<u32> = alike.iter().map(|entry| entry.row).collect();
+                    let ordered = self.order(&rows, next)?;
+                    alike.iter_mut().zip(ordered.entries).for_each(|(entry, ordered)| entry.row = ordered.row);
+                }
+                _ => self.compare_all(alike)?,
             }
-            alike.sort_unstable_by(|a, b| compare(fields, segment, *a, *b).unwrap_or(Ordering::Equal));
+        }
+        Ok(entries)
+    }
+
+    /// Sorts rows by comparison.
+    fn compare_all(self, entries: &mut [Entry]) -> Result<()> {
+        let compare = |a: Entry, b: Entry| {
+            let order = self.fields.compare(expect_row(self.segment, a.row)?, expect_row(self.segment, b.row)?);
+            order.map(|order| order.then(a.row.cmp(&b.row))).map_err(|malformed| unreadable(self.segment, malformed))
+        };
+        for entry in &*entries {
+            // What can be read once can be read again, while rows are compared.
+            compare(*entry, *entry)?;
+        }
+        entries.sort_unstable_by(|a, b| compare(*a, *b).unwrap_or(Ordering::Equal));
+        Ok(())
+    }
+
+    /// Returns whether the greatest value of a level's path comes first.
+    fn is_descending(self, level: Level) -> bool {
+        self.fields.descending.get(level.path) == Some(&true)
+    }
+
+    /// Returns what rows are sorted by that are alike at a level.
+    fn next(self, level: Level, is_null: bool) -> Next {
+        use kapok_core::paths::ScalarKind::{Data, Text};
+        let has_more = !is_null && matches!(self.fields.paths.kinds().nth(level.path), Some(Text | Data));
+        if has_more && level.from + BEGINNING_BYTES >= BYTES_MAX {
+            Next::Comparison
+        } else if has_more {
+            Next::Level(Level { from: level.from + BEGINNING_BYTES, ..level })
+        } else if level.path + 1 < self.fields.paths.len() {
+            Next::Level(Level { path: level.path + 1, from: 0 })
+        } else {
+            Next::Rows
         }
     }
-    Ok(entries)
 }
 
-/// Returns whether beginnings decide the order of all values.
-fn is_exact(fields: SortFields<'_>) -> bool {
-    use kapok_core::paths::ScalarKind::{Data, Text};
-    fields.paths.len() == 1 && fields.paths.kinds().all(|kind| !matches!(kind, Text | Data))
+/// What comes behind a level.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Level(Level),
+    /// Too many levels may follow.
+    Comparison,
+    /// Rows are equal, and stay in their order.
+    Rows,
 }
 
-fn compare(fields: SortFields<'_>, segment: &Segment, a: Entry, b: Entry) -> Read<Ordering> {
-    let row = |entry: Entry| segment.row(entry.row).ok_or(Malformed { word: 0, expected: "a row within the segment" });
-    let order = match (a.is_null, a.beginning).cmp(&(b.is_null, b.beginning)) {
-        Ordering::Equal if is_exact(fields) => Ordering::Equal,
-        Ordering::Equal => fields.compare(row(a)?, row(b)?)?,
-        order => order,
-    };
-    Ok(order.then(a.row.cmp(&b.row)))
-}
-
-fn merge(fields: SortFields<'_>, segment: &Segment, one: &[Entry], other: &[Entry]) -> Result<Vec<Entry>> {
-    let mut out = Vec::with_capacity(one.len() + other.len());
-    let (mut a, mut b) = (one.iter().copied().peekable(), other.iter().copied().peekable());
-    while let (Some(first), Some(second)) = (a.peek(), b.peek()) {
-        let order = compare(fields, segment, *first, *second).map_err(|malformed| unreadable(segment, malformed))?;
-        out.extend(if order.is_le() { a.next() } else { b.next() });
+impl<'s> Beginnings<'s> {
+    fn of(sorter: Sorter<'s>, level: Level) -> Self {
+        let is_descending = sorter.is_descending(level);
+        let column = sorter.fields.paths.number_column(level.path, sorter.segment);
+        Self { sorter, level, is_descending, column }
     }
-    out.extend(a);
-    out.extend(b);
-    Ok(out)
+
+    /// Returns what a row is sorted by; `None` for null, which comes last.
+    #[inline]
+    fn get(&self, row: u32) -> Result<Option<u64>> {
+        let Sorter { fields, segment } = self.sorter;
+        let value = match &self.column {
+            Some(column) => column.value(row),
+            None => {
+                let value = fields.paths.read(self.level.path, expect_row(segment, row)?);
+                value.map_err(|malformed| unreadable(segment, malformed))?
+            }
+        };
+        let beginning = match value {
+            Scalar::Text(bytes) | Scalar::Data(bytes) => {
+                SortKey::Bytes(bytes.get(self.level.from..).unwrap_or_default()).beginning()
+            }
+            value => match SortKey::of(value) {
+                Some(key) => key.beginning(),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(if self.is_descending { !beginning } else { beginning }))
+    }
+
+    /// Returns the last value of each range but the last one, ascending.
+    fn ends(&self, rows: &[u32]) -> Result<Vec<u64>> {
+        let ranges = (rows.len() / CHUNK_ROWS).min(RANGES - 1) + 1;
+        let step = rows.len() / (ranges * SAMPLES) + 1;
+        let mut samples = Vec::with_capacity(ranges * SAMPLES);
+        if ranges > 1 {
+            for row in rows.iter().step_by(step) {
+                samples.extend(self.get(*row)?);
+            }
+        }
+        samples.sort_unstable();
+        let mut ends: Vec<u64> =
+            (1..ranges).filter_map(|at| samples.get(at * samples.len() / ranges).copied()).collect();
+        ends.dedup();
+        Ok(ends)
+    }
+
+    /// Deals some rows out to the ranges and, behind them, the null ones: each in the order of the rows.
+    fn deal(&self, rows: &[u32], ends: &[u64]) -> Result<Vec<Vec<Entry>>> {
+        let room = rows.len() / (ends.len() + 1);
+        let mut out: Vec<Vec<Entry>> = (0..=ends.len()).map(|_| Vec::with_capacity(room + room / 4)).collect();
+        let mut nulls = Vec::new();
+        for row in rows {
+            match self.get(*row)? {
+                Some(beginning) => {
+                    let range: usize = ends.iter().map(|end| usize::from(*end < beginning)).sum();
+                    out[range].push(Entry { beginning, row: *row });
+                }
+                None => nulls.push(Entry { beginning: u64::MAX, row: *row }),
+            }
+        }
+        out.push(nulls);
+        Ok(out)
+    }
 }

@@ -3,7 +3,7 @@
 use kapok_core::paths::Scalar;
 
 /// Bytes of a text that its beginning holds.
-const BEGINNING_BYTES: usize = 8;
+pub(super) const BEGINNING_BYTES: usize = 8;
 const SIGN: u64 = 1 << 63;
 
 /// A value that is not null, as what compares like it.

@@ -3,11 +3,15 @@
 use std::cmp::Ordering;
 use std::ops::Bound;
 
+use bytes::Bytes;
 use kapok_core::ErrorKind;
 use kapok_core::manifest::IndexSpec;
-use kapok_core::paths::Scalar;
-use kapok_core::segment::RowId;
-use kapok_index::View;
+use kapok_core::paths::{Paths, Scalar};
+use kapok_core::segment::{RowId, SealSettings, Segment, Sharing, Stage};
+use kapok_core::words::Words;
+use kapok_index::sorted::{Side, SortFields, SortPlace};
+use kapok_index::{Binding, IndexedRows, SortedIndex, View, sorted};
+use kapok_samples::movies_capnp::movie;
 use kapok_samples::random::Random;
 
 use crate::indexed::{Dataset, Key, values};
@@ -149,4 +153,64 @@ fn changed_bytes_are_found_by_verify_and_never_lead_out_of_the_segment() {
             _ = lookup.range(Bound::Included(&[Scalar::UInt(value)]), Bound::Unbounded);
         }
     });
+}
+
+#[test]
+fn long_segments_are_sorted_as_naively_whatever_texts_have_in_common() {
+    // Rows for several threads, and texts that differ behind what they begin with, or nowhere.
+    let encoding = kapok_samples::dataset::encoding::<movie::Owned>(Sharing::Shared);
+    let mut stage = Stage::new(&encoding);
+    let mut r = Random::new(3);
+    let films: Vec<(String, u16)> = (0..150_000)
+        .map(|_| {
+            let title = match r.below(4) {
+                0 => format!("a{}", "\0".repeat(r.below(12))),
+                1 => format!("{}{}", "The long way home, ".repeat(4), r.below(300)),
+                2 => format!("The film {}", r.below(5000)),
+                _ => r.below(100_000).to_string(),
+            };
+            (title, u16::try_from(r.below(90)).unwrap())
+        })
+        .collect();
+    for (id, (title, year)) in (0..).zip(&films) {
+        let mut message = capnp::message::Builder::new_default();
+        let mut film: movie::Builder<'_> = message.init_root();
+        film.set_id(id);
+        film.set_title(title.as_str());
+        film.set_year(*year);
+        stage.add_struct(Words::new(message.get_segments_for_output()[0]).struct_of(0).unwrap().unwrap()).unwrap();
+    }
+    let sealed = stage.seal(SealSettings::default()).unwrap().next().unwrap().unwrap();
+    let segment = Segment::open("films", Bytes::from(sealed.bytes), sealed.rows).unwrap();
+    let record = encoding.schema().struct_type(encoding.type_id()).unwrap();
+    let binding = Binding::new(&sealed.id, &[1; 32]);
+    let check = |names: &[&str], descending: &[bool], order: &dyn Fn(&(String, u16), &(String, u16)) -> Ordering| {
+        let paths = Paths::resolve(encoding.schema(), record, names).unwrap();
+        let fields = SortFields { paths: &paths, descending };
+        let bytes = sorted::build(fields, &segment, &IndexedRows::ALL, &binding).unwrap();
+        let index = SortedIndex::open("sorted", bytes.into(), sealed.rows, &binding).unwrap();
+        let found: Vec<u32> = index.rows(index.all()).map(Result::unwrap).collect();
+        let mut expected: Vec<u32> = (0..sealed.rows).collect();
+        expected.sort_by(|a, b| order(&films[*a as usize], &films[*b as usize]));
+        assert!(found == expected, "{names:?} {descending:?}");
+        for film in films.iter().step_by(1499) {
+            let values = names.iter().map(|name| if *name == "title" { film.0.as_str().into() } else { film.1.into() });
+            let values: Vec<Scalar<'_>> = values.collect();
+            let place = SortPlace { values: &values, is_prefix: false };
+            for side in [Side::Before, Side::Behind] {
+                let is_before = |row: &u32| match order(&films[*row as usize], film) {
+                    Ordering::Equal => side == Side::Behind,
+                    order => order.is_lt(),
+                };
+                let position = index.position(fields, &segment, &place, side).unwrap();
+                assert_eq!(position as usize, expected.partition_point(is_before), "{names:?} {film:?} {side:?}");
+            }
+        }
+    };
+    check(&["year"], &[false], &|a, b| a.1.cmp(&b.1));
+    check(&["year"], &[true], &|a, b| b.1.cmp(&a.1));
+    check(&["title"], &[false], &|a, b| a.0.cmp(&b.0));
+    check(&["title"], &[true], &|a, b| b.0.cmp(&a.0));
+    check(&["year", "title"], &[true, false], &|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    check(&["title", "year"], &[true, false], &|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
 }
