@@ -145,11 +145,11 @@ impl<'v> AlternateLookup<'v> {
     /// `Invalid` if the values are not as many as the key has fields, or of other kinds; `Corrupt` if a segment or its index is
     /// not as it must be.
     pub fn find(&self, values: &[Scalar<'_>]) -> Result<Option<RowId>> {
-        let Some(values) = self.of.index.cast(self.of.table.name(), values)? else { return Ok(None) };
-        if values.contains(&Scalar::Null) {
+        let mut cast = Values::new();
+        if !self.of.index.cast_into(self.of.table.name(), values, &mut cast)? || cast.contains(&Scalar::Null) {
             return Ok(None);
         }
-        self.find_in_any(&values, |_, _| true)
+        self.find_in_any(&cast, |_, _| true)
     }
 
     /// Finds a live row, for which a condition holds, in any segment.
@@ -158,6 +158,9 @@ impl<'v> AlternateLookup<'v> {
     fn find_in_any(&self, values: &[Scalar<'_>], is_it: impl Fn(usize, u32) -> bool) -> Result<Option<RowId>> {
         let hash = tuple::hash(values);
         let segments = self.of.table.segments();
+        if segments.len() == 1 {
+            return self.find_in(0, hash, values, is_it);
+        }
         for first in (0..segments.len()).step_by(INDEXES_AT_ONCE) {
             let mut candidates = 0_u32;
             for (place, bit) in (first..segments.len()).zip(0..u32::BITS) {

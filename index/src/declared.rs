@@ -213,20 +213,25 @@ impl Index {
     /// # Errors
     /// `Invalid` if they are not as many as there are fields, or of other kinds.
     pub(crate) fn cast<'s>(&self, record_type: &str, values: &[Scalar<'s>]) -> Result<Option<Values<'s>>> {
+        let mut out = Values::new();
+        Ok(self.cast_into(record_type, values, &mut out)?.then_some(out))
+    }
+
+    /// As [`Self::cast`], into values that were none; false if no record of the type can have them.
+    pub(crate) fn cast_into<'s>(&self, record_type: &str, values: &[Scalar<'s>], out: &mut Values<'s>) -> Result<bool> {
         let subject = || format!("index {} of {record_type}", self.name);
         if values.len() != self.paths.len() {
             let detail = format!("{} values for {} fields", values.len(), self.paths.len());
             return Err(Error::invalid(subject(), detail));
         }
-        let mut out = Values::new();
         for ((kind, name), value) in self.paths.kinds().zip(self.paths.names()).zip(values) {
             let Ok(cast) = kind.cast(*value) else {
                 return Err(Error::invalid(subject(), format!("{name} is {kind:?}, which {value:?} is not")));
             };
-            let Some(value) = cast else { return Ok(None) };
+            let Some(value) = cast else { return Ok(false) };
             out.push(value);
         }
-        Ok(Some(out))
+        Ok(true)
     }
 
     /// Returns what tells it from other indexes: BLAKE3 of its kind, revision, options and fields. Fields count by type and

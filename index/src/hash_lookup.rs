@@ -289,7 +289,9 @@ impl Found<'_> {
     fn for_each_live(&self, source: &LiveSegment, mut f: impl FnMut(u32)) -> Result<()> {
         match self {
             Self::Rows(rows) => {
-                rows.iter().for_each(|row| f(*row));
+                for row in rows {
+                    f(*row);
+                }
                 Ok(())
             }
             Self::Posting(posting) if source.dead().is_none() => posting.for_each(f),

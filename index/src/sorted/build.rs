@@ -175,12 +175,11 @@ impl<'s> Beginnings<'s> {
     #[inline]
     fn get(&self, row: u32) -> Result<Option<u64>> {
         let Sorter { fields, segment } = self.sorter;
-        let value = match &self.column {
-            Some(column) => column.value(row),
-            None => {
-                let value = fields.paths.read(self.level.path, expect_row(segment, row)?);
-                value.map_err(|malformed| unreadable(segment, malformed))?
-            }
+        let value = if let Some(column) = &self.column {
+            column.value(row)
+        } else {
+            let value = fields.paths.read(self.level.path, expect_row(segment, row)?);
+            value.map_err(|malformed| unreadable(segment, malformed))?
         };
         let beginning = match value {
             Scalar::Text(bytes) | Scalar::Data(bytes) => {

@@ -155,13 +155,17 @@ fn changed_bytes_are_found_by_verify_and_never_lead_out_of_the_segment() {
     });
 }
 
+/// Title and year.
+type Film = (String, u16);
+type Order = fn(&Film, &Film) -> Ordering;
+
 #[test]
 fn long_segments_are_sorted_as_naively_whatever_texts_have_in_common() {
     // Rows for several threads, and texts that differ behind what they begin with, or nowhere.
     let encoding = kapok_samples::dataset::encoding::<movie::Owned>(Sharing::Shared);
     let mut stage = Stage::new(&encoding);
     let mut r = Random::new(3);
-    let films: Vec<(String, u16)> = (0..150_000)
+    let films: Vec<Film> = (0..150_000)
         .map(|_| {
             let title = match r.below(4) {
                 0 => format!("a{}", "\0".repeat(r.below(12))),
@@ -184,7 +188,7 @@ fn long_segments_are_sorted_as_naively_whatever_texts_have_in_common() {
     let segment = Segment::open("films", Bytes::from(sealed.bytes), sealed.rows).unwrap();
     let record = encoding.schema().struct_type(encoding.type_id()).unwrap();
     let binding = Binding::new(&sealed.id, &[1; 32]);
-    let check = |names: &[&str], descending: &[bool], order: &dyn Fn(&(String, u16), &(String, u16)) -> Ordering| {
+    let check = |names: &[&str], descending: &[bool], order: Order| {
         let paths = Paths::resolve(encoding.schema(), record, names).unwrap();
         let fields = SortFields { paths: &paths, descending };
         let bytes = sorted::build(fields, &segment, &IndexedRows::ALL, &binding).unwrap();
@@ -207,10 +211,10 @@ fn long_segments_are_sorted_as_naively_whatever_texts_have_in_common() {
             }
         }
     };
-    check(&["year"], &[false], &|a, b| a.1.cmp(&b.1));
-    check(&["year"], &[true], &|a, b| b.1.cmp(&a.1));
-    check(&["title"], &[false], &|a, b| a.0.cmp(&b.0));
-    check(&["title"], &[true], &|a, b| b.0.cmp(&a.0));
-    check(&["year", "title"], &[true, false], &|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    check(&["title", "year"], &[true, false], &|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    check(&["year"], &[false], |a, b| a.1.cmp(&b.1));
+    check(&["year"], &[true], |a, b| b.1.cmp(&a.1));
+    check(&["title"], &[false], |a, b| a.0.cmp(&b.0));
+    check(&["title"], &[true], |a, b| b.0.cmp(&a.0));
+    check(&["year", "title"], &[true, false], |a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    check(&["title", "year"], &[true, false], |a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
 }
