@@ -170,7 +170,7 @@ fn long_segments_are_sorted_as_naively_whatever_texts_have_in_common() {
             let title = match r.below(4) {
                 0 => format!("a{}", "\0".repeat(r.below(12))),
                 1 => format!("{}{}", "The long way home, ".repeat(4), r.below(300)),
-                2 => format!("The film {}", r.below(5000)),
+                2 => format!("The film{}", r.below(5000)),
                 _ => r.below(100_000).to_string(),
             };
             (title, u16::try_from(r.below(90)).unwrap())
