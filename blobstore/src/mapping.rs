@@ -1,4 +1,4 @@
-//! Maps files into memory, read-only. Small ones are read: that takes less time than a map and its first page fault.
+//! Maps files into memory, read-only.
 //!
 //! This is the only file of the crate with unsafe code: one map, whole and read-only, and advice about it.
 
@@ -6,15 +6,10 @@
 
 use std::fs::File;
 use std::hint::black_box;
-use std::io::{self, Read};
+use std::io;
 
 use bytes::Bytes;
 use memmap2::MmapOptions;
-
-use crate::alignment::aligned;
-
-/// Files up to this size are read.
-const READ_BYTES_MAX: u64 = 16 << 10;
 
 /// Maps a whole file that is no part of a store, such as the input of a program, read-only. The map lives until the last clone of
 /// the bytes is dropped. An empty file gives empty bytes.
@@ -24,26 +19,17 @@ const READ_BYTES_MAX: u64 = 16 << 10;
 /// # Errors
 /// Those of the operating system, and if the file is larger than memory can address.
 pub fn map_input(file: &File) -> io::Result<Bytes> {
-    match file.metadata()?.len() {
-        0 => Ok(Bytes::new()),
-        size => map_whole(file, size),
-    }
+    map(file, file.metadata()?.len())
 }
 
-/// Maps a whole file that was opened just now, read-only, which was seen to have this length. The map starts on a page, and a
-/// small file, which is read, at a multiple of eight bytes; either lives until the last clone of the bytes is dropped.
-pub(crate) fn map(mut file: &File, size: u64) -> io::Result<Bytes> {
-    if size <= READ_BYTES_MAX {
-        #[expect(clippy::cast_possible_truncation, reason = "it is small")]
-        let mut bytes = vec![0; size as usize];
-        file.read_exact(&mut bytes)?;
-        return Ok(aligned(Bytes::from(bytes)));
+/// Maps a whole file, read-only, which was seen to have this length. The map starts on a page and lives until the last clone
+/// of the bytes is dropped.
+///
+/// An empty file cannot be mapped and gives empty bytes.
+pub(crate) fn map(file: &File, size: u64) -> io::Result<Bytes> {
+    if size == 0 {
+        return Ok(Bytes::new());
     }
-    map_whole(file, size)
-}
-
-/// Maps a file that is not empty.
-fn map_whole(file: &File, size: u64) -> io::Result<Bytes> {
     let len = usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?;
     // SAFETY: the bytes behind a map must not change and the file must not shrink while it is mapped.
     // Files of a store are written beside their place, flushed and then moved into it; nothing in this

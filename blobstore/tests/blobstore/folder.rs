@@ -40,15 +40,8 @@ async fn read_all(folder: &Path) -> Result<(), kapok_blobstore::Error> {
 #[tokio::test]
 async fn a_blob_is_a_map_of_the_stores_own_file() {
     let folder = tempfile::tempdir().unwrap();
-    let (store, small) = published(folder.path()).await;
-    let is_mapped = |name: &str| fs::read_to_string("/proc/self/maps").unwrap().contains(name);
-    let read = store.blobs().get(BlobKind::Segment, small, 9).await.unwrap();
-    assert!(read.len() == 9 && !is_mapped(&store.blobs().name(BlobKind::Segment, small)), "a small one is read");
-    let large = Bytes::from(vec![7; (16 << 10) + 1]);
-    let id = BlobId::of(&large);
-    store.blobs().put(BlobKind::Segment, id, large.clone()).await.unwrap();
-    let bytes = store.blobs().get(BlobKind::Segment, id, large.len() as u64).await.unwrap();
-    assert_eq!(bytes, large);
+    let (store, id) = published(folder.path()).await;
+    let bytes = store.blobs().get(BlobKind::Segment, id, 9).await.unwrap();
     let name = store.blobs().name(BlobKind::Segment, id);
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let line = maps.lines().find(|line| line.ends_with(&name)).expect("mapped");
@@ -56,7 +49,8 @@ async fn a_blob_is_a_map_of_the_stores_own_file() {
     let start = u64::from_str_radix(line.split('-').next().unwrap(), 16).unwrap();
     assert_eq!(bytes.as_ptr().addr() as u64, start, "the bytes are the map");
     drop(bytes);
-    assert!(!is_mapped(&name), "unmapped with the last clone");
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(!maps.contains(&name), "unmapped with the last clone");
 }
 
 #[tokio::test]
