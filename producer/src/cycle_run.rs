@@ -256,10 +256,10 @@ impl Producer {
             plans.push(plan_changes(schema, changes, &base.view)?);
         }
         steps.compare = started.elapsed();
-        // On the heap: callers hold the future of a cycle on their stack.
         let is_planned = |name: &String| plans.iter().any(|plan: &TypePlan| plan.schema.encoding.record_type() == name);
         let kept = dropped_references.iter().map(|(name, _)| name.clone()).filter(|name| !is_planned(name)).collect();
         let untouched = Untouched { kept, indexes, dropped_references, ..Untouched::default() };
+        // On the heap: callers hold the future of a cycle on their stack.
         Box::pin(self.publish(&base, plans, untouched, tags, steps, Vec::new())).await
     }
 

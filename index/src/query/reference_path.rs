@@ -8,7 +8,7 @@ use super::expr::{Path, Step};
 use super::join::{ForeignKey, Names};
 use super::place::{Place, Scope};
 use super::resolve::{ScopeType, resolve_reference};
-use super::route::{for_each_element, lists_of};
+use super::route::{for_each_end, lists_of};
 use super::unreadable::Read;
 
 /// A path to the values that refer.
@@ -37,21 +37,6 @@ impl<'v> ReferencePath<'v> {
         spending: &Spending,
         f: &mut dyn FnMut(&[KeyPart<'v>]) -> Result<()>,
     ) -> Read<()> {
-        self.for_each_from(0, record, spending, f)
-    }
-
-    fn for_each_from(
-        &self,
-        list: usize,
-        scope: Scope<'v>,
-        spending: &Spending,
-        f: &mut dyn FnMut(&[KeyPart<'v>]) -> Result<()>,
-    ) -> Read<()> {
-        match self.lists.get(list) {
-            None => self.key.read(scope, f).map(drop),
-            Some(place) => {
-                for_each_element(place, scope, spending, |element| self.for_each_from(list + 1, element, spending, f))
-            }
-        }
+        for_each_end(&self.lists, record, spending, &mut |scope| self.key.read(scope, &mut *f).map(drop))
     }
 }

@@ -54,17 +54,7 @@ impl<'v> Route<'v> {
 
     /// Hands each value that is not null to a function.
     pub fn for_each(&self, scope: Scope<'v>, spending: &Spending, f: &mut impl FnMut(SortValue<'v>)) -> Read<()> {
-        self.for_each_from(0, scope, spending, f)
-    }
-
-    fn for_each_from(
-        &self,
-        list: usize,
-        scope: Scope<'v>,
-        spending: &Spending,
-        f: &mut impl FnMut(SortValue<'v>),
-    ) -> Read<()> {
-        let Some(place) = self.lists.get(list) else {
+        for_each_end(&self.lists, scope, spending, &mut |scope| {
             let value = if self.has_values() {
                 self.end.sort_value(scope)?
             } else if self.end.is_present(scope)? {
@@ -76,10 +66,21 @@ impl<'v> Route<'v> {
             if value != SortValue::Null {
                 f(value);
             }
-            return Ok(());
-        };
-        for_each_element(place, scope, spending, |element| self.for_each_from(list + 1, element, spending, f))
+            Ok(())
+        })
     }
+}
+
+/// Hands what is behind the last of some lists to a function: each of its elements, or where they begin if there are no lists.
+/// `lists`: each from the elements of the one before.
+pub(super) fn for_each_end<'v>(
+    lists: &[Place<'v>],
+    scope: Scope<'v>,
+    spending: &Spending,
+    f: &mut impl FnMut(Scope<'v>) -> Read<()>,
+) -> Read<()> {
+    let Some((list, rest)) = lists.split_first() else { return f(scope) };
+    for_each_element(list, scope, spending, |element| for_each_end(rest, element, spending, f))
 }
 
 /// Hands each element of a list to a function.

@@ -14,7 +14,7 @@ use super::join::{Join, Names};
 use super::parse;
 use super::place::{Kind, Place, Scope};
 use super::resolve::ScopeType;
-use super::route::{Route, lists_of};
+use super::route::Route;
 use super::unreadable::{Read, Unreadable};
 use super::value::Value;
 
@@ -79,17 +79,16 @@ impl<'v> Selection<'v> {
     pub(super) fn bind_in<P: AsRef<str>>(names: Names<'v>, table: &'v Table, paths: &[P]) -> Result<Self> {
         let bind = |text: &P| {
             let path = parse::path(text.as_ref())?;
-            let (places, _, rest) = lists_of(names, ScopeType::Record(table), &path)?;
-            let (mut lists, mut steps) = (Vec::with_capacity(places.len()), path.steps.as_slice());
+            let route = Route::bind(names, ScopeType::Record(table), &path)?;
+            let (mut lists, mut steps) = (Vec::with_capacity(route.lists().len()), path.steps.as_slice());
             let mut before = None;
-            for place in &places {
+            for place in route.lists() {
                 let end = steps.iter().position(|step| *step == Step::Each).unwrap_or(steps.len());
                 lists.push(Part::of(place, &steps[..end], before));
                 steps = steps.get(end + 1..).unwrap_or_default();
                 before = Some(place);
             }
-            let end = Route::bind(names, ScopeType::Record(table), &path)?.end;
-            let end = Part::of(&end, rest, before);
+            let end = Part::of(&route.end, steps, before);
             Ok(SelectedPath { name: path.to_string(), lists, end })
         };
         Ok(Self { paths: paths.iter().map(bind).collect::<Result<_>>()? })
