@@ -6,6 +6,7 @@ use std::time::Duration;
 pub use kapok_core::ErrorKind;
 
 use crate::action::Action;
+use crate::cause::cause;
 
 /// The result of an operation on a store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -91,7 +92,8 @@ pub enum Error {
     },
     /// The store was reached, and a right is missing.
     #[error(
-        "access denied: operation={operation} name={name} missing_right={right:?} cause={source}; grant the right, or check the credentials"
+        "access denied: operation={operation} name={name} missing_right={right:?} cause={}; grant the right, or check the credentials",
+        cause(source.as_ref())
     )]
     Denied {
         /// What was tried.
@@ -103,9 +105,60 @@ pub enum Error {
         /// The backend's own error.
         source: Box<object_store::Error>,
     },
+    /// The bucket or container of the store is not there.
+    #[error(
+        "bucket not found: operation={operation} name={name} cause={cause}; create it, or check its name, the endpoint and the region"
+    )]
+    NoBucket {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        name: String,
+        /// What the server said.
+        cause: String,
+    },
+    /// The store was reached, or is a cloud's, and the caller's credentials are not taken, or there are none.
+    #[error(
+        "credentials were not accepted: operation={operation} name={name} reason={reason:?} cause={cause}; set the environment's credentials anew (AWS_ACCESS_KEY_ID …, AZURE_STORAGE_ACCOUNT_KEY …, GOOGLE_APPLICATION_CREDENTIALS), or AWS_SKIP_SIGNATURE=true for a public bucket"
+    )]
+    Credentials {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        name: String,
+        /// What is wrong with them.
+        reason: String,
+        /// What the server said, or what was asked for them.
+        cause: String,
+    },
+    /// The bucket is in another region than the one that was asked.
+    #[error(
+        "bucket is in another region: operation={operation} name={name} cause={cause}; set AWS_REGION, or the option region"
+    )]
+    WrongRegion {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        name: String,
+        /// What the server said.
+        cause: String,
+    },
+    /// No connection to the store's server was made, or it broke.
+    #[error(
+        "store cannot be reached: operation={operation} name={name} cause={cause}; check the network, the endpoint and the proxy, and try again"
+    )]
+    Unreachable {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        name: String,
+        /// What kept the request from the server.
+        cause: String,
+    },
     /// The store's backend refused or failed.
     #[error(
-        "store failed: operation={operation} name={name} cause={source}; check that the store can be reached, has room and may be written to"
+        "store failed: operation={operation} name={name} cause={}; check that the store can be reached, has room and may be written to",
+        cause(source)
     )]
     Backend {
         /// What was tried.
@@ -146,7 +199,7 @@ pub enum Error {
     },
     /// The location is not one that this release can open.
     #[error(
-        "location is not understood: location={location} reason={reason}; give a folder, file:///path or memory://NAME"
+        "location is not understood: location={location} reason={reason}; give a folder, file:///path, memory://NAME, s3://bucket/prefix, az://container/prefix, gs://bucket/prefix or https://host/path"
     )]
     Location {
         /// The location as given.
@@ -235,9 +288,11 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         use object_store::Error as Backend;
         match self {
-            Self::NotFound { .. } | Self::NotAStore { .. } | Self::NotAFolder { .. } | Self::Retired { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::NotFound { .. }
+            | Self::NotAStore { .. }
+            | Self::NotAFolder { .. }
+            | Self::NoBucket { .. }
+            | Self::Retired { .. } => ErrorKind::NotFound,
             Self::Corrupt { .. } | Self::LastNumber { .. } | Self::ManifestMissing { .. } => ErrorKind::Corrupt,
             Self::Incompatible { .. } => ErrorKind::Incompatible,
             Self::Outrun { .. }
@@ -253,12 +308,13 @@ impl Error {
                 | Backend::UnknownConfigurationKey { .. } => ErrorKind::Invalid,
                 _ => ErrorKind::Unavailable,
             },
-            Self::Denied { .. } => ErrorKind::Denied,
+            Self::Denied { .. } | Self::Credentials { .. } => ErrorKind::Denied,
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => ErrorKind::Denied,
-            Self::TimedOut { .. } | Self::Io { .. } => ErrorKind::Unavailable,
+            Self::TimedOut { .. } | Self::Unreachable { .. } | Self::Io { .. } => ErrorKind::Unavailable,
             #[cfg(feature = "watch")]
             Self::Watch { .. } => ErrorKind::Unavailable,
             Self::Location { .. }
+            | Self::WrongRegion { .. }
             | Self::NotEmpty { .. }
             | Self::NoConditionalWrites { .. }
             | Self::Argument { .. } => ErrorKind::Invalid,

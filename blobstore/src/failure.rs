@@ -2,6 +2,7 @@
 
 use object_store::Error as BackendError;
 
+use crate::cause::{Answer, cause, deepest};
 use crate::error::{Error, Result};
 
 /// What stands in the place of a file and is none.
@@ -19,12 +20,73 @@ pub(crate) fn failure(operation: &'static str, name: String, source: BackendErro
     {
         return Error::corrupt(&name, 0, "a regular file", *found);
     }
+    if let Some(error) = of_a_server(operation, &name, &source) {
+        return error;
+    }
     match source {
         BackendError::NotFound { .. } => Error::NotFound { name },
         source if is_denial(&source) => {
             Error::Denied { operation, name, right: right(operation), source: Box::new(source) }
         }
         source => Error::Backend { operation, name, source },
+    }
+}
+
+/// Returns the error of a server's answer, or of a server that cannot be asked, that says more than the backend's kind of error.
+fn of_a_server(operation: &'static str, name: &str, source: &BackendError) -> Option<Error> {
+    let name = name.to_owned();
+    let Some(answer) = Answer::of(source) else {
+        return Some(match Trouble::of(source)? {
+            Trouble::NoCredentials => {
+                Error::Credentials { operation, name, reason: "none were found".to_owned(), cause: cause(source) }
+            }
+            Trouble::NoConnection => Error::Unreachable { operation, name, cause: cause(source) },
+        });
+    };
+    let cause = answer.to_string();
+    match answer.code.as_str() {
+        // A bucket that is not there is also "not found", as a file of it would be.
+        "NoSuchBucket" | "ContainerNotFound" => Some(Error::NoBucket { operation, name, cause }),
+        "ExpiredToken" | "TokenRefreshRequired" => {
+            Some(Error::Credentials { operation, name, reason: "they have expired".to_owned(), cause })
+        }
+        "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "InvalidToken"
+        | "InvalidSecurity"
+        | "AuthenticationFailed"
+        | "InvalidAuthenticationInfo"
+        | "NoAuthenticationInformation"
+        | "Unauthenticated" => Some(Error::Credentials { operation, name, reason: "they are wrong".to_owned(), cause }),
+        "RequestTimeTooSkewed" => {
+            Some(Error::Credentials { operation, name, reason: "the clock of this host is wrong".to_owned(), cause })
+        }
+        "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IncorrectEndpoint" => {
+            Some(Error::WrongRegion { operation, name, cause })
+        }
+        _ if answer.status == 401 => {
+            Some(Error::Credentials { operation, name, reason: "they are wrong or missing".to_owned(), cause })
+        }
+        _ => None,
+    }
+}
+
+/// What kept a request from its server.
+enum Trouble {
+    NoCredentials,
+    NoConnection,
+}
+
+impl Trouble {
+    fn of(error: &BackendError) -> Option<Self> {
+        let text = error.to_string();
+        // The place that a cloud's hosts ask for their credentials. Elsewhere nobody answers there.
+        if text.contains("169.254.169.254") || text.contains("metadata.google.internal") {
+            return Some(Self::NoCredentials);
+        }
+        let is_http = text.contains("HTTP error") || text.contains("error sending request");
+        // The backend of a folder has no connection.
+        (is_http && !deepest(error).is::<NotAFile>()).then_some(Self::NoConnection)
     }
 }
 

@@ -36,7 +36,8 @@
 //! probes that it works.
 //!
 //! # Limitations
-//! * Backends today: a local folder, and the memory of the process. Others plug in by [`StoreOptions::object_store`].
+//! * Stores by URL of buckets and hosts need the features `aws`, `azure`, `gcp` and `http`; none is on by default. Other
+//!   backends plug in by [`StoreOptions::object_store`]. A store by http(s) is read only and cannot be listed.
 //! * Files of a folder are mapped. Truncating one by other means ends the processes that have it mapped.
 //! * One [`gc`](Store::gc) at a time; it may run beside producers and consumers.
 //! * The folder must be on a file system with hard links, and its files must have names in UTF-8.
@@ -49,6 +50,7 @@ mod announcement;
 mod announcements;
 mod blob_id;
 mod blobs;
+mod cause;
 pub mod clock;
 mod creation;
 mod download;
@@ -72,6 +74,9 @@ mod overlay;
 mod partial;
 mod probe;
 mod progress;
+#[cfg(feature = "_remote")]
+mod remote;
+mod remote_options;
 mod repair;
 mod retention;
 mod sealed_file;

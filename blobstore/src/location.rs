@@ -7,10 +7,15 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
+use object_store::path::Path as Prefix;
 use url::Url;
 
 use crate::error::{Error, Result};
 use crate::folder::Folder;
+#[cfg(feature = "_remote")]
+use crate::remote::Remote;
+use crate::remote_options::RemoteOptions;
+use crate::settings::StoreSettings;
 
 /// A location, understood but not yet looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,19 +24,38 @@ pub(crate) enum Location {
     Memory(String),
     /// `file:///path`, or a path.
     Folder(PathBuf),
+    /// `s3://…`, `az://…`, `gs://…` or `http(s)://…`
+    #[cfg(feature = "_remote")]
+    Remote(Remote),
 }
+
+/// The backend of a location.
+pub(crate) struct Backend {
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    /// Where the store begins in it.
+    pub(crate) prefix: Prefix,
+    /// The folder, if the location is one.
+    pub(crate) root: Option<PathBuf>,
+}
+
+/// Schemes of URLs that name a store, whether or not this program was built for them.
+const SCHEMES: [&str; 12] =
+    ["file", "memory", "s3", "s3a", "az", "adl", "azure", "abfs", "abfss", "gs", "http", "https"];
 
 /// The stores in memory: one per name, for as long as the process lives.
 static MEMORY: LazyLock<Mutex<HashMap<String, Arc<InMemory>>>> = LazyLock::new(Mutex::default);
 
 impl Location {
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let refuse = |reason: &str| Error::Location { location: text.to_owned(), reason: reason.to_owned() };
+        let refuse = |reason: &str| Error::Location { location: shown(text), reason: reason.to_owned() };
         if text.is_empty() {
             return Err(refuse("it is empty"));
         }
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Ok(Self::Folder(PathBuf::from(text)));
+            return match text.split_once(":/") {
+                Some((scheme, _)) if SCHEMES.contains(&scheme) => Err(refuse("a URL has two slashes")),
+                _ => Ok(Self::Folder(PathBuf::from(text))),
+            };
         };
         match scheme {
             "memory" if rest.is_empty() => Err(refuse("a store in memory needs a name")),
@@ -41,16 +65,44 @@ impl Location {
                 .and_then(|url| url.to_file_path().ok())
                 .map(Self::Folder)
                 .ok_or_else(|| refuse("a file URL has three slashes and an absolute path")),
+            #[cfg(feature = "_remote")]
+            _ => Remote::parse(text).map(Self::Remote).map_err(|reason| refuse(&reason)),
+            #[cfg(not(feature = "_remote"))]
+            _ if SCHEMES.contains(&scheme) => {
+                Err(refuse(&format!("this program was built without stores by {scheme}")))
+            }
+            #[cfg(not(feature = "_remote"))]
             _ => Err(refuse(&format!("scheme {scheme} is not supported"))),
         }
     }
 
-    /// Returns the backend, and the folder if the location is one. The folder must exist.
-    pub(crate) fn backend(&self, location: &str) -> Result<(Arc<dyn ObjectStore>, Option<PathBuf>)> {
+    /// Returns whether the store is reached through a network.
+    pub(crate) fn is_remote(&self) -> bool {
+        match self {
+            Self::Memory(_) | Self::Folder(_) => false,
+            #[cfg(feature = "_remote")]
+            Self::Remote(_) => true,
+        }
+    }
+
+    /// Returns the backend. If the location is a folder, it must exist.
+    #[cfg_attr(not(feature = "_remote"), expect(unused_variables, reason = "they are for stores behind a network"))]
+    pub(crate) fn backend(&self, location: &str, options: &RemoteOptions, settings: &StoreSettings) -> Result<Backend> {
+        if !self.is_remote() && !options.is_empty() {
+            let reason =
+                "options, headers and certificates are for stores that are reached through a network".to_owned();
+            return Err(Error::Location { location: location.to_owned(), reason });
+        }
         match self {
             Self::Memory(name) => {
                 let mut stores = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok((Arc::clone(stores.entry(name.clone()).or_default()) as _, None))
+                let objects = Arc::clone(stores.entry(name.clone()).or_default());
+                Ok(Backend { objects, prefix: Prefix::default(), root: None })
+            }
+            #[cfg(feature = "_remote")]
+            Self::Remote(remote) => {
+                let (objects, prefix) = remote.backend(location, options, settings)?;
+                Ok(Backend { objects, prefix, root: None })
             }
             Self::Folder(path) => {
                 let root = path.canonicalize().map_err(|source| match source.kind() {
@@ -68,7 +120,8 @@ impl Location {
                 let files = LocalFileSystem::new_with_prefix(&root)
                     .map_err(|source| Error::Backend { operation: "open", name: location.to_owned(), source })?
                     .with_fsync(true);
-                Ok((Arc::new(Folder::over(files)), Some(root)))
+                let objects = Arc::new(Folder::over(files));
+                Ok(Backend { objects, prefix: Prefix::default(), root: Some(root) })
             }
         }
     }
@@ -86,10 +139,24 @@ impl Location {
     pub(crate) fn create(&self, location: &str) -> Result<()> {
         match self {
             Self::Memory(_) => Ok(()),
+            #[cfg(feature = "_remote")]
+            Self::Remote(_) => Ok(()),
             Self::Folder(path) if file_on_the_way(path).is_some() => Err(in_a_file("create folder", location, path)),
             Self::Folder(path) => create_folder(path),
         }
     }
+}
+
+/// Returns a location as it is printed: without what may hold a secret.
+pub(crate) fn shown(location: &str) -> String {
+    let Some((scheme, rest)) = location.split_once("://") else { return location.to_owned() };
+    if matches!(scheme, "file" | "memory") {
+        return location.to_owned();
+    }
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 /// Returns what stands where a folder must be for this path to be one.
@@ -138,10 +205,17 @@ mod tests {
 
     #[test]
     fn other_schemes_are_refused_with_what_works() {
-        for text in ["s3://bucket/x", "", "memory://", "file://host/share/x"] {
+        for text in ["ftp://host/x", "s3:/bucket/x", "", "memory://", "file://host/share/x"] {
             let error = Location::parse(text).expect_err(text);
             assert_eq!(error.kind(), ErrorKind::Invalid, "{text}");
-            assert!(error.to_string().contains("file:///path or memory://NAME"), "{error}");
+            assert!(error.to_string().contains("file:///path, memory://NAME"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_location_is_shown_without_what_may_be_secret() {
+        assert_eq!(shown("https://me:pa55@host:1/films?sig=pa55#x"), "https://host:1/films");
+        assert_eq!(shown("s3://bucket/films?region=x"), "s3://bucket/films");
+        assert_eq!(shown("data/what?is@this"), "data/what?is@this");
     }
 }

@@ -28,7 +28,6 @@ pub const REQUESTS_IN_FLIGHT: usize = 8;
 const MULTIPART_BYTES: usize = 32 << 20;
 
 /// A prefix of a backend.
-#[derive(Debug)]
 pub(crate) struct Objects {
     pub(crate) backend: Arc<dyn ObjectStore>,
     pub(crate) prefix: Path,
@@ -38,6 +37,13 @@ pub(crate) struct Objects {
     pub(crate) root: Option<PathBuf>,
     pub(crate) settings: StoreSettings,
     pub(crate) run: Run,
+}
+
+impl std::fmt::Debug for Objects {
+    /// The backend may print its secrets, so it is not printed.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Objects").field("location", &self.location).finish_non_exhaustive()
+    }
 }
 
 /// What a process learns of a store while it uses it.

@@ -1,5 +1,6 @@
 //! Opens a store: for reading, for writing, or for repair, at a location or over a backend of the caller's own.
 
+use std::fmt;
 use std::sync::Arc;
 
 use object_store::ObjectStore;
@@ -8,9 +9,10 @@ use object_store::path::Path as Prefix;
 use crate::creation::{Creation, check_marker, create, is_store};
 use crate::error::{Error, Result};
 use crate::files::{FileKind, Files};
-use crate::location::Location;
+use crate::location::{Backend, Location, shown};
 use crate::objects::{Objects, Run};
 use crate::one_task::in_one_task;
+use crate::remote_options::RemoteOptions;
 use crate::settings::StoreSettings;
 use crate::store::Store;
 
@@ -41,12 +43,22 @@ impl Store {
 /// # Ok::<(), kapok_blobstore::Error>(()) })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[must_use = "nothing is opened until `open`"]
 pub struct StoreOptions {
     settings: StoreSettings,
     access: Access,
     backend: Option<(Arc<dyn ObjectStore>, Prefix)>,
+    remote: RemoteOptions,
+}
+
+impl fmt::Debug for StoreOptions {
+    /// A backend may print its secrets, so it is not printed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("StoreOptions");
+        shown.field("settings", &self.settings).field("access", &self.access).field("options", &self.remote);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// What a store is opened for.
@@ -95,6 +107,27 @@ impl StoreOptions {
         self
     }
 
+    /// Sets an option of a store that is reached through a network, by the names of `object_store`: `aws_endpoint`,
+    /// `aws_region`, `azure_storage_account_name`, `proxy_url` … It wins over the URL's query and over the environment.
+    ///
+    /// Its value is never printed, so it may be a secret; in a URL's query it must not be.
+    pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.remote.options.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sends this header with each request to a store that is reached through a network.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.remote.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Trusts these certificates, as PEM, beside those of the host.
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.remote.root_certificates = pem.into();
+        self
+    }
+
     /// Opens the store.
     ///
     /// # Errors
@@ -105,13 +138,15 @@ impl StoreOptions {
         if self.access != Access::Read || self.backend.is_some() {
             return self.open_here(url).await;
         }
-        // Every location that has a URL is of this host.
+        if Location::parse(url)?.is_remote() {
+            return self.open_here(url).await;
+        }
         let (patience, location) = (self.settings.timeout, url.to_owned());
         in_one_task(("open", url), patience, async move { self.open_here(&location).await }).await?
     }
 
     async fn open_here(self, url: &str) -> Result<Store> {
-        let Self { settings, access, backend } = self;
+        let Self { settings, access, backend, remote } = self;
         let mut creation = Creation::done();
         let (backend, prefix, root) = if let Some((backend, prefix)) = backend {
             if access == Access::WriteLater {
@@ -126,10 +161,10 @@ impl StoreOptions {
             if matches!(access, Access::Write | Access::WriteLater) {
                 location.create(url)?;
             }
-            let (backend, root) = location.backend(url)?;
-            (backend, Prefix::default(), root)
+            let Backend { objects, prefix, root } = location.backend(&shown(url), &remote, &settings)?;
+            (objects, prefix, root)
         };
-        let objects = Objects { backend, prefix, location: url.to_owned(), root, settings, run: Run::default() };
+        let objects = Objects { backend, prefix, location: shown(url), root, settings, run: Run::default() };
         let store = Store { objects: Arc::new(objects), creation: Arc::new(creation) };
         match access {
             Access::Read => check_marker(&store.objects).await?,
