@@ -52,13 +52,15 @@ pub(crate) fn cause(error: &(dyn StdError + 'static)) -> String {
     if let Some(answer) = Answer::of(error) {
         return answer.to_string();
     }
-    let text = one_line(&error.to_string());
+    let text = error.to_string();
+    // What a client has tried and how long stands before.
+    let text = one_line(text.rfind(" - HTTP error: ").map_or(text.as_str(), |at| &text[at + 3..]));
     let deepest = one_line(&deepest(error).to_string());
     if text.contains(&deepest) { text } else { format!("{text}: {deepest}") }
 }
 
 /// Returns what lies below all else.
-pub(crate) fn deepest<'e>(error: &'e (dyn StdError + 'static)) -> &'e (dyn StdError + 'static) {
+fn deepest<'e>(error: &'e (dyn StdError + 'static)) -> &'e (dyn StdError + 'static) {
     let mut deepest = error;
     while let Some(below) = deepest.source() {
         deepest = below;

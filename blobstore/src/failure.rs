@@ -2,8 +2,11 @@
 
 use object_store::Error as BackendError;
 
-use crate::cause::{Answer, cause, deepest};
+use crate::cause::{Answer, cause};
 use crate::error::{Error, Result};
+
+/// Where clouds tell a program who it is. Elsewhere nobody answers there.
+pub(crate) const METADATA_HOSTS: [&str; 2] = ["169.254.169.254", "metadata.google.internal"];
 
 /// What stands in the place of a file and is none.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -34,14 +37,15 @@ pub(crate) fn failure(operation: &'static str, name: String, source: BackendErro
 
 /// Returns the error of a server's answer, or of a server that cannot be asked, that says more than the backend's kind of error.
 fn of_a_server(operation: &'static str, name: &str, source: &BackendError) -> Option<Error> {
-    let name = name.to_owned();
+    let (name, text) = (name.to_owned(), source.to_string());
+    if METADATA_HOSTS.iter().any(|host| text.contains(host)) {
+        let reason = "none are set, and this host has none from its cloud".to_owned();
+        return Some(Error::Credentials { operation, name, reason, cause: cause(source) });
+    }
     let Some(answer) = Answer::of(source) else {
-        return Some(match Trouble::of(source)? {
-            Trouble::NoCredentials => {
-                Error::Credentials { operation, name, reason: "none were found".to_owned(), cause: cause(source) }
-            }
-            Trouble::NoConnection => Error::Unreachable { operation, name, cause: cause(source) },
-        });
+        // Only the client of a network says so.
+        let is_network = text.contains("HTTP error") || text.contains("error sending request");
+        return is_network.then(|| Error::Unreachable { operation, name, cause: cause(source) });
     };
     let cause = answer.to_string();
     match answer.code.as_str() {
@@ -68,25 +72,6 @@ fn of_a_server(operation: &'static str, name: &str, source: &BackendError) -> Op
             Some(Error::Credentials { operation, name, reason: "they are wrong or missing".to_owned(), cause })
         }
         _ => None,
-    }
-}
-
-/// What kept a request from its server.
-enum Trouble {
-    NoCredentials,
-    NoConnection,
-}
-
-impl Trouble {
-    fn of(error: &BackendError) -> Option<Self> {
-        let text = error.to_string();
-        // The place that a cloud's hosts ask for their credentials. Elsewhere nobody answers there.
-        if text.contains("169.254.169.254") || text.contains("metadata.google.internal") {
-            return Some(Self::NoCredentials);
-        }
-        let is_http = text.contains("HTTP error") || text.contains("error sending request");
-        // The backend of a folder has no connection.
-        (is_http && !deepest(error).is::<NotAFile>()).then_some(Self::NoConnection)
     }
 }
 

@@ -31,11 +31,18 @@ use kapok_blobstore::{
 /// Makes a test of each function of the [contract](mod@crate::conformance), for use in a module of its own.
 ///
 /// It takes an async function from the test's name to an empty store that is open for writing, or to a pair of the store and
-/// what must live as long, such as a temporary folder.
+/// what must live as long, such as a temporary folder. With `ignore = "reason"` the tests run if they are asked for: for a
+/// backend that needs a server.
 #[macro_export]
 macro_rules! conformance {
     ($open:expr) => {
-        $crate::conformance! { @tests $open;
+        $crate::conformance! { @all $open; }
+    };
+    ($open:expr, ignore = $reason:literal) => {
+        $crate::conformance! { @all $open; #[ignore = $reason] }
+    };
+    (@all $open:expr; $(#[$attribute:meta])?) => {
+        $crate::conformance! { @tests $open; $(#[$attribute])?;
             a_blob_comes_back_as_it_was_put
             everything_can_be_awaited_on_any_thread
             a_large_blob_comes_back_as_it_was_put
@@ -54,15 +61,22 @@ macro_rules! conformance {
             every_file_is_known_and_passes_its_check
         }
     };
-    (@tests $open:expr; $($name:ident)*) => {$(
+    (@tests $open:expr; ; $($name:ident)*) => {$(
+        $crate::conformance! { @test $open; $name; }
+    )*};
+    (@tests $open:expr; #[$attribute:meta]; $($name:ident)*) => {$(
+        $crate::conformance! { @test $open; $name; #[$attribute] }
+    )*};
+    (@test $open:expr; $name:ident; $(#[$attribute:meta])?) => {
         #[test]
+        $(#[$attribute])?
         fn $name() {
             $crate::conformance::run(async {
                 let opened = $crate::conformance::Opened::from(($open)(stringify!($name)).await);
                 $crate::conformance::$name(opened.store()).await;
             });
         }
-    )*};
+    };
 }
 
 /// A store to be tested, and what must live as long.
@@ -99,7 +113,7 @@ impl fmt::Debug for Opened {
 /// Runs a test to its end on a runtime of four threads.
 pub fn run(test: impl Future<Output = ()>) {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.worker_threads(4).enable_time().build().unwrap().block_on(test);
+    runtime.worker_threads(4).enable_all().build().unwrap().block_on(test);
 }
 
 fn blob(text: &str) -> (BlobId, Bytes) {

@@ -5,6 +5,7 @@
 //! | have the k-th request of a store fail, hang or lose its reply | [`FaultyStore`], [`Faults`] |
 //! | count requests, delay them, act right before one | [`Counting`], [`Slow`], [`Hooks`] |
 //! | decide on each request of a backend by code of your own | [`Intercept`] |
+//! | have a bucket behind HTTP on this host | [`BucketServer`] |
 //! | look at version after version, and at what changed | [`SteppingConsumer`] |
 //! | damage a file of a folder, and put it back | [`DamagedFile`] |
 //! | publish a few records | [`publish_json`], [`publish_records`] |
@@ -38,6 +39,7 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod bucket_server;
 pub mod conformance;
 mod counting;
 mod damaged_file;
@@ -51,6 +53,7 @@ mod slow;
 mod stepping_consumer;
 mod upload;
 
+pub use bucket_server::{Answer, BucketServer, HttpRequest};
 pub use counting::Counting;
 pub use damaged_file::{Damage, DamagedFile};
 pub use faults::{Fault, Faults, Held};

@@ -3,15 +3,14 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::failure::METADATA_HOSTS;
 use async_trait::async_trait;
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
 };
 
-/// Where clouds tell a program who it is. Elsewhere nobody answers there, so no long wait is due.
-const METADATA_HOSTS: [&str; 3] = ["169.254.169.254", "metadata.google.internal", "metadata"];
-/// How long such a host may take.
+/// How long a host may take that tells programs who they are. Elsewhere nobody answers there, so no long wait is due.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Makes clients that wait so long for a reply to begin.
@@ -93,7 +92,7 @@ fn made(options: &ClientOptions) -> Made {
 impl HttpService for Client {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let client = self.for_request(&request)?;
-        let is_metadata = request.uri().host().is_some_and(|host| METADATA_HOSTS.contains(&host));
+        let is_metadata = request.uri().host().is_some_and(|host| METADATA_HOSTS.contains(&host) || host == "metadata");
         if is_metadata {
             let answer = waited_for(client.execute(request), METADATA_TIMEOUT).await;
             // Not to be tried again: where there is such a host, it is near.

@@ -7,4 +7,6 @@ mod conformance;
 mod creation;
 mod faults;
 mod folder;
+#[cfg(all(feature = "aws", feature = "azure", feature = "gcp", feature = "http"))]
+mod remote;
 mod trouble;
