@@ -97,31 +97,45 @@ impl Announcements<'_> {
     /// Returns the latest entry, or `None` if nothing was announced yet.
     ///
     /// It is looked for from `hint` on, the sequence of an entry seen earlier, or else from the last one that this
-    /// store has seen, with no listing: two requests if nothing is new, and about twice the logarithm of the number of
-    /// new entries otherwise. A wrong hint costs time only. To poll, ask for the next [entry](Self::get) instead: one
+    /// store has seen, with no listing: two requests if nothing or one entry is new, and about twice the logarithm of the number
+    /// of new entries otherwise. A wrong hint costs time only. To poll, ask for the next [entry](Self::get) instead: one
     /// request.
     pub async fn latest(self, hint: Option<u64>) -> Result<Option<Announcement>> {
-        let hint = self.hint(hint);
-        // Mostly the hint is the last: then its entry and a look at the next one are all that is asked. In a folder the
-        // search and the reading are one task anyway.
-        if self.objects.root.is_none()
-            && hint > 0
-            && let Ok(Some(entry)) = self.get(hint).await
-        {
-            let next = hint.checked_add(1);
-            let is_last = match next {
-                Some(next) => self.is_absent(next).await?,
-                None => true,
-            };
-            if is_last {
-                self.objects.run.last_seen.keep(ANNOUNCEMENTS, hint);
-                return Ok(Some(entry));
+        let mut hint = self.hint(hint);
+        // In a folder the search and the reading are one task anyway.
+        if self.objects.root.is_none() && hint > 0 {
+            match self.near(hint).await? {
+                Near::Last(entry) => return Ok(Some(entry)),
+                Near::From(number) => hint = number,
             }
         }
         match last_file(self.objects, ANNOUNCEMENTS, hint).await? {
             LastFile { number: 0, .. } => Ok(None),
             LastFile { number, sealed } => self.open_entry(number, sealed).await,
         }
+    }
+
+    /// Looks at the two entries that are mostly the last: the one behind the hint, and the hint's own.
+    async fn near(self, hint: u64) -> Result<Near> {
+        let Some(next) = hint.checked_add(1) else { return Ok(Near::From(hint)) };
+        let last = match self.get(next).await {
+            Ok(Some(entry)) => {
+                let after = next.saturating_add(1);
+                let is_last = after == next || self.is_absent(after).await?;
+                if !is_last {
+                    return Ok(Near::From(after));
+                }
+                entry
+            }
+            Ok(None) => match self.get(hint).await {
+                Ok(Some(entry)) => entry,
+                // The hint was wrong, or what is there is damaged: the search says so.
+                _ => return Ok(Near::From(hint)),
+            },
+            Err(_) => return Ok(Near::From(hint)),
+        };
+        self.objects.run.last_seen.keep(ANNOUNCEMENTS, last.sequence);
+        Ok(Near::Last(last))
     }
 
     /// Returns the entry of a sequence, or `None` if there is none yet. A consumer polls for the one after its last.
@@ -213,4 +227,12 @@ impl Announcements<'_> {
         let entry = self.get(sequence).await?;
         entry.ok_or_else(|| Error::NotFound { name: self.objects.name(&key(ANNOUNCEMENTS, sequence)) })
     }
+}
+
+/// What is found near a hint.
+enum Near {
+    /// The last entry.
+    Last(Announcement),
+    /// Where to search from.
+    From(u64),
 }

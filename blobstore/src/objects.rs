@@ -35,6 +35,8 @@ pub(crate) struct Objects {
     pub(crate) location: String,
     /// The folder behind the backend, if there is one.
     pub(crate) root: Option<PathBuf>,
+    /// Whether it is reached through a network, as its URL says.
+    pub(crate) is_remote: bool,
     pub(crate) settings: StoreSettings,
     pub(crate) run: Run,
 }

@@ -148,11 +148,11 @@ impl StoreOptions {
     async fn open_here(self, url: &str) -> Result<Store> {
         let Self { settings, access, backend, remote } = self;
         let mut creation = Creation::done();
-        let (backend, prefix, root) = if let Some((backend, prefix)) = backend {
+        let (backend, prefix, root, is_remote) = if let Some((backend, prefix)) = backend {
             if access == Access::WriteLater {
                 creation = Creation::put_off(Vec::new());
             }
-            (backend, prefix, None)
+            (backend, prefix, None, false)
         } else {
             let location = Location::parse(url)?;
             if access == Access::WriteLater {
@@ -162,9 +162,10 @@ impl StoreOptions {
                 location.create(url)?;
             }
             let Backend { objects, prefix, root } = location.backend(&shown(url), &remote, &settings)?;
-            (objects, prefix, root)
+            (objects, prefix, root, location.is_remote())
         };
-        let objects = Objects { backend, prefix, location: shown(url), root, settings, run: Run::default() };
+        let (location, run) = (shown(url), Run::default());
+        let objects = Objects { backend, prefix, location, root, is_remote, settings, run };
         let store = Store { objects: Arc::new(objects), creation: Arc::new(creation) };
         match access {
             Access::Read => check_marker(&store.objects).await?,

@@ -33,6 +33,7 @@ impl Store {
             location: below.location.clone(),
             // Whoever knows the folder could write past the overlay.
             root: None,
+            is_remote: below.is_remote,
             settings: below.settings.clone(),
             run: Run::default(),
         };

@@ -20,8 +20,9 @@ use crate::settings::StoreSettings;
 /// What it holds is read and written by handles: [`blobs`](Self::blobs), [`manifests`](Self::manifests) and
 /// [`announcements`](Self::announcements).
 ///
-/// Locations are a folder (`data/movies`, `file:///srv/movies`) or `memory://NAME`, which is one store per name for as
-/// long as the process lives.
+/// Locations are a folder (`data/movies`, `file:///srv/movies`), or `memory://NAME`, which is one store per name for as
+/// long as the process lives; with the features `aws`, `azure`, `gcp` and `http` also `s3://bucket/prefix`,
+/// `az://container/prefix`, `gs://bucket/prefix`, and `https://host/path`, which is read only.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) objects: Arc<Objects>,
@@ -86,7 +87,12 @@ impl Store {
         self.creation.undo();
     }
 
-    /// Returns the location as it was given.
+    /// Returns whether the store was opened by a URL of a network: `s3://`, `az://`, `gs://` or `http(s)://`.
+    pub fn is_remote(&self) -> bool {
+        self.objects.is_remote
+    }
+
+    /// Returns the location as it was given, without the options in its query.
     pub fn url(&self) -> &str {
         &self.objects.location
     }

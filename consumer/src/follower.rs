@@ -6,6 +6,10 @@
 
 use std::time::{Duration, Instant};
 
+use futures::stream::BoxStream;
+use futures::{FutureExt, Stream, StreamExt};
+#[cfg(doc)]
+use kapok_blobstore::Store;
 use kapok_blobstore::{LogWatcher, clock};
 use tokio::task::JoinHandle;
 use tracing::warn;
@@ -17,6 +21,17 @@ use crate::metrics;
 /// The shortest wait between two polls, for all settings.
 const WAIT_MIN: Duration = Duration::from_millis(1);
 
+/// The wait between polls of a store on this host.
+const POLL: Duration = Duration::from_secs(1);
+/// The same of a store behind a network.
+const POLL_REMOTE: Duration = Duration::from_secs(5);
+/// The same if hints come, too.
+const POLL_HINTED: Duration = Duration::from_mins(1);
+/// Hints lead to no more polls than one in this time: they may be doubled or forged.
+const HINT_SPACING: Duration = Duration::from_millis(100);
+/// The most hints that are taken together: a stream may have no end of them.
+const READY_HINTS_MAX: usize = 10_000;
+
 /// The longest time for which a poll trusts that the store is still there, after it was seen to be there.
 const TRUST_MAX: Duration = Duration::from_secs(15);
 /// The most polls for which it does.
@@ -27,8 +42,9 @@ const TRUST_POLLS_MAX: u32 = 60;
 #[non_exhaustive]
 pub struct FollowSettings {
     /// The wait between two polls; each is varied by up to a tenth, so that many consumers do not poll at once. Default:
-    /// one second.
-    pub poll: Duration,
+    /// `None`, which is one second, or for a store [behind a network](Store::is_remote), where each poll is a request that is
+    /// paid for, 5 seconds, and 60 while a stream of [hints](Consumer::follow_hints) lives.
+    pub poll: Option<Duration>,
     /// The longest wait after failures; each in a row doubles the wait, from `poll` on. Default: 30 seconds.
     pub backoff_max: Duration,
     /// The longest wait before a version that is damaged or not whole is tried again, if that is more than `backoff_max`. A
@@ -51,7 +67,7 @@ pub enum Watch {
 impl Default for FollowSettings {
     fn default() -> Self {
         Self {
-            poll: Duration::from_secs(1),
+            poll: None,
             backoff_max: Duration::from_secs(30),
             damaged_wait_max: Duration::from_mins(5),
             watch: Watch::Folder,
@@ -60,8 +76,17 @@ impl Default for FollowSettings {
 }
 
 impl FollowSettings {
-    /// Returns the wait after this number of failures in a row.
-    fn backoff(&self, failures: u32, error: &Error) -> Duration {
+    /// Returns the wait between two polls of a store.
+    fn poll_of(&self, is_remote: bool, has_hints: bool) -> Duration {
+        self.poll.unwrap_or(match (is_remote, has_hints) {
+            (false, _) => POLL,
+            (true, false) => POLL_REMOTE,
+            (true, true) => POLL_HINTED,
+        })
+    }
+
+    /// Returns the wait after this number of failures in a row, where polls are this far apart.
+    fn backoff(&self, poll: Duration, failures: u32, error: &Error) -> Duration {
         let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
         let is_lasting = error.version().is_some()
             && matches!(
@@ -69,7 +94,7 @@ impl FollowSettings {
                 ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::Incompatible | ErrorKind::Invalid
             );
         let longest = if is_lasting { self.backoff_max.max(self.damaged_wait_max) } else { self.backoff_max };
-        self.poll.max(WAIT_MIN).saturating_mul(doubled).min(longest.max(self.poll))
+        poll.max(WAIT_MIN).saturating_mul(doubled).min(longest.max(poll))
     }
 }
 
@@ -99,10 +124,32 @@ impl Consumer {
     /// of a folder sees. So a store that is gone is taken for a silent one for that long at most, or for one poll if that is
     /// longer.
     pub fn follow(&self, settings: FollowSettings) -> Follower {
+        self.follow_by(settings, None)
+    }
+
+    /// Follows the log as [`follow`](Self::follow) does, and looks at once whenever the stream says so.
+    ///
+    /// Whatever carries such hints will do: a message of NATS or Redis, a webhook. An item means "look now" and nothing more: one
+    /// that is lost, doubled, late or forged costs time, never correctness, and many lead to ten polls a second at most. When the
+    /// stream ends, the follower polls as often as without it.
+    ///
+    /// ```
+    /// # use futures::StreamExt;
+    /// # use kapok_consumer::{Consumer, FollowSettings};
+    /// # async fn f(consumer: Consumer, messages: impl futures::Stream<Item = String> + Send + 'static) {
+    /// let follower = consumer.follow_hints(FollowSettings::default(), messages.map(drop));
+    /// # }
+    /// ```
+    pub fn follow_hints(&self, settings: FollowSettings, hints: impl Stream<Item = ()> + Send + 'static) -> Follower {
+        self.follow_by(settings, Some(hints.boxed()))
+    }
+
+    fn follow_by(&self, settings: FollowSettings, stream: Option<BoxStream<'static, ()>>) -> Follower {
         let task = FollowTask {
             consumer: self.clone(),
             settings,
             hints: None,
+            stream,
             seen_at: None,
             last_attempt: None,
             retry_at: None,
@@ -118,6 +165,8 @@ struct FollowTask {
     consumer: Consumer,
     settings: FollowSettings,
     hints: Option<LogWatcher>,
+    /// Hints of the caller's, until they end.
+    stream: Option<BoxStream<'static, ()>>,
     /// When the store was last seen to be there.
     seen_at: Option<Instant>,
     /// The poll that led to the last attempt. If the next one says the same, that is no reason for another attempt.
@@ -134,13 +183,24 @@ impl FollowTask {
         self.watch();
         let mut outcome = PollOutcome::News;
         self.attempt(None).await;
+        let mut polled_at = clock::instant();
         loop {
             let wait = self.wait(outcome).mul_f64(rand::random_range(0.9..1.1)).max(WAIT_MIN);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 // The change may be that the folder is gone.
                 () = next_hint(self.hints.as_ref()) => self.seen_at = None,
+                hint = next_of(self.stream.as_mut()) => {
+                    if hint.is_none() {
+                        self.stream = None;
+                        continue;
+                    }
+                    let next = polled_at + HINT_SPACING;
+                    tokio::time::sleep(next.saturating_duration_since(clock::instant())).await;
+                    skip_ready(self.stream.as_mut());
+                }
             }
+            polled_at = clock::instant();
             let poll = self.poll().await;
             outcome = poll.outcome;
             if self.is_due(poll) {
@@ -193,20 +253,26 @@ impl FollowTask {
                 self.failing = failing;
                 // A version that fails was found in the log just now.
                 self.seen_at = failing.map(|_| clock::instant());
-                let wait = self.settings.backoff(self.failures, &error);
+                let wait = self.settings.backoff(self.interval(), self.failures, &error);
                 self.retry_at = clock::instant().checked_add(wait);
                 self.consumer.state().status().retry_at = clock::now().checked_add(wait);
             }
         }
     }
 
+    /// Returns the wait between two polls.
+    fn interval(&self) -> Duration {
+        self.settings.poll_of(self.consumer.store().is_remote(), self.stream.is_some())
+    }
+
     /// Returns how long to wait for the next poll.
     fn wait(&self, outcome: PollOutcome) -> Duration {
+        let poll = self.interval();
         let retry_in = self.retry_at.map(|at| at.saturating_duration_since(clock::instant()));
         match (outcome, retry_in) {
-            (PollOutcome::Failed, Some(retry)) => retry.min(self.settings.backoff_max.max(self.settings.poll)),
-            (_, Some(retry)) => retry.min(self.settings.poll),
-            (_, None) => self.settings.poll,
+            (PollOutcome::Failed, Some(retry)) => retry.min(self.settings.backoff_max.max(poll)),
+            (_, Some(retry)) => retry.min(poll),
+            (_, None) => poll,
         }
     }
 
@@ -230,7 +296,7 @@ impl FollowTask {
 
     /// Returns whether the store is still there: whether it has its last known entry, or its marker if there is none yet.
     async fn is_there(&mut self, last: u64) -> bool {
-        let longest = TRUST_MAX.min(self.settings.poll.saturating_mul(TRUST_POLLS_MAX));
+        let longest = TRUST_MAX.min(self.interval().saturating_mul(TRUST_POLLS_MAX));
         let longest = self.consumer.settings().max_staleness.map_or(longest, |max| longest.min(max / 2));
         if self.seen_at.is_some_and(|at| at.elapsed() < longest) {
             return true;
@@ -273,6 +339,24 @@ async fn next_hint(hints: Option<&LogWatcher>) {
     }
 }
 
+/// Waits for the next hint of the caller's; forever if there is no stream.
+async fn next_of(stream: Option<&mut BoxStream<'static, ()>>) -> Option<()> {
+    match stream {
+        Some(stream) => stream.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Takes the hints that are there already: one poll answers them all.
+fn skip_ready(stream: Option<&mut BoxStream<'static, ()>>) {
+    if let Some(stream) = stream {
+        let mut ready = 0;
+        while ready < READY_HINTS_MAX && stream.next().now_or_never().flatten().is_some() {
+            ready += 1;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -287,13 +371,24 @@ mod tests {
     fn failures_in_a_row_double_the_wait_up_to_its_limit() {
         let settings = FollowSettings::default();
         let error = log_failed();
-        let waits: Vec<_> = (1..=7).map(|failures| settings.backoff(failures, &error).as_secs()).collect();
+        let waits: Vec<_> = (1..=7).map(|failures| settings.backoff(POLL, failures, &error).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
-        assert_eq!(settings.backoff(u32::MAX, &error).as_secs(), 30);
-        let slow = FollowSettings { poll: Duration::from_mins(1), ..settings.clone() };
-        assert_eq!(slow.backoff(1, &error).as_secs(), 60, "never shorter than a poll");
-        let hasty = FollowSettings { poll: Duration::ZERO, ..settings };
-        assert_eq!(hasty.backoff(30, &error).as_secs(), 30, "it grows from any poll");
+        assert_eq!(settings.backoff(POLL, u32::MAX, &error).as_secs(), 30);
+        assert_eq!(settings.backoff(Duration::from_mins(1), 1, &error).as_secs(), 60, "never shorter than a poll");
+        assert_eq!(settings.backoff(Duration::ZERO, 30, &error).as_secs(), 30, "it grows from any poll");
+    }
+
+    #[test]
+    fn a_store_behind_a_network_is_polled_less_often_and_with_hints_rarely() {
+        let seconds = |settings: &FollowSettings| {
+            [(false, false), (false, true), (true, false), (true, true)]
+                .map(|(is_remote, has_hints)| settings.poll_of(is_remote, has_hints).as_secs())
+        };
+        assert_eq!(seconds(&FollowSettings::default()), [1, 1, 5, 60]);
+        assert_eq!(
+            seconds(&FollowSettings { poll: Some(Duration::from_secs(7)), ..FollowSettings::default() }),
+            [7; 4]
+        );
     }
 
     #[test]
@@ -301,8 +396,8 @@ mod tests {
         let settings = FollowSettings::default();
         let source = Arc::new(kapok_blobstore::Error::NotFound { name: "x".into() });
         let error = Error::Load { version: 2, source };
-        assert_eq!(settings.backoff(u32::MAX, &error), Duration::from_mins(5));
+        assert_eq!(settings.backoff(POLL, u32::MAX, &error), Duration::from_mins(5));
         let later = FollowSettings { backoff_max: Duration::from_hours(1), ..settings };
-        assert_eq!(later.backoff(u32::MAX, &error), Duration::from_hours(1));
+        assert_eq!(later.backoff(POLL, u32::MAX, &error), Duration::from_hours(1));
     }
 }

@@ -43,9 +43,10 @@ pub use kapok_core::segment::{SealSettings, Sharing};
 pub use kapok_producer::metrics::describe as describe_metrics;
 #[doc(inline)]
 pub use kapok_producer::{
-    AnnounceMode, Bound, Counts, Cycle, CycleReport, Finding, GraphListener, GraphProgress, GraphReport, GraphStep,
-    IncrementalCycle, MergePolicy, MergeReport, MergeSchedule, Outcome, Producer, ProducerBuilder, ProducerSettings,
-    Proposal, RecordChanges, RecordWriter, Steps, TypeReport, Validator, Verification, merge_policy,
+    AnnounceMode, AnnouncementListener, Bound, Counts, Cycle, CycleReport, Finding, GraphListener, GraphProgress,
+    GraphReport, GraphStep, IncrementalCycle, MergePolicy, MergeReport, MergeSchedule, Outcome, Producer,
+    ProducerBuilder, ProducerSettings, Proposal, RecordChanges, RecordWriter, Steps, TypeReport, Validator,
+    Verification, merge_policy,
 };
 #[cfg(feature = "json")]
 #[doc(inline)]

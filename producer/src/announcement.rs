@@ -1,11 +1,34 @@
 //! Announces committed versions, unless a rollback was made since their base was chosen.
 
+use std::fmt;
+use std::sync::Arc;
+
 use kapok_blobstore::{Announcement, OwnAnnouncement};
 
 use crate::base::{Base, unreadable};
 use crate::error::{Error, Result};
 use crate::producer::Producer;
 use crate::settings::AnnounceMode;
+
+/// Is told of each entry that a producer has written to the announcement log, right after it is there.
+///
+/// What it sends, by whatever carries messages, consumers take as a hint to look now: see `Consumer::follow_hints`. It is called
+/// by the producer's task, so it should return soon, and what it fails at is its own to tell: the version is announced already.
+#[derive(Clone)]
+pub struct AnnouncementListener(Arc<dyn Fn(&Announcement) + Send + Sync>);
+
+impl AnnouncementListener {
+    /// Makes a listener of a closure, which should return soon.
+    pub fn new(tell: impl Fn(&Announcement) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+}
+
+impl fmt::Debug for AnnouncementListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnnouncementListener")
+    }
+}
 
 const LEFT_OVER: &str = "committed earlier, and left unannounced";
 
@@ -31,7 +54,10 @@ impl Producer {
         }
         let writer = self.settings.writer.as_str();
         match self.store.announcements().announce_own(head, manifest.log_sequence, writer, LEFT_OVER).await? {
-            OwnAnnouncement::Made(entry) => Ok(Some(entry.announced)),
+            OwnAnnouncement::Made(entry) => {
+                self.tell_of(&entry);
+                Ok(Some(entry.announced))
+            }
             _ => Ok(None),
         }
     }
@@ -82,7 +108,10 @@ impl Producer {
                 let Announcement { announced, sequence, by, .. } = rollback;
                 return Err(Error::RolledBackMeanwhile { version, announced, sequence, by });
             }
-            OwnAnnouncement::Made(entry) => (format!("version {version} is announced in its place"), entry),
+            OwnAnnouncement::Made(entry) => {
+                self.tell_of(&entry);
+                (format!("version {version} is announced in its place"), entry)
+            }
             OwnAnnouncement::Already(entry) => {
                 let outcome = format!(
                     "version {version} made now has that number, so start consumers anew that are on the one that is lost"
@@ -103,6 +132,12 @@ impl Producer {
         }
         warnings.extend(self.warn_of_pin(Some(&entry)).await);
         Ok(warnings)
+    }
+
+    fn tell_of(&self, entry: &Announcement) {
+        if let Some(AnnouncementListener(tell)) = &self.settings.announcement_listener {
+            tell(entry);
+        }
     }
 
     /// Warns of a pin on a version that cannot be read.

@@ -94,6 +94,7 @@ mod stored_blobs;
 mod validate;
 mod writer;
 
+pub use announcement::AnnouncementListener;
 pub use change_writer::RecordChanges;
 #[cfg(feature = "json")]
 pub use change_writer::ValueChanges;

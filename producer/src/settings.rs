@@ -2,6 +2,7 @@
 
 use kapok_core::segment::SealSettings;
 
+use crate::announcement::AnnouncementListener;
 use crate::graphs::GraphListener;
 use crate::merge_policy::MergePolicy;
 use crate::validate::Validator;
@@ -26,6 +27,8 @@ pub struct ProducerSettings {
     pub merge_policy: MergePolicy,
     /// Is told how far graphs of vectors are. Default: nobody.
     pub graph_listener: Option<GraphListener>,
+    /// Is told of each announcement that is made, so that consumers get a hint. Default: nobody.
+    pub announcement_listener: Option<AnnouncementListener>,
 }
 
 /// When committed versions are announced.
@@ -73,6 +76,7 @@ impl Default for ProducerSettings {
             merge_schedule: MergeSchedule::default(),
             merge_policy: MergePolicy::default(),
             graph_listener: None,
+            announcement_listener: None,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | count requests, delay them, act right before one | [`Counting`], [`Slow`], [`Hooks`] |
 //! | decide on each request of a backend by code of your own | [`Intercept`] |
 //! | have a bucket behind HTTP on this host | [`BucketServer`] |
+//! | delay, cut, corrupt or ration what a connection carries | [`BadLink`], [`Harm`] |
 //! | look at version after version, and at what changed | [`SteppingConsumer`] |
 //! | damage a file of a folder, and put it back | [`DamagedFile`] |
 //! | publish a few records | [`publish_json`], [`publish_records`] |
@@ -39,6 +40,7 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod bad_link;
 mod bucket_server;
 pub mod conformance;
 mod counting;
@@ -53,6 +55,7 @@ mod slow;
 mod stepping_consumer;
 mod upload;
 
+pub use bad_link::{BadLink, Harm};
 pub use bucket_server::{Answer, BucketServer, HttpRequest};
 pub use counting::Counting;
 pub use damaged_file::{Damage, DamagedFile};

@@ -41,7 +41,7 @@ async fn a_folder_is_watched_so_that_nobody_waits_for_the_poll() {
     let path = tempfile::tempdir().unwrap();
     let store = folder(path.path()).await;
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
-    let settings = with(FollowSettings::default(), |settings| settings.poll = Duration::from_hours(1));
+    let settings = with(FollowSettings::default(), |settings| settings.poll = Some(Duration::from_hours(1)));
     let _follower = consumer.follow(settings);
     // The watch begins with the task; from then on every announcement is seen.
     until(&consumer, |status| status.looked_at.is_some()).await;
@@ -50,6 +50,44 @@ async fn a_folder_is_watched_so_that_nobody_waits_for_the_poll() {
         Version::stamped(version).publish(&store, version).await;
         at(&consumer, version).await;
     }
+}
+
+#[tokio::test]
+async fn a_hint_is_enough_and_any_number_of_them_are_few_polls() {
+    let backend = Arc::new(TestBackend::default());
+    let store = backend.store().await;
+    Version::stamped(1).publish(&store, 1).await;
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
+    let (send, hints) = futures::channel::mpsc::unbounded();
+    let settings = polling(Duration::from_hours(1));
+    let _follower = consumer.follow_hints(settings, hints);
+    at(&consumer, 1).await;
+    for version in 2..=4 {
+        Version::stamped(version).publish(&store, version).await;
+        send.unbounded_send(()).unwrap();
+        at(&consumer, version).await;
+    }
+    let (begun, before) = (Instant::now(), backend.gets());
+    // Forged ones, for a second and more.
+    while begun.elapsed() < Duration::from_millis(1100) {
+        for _ in 0..100 {
+            send.unbounded_send(()).unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let polls_max = usize::try_from(begun.elapsed().as_millis() / 100 + 2).unwrap();
+    let gets = backend.gets() - before;
+    assert!(gets > 0 && gets <= polls_max, "{gets} gets, {polls_max} polls at most");
+    assert_eq!(consumer.view().version(), 4);
+}
+
+#[tokio::test]
+async fn a_stream_of_hints_that_ends_leaves_the_polls() {
+    let store = memory().await;
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
+    let _follower = consumer.follow_hints(often(), futures::stream::iter([(), ()]));
+    Version::stamped(1).publish(&store, 1).await;
+    at(&consumer, 1).await;
 }
 
 #[tokio::test]
@@ -72,7 +110,7 @@ async fn an_idle_poll_is_one_get() {
     let store = backend.store().await;
     Version::stamped(1).publish(&store, 1).await;
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
-    let settings = with(often(), |settings| settings.poll = Duration::from_millis(100));
+    let settings = with(often(), |settings| settings.poll = Some(Duration::from_millis(100)));
     let _follower = consumer.follow(settings);
     tokio::time::sleep(Duration::from_millis(50)).await;
     let (begun, before) = (Instant::now(), backend.gets());
@@ -150,7 +188,7 @@ async fn a_store_that_vanishes_is_noticed_although_it_has_no_news() {
     let store = folder(&path.path().join("store")).await;
     Version::stamped(1).publish(&store, 1).await;
     let consumer = Consumer::builder(store).open().await.unwrap();
-    let _follower = consumer.follow(with(often(), |settings| settings.poll = Duration::from_millis(1)));
+    let _follower = consumer.follow(with(often(), |settings| settings.poll = Some(Duration::from_millis(1))));
     // The first look of a follower is a whole one; it must be over before the store goes.
     let opened_at = consumer.status().looked_at;
     until(&consumer, |status| status.looked_at > opened_at).await;

@@ -33,7 +33,7 @@ pub struct Version {
 /// Returns settings of a follower that polls, and watches nothing.
 pub fn polling(poll: Duration) -> FollowSettings {
     with(FollowSettings::default(), |settings| {
-        settings.poll = poll;
+        settings.poll = Some(poll);
         settings.watch = Watch::Nothing;
     })
 }

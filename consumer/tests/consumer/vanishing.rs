@@ -63,7 +63,7 @@ async fn the_watch_of_a_folder_notices_that_it_is_gone_and_begins_anew_when_it_i
     Version::stamped(1).publish(&store, 1).await;
     let consumer = Consumer::builder(store.clone()).open().await.unwrap();
     // Two polls are nine seconds apart at least.
-    let settings = with(FollowSettings::default(), |settings| settings.poll = Duration::from_secs(10));
+    let settings = with(FollowSettings::default(), |settings| settings.poll = Some(Duration::from_secs(10)));
     let _follower = consumer.follow(settings);
     polled(&consumer).await;
     tokio::time::sleep(Duration::from_millis(200)).await;

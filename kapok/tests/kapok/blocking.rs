@@ -63,7 +63,7 @@ fn a_follower_and_a_listener_run_on_the_shared_runtime() {
         told.send((swap.new.version(), changed)).unwrap();
     });
     let mut settings = FollowSettings::default();
-    settings.poll = Duration::from_millis(10);
+    settings.poll = Some(Duration::from_millis(10));
     let follower = consumer.follow(settings);
     assert!(consumer.wait_for(1, Duration::from_millis(30)).unwrap().is_none(), "nothing is announced");
     producer.run_cycle(all(&[Movie::new(1, "M")])).unwrap();

@@ -1,9 +1,14 @@
 //! A cycle publishes what it was given, all of it or nothing.
 
+use std::sync::{Arc, Mutex};
+
 use kapok_blobstore::Store;
 use kapok_core::record::Record;
 use kapok_index::View;
-use kapok_producer::{CycleReport, Declaration, Error, ErrorKind, Evolution, Outcome, Producer, Value};
+use kapok_producer::{
+    AnnouncementListener, CycleReport, Declaration, Error, ErrorKind, Evolution, Outcome, Producer, ProducerSettings,
+    Value,
+};
 use kapok_samples::movies_capnp::{movie, rating};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +53,20 @@ async fn types_that_a_cycle_does_not_touch_are_carried_over() {
     );
     assert_eq!(view.records::<movie::Owned>().unwrap().by_key(&2_u32).unwrap().unwrap().get_title().unwrap(), "film 2");
     assert_eq!(producer.store().announcements().latest(None).await.unwrap().unwrap().announced, 2);
+}
+
+#[tokio::test]
+async fn each_announcement_is_told_and_a_cycle_without_one_tells_nothing() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (tell, mut settings) = (Arc::clone(&told), ProducerSettings::default());
+    settings.announcement_listener =
+        Some(AnnouncementListener::new(move |entry| tell.lock().unwrap().push((entry.sequence, entry.announced))));
+    let store = Store::options().writable().open("memory://told").await.unwrap();
+    let producer = Producer::builder(store).settings(settings).open().await.unwrap();
+    publish_movies(&producer, 0..3).await.unwrap();
+    publish_movies(&producer, 0..3).await.unwrap();
+    publish_movies(&producer, 0..4).await.unwrap();
+    assert_eq!(*told.lock().unwrap(), [(1, 1), (2, 2)]);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod beside;
+mod bucket;
 mod damage;
 mod evolution;
 mod faults;
