@@ -51,16 +51,16 @@
 //! |---|---|---|
 //! | `json` | yes | only generated types are published: no JSON, serde or dynamic values, and no inferred schemas |
 //! | `watch` | yes | followers of a local folder poll and are not woken by the file system |
+//! | `aws`, `azure`, `gcp`, `http` | no | stores are not opened by `s3://`, `az://`, `gs://`, `http(s)://` |
 //! | `testing` | no | there is no module `testing` |
 //!
 //! # Limitations
 //!
-//! * Stores by URL are local folders and `memory://NAME`. Other backends are plugged in as an `object_store`; their blobs
-//!   are fetched into each process's memory instead of being mapped.
+//! * Stores by `http(s)://` are read only and cannot be listed. Backends of other kinds are plugged in as an `object_store`.
 //! * Every record type has a primary key, and an index of it.
 //! * A full cycle stages all records of the types that it writes; an incremental cycle only the changed ones.
 //! * Nothing is deleted by itself: call `gc`.
-//! * The async calls need a Tokio runtime with time enabled.
+//! * The async calls need a Tokio runtime with time enabled, and with I/O for stores behind a network.
 
 #![forbid(unsafe_code)]
 
