@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kapok_blobstore::clock;
+
 /// What a [`BadLink`] does to connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -55,7 +57,7 @@ impl BadLink {
     pub fn before(behind: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
-        let next = [(); 2].map(|()| Mutex::new(Instant::now()));
+        let next = [(); 2].map(|()| Mutex::new(clock::instant()));
         let state = Arc::new(State {
             behind,
             harm: Mutex::default(),
@@ -161,7 +163,7 @@ impl State {
     fn ration(&self, rate: u64, len: usize, is_reply: bool) {
         let wait = {
             let mut next = self.next[usize::from(is_reply)].lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
+            let now = clock::instant();
             let start = (*next).max(now);
             *next = start + Duration::from_nanos(len as u64 * 1_000_000_000 / rate.max(1));
             start - now

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
+use kapok_blobstore::clock;
 
 use super::http::{HttpReply, HttpRequest};
 use super::{State, locked};
@@ -20,7 +21,7 @@ pub(super) struct Object {
 
 impl Object {
     fn new(bytes: Vec<u8>, number: usize) -> Self {
-        Self { bytes, tag: format!("\"{number:032x}\""), modified: SystemTime::now() }
+        Self { bytes, tag: format!("\"{number:032x}\""), modified: clock::now() }
     }
 
     fn modified(&self, format: &str) -> String {
@@ -137,11 +138,12 @@ impl State {
 
     fn delete_many(&self, body: &str) -> HttpReply {
         let keys = body.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
-        let mut deleted = String::new();
-        for key in keys {
+        let deleted = keys.map(|key| {
             locked(&self.objects).remove(key);
-            deleted += &format!("<Deleted><Key>{key}</Key></Deleted>");
-        }
+            format!("<Deleted><Key>{key}</Key></Deleted>")
+        });
+        let deleted: Vec<String> = deleted.collect();
+        let deleted = deleted.concat();
         HttpReply::new(200).with_body(format!("<DeleteResult>{deleted}</DeleteResult>").into_bytes())
     }
 
@@ -150,16 +152,15 @@ impl State {
         let after = request.parameter("continuation-token").unwrap_or_default();
         let objects = locked(&self.objects);
         let mut found = objects.iter().filter(|(key, _)| key.starts_with(&prefix) && **key > after);
-        let mut contents = String::new();
-        let mut last = String::new();
-        for (key, object) in found.by_ref().take(PAGE_NAMES) {
-            let (modified, tag) = (object.modified("%Y-%m-%dT%H:%M:%S.000Z"), &object.tag);
-            contents += &format!(
-                "<Contents><Key>{key}</Key><LastModified>{modified}</LastModified><ETag>{tag}</ETag><Size>{}</Size></Contents>",
-                object.bytes.len()
-            );
-            last.clone_from(key);
-        }
+        let page: Vec<_> = found.by_ref().take(PAGE_NAMES).collect();
+        let last = page.last().map_or("", |(key, _)| key.as_str());
+        let entries = page.iter().map(|(key, object)| {
+            let (modified, tag, size) = (object.modified("%Y-%m-%dT%H:%M:%S.000Z"), &object.tag, object.bytes.len());
+            format!(
+                "<Contents><Key>{key}</Key><LastModified>{modified}</LastModified><ETag>{tag}</ETag><Size>{size}</Size></Contents>"
+            )
+        });
+        let contents = entries.collect::<Vec<_>>().concat();
         let is_truncated = found.next().is_some();
         let token =
             if is_truncated { format!("<NextContinuationToken>{last}</NextContinuationToken>") } else { String::new() };

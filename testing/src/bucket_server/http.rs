@@ -91,16 +91,17 @@ pub(super) fn read_request(reader: &mut impl BufRead) -> io::Result<Option<HttpR
 }
 
 pub(super) fn write_reply(writer: &mut impl Write, request: &HttpRequest, reply: &HttpReply) -> io::Result<()> {
-    let mut head = format!("HTTP/1.1 {} {}\r\n", reply.status, reason(reply.status));
+    let mut head = Vec::new();
+    write!(head, "HTTP/1.1 {} {}\r\n", reply.status, reason(reply.status))?;
     for (name, value) in &reply.headers {
-        head += &format!("{name}: {value}\r\n");
+        write!(head, "{name}: {value}\r\n")?;
     }
-    head += &format!("content-length: {}\r\n\r\n", reply.body.len());
-    writer.write_all(head.as_bytes())?;
+    write!(head, "content-length: {}\r\n\r\n", reply.body.len())?;
+    // In one piece with what follows, or the reader would wait for it.
     if request.method != "HEAD" {
-        writer.write_all(&reply.body)?;
+        head.extend_from_slice(&reply.body);
     }
-    Ok(())
+    writer.write_all(&head)
 }
 
 fn reason(status: u16) -> &'static str {
