@@ -64,7 +64,7 @@ impl Blobs<'_> {
     ///
     /// In a folder that is a map of the store's own file; elsewhere the bytes are read and checked against the id.
     ///
-    /// The bytes start at a multiple of eight. A mapped blob was hashed when it was written; only its length is
+    /// The bytes start at a multiple of 64. A mapped blob was hashed when it was written; only its length is
     /// checked here. [`Files::check`](crate::Files::check) hashes it again.
     ///
     /// # Errors

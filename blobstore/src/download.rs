@@ -7,7 +7,6 @@ use bytes::Bytes;
 use futures::StreamExt;
 use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt};
 
-use crate::alignment::aligned;
 use crate::error::{Error, Result};
 use crate::failure::{absent, check_size};
 use crate::local_file;
@@ -55,7 +54,8 @@ impl Objects {
         Ok(Some(Bytes::from(all)))
     }
 
-    /// Returns the whole file, which must have this length; mapped if it is a file of this host. Aligned to words.
+    /// Returns the whole file, which must have this length; mapped if it is a file of this host. It begins at a
+    /// multiple of 64.
     pub(crate) async fn fetch(&self, key: &str, size: u64) -> Result<Option<FileContents>> {
         if let Some(place) = self.place(key) {
             let name = self.name(key);
@@ -77,7 +77,7 @@ impl Objects {
                     return Ok(Some(FileContents { bytes, mapped: true, resumed: false }));
                 }
                 Ok(Some(FetchOutcome::Whole)) => {
-                    let bytes = aligned(Bytes::from(arriving.complete()));
+                    let bytes = Bytes::from(arriving.complete().freeze());
                     return Ok(Some(FileContents { bytes, mapped: false, resumed }));
                 }
                 Ok(None) => return Ok(None),
@@ -108,7 +108,7 @@ impl Objects {
         if found.range.start != start {
             arriving.bytes.clear();
         }
-        arriving.bytes.reserve_exact(usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(arriving.bytes.len()));
+        arriving.bytes.reserve_total(usize::try_from(size).unwrap_or(usize::MAX));
         let mut pieces = found.into_stream();
         while let Some(piece) = self.moving("read", key, 0, async { pieces.next().await.transpose() }).await? {
             arriving.bytes.extend_from_slice(&piece);

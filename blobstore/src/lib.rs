@@ -45,11 +45,11 @@
 #![deny(unsafe_code)]
 
 mod action;
-mod alignment;
 mod announcement;
 mod announcements;
 mod blob_id;
 mod blobs;
+mod buffer;
 mod cause;
 pub mod clock;
 mod creation;
@@ -91,6 +91,7 @@ pub use announcement::{Announcement, AnnouncementDraft};
 pub use announcements::{Announcements, OwnAnnouncement};
 pub use blob_id::{BlobEntry, BlobId, BlobKind};
 pub use blobs::{Blobs, PutOutcome};
+pub use buffer::{BUFFER_ALIGNMENT, Buffer, BufferMut, BufferPool, PoolStats};
 pub use error::{Error, ErrorKind, Result};
 pub use files::{FileEntry, FileKind, Files};
 pub use gc::{DamagedVersion, GcReport};

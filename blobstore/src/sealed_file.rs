@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::alignment::aligned;
+use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 
 const MAGIC: [u8; 8] = *b"KAPOKSF1";
@@ -15,6 +15,8 @@ const FAMILY: [u8; 7] = *b"KAPOKSF";
 pub(crate) const HEADER_BYTES: usize = 64;
 /// The size that a sealed file has at most: 1 GiB. None longer is read or written.
 pub const SEALED_BYTES_MAX: u64 = 1 << 30;
+/// Cap'n Proto reads words of this many bytes.
+const WORD_BYTES: usize = 8;
 /// The part of the header that the checksum covers; the checksum itself follows.
 const COVERED_BYTES: usize = 32;
 
@@ -106,7 +108,11 @@ pub fn open_sealed(name: &str, file: &Bytes) -> Result<SealedFile> {
             format!("checksum {stored}"),
         ));
     }
-    Ok(SealedFile { kind, payload: aligned(file.slice_ref(payload)), signature: file.slice_ref(signature) })
+    Ok(SealedFile {
+        kind,
+        payload: Buffer::aligned(file.slice_ref(payload), WORD_BYTES).into(),
+        signature: file.slice_ref(signature),
+    })
 }
 
 /// What a header says.

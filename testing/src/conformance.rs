@@ -120,7 +120,7 @@ fn blob(text: &str) -> (BlobId, Bytes) {
     (BlobId::of(text.as_bytes()), Bytes::copy_from_slice(text.as_bytes()))
 }
 
-/// A blob is written once, listed once, and comes back as the same bytes, aligned to words.
+/// A blob is written once, listed once, and comes back as the same bytes, at a multiple of 64.
 pub async fn a_blob_comes_back_as_it_was_put(store: Store) {
     for kind in BlobKind::ALL {
         let (id, bytes) = blob("some rows");
@@ -130,7 +130,7 @@ pub async fn a_blob_comes_back_as_it_was_put(store: Store) {
         assert_eq!(store.blobs().size(kind, id).await.unwrap(), Some(9));
         let found = store.blobs().get(kind, id, 9).await.unwrap();
         assert_eq!(found, bytes);
-        assert_eq!(found.as_ptr().align_offset(8), 0, "aligned to words");
+        assert_eq!(found.as_ptr().align_offset(64), 0, "begins at a multiple of 64");
         let listed = store.blobs().list(kind).await.unwrap();
         assert_eq!(listed.len(), 1);
         assert_eq!((listed[0].id, listed[0].size), (id, 9));
@@ -145,7 +145,7 @@ pub async fn a_large_blob_comes_back_as_it_was_put(store: Store) {
     store.blobs().put(BlobKind::Segment, id, Bytes::from(bytes.clone())).await.unwrap();
     let found = store.blobs().get(BlobKind::Segment, id, len).await.unwrap();
     assert!(found == bytes, "the same bytes");
-    assert_eq!(found.as_ptr().align_offset(8), 0, "aligned to words");
+    assert_eq!(found.as_ptr().align_offset(64), 0, "begins at a multiple of 64");
 }
 
 /// What was never put is `NotFound`, by its name.
