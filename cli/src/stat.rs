@@ -15,11 +15,16 @@ use crate::store_argument::{StoreArgument, VersionArgument};
 use crate::table::Table;
 use crate::type_argument::OnlyType;
 
+mod capacity;
+
+use capacity::Capacity;
+
 /// What a version is made of, and where its bytes go
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   kapok stat --store data/debian
   kapok stat --store data/debian Package --version 3 --json
+  kapok stat --store s3://debian/packages --capacity
 
 Numbers lie in the rows themselves, next to the pointers to everything else. Rows of segments that were written before a
 field was added have no room for it, so that the bytes of such a field are an upper bound. What narrow integers save is
@@ -31,6 +36,9 @@ pub struct Stat {
     version: VersionArgument,
     #[command(flatten)]
     only: OnlyType,
+    /// Also print what a host needs: disk, page cache, and what a step from the version before fetches
+    #[arg(long)]
+    capacity: bool,
 }
 
 #[derive(Serialize)]
@@ -42,6 +50,8 @@ struct VersionStat {
     rows: u64,
     bytes: u64,
     index_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity: Option<Capacity>,
     types: Vec<TypeStat>,
 }
 
@@ -67,11 +77,12 @@ struct TypeStat {
 impl Stat {
     /// Prints the sizes that the manifest has; no blob is read.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let Dataset { mut manifest, .. } = Dataset::open(&self.store, &self.version).await?;
+        let Dataset { store, mut manifest, .. } = Dataset::open(&self.store, &self.version).await?;
         if let Some(name) = self.only.name() {
             manifest.expect_record_type(name)?;
             manifest.record_types.retain(|ty| ty.name == name);
         }
+        let capacity = if self.capacity { Some(Capacity::of(&store, &manifest).await?) } else { None };
         let types: Vec<_> = manifest.record_types.iter().map(|ty| TypeStat::of(&manifest, ty)).collect();
         let stat = VersionStat {
             version: manifest.version,
@@ -80,6 +91,7 @@ impl Stat {
             rows: types.iter().map(|ty| ty.rows).sum(),
             bytes: types.iter().map(|ty| ty.bytes).sum(),
             index_bytes: types.iter().map(|ty| ty.index_bytes).sum(),
+            capacity,
             types,
         };
         if json {
@@ -214,6 +226,6 @@ impl VersionStat {
                 )?;
             }
         }
-        Ok(())
+        self.capacity.as_ref().map_or(Ok(()), |capacity| capacity.print(out))
     }
 }
