@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 
 use crate::announcements::Announcements;
 use crate::blobs::Blobs;
+use crate::cache::Cache;
 use crate::creation::{Creation, check_marker};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::manifests::Manifests;
-use crate::objects::Objects;
+use crate::objects::{Objects, Run};
 use crate::repair::Repair;
 use crate::settings::StoreSettings;
 
@@ -27,6 +28,7 @@ use crate::settings::StoreSettings;
 pub struct Store {
     pub(crate) objects: Arc<Objects>,
     pub(crate) creation: Arc<Creation>,
+    pub(crate) unreachable: Option<Arc<Error>>,
 }
 
 impl fmt::Debug for Store {
@@ -100,6 +102,39 @@ impl Store {
     /// Returns the store's folder if it is one: absolute, without symbolic links.
     pub fn local_path(&self) -> Option<&Path> {
         self.objects.root.as_deref()
+    }
+
+    /// Returns the cache in which the store's blobs are kept on this host, if it has one.
+    pub fn cache(&self) -> Option<&Cache> {
+        self.objects.cache.as_ref()
+    }
+
+    /// Returns the same store without a cache: what is read is what the backend has.
+    ///
+    /// For those who check the store, not its copy on this host.
+    #[must_use]
+    pub fn without_cache(&self) -> Self {
+        if self.objects.cache.is_none() {
+            return self.clone();
+        }
+        let Objects { backend, prefix, location, root, is_remote, settings, .. } = &*self.objects;
+        let objects = Objects {
+            backend: Arc::clone(backend),
+            prefix: prefix.clone(),
+            location: location.clone(),
+            root: root.clone(),
+            is_remote: *is_remote,
+            settings: settings.clone(),
+            cache: None,
+            run: Run::default(),
+        };
+        Self { objects: Arc::new(objects), ..self.clone() }
+    }
+
+    /// Returns why the store could not be reached when it was opened for reading, if that is so. Then it was opened all the same,
+    /// since this host [knows](Self::last_known) what it held last. Requests are made as always, and may succeed later.
+    pub fn unreachable(&self) -> Option<&Error> {
+        self.unreachable.as_deref()
     }
 
     /// Returns whether the store was seen to answer "denied" for names that are not there.
