@@ -3,6 +3,7 @@
 //! ```text
 //! kapok-cache          what the folder is: its layout, and the budget that was chosen when it was made
 //! lock                 held while room is made
+//! over                 there as long as maps of living processes exceed the budget
 //! segments/<id>        a blob, as in a store; whoever has it mapped holds a shared lock on it
 //! segments/<id>.part   a blob on its way, behind it a byte for each part that has arrived; locked by whoever downloads it
 //! stores/<hash>/       what was last known of a store: its marker, the last announcement, and its manifest
@@ -52,8 +53,6 @@ pub struct Cache {
 struct Inner {
     root: PathBuf,
     bytes_max: u64,
-    /// No room could be made, since living processes have too much mapped. It is tried again when one of our maps goes.
-    is_over: AtomicBool,
     /// Requests for parts that may be under way at once.
     requests: Semaphore,
 }
@@ -89,7 +88,7 @@ impl Cache {
 
     fn new(root: PathBuf, bytes_max: u64) -> Self {
         let requests = Semaphore::new(REQUESTS_IN_FLIGHT);
-        Self { inner: Arc::new(Inner { root, bytes_max, is_over: AtomicBool::new(false), requests }) }
+        Self { inner: Arc::new(Inner { root, bytes_max, requests }) }
     }
 
     /// Returns the folder: absolute, without symbolic links.

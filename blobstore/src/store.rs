@@ -133,8 +133,8 @@ impl Store {
 
     /// Returns why the store could not be reached when it was opened for reading, if that is so. Then it was opened all the same,
     /// since this host [knows](Self::last_known) what it held last. Requests are made as always, and may succeed later.
-    pub fn unreachable(&self) -> Option<&Error> {
-        self.unreachable.as_deref()
+    pub fn unreachable(&self) -> Option<&Arc<Error>> {
+        self.unreachable.as_ref()
     }
 
     /// Returns whether the store was seen to answer "denied" for names that are not there.

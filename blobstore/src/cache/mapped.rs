@@ -49,10 +49,7 @@ struct Release(Cache);
 
 impl Drop for Release {
     fn drop(&mut self) {
-        if self.0.inner.is_over.swap(false, Ordering::Relaxed) {
-            // Fails for reasons that the next download tells of.
-            _ = self.0.make_room(0, || Ok(()));
-        }
+        self.0.make_room_if_over();
     }
 }
 

@@ -6,17 +6,18 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::folder::private;
 use super::mapped::remove_unused;
-use super::{Cache, failed};
+use super::{Cache, failed, remove};
 use crate::blob_id::BlobKind;
 use crate::error::Result;
 
 /// The file that is locked while room is made.
 pub(super) const LOCK: &str = "lock";
+/// The file that is there while living processes have too much mapped for the budget.
+const OVER: &str = "over";
 
 /// A file of the cache.
 #[derive(Debug)]
@@ -44,9 +45,7 @@ impl Cache {
     /// want of room.
     pub(super) fn make_room(&self, wanted: u64, take: impl FnOnce() -> io::Result<()>) -> Result<Evicted> {
         let evicted = self.evict_to(self.inner.bytes_max.saturating_sub(wanted), take)?;
-        if evicted.left_bytes.saturating_add(wanted) > self.inner.bytes_max {
-            self.inner.is_over.store(true, Ordering::Relaxed);
-        }
+        self.note_over(evicted.left_bytes.saturating_add(wanted) > self.inner.bytes_max)?;
         Ok(evicted)
     }
 
@@ -67,6 +66,32 @@ impl Cache {
         }
         take().map_err(failed("write", &self.inner.root))?;
         Ok(evicted)
+    }
+
+    /// Tells all processes of the host whether room is to be made when a map goes.
+    fn note_over(&self, is_over: bool) -> Result<()> {
+        let path = self.inner.root.join(OVER);
+        if path.exists() == is_over {
+            return Ok(());
+        }
+        if is_over {
+            return private()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .map(drop)
+                .map_err(failed("write", &path));
+        }
+        remove(&path)
+    }
+
+    /// Makes room if that had to wait for a map to go.
+    pub(super) fn make_room_if_over(&self) {
+        if self.inner.root.join(OVER).exists() {
+            // It fails for reasons that the next download tells of.
+            _ = self.make_room(0, || Ok(()));
+        }
     }
 
     /// Lists the blobs of the cache, those on their way included.
