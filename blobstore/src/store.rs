@@ -145,6 +145,11 @@ impl Store {
         self.objects.run.hides_missing.load(Ordering::Relaxed)
     }
 
+    /// Returns how many bytes of blobs this handle and its clones have received from another host: to show how far a download is.
+    pub fn received_bytes(&self) -> u64 {
+        self.objects.run.progress.received_bytes()
+    }
+
     /// Returns the settings that the store was opened with.
     pub fn settings(&self) -> &StoreSettings {
         &self.objects.settings

@@ -188,6 +188,7 @@ impl Objects {
             let is_more = matches!(piece, Ok(Some(_)));
             let ended = piece.map(|piece| {
                 let piece = piece.unwrap_or_default();
+                self.run.progress.received(piece.len());
                 arrived_bytes += piece.len();
                 arrived.push(piece);
             });
@@ -238,6 +239,7 @@ impl Objects {
             while !stretch.rest.is_empty() {
                 if piece.is_empty() {
                     let next = self.moving("read", key, 0, async { pieces.next().await.transpose() }).await?;
+                    self.run.progress.received(next.as_ref().map_or(0, Bytes::len));
                     piece = next.ok_or_else(|| {
                         Error::corrupt(
                             &self.name(key),
