@@ -77,7 +77,11 @@ impl Cache {
             Ok(Self::new(root, place.bytes_max.unwrap_or(at_first)))
         });
         match opened {
-            Ok(cache) => Ok(Some(cache)),
+            Ok(cache) => {
+                // A process that was killed or ended made none when its maps went.
+                cache.make_room_if_over();
+                Ok(Some(cache))
+            }
             Err(error) if place.is_named => Err(error),
             Err(error) => {
                 warn_once(&error);

@@ -39,6 +39,8 @@ pub(crate) struct Objects {
     /// Whether it is reached through a network, as its URL says.
     pub(crate) is_remote: bool,
     pub(crate) settings: StoreSettings,
+    /// What tells the store from others for this host's memory of it: the location with its options that say where it is.
+    pub(crate) identity: String,
     /// Where blobs are kept on this host; `None` for a folder, for the memory of this process, and if there is to be none.
     pub(crate) cache: Option<Cache>,
     pub(crate) run: Run,

@@ -181,9 +181,10 @@ impl StoreOptions {
             let Backend { objects, prefix, root } = location.backend(&shown(url), &remote, &settings)?;
             (objects, prefix, root, location.is_remote(), location.is_remote())
         };
+        let identity = if is_remote { remote.identity(url) } else { url.to_owned() };
         let (location, run) = (shown(url), Run::default());
         let cache = if has_cache { blocking(move || Cache::open(&cache)).await? } else { None };
-        let objects = Objects { backend, prefix, location, root, is_remote, settings, cache, run };
+        let objects = Objects { backend, prefix, location, root, is_remote, settings, identity, cache, run };
         let mut store = Store { objects: Arc::new(objects), creation: Arc::new(creation), unreachable: None };
         match access {
             Access::Read => store.unreachable = check_or_recall(&store).await?.map(Arc::new),

@@ -35,6 +35,7 @@ impl Store {
             root: None,
             is_remote: below.is_remote,
             settings: below.settings.clone(),
+            identity: below.identity.clone(),
             cache: below.cache.clone(),
             run: Run::default(),
         };

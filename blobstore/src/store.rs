@@ -125,6 +125,7 @@ impl Store {
             root: root.clone(),
             is_remote: *is_remote,
             settings: settings.clone(),
+            identity: String::new(),
             cache: None,
             run: Run::default(),
         };

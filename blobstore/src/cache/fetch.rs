@@ -169,13 +169,12 @@ impl Objects {
         let is_whole = rest == (0..size);
         let range = (!is_whole).then(|| GetRange::Bounded(rest.clone()));
         let found = match self.get(key, range).await {
-            Err(Error::Backend { source, .. }) if !is_whole && ignores_ranges(&source) => {
-                return Err(Failure::RangesIgnored);
-            }
+            Ok(None) => return Err(Failure::RangesIgnored),
+            Ok(Some(found)) => found,
             Err(error @ Error::Backend { .. }) if !is_whole => {
                 return Err(self.of_length(key, size, error).await.into());
             }
-            found => found?,
+            Err(error) => return Err(error.into()),
         };
         check_size(&self.name(key), size, found.meta.size)?;
         if found.range != rest {
@@ -230,7 +229,7 @@ impl Objects {
         hashes: &mut Vec<ChainingValue>,
         arrived: &mut u64,
     ) -> Result<()> {
-        let found = self.get(key, None).await?;
+        let Some(found) = self.get(key, None).await? else { return Err(Error::NotFound { name: self.name(key) }) };
         check_size(&self.name(key), part.size(), found.meta.size)?;
         let mut pieces = found.into_stream();
         let mut piece = Bytes::new();
@@ -269,9 +268,17 @@ impl Objects {
         }
     }
 
-    async fn get(&self, key: &str, range: Option<GetRange>) -> Result<GetResult> {
+    /// Asks for a file or a range of it; `None` if the server knows no ranges.
+    async fn get(&self, key: &str, range: Option<GetRange>) -> Result<Option<GetResult>> {
         let (path, options) = (self.path(key), GetOptions { range, ..GetOptions::default() });
-        self.bounded("read", key, self.backend.get_opts(&path, options)).await
+        let is_range = options.range.is_some();
+        let reply = async {
+            match self.backend.get_opts(&path, options).await {
+                Err(error) if is_range && ignores_ranges(&error) => Ok(None),
+                found => found.map(Some),
+            }
+        };
+        self.bounded("read", key, reply).await
     }
 }
 

@@ -17,6 +17,7 @@ use super::{Cache, failed, remove};
 use crate::announcement::Announcement;
 use crate::clock::now;
 use crate::error::{Error, Result};
+use crate::location::shown;
 use crate::marker::{MARKER, Marker};
 use crate::numbered::{ANNOUNCEMENTS, MANIFESTS, key, number};
 use crate::one_task::blocking;
@@ -89,12 +90,12 @@ impl Store {
     }
 
     fn memory(&self) -> Option<Memory> {
-        Some(self.cache()?.memory(self.url()))
+        Some(self.cache()?.memory(&self.objects.identity))
     }
 }
 
 impl Cache {
-    /// Forgets what is known of a store, and returns whether anything was. Its blobs stay, since other stores may have them too.
+    /// Forgets what is known of a store, at whatever server it is, and returns whether anything was. Its blobs stay, since other stores may have them too.
     ///
     /// For those who have wiped the store on purpose and begin a new one in its place: otherwise consumers of this host refuse
     /// a log that is shorter than it was.
@@ -102,16 +103,20 @@ impl Cache {
     /// # Errors
     /// [`Error::Io`].
     pub fn forget(&self, location: &str) -> Result<bool> {
-        let folder = self.memory(location).folder;
-        match fs::remove_dir_all(&folder) {
-            Ok(()) => Ok(true),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(failed("delete", &folder)(source)),
+        let location = shown(location);
+        let mut is_known = false;
+        for memory in self.memories()? {
+            let found = memory.location()?;
+            if found.is_some_and(|found| found.trim_end_matches('/') == location.trim_end_matches('/')) {
+                fs::remove_dir_all(&memory.folder).map_err(failed("delete", &memory.folder))?;
+                is_known = true;
+            }
         }
+        Ok(is_known)
     }
 
-    pub(super) fn memory(&self, location: &str) -> Memory {
-        let hash = blake3::hash(location.trim_end_matches('/').as_bytes());
+    fn memory(&self, identity: &str) -> Memory {
+        let hash = blake3::hash(identity.trim_end_matches('/').as_bytes());
         Memory { folder: self.inner.root.join(STORES).join(hash.to_hex().as_str()) }
     }
 

@@ -2,7 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
+use kapok_blobstore::{CacheSettings, Store};
+use kapok_consumer::Consumer;
+use kapok_testing::BucketServer;
 use serde_json::{Value, json};
 
 use crate::program::Scene;
@@ -70,4 +74,31 @@ fn a_folder_that_is_no_cache_and_a_store_that_is_not_known_are_told() {
     let error = on(&scene, &scene.store(), &["prune", "--to", "0"]).refused(2);
     assert!(error.contains("cannot be used as a cache") && error.contains("not empty"), "{error}");
     assert!(scene.run(&["get", "Thing", "1"]).ok().contains("one"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn get_reads_what_a_consumer_of_the_host_last_knew_when_the_server_is_gone() {
+    let (scene, server) = (Scene::new(), BucketServer::start("films").unwrap());
+    let (url, endpoint, cache) = ("s3://films/things", server.url(), scene.path("cache"));
+    let run = |arguments: &[&str]| -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kapok"));
+        command.args(arguments).args(["--store", url]).env("KAPOK_CACHE", &cache).env("AWS_ENDPOINT", &endpoint);
+        command.envs([("AWS_ALLOW_HTTP", "true"), ("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")]);
+        command.output().unwrap()
+    };
+    let lines = scene.file("things.jsonl", "{\"id\":1,\"name\":\"one\"}\n");
+    let ran = run(&["publish", lines.to_str().unwrap(), "--type", "Thing", "--key", "id"]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let options = Store::options().cache(CacheSettings::in_folder(&cache)).option("aws_endpoint", &endpoint);
+    let options = options.option("allow_http", "true").option("aws_skip_signature", "true");
+    Consumer::builder(options.open(url).await.unwrap()).open().await.unwrap();
+    drop(server);
+    let ran = run(&["get", "Thing", "1"]);
+    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success() && out.contains("\"one\""), "{out}{err}");
+    assert!(err.starts_with("kapok: warning: the store cannot be reached: this is version 1"), "{err}");
+    let ran = run(&["get", "Thing", "1", "--version", "2"]);
+    assert_eq!(ran.status.code(), Some(1), "of another version nothing is known");
+    let ran = run(&["cache", "forget", url]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 }

@@ -103,14 +103,14 @@ async fn a_consumer_begins_with_what_its_host_last_knew_and_goes_on_when_the_sto
     let online = host.open(ConsumerSettings::default()).await.unwrap();
     assert!(!online.status().offline);
     drop(online);
-    age(host.folder.path(), Duration::from_secs(3600));
+    age(host.folder.path(), Duration::from_hours(1));
     host.set_gone(true);
     let began = Instant::now();
     let consumer = host.open(ConsumerSettings::default()).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     let status = consumer.status();
     assert_eq!((status.offline, status.current, status.sequence, stamp(&consumer.view())), (true, 2, 2, Some(2)));
-    assert!(status.staleness.unwrap() >= Duration::from_secs(3600) && status.looked_at.is_some());
+    assert!(status.staleness.unwrap() >= Duration::from_hours(1) && status.looked_at.is_some());
     assert_eq!(status.last_error.unwrap().kind(), ErrorKind::Unavailable);
     assert!(consumer.store().unreachable().is_some());
     assert!(consumer.refresh().await.is_err() && consumer.status().offline, "still gone");
@@ -119,7 +119,7 @@ async fn a_consumer_begins_with_what_its_host_last_knew_and_goes_on_when_the_sto
     consumer.refresh().await.unwrap();
     let status = consumer.status();
     assert_eq!((status.offline, status.current), (false, 3));
-    assert!(status.staleness.unwrap() < Duration::from_secs(60));
+    assert!(status.staleness.unwrap() < Duration::from_mins(1));
 }
 
 #[tokio::test]
@@ -142,12 +142,12 @@ async fn what_is_known_is_not_taken_if_it_is_older_than_the_settings_allow() {
     let host = Host::new();
     Version::stamped(1).publish(&host.elsewhere().await, 1).await;
     host.open(ConsumerSettings::default()).await.unwrap();
-    age(host.folder.path(), Duration::from_secs(600));
+    age(host.folder.path(), Duration::from_mins(10));
     host.set_gone(true);
     let mut settings = ConsumerSettings::default();
-    settings.max_staleness = Some(Duration::from_secs(300));
+    settings.max_staleness = Some(Duration::from_mins(5));
     assert_eq!(host.open(settings.clone()).await.unwrap_err().kind(), ErrorKind::Unavailable);
-    settings.max_staleness = Some(Duration::from_secs(1200));
+    settings.max_staleness = Some(Duration::from_mins(20));
     let consumer = host.open(settings).await.unwrap();
     assert!(consumer.status().offline && consumer.fresh_view().is_ok());
 }
