@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use kapok::publish::{AnnouncementListener, Cycle};
-use kapok::store::StoreOptions;
+use kapok::store::{CacheSettings, StoreOptions};
 use kapok::testing::BucketServer;
 use kapok::{Consumer, FollowSettings, Producer, Store};
 use movies_capnp::movie;
@@ -57,7 +57,9 @@ fn options(endpoint: &str) -> StoreOptions {
 async fn run(endpoint: &str, server: Option<&BucketServer>) -> Result<()> {
     // One folder for all processes of the host. Without this the user's cache folder is taken.
     let cache = tempfile::tempdir()?;
-    let mut producer = Producer::builder(options(endpoint).writable().open(URL).await?).open().await?;
+    // The producer is of another host.
+    let store = options(endpoint).cache(CacheSettings::off()).writable().open(URL).await?;
+    let mut producer = Producer::builder(store).open().await?;
     let (announced, hints) = channel();
     producer.settings_mut().announcement_listener =
         Some(AnnouncementListener::new(move |entry| _ = announced.send(entry.sequence)));

@@ -5,9 +5,11 @@ use bytes::Bytes;
 use crate::blob_id::{BlobEntry, BlobId, BlobKind};
 use crate::clock::now_unix_ms;
 use crate::error::{Error, Result};
+use crate::failure::check_size;
 use crate::objects::Objects;
 
 mod fetch;
+mod on_host;
 
 /// Hashing less than this is not worth a thread.
 const HASH_HERE_BYTES: usize = 1 << 20;
@@ -44,25 +46,38 @@ impl Blobs<'_> {
             let age_ms = now_unix_ms().saturating_sub(found.modified_unix_ms);
             let half_grace_ms = i64::try_from((self.objects.settings.grace / 2).as_millis()).unwrap_or(i64::MAX);
             if found.size == bytes.len() as u64 && age_ms < half_grace_ms {
+                self.keep(kind, id, bytes).await;
                 return Ok(PutOutcome::AlreadyThere);
             }
         }
-        self.objects.put(&key, bytes).await?;
+        self.replace(kind, id, bytes).await?;
         Ok(PutOutcome::Written)
     }
 
     /// Puts a blob, and overwrites a damaged one.
     ///
+    /// With a cache it is kept there, too, and so not downloaded again by [`get`](Self::get); of what the store has then, the
+    /// length is compared.
+    ///
     /// # Errors
     /// Those of the backend.
     pub async fn replace(self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<()> {
         debug_assert_eq!(id, BlobId::of(&bytes), "a blob is named by its hash");
-        self.objects.put(&kind.key(id), bytes).await
+        let (key, size) = (kind.key(id), bytes.len() as u64);
+        let (put, _) = tokio::join!(self.objects.put(&key, bytes.clone()), self.keep(kind, id, bytes));
+        put?;
+        if self.objects.cache.is_some() {
+            let found =
+                self.objects.look(&key).await?.ok_or_else(|| Error::NotFound { name: self.objects.name(&key) })?;
+            check_size(&self.objects.name(&key), size, found.size)?;
+        }
+        Ok(())
     }
 
     /// Returns the contents of a blob of `size` bytes.
     ///
-    /// In a folder that is a map of the store's own file; elsewhere the bytes are read and checked against the id.
+    /// In a folder that is a map of the store's own file. From elsewhere the bytes are downloaded and checked against the id: into
+    /// the [cache](crate::Store::cache) if there is one, of which that is a map then, else into the memory of this process.
     ///
     /// The bytes start at a multiple of 64. A mapped blob was hashed when it was written; only its length is
     /// checked here. [`Files::check`](crate::Files::check) hashes it again.
@@ -70,6 +85,11 @@ impl Blobs<'_> {
     /// # Errors
     /// [`Error::NotFound`], or [`Error::Corrupt`] for another length or content.
     pub async fn get(self, kind: BlobKind, id: BlobId, size: u64) -> Result<Bytes> {
+        if let Some(cache) = &self.objects.cache
+            && let Some(bytes) = self.objects.fetch_cached(cache, kind, id, size).await?
+        {
+            return Ok(bytes);
+        }
         let key = kind.key(id);
         loop {
             let fetched = self.objects.fetch(&key, size).await?;

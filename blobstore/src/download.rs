@@ -111,6 +111,7 @@ impl Objects {
         arriving.bytes.reserve_total(usize::try_from(size).unwrap_or(usize::MAX));
         let mut pieces = found.into_stream();
         while let Some(piece) = self.moving("read", key, 0, async { pieces.next().await.transpose() }).await? {
+            self.run.progress.received(piece.len());
             arriving.bytes.extend_from_slice(&piece);
         }
         check_size(&self.name(key), size, arriving.bytes.len() as u64)?;

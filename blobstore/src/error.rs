@@ -207,6 +207,17 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The folder of the cache is not safe, or cannot be one.
+    #[error(
+        "folder cannot be used as a cache: folder={} reason={reason}; name another by KAPOK_CACHE, or `off` for none",
+        folder.display()
+    )]
+    CacheFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The place holds files of somebody else, so no store is made in it.
     #[error("place is not empty and not a store: location={location} first_file={file}; choose an empty place")]
     NotEmpty {
@@ -315,6 +326,7 @@ impl Error {
             Self::Watch { .. } => ErrorKind::Unavailable,
             Self::Location { .. }
             | Self::WrongRegion { .. }
+            | Self::CacheFolder { .. }
             | Self::NotEmpty { .. }
             | Self::NoConditionalWrites { .. }
             | Self::Argument { .. } => ErrorKind::Invalid,

@@ -157,10 +157,14 @@ impl Manifests<'_> {
             return Err(Error::NotFound { name });
         };
         let sealed = open_sealed(&name, &file)?;
-        match sealed.kind {
-            SealedKind::RetiredManifest => Err(Error::Retired { version, name }),
-            _ => sealed.payload_of(&name, SealedKind::Manifest),
+        if sealed.kind == SealedKind::RetiredManifest {
+            return Err(Error::Retired { version, name });
         }
+        let payload = sealed.payload_of(&name, SealedKind::Manifest)?;
+        if self.objects.cache.is_some() {
+            self.objects.run.last_read.keep_manifest(version, &file);
+        }
+        Ok(payload)
     }
 
     /// Lists every version that was ever committed, the retired ones included, in order.

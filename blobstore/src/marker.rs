@@ -38,7 +38,11 @@ impl Marker {
         let Some(file) = objects.read(MARKER).await? else {
             return Ok(None);
         };
-        Self::open(&objects.name(MARKER), &file).map(Some)
+        let marker = Self::open(&objects.name(MARKER), &file)?;
+        if objects.cache.is_some() {
+            objects.run.last_read.keep_marker(&file);
+        }
+        Ok(Some(marker))
     }
 
     pub(crate) fn open(name: &str, file: &Bytes) -> Result<Self> {

@@ -14,6 +14,7 @@ use futures::StreamExt;
 use object_store::path::{Path, PathPart};
 use object_store::{Error as BackendError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
+use crate::cache::{Cache, LastRead};
 use crate::error::{Error, Result};
 use crate::failure::{absent, failure};
 use crate::numbered::LastSeen;
@@ -38,6 +39,10 @@ pub(crate) struct Objects {
     /// Whether it is reached through a network, as its URL says.
     pub(crate) is_remote: bool,
     pub(crate) settings: StoreSettings,
+    /// What tells the store from others for this host's memory of it: the location with its options that say where it is.
+    pub(crate) identity: String,
+    /// Where blobs are kept on this host; `None` for a folder, for the memory of this process, and if there is to be none.
+    pub(crate) cache: Option<Cache>,
     pub(crate) run: Run,
 }
 
@@ -54,6 +59,7 @@ pub(crate) struct Run {
     pub(crate) last_seen: LastSeen,
     pub(crate) progress: Progress,
     pub(crate) partials: Partials,
+    pub(crate) last_read: LastRead,
     /// Whether the backend answers "denied" for names that are not there.
     pub(crate) hides_missing: AtomicBool,
 }

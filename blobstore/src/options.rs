@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::path::Path as Prefix;
 
+use crate::cache::{Cache, CachePlace, CacheSettings};
 use crate::creation::{Creation, check_marker, create, is_store};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files::{FileKind, Files};
 use crate::location::{Backend, Location, shown};
 use crate::objects::{Objects, Run};
-use crate::one_task::in_one_task;
+use crate::one_task::{blocking, in_one_task};
 use crate::remote_options::RemoteOptions;
 use crate::settings::StoreSettings;
 use crate::store::Store;
@@ -47,6 +49,7 @@ impl Store {
 #[must_use = "nothing is opened until `open`"]
 pub struct StoreOptions {
     settings: StoreSettings,
+    cache: CacheSettings,
     access: Access,
     backend: Option<(Arc<dyn ObjectStore>, Prefix)>,
     remote: RemoteOptions,
@@ -101,6 +104,15 @@ impl StoreOptions {
         self
     }
 
+    /// Sets where the blobs of a remote store are kept on this host. Default: a folder that all processes of the user share.
+    ///
+    /// A local folder is mapped as it is, and a store in memory is read where it lies: neither has a cache. A backend of your
+    /// own has one only if its folder is named here; then give each such store a URL of its own, by which the cache knows it.
+    pub fn cache(mut self, cache: CacheSettings) -> Self {
+        self.cache = cache;
+        self
+    }
+
     /// Opens a prefix of this backend. The URL given to [`open`](Self::open) is then only what messages call it.
     pub fn object_store(mut self, backend: Arc<dyn ObjectStore>, prefix: impl Into<Prefix>) -> Self {
         self.backend = Some((backend, prefix.into()));
@@ -133,7 +145,11 @@ impl StoreOptions {
     /// # Errors
     /// [`Error::NotAStore`] if there is no marker, or for repair if there is no file of a store; [`Error::Corrupt`] or
     /// [`Error::Incompatible`] for the marker. For writing, [`Error::NotEmpty`] if there are files but no marker, and
-    /// [`Error::NoConditionalWrites`] if the backend does not do what a store needs.
+    /// [`Error::NoConditionalWrites`] if the backend does not do what a store needs. [`Error::CacheFolder`] for a cache that was
+    /// named and cannot be used.
+    ///
+    /// For reading, a remote store that cannot be reached is no error if this host [knows](Store::last_known) what it held
+    /// last: see [`Store::unreachable`].
     pub async fn open(self, url: &str) -> Result<Store> {
         if self.access != Access::Read || self.backend.is_some() {
             return self.open_here(url).await;
@@ -146,13 +162,14 @@ impl StoreOptions {
     }
 
     async fn open_here(self, url: &str) -> Result<Store> {
-        let Self { settings, access, backend, remote } = self;
+        let Self { settings, cache, access, backend, remote } = self;
         let mut creation = Creation::done();
-        let (backend, prefix, root, is_remote) = if let Some((backend, prefix)) = backend {
+        let (backend, prefix, root, is_remote, has_cache) = if let Some((backend, prefix)) = backend {
             if access == Access::WriteLater {
                 creation = Creation::put_off(Vec::new());
             }
-            (backend, prefix, None, false)
+            let has_cache = matches!(cache.place, CachePlace::Folder(_));
+            (backend, prefix, None, false, has_cache)
         } else {
             let location = Location::parse(url)?;
             if access == Access::WriteLater {
@@ -162,13 +179,15 @@ impl StoreOptions {
                 location.create(url)?;
             }
             let Backend { objects, prefix, root } = location.backend(&shown(url), &remote, &settings)?;
-            (objects, prefix, root, location.is_remote())
+            (objects, prefix, root, location.is_remote(), location.is_remote())
         };
+        let identity = if is_remote { remote.identity(url) } else { url.to_owned() };
         let (location, run) = (shown(url), Run::default());
-        let objects = Objects { backend, prefix, location, root, is_remote, settings, run };
-        let store = Store { objects: Arc::new(objects), creation: Arc::new(creation) };
+        let cache = if has_cache { blocking(move || Cache::open(&cache)).await? } else { None };
+        let objects = Objects { backend, prefix, location, root, is_remote, settings, identity, cache, run };
+        let mut store = Store { objects: Arc::new(objects), creation: Arc::new(creation), unreachable: None };
         match access {
-            Access::Read => check_marker(&store.objects).await?,
+            Access::Read => store.unreachable = check_or_recall(&store).await?.map(Arc::new),
             Access::Write => create(&store.objects).await?,
             Access::WriteLater => {
                 if let Err(error) = create_if_there(&store).await {
@@ -179,6 +198,27 @@ impl StoreOptions {
             Access::Repair => check_files(&store.objects).await?,
         }
         Ok(store)
+    }
+}
+
+/// A store of which this host knows enough to begin with is not waited for longer.
+const WAIT_FOR_KNOWN: Duration = Duration::from_secs(3);
+
+/// Checks that the place is a store. Returns why it cannot be reached, if this host knows what it held last.
+async fn check_or_recall(store: &Store) -> Result<Option<Error>> {
+    if store.last_known_sequence().await.unwrap_or(0) == 0 {
+        return check_marker(&store.objects).await.map(|()| None);
+    }
+    let error = match tokio::time::timeout(WAIT_FOR_KNOWN, check_marker(&store.objects)).await {
+        Ok(Ok(())) => return Ok(None),
+        Ok(Err(error)) if error.kind() == ErrorKind::Unavailable => error,
+        Ok(Err(error)) => return Err(error),
+        Err(_) => Error::TimedOut { operation: "open", name: store.url().to_owned(), waited: WAIT_FOR_KNOWN },
+    };
+    match store.last_known().await {
+        Ok(Some(_)) => Ok(Some(error)),
+        // What is known is not whole.
+        _ => check_marker(&store.objects).await.map(|()| None),
     }
 }
 

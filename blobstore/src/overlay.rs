@@ -35,9 +35,11 @@ impl Store {
             root: None,
             is_remote: below.is_remote,
             settings: below.settings.clone(),
+            identity: below.identity.clone(),
+            cache: below.cache.clone(),
             run: Run::default(),
         };
-        Self { objects: Arc::new(objects), creation: Arc::new(Creation::done()) }
+        Self { objects: Arc::new(objects), creation: Arc::new(Creation::done()), unreachable: self.unreachable.clone() }
     }
 }
 

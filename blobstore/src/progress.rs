@@ -17,6 +17,7 @@ use crate::settings::StoreSettings;
 pub(crate) struct Progress {
     moved: Mutex<Option<Instant>>,
     uploading_bytes: AtomicU64,
+    received_bytes: AtomicU64,
 }
 
 /// Bytes that are counted as on their way until this is dropped.
@@ -29,6 +30,16 @@ impl Progress {
     /// Notes that bytes arrived.
     pub(crate) fn moved(&self) {
         *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(timer_instant());
+    }
+
+    /// Counts bytes of blobs that arrived.
+    pub(crate) fn received(&self, bytes: usize) {
+        self.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Returns how many bytes of blobs have arrived.
+    pub(crate) fn received_bytes(&self) -> u64 {
+        self.received_bytes.load(Ordering::Relaxed)
     }
 
     /// Notes that an upload begins. Only its end is noticed, so other transfers get the time that its bytes need, too.

@@ -19,6 +19,25 @@ impl RemoteOptions {
     }
 }
 
+/// What the names of options end with that say where a store is. None of them holds a secret.
+const PLACES: [&str; 4] = ["endpoint", "endpoint_url", "base_url", "account_name"];
+/// The variables of the environment that do.
+const PLACE_VARIABLES: [&str; 4] =
+    ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AZURE_STORAGE_ACCOUNT_NAME"];
+
+impl RemoteOptions {
+    /// Returns what tells a store from one of the same URL at another server.
+    pub(crate) fn identity(&self, url: &str) -> String {
+        let set =
+            self.options.iter().filter(|(name, _)| PLACES.iter().any(|place| name.to_lowercase().ends_with(place)));
+        let asked = PLACE_VARIABLES.iter().filter_map(|name| std::env::var(name).ok());
+        let mut places: Vec<_> = set.map(|(_, value)| value.clone()).chain(asked).collect();
+        places.sort();
+        places.dedup();
+        format!("{} {}", url.trim_end_matches('/'), places.join(" "))
+    }
+}
+
 impl fmt::Debug for RemoteOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.options.iter().chain(&self.headers).map(|(name, _)| name);

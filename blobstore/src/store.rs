@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 
 use crate::announcements::Announcements;
 use crate::blobs::Blobs;
+use crate::cache::Cache;
 use crate::creation::{Creation, check_marker};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::manifests::Manifests;
-use crate::objects::Objects;
+use crate::objects::{Objects, Run};
 use crate::repair::Repair;
 use crate::settings::StoreSettings;
 
@@ -27,6 +28,7 @@ use crate::settings::StoreSettings;
 pub struct Store {
     pub(crate) objects: Arc<Objects>,
     pub(crate) creation: Arc<Creation>,
+    pub(crate) unreachable: Option<Arc<Error>>,
 }
 
 impl fmt::Debug for Store {
@@ -102,12 +104,51 @@ impl Store {
         self.objects.root.as_deref()
     }
 
+    /// Returns the cache in which the store's blobs are kept on this host, if it has one.
+    pub fn cache(&self) -> Option<&Cache> {
+        self.objects.cache.as_ref()
+    }
+
+    /// Returns the same store without a cache: what is read is what the backend has.
+    ///
+    /// For those who check the store, not its copy on this host.
+    #[must_use]
+    pub fn without_cache(&self) -> Self {
+        if self.objects.cache.is_none() {
+            return self.clone();
+        }
+        let Objects { backend, prefix, location, root, is_remote, settings, .. } = &*self.objects;
+        let objects = Objects {
+            backend: Arc::clone(backend),
+            prefix: prefix.clone(),
+            location: location.clone(),
+            root: root.clone(),
+            is_remote: *is_remote,
+            settings: settings.clone(),
+            identity: String::new(),
+            cache: None,
+            run: Run::default(),
+        };
+        Self { objects: Arc::new(objects), ..self.clone() }
+    }
+
+    /// Returns why the store could not be reached when it was opened for reading, if that is so. Then it was opened all the same,
+    /// since this host [knows](Self::last_known) what it held last. Requests are made as always, and may succeed later.
+    pub fn unreachable(&self) -> Option<&Arc<Error>> {
+        self.unreachable.as_ref()
+    }
+
     /// Returns whether the store was seen to answer "denied" for names that are not there.
     ///
     /// S3 does so if the right to list (`s3:ListBucket`) is missing. The store can be followed all the same, but "not there
     /// yet" cannot be told from "not allowed".
     pub fn hides_missing(&self) -> bool {
         self.objects.run.hides_missing.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many bytes of blobs this handle and its clones have received from another host: to show how far a download is.
+    pub fn received_bytes(&self) -> u64 {
+        self.objects.run.progress.received_bytes()
     }
 
     /// Returns the settings that the store was opened with.

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use chrono::{DateTime, SecondsFormat};
-use kapok_blobstore::Store;
+use chrono::{DateTime, SecondsFormat, Utc};
+use kapok_blobstore::{LastKnown, Store};
 use kapok_core::ErrorKind;
 use kapok_core::manifest::BlobMap;
 use kapok_core::manifest::Manifest;
 use kapok_index::View;
 
 use crate::failure::{Failure, Result};
+use crate::notice::{is_json, warn};
+use crate::progress::while_downloading;
 use crate::store_argument::{StoreArgument, VersionArgument};
 
 /// Versions that an error lists.
@@ -26,6 +29,9 @@ impl Dataset {
     /// Opens the version asked for, or else the one that consumers are on, or else the newest.
     pub async fn open(store: &StoreArgument, version: &VersionArgument) -> Result<Self> {
         let store = Store::open(&store.store).await?;
+        if let Some(cause) = store.unreachable().cloned() {
+            return Self::open_offline(store, version, &cause).await;
+        }
         let version = match version.version {
             Some(version) => version,
             None => match store.announcements().latest(None).await?.map_or(0, |latest| latest.current()) {
@@ -38,6 +44,22 @@ impl Dataset {
             },
         };
         let manifest = read_manifest(&store, version).await?;
+        Ok(Self { store, manifest })
+    }
+
+    /// Opens the version that this host last knew.
+    async fn open_offline(store: Store, wanted: &VersionArgument, cause: &kapok_blobstore::Error) -> Result<Self> {
+        let known = store.last_known().await?;
+        let known = known.filter(|known| wanted.version.is_none_or(|version| version == known.manifest.version));
+        let Some(LastKnown { manifest, answered_at, .. }) = known else {
+            return Err(Failure::of(cause.kind(), cause.to_string()));
+        };
+        let text = format!(
+            "the store cannot be reached: this is version {}, which was current at {}, the last time that this host reached it: {cause}",
+            manifest.version,
+            time(answered_at)
+        );
+        warn(is_json(), &text);
         Ok(Self { store, manifest })
     }
 
@@ -76,8 +98,23 @@ impl Dataset {
 
     /// A view of all record types.
     pub async fn whole_view(self) -> Result<View> {
-        let blobs = self.store.blobs().load(&self.manifest, &BlobMap::new()).await?;
+        let blobs = self.blobs().await?;
         Ok(View::open(Arc::new(self.manifest), &blobs)?)
+    }
+
+    /// Gets the blobs: those that this host has as they are, the others with a bar on a terminal.
+    async fn blobs(&self) -> Result<BlobMap> {
+        let mut have = BlobMap::new();
+        for (id, blob) in self.store.blobs().on_host(self.manifest.blobs().collect()).await {
+            have.insert(id, blob);
+        }
+        let loading = self.store.blobs().load(&self.manifest, &have);
+        if self.store.local_path().is_some() {
+            return Ok(loading.await?);
+        }
+        let (_, lacking) = have.held_and_lacking(&self.manifest);
+        let len = lacking.iter().filter_map(|blob| blob.size).sum();
+        Ok(while_downloading(&self.store, len, loading).await?)
     }
 }
 
@@ -110,6 +147,11 @@ pub fn rfc3339(unix_ms: i64) -> String {
         Some(time) => time.to_rfc3339_opts(SecondsFormat::Millis, true),
         None => format!("{unix_ms} ms"),
     }
+}
+
+/// Formats a time of the system by RFC 3339.
+pub fn time(time: SystemTime) -> String {
+    DateTime::<Utc>::from(time).to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Formats a hash as hexadecimal digits.

@@ -15,6 +15,7 @@
 //! merge, gc                             fewer segments, and old versions deleted
 //! drop-type, drop-field, drop-reference remove a record type, a field or a reference
 //! verify, repair                        check every byte, and put back what was lost
+//! cache                                 looks after what this host keeps of remote stores
 //! demo                                  most of it on a bundled sample
 //! completions, man                      for shells, and manual pages
 //! ```
@@ -24,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod announce;
+mod cache;
 mod dataset;
 mod demo;
 mod diff;
@@ -125,6 +127,7 @@ enum Verb {
     DropType(drop::DropType),
     DropField(drop::DropField),
     DropReference(drop::DropReference),
+    Cache(cache::Cache),
     Demo(demo::Demo),
     Completions(manual::Completions),
     Man(manual::Man),
@@ -202,6 +205,7 @@ fn run(cli: &Cli, out: &mut impl Write) -> Result<()> {
             Verb::DropType(verb) => verb.run(cli.json, out).await,
             Verb::DropField(verb) => verb.run(cli.json, out).await,
             Verb::DropReference(verb) => verb.run(cli.json, out).await,
+            Verb::Cache(verb) => verb.run(cli.json, out),
             Verb::Demo(verb) => verb.run(cli.json, out).await,
             Verb::Completions(verb) => verb.run(Cli::command(), out),
             Verb::Man(verb) => verb.run(Cli::command(), out),
@@ -221,8 +225,7 @@ fn parse() -> std::result::Result<Cli, clap::Error> {
 
 /// Help and version go to standard output; usage errors look like all others.
 fn refuse(usage: &clap::Error) -> ExitCode {
-    // The arguments were not parsed, so `--json` is searched among the words.
-    let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+    let json = notice::is_json();
     if !usage.use_stderr() {
         return match usage.print() {
             Ok(()) => ExitCode::SUCCESS,

@@ -12,3 +12,8 @@ pub fn warn(json: bool, message: &str) {
     };
     output::error_line(line);
 }
+
+/// Returns whether the program was asked for JSON, by the words of its command line: for those who do not know the arguments.
+pub fn is_json() -> bool {
+    std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json")
+}

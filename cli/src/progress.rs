@@ -1,10 +1,13 @@
 //! Progress bars on standard error, if that is a terminal.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use indicatif::style::TemplateError;
 use indicatif::{ProgressBar, ProgressStyle};
-use kapok_producer::{GraphListener, GraphProgress};
+use kapok_producer::{GraphListener, GraphProgress, Store};
+
+const REDRAWN_EVERY: Duration = Duration::from_millis(100);
 
 /// Makes a bar that counts bytes.
 pub fn bytes(what: &'static str, len: u64) -> ProgressBar {
@@ -15,8 +18,22 @@ pub fn bytes(what: &'static str, len: u64) -> ProgressBar {
 /// Makes a spinner, for work of unknown length.
 pub fn spinner(what: &'static str) -> ProgressBar {
     let bar = bar(ProgressBar::new_spinner(), spinner_style(), what);
-    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    bar.enable_steady_tick(REDRAWN_EVERY);
     bar
+}
+
+/// Shows how much of so many bytes a store has received, until the work that asks for them is done.
+pub async fn while_downloading<T>(store: &Store, len: u64, work: impl Future<Output = T>) -> T {
+    let (bar, before) = (bytes("downloading", len), store.received_bytes());
+    let mut work = std::pin::pin!(work);
+    let done = loop {
+        match tokio::time::timeout(REDRAWN_EVERY, &mut work).await {
+            Ok(done) => break done,
+            Err(_) => bar.set_position(store.received_bytes() - before),
+        }
+    };
+    bar.finish_and_clear();
+    done
 }
 
 /// What is shown while a version is stored: a spinner, or how far a graph of vectors is.

@@ -43,6 +43,10 @@ impl ConsumerBuilder {
     ///
     /// If nothing was announced yet the view is empty, of version 0, and is filled by a refresh or a follower.
     ///
+    /// If a remote store cannot be reached, the consumer begins with the version that this host last knew, as long as its blobs are
+    /// in the cache and the log answered within [`ConsumerSettings::max_staleness`]: see [`Status::offline`]. A follower or a
+    /// refresh goes on from there.
+    ///
     /// # Errors
     /// Those of [`Consumer::refresh`].
     pub async fn open(self) -> Result<Consumer> {
@@ -59,7 +63,7 @@ impl ConsumerBuilder {
             let added = consumer.state.own_indexes.add(record_type, index);
             added.map_err(|source| Error::Open { version: 0, source: Arc::new(source) })?;
         }
-        consumer.refresh().await?;
+        consumer.begin().await?;
         Ok(consumer)
     }
 }

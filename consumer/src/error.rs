@@ -22,7 +22,8 @@ pub enum Error {
     },
     /// The announcement log ends before an entry that was read earlier: the store is gone, or another one.
     #[error(
-        "announcement log went back: location={location} seen={seen} found={found}; check that the store is there and is the one it was"
+        "announcement log went back: location={location} seen={seen} found={found}; check that the store is there and is the one it was{}",
+        if *is_remembered { ", or, if it was begun anew on purpose, tell this host by `kapok cache forget` with its URL, and restart" } else { "" }
     )]
     LogWentBack {
         /// Where the store is.
@@ -31,6 +32,8 @@ pub enum Error {
         seen: u64,
         /// The sequence at which the log ends now; 0 if it is empty.
         found: u64,
+        /// Whether the cache of this host remembers the entry, so that it outlives this process.
+        is_remembered: bool,
     },
     /// The manifest or a blob of a version cannot be read from the store.
     #[error("version cannot be loaded: version={version} cause={source}")]

@@ -364,7 +364,7 @@ mod tests {
     use super::*;
 
     fn log_failed() -> Error {
-        Error::LogWentBack { location: "x".into(), seen: 1, found: 0 }
+        Error::LogWentBack { location: "x".into(), seen: 1, found: 0, is_remembered: false }
     }
 
     #[test]

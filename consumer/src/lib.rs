@@ -63,6 +63,7 @@ mod local_merge;
 mod log_contact;
 mod metrics;
 mod next_view;
+mod offline;
 mod own_indexes;
 mod reaper;
 mod refresh;

@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use futures::StreamExt;
 use futures::stream::{self, FuturesUnordered};
-use kapok_blobstore::{BlobId, ErrorKind, REQUESTS_IN_FLIGHT, Store};
+use kapok_blobstore::{BlobId, BlobKind, ErrorKind, REQUESTS_IN_FLIGHT, Store};
 use kapok_core::Fault;
 use kapok_core::manifest::{Blob, BlobMap, BlobRef, Id, Manifest};
+use tracing::warn;
 
 use crate::blocking_task::catching;
 use crate::error::Error;
+use crate::local_merge::MergeOutcome;
 use crate::metrics;
 use crate::reaper::lease;
 
@@ -108,6 +110,16 @@ impl LocalBlobs {
         failed.map_or(Ok(totals), Err)
     }
 
+    /// Takes the blobs that this host has in its cache. No request is made.
+    pub(crate) async fn take_cached(&mut self, store: &Store, wanted: Vec<BlobRef>) -> FetchTotals {
+        let mut totals = FetchTotals::default();
+        for (id, blob) in store.blobs().on_host(wanted).await {
+            totals.add(&blob);
+            self.next.insert(id, lease(blob));
+        }
+        totals
+    }
+
     /// Fetches segments to be merged, several at a time. If one cannot be fetched, what it is a source of is not made.
     pub(crate) async fn fetch_merge_sources(&mut self, store: &Store, wanted: Vec<BlobRef>) -> FetchTotals {
         let fetches: Vec<_> = wanted.into_iter().map(|blob| store.blobs().fetch([blob])).collect();
@@ -122,8 +134,20 @@ impl LocalBlobs {
         totals
     }
 
-    /// Adds blobs that were made here, and drops the segments that were fetched to make them.
-    pub(crate) fn add_merges(&mut self, made: Vec<(Id, Blob)>, failed: impl IntoIterator<Item = Id>) {
+    /// Adds blobs that were made here, and drops the segments that were fetched to make them. If this host has a cache they are
+    /// kept there, and mapped, so that no other process makes or downloads them.
+    pub(crate) async fn keep_merges(&mut self, store: &Store, target: &Manifest, outcome: MergeOutcome) {
+        let kinds: HashMap<Id, BlobKind> = target.blobs().map(|blob| (blob.id, blob.role.into())).collect();
+        let mut made = outcome.blobs;
+        for (id, blob) in &mut made {
+            if let Some(kind) = kinds.get(id) {
+                blob.bytes = store.blobs().keep(*kind, BlobId::from(*id), blob.bytes.clone()).await;
+            }
+        }
+        self.add_merges(made, outcome.failed);
+    }
+
+    fn add_merges(&mut self, made: Vec<(Id, Blob)>, failed: impl IntoIterator<Item = Id>) {
         self.next.extend(made.into_iter().map(|(id, blob)| (id, lease(blob))));
         self.failed_merges.extend(failed);
         self.merge_sources.clear();
@@ -144,7 +168,7 @@ impl LocalBlobs {
     ///
     /// Blobs for the next view are hashed, each once. Of the current view, only the blob that the error names is
     /// hashed.
-    pub(crate) async fn drop_damaged(&mut self, error: &Error) {
+    pub(crate) async fn drop_damaged(&mut self, store: &Store, error: &Error) {
         let unchecked = self.next.iter().filter(|(id, _)| !self.sound.contains(*id));
         let mut suspects: Vec<(Id, Blob)> = unchecked.map(|(id, blob)| (*id, blob.clone())).collect();
         if let Error::Open { source, .. } = error
@@ -164,6 +188,9 @@ impl LocalBlobs {
         let Ok((sound, damaged)) = hashed.await else { return self.drop_next() };
         self.sound.extend(sound);
         for id in damaged {
+            if let Err(error) = store.blobs().discard_on_host(BlobId::from(id)).await {
+                warn!(%error, "a damaged file stays in the cache");
+            }
             self.next.remove(&id);
             self.current.remove(&id);
         }
@@ -194,10 +221,13 @@ pub(crate) struct FetchTotals {
 impl FetchTotals {
     /// Counts a blob that has arrived, in the metrics too.
     pub(crate) fn count(&mut self, blob: &Blob) {
-        let bytes = blob.bytes.len() as u64;
+        self.add(blob);
+        metrics::fetched(blob.bytes.len() as u64);
+    }
+
+    fn add(&mut self, blob: &Blob) {
         self.blobs += 1;
-        self.size += bytes;
-        metrics::fetched(bytes);
+        self.size += blob.bytes.len() as u64;
     }
 }
 

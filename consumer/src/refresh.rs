@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use kapok_blobstore::{ErrorKind, clock};
+use kapok_blobstore::{Announcement, ErrorKind, clock};
 use kapok_core::manifest::Manifest;
 use tracing::{Instrument, info, info_span, warn};
 
@@ -50,7 +50,7 @@ impl Consumer {
         let attempt = async {
             let mut blobs = self.state().blobs.lock().await;
             self.state().status().wanted = version;
-            let outcome = self.advance(&mut blobs, version, OnMissingBlob::FetchOthers).await;
+            let outcome = self.advance(&mut blobs, version, None, OnMissingBlob::FetchOthers).await;
             self.record(outcome)
         };
         attempt.instrument(span).await
@@ -79,38 +79,53 @@ impl Consumer {
     }
 
     async fn advance_to_announced(&self, blobs: &mut LocalBlobs) -> Result<RefreshReport> {
-        let version = self.read_log().await?;
-        match self.advance(blobs, version, OnMissingBlob::Stop).await {
+        let mut latest = self.read_log().await?;
+        let outcome = match self.advance(blobs, current(latest.as_ref()), None, OnMissingBlob::Stop).await {
             // The version may have been retired since the log was read: the log names another one now.
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let version = self.read_log().await?;
-                self.advance(blobs, version, OnMissingBlob::FetchOthers).await
+                latest = self.read_log().await?;
+                self.advance(blobs, current(latest.as_ref()), None, OnMissingBlob::FetchOthers).await
             }
             outcome => outcome,
+        };
+        if let (Ok(_), Some(latest)) = (&outcome, latest) {
+            self.store().remember(&latest).await;
         }
+        outcome
     }
 
-    /// Returns the version to be on by the log's last entry; 0 if nothing was announced.
-    async fn read_log(&self) -> Result<u64> {
+    /// Returns the log's last entry.
+    async fn read_log(&self) -> Result<Option<Announcement>> {
         let store = &self.state().store;
-        let seen = self.state().status().sequence;
+        let mut seen = self.state().status().sequence;
+        if seen == 0 {
+            // An earlier process may have seen more.
+            seen = store.last_known_sequence().await.unwrap_or(0);
+        }
         let latest = store.announcements().latest(Some(seen).filter(|seen| *seen != 0)).await?;
         let found = latest.as_ref().map_or(0, |entry| entry.sequence);
         // The log only grows. One that is shorter than before is not one in which nothing was announced.
         if found < seen {
-            return Err(Error::LogWentBack { location: store.url().to_owned(), seen, found });
+            let (location, is_remembered) = (store.url().to_owned(), store.cache().is_some());
+            return Err(Error::LogWentBack { location, seen, found, is_remembered });
         }
         if latest.is_none() {
             // Either nothing was announced or the store is gone.
             store.check_marker().await?;
         }
-        self.state().log_answered();
         self.state().status().record_log(latest.as_ref());
-        Ok(latest.map_or(0, |entry| entry.current()))
+        self.state().log_answered();
+        Ok(latest)
     }
 
-    /// Takes a version, step by step. Readers see only the last step.
-    async fn advance(&self, blobs: &mut LocalBlobs, version: u64, on_missing: OnMissingBlob) -> Result<RefreshReport> {
+    /// Takes a version, step by step. Readers see only the last step. `known`: its manifest, if it is not to be read from the store.
+    pub(crate) async fn advance(
+        &self,
+        blobs: &mut LocalBlobs,
+        version: u64,
+        known: Option<Manifest>,
+        on_missing: OnMissingBlob,
+    ) -> Result<RefreshReport> {
         let started = clock::instant();
         let current = self.view_arc();
         let mut report = RefreshReport::new(current.version(), version);
@@ -120,7 +135,7 @@ impl Consumer {
         }
         let next = match version {
             0 => NextView::empty(),
-            _ => self.load(blobs, on_missing, &mut report).await?,
+            _ => self.load(blobs, known, on_missing, &mut report).await?,
         };
         report.duration = started.elapsed();
         let mapped_bytes = metrics::mapped_bytes(&next.view, &next.blobs);
@@ -165,23 +180,31 @@ impl Consumer {
     async fn load(
         &self,
         blobs: &mut LocalBlobs,
+        known: Option<Manifest>,
         on_missing: OnMissingBlob,
         report: &mut RefreshReport,
     ) -> Result<NextView> {
         let version = report.to;
         let State { store, settings, .. } = &**self.state();
         let failed = |source| Error::Load { version, source: Arc::new(source) };
-        let manifest = store.manifests().read(version).await.map_err(failed)?;
+        let manifest = match known {
+            Some(manifest) => manifest,
+            None => store.manifests().read(version).await.map_err(failed)?,
+        };
         let (mut manifest, filtered) = settings.types.apply(manifest);
         settings.leave_out_artifacts(&mut manifest);
         blobs.retain_for(&manifest);
+        // Before anything is merged: another process of this host may have done so.
+        let (_, lacking) = blobs.for_view().held_and_lacking(&manifest);
+        let cached = blobs.take_cached(store, lacking).await;
+        (report.cached_blobs, report.cached_bytes) = (cached.blobs, cached.size);
         let mut merge_sources = FetchTotals::default();
         if settings.merged_segments.makes(store) {
             let lacking = local_merge::lacking_sources(&manifest, &blobs.for_merges(), blobs.failed_merges());
             merge_sources = blobs.fetch_merge_sources(store, lacking).await;
             let outcome = local_merge::make(&manifest, &blobs.for_merges(), blobs.failed_merges()).await;
             report.made_bytes = outcome.size;
-            blobs.add_merges(outcome.blobs, outcome.failed);
+            blobs.keep_merges(store, &manifest, outcome).await;
             report.not_made = blobs.failed_merges().len();
         }
         let held = blobs.for_view();
@@ -196,8 +219,13 @@ impl Consumer {
         }
         let opened = NextView::open(Arc::clone(self.state()), (manifest, filtered), of_version, new_blobs).await;
         if let Err(error) = &opened {
-            blobs.drop_damaged(error).await;
+            blobs.drop_damaged(store, error).await;
         }
         opened
     }
+}
+
+/// Returns the version to be on by the log's last entry; 0 if nothing was announced.
+fn current(latest: Option<&Announcement>) -> u64 {
+    latest.map_or(0, Announcement::current)
 }

@@ -14,6 +14,10 @@ pub struct RefreshReport {
     pub fetched_blobs: usize,
     /// Size of these blobs.
     pub fetched_bytes: u64,
+    /// Blobs that were mapped from the cache of this host, where an earlier download or another process had left them.
+    pub cached_blobs: usize,
+    /// Size of these blobs.
+    pub cached_bytes: u64,
     /// Size of the merged segments, and of their indexes, that were made here instead: see
     /// [`MergedSegments`](crate::MergedSegments).
     pub made_bytes: u64,
@@ -27,6 +31,16 @@ impl RefreshReport {
     /// Begins the report of a step that has fetched and made nothing yet.
     pub(crate) fn new(from: u64, to: u64) -> Self {
         let duration = Duration::default();
-        Self { from, to, fetched_blobs: 0, fetched_bytes: 0, made_bytes: 0, not_made: 0, duration }
+        Self {
+            from,
+            to,
+            fetched_blobs: 0,
+            fetched_bytes: 0,
+            cached_blobs: 0,
+            cached_bytes: 0,
+            made_bytes: 0,
+            not_made: 0,
+            duration,
+        }
     }
 }

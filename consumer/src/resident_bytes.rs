@@ -6,8 +6,8 @@ use crate::consumer::Consumer;
 use crate::metrics;
 
 impl Consumer {
-    /// Measures how many bytes of the store's files are mapped into this process and in memory; `None` if the store is no
-    /// folder of this host or the system is not Linux.
+    /// Measures how many bytes of the store's files, or of the cache's, are mapped into this process and in memory; `None` if the
+    /// store is no folder of this host and has no cache, or the system is not Linux.
     ///
     /// Old views that are still held are included. Sets the metric `kapok_resident_bytes`. It asks the kernel, in time that
     /// grows with the mapped pages: call it when metrics are collected, not per read.
@@ -15,7 +15,9 @@ impl Consumer {
     /// # Errors
     /// An I/O error if `/proc/self/smaps` cannot be read.
     pub fn resident_bytes(&self) -> std::io::Result<Option<u64>> {
-        let Some(folder) = self.store().local_path().filter(|_| cfg!(target_os = "linux")) else { return Ok(None) };
+        let cache = || Some(self.store().cache()?.folder());
+        let folder = self.store().local_path().or_else(cache).filter(|_| cfg!(target_os = "linux"));
+        let Some(folder) = folder else { return Ok(None) };
         let bytes = resident_in(&std::fs::read_to_string("/proc/self/smaps")?, folder);
         metrics::resident(bytes);
         Ok(Some(bytes))

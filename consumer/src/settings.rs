@@ -39,7 +39,8 @@ pub struct ConsumerSettings {
     pub merged_segments: MergedSegments,
     /// How long the announcement log may have been silent before [`Consumer::fresh_view`](crate::Consumer::fresh_view)
     /// refuses. A follower checks twice in this time that the store is there at all, so a store that is gone is noticed
-    /// after one and a half times as long at most, if polls are shorter than that. Default: `None`, without limit.
+    /// after one and a half times as long at most, if polls are shorter than that. A consumer that cannot reach its store begins
+    /// with what this host last knew only if that is no older. Default: `None`, without limit.
     pub max_staleness: Option<Duration>,
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use kapok_blobstore::{Store, clock};
+use kapok_blobstore::{LastKnown, Store, clock};
 use kapok_index::View;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -14,6 +14,9 @@ use crate::log_contact::LogContact;
 use crate::own_indexes::OwnIndexes;
 use crate::settings::ConsumerSettings;
 use crate::status::Status;
+
+/// The time of the log's last answer is kept for later processes of this host with this precision.
+const NOTED_EVERY: Duration = Duration::from_secs(5);
 
 /// The view of a consumer and all that refreshes, followers and listeners keep beside it.
 pub(crate) struct State {
@@ -25,6 +28,8 @@ pub(crate) struct State {
     pub(crate) blobs: tokio::sync::Mutex<LocalBlobs>,
     status: Mutex<Status>,
     log_contact: LogContact,
+    /// When the cache of this host was last told that the log answered.
+    noted: LogContact,
     /// Sends the version of the current view to those who wait for a swap.
     swaps: watch::Sender<u64>,
     /// Runs followers and listeners.
@@ -45,6 +50,7 @@ impl State {
             blobs: tokio::sync::Mutex::default(),
             status: Mutex::default(),
             log_contact: LogContact::new(),
+            noted: LogContact::new(),
             swaps: watch::Sender::new(0),
             runtime: Handle::current(),
         }
@@ -80,7 +86,29 @@ impl State {
     /// Records that the announcement log answered just now.
     pub(crate) fn log_answered(&self) {
         self.log_contact.record();
-        self.status().looked_at = Some(clock::now());
+        let sequence = {
+            let mut status = self.status();
+            (status.looked_at, status.offline) = (Some(clock::now()), false);
+            status.sequence
+        };
+        if self.noted.staleness().is_none_or(|since| since >= NOTED_EVERY) {
+            self.noted.record();
+            self.store.note_answer(sequence);
+        }
+    }
+
+    /// Records what this host last knew of the log, which does not answer.
+    pub(crate) fn recall_log(&self, known: &LastKnown, age: Duration) {
+        self.log_contact.recall(age);
+        let mut status = self.status();
+        status.record_log(Some(&known.announcement));
+        (status.looked_at, status.offline) = (Some(known.answered_at), true);
+    }
+
+    /// Undoes [`recall_log`](Self::recall_log).
+    pub(crate) fn forget_log(&self) {
+        self.log_contact.forget();
+        *self.status() = Status::default();
     }
 
     /// Returns the time since the announcement log last answered; `None` if it has not answered yet.

@@ -27,6 +27,9 @@ pub struct Status {
     pub looked_at: Option<SystemTime>,
     /// Time since then.
     pub staleness: Option<Duration>,
+    /// Whether the store could not be reached when the consumer was opened, and has not answered since: the view is of the version
+    /// that this host last knew, and `looked_at` is when the log last answered any process of the host.
+    pub offline: bool,
     /// Version numbers between the view and the version to be on, in either direction.
     pub lag: u64,
     /// Time since the version of the view was made, by this host's clock; `None` for the empty view.

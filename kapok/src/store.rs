@@ -6,6 +6,7 @@
 
 #[doc(inline)]
 pub use kapok_blobstore::{
-    Action, Announcement, AnnouncementDraft, Announcements, Blobs, DamagedVersion, Files, GcReport, GcSettings,
-    LogWatcher, Manifests, OwnAnnouncement, Repair, Store, StoreOptions, StoreSettings,
+    Action, Announcement, AnnouncementDraft, Announcements, Blobs, Cache, CachePlace, CacheReport, CacheSettings,
+    DamagedCopy, DamagedVersion, Files, GcReport, GcSettings, KnownStore, LastKnown, LogWatcher, Manifests,
+    OwnAnnouncement, PruneReport, Repair, Store, StoreOptions, StoreSettings,
 };

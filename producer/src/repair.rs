@@ -54,6 +54,9 @@ pub(crate) type BlobName = (BlobKind, BlobId);
 /// # Errors
 /// `Unavailable` if one of the stores fails. Lost files are no error: see [`RepairReport::is_whole`].
 pub async fn repair(store: &Store, from: Option<&Store>, mode: RepairMode) -> Result<RepairReport> {
+    // What the stores have counts, not what this host has of it.
+    let (store, from) = (&store.without_cache(), from.map(Store::without_cache));
+    let from = from.as_ref();
     let files = store.files().list().await?;
     let mut report = RepairReport { dry_run: mode == RepairMode::DryRun, ..RepairReport::default() };
     let manifests = mend_sealed(store, from, &files, mode, &mut report).await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use kapok_blobstore::{BlobId, BlobKind, PutOutcome};
+use kapok_blobstore::{BlobId, BlobKind, PutOutcome, Store};
 use kapok_core::manifest::{Blob, BlobMap, MergeSource, SegmentEntry};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Segments, in_parallel};
 use kapok_index::vector::GraphSource;
@@ -233,11 +233,11 @@ impl Producer {
 
     /// Puts a blob, and compares what the store has then, unless stored files are only to be opened.
     ///
-    /// A blob that is there already is read, and put again if it is damaged.
+    /// A blob that is there already is read from the store itself, and put again if it is damaged.
     async fn put(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<StoredBlobs> {
         let blobs = self.store.blobs();
         if blobs.put(kind, id, bytes.clone()).await? == PutOutcome::AlreadyThere {
-            match self.compare(kind, id, &bytes).await {
+            match compare(&self.store.without_cache(), kind, id, &bytes).await {
                 Ok(checked) => return Ok(StoredBlobs { checked, ..StoredBlobs::default() }),
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {
                     blobs.replace(kind, id, bytes.clone()).await?;
@@ -246,25 +246,10 @@ impl Producer {
             }
         }
         let checked = match self.settings.verification {
-            Verification::Full => self.compare(kind, id, &bytes).await?,
+            Verification::Full => compare(&self.store, kind, id, &bytes).await?,
             Verification::Open => BlobMap::new(),
         };
         Ok(StoredBlobs { written: bytes.len() as u64, checked, ..StoredBlobs::default() })
-    }
-
-    /// Returns a blob as the store has it.
-    ///
-    /// # Errors
-    /// `Corrupt` if it has other bytes, `NotFound` if it has none.
-    async fn compare(&self, kind: BlobKind, id: BlobId, bytes: &Bytes) -> Result<BlobMap> {
-        let found = self.store.blobs().get(kind, id, bytes.len() as u64).await?;
-        let blob = Blob { name: Arc::from(self.store.blobs().name(kind, id)), bytes: found };
-        if !is_same(blob.bytes.clone(), bytes.clone()).await? {
-            blob.verify_hash(id.as_bytes())?;
-        }
-        let mut checked = BlobMap::new();
-        checked.insert(*id.as_bytes(), blob);
-        Ok(checked)
     }
 
     async fn write_tombstones(&self, tombstones: Vec<Vec<u8>>) -> Result<StoredBlobs> {
@@ -276,6 +261,21 @@ impl Producer {
         }
         Ok(stored)
     }
+}
+
+/// Returns a blob as the store has it: as its cache has it, if it has one.
+///
+/// # Errors
+/// `Corrupt` if it has other bytes, `NotFound` if it has none.
+async fn compare(store: &Store, kind: BlobKind, id: BlobId, bytes: &Bytes) -> Result<BlobMap> {
+    let found = store.blobs().get(kind, id, bytes.len() as u64).await?;
+    let blob = Blob { name: Arc::from(store.blobs().name(kind, id)), bytes: found };
+    if !is_same(blob.bytes.clone(), bytes.clone()).await? {
+        blob.verify_hash(id.as_bytes())?;
+    }
+    let mut checked = BlobMap::new();
+    checked.insert(*id.as_bytes(), blob);
+    Ok(checked)
 }
 
 /// Writes the next segment, on a thread that may take its time; `None` behind the last.

@@ -26,11 +26,13 @@ const BLOB_BYTES_MAX: u64 = (1 << 32) + 8;
 ///
 /// Files are checked against their hash or checksum. Of each version, the manifest is checked against its blobs, each
 /// segment is walked through every pointer, each index is checked against its rows, keys for duplicates, listed changes
-/// against the parent, merged segments against their sources. `progress` is called as the check goes on.
+/// against the parent, merged segments against their sources. The copies in a cache of this host are not asked. `progress` is
+/// called as the check goes on.
 ///
 /// # Errors
 /// `Unavailable` if the store cannot be listed or does not answer. What is wrong with its files is in the report.
 pub async fn verify_store(store: &Store, progress: &dyn Fn(Progress)) -> Result<Report> {
+    let store = &store.without_cache();
     let mut check = Check { store, progress, report: Report::default(), live: BTreeMap::new(), lost: HashSet::new() };
     let announced = check.announced().await;
     // A stub of a retired version is known by its length, so it is not read.
@@ -56,6 +58,7 @@ pub async fn verify_store(store: &Store, progress: &dyn Fn(Progress)) -> Result<
 /// # Errors
 /// Those of reading its manifest, and as [`verify_store`].
 pub async fn verify_version(store: &Store, version: u64, progress: &dyn Fn(Progress)) -> Result<Report> {
+    let store = &store.without_cache();
     let manifest = store.manifests().read(version).await?;
     let mut check = Check { store, progress, report: Report::default(), live: BTreeMap::new(), lost: HashSet::new() };
     check.blobs(&manifest).await;

@@ -105,6 +105,9 @@ impl Blobs<'_> {
         let name = self.name(kind, id);
         let size = if let Some(size) = wanted.size {
             size
+        } else if let Some(bytes) = self.found_on_host(kind, id, None).await? {
+            check_bitmap_size(&name, bytes.len() as u64)?;
+            return Ok((wanted.id, Blob { name: Arc::from(name), bytes }));
         } else {
             let found = self.size(kind, id).await?.ok_or_else(|| Error::NotFound { name: name.clone() })?;
             // Looked at before it is read: a sparse file may claim far more than memory.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "tests may measure and print")]
 
+mod caching;
 mod collecting;
 mod conformance;
 mod creation;

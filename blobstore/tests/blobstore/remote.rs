@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use kapok_blobstore::{BlobId, BlobKind, Error, ErrorKind, Store, StoreOptions, StoreSettings};
+use kapok_blobstore::{BlobId, BlobKind, CacheSettings, Error, ErrorKind, Store, StoreOptions, StoreSettings};
 use kapok_testing::{BucketServer, HttpRequest};
 
 /// Returns options for a bucket of a server on this host.
 fn options(server: &BucketServer) -> StoreOptions {
     Store::options()
         .writable()
+        .cache(CacheSettings::off())
         .option("aws_endpoint", server.url())
         .option("allow_http", "true")
         .option("aws_access_key_id", "id-of-a-key")
@@ -24,7 +25,12 @@ async fn open_s3(name: &str) -> (Store, BucketServer) {
 async fn open_gs(name: &str) -> (Store, BucketServer) {
     let server = BucketServer::start("films").unwrap();
     let options = Store::options().writable().option("google_base_url", server.url()).option("allow_http", "true");
-    let store = options.option("google_bearer_token", "pa55word").open(&format!("gs://films/{name}")).await.unwrap();
+    let store = options
+        .option("google_bearer_token", "pa55word")
+        .cache(CacheSettings::off())
+        .open(&format!("gs://films/{name}"))
+        .await
+        .unwrap();
     (store, server)
 }
 
@@ -83,6 +89,7 @@ async fn a_server_that_is_not_there_is_told_by_its_cause() {
 async fn an_empty_bucket_is_no_store() {
     let server = BucketServer::start("films").unwrap();
     let reading = Store::options().option("aws_endpoint", server.url()).option("allow_http", "true");
+    let reading = reading.cache(CacheSettings::off());
     let error = reading.option("aws_skip_signature", "true").open("s3://films/a").await.unwrap_err();
     assert!(matches!(error, Error::NotAStore { .. }), "{error}");
 }
@@ -128,14 +135,15 @@ async fn what_is_written_by_s3_is_read_by_http_and_not_written() {
     let id = BlobId::of(b"rows");
     store.blobs().put(BlobKind::Segment, id, "rows".into()).await.unwrap();
     let url = format!("{}/films/some/http", server.url());
-    let reader = Store::options().header("x-who", "me").open(&url).await.unwrap();
+    let reader = Store::options().cache(CacheSettings::off()).header("x-who", "me").open(&url).await.unwrap();
     assert_eq!(reader.blobs().get(BlobKind::Segment, id, 4).await.unwrap(), "rows");
     assert_eq!(reader.announcements().latest(None).await.unwrap(), None);
     let error = reader.blobs().put(BlobKind::Segment, BlobId::of(b"more"), "more".into()).await.unwrap_err();
     assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("read only"), "{error}");
     let error = reader.files().list().await.unwrap_err();
     assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("needs a listing"), "{error}");
-    let other = Store::open(&format!("{}/films/other", server.url())).await.unwrap_err();
+    let other = format!("{}/films/other", server.url());
+    let other = Store::options().cache(CacheSettings::off()).open(&other).await.unwrap_err();
     assert!(matches!(other, Error::NotAStore { .. }), "{other}");
 }
 

@@ -6,6 +6,7 @@
 mod announcing;
 mod arguments;
 mod as_json;
+mod caching;
 mod capacity;
 mod changing;
 mod collecting;

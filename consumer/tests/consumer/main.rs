@@ -9,6 +9,7 @@ mod damaged;
 mod following;
 mod listening;
 mod measuring;
+mod offline;
 mod opening;
 mod own_indexes;
 mod publisher;

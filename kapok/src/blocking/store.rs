@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::runtime::SharedRuntime;
 use crate::error::Result;
-use crate::store::{GcReport, GcSettings, StoreSettings};
+use crate::store::{CacheSettings, GcReport, GcSettings, StoreSettings};
 
 /// A folder or a prefix of an object store that holds a dataset: the blocking twin of [`kapok::Store`](crate::Store).
 #[derive(Clone, Debug)]
@@ -66,6 +66,12 @@ impl StoreOptions {
     /// Sets how the store behaves.
     pub fn settings(self, settings: StoreSettings) -> Self {
         Self { inner: self.inner.settings(settings) }
+    }
+
+    /// Sets where the blobs of a remote store are kept on this host: see
+    /// [`StoreOptions::cache`](crate::store::StoreOptions::cache).
+    pub fn cache(self, cache: CacheSettings) -> Self {
+        Self { inner: self.inner.cache(cache) }
     }
 
     /// Opens the store.

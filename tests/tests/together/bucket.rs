@@ -1,8 +1,8 @@
 //! A producer and consumers with a bucket between them: what they ask of it, and what a bad link does to them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use kapok_blobstore::{Store, StoreOptions, StoreSettings};
+use kapok_blobstore::{CacheSettings, Store, StoreOptions, StoreSettings};
 use kapok_consumer::{Consumer, ErrorKind};
 use kapok_producer::{MergeSchedule, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::movie;
@@ -14,7 +14,7 @@ const URL: &str = "s3://films/catalogue";
 fn options(endpoint: String) -> StoreOptions {
     let settings = StoreSettings::default().with_timeout(Duration::from_secs(2));
     let options = Store::options().settings(settings).option("aws_endpoint", endpoint).option("allow_http", "true");
-    options.option("aws_access_key_id", "key").option("aws_secret_access_key", "secret")
+    options.option("aws_access_key_id", "key").option("aws_secret_access_key", "secret").cache(CacheSettings::off())
 }
 
 async fn producer(endpoint: String) -> Producer {
@@ -142,4 +142,46 @@ async fn what_goes_over_a_bad_link_is_published_once_or_not_at_all() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_of_a_host_download_once_and_begin_without_the_server() {
+    let (server, host) = (BucketServer::start("films").unwrap(), tempfile::tempdir().unwrap());
+    let cached = |endpoint| options(endpoint).cache(CacheSettings::in_folder(host.path()));
+    let producer = producer(server.url()).await;
+    publish(&producer, 1900, 2000).await.unwrap();
+    let is_blob = |request: &String| ["/segments/", "/indexes/"].iter().any(|kind| request.contains(kind));
+    let blobs = || server.requests().iter().filter(|request| is_blob(request)).count();
+    server.forget_requests();
+    let first = Consumer::builder(cached(server.url()).open(URL).await.unwrap()).open().await.unwrap();
+    assert_eq!((year(&first), blobs()), (1900, 2), "a segment and its index");
+    let second = Consumer::builder(cached(server.url()).open(URL).await.unwrap()).open().await.unwrap();
+    assert_eq!((year(&second), blobs()), (1900, 2), "no blob again");
+    let endpoint = server.url();
+    drop((first, second, server));
+    let began = Instant::now();
+    let store = cached(endpoint.clone()).open(URL).await.unwrap();
+    let consumer = Consumer::builder(store).open().await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!((year(&consumer), consumer.status().offline), (1900, true));
+    // Another server is another store, whatever its URL.
+    let other = BucketServer::start("films").unwrap();
+    let error = cached(other.url()).open(URL).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_of_several_parts_comes_over_http_by_ranges() {
+    use kapok_blobstore::{BlobId, BlobKind};
+    let (server, host) = (BucketServer::start("films").unwrap(), tempfile::tempdir().unwrap());
+    let store = options(server.url()).writable().open(URL).await.unwrap();
+    let bytes: bytes::Bytes = (0..40_u32 << 18).flat_map(u32::to_le_bytes).collect::<Vec<u8>>().into();
+    let id = BlobId::of(&bytes);
+    store.blobs().put(BlobKind::Segment, id, bytes.clone()).await.unwrap();
+    server.forget_requests();
+    let cached = options(server.url()).cache(CacheSettings::in_folder(host.path())).open(URL).await.unwrap();
+    let found = cached.blobs().get(BlobKind::Segment, id, bytes.len() as u64).await.unwrap();
+    assert!(found == bytes);
+    let gets = server.requests().iter().filter(|request| request.contains("/segments/")).count();
+    assert_eq!(gets, bytes.len().div_ceil(16 << 20));
 }

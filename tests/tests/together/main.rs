@@ -3,6 +3,7 @@
 
 mod beside;
 mod bucket;
+mod caching;
 mod damage;
 mod evolution;
 mod faults;

@@ -1,0 +1,1 @@
+//! What a host last knew of a store.
