@@ -31,24 +31,29 @@ impl Blobs<'_> {
     /// Puts a blob. When this returns, it is whole and durable under its id, or not there at all.
     ///
     /// A blob that is there with the same length is not written again, unless it is older than half the grace period:
-    /// retention may be about to delete it, so it is put again. `id` must be the id of `bytes`.
+    /// retention may be about to delete it, so it is put again. The age is that which the backend tells; S3 counts it from the
+    /// beginning of an upload in parts. `id` must be the id of `bytes`.
     pub async fn put(self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<PutOutcome> {
         debug_assert_eq!(id, BlobId::of(&bytes), "a blob is named by its hash");
-        let key = kind.key(id);
-        let found = match self.objects.look(&key).await {
+        if self.has(kind, id, bytes.len() as u64).await? {
+            return Ok(PutOutcome::AlreadyThere);
+        }
+        self.objects.put(&kind.key(id), bytes).await?;
+        Ok(PutOutcome::Written)
+    }
+
+    /// Returns whether a blob is there, with this length and young enough.
+    pub(crate) async fn has(self, kind: BlobKind, id: BlobId, size: u64) -> Result<bool> {
+        let found = match self.objects.look(&kind.key(id)).await {
             // To whom has no right to list, that may mean that it is not there. To put it once more does no harm.
             Err(Error::Denied { .. }) => None,
             found => found?,
         };
-        if let Some(found) = found {
+        Ok(found.is_some_and(|found| {
             let age_ms = now_unix_ms().saturating_sub(found.modified_unix_ms);
             let half_grace_ms = i64::try_from((self.objects.settings.grace / 2).as_millis()).unwrap_or(i64::MAX);
-            if found.size == bytes.len() as u64 && age_ms < half_grace_ms {
-                return Ok(PutOutcome::AlreadyThere);
-            }
-        }
-        self.objects.put(&key, bytes).await?;
-        Ok(PutOutcome::Written)
+            found.size == size && age_ms < half_grace_ms
+        }))
     }
 
     /// Puts a blob, and overwrites a damaged one.

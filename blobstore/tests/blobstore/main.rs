@@ -5,6 +5,7 @@
 mod collecting;
 mod conformance;
 mod creation;
+mod drafts;
 mod faults;
 mod folder;
 #[cfg(all(feature = "aws", feature = "azure", feature = "gcp", feature = "http"))]
