@@ -5,7 +5,6 @@ use bytes::Bytes;
 use crate::blob_id::{BlobEntry, BlobId, BlobKind};
 use crate::clock::now_unix_ms;
 use crate::error::{Error, Result};
-use crate::failure::check_size;
 use crate::objects::Objects;
 
 mod fetch;
@@ -33,45 +32,43 @@ impl Blobs<'_> {
     /// Puts a blob. When this returns, it is whole and durable under its id, or not there at all.
     ///
     /// A blob that is there with the same length is not written again, unless it is older than half the grace period:
-    /// retention may be about to delete it, so it is put again. `id` must be the id of `bytes`.
+    /// retention may be about to delete it, so it is put again. The age is that which the backend tells; S3 counts it from the
+    /// beginning of an upload in parts. `id` must be the id of `bytes`.
     pub async fn put(self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<PutOutcome> {
         debug_assert_eq!(id, BlobId::of(&bytes), "a blob is named by its hash");
-        let key = kind.key(id);
-        let found = match self.objects.look(&key).await {
-            // To whom has no right to list, that may mean that it is not there. To put it once more does no harm.
-            Err(Error::Denied { .. }) => None,
-            found => found?,
-        };
-        if let Some(found) = found {
-            let age_ms = now_unix_ms().saturating_sub(found.modified_unix_ms);
-            let half_grace_ms = i64::try_from((self.objects.settings.grace / 2).as_millis()).unwrap_or(i64::MAX);
-            if found.size == bytes.len() as u64 && age_ms < half_grace_ms {
-                self.keep(kind, id, bytes).await;
-                return Ok(PutOutcome::AlreadyThere);
-            }
+        if self.has(kind, id, bytes.len() as u64).await? {
+            self.keep(kind, id, bytes).await;
+            return Ok(PutOutcome::AlreadyThere);
         }
         self.replace(kind, id, bytes).await?;
         Ok(PutOutcome::Written)
     }
 
+    /// Returns whether a blob is there, with this length and young enough.
+    pub(crate) async fn has(self, kind: BlobKind, id: BlobId, size: u64) -> Result<bool> {
+        let found = match self.objects.look(&kind.key(id)).await {
+            // To whom has no right to list, that may mean that it is not there. To put it once more does no harm.
+            Err(Error::Denied { .. }) => None,
+            found => found?,
+        };
+        Ok(found.is_some_and(|found| {
+            let age_ms = now_unix_ms().saturating_sub(found.modified_unix_ms);
+            let half_grace_ms = i64::try_from((self.objects.settings.grace / 2).as_millis()).unwrap_or(i64::MAX);
+            found.size == size && age_ms < half_grace_ms
+        }))
+    }
+
     /// Puts a blob, and overwrites a damaged one.
     ///
-    /// With a cache it is kept there, too, and so not downloaded again by [`get`](Self::get); of what the store has then, the
-    /// length is compared.
+    /// With a cache it is kept there, too, and so not downloaded again by [`get`](Self::get).
     ///
     /// # Errors
     /// Those of the backend.
     pub async fn replace(self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<()> {
         debug_assert_eq!(id, BlobId::of(&bytes), "a blob is named by its hash");
-        let (key, size) = (kind.key(id), bytes.len() as u64);
+        let key = kind.key(id);
         let (put, _) = tokio::join!(self.objects.put(&key, bytes.clone()), self.keep(kind, id, bytes));
-        put?;
-        if self.objects.cache.is_some() {
-            let found =
-                self.objects.look(&key).await?.ok_or_else(|| Error::NotFound { name: self.objects.name(&key) })?;
-            check_size(&self.objects.name(&key), size, found.size)?;
-        }
-        Ok(())
+        put
     }
 
     /// Returns the contents of a blob of `size` bytes.

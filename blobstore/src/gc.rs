@@ -31,7 +31,10 @@
 //! when the cycle began, so it stays until its successor, or what came after it in the log, is as old as the grace
 //! period; and step 6 sees the new manifest if it was committed by then. The age of a blob is looked up once more right
 //! before its deletion, since a put may have written it again after the listing. What is left is a put that falls
-//! between that look and the deletion, which are one request apart.
+//! between that look and the deletion, which are one request apart. S3 dates a blob that is put in parts by the beginning of
+//! its upload. All of this holds by that date, too: the upload begins within the cycle, so the blob is younger than the cycle,
+//! and one that was there already counts as older than it is, so it is put again sooner. An upload that takes longer than the
+//! grace period may be collected as soon as it is done; its cycle has lasted longer than half of it, and finds that out.
 //!
 //! **Beside a consumer in mid-download.** It was sent to its version by the log, and a version that consumers were on in
 //! the last grace period stays. One that takes longer finds a blob gone, and plans again from the log. What is mapped

@@ -1,6 +1,7 @@
-//! Maps files into memory, read-only.
+//! Maps files into memory: read-only, but for drafts of blobs.
 //!
-//! This is the only file of the crate with unsafe code: one map, whole and read-only, and advice about it.
+//! This is the only file of the crate with unsafe code: a map, whole and read-only, another that a draft is written in, and
+//! advice about maps.
 
 #![expect(unsafe_code, reason = "mapping a file is unsafe; it is done here and nowhere else")]
 
@@ -9,7 +10,7 @@ use std::hint::black_box;
 use std::io;
 
 use bytes::Bytes;
-use memmap2::MmapOptions;
+use memmap2::{MmapMut, MmapOptions};
 
 /// Maps a whole file that is no part of a store, such as the input of a program, read-only. The map lives until the last clone of
 /// the bytes is dropped. An empty file gives empty bytes.
@@ -38,6 +39,40 @@ pub(crate) fn map(file: &File, size: u64) -> io::Result<Bytes> {
     // this contract; the crate's front page says so. For other files `map_input` hands it on to its caller.
     let map = unsafe { MmapOptions::new().len(len).map(file)? };
     Ok(Bytes::from_owner(map))
+}
+
+/// A map of a file that is being written.
+#[derive(Debug)]
+pub(crate) struct WritableMap(MmapMut);
+
+impl WritableMap {
+    /// Maps a whole file of this length, which has all of its space.
+    pub(crate) fn new(file: &File, len: usize) -> io::Result<Self> {
+        // SAFETY: nobody else may write the file or shorten it while it is mapped. It is a draft of a folder's blob, which was
+        // created a moment ago under a name that nobody else has, and is opened by nobody: gc and other producers know it as
+        // an orphan, which is unlinked at most, and that leaves the mapped inode as it is. To write it takes no new space, so
+        // that does not fail for want of it (`DraftFile::create`). Whoever shortens files of a store by other means breaks
+        // this contract, as with `map`.
+        let map = unsafe { MmapOptions::new().len(len).map_mut(file)? };
+        Ok(Self(map))
+    }
+
+    /// Ends the writing. The map lives until the last clone of the bytes is dropped.
+    pub(crate) fn into_bytes(self) -> io::Result<Bytes> {
+        Ok(Bytes::from_owner(self.0.make_read_only()?))
+    }
+}
+
+impl AsRef<[u8]> for WritableMap {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsMut<[u8]> for WritableMap {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
 }
 
 /// Bytes from one read byte to the next: no page is smaller.

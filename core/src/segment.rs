@@ -16,10 +16,12 @@ use crate::words::{ElementSize, Pointer, StructRef, WORD, Words};
 
 mod baseline;
 mod column;
+mod column_order;
 mod compare;
 mod copy;
 mod copy_plan;
 mod dead_rows;
+mod frame;
 mod layout;
 mod live;
 mod matrix;

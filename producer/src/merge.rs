@@ -21,7 +21,7 @@ use crate::merge_policy::{self, SegmentStat};
 use crate::metrics;
 use crate::producer::Producer;
 use crate::report::MergeReport;
-use crate::stored_blobs::StoredBlobs;
+use crate::stored_blobs::{StoredBlobs, draft};
 
 /// Rounds of merging after one cycle; what is left is done after the next cycle.
 const ROUNDS_MAX: usize = 3;
@@ -173,7 +173,7 @@ impl Producer {
             }
         }
         let encoding = entry.encoding(&manifest.schema, sharing)?;
-        let merged = encoding.merge(&inputs)?;
+        let merged = encoding.merge_into(&inputs, |len| draft(&self.store, len))?;
         let indexes = Arc::new(IndexSet::new(&manifest.schema, entry)?);
         let graphs = base.view.graph_sources(record_type, places)?;
         self.write_segment(merged, &encoding, &indexes, merged_from, graphs).await

@@ -198,11 +198,11 @@ impl Producer {
             before.is_some() && manifest.record_type(name).map(|ty| &ty.segments) == before
         });
         let mut have = base.blobs.clone();
-        have.extend(&stored.checked);
+        have.extend(&stored.held);
         let (view, blobs) = self.open_without(Arc::clone(manifest), &have, left_out).await?;
         let known: HashSet<Id> = base.view.manifest().blobs().map(|blob| blob.id).collect();
         if self.settings.verification != Verification::Open {
-            view.verify_new(&blobs, |id| !known.contains(id) && stored.checked.get(id).is_none())?;
+            view.verify_new(&blobs, |id| !known.contains(id) && !stored.checked.contains(id))?;
         }
         view.verify_alternate_keys(|id| !known.contains(id))?;
         Ok((view, blobs))

@@ -57,10 +57,13 @@ pub enum MergeSchedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Verification {
-    /// They are opened again from the store, hashed, and walked through every pointer.
+    /// They are walked through every pointer in memory. In a folder they are opened again and compared with that; of another
+    /// store the lengths are asked.
     #[default]
     Full,
-    /// They are opened again from the store, which checks lengths, headers and roots.
+    /// As [`Full`](Self::Full), but what was put into a store that is not a folder is downloaded again and compared.
+    Download,
+    /// In a folder they are opened again, which checks lengths, headers and roots; of another store the lengths are asked.
     Open,
 }
 

@@ -1,17 +1,20 @@
 //! Stores the new blobs of a version, and checks them while they are written.
 //!
 //! The bytes in memory are checked, and what the store has afterwards is compared with them: so no stored file is hashed
-//! or walked once more, and a check does not wait for the disk.
+//! or walked once more, and a check does not wait for the disk. Of a store that is not a folder the lengths are asked, and the
+//! bytes in memory go on to be used: what was uploaded is not downloaded again.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use kapok_blobstore::{BlobId, BlobKind, PutOutcome, Store};
-use kapok_core::manifest::{Blob, BlobMap, MergeSource, SegmentEntry};
+use kapok_blobstore::{BlobId, BlobKind, Draft, FinishedDraft, PutOutcome, Store};
+use kapok_core::manifest::{Blob, BlobMap, Id, MergeSource, SegmentEntry};
 use kapok_core::segment::{Encoding, SealedSegment, Segment, Segments, in_parallel};
 use kapok_index::vector::GraphSource;
 use kapok_index::{BuiltArtifact, IndexSet, verify_built_segment};
+use tokio::sync::oneshot;
 
 use crate::base::Base;
 use crate::error::{Error, ErrorKind, Result};
@@ -34,18 +37,27 @@ const BYTES_AT_ONCE: usize = 4 << 20;
 pub(crate) struct StoredBlobs {
     /// Bytes that the store did not have.
     pub written: u64,
-    /// Blobs that were checked, as the store has them; none if stored files are only opened.
-    pub checked: BlobMap,
+    /// Blobs as the store has them; those of a folder only if they were compared.
+    pub held: BlobMap,
+    /// Those of them that need no check any more.
+    pub checked: HashSet<Id>,
     /// Graphs of vectors among them.
     pub graphs: GraphReport,
 }
 
 impl StoredBlobs {
-    #[expect(clippy::needless_pass_by_value, reason = "what is added is not used any more")]
+    /// One blob, and the bytes of it that the store did not have.
+    fn found(id: BlobId, blob: Blob, written: u64) -> Self {
+        let mut held = BlobMap::new();
+        held.insert(*id.as_bytes(), blob);
+        Self { written, held, checked: HashSet::from([*id.as_bytes()]), ..Self::default() }
+    }
+
     pub(crate) fn add(&mut self, other: Self) {
         self.written += other.written;
         self.graphs = self.graphs.and(other.graphs);
-        self.checked.extend(&other.checked);
+        self.held.extend(&other.held);
+        self.checked.extend(other.checked);
     }
 }
 
@@ -92,11 +104,13 @@ impl Producer {
             while let Some(rest) = segments.take() {
                 let sealed = match creation.take() {
                     Some(creation) => {
-                        let (created, sealed) = tokio::join!(creation, seal_next(rest));
-                        created?;
+                        let (told, created) = oneshot::channel();
+                        let creation = async { creation.await.map(|()| told.send(())) };
+                        let (created, sealed) = tokio::join!(creation, self.seal_next(rest, Some(created)));
+                        _ = created?;
                         sealed?
                     }
-                    None => seal_next(rest).await?,
+                    None => self.seal_next(rest, None).await?,
                 };
                 let Some((rest, sealed)) = sealed else { break };
                 segments = Some(rest);
@@ -118,7 +132,7 @@ impl Producer {
     /// that it was merged from.
     pub(crate) async fn write_segment(
         &self,
-        sealed: SealedSegment,
+        sealed: SealedSegment<Draft>,
         encoding: &Encoding,
         indexes: &Arc<IndexSet>,
         merged_from: Vec<MergeSource>,
@@ -126,8 +140,9 @@ impl Producer {
     ) -> Result<(SegmentEntry, StoredBlobs)> {
         let id = BlobId::from(sealed.id);
         let mut entry = SegmentEntry { merged_from, ..sealed.entry(encoding.sharing()) };
-        let bytes = Bytes::from(sealed.bytes);
-        let segment = Segment::open(&self.store.blobs().name(BlobKind::Segment, id), bytes.clone(), sealed.rows)?;
+        let draft = sealed.bytes.finish()?;
+        let name = self.store.blobs().name(BlobKind::Segment, id);
+        let segment = Segment::open(&name, draft.bytes().clone(), sealed.rows)?;
         let artifacts = async {
             let (built, graphs) = self.build(encoding.record_type(), indexes, &segment, &entry, graphs).await?;
             entry.artifacts = built.iter().map(|built| built.artifact.clone()).collect();
@@ -137,7 +152,7 @@ impl Producer {
             checked?;
             Ok::<_, Error>(StoredBlobs { graphs, ..put? })
         };
-        let (stored, artifacts) = tokio::join!(self.put(BlobKind::Segment, id, bytes), artifacts);
+        let (stored, artifacts) = tokio::join!(self.put(BlobKind::Segment, id, draft), artifacts);
         // Both are awaited even if an index failed, so that nothing is still being written once this has returned.
         let (artifacts, mut stored) = (artifacts?, stored?);
         stored.add(artifacts);
@@ -165,8 +180,8 @@ impl Producer {
                 let (built, graphs) = self.build(&name, &indexes, segment, entry, Vec::new()).await?;
                 entry.artifacts.extend(built.iter().map(|built| built.artifact.clone()));
                 // They are checked when the version is opened.
-                let StoredBlobs { written, .. } = self.put_all(built).await?;
-                stored.add(StoredBlobs { written, graphs, ..StoredBlobs::default() });
+                let put = self.put_all(built).await?;
+                stored.add(StoredBlobs { graphs, checked: HashSet::new(), ..put });
             }
         }
         Ok(stored)
@@ -205,7 +220,8 @@ impl Producer {
 
     async fn put_all(&self, built: Vec<BuiltArtifact>) -> Result<StoredBlobs> {
         let mut stored = StoredBlobs::default();
-        let puts = built.into_iter().map(|built| self.put(BlobKind::Index, built.artifact.id.into(), built.bytes));
+        let puts =
+            built.into_iter().map(|built| self.put(BlobKind::Index, built.artifact.id.into(), built.bytes.into()));
         let puts: Vec<_> = futures::stream::iter(puts).buffer_unordered(BLOBS_IN_FLIGHT).collect().await;
         for put in puts {
             stored.add(put?);
@@ -222,7 +238,7 @@ impl Producer {
         entry: &SegmentEntry,
         blobs: BlobMap,
     ) -> Result<()> {
-        if self.settings.verification != Verification::Full {
+        if self.settings.verification == Verification::Open {
             return Ok(());
         }
         let (encoding, indexes, entry) = (encoding.clone(), Arc::clone(indexes), entry.clone());
@@ -231,29 +247,89 @@ impl Producer {
         Ok(checking.await.map_err(|source| Error::Task { source })??)
     }
 
-    /// Puts a blob, and compares what the store has then, unless stored files are only to be opened.
+    /// Puts a blob, and looks at what the store has then.
     ///
     /// A blob that is there already is read from the store itself, and put again if it is damaged.
-    async fn put(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<StoredBlobs> {
-        let blobs = self.store.blobs();
-        if blobs.put(kind, id, bytes.clone()).await? == PutOutcome::AlreadyThere {
-            match compare(&self.store.without_cache(), kind, id, &bytes).await {
-                Ok(checked) => return Ok(StoredBlobs { checked, ..StoredBlobs::default() }),
+    async fn put(&self, kind: BlobKind, id: BlobId, mut draft: FinishedDraft) -> Result<StoredBlobs> {
+        let (blobs, bytes) = (self.store.blobs(), draft.bytes().clone());
+        if blobs.put_draft(kind, id, &mut draft).await? == PutOutcome::AlreadyThere {
+            match self.compare(kind, id, &bytes).await {
+                Ok(blob) => return Ok(StoredBlobs::found(id, blob, 0)),
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {
-                    blobs.replace(kind, id, bytes.clone()).await?;
+                    blobs.replace_by_draft(kind, id, &mut draft).await?;
                 }
                 Err(error) => return Err(error),
             }
         }
-        let checked = match self.settings.verification {
-            Verification::Full => compare(&self.store, kind, id, &bytes).await?,
-            Verification::Open => BlobMap::new(),
-        };
-        Ok(StoredBlobs { written: bytes.len() as u64, checked, ..StoredBlobs::default() })
+        let written = bytes.len() as u64;
+        let is_folder = self.store.local_path().is_some();
+        Ok(match self.settings.verification {
+            Verification::Open if is_folder => StoredBlobs { written, ..StoredBlobs::default() },
+            Verification::Full | Verification::Open if !is_folder => {
+                self.expect_length(kind, id, written).await?;
+                // A map of the cache's copy, where there is one, in the place of memory of this process.
+                let kept = blobs.keep(kind, id, bytes).await;
+                StoredBlobs::found(id, self.named(kind, id, kept), written)
+            }
+            _ => StoredBlobs::found(id, self.compare(kind, id, &bytes).await?, written),
+        })
+    }
+
+    /// Checks that a blob is there and has this length.
+    async fn expect_length(&self, kind: BlobKind, id: BlobId, len: u64) -> Result<()> {
+        let name = self.store.blobs().name(kind, id);
+        match self.store.blobs().size(kind, id).await? {
+            Some(found) if found == len => Ok(()),
+            Some(found) => {
+                let (expected, found) = (format!("{len} bytes"), format!("{found} bytes"));
+                Err(kapok_core::Error::corrupt(name, 0, expected, found).into())
+            }
+            None => Err(kapok_blobstore::Error::NotFound { name }.into()),
+        }
+    }
+
+    fn named(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Blob {
+        Blob { name: Arc::from(self.store.blobs().name(kind, id)), bytes }
+    }
+
+    /// Returns a blob as the store itself has it, whatever is in a cache.
+    ///
+    /// # Errors
+    /// `Corrupt` if it has other bytes, `NotFound` if it has none.
+    async fn compare(&self, kind: BlobKind, id: BlobId, bytes: &Bytes) -> Result<Blob> {
+        let store = self.store.without_cache();
+        let found = store.blobs().get(kind, id, bytes.len() as u64).await?;
+        let blob = self.named(kind, id, found);
+        if !is_same(blob.bytes.clone(), bytes.clone()).await? {
+            blob.verify_hash(id.as_bytes())?;
+        }
+        Ok(blob)
+    }
+
+    /// Writes the next segment, on a thread that may take its time; `None` behind the last. `created` tells when the store is
+    /// there, which the memory of the segment may be a file of.
+    async fn seal_next(
+        &self,
+        mut segments: Segments,
+        created: Option<oneshot::Receiver<()>>,
+    ) -> Result<Option<(Segments, SealedSegment<Draft>)>> {
+        let store = self.store.clone();
+        let sealing = tokio::task::spawn_blocking(move || {
+            let allocate = |len| {
+                if created.is_some_and(|created| created.blocking_recv().is_err()) {
+                    // Why not is told by the creation.
+                    return Err(kapok_core::Error::invalid("store", "it was not created").into());
+                }
+                draft(&store, len)
+            };
+            segments.next_into(allocate).map(|sealed| sealed.map(|sealed| (segments, sealed)))
+        });
+        sealing.await.map_err(|source| Error::Task { source })?.transpose()
     }
 
     async fn write_tombstones(&self, tombstones: Vec<Vec<u8>>) -> Result<StoredBlobs> {
-        let puts = tombstones.into_iter().map(|bytes| self.put(BlobKind::Tombstones, BlobId::of(&bytes), bytes.into()));
+        let put = |bytes: Vec<u8>| self.put(BlobKind::Tombstones, BlobId::of(&bytes), Bytes::from(bytes).into());
+        let puts = tombstones.into_iter().map(put);
         let puts: Vec<_> = futures::stream::iter(puts).buffer_unordered(BLOBS_IN_FLIGHT).collect().await;
         let mut stored = StoredBlobs::default();
         for put in puts {
@@ -261,27 +337,6 @@ impl Producer {
         }
         Ok(stored)
     }
-}
-
-/// Returns a blob as the store has it: as its cache has it, if it has one.
-///
-/// # Errors
-/// `Corrupt` if it has other bytes, `NotFound` if it has none.
-async fn compare(store: &Store, kind: BlobKind, id: BlobId, bytes: &Bytes) -> Result<BlobMap> {
-    let found = store.blobs().get(kind, id, bytes.len() as u64).await?;
-    let blob = Blob { name: Arc::from(store.blobs().name(kind, id)), bytes: found };
-    if !is_same(blob.bytes.clone(), bytes.clone()).await? {
-        blob.verify_hash(id.as_bytes())?;
-    }
-    let mut checked = BlobMap::new();
-    checked.insert(*id.as_bytes(), blob);
-    Ok(checked)
-}
-
-/// Writes the next segment, on a thread that may take its time; `None` behind the last.
-async fn seal_next(mut segments: Segments) -> Result<Option<(Segments, SealedSegment)>> {
-    let sealing = tokio::task::spawn_blocking(move || segments.next().map(|sealed| sealed.map(|it| (segments, it))));
-    Ok(sealing.await.map_err(|source| Error::Task { source })?.transpose()?)
 }
 
 /// Returns whether a stored file has the bytes that were put.
@@ -294,4 +349,9 @@ async fn is_same(found: Bytes, bytes: Bytes) -> Result<bool> {
         in_parallel(parts, |(found, bytes): (&[u8], &[u8])| found == bytes).into_iter().all(|is_same| is_same)
     });
     comparing.await.map_err(|source| Error::Task { source })
+}
+
+/// Returns memory for a segment.
+pub(crate) fn draft(store: &Store, len: usize) -> Result<Draft> {
+    Ok(store.blobs().draft(BlobKind::Segment, len)?)
 }

@@ -6,6 +6,7 @@ mod caching;
 mod collecting;
 mod conformance;
 mod creation;
+mod drafts;
 mod faults;
 mod folder;
 #[cfg(all(feature = "aws", feature = "azure", feature = "gcp", feature = "http"))]

@@ -27,7 +27,7 @@ pub(super) const NULL: ObjectId = 0;
 pub(super) const LIST_MAX: u64 = (1 << 29) - 1;
 
 /// Objects of a batch: the cache lines of their slots stay in the first cache.
-const BATCH: usize = 128;
+pub(super) const BATCH: usize = 128;
 
 /// Set in the id of an object that is not settled yet; the rest is its place among these.
 const PENDING: ObjectId = 1 << 31;
@@ -394,7 +394,7 @@ fn push(arena: &mut Vec<u8>, objects: &mut Vec<Object>, shape: u64, image: &[u8]
 /// Returns half of an object's hash: enough, since equality is checked.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "half of it")]
-fn hash(shape: u64, image: &[u8]) -> u32 {
+pub(super) fn hash(shape: u64, image: &[u8]) -> u32 {
     // Of a list of bytes the bytes alone, since it may come without the zeros behind them.
     let image = if shape & 1 == 1 && (shape >> 32) & 7 == ElementSize::Byte as u64 {
         &image[..image.len().min((shape >> 35) as usize)]

@@ -1,22 +1,35 @@
 //! Merges several segments into one.
 //!
-//! Their rows are staged again and sealed, so a merged segment is byte for byte what a producer would have written had
-//! it been given these records at once: a consumer that has the inputs can make it, and check its hash.
+//! A merged segment is byte for byte what a producer would have written had it been given these records at once: a consumer
+//! that has the inputs can make it, and check its hash.
+//!
+//! Rows are not staged. They are put into the order of their keys where they are ([`rows`]). Each field then finds out which
+//! of its objects are equal and where each comes to stand ([`column`]), which takes some bytes for each row and object. Now
+//! the size of the segment is known, and rows and objects are copied from their segments to their places ([`write`]).
 
 use roaring::RoaringBitmap;
 
-use super::column::Interning;
-use super::copy::CopiedObjects;
+use super::Segment;
+use super::WORD;
+use super::frame;
+use super::layout::lay_out;
 use super::parallel::in_parallel;
-use super::seal::{SealSettings, SealedSegment};
-use super::stage::{Encoding, Stage};
-use super::{Segment, WORD};
+use super::seal::{SealedSegment, on_heap};
+use super::stage::Encoding;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
-use crate::manifest::MergeSource;
+use crate::manifest::{MergeSource, blob_hash};
 
-/// Rows that one thread stages before it takes the next.
-const ROWS_AT_ONCE: u32 = 1 << 17;
+mod column;
+mod field_place;
+mod flat;
+mod rows;
+mod staged;
+mod write;
+
+use column::MergedColumn;
+use rows::MergedRows;
+
 /// Rows of a schema that has grown may take this many times the bytes of what is merged, or [`ROW_BYTES_SMALL`].
 const GROWTH_MAX: u64 = 16;
 /// Rows that take no more than this may have grown by any factor.
@@ -32,52 +45,78 @@ pub struct MergeInput<'s> {
 }
 
 impl Encoding {
-    /// Merges segments of this record type, of this schema or older ones, into one. Fields that older segments lack get
-    /// their defaults; fields are copied as the schema knows them.
+    /// Merges segments of this record type, of this schema or older ones, into one on the heap. Fields that older segments lack
+    /// get their defaults; fields are copied as the schema knows them.
     ///
     /// # Errors
     /// `DuplicateKey` if two rows have the same key, `Limit` if one segment cannot hold all, `Invalid` if an
     /// input cannot be read or no rows are left.
     pub fn merge(&self, inputs: &[MergeInput<'_>]) -> Result<SealedSegment> {
-        self.check_growth(inputs)?;
-        let mut tasks = Vec::new();
-        for input in inputs {
-            let rows = input.segment.rows();
-            tasks.extend((0..rows).step_by(ROWS_AT_ONCE as usize).map(|first| (input, first)));
-        }
-        let stages = in_parallel(tasks, |(input, first)| {
-            let rows = first..first.saturating_add(ROWS_AT_ONCE).min(input.segment.rows());
-            self.stage_rows(input, rows)
-        });
-        let mut all: Option<Stage> = None;
-        for stage in stages {
-            match &mut all {
-                Some(all) => all.absorb(stage?)?,
-                None => all = Some(stage?),
-            }
-        }
-        let all = all.unwrap_or_else(|| Stage::new(self));
-        let whole = SealSettings { target_bytes: Some(super::layout::SEGMENT_WORDS_MAX * WORD as u64) };
-        let mut segments = all.seal(whole)?;
-        let merged = segments.next().unwrap_or_else(|| Err(Error::invalid("merge", "no rows are left")))?;
-        match segments.next() {
-            None => Ok(merged),
-            Some(_) => Err(Error::invalid("merge", "more than one segment can hold")),
-        }
+        self.merge_into(inputs, on_heap)
     }
 
-    /// Refuses rows whose schema makes far more of them than the segments hold.
+    /// Merges as [`merge`](Self::merge) does, into memory that a function gives: it is asked for so many bytes, all zero.
+    ///
+    /// # Errors
+    /// Those of [`merge`](Self::merge), and those of the function.
+    pub fn merge_into<M, E>(
+        &self,
+        inputs: &[MergeInput<'_>],
+        allocate: impl FnOnce(usize) -> std::result::Result<M, E>,
+    ) -> std::result::Result<SealedSegment<M>, E>
+    where
+        M: AsMut<[u8]>,
+        E: From<Error>,
+    {
+        self.check_growth(inputs)?;
+        let rows = MergedRows::new(self, inputs)?;
+        let plan = &self.plan;
+        let columns = in_parallel(field_place::of_columns(plan), |place| MergedColumn::new(self, &rows, place));
+        let columns: Vec<MergedColumn> = columns.into_iter().collect::<Result<_>>()?;
+        let sizes: Vec<_> = columns.iter().map(MergedColumn::size).collect();
+        let layout = lay_out(&self.record_type, rows.len() as u64, plan.record.words() as u64, &sizes)?;
+        let mut memory = allocate(frame::size(&layout))?;
+        write::write(memory.as_mut(), plan, &rows, &columns, &layout)?;
+        Ok(SealedSegment {
+            id: blob_hash(memory.as_mut()),
+            rows: u32::try_from(rows.len()).map_err(|_| Error::invalid("merge", "too many rows"))?,
+            first_key: rows.encoded_key(self, 0)?,
+            last_key: rows.encoded_key(self, rows.len() - 1)?,
+            extents: frame::extents(plan, &layout, rows.len(), columns.iter().map(MergedColumn::stride_words)),
+            bytes: memory,
+        })
+    }
+
     /// Merges segments as a manifest lists them, which gives the merged segment again.
     ///
     /// # Errors
     /// Those of [`merge`](Self::merge), and `Corrupt` if the rows that a source left behind cannot be read.
     pub fn merge_again(&self, sources: &[MergeSource], segments: &[Segment]) -> Result<SealedSegment> {
+        self.merge_again_into(sources, segments, on_heap)
+    }
+
+    /// Merges as [`merge_again`](Self::merge_again) does, into memory that a function gives: it is asked for so many bytes, all
+    /// zero.
+    ///
+    /// # Errors
+    /// Those of [`merge_again`](Self::merge_again), and those of the function.
+    pub fn merge_again_into<M, E>(
+        &self,
+        sources: &[MergeSource],
+        segments: &[Segment],
+        allocate: impl FnOnce(usize) -> std::result::Result<M, E>,
+    ) -> std::result::Result<SealedSegment<M>, E>
+    where
+        M: AsMut<[u8]>,
+        E: From<Error>,
+    {
         let dropped = sources.iter().map(MergeSource::dropped_rows).collect::<Result<Vec<_>>>()?;
         let inputs = segments.iter().zip(&dropped);
         let inputs: Vec<_> = inputs.map(|(segment, rows)| MergeInput { segment, dropped: rows.as_ref() }).collect();
-        self.merge(&inputs)
+        self.merge_into(&inputs, allocate)
     }
 
+    /// Refuses rows whose schema makes far more of them than the segments hold.
     fn check_growth(&self, inputs: &[MergeInput<'_>]) -> Result<()> {
         let live = |input: &MergeInput<'_>| {
             u64::from(input.segment.rows()).saturating_sub(input.dropped.map_or(0, roaring::RoaringBitmap::len))
@@ -91,18 +130,5 @@ impl Encoding {
         }
         let subject = self.record_type.to_string();
         Err(Fault::Limit { subject, limit: "bytes of the rows of a merge", allowed, needed }.into())
-    }
-
-    fn stage_rows(&self, input: &MergeInput<'_>, rows: std::ops::Range<u32>) -> Result<Stage> {
-        let mut stage = Stage::interning(self, Interning::AtOnce);
-        let mut copied = Vec::new();
-        copied.resize_with(self.plan.columns.len(), CopiedObjects::default);
-        stage.set_source(&std::sync::Arc::from(format!("row of {}:", input.segment.name())), u64::from(rows.start));
-        for row in rows.filter(|row| input.dropped.is_none_or(|dropped| !dropped.contains(*row))) {
-            if let Some(record) = input.segment.row(row) {
-                stage.add_shared(record, &mut copied)?;
-            }
-        }
-        Ok(stage)
     }
 }

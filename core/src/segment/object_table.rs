@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use super::column::ObjectId;
+use super::column::{BATCH, ObjectId};
 
 /// Ids of objects by hash: open addressing, linear probing.
 ///
@@ -20,6 +20,11 @@ pub(super) struct ObjectTable {
 pub(super) struct FreeSlot(usize);
 
 impl ObjectTable {
+    /// Makes a table with room for so many ids and a batch more, and hardly more memory than they need.
+    pub(super) fn with_room(count: usize) -> Self {
+        Self { slots: vec![0; (count + BATCH) * 4 / 3 + 2], used: 0 }
+    }
+
     /// Makes room for more ids.
     pub(super) fn reserve(&mut self, more: usize) {
         let needed = self.used + more;

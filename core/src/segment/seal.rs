@@ -8,18 +8,17 @@
 
 use std::ops::Range;
 
-use super::column::{Column, NULL, ObjectId, aim, list_shape};
+use super::column::{Column, NULL, ObjectId, aim};
+use super::column_order::ColumnOrder;
+use super::frame::{self, Frame, parts};
 use super::layout::{ColumnSize, Packer, Placement, ROWS_AT, SegmentLayout, lay_out};
 use super::matrix::Matrix;
 use super::parallel::in_parallel;
-use super::stage::{ColumnBody, Encoding, Sharing, Stage, StagedColumn};
-use super::{Extent, HEADER_BYTES, WRITER_REVISION};
+use super::stage::{ColumnBody, Sharing, Stage, StagedColumn};
+use super::{Extent, WRITER_REVISION};
 use crate::error::{Error, Result};
 use crate::manifest::{SegmentEntry, Tombstones, blob_hash};
-use crate::words::{ElementSize, WORD};
-
-/// Rows or objects that one thread writes before it takes the next.
-const ITEMS_AT_ONCE: usize = 1 << 16;
+use crate::words::WORD;
 
 /// Default size at which a new segment begins, if no field is a vector.
 const TARGET_BYTES: u64 = 256 << 20;
@@ -33,9 +32,9 @@ pub struct SealSettings {
 
 /// A segment in memory, ready to be stored.
 #[derive(Debug)]
-pub struct SealedSegment {
+pub struct SealedSegment<M = Vec<u8>> {
     /// The file.
-    pub bytes: Vec<u8>,
+    pub bytes: M,
     /// BLAKE3 of the file.
     pub id: [u8; 32],
     /// Number of records.
@@ -48,12 +47,12 @@ pub struct SealedSegment {
     pub extents: Vec<Extent>,
 }
 
-impl SealedSegment {
+impl<M: AsRef<[u8]>> SealedSegment<M> {
     /// Returns the segment's entry in a manifest, with all rows live and without indexes or merge sources.
     pub fn entry(&self, sharing: Sharing) -> SegmentEntry {
         SegmentEntry {
             id: self.id,
-            size: self.bytes.len() as u64,
+            size: self.bytes.as_ref().len() as u64,
             rows: self.rows,
             dead: 0,
             first_key: self.first_key.clone(),
@@ -66,14 +65,6 @@ impl SealedSegment {
             merged_from: Vec::new(),
         }
     }
-}
-
-/// Objects of a field in the order in which a segment has them.
-struct ColumnOrder {
-    /// Word of each object, relative to the extent; for objects that are in the segment.
-    place: Vec<u32>,
-    order: Vec<ObjectId>,
-    words: u64,
 }
 
 impl Stage {
@@ -122,62 +113,62 @@ impl Stage {
         words
     }
 
+    /// Writes rows as a segment into memory on the heap.
     pub(super) fn write_segment(&self, rows: &[u32]) -> Result<SealedSegment> {
+        self.write_segment_into(rows, on_heap)
+    }
+
+    /// Writes rows as a segment into memory that a function gives: so many bytes, all zero.
+    fn write_segment_into<M, E>(
+        &self,
+        rows: &[u32],
+        allocate: impl FnOnce(usize) -> std::result::Result<M, E>,
+    ) -> std::result::Result<SealedSegment<M>, E>
+    where
+        M: AsMut<[u8]>,
+        E: From<Error>,
+    {
         let plan = &self.encoding.plan;
         let orders = in_parallel(self.columns.iter().collect(), |column| column.order(rows));
         let sizes: Vec<ColumnSize> =
             self.columns.iter().zip(&orders).map(|(column, order)| column.size(order)).collect();
-        let row_words = plan.record.words();
-        let layout = lay_out(&self.encoding.record_type, rows.len() as u64, row_words as u64, &sizes)?;
+        let row_bytes = plan.record.words() * WORD;
+        let layout = lay_out(&self.encoding.record_type, rows.len() as u64, plan.record.words() as u64, &sizes)?;
 
-        let mut bytes = vec![0; HEADER_BYTES + layout.words as usize * WORD];
-        write_head(&mut bytes, &layout, rows.len(), &self.encoding);
-        let mut tasks = Vec::new();
-        let head = HEADER_BYTES + ROWS_AT as usize * WORD;
-        let (_, mut rest) = bytes.split_at_mut(head);
-        let mut at = ROWS_AT as usize;
-        let (own, tail) = rest.split_at_mut(rows.len() * row_words * WORD);
-        rest = tail;
-        at += rows.len() * row_words;
-        tasks.extend(parts(rows.len(), |row| row * row_words * WORD, own).map(|(rows, out)| Task::Rows(rows, out)));
-        for (index, ((start, words), column)) in layout.columns.iter().zip(&self.columns).enumerate() {
-            let (_, tail) = rest.split_at_mut((*start as usize - at) * WORD);
-            let (own, tail) = tail.split_at_mut(*words as usize * WORD);
-            rest = tail;
-            at = *start as usize + *words as usize;
-            if *words == 0 {
+        let mut memory = allocate(frame::size(&layout))?;
+        let bytes = memory.as_mut();
+        let Frame { rows: row_memory, columns } = Frame::new(bytes, &layout, rows.len(), plan);
+        let mut tasks: Vec<Task> =
+            parts(rows.len(), |row| row * row_bytes, row_memory).map(|(part, out)| Task::Rows(part, out)).collect();
+        for ((out, column), order) in columns.into_iter().zip(&self.columns).zip(&orders) {
+            if out.is_empty() {
                 continue;
             }
             match &column.body {
                 ColumnBody::Objects(objects) => {
-                    let order = &orders[index];
-                    let len = own.len();
-                    let place =
-                        |at: usize| order.order.get(at).map_or(len, |id| order.place[*id as usize] as usize * WORD);
-                    let parts = parts(order.order.len(), place, own);
-                    tasks.extend(parts.map(|(part, out)| Task::Objects(objects, order, part, out)));
+                    tasks.extend(order.parts(out).map(|(part, out)| Task::Objects(objects, order, part, out)));
                 }
                 ColumnBody::Vectors(matrix) => {
-                    let parts = parts(rows.len(), |row| row * matrix.stride(), own);
+                    let parts = parts(rows.len(), |row| row * matrix.stride(), out);
                     tasks.extend(parts.map(|(part, out)| Task::Vectors(matrix, column, &rows[part], out)));
                 }
             }
         }
         in_parallel(tasks, |task| match task {
             Task::Rows(part, out) => self.write_rows(rows, part, &orders, &layout, out),
-            Task::Objects(objects, order, part, out) => write_objects(objects, order, part, out),
+            Task::Objects(objects, order, part, out) => order.write(objects, part, out),
             Task::Vectors(matrix, column, rows, out) => write_vectors(matrix, &column.roots, rows, out),
         });
 
         let first = rows.first().map(|row| self.encoded_key(*row)).unwrap_or_default();
         let last = rows.last().map(|row| self.encoded_key(*row)).unwrap_or_default();
         Ok(SealedSegment {
-            id: blob_hash(&bytes),
+            id: blob_hash(bytes),
             rows: u32::try_from(rows.len()).map_err(|_| Error::invalid("segment", "too many rows"))?,
             first_key: first,
             last_key: last,
             extents: self.extents(rows.len(), &layout),
-            bytes,
+            bytes: memory,
         })
     }
 
@@ -227,27 +218,15 @@ impl Stage {
     }
 
     fn extents(&self, rows: usize, layout: &SegmentLayout) -> Vec<Extent> {
-        let row_bytes = self.encoding.plan.record.words() * WORD;
-        let mut out = vec![Extent {
-            field: String::new(),
-            offset: (HEADER_BYTES + ROWS_AT as usize * WORD) as u64,
-            size: (rows * row_bytes) as u64,
-            stride: u32::try_from(row_bytes).unwrap_or(u32::MAX),
-        }];
-        for ((column, plan), (start, words)) in
-            self.columns.iter().zip(&self.encoding.plan.columns).zip(&layout.columns)
-        {
-            if *words > 0 {
-                out.push(Extent {
-                    field: plan.name.clone(),
-                    offset: HEADER_BYTES as u64 + u64::from(*start) * WORD as u64,
-                    size: u64::from(*words) * WORD as u64,
-                    stride: column.stride_words().map_or(0, |words| u32::try_from(words * 8).unwrap_or(u32::MAX)),
-                });
-            }
-        }
-        out
+        let strides = self.columns.iter().map(|column| column.stride_words().unwrap_or(0));
+        frame::extents(&self.encoding.plan, layout, rows, strides)
     }
+}
+
+/// Returns memory on the heap, all zero.
+#[expect(clippy::unnecessary_wraps, reason = "the form of a function that gives memory")]
+pub(super) fn on_heap(len: usize) -> Result<Vec<u8>> {
+    Ok(vec![0; len])
 }
 
 /// Segments of a stage, written as they are asked for. The last one takes the stage's memory with it.
@@ -273,15 +252,23 @@ impl Segments {
         cuts.reverse();
         Self { stage: Some(stage), order, cuts, next: 0 }
     }
-}
 
-impl Iterator for Segments {
-    type Item = Result<SealedSegment>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// Writes the next segment into memory that a function gives: it is asked for so many bytes, all zero. `None` behind the
+    /// last segment.
+    ///
+    /// # Errors
+    /// For records beyond a limit of the encoding, and those of the function.
+    pub fn next_into<M, E>(
+        &mut self,
+        allocate: impl FnOnce(usize) -> std::result::Result<M, E>,
+    ) -> Option<std::result::Result<SealedSegment<M>, E>>
+    where
+        M: AsMut<[u8]>,
+        E: From<Error>,
+    {
         let rows = self.cuts.pop()?;
         let end = self.next + rows;
-        let segment = self.stage.as_ref()?.write_segment(&self.order[self.next..end]);
+        let segment = self.stage.as_ref()?.write_segment_into(&self.order[self.next..end], allocate);
         self.next = end;
         if self.cuts.is_empty() {
             // Storing and checking the segment takes memory, too.
@@ -289,6 +276,15 @@ impl Iterator for Segments {
             self.order = Vec::new();
         }
         Some(segment)
+    }
+}
+
+/// Writes the next segment into memory on the heap.
+impl Iterator for Segments {
+    type Item = Result<SealedSegment>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_into(on_heap)
     }
 }
 
@@ -300,21 +296,6 @@ enum Task<'s, 'o> {
     Objects(&'s Column, &'s ColumnOrder, Range<usize>, &'o mut [u8]),
     /// The vectors of these rows.
     Vectors(&'s Matrix, &'s StagedColumn, &'s [u32], &'o mut [u8]),
-}
-
-/// Cuts what so many items are written to into parts; `place`: the byte at which an item begins, the end for the number of
-/// items.
-fn parts(
-    items: usize,
-    place: impl Fn(usize) -> usize,
-    mut out: &mut [u8],
-) -> impl Iterator<Item = (Range<usize>, &mut [u8])> {
-    (0..items).step_by(ITEMS_AT_ONCE).map(move |first| {
-        let part = first..(first + ITEMS_AT_ONCE).min(items);
-        let (own, rest) = std::mem::take(&mut out).split_at_mut(place(part.end) - place(part.start));
-        out = rest;
-        (part, own)
-    })
 }
 
 /// Objects of the current segment: for each object the number of the last segment that has it.
@@ -359,21 +340,13 @@ impl StagedColumn {
 
     /// Returns the order and places of the objects of some rows.
     fn order(&self, rows: &[u32]) -> ColumnOrder {
-        let ColumnBody::Objects(objects) = &self.body else {
-            let any = rows.iter().any(|row| self.roots[*row as usize] != NULL);
-            return ColumnOrder { place: Vec::new(), order: Vec::new(), words: u64::from(any) };
-        };
-        let mut out = ColumnOrder { place: vec![UNPLACED; objects.id_count()], order: Vec::new(), words: 0 };
-        for row in rows {
-            out.put(objects, self.roots[*row as usize]);
+        match &self.body {
+            ColumnBody::Objects(objects) => ColumnOrder::new(objects, rows.iter().map(|row| self.roots[*row as usize])),
+            ColumnBody::Vectors(_) => {
+                let any = rows.iter().any(|row| self.roots[*row as usize] != NULL);
+                ColumnOrder { words: u64::from(any), ..ColumnOrder::none() }
+            }
         }
-        let mut next = 0;
-        while let Some(id) = out.order.get(next) {
-            // What rows point at stands before what this points at, and so on: breadth first.
-            objects.for_each_child(*id, |child| out.put(objects, child));
-            next += 1;
-        }
-        out
     }
 
     fn size(&self, order: &ColumnOrder) -> ColumnSize {
@@ -384,51 +357,10 @@ impl StagedColumn {
     }
 }
 
-/// Place of an object that the segment does not have.
-const UNPLACED: u32 = u32::MAX;
-
-impl ColumnOrder {
-    fn put(&mut self, objects: &Column, id: ObjectId) {
-        if id != NULL && self.place[id as usize] == UNPLACED {
-            // Past 2^32 words the layout is refused before any place is used.
-            self.place[id as usize] = u32::try_from(self.words).unwrap_or(UNPLACED - 1);
-            self.words += u64::from(objects.words(id));
-            self.order.push(id);
-        }
-    }
-}
-
 impl Matrix {
     pub(super) fn shape(&self) -> u64 {
         self.plan.shape()
     }
-}
-
-fn write_head(bytes: &mut [u8], layout: &SegmentLayout, rows: usize, encoding: &Encoding) {
-    let record = &encoding.plan.record;
-    let list_words = rows as u64 * record.words() as u64;
-    let sizes = super::column::struct_shape(record.data_words, record.pointer_words);
-    let head = [
-        u64::from(layout.words) << 32,
-        super::column::struct_shape(0, 1),
-        list_shape(ElementSize::Composite, list_words),
-        sizes | (rows as u64) << 2,
-    ];
-    for (out, word) in bytes.chunks_exact_mut(WORD).zip(head) {
-        out.copy_from_slice(&word.to_le_bytes());
-    }
-}
-
-fn write_objects(objects: &Column, order: &ColumnOrder, part: Range<usize>, out: &mut [u8]) {
-    let mut at = 0;
-    for id in &order.order[part] {
-        let size = objects.words(*id) as usize * WORD;
-        // Places are relative to the extent; so is `at`, and pointers are differences.
-        let word = order.place[*id as usize];
-        objects.write(*id, word, &mut out[at..at + size], &order.place);
-        at += size;
-    }
-    debug_assert_eq!(at, out.len(), "bytes of the part");
 }
 
 fn write_vectors(matrix: &Matrix, roots: &[ObjectId], rows: &[u32], out: &mut [u8]) {

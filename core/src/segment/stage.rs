@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::Extent;
 use super::baseline::{Baseline, UnchangedRun};
 use super::column::{Column, Interning, LIST_MAX, NULL, ObjectId};
-use super::copy::{CopiedObjects, Copier, copy_bits, unknown_member, unreadable};
+use super::copy::{Copier, copy_bits, unknown_member, unreadable};
 use super::copy_plan::{ColumnPlan, CopyPlan, Scope};
 use super::live::LiveSegment;
 use super::matrix::Matrix;
@@ -280,7 +280,7 @@ impl Stage {
             self.leave_out(place, row);
             return Ok(());
         }
-        self.add_from(record, &mut [], Origin::New(vectors))
+        self.add_from(record, Origin::New(vectors))
     }
 
     /// Notes that a record is as a row of the baseline has it.
@@ -309,33 +309,28 @@ impl Stage {
             let segment = baseline.segment(run.place);
             for row in run.rows {
                 if let Some(record) = segment.row(row) {
-                    self.add_from(record, &mut [], Origin::Segment)?;
+                    self.add_from(record, Origin::Segment)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Adds a record of a segment whose pointers share objects. `copied`: of that segment alone, one for each column.
-    pub(super) fn add_shared(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects]) -> Result<()> {
-        self.add_from(record, copied, Origin::Segment)
-    }
-
-    fn add_from(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects], origin: Origin<'_>) -> Result<()> {
+    fn add_from(&mut self, record: StructRef<'_>, origin: Origin<'_>) -> Result<()> {
         let result = self
             .begin_row()
-            .and_then(|()| self.copy_record(record, copied, origin))
+            .and_then(|()| self.copy_record(record, origin))
             .and_then(|()| self.push_key(record))
             .map_err(|error| self.name_key(error, record));
         self.end_row(result)
     }
 
     /// Copies a record into the row that was begun last.
-    fn copy_record(&mut self, record: StructRef<'_>, copied: &mut [CopiedObjects], origin: Origin<'_>) -> Result<()> {
+    fn copy_record(&mut self, record: StructRef<'_>, origin: Origin<'_>) -> Result<()> {
         // Borrowed, not counted: threads with stages of their own share the plan.
         let Self { encoding, data, columns, scratch, .. } = self;
         let at = data.len() - encoding.plan.record.data_words as usize * WORD;
-        let mut row = RowCopier { encoding, data: &mut data[at..], columns, scratch, copied, origin };
+        let mut row = RowCopier { encoding, data: &mut data[at..], columns, scratch, origin };
         row.copy_scope(&encoding.plan.record.scope, record)
     }
 
@@ -489,7 +484,6 @@ struct RowCopier<'s> {
     data: &'s mut [u8],
     columns: &'s mut [StagedColumn],
     scratch: &'s mut Vec<u8>,
-    copied: &'s mut [CopiedObjects],
     origin: Origin<'s>,
 }
 
@@ -513,8 +507,7 @@ impl RowCopier<'_> {
             let name = || format!("{}.{}", self.encoding.record_type, plan.columns[pointer.column as usize].name);
             let root = match &mut column.body {
                 ColumnBody::Objects(objects) => {
-                    let copied = self.copied.get_mut(pointer.column as usize);
-                    let mut copier = Copier { plan, column: objects, scratch: self.scratch, copied };
+                    let mut copier = Copier { plan, column: objects, scratch: self.scratch, copied: None };
                     copier.copy_field(pointer, from.words(), word, 1).map_err(|e| e.into_error(&name()))?
                 }
                 ColumnBody::Vectors(matrix) => {

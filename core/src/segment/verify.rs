@@ -21,6 +21,7 @@ use crate::words::{ElementSize, WORD, Words};
 
 mod depth;
 mod objects;
+mod starts;
 mod structs;
 mod vectors;
 

@@ -9,6 +9,7 @@
 #![allow(clippy::cast_possible_wrap, clippy::needless_for_each, reason = "random values")]
 
 mod differences;
+mod merges;
 mod paths;
 mod segment;
 mod vectors;

@@ -8,6 +8,7 @@ use kapok_core::manifest::BlobMap;
 use kapok_index::View;
 use kapok_producer::{
     CycleReport, Declaration, Error, ErrorKind, Evolution, MergeSchedule, Producer, ProducerSettings, Validator,
+    Verification,
 };
 use kapok_samples::movies_capnp::{movie, rating};
 use kapok_testing::object_store::local::LocalFileSystem;
@@ -257,7 +258,9 @@ async fn a_blob_that_is_stored_wrong_is_found_before_the_commit_and_put_again_by
         });
         let backend = std::sync::Arc::new(hooks).over(files);
         let store = Store::options().writable().object_store(backend, "data").open("test://data").await.unwrap();
-        let producer = Producer::builder(store.clone()).open().await.unwrap();
+        let mut settings = ProducerSettings::default();
+        settings.verification = Verification::Download;
+        let producer = Producer::builder(store.clone()).settings(settings).open().await.unwrap();
         let error = publish_movies(&producer, 0..50, 1927).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         assert!(error.to_string().contains(kind.folder()), "{error}");

@@ -19,6 +19,7 @@ mod nearest;
 mod nearest_model;
 mod nearest_swaps;
 mod races;
+mod read_back;
 mod requests;
 mod retries;
 mod rollbacks;

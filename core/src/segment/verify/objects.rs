@@ -4,6 +4,7 @@
 //! aims at an object that was met before, or at the one that begins where the last new one ended.
 
 use super::depth::{Depths, levels, too_deep};
+use super::starts::Starts;
 use super::structs::{ActiveFields, StructCheck};
 use super::{Blob, Column};
 use crate::error::Result;
@@ -21,8 +22,8 @@ pub(super) struct Objects<'c, 'p> {
     end: u32,
     /// Word at which the next new object begins.
     frontier: u32,
-    /// For each word of the extent, 1 + the first node of the object that begins there.
-    met: Vec<u32>,
+    /// 1 + the first node of each object that was met.
+    met: Starts,
     nodes: Vec<Node<'c>>,
     /// Pairs of nodes of which one points at the other, if depth is not bounded by the schema.
     edges: Option<Vec<(u32, u32)>>,
@@ -61,7 +62,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
             start: words.start,
             end: words.end,
             frontier: words.start,
-            met: vec![0; words.len()],
+            met: Starts::new(words.len()),
             nodes: Vec::new(),
             edges: (!bounded).then(Vec::new),
         }
@@ -104,19 +105,20 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
     fn follow_leaf(&mut self, target: &'c Target, at: u32, pointer: u64) -> Result<()> {
         let Some(aim) = self.aim(target, at, pointer)? else { return Ok(()) };
         let place = (aim.start - self.start) as usize;
-        if self.met[place] == 0 {
+        let shape = self.met.get(place);
+        if shape == 0 {
             self.advance(&aim, at)?;
-            self.met[place] = aim.shape;
+            self.met.set(place, aim.shape);
             return self.check_leaf(target, at, &aim);
         }
-        self.expect_same(&aim, self.met[place], at)
+        self.expect_same(&aim, shape, at)
     }
 
     /// Follows a pointer; the node that it leads to, but for objects without words.
     fn follow(&mut self, target: &'c Target, at: u32, pointer: u64) -> Result<Option<u32>> {
         let Some(aim) = self.aim(target, at, pointer)? else { return Ok(None) };
         let place = (aim.start - self.start) as usize;
-        let first = self.met[place];
+        let first = self.met.get(place);
         if first == 0 {
             self.advance(&aim, at)?;
         } else {
@@ -133,7 +135,7 @@ impl<'c, 'p: 'c> Objects<'c, 'p> {
         }
         let index = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         self.nodes.push(Node { start: aim.start, shape: aim.shape, target, other: first });
-        self.met[place] = index.saturating_add(1);
+        self.met.set(place, index.saturating_add(1));
         if matches!(target, Target::Text | Target::Data | Target::Scalars(_)) {
             self.check_leaf(target, at, &aim)?;
         }
