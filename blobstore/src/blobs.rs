@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::blob_id::{BlobEntry, BlobId, BlobKind};
 use crate::clock::now_unix_ms;
 use crate::error::{Error, Result};
+use crate::failure::check_size;
 use crate::objects::Objects;
 
 mod fetch;
@@ -60,15 +61,22 @@ impl Blobs<'_> {
 
     /// Puts a blob, and overwrites a damaged one.
     ///
-    /// With a cache it is kept there, too, and so not downloaded again by [`get`](Self::get).
+    /// With a cache it is kept there, too, and so not downloaded again by [`get`](Self::get); of what the store has then, the
+    /// length is compared.
     ///
     /// # Errors
     /// Those of the backend.
     pub async fn replace(self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<()> {
         debug_assert_eq!(id, BlobId::of(&bytes), "a blob is named by its hash");
-        let key = kind.key(id);
+        let (key, size) = (kind.key(id), bytes.len() as u64);
         let (put, _) = tokio::join!(self.objects.put(&key, bytes.clone()), self.keep(kind, id, bytes));
-        put
+        put?;
+        if self.objects.cache.is_some() {
+            let found =
+                self.objects.look(&key).await?.ok_or_else(|| Error::NotFound { name: self.objects.name(&key) })?;
+            check_size(&self.objects.name(&key), size, found.size)?;
+        }
+        Ok(())
     }
 
     /// Returns the contents of a blob of `size` bytes.

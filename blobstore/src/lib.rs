@@ -101,7 +101,7 @@ pub use files::{FileEntry, FileKind, Files};
 pub use gc::{DamagedVersion, GcReport};
 pub use log_watcher::LogWatcher;
 pub use manifests::{CommitOutcome, Manifests, UnreadableVersion};
-pub use mapping::{bring_in, map_input};
+pub use mapping::{bring_in, cached_bytes, is_mapped, map_input};
 pub use objects::REQUESTS_IN_FLIGHT;
 pub use one_task::{compute_here, in_one_task, on_this_thread};
 pub use options::StoreOptions;

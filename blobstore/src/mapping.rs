@@ -5,12 +5,14 @@
 
 #![expect(unsafe_code, reason = "mapping a file is unsafe; it is done here and nowhere else")]
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::hint::black_box;
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use memmap2::{MmapMut, MmapOptions};
+use memmap2::{Mmap, MmapMut, MmapOptions};
 
 /// Maps a whole file that is no part of a store, such as the input of a program, read-only. The map lives until the last clone of
 /// the bytes is dropped. An empty file gives empty bytes.
@@ -38,7 +40,67 @@ pub(crate) fn map(file: &File, size: u64) -> io::Result<Bytes> {
     // and both leave the mapped inode as it is. Whoever truncates files of a store by other means breaks
     // this contract; the crate's front page says so. For other files `map_input` hands it on to its caller.
     let map = unsafe { MmapOptions::new().len(len).map(file)? };
-    Ok(Bytes::from_owner(map))
+    Ok(Bytes::from_owner(Counted::new(map)))
+}
+
+/// The maps of this process: where each begins, and its length.
+static MAPS: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+/// A map that is known as one as long as it lives.
+struct Counted(Mmap);
+
+impl Counted {
+    fn new(map: Mmap) -> Self {
+        maps().insert(map.as_ptr().addr(), map.len());
+        Self(map)
+    }
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        maps().remove(&self.0.as_ptr().addr());
+    }
+}
+
+fn maps() -> MutexGuard<'static, BTreeMap<usize, usize>> {
+    MAPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns whether bytes lie in a map of a file, by this crate, and not on the heap.
+pub fn is_mapped(bytes: &[u8]) -> bool {
+    let start = bytes.as_ptr().addr();
+    let before = maps().range(..=start).next_back().map(|(start, len)| (*start, *len));
+    before.is_some_and(|(from, len)| start + bytes.len() <= from + len)
+}
+
+/// Returns how many of mapped bytes are in the page cache of this host, whichever process has read them; `None` if the system does
+/// not tell, or the bytes are not mapped.
+///
+/// Linux tells who owns the file or may write it; to others it says that all is there, so ask only as such a one.
+#[cfg(target_os = "linux")]
+pub fn cached_bytes(bytes: &[u8]) -> Option<u64> {
+    if bytes.is_empty() || !is_mapped(bytes) || bytes.as_ptr().addr() % PAGE_BYTES != 0 {
+        return None;
+    }
+    let page = rustix::param::page_size();
+    let mut states = vec![0_u8; bytes.len().div_ceil(page)];
+    // SAFETY: the range is that of a live slice of a map, begins on a page, and ends within the map's last page; the vector has a byte
+    // for each of its pages. mincore reads nothing but the state of these pages, and writes nothing but the vector (mincore(2)).
+    let told = unsafe { libc::mincore(bytes.as_ptr().cast_mut().cast(), bytes.len(), states.as_mut_ptr()) };
+    let pages = states.iter().filter(|state| **state & 1 == 1).count() as u64;
+    (told == 0).then(|| (pages * page as u64).min(bytes.len() as u64))
+}
+
+/// Returns `None`: only Linux is asked.
+#[cfg(not(target_os = "linux"))]
+pub fn cached_bytes(_bytes: &[u8]) -> Option<u64> {
+    None
 }
 
 /// A map of a file that is being written.
@@ -59,7 +121,7 @@ impl WritableMap {
 
     /// Ends the writing. The map lives until the last clone of the bytes is dropped.
     pub(crate) fn into_bytes(self) -> io::Result<Bytes> {
-        Ok(Bytes::from_owner(self.0.make_read_only()?))
+        Ok(Bytes::from_owner(Counted::new(self.0.make_read_only()?)))
     }
 }
 
@@ -110,7 +172,7 @@ mod tests {
     use std::io::Write;
     use std::path::Path;
 
-    use super::{HUGE_PAGE_BYTES, bring_in, map_input};
+    use super::{HUGE_PAGE_BYTES, bring_in, cached_bytes, is_mapped, map_input};
 
     /// The lines of `/proc/self/smaps` about the map that begins at an address: see `proc_pid_smaps(5)`.
     fn lines_of(start: usize) -> Vec<String> {
@@ -119,6 +181,22 @@ mod tests {
         let mut lines: Vec<String> = lines.take(40).map(str::to_owned).collect();
         lines.truncate(lines.iter().position(|line| line.starts_with("VmFlags")).unwrap() + 1);
         lines
+    }
+
+    #[test]
+    fn maps_are_told_from_the_heap_as_long_as_they_live() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![1; 70_000]).unwrap();
+        let bytes = map_input(&file).unwrap();
+        assert!(is_mapped(&bytes) && is_mapped(&bytes[1..]) && is_mapped(&bytes[69_999..]));
+        assert_eq!(cached_bytes(&bytes), Some(70_000), "it was written a moment ago");
+        assert_eq!((cached_bytes(&bytes[1..]), cached_bytes(&[])), (None, None));
+        let heap = vec![0; 70_000];
+        assert!(!is_mapped(&heap));
+        assert_eq!(cached_bytes(&heap), None);
+        let start = bytes.as_ptr().addr();
+        drop(bytes);
+        assert!(!super::maps().contains_key(&start));
     }
 
     #[test]

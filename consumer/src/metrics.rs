@@ -4,12 +4,14 @@
 
 use std::collections::HashSet;
 
+use kapok_blobstore::is_mapped;
 use kapok_core::manifest::BlobMap;
 use kapok_core::view::Table;
 use kapok_index::nearest::Strategy;
 use kapok_index::{ReadCounts, View};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
+use crate::memory::MemoryReport;
 use crate::refresh_report::RefreshReport;
 use crate::status::Status;
 
@@ -19,6 +21,11 @@ const FETCHED_BLOBS: &str = "kapok_refresh_fetched_blobs_total";
 const FAILURES: &str = "kapok_refresh_failures_total";
 const MAPPED_BYTES: &str = "kapok_mapped_bytes";
 const RESIDENT_BYTES: &str = "kapok_resident_bytes";
+const CACHED_BYTES: &str = "kapok_cached_bytes";
+const HEAP_BYTES: &str = "kapok_heap_bytes";
+const POOL_FREE_BYTES: &str = "kapok_pool_free_bytes";
+const POOL_LENT_BYTES: &str = "kapok_pool_lent_bytes";
+const POOL_HIT_RATE: &str = "kapok_pool_hit_rate";
 const OWN_INDEX_BYTES: &str = "kapok_own_index_bytes";
 const ROWS_LIVE: &str = "kapok_rows_live";
 const ROWS_DEAD: &str = "kapok_rows_dead";
@@ -46,7 +53,16 @@ pub fn describe_metrics() {
     describe_counter!(FETCHED_BYTES, Unit::Bytes, "Bytes of blobs that were fetched, or mapped on a local store");
     describe_counter!(FETCHED_BLOBS, Unit::Count, "Blobs that were fetched, or mapped on a local store");
     describe_counter!(FAILURES, Unit::Count, "Refreshes that failed");
-    describe_gauge!(MAPPED_BYTES, Unit::Bytes, "Bytes of the blobs of the current view");
+    describe_gauge!(MAPPED_BYTES, Unit::Bytes, "Bytes of the current view that are maps of files");
+    describe_gauge!(HEAP_BYTES, Unit::Bytes, "Bytes of the current view on the heap of this process");
+    describe_gauge!(
+        CACHED_BYTES,
+        Unit::Bytes,
+        "Bytes of the mapped files in the host's page cache, when last asked for"
+    );
+    describe_gauge!(POOL_FREE_BYTES, Unit::Bytes, "Bytes that the pool of buffers keeps, when last asked for");
+    describe_gauge!(POOL_LENT_BYTES, Unit::Bytes, "Bytes of buffers in use, when last asked for");
+    describe_gauge!(POOL_HIT_RATE, Unit::Count, "Share of buffers that the pool had, when last asked for");
     describe_gauge!(RESIDENT_BYTES, Unit::Bytes, "Bytes of the store's mapped files in memory, when last asked for");
     describe_gauge!(OWN_INDEX_BYTES, Unit::Bytes, "Bytes on the heap of indexes that the consumer builds itself");
     describe_gauge!(ROWS_LIVE, Unit::Count, "Live rows of a record type in the current view");
@@ -86,9 +102,10 @@ pub(crate) fn failed() {
 }
 
 /// Measures the new view, and the refresh that swapped it in.
-pub(crate) fn swapped(report: &RefreshReport, old: &View, new: &View, mapped_bytes: u64) {
+pub(crate) fn swapped(report: &RefreshReport, old: &View, new: &View, (mapped, heap): (u64, u64)) {
     histogram!(REFRESH_DURATION).record(report.duration);
-    gauge!(MAPPED_BYTES).set(real(mapped_bytes));
+    gauge!(MAPPED_BYTES).set(real(mapped));
+    gauge!(HEAP_BYTES).set(real(heap));
     let gone = old.tables().iter().filter(|table| new.table(table.name()).is_err());
     for (name, live, dead) in new.tables().iter().map(rows).chain(gone.map(|table| (table.name(), 0, 0))) {
         gauge!(ROWS_LIVE, "type" => name.to_owned()).set(real(live));
@@ -121,10 +138,30 @@ pub(crate) fn resident(bytes: u64) {
     gauge!(RESIDENT_BYTES).set(real(bytes));
 }
 
-/// Adds up the sizes of the blobs of a view, each counted once.
-pub(crate) fn mapped_bytes(view: &View, blobs: &BlobMap) -> u64 {
+/// Measures where the bytes of the view are.
+pub(crate) fn memory(report: &MemoryReport) {
+    if let Some(bytes) = report.total.resident_bytes {
+        gauge!(RESIDENT_BYTES).set(real(bytes));
+    }
+    if let Some(bytes) = report.total.cached_bytes {
+        gauge!(CACHED_BYTES).set(real(bytes));
+    }
+    let pool = report.pool;
+    gauge!(POOL_FREE_BYTES).set(real(pool.free_bytes as u64));
+    gauge!(POOL_LENT_BYTES).set(real(pool.lent_bytes as u64));
+    if let Some(rate) = pool.hit_rate() {
+        gauge!(POOL_HIT_RATE).set(rate);
+    }
+}
+
+/// Adds up the sizes of the blobs of a view, each counted once: of those that are maps of files, and of those on the heap.
+pub(crate) fn mapped_and_heap_bytes(view: &View, blobs: &BlobMap) -> (u64, u64) {
     let ids: HashSet<_> = view.manifest().blobs().map(|blob| blob.id).collect();
-    ids.iter().filter_map(|id| blobs.get(id)).map(|blob| blob.bytes.len() as u64).sum()
+    let (mut mapped, mut heap) = (0, 0);
+    for blob in ids.iter().filter_map(|id| blobs.get(id)) {
+        *if is_mapped(&blob.bytes) { &mut mapped } else { &mut heap } += blob.bytes.len() as u64;
+    }
+    (mapped, heap)
 }
 
 fn rows(table: &Table) -> (&str, u64, u64) {

@@ -138,8 +138,8 @@ impl Consumer {
             _ => self.load(blobs, known, on_missing, &mut report).await?,
         };
         report.duration = started.elapsed();
-        let mapped_bytes = metrics::mapped_bytes(&next.view, &next.blobs);
-        metrics::swapped(&report, &current, &next.view, mapped_bytes);
+        let bytes = metrics::mapped_and_heap_bytes(&next.view, &next.blobs);
+        metrics::swapped(&report, &current, &next.view, bytes);
         // No await from here on: the view, its blobs and the status change together or not at all.
         blobs.replace(next.blobs);
         self.state().status().record_refresh(report, next.filtered);

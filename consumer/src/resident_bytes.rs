@@ -1,6 +1,7 @@
 //! Measures how much of what a consumer maps is in memory.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use crate::consumer::Consumer;
 use crate::metrics;
@@ -18,29 +19,78 @@ impl Consumer {
         let cache = || Some(self.store().cache()?.folder());
         let folder = self.store().local_path().or_else(cache).filter(|_| cfg!(target_os = "linux"));
         let Some(folder) = folder else { return Ok(None) };
-        let bytes = resident_in(&std::fs::read_to_string("/proc/self/smaps")?, folder);
+        let bytes = Residence::of_process()?.in_folder(folder);
         metrics::resident(bytes);
         Ok(Some(bytes))
     }
 }
 
-/// Adds up the resident sizes of the mappings of files under a folder: see `proc_pid_smaps(5)`.
-fn resident_in(smaps: &str, folder: &Path) -> u64 {
-    let (mut bytes, mut is_ours) = (0, false);
-    for line in smaps.lines() {
-        if let Some(size) = line.strip_prefix("Rss:") {
-            if is_ours {
-                let kib = size.trim().trim_end_matches("kB").trim_end().parse::<u64>().unwrap_or(0);
-                bytes += kib * 1024;
-            }
-        } else if let Some((head, _)) = line.split_once(' ')
-            && !head.ends_with(':')
-        {
-            // address perms offset device inode path
-            is_ours = line.split_once('/').is_some_and(|(_, path)| Path::new("/").join(path).starts_with(folder));
+/// How much of each map of this process is in memory: see `proc_pid_smaps(5)`.
+#[derive(Debug, Default)]
+pub(crate) struct Residence {
+    /// By the address that it begins at: bytes in memory, and the file.
+    maps: BTreeMap<usize, (u64, PathBuf)>,
+    is_known: bool,
+}
+
+impl Residence {
+    /// Asks the kernel; knows nothing where it is not Linux.
+    ///
+    /// # Errors
+    /// An I/O error if `/proc/self/smaps` cannot be read.
+    pub(crate) fn of_process() -> std::io::Result<Self> {
+        if cfg!(target_os = "linux") {
+            Ok(Self::parse(&std::fs::read_to_string("/proc/self/smaps")?))
+        } else {
+            Ok(Self::default())
         }
     }
-    bytes
+
+    /// Returns the bytes in memory of the map of a whole file, and whether this process may write the file; `None` if that is not known.
+    pub(crate) fn of_map(&self, bytes: &[u8]) -> Option<(u64, bool)> {
+        match self.maps.get(&bytes.as_ptr().addr()) {
+            Some((resident, path)) => Some((*resident, may_write(path))),
+            // No byte of it is mapped.
+            None if self.is_known && bytes.is_empty() => Some((0, true)),
+            None => None,
+        }
+    }
+
+    /// Adds up what is in memory of the files under a folder.
+    fn in_folder(&self, folder: &Path) -> u64 {
+        self.maps.values().filter(|(_, path)| path.starts_with(folder)).map(|(resident, _)| resident).sum()
+    }
+
+    fn parse(smaps: &str) -> Self {
+        let (mut maps, mut current) = (BTreeMap::new(), None);
+        for line in smaps.lines() {
+            if let Some(size) = line.strip_prefix("Rss:") {
+                if let Some((start, path)) = current.take() {
+                    let kib = size.trim().trim_end_matches("kB").trim_end().parse::<u64>().unwrap_or(0);
+                    maps.insert(start, (kib * 1024, path));
+                }
+            } else if let Some((range, _)) = line.split_once(' ')
+                && !range.ends_with(':')
+            {
+                // address perms offset device inode path
+                let start = range.split_once('-').and_then(|(start, _)| usize::from_str_radix(start, 16).ok());
+                let path = line.split_once('/').map(|(_, path)| Path::new("/").join(path));
+                current = start.zip(path);
+            }
+        }
+        Self { maps, is_known: true }
+    }
+}
+
+/// Returns whether this process may write a file, or owns it: to others Linux does not tell what of it is cached.
+#[cfg(target_os = "linux")]
+fn may_write(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn may_write(_path: &Path) -> bool {
+    false
 }
 
 #[cfg(test)]
@@ -64,8 +114,9 @@ Rss:                 400 kB
 
     #[test]
     fn only_files_of_the_folder_count() {
-        assert_eq!(resident_in(SMAPS, Path::new("/srv/films")), 16 * 1024);
-        assert_eq!(resident_in(SMAPS, Path::new("/srv/films2")), 100 * 1024);
-        assert_eq!(resident_in(SMAPS, Path::new("/srv/none")), 0);
+        let residence = Residence::parse(SMAPS);
+        assert_eq!(residence.in_folder(Path::new("/srv/films")), 16 * 1024);
+        assert_eq!(residence.in_folder(Path::new("/srv/films2")), 100 * 1024);
+        assert_eq!(residence.in_folder(Path::new("/srv/none")), 0);
     }
 }

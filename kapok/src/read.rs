@@ -43,8 +43,8 @@
 
 #[doc(inline)]
 pub use kapok_consumer::{
-    Consumer, ConsumerBuilder, ConsumerSettings, IndexFilter, MergedSegments, RefreshReport, Status, TypeFilter,
-    ViewGuard, describe_metrics,
+    Consumer, ConsumerBuilder, ConsumerSettings, IndexFilter, MemoryReport, MemoryUse, MergedSegments, RefreshReport,
+    Status, TypeFilter, ViewGuard, describe_metrics,
 };
 #[doc(inline)]
 pub use kapok_core::field::{Each, EachIter, Element, Field, FieldIter, FieldValue, Leaf, List, ListIter};

@@ -71,10 +71,10 @@ macro_rules! conformance {
         #[test]
         $(#[$attribute])?
         fn $name() {
-            $crate::conformance::run(async {
+            $crate::conformance::run(Box::pin(async {
                 let opened = $crate::conformance::Opened::from(($open)(stringify!($name)).await);
-                $crate::conformance::$name(opened.store()).await;
-            });
+                $crate::conformance::boxed::$name(opened.store()).await;
+            }));
         }
     };
 }
@@ -110,8 +110,42 @@ impl fmt::Debug for Opened {
     }
 }
 
+/// The functions of the contract, compiled once and not in each test.
+pub mod boxed {
+    use std::pin::Pin;
+
+    use kapok_blobstore::Store;
+
+    macro_rules! boxed {
+        ($($name:ident)*) => {$(
+            #[doc = concat!("See [`", stringify!($name), "`](super::", stringify!($name), ").")]
+            pub fn $name(store: Store) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+                Box::pin(super::$name(store))
+            }
+        )*};
+    }
+    boxed! {
+        a_blob_comes_back_as_it_was_put
+        everything_can_be_awaited_on_any_thread
+        a_large_blob_comes_back_as_it_was_put
+        a_missing_blob_is_not_found
+        a_wrong_length_is_corrupt
+        deleting_twice_is_fine
+        of_eight_racing_commits_one_wins
+        committing_the_same_bytes_again_is_still_a_commit
+        a_commit_must_be_settleable
+        versions_and_head_follow_the_commits
+        a_retired_version_keeps_its_number
+        eight_racing_announcers_all_land_in_a_log_without_gaps
+        nothing_is_announced_where_there_is_nothing_to_do
+        the_tail_is_found_from_any_hint
+        a_clone_and_a_second_opening_see_the_same
+        every_file_is_known_and_passes_its_check
+    }
+}
+
 /// Runs a test to its end on a runtime of four threads.
-pub fn run(test: impl Future<Output = ()>) {
+pub fn run(test: std::pin::Pin<Box<dyn Future<Output = ()> + '_>>) {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(4).enable_all().build().unwrap().block_on(test);
 }

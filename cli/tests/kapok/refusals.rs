@@ -176,7 +176,8 @@ fn a_place_that_is_no_store_is_refused() {
     check(publish(file.to_str().unwrap()), 1, &["file"]);
     check(publish(file.join("below").to_str().unwrap()), 1, &["file", "create folder"]);
     check(publish(scene.path("folder").to_str().unwrap()), 2, &["not empty", "precious.txt"]);
-    check(publish("s3://bucket/x"), 2, &["s3://bucket/x"]);
+    check(publish("ftp://bucket/x"), 2, &["ftp://bucket/x", "scheme ftp", "s3://bucket/prefix"]);
+    check(publish("s3://bucket/x?regoin=here"), 2, &["option regoin is not known"]);
     assert_eq!(std::fs::read(&file).unwrap(), b"x");
     assert_eq!(std::fs::read_dir(scene.path("folder")).unwrap().count(), 1);
     for verb in ["versions", "stat", "verify", "schema"] {

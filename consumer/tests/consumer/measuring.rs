@@ -6,7 +6,7 @@ use kapok_blobstore::BlobKind;
 use kapok_consumer::{Consumer, describe_metrics};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
-use crate::publisher::{Version, announce, memory, movies, ratings};
+use crate::publisher::{Version, announce, folder, memory, movies, ratings};
 
 /// Returns every metric with its labels; for a histogram, the number of its values.
 fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
@@ -43,7 +43,8 @@ async fn refreshes_and_failures_are_counted_and_the_view_is_measured() {
         ("kapok_refresh_duration_seconds", 1.0),
         ("kapok_refresh_fetched_bytes_total", bytes),
         ("kapok_refresh_fetched_blobs_total", 5.0),
-        ("kapok_mapped_bytes", bytes),
+        ("kapok_mapped_bytes", 0.0),
+        ("kapok_heap_bytes", bytes),
         ("kapok_rows_live type=Movie", 8.0),
         ("kapok_rows_dead type=Movie", 2.0),
         ("kapok_rows_live type=Rating", 10.0),
@@ -110,4 +111,26 @@ async fn what_readers_do_is_counted_by_the_next_refresh() {
         }
     }
     assert!(after.contains_key("kapok_vector_searches_total"));
+}
+
+#[tokio::test]
+async fn maps_and_the_heap_are_told_apart_for_each_record_type() {
+    let path = tempfile::tempdir().unwrap();
+    for (store, is_folder) in [(memory().await, false), (folder(path.path()).await, true)] {
+        let version = Version { movies: vec![movies(0..1000, 1)], ratings: vec![ratings(0..10, 1)] };
+        version.publish(&store, 1).await;
+        let consumer = Consumer::builder(store).open().await.unwrap();
+        let report = consumer.memory().await.unwrap();
+        let (total, bytes) = (report.total, consumer.status().last_refresh.unwrap().fetched_bytes);
+        assert_eq!(report.version, 1);
+        assert_eq!((total.mapped_bytes, total.heap_bytes), if is_folder { (bytes, 0) } else { (0, bytes) });
+        let (films, votes) = (report.types["Movie"], report.types["Rating"]);
+        assert_eq!(films.mapped_bytes + films.heap_bytes + votes.mapped_bytes + votes.heap_bytes, bytes);
+        assert!(films.mapped_bytes + films.heap_bytes > votes.mapped_bytes + votes.heap_bytes);
+        if cfg!(target_os = "linux") {
+            let resident = total.resident_bytes.unwrap();
+            assert!(resident <= total.mapped_bytes && (resident > 0) == is_folder, "{total:?}");
+            assert_eq!(total.cached_bytes, Some(total.mapped_bytes), "it was written a moment ago: {total:?}");
+        }
+    }
 }
