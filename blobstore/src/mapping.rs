@@ -85,7 +85,7 @@ pub fn is_mapped(bytes: &[u8]) -> bool {
 /// Linux tells who owns the file or may write it; to others it says that all is there, so ask only as such a one.
 #[cfg(target_os = "linux")]
 pub fn cached_bytes(bytes: &[u8]) -> Option<u64> {
-    if bytes.is_empty() || !is_mapped(bytes) || bytes.as_ptr().addr() % PAGE_BYTES != 0 {
+    if bytes.is_empty() || !is_mapped(bytes) || !bytes.as_ptr().addr().is_multiple_of(PAGE_BYTES) {
         return None;
     }
     let page = rustix::param::page_size();

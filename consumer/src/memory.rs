@@ -98,7 +98,9 @@ fn report(manifest: &Manifest, blobs: &BlobMap, residence: &Residence) -> Memory
         types.insert(record_type.name.clone(), all);
     }
     let mut total = MemoryUse::nothing();
-    uses.into_values().for_each(|one| total += one);
+    for one in uses.into_values() {
+        total += one;
+    }
     MemoryReport { version: manifest.version, total, types, pool: BufferPool::shared().stats() }
 }
 

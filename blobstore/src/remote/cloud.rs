@@ -115,6 +115,7 @@ fn is_secret(key: &str, value: &str) -> bool {
 }
 
 /// Implements [`Builder`] for a cloud's builder.
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 macro_rules! cloud {
     ($builder:ty, $key:ident in $module:ident, $environment:literal, $($endpoint:ident)|+) => {
         impl Builder for $builder {

@@ -165,7 +165,7 @@ async fn a_transient_refusal_is_tried_again() {
     let store = options(&server).open("s3://films/a").await.unwrap();
     let count = std::sync::atomic::AtomicUsize::new(0);
     server.set_answer(Some(Box::new(move |_: &HttpRequest| {
-        let is_refused = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 0;
+        let is_refused = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed).is_multiple_of(2);
         is_refused.then(|| (503, "<Error><Code>SlowDown</Code></Error>".to_owned()))
     })));
     let id = BlobId::of(b"rows");

@@ -12,7 +12,8 @@ fn blob_bytes(scene: &Scene) -> u64 {
 #[test]
 fn a_capacity_is_that_of_the_files() {
     let scene = Scene::new();
-    let lines: String = (0..500).map(|id| format!("{{\"id\":{id},\"name\":\"the thing {id}\"}}\n")).collect();
+    let lines: Vec<_> = (0..500).map(|id| format!("{{\"id\":{id},\"name\":\"the thing {id}\"}}\n")).collect();
+    let lines = lines.concat();
     scene.publish(&lines).ok();
     let capacity = |scene: &Scene| {
         let said = scene.run(&["stat", "--capacity", "--json"]).ok().replace('\n', " ");
