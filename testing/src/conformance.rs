@@ -42,7 +42,32 @@ macro_rules! conformance {
         $crate::conformance! { @all $open; #[ignore = $reason] }
     };
     (@all $open:expr; $(#[$attribute:meta])?) => {
-        $crate::conformance! { @tests $open; $(#[$attribute])?;
+        $crate::with_contract! { [$crate::conformance] @tests $open; $(#[$attribute])?; }
+    };
+    (@tests $open:expr; ; $($name:ident)*) => {$(
+        $crate::conformance! { @test $open; $name; }
+    )*};
+    (@tests $open:expr; #[$attribute:meta]; $($name:ident)*) => {$(
+        $crate::conformance! { @test $open; $name; #[$attribute] }
+    )*};
+    (@test $open:expr; $name:ident; $(#[$attribute:meta])?) => {
+        #[test]
+        $(#[$attribute])?
+        fn $name() {
+            $crate::conformance::run(Box::pin(async {
+                let opened = $crate::conformance::Opened::from(($open)(stringify!($name)).await);
+                $crate::conformance::boxed::$name(opened.store()).await;
+            }));
+        }
+    };
+}
+
+/// Calls a macro with these tokens and the names of the functions of the contract behind them.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! with_contract {
+    ([$($callee:tt)*] $($before:tt)*) => {
+        $($callee)*! { $($before)*
             a_blob_comes_back_as_it_was_put
             everything_can_be_awaited_on_any_thread
             a_large_blob_comes_back_as_it_was_put
@@ -59,22 +84,6 @@ macro_rules! conformance {
             the_tail_is_found_from_any_hint
             a_clone_and_a_second_opening_see_the_same
             every_file_is_known_and_passes_its_check
-        }
-    };
-    (@tests $open:expr; ; $($name:ident)*) => {$(
-        $crate::conformance! { @test $open; $name; }
-    )*};
-    (@tests $open:expr; #[$attribute:meta]; $($name:ident)*) => {$(
-        $crate::conformance! { @test $open; $name; #[$attribute] }
-    )*};
-    (@test $open:expr; $name:ident; $(#[$attribute:meta])?) => {
-        #[test]
-        $(#[$attribute])?
-        fn $name() {
-            $crate::conformance::run(Box::pin(async {
-                let opened = $crate::conformance::Opened::from(($open)(stringify!($name)).await);
-                $crate::conformance::boxed::$name(opened.store()).await;
-            }));
         }
     };
 }
@@ -124,24 +133,7 @@ pub mod boxed {
             }
         )*};
     }
-    boxed! {
-        a_blob_comes_back_as_it_was_put
-        everything_can_be_awaited_on_any_thread
-        a_large_blob_comes_back_as_it_was_put
-        a_missing_blob_is_not_found
-        a_wrong_length_is_corrupt
-        deleting_twice_is_fine
-        of_eight_racing_commits_one_wins
-        committing_the_same_bytes_again_is_still_a_commit
-        a_commit_must_be_settleable
-        versions_and_head_follow_the_commits
-        a_retired_version_keeps_its_number
-        eight_racing_announcers_all_land_in_a_log_without_gaps
-        nothing_is_announced_where_there_is_nothing_to_do
-        the_tail_is_found_from_any_hint
-        a_clone_and_a_second_opening_see_the_same
-        every_file_is_known_and_passes_its_check
-    }
+    crate::with_contract! { [boxed] }
 }
 
 /// Runs a test to its end on a runtime of four threads.
