@@ -109,12 +109,11 @@ fn measured(bytes: &[u8], residence: &Residence) -> MemoryUse {
     if !is_mapped(bytes) {
         return MemoryUse { heap_bytes: len, ..MemoryUse::nothing() };
     }
-    let resident_bytes = residence.of_map(bytes).map(|(resident, _)| resident.min(len));
-    let is_told = residence.of_map(bytes).is_some_and(|(_, may_write)| may_write);
+    let map = residence.of_map(bytes);
     MemoryUse {
         mapped_bytes: len,
-        resident_bytes,
-        cached_bytes: cached_bytes(bytes).filter(|_| is_told),
+        resident_bytes: map.map(|(resident, _)| resident.min(len)),
+        cached_bytes: map.filter(|(_, may_write)| *may_write).and_then(|_| cached_bytes(bytes)),
         heap_bytes: 0,
     }
 }
