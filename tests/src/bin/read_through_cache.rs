@@ -23,7 +23,7 @@ use object_store::local::LocalFileSystem;
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 /// Each get of a blob takes so much longer than the one before, so that there is something to be killed half way.
-const DELAY: Duration = Duration::from_millis(25);
+const DELAY: Duration = Duration::from_millis(40);
 const DELAYED_MAX: u32 = 10;
 
 #[derive(Debug)]
