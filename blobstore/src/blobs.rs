@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::blob_id::{BlobEntry, BlobId, BlobKind};
 use crate::clock::now_unix_ms;
+use crate::draft::FinishedDraft;
 use crate::error::{Error, Result};
-use crate::failure::check_size;
 use crate::objects::Objects;
 
 mod fetch;
@@ -36,13 +36,7 @@ impl Blobs<'_> {
     /// retention may be about to delete it, so it is put again. The age is that which the backend tells; S3 counts it from the
     /// beginning of an upload in parts. `id` must be the id of `bytes`.
     pub async fn put(self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<PutOutcome> {
-        debug_assert_eq!(id, BlobId::of(&bytes), "a blob is named by its hash");
-        if self.has(kind, id, bytes.len() as u64).await? {
-            self.keep(kind, id, bytes).await;
-            return Ok(PutOutcome::AlreadyThere);
-        }
-        self.replace(kind, id, bytes).await?;
-        Ok(PutOutcome::Written)
+        self.put_draft(kind, id, &mut FinishedDraft::from(bytes)).await
     }
 
     /// Returns whether a blob is there, with this length and young enough.
@@ -59,24 +53,13 @@ impl Blobs<'_> {
         }))
     }
 
-    /// Puts a blob, and overwrites a damaged one.
-    ///
-    /// With a cache it is kept there, too, and so not downloaded again by [`get`](Self::get); of what the store has then, the
-    /// length is compared.
+    /// Puts a blob, and overwrites a damaged one, as [`replace_by_draft`](Self::replace_by_draft) does.
     ///
     /// # Errors
     /// Those of the backend.
     pub async fn replace(self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Result<()> {
         debug_assert_eq!(id, BlobId::of(&bytes), "a blob is named by its hash");
-        let (key, size) = (kind.key(id), bytes.len() as u64);
-        let (put, _) = tokio::join!(self.objects.put(&key, bytes.clone()), self.keep(kind, id, bytes));
-        put?;
-        if self.objects.cache.is_some() {
-            let found =
-                self.objects.look(&key).await?.ok_or_else(|| Error::NotFound { name: self.objects.name(&key) })?;
-            check_size(&self.objects.name(&key), size, found.size)?;
-        }
-        Ok(())
+        self.replace_by_draft(kind, id, &mut FinishedDraft::from(bytes)).await
     }
 
     /// Returns the contents of a blob of `size` bytes.

@@ -84,6 +84,21 @@ pub(crate) fn read_whole(mut file: File, name: &str, size: u64) -> io::Result<Re
     Ok(Ok(Bytes::from(all)))
 }
 
+/// Gives a new file its length and, if that can be had, its space, so that a disk without room is noticed at once.
+pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
+        match fallocate(file, FallocateFlags::empty(), 0, len) {
+            // There are file systems without it, and files of no length: what is written finds out.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
+            done => return Ok(done?),
+        }
+    }
+    file.set_len(len)
+}
+
 fn open_if_there(path: &Path, name: &str) -> Result<Option<(File, Metadata)>> {
     match open(path) {
         Ok(opened) => Ok(Some(opened)),

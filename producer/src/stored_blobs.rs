@@ -266,29 +266,12 @@ impl Producer {
         Ok(match self.settings.verification {
             Verification::Open if is_folder => StoredBlobs { written, ..StoredBlobs::default() },
             Verification::Full | Verification::Open if !is_folder => {
-                // With a cache the put has asked for it.
-                if self.store.cache().is_none() {
-                    self.expect_length(kind, id, written).await?;
-                }
-                // A map of the cache's copy, where there is one, in the place of memory of this process.
+                // The put has asked for its length. A map of the cache's copy, where there is one, in the place of memory of this process.
                 let kept = blobs.keep(kind, id, bytes).await;
                 StoredBlobs::found(id, self.named(kind, id, kept), written)
             }
             _ => StoredBlobs::found(id, self.compare(kind, id, &bytes).await?, written),
         })
-    }
-
-    /// Checks that a blob is there and has this length.
-    async fn expect_length(&self, kind: BlobKind, id: BlobId, len: u64) -> Result<()> {
-        let name = self.store.blobs().name(kind, id);
-        match self.store.blobs().size(kind, id).await? {
-            Some(found) if found == len => Ok(()),
-            Some(found) => {
-                let (expected, found) = (format!("{len} bytes"), format!("{found} bytes"));
-                Err(kapok_core::Error::corrupt(name, 0, expected, found).into())
-            }
-            None => Err(kapok_blobstore::Error::NotFound { name }.into()),
-        }
     }
 
     fn named(&self, kind: BlobKind, id: BlobId, bytes: Bytes) -> Blob {

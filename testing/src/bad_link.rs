@@ -24,6 +24,8 @@ pub enum Harm {
     CorruptAfter(u64),
     /// An upload ends, with its connection, after so many bytes.
     CutUploadAfter(u64),
+    /// The byte of an upload after so many others is another one.
+    CorruptUploadAfter(u64),
     /// No byte of a reply comes, and the connection stays open.
     Silence,
     /// No connection is served: it is closed at once.
@@ -137,12 +139,8 @@ impl State {
                 Harm::Silence if is_reply => continue,
                 Harm::CutAfter(bytes) if is_reply => len = left(bytes, carried, len),
                 Harm::CutUploadAfter(bytes) if !is_reply => len = left(bytes, carried, len),
-                Harm::CorruptAfter(bytes) if is_reply => {
-                    let at = bytes.checked_sub(carried).and_then(|at| usize::try_from(at).ok());
-                    if let Some(byte) = at.and_then(|at| piece[..len].get_mut(at)) {
-                        *byte ^= 1;
-                    }
-                }
+                Harm::CorruptAfter(bytes) if is_reply => corrupt(&mut piece[..len], bytes, carried),
+                Harm::CorruptUploadAfter(bytes) if !is_reply => corrupt(&mut piece[..len], bytes, carried),
                 Harm::BytesPerSecond(rate) => self.ration(rate, len, is_reply),
                 _ => {}
             }
@@ -174,4 +172,12 @@ impl State {
 
 fn left(bytes: u64, carried: u64, len: usize) -> usize {
     usize::try_from(bytes.saturating_sub(carried)).map_or(len, |left| left.min(len))
+}
+
+/// Changes the byte after so many others, if it is among these, before which others were carried.
+fn corrupt(piece: &mut [u8], bytes: u64, carried: u64) {
+    let at = bytes.checked_sub(carried).and_then(|at| usize::try_from(at).ok());
+    if let Some(byte) = at.and_then(|at| piece.get_mut(at)) {
+        *byte ^= 1;
+    }
 }

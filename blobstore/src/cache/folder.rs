@@ -3,7 +3,7 @@
 //! A file of the cache is trusted by its name, so whoever can put one there, or a folder in the place of the cache, can make
 //! its readers read anything.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -206,17 +206,6 @@ pub(super) fn free_bytes(root: &Path) -> Result<u64> {
 #[cfg(not(unix))]
 pub(super) fn free_bytes(root: &Path) -> Result<u64> {
     Err(failed("look up", root)(io::ErrorKind::Unsupported.into()))
-}
-
-/// Gives a file its bytes before they are written, so that a disk without room is noticed at once.
-pub(super) fn allocate(file: &File, size: u64) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size) {
-        // There are file systems without it: what is written there finds out.
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
-        done => return done.map_err(Into::into),
-    }
-    file.set_len(size)
 }
 
 #[cfg(all(test, unix))]

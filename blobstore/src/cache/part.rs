@@ -13,12 +13,16 @@ use std::time::SystemTime;
 use blake3::hazmat::ChainingValue;
 use bytes::Bytes;
 
-use super::folder::{allocate, private};
+use super::folder::private;
 use super::mapped::{is_at, lock_now};
 use super::part_hash::{PART_BYTES, PartHasher};
 use super::{Cache, failed, remove};
 use crate::blob_id::{BlobId, BlobKind};
+use crate::draft::DraftFile;
 use crate::error::Result;
+use crate::failure::failure;
+use crate::local_file::allocate;
+use crate::mapping::WritableMap;
 
 /// What becomes of the wish to download a blob.
 pub(super) enum Claim {
@@ -85,6 +89,25 @@ impl Cache {
                 written.map(Some)
             }
         }
+    }
+}
+
+impl Cache {
+    /// Makes a file of this length to make a blob in, all zero, and maps it. `None` if the file system may fail to write in place.
+    pub(crate) fn draft(&self, kind: BlobKind, len: usize) -> Result<Option<(DraftFile, WritableMap)>> {
+        let Some(draft) = DraftFile::create(&self.inner.root.join(kind.folder()))? else { return Ok(None) };
+        self.make_room(len as u64, || draft.allocate(len))?;
+        let map = draft.map(len)?;
+        Ok(Some((draft, map)))
+    }
+
+    /// Makes a draft of this cache the copy of a blob, unless there is one. `id` must be the id of its bytes.
+    pub(crate) fn adopt(&self, kind: BlobKind, id: BlobId, draft: DraftFile, len: usize) -> Result<()> {
+        if self.at_hand(kind, id, Some(len as u64))?.is_some() {
+            return Ok(());
+        }
+        let place = self.place(kind, id);
+        draft.move_to(&place).map_err(|source| failure("write", place.display().to_string(), source))
     }
 }
 

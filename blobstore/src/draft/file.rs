@@ -1,4 +1,4 @@
-//! The file of a draft: made with all of its space, removed unless it is moved to its place.
+//! The file of a draft: made with all of its space, and locked, removed unless it is moved to its place.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,13 +8,12 @@ use crate::blob_id::BlobId;
 use crate::error::{Error, Result};
 use crate::failure::failure;
 use crate::local_file;
-use crate::location::create_folder;
 use crate::mapping::WritableMap;
 use crate::token::fresh_token;
 
-/// A file of a store's folder that is no blob yet.
+/// A file of a folder of blobs that is no blob yet. It stays locked for as long as it is one: a cache evicts what nobody has locked.
 #[derive(Debug)]
-pub(super) struct DraftFile {
+pub(crate) struct DraftFile {
     file: File,
     path: PathBuf,
     /// Whether it is no draft any more.
@@ -22,9 +21,8 @@ pub(super) struct DraftFile {
 }
 
 impl DraftFile {
-    /// Makes a file of this length in a folder, all zero, and maps it. `None` if the file system may fail to write in place.
-    pub(super) fn create(folder: &Path, len: usize) -> Result<Option<(Self, WritableMap)>> {
-        create_folder(folder)?;
+    /// Makes an empty file in a folder that is there. `None` if its file system may fail to write in place.
+    pub(crate) fn create(folder: &Path) -> Result<Option<Self>> {
         if !writes_in_place(folder) {
             return Ok(None);
         }
@@ -33,35 +31,41 @@ impl DraftFile {
         let file = File::options().read(true).write(true).create_new(true).open(&path);
         let file = file.map_err(|source| failed("write", &path, source))?;
         let draft = Self { file, path, is_moved: false };
-        draft.fill(len).map_err(|source| draft.failed("write", source))?;
-        let map = WritableMap::new(&draft.file, len).map_err(|source| draft.failed("map", source))?;
-        Ok(Some((draft, map)))
+        draft.file.lock().map_err(|source| draft.failed("lock", source))?;
+        Ok(Some(draft))
     }
 
-    /// Writes zeros, for which all space is there then.
-    fn fill(&self, len: usize) -> io::Result<()> {
-        allocate(&self.file, len)?;
+    /// Takes the space of so many bytes.
+    pub(crate) fn allocate(&self, len: usize) -> io::Result<()> {
+        local_file::allocate(&self.file, len as u64)
+    }
+
+    /// Writes zeros, for which all space is there then, and maps the file.
+    pub(crate) fn map(&self, len: usize) -> Result<WritableMap> {
         let zeros = vec![0; len.min(FILLED_AT_ONCE)];
         let mut file = &self.file;
         for at in (0..len).step_by(FILLED_AT_ONCE) {
-            io::Write::write_all(&mut file, &zeros[..FILLED_AT_ONCE.min(len - at)])?;
+            let some = &zeros[..FILLED_AT_ONCE.min(len - at)];
+            io::Write::write_all(&mut file, some).map_err(|source| self.failed("write", source))?;
         }
-        Ok(())
+        WritableMap::new(&self.file, len).map_err(|source| self.failed("map", source))
     }
 
     /// Flushes the file and moves it to its place, durably. A file that is there already stays for those that have it open.
-    pub(super) fn move_to(mut self, place: &Path) -> object_store::Result<()> {
+    pub(crate) fn move_to(mut self, place: &Path) -> object_store::Result<()> {
         let failed = |source| local_file::failed(place, source);
         // The age of a blob counts from its put.
         self.file.set_modified(crate::clock::now()).map_err(failed)?;
         self.file.sync_all().map_err(failed)?;
         fs::rename(&self.path, place).map_err(failed)?;
         self.is_moved = true;
+        // Kept with the map, so that no cache evicts what its maker reads.
+        self.file.lock_shared().map_err(failed)?;
         let folder = place.parent().unwrap_or(place);
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
     }
 
-    pub(super) fn failed(&self, operation: &'static str, source: io::Error) -> Error {
+    pub(crate) fn failed(&self, operation: &'static str, source: io::Error) -> Error {
         failed(operation, &self.path, source)
     }
 }
@@ -81,23 +85,6 @@ fn failed(operation: &'static str, path: &Path, source: io::Error) -> Error {
 
 /// Bytes of zeros that are written by one call.
 const FILLED_AT_ONCE: usize = 4 << 20;
-
-/// Asks for the space of a file, in one piece if that can be had.
-#[cfg(target_os = "linux")]
-fn allocate(file: &File, len: usize) -> io::Result<()> {
-    use rustix::fs::{FallocateFlags, fallocate};
-    use rustix::io::Errno;
-    match fallocate(file, FallocateFlags::empty(), 0, len as u64) {
-        // The zeros take it, too.
-        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
-        done => Ok(done?),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn allocate(_file: &File, _len: usize) -> io::Result<()> {
-    Ok(())
-}
 
 /// Returns whether what is written again into a file of a folder takes no new space, so that it cannot fail for want of it. That is so where
 /// a map may be written: the program ends if it fails.

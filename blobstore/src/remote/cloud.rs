@@ -33,6 +33,10 @@ pub(super) trait Builder: Sized {
     fn with(self, key: Self::Key, value: &str) -> Self;
     /// Returns the endpoint that was set, if any.
     fn endpoint(&self) -> Option<String>;
+    /// Has each upload carry a checksum that the cloud's own servers refuse damaged bytes by, unless one was chosen.
+    fn with_checksum(self) -> Self {
+        self
+    }
     /// Makes the backend of the bucket or host that a URL names.
     fn finish(
         self,
@@ -45,11 +49,22 @@ pub(super) trait Builder: Sized {
 
 /// Opens a backend. The error says what is wrong, without a secret.
 pub(super) fn open<B: Builder>(
-    mut builder: B,
+    builder: B,
     remote: &Remote,
     options: &RemoteOptions,
     settings: &StoreSettings,
 ) -> Result<Arc<dyn ObjectStore>, String> {
+    let (builder, client) = configured(builder, remote, options)?;
+    let (client, retry, connector) = budget(client, settings.timeout);
+    builder.finish(remote, client, retry, connector).map_err(|error| crate::cause::cause(&error))
+}
+
+/// Tells a builder all that it is to know.
+fn configured<B: Builder>(
+    mut builder: B,
+    remote: &Remote,
+    options: &RemoteOptions,
+) -> Result<(B, ClientOptions), String> {
     let mut client = ClientOptions::new();
     // The builder has taken its other variables already.
     for (name, value) in B::ENVIRONMENT.into_iter().flat_map(variables) {
@@ -68,7 +83,12 @@ pub(super) fn open<B: Builder>(
             None => builder = builder.with(key, value),
         }
     }
-    let endpoint = builder.endpoint().unwrap_or_else(|| remote.url.to_string());
+    let named = builder.endpoint();
+    if named.is_none() {
+        // Of servers that only speak the cloud's language it is not known which checksums they understand.
+        builder = builder.with_checksum();
+    }
+    let endpoint = named.unwrap_or_else(|| remote.url.to_string());
     if remote.url.scheme() == "http" {
         client = client.with_allow_http(true);
     } else if endpoint.starts_with("http://") && !allows_http(&client) {
@@ -83,8 +103,7 @@ pub(super) fn open<B: Builder>(
     for root in roots.map_err(|error| format!("the root certificates are no PEM: {error}"))? {
         client = client.with_root_certificate(root);
     }
-    let (client, retry, connector) = budget(client, settings.timeout);
-    builder.finish(remote, client, retry, connector).map_err(|error| crate::cause::cause(&error))
+    Ok((builder, client))
 }
 
 /// Sets how long a request may take and how often it is tried, so that it ends before the store gives up on it.
@@ -117,7 +136,7 @@ fn is_secret(key: &str, value: &str) -> bool {
 /// Implements [`Builder`] for a cloud's builder.
 #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 macro_rules! cloud {
-    ($builder:ty, $key:ident in $module:ident, $environment:literal, $($endpoint:ident)|+) => {
+    ($builder:ty, $key:ident in $module:ident, $environment:literal, $($endpoint:ident)|+ $(, $checksum:expr)?) => {
         impl Builder for $builder {
             type Key = object_store::$module::$key;
             const ENVIRONMENT: Option<&'static str> = Some($environment);
@@ -136,6 +155,14 @@ macro_rules! cloud {
             fn endpoint(&self) -> Option<String> {
                 None$(.or_else(|| self.get_config_value(&object_store::$module::$key::$endpoint)))+
             }
+$(
+            fn with_checksum(self) -> Self {
+                match self.get_config_value(&object_store::$module::$key::Checksum) {
+                    Some(_) => self,
+                    None => self.with_checksum_algorithm($checksum),
+                }
+            }
+)?
 
             fn finish(
                 self,
@@ -152,7 +179,10 @@ macro_rules! cloud {
 }
 
 #[cfg(feature = "aws")]
-cloud!(object_store::aws::AmazonS3Builder, AmazonS3ConfigKey in aws, "AWS_", S3Endpoint | Endpoint);
+cloud!(
+    object_store::aws::AmazonS3Builder, AmazonS3ConfigKey in aws, "AWS_", S3Endpoint | Endpoint,
+    object_store::aws::Checksum::CRC64NVME
+);
 #[cfg(feature = "azure")]
 cloud!(object_store::azure::MicrosoftAzureBuilder, AzureConfigKey in azure, "AZURE_", Endpoint);
 #[cfg(feature = "gcp")]
@@ -186,5 +216,25 @@ impl Builder for object_store::http::HttpBuilder {
         host.set_path("");
         let builder = self.with_url(host.as_str()).with_client_options(client).with_retry(retry);
         Ok(Arc::new(builder.with_http_connector(connector).build()?))
+    }
+}
+
+#[cfg(all(test, feature = "aws"))]
+mod tests {
+    use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+
+    use super::*;
+
+    #[test]
+    fn uploads_to_amazon_carry_a_checksum_and_those_to_others_one_that_is_asked_for() {
+        let checksum = |query: &str| {
+            let remote = Remote::parse(&format!("s3://films/a{query}")).expect("a URL");
+            let (builder, _) = configured(AmazonS3Builder::new(), &remote, &RemoteOptions::default()).expect("options");
+            builder.get_config_value(&AmazonS3ConfigKey::Checksum)
+        };
+        assert_eq!(checksum("?region=eu-west-1").as_deref(), Some("crc64nvme"));
+        assert_eq!(checksum("?checksum_algorithm=sha256").as_deref(), Some("sha256"));
+        assert_eq!(checksum("?endpoint=https://h"), None);
+        assert_eq!(checksum("?endpoint=https://h&checksum_algorithm=crc64nvme").as_deref(), Some("crc64nvme"));
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use kapok_blobstore::{BlobId, BlobKind, Draft, FinishedDraft, GcSettings, PutOutcome, Store};
+use kapok_blobstore::{BlobId, BlobKind, CacheSettings, Draft, FinishedDraft, GcSettings, PutOutcome, Store};
 
 /// Large enough to be made in a file.
 const LEN: usize = (5 << 20) + 17;
@@ -30,6 +30,59 @@ fn filled(store: &Store, len: usize) -> (BlobId, FinishedDraft) {
 fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder.join("segments")) else { return Vec::new() };
     entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// A store that is no folder, with a cache of so many bytes in the folder.
+async fn cached_in(folder: &Path, bytes_max: u64) -> Store {
+    let backend = std::sync::Arc::new(kapok_testing::object_store::memory::InMemory::new());
+    let cache = CacheSettings::in_folder(folder).with_bytes_max(bytes_max);
+    Store::options().writable().cache(cache).object_store(backend, "set").open("test://set").await.unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_file_that_a_draft_of_a_remote_store_is_made_in_becomes_the_copy_of_its_host() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let store = cached_in(folder.path(), 1 << 30).await;
+    let (id, mut draft) = filled(&store, LEN);
+    let made = files(folder.path());
+    assert_eq!(made.len(), 1, "{made:?}");
+    let before = fs::metadata(&made[0]).unwrap();
+    assert_eq!(store.blobs().put_draft(KIND, id, &mut draft).await.unwrap(), PutOutcome::Written);
+    let place = folder.path().join(format!("segments/{id}"));
+    assert_eq!(files(folder.path()), [place.clone()]);
+    assert_eq!(fs::metadata(&place).unwrap().ino(), before.ino(), "it was moved, not copied");
+    let without = store.without_cache();
+    assert_eq!(&without.blobs().get(KIND, id, LEN as u64).await.unwrap(), draft.bytes(), "it was uploaded");
+    // Of a blob that the store has, the copy is kept all the same.
+    fs::remove_file(&place).unwrap();
+    let (_, mut again) = filled(&store, LEN);
+    assert_eq!(store.blobs().put_draft(KIND, id, &mut again).await.unwrap(), PutOutcome::AlreadyThere);
+    assert_eq!(files(folder.path()), [place.clone()]);
+    // One that is there stays.
+    let before = fs::metadata(&place).unwrap();
+    let (_, mut third) = filled(&store, LEN);
+    store.blobs().replace_by_draft(KIND, id, &mut third).await.unwrap();
+    assert_eq!((files(folder.path()), fs::metadata(&place).unwrap().ino()), (vec![place], before.ino()));
+    drop(store.blobs().draft(KIND, LEN).unwrap());
+    assert_eq!(files(folder.path()).len(), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_is_being_made_in_a_cache_is_not_evicted_and_what_is_left_of_a_killed_maker_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = cached_in(folder.path(), 2 * LEN as u64).await;
+    let draft = store.blobs().draft(KIND, LEN).unwrap();
+    let left = folder.path().join(format!("segments/{}#1", BlobId::of(b"killed")));
+    fs::write(&left, vec![0; LEN]).unwrap();
+    let report = store.cache().unwrap().prune(0).unwrap();
+    assert_eq!((report.removed, report.left_bytes), (1, LEN as u64));
+    assert!(!left.exists());
+    let id = BlobId::of(draft.as_ref());
+    store.blobs().put_draft(KIND, id, &mut draft.finish().unwrap()).await.unwrap();
+    assert_eq!(files(folder.path()), [folder.path().join(format!("segments/{id}"))]);
 }
 
 #[cfg(target_os = "linux")]

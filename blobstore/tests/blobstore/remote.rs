@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kapok_blobstore::{BlobId, BlobKind, CacheSettings, Error, ErrorKind, Store, StoreOptions, StoreSettings};
-use kapok_testing::{BucketServer, HttpRequest};
+use kapok_testing::{BadLink, BucketServer, Harm, HttpRequest};
 
 /// Returns options for a bucket of a server on this host.
 fn options(server: &BucketServer) -> StoreOptions {
@@ -171,4 +171,37 @@ async fn a_transient_refusal_is_tried_again() {
     let id = BlobId::of(b"rows");
     store.blobs().put(BlobKind::Segment, id, "rows".into()).await.unwrap();
     assert_eq!(store.blobs().get(BlobKind::Segment, id, 4).await.unwrap(), "rows");
+}
+
+/// Answers as S3 does to an upload whose bytes are not those of its checksum.
+fn refuse_other_bytes(request: &HttpRequest) -> Option<(u16, String)> {
+    use base64::Engine;
+    if request.method != "PUT" {
+        return None;
+    }
+    let told = request.header("x-amz-checksum-crc64nvme").expect("a checksum");
+    let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &request.body);
+    let is_right = base64::engine::general_purpose::STANDARD.encode(crc.to_be_bytes()) == told;
+    (!is_right).then(|| (400, "<Error><Code>BadDigest</Code><Message>other bytes</Message></Error>".to_owned()))
+}
+
+#[tokio::test]
+async fn uploads_that_were_damaged_on_the_way_are_refused_by_their_checksum() {
+    let server = BucketServer::start("films").unwrap();
+    server.set_answer(Some(Box::new(refuse_other_bytes)));
+    let link = BadLink::before(server.address()).unwrap();
+    let options = options(&server).option("aws_endpoint", link.url()).option("aws_checksum_algorithm", "crc64nvme");
+    let store = options.open("s3://films/a").await.unwrap();
+    // In one piece, and in parts.
+    for len in [5_usize << 20, 40 << 20] {
+        let bytes = bytes::Bytes::from(vec![3; len]);
+        let id = BlobId::of(&bytes);
+        link.set(Harm::CorruptUploadAfter(4 << 20));
+        let error = store.blobs().put(BlobKind::Segment, id, bytes.clone()).await.unwrap_err();
+        assert!(error.to_string().contains("BadDigest"), "{error}");
+        assert_eq!(store.blobs().size(BlobKind::Segment, id).await.unwrap(), None, "{len}");
+        link.set(Harm::None);
+        store.blobs().put(BlobKind::Segment, id, bytes).await.unwrap();
+        assert_eq!(store.blobs().size(BlobKind::Segment, id).await.unwrap(), Some(len as u64));
+    }
 }
