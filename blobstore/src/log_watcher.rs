@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures::{Stream, stream};
 #[cfg(feature = "watch")]
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
@@ -37,6 +38,14 @@ impl LogWatcher {
     /// Waits for the next hint. Hints that came since the last call count as one and return at once.
     pub async fn changed(&self) {
         self.grown.notified().await;
+    }
+
+    /// Returns the hints as a stream without end.
+    pub fn into_hints(self) -> impl Stream<Item = ()> + Send + 'static {
+        stream::unfold(self, async |watcher| {
+            watcher.changed().await;
+            Some(((), watcher))
+        })
     }
 }
 

@@ -6,16 +6,15 @@
 
 use std::time::{Duration, Instant};
 
-use futures::stream::BoxStream;
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{Stream, StreamExt};
+use kapok_blobstore::clock;
 #[cfg(doc)]
-use kapok_blobstore::Store;
-use kapok_blobstore::{LogWatcher, clock};
+use kapok_blobstore::{LogWatcher, Store};
 use tokio::task::JoinHandle;
-use tracing::warn;
 
 use crate::consumer::Consumer;
 use crate::error::{Error, ErrorKind};
+use crate::hints::{Hint, Hints};
 use crate::metrics;
 
 /// The shortest wait between two polls, for all settings.
@@ -29,8 +28,6 @@ const POLL_REMOTE: Duration = Duration::from_secs(5);
 const POLL_HINTED: Duration = Duration::from_mins(1);
 /// Hints lead to no more polls than one in this time: they may be doubled or forged.
 const HINT_SPACING: Duration = Duration::from_millis(100);
-/// The most hints that are taken together: a stream may have no end of them.
-const READY_HINTS_MAX: usize = 10_000;
 
 /// The longest time for which a poll trusts that the store is still there, after it was seen to be there.
 const TRUST_MAX: Duration = Duration::from_secs(15);
@@ -124,12 +121,13 @@ impl Consumer {
     /// of a folder sees. So a store that is gone is taken for a silent one for that long at most, or for one poll if that is
     /// longer.
     pub fn follow(&self, settings: FollowSettings) -> Follower {
-        self.follow_by(settings, None)
+        self.follow_by(settings, Hints::new(None))
     }
 
     /// Follows the log as [`follow`](Self::follow) does, and looks at once whenever the stream says so.
     ///
-    /// Whatever carries such hints will do: a message of NATS or Redis, a webhook. An item means "look now" and nothing more: one
+    /// Whatever carries such hints will do: a message of NATS or Redis, a webhook, another folder's
+    /// [`LogWatcher::into_hints`]. An item means "look now" and nothing more: one
     /// that is lost, doubled, late or forged costs time, never correctness, and many lead to ten polls a second at most. When the
     /// stream ends, the follower polls as often as without it.
     ///
@@ -141,15 +139,14 @@ impl Consumer {
     /// # }
     /// ```
     pub fn follow_hints(&self, settings: FollowSettings, hints: impl Stream<Item = ()> + Send + 'static) -> Follower {
-        self.follow_by(settings, Some(hints.boxed()))
+        self.follow_by(settings, Hints::new(Some(hints.boxed())))
     }
 
-    fn follow_by(&self, settings: FollowSettings, stream: Option<BoxStream<'static, ()>>) -> Follower {
+    fn follow_by(&self, settings: FollowSettings, hints: Hints) -> Follower {
         let task = FollowTask {
             consumer: self.clone(),
             settings,
-            hints: None,
-            stream,
+            hints,
             seen_at: None,
             last_attempt: None,
             retry_at: None,
@@ -164,9 +161,7 @@ impl Consumer {
 struct FollowTask {
     consumer: Consumer,
     settings: FollowSettings,
-    hints: Option<LogWatcher>,
-    /// Hints of the caller's, until they end.
-    stream: Option<BoxStream<'static, ()>>,
+    hints: Hints,
     /// When the store was last seen to be there.
     seen_at: Option<Instant>,
     /// The poll that led to the last attempt. If the next one says the same, that is no reason for another attempt.
@@ -188,17 +183,16 @@ impl FollowTask {
             let wait = self.wait(outcome).mul_f64(rand::random_range(0.9..1.1)).max(WAIT_MIN);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                // The change may be that the folder is gone.
-                () = next_hint(self.hints.as_ref()) => self.seen_at = None,
-                hint = next_of(self.stream.as_mut()) => {
-                    if hint.is_none() {
-                        self.stream = None;
-                        continue;
+                hint = self.hints.next() => match hint {
+                    // The change may be that the folder is gone.
+                    Hint::Folder => self.seen_at = None,
+                    Hint::Caller => {
+                        let next = polled_at + HINT_SPACING;
+                        tokio::time::sleep(next.saturating_duration_since(clock::instant())).await;
+                        self.hints.skip_ready();
                     }
-                    let next = polled_at + HINT_SPACING;
-                    tokio::time::sleep(next.saturating_duration_since(clock::instant())).await;
-                    skip_ready(self.stream.as_mut());
-                }
+                    Hint::Ended => continue,
+                },
             }
             polled_at = clock::instant();
             let poll = self.poll().await;
@@ -212,10 +206,7 @@ impl FollowTask {
     /// Watches the store's folder, if the settings ask for it.
     fn watch(&mut self) {
         if self.settings.watch == Watch::Folder {
-            self.hints = self.consumer.store().announcements().watch().unwrap_or_else(|error| {
-                warn!(%error, "polling only");
-                None
-            });
+            self.hints.watch(self.consumer.store());
         }
     }
 
@@ -242,7 +233,7 @@ impl FollowTask {
                 let was_gone = self.failures > 0 && self.failing.is_none();
                 (self.failures, self.failing, self.retry_at) = (0, None, None);
                 self.seen_at = Some(clock::instant());
-                if was_gone || self.hints.is_none() {
+                if was_gone || !self.hints.is_watching() {
                     // The folder that was watched may be another one by now.
                     self.watch();
                 }
@@ -262,7 +253,7 @@ impl FollowTask {
 
     /// Returns the wait between two polls.
     fn interval(&self) -> Duration {
-        self.settings.poll_of(self.consumer.store().is_remote(), self.stream.is_some())
+        self.settings.poll_of(self.consumer.store().is_remote(), self.hints.has_callers())
     }
 
     /// Returns how long to wait for the next poll.
@@ -329,32 +320,6 @@ enum PollOutcome {
     News,
     NoNews,
     Failed,
-}
-
-/// Waits for the next hint; forever if there is no watcher.
-async fn next_hint(hints: Option<&LogWatcher>) {
-    match hints {
-        Some(hints) => hints.changed().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for the next hint of the caller's; forever if there is no stream.
-async fn next_of(stream: Option<&mut BoxStream<'static, ()>>) -> Option<()> {
-    match stream {
-        Some(stream) => stream.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Takes the hints that are there already: one poll answers them all.
-fn skip_ready(stream: Option<&mut BoxStream<'static, ()>>) {
-    if let Some(stream) = stream {
-        let mut ready = 0;
-        while ready < READY_HINTS_MAX && stream.next().now_or_never().flatten().is_some() {
-            ready += 1;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -57,6 +57,7 @@ mod consumer;
 mod error;
 mod fetch_plan;
 mod follower;
+mod hints;
 mod listener;
 mod local_blobs;
 mod local_merge;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kapok_blobstore::{AnnouncementDraft, BlobKind};
-use kapok_consumer::{Consumer, ErrorKind, FollowSettings, View};
+use kapok_consumer::{Consumer, ErrorKind, FollowSettings, View, Watch};
 
 use crate::backend::TestBackend;
 use crate::publisher::{Version, announce, folder, memory, polling, stamp, with};
@@ -46,6 +46,21 @@ async fn a_folder_is_watched_so_that_nobody_waits_for_the_poll() {
     // The watch begins with the task; from then on every announcement is seen.
     until(&consumer, |status| status.looked_at.is_some()).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
+    for version in 1..=3 {
+        Version::stamped(version).publish(&store, version).await;
+        at(&consumer, version).await;
+    }
+}
+
+#[cfg(feature = "watch")]
+#[tokio::test]
+async fn the_watch_of_a_folder_is_a_stream_of_hints() {
+    let path = tempfile::tempdir().unwrap();
+    let store = folder(path.path()).await;
+    let consumer = Consumer::builder(store.clone()).open().await.unwrap();
+    let settings = with(polling(Duration::from_hours(1)), |settings| settings.watch = Watch::Nothing);
+    let watcher = store.announcements().watch().unwrap().expect("a folder");
+    let _follower = consumer.follow_hints(settings, watcher.into_hints());
     for version in 1..=3 {
         Version::stamped(version).publish(&store, version).await;
         at(&consumer, version).await;
