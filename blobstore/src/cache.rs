@@ -53,6 +53,8 @@ pub struct Cache {
 struct Inner {
     root: PathBuf,
     bytes_max: u64,
+    /// The folder was taken without a look at who can write to it.
+    is_forced: bool,
     /// Requests for parts that may be under way at once.
     requests: Semaphore,
 }
@@ -74,7 +76,7 @@ impl Cache {
         let Some(place) = settings.resolve()? else { return Ok(None) };
         let opened = place.folder.and_then(|path| {
             let (root, at_first) = folder::prepare(&path, place.is_forced)?;
-            Ok(Self::new(root, place.bytes_max.unwrap_or(at_first)))
+            Ok(Self::new(root, place.bytes_max.unwrap_or(at_first), place.is_forced))
         });
         match opened {
             Ok(cache) => {
@@ -90,9 +92,9 @@ impl Cache {
         }
     }
 
-    fn new(root: PathBuf, bytes_max: u64) -> Self {
+    fn new(root: PathBuf, bytes_max: u64, is_forced: bool) -> Self {
         let requests = Semaphore::new(REQUESTS_IN_FLIGHT);
-        Self { inner: Arc::new(Inner { root, bytes_max, requests }) }
+        Self { inner: Arc::new(Inner { root, bytes_max, is_forced, requests }) }
     }
 
     /// Returns the folder: absolute, without symbolic links.
@@ -103,6 +105,11 @@ impl Cache {
     /// Returns the size in bytes that the files may have together, beside those that living processes have mapped.
     pub fn bytes_max(&self) -> u64 {
         self.inner.bytes_max
+    }
+
+    /// Makes the folder again, or what lacks of it, if somebody has removed it: users clean up what is called a cache.
+    fn restore(&self) -> Result<()> {
+        folder::prepare(&self.inner.root, self.inner.is_forced).map(drop)
     }
 
     /// Returns the place of a blob.
@@ -122,6 +129,15 @@ fn warn_once(error: &Error) {
 /// Returns the error of the system about a file of the cache.
 fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { operation, path: path.to_owned(), source }
+}
+
+/// Removes what is no file from the place of one: a link could lead anywhere, and a FIFO would be waited for. A folder stays, and
+/// is an error.
+fn remove_unless_file(path: &Path) -> Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => remove(path),
+        _ => Ok(()),
+    }
 }
 
 /// Removes a file; one that is not there is removed already.

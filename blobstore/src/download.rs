@@ -8,7 +8,7 @@ use futures::StreamExt;
 use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt};
 
 use crate::error::{Error, Result};
-use crate::failure::{absent, check_size};
+use crate::failure::{absent, check_size, not_the_file};
 use crate::local_file;
 use crate::mapping;
 use crate::objects::Objects;
@@ -34,7 +34,7 @@ impl Objects {
             Ok(found) => found,
             Err(error) => return absent(error),
         };
-        let (name, size) = (self.name(key), found.meta.size);
+        let (name, size, attributes) = (self.name(key), found.meta.size, found.attributes.clone());
         local_file::check_sealed_size(&name, size)?;
         if let GetResultPayload::File(file, path) = found.payload {
             let work = move || {
@@ -48,7 +48,7 @@ impl Objects {
         while let Some(piece) = self.moving("read", key, 0, async { pieces.next().await.transpose() }).await? {
             all.extend_from_slice(&piece);
             if let (Some(header), true) = (all.first_chunk::<HEADER_BYTES>(), all.len() - piece.len() < HEADER_BYTES) {
-                check_header(&name, header, size)?;
+                check_header(&name, header, size).map_err(|error| not_the_file(error, &name, &attributes))?;
             }
         }
         Ok(Some(Bytes::from(all)))
@@ -98,7 +98,8 @@ impl Objects {
             Ok(found) => found,
             Err(error) => return absent(error),
         };
-        check_size(&self.name(key), size, found.meta.size)?;
+        check_size(&self.name(key), size, found.meta.size)
+            .map_err(|error| not_the_file(error, &self.name(key), &found.attributes))?;
         if let GetResultPayload::File(file, path) = &found.payload {
             let failed = |source| Error::Io { operation: "map", path: path.clone(), source };
             // The backend may not be ours, and a map beyond the end of a file ends the process.

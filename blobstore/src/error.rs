@@ -119,7 +119,7 @@ pub enum Error {
     },
     /// The store was reached, or is a cloud's, and the caller's credentials are not taken, or there are none.
     #[error(
-        "credentials were not accepted: operation={operation} name={name} reason={reason:?} cause={cause}; set the environment's credentials anew (AWS_ACCESS_KEY_ID …, AZURE_STORAGE_ACCOUNT_KEY …, GOOGLE_APPLICATION_CREDENTIALS), or AWS_SKIP_SIGNATURE=true for a public bucket"
+        "credentials were not accepted: operation={operation} name={name} reason={reason:?} cause={cause}; set the environment's credentials anew (AWS_ACCESS_KEY_ID …, AZURE_STORAGE_ACCOUNT_KEY …, GOOGLE_APPLICATION_CREDENTIALS), or AWS_SKIP_SIGNATURE=true for a public bucket; for a web server, set a header"
     )]
     Credentials {
         /// What was tried.
@@ -156,10 +156,7 @@ pub enum Error {
         cause: String,
     },
     /// The store's backend refused or failed.
-    #[error(
-        "store failed: operation={operation} name={name} cause={}; check that the store can be reached, has room and may be written to",
-        cause(source)
-    )]
+    #[error("store failed: operation={operation} name={name} cause={}; {}", cause(source), advice(source))]
     Backend {
         /// What was tried.
         operation: &'static str,
@@ -292,6 +289,15 @@ pub enum Error {
     /// A manifest is not one that this release can read or write.
     #[error(transparent)]
     Manifest(#[from] kapok_core::Error),
+}
+
+/// Says what to do about a failure of the backend.
+fn advice(source: &object_store::Error) -> &'static str {
+    use object_store::Error as Backend;
+    match source {
+        Backend::NotSupported { .. } | Backend::NotImplemented { .. } => "to try again does not help",
+        _ => "check that the store can be reached, has room and may be written to, and try again",
+    }
 }
 
 impl Error {

@@ -1,9 +1,9 @@
 //! Says what the failure of a request means: a missing file, a missing right, something else in the place of a file.
 
-use object_store::Error as BackendError;
+use object_store::{Attribute, Attributes, Error as BackendError};
 
 use crate::cause::{Answer, cause};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Where clouds tell a program who it is. Elsewhere nobody answers there.
 pub(crate) const METADATA_HOSTS: [&str; 2] = ["169.254.169.254", "metadata.google.internal"];
@@ -43,8 +43,19 @@ fn of_a_server(operation: &'static str, name: &str, source: &BackendError) -> Op
         return Some(Error::Credentials { operation, name, reason, cause: cause(source) });
     }
     let Some(answer) = Answer::of(source) else {
-        // Only the client of a network says so.
-        let is_network = text.contains("HTTP error") || text.contains("error sending request");
+        // A bucket's server that does not say where the bucket is: S3, of another region.
+        if text.contains("redirect without LOCATION") {
+            let cause = "the server redirects, and does not say where to".to_owned();
+            return Some(Error::WrongRegion { operation, name, cause });
+        }
+        if text.contains("Content-Length Header missing") {
+            let cause =
+                "the reply has no Content-Length: the server, or a proxy before it, compresses or sends in chunks";
+            return Some(Error::Unreachable { operation, name, cause: cause.to_owned() });
+        }
+        // Only the client of a network says so. Stores by http begin their errors alike.
+        let told = text.strip_prefix("Generic HTTP error: ").unwrap_or(&text);
+        let is_network = told.contains("HTTP error") || told.contains("error sending request");
         return is_network.then(|| Error::Unreachable { operation, name, cause: cause(source) });
     };
     let cause = answer.to_string();
@@ -71,8 +82,27 @@ fn of_a_server(operation: &'static str, name: &str, source: &BackendError) -> Op
         _ if answer.status == 401 => {
             Some(Error::Credentials { operation, name, reason: "they are wrong or missing".to_owned(), cause })
         }
+        // A reply to HEAD has no body that could tell why.
+        "" if answer.status == 400 && operation == "look up" && text.contains("S3") => {
+            let reason = "S3 does not say: they may have expired, or the bucket is in another region".to_owned();
+            Some(Error::Credentials { operation, name, reason, cause })
+        }
+        // A proxy or gateway says so, or a network that has to be signed into.
+        _ if matches!(answer.status, 407 | 502 | 504 | 511) => Some(Error::Unreachable { operation, name, cause }),
         _ => None,
     }
+}
+
+/// Refuses what a server has sent, which is not the file. A web page comes from something on the way, such as a proxy, or a
+/// network that has to be signed into: the store was not reached.
+pub(crate) fn not_the_file(error: Error, name: &str, attributes: &Attributes) -> Error {
+    let is_page = attributes.get(&Attribute::ContentType).is_some_and(|it| it.starts_with("text/html"));
+    if !is_page || error.kind() != ErrorKind::Corrupt {
+        return error;
+    }
+    let cause =
+        "a web page came in place of the file, as from a proxy or a network that has to be signed into".to_owned();
+    Error::Unreachable { operation: "read", name: name.to_owned(), cause }
 }
 
 /// Refuses a file of another length than it must have.

@@ -29,7 +29,7 @@ pub struct BucketServer {
     state: Arc<State>,
 }
 
-/// What a test answers in the server's place: `None` leaves the request to the server.
+/// What a test answers in the server's place: `None` leaves the request to the server. A web page is sent as one.
 pub type Answer = Box<dyn Fn(&HttpRequest) -> Option<(u16, String)> + Send>;
 
 pub(crate) struct State {
@@ -128,6 +128,9 @@ fn serve(connection: &TcpStream, state: &State) {
         }
         let canned = locked(&state.answer).as_ref().and_then(|answer| answer(&request));
         let reply = match canned {
+            Some((status, body)) if body.starts_with("<!DOCTYPE html>") => {
+                HttpReply::new(status).with("content-type", "text/html").with_body(body.into_bytes())
+            }
             Some((status, body)) => HttpReply::new(status).with_body(body.into_bytes()),
             None => state.reply(&request),
         };

@@ -18,7 +18,7 @@ use super::part_hash::{PartHasher, join};
 use crate::blob_id::{BlobId, BlobKind};
 use crate::clock::timer_instant;
 use crate::error::{Error, Result};
-use crate::failure::check_size;
+use crate::failure::{check_size, not_the_file};
 use crate::objects::{Objects, REQUESTS_IN_FLIGHT};
 use crate::one_task::blocking;
 
@@ -176,7 +176,7 @@ impl Objects {
             }
             Err(error) => return Err(error.into()),
         };
-        check_size(&self.name(key), size, found.meta.size)?;
+        self.check_size_of(key, size, &found)?;
         if found.range != rest {
             return Err(Failure::RangesIgnored);
         }
@@ -230,7 +230,7 @@ impl Objects {
         arrived: &mut u64,
     ) -> Result<()> {
         let Some(found) = self.get(key, None).await? else { return Err(Error::NotFound { name: self.name(key) }) };
-        check_size(&self.name(key), part.size(), found.meta.size)?;
+        self.check_size_of(key, part.size(), &found)?;
         let mut pieces = found.into_stream();
         let mut piece = Bytes::new();
         for index in 0..part.parts() {
@@ -258,6 +258,11 @@ impl Objects {
             blocking(move || own.mark(index)).await?;
         }
         Ok(())
+    }
+
+    fn check_size_of(&self, key: &str, size: u64, found: &GetResult) -> Result<()> {
+        let name = self.name(key);
+        check_size(&name, size, found.meta.size).map_err(|error| not_the_file(error, &name, &found.attributes))
     }
 
     /// Returns why a range was refused: a blob that is shorter than it should be has not all of them.

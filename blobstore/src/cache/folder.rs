@@ -34,6 +34,11 @@ pub(super) fn prepare(path: &Path, is_forced: bool) -> Result<(PathBuf, u64)> {
     for folder in BlobKind::ALL.map(BlobKind::folder).into_iter().chain([STORES]) {
         let folder = root.join(folder);
         make(&folder).map_err(failed("create folder", &folder))?;
+        // It may be another one by now, or lead to one.
+        let folder = folder.canonicalize().map_err(failed("open", &folder))?;
+        if !is_forced {
+            check_owners(&folder).and_then(|()| check_file_system(&folder)).map_err(refuse)?;
+        }
     }
     check_writable(&root)?;
     Ok((root, bytes_max))
@@ -165,30 +170,47 @@ fn danger(metadata: &Metadata, is_cache: bool) -> Option<String> {
 /// Refuses file systems over a network: their locks and maps are not those of one host.
 #[cfg(target_os = "linux")]
 fn check_file_system(root: &Path) -> std::result::Result<(), String> {
-    /// `f_type` of statfs(2).
-    const NETWORK: [(i128, &str); 14] = [
+    let found = rustix::fs::statfs(root).map_err(|error| format!("its file system cannot be looked at: {error}"))?;
+    match network_file_system(i128::from(found.f_type)) {
+        Some(name) => Err(format!("it is on a network file system ({name})")),
+        None => Ok(()),
+    }
+}
+
+/// Returns the name of the file system over a network, or of several hosts, that `f_type` of statfs(2) tells of.
+///
+/// FUSE does not say what is behind it, which is sshfs or s3fs as often as a local disk.
+#[cfg(target_os = "linux")]
+fn network_file_system(f_type: i128) -> Option<&'static str> {
+    const NETWORK: [(i128, &str); 24] = [
         (0x6969, "NFS"),
         (0x517b, "SMB"),
         (0xff53_4d42, "CIFS"),
         (0xfe53_4d42, "SMB2"),
         (0x5346_414f, "AFS"),
+        (0x6b41_4653, "AFS of the kernel"),
         (0x7375_7245, "Coda"),
         (0x564c, "NCP"),
         (0x0102_1997, "9P"),
         (0x00c3_6400, "Ceph"),
-        (0x6573_5546, "FUSE"),
+        (0x6573_5546, "FUSE, or virtiofs: perhaps one"),
         (0x0bd0_0bd0, "Lustre"),
         (0x4750_4653, "GPFS"),
         (0x1983_0326, "BeeGFS"),
         (0x7461_636f, "OCFS2"),
+        (0x0116_1970, "GFS2"),
+        (0x2003_0528, "OrangeFS"),
+        (0xaad7_aaea, "PanFS"),
+        (0xbeef_dead, "StorNext"),
+        (0x6163_6673, "ACFS"),
+        (0x0131_11a8, "IBRIX"),
+        (0xbacb_acbc, "a folder of VMware's host"),
+        (0x786f_4256, "a folder of VirtualBox's host"),
+        (0x7c7c_6673, "a folder of Parallels' host"),
     ];
-    let found = rustix::fs::statfs(root).map_err(|error| format!("its file system cannot be looked at: {error}"))?;
     // Of 32 bits on some processors, with or without a sign.
-    let magic = i128::from(found.f_type) & 0xffff_ffff;
-    match NETWORK.iter().find(|(network, _)| *network == magic) {
-        Some((_, name)) => Err(format!("it is on a network file system ({name})")),
-        None => Ok(()),
-    }
+    let magic = f_type & 0xffff_ffff;
+    NETWORK.iter().find(|(network, _)| *network == magic).map(|(_, name)| *name)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -263,6 +285,32 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         fs::write(other.path().join(DESCRIPTION), "layout=2\n").unwrap();
         assert!(refusal(other.path()).contains("layout=2"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn file_systems_of_a_network_are_known_with_and_without_a_sign() {
+        let refused = [
+            // NFS, CIFS and SMB2 as processors of 64 and of 32 bits give them, AFS, Ceph, FUSE (sshfs, s3fs).
+            (0x6969, "NFS"),
+            (0xff53_4d42, "CIFS"),
+            (-11_317_950, "CIFS"),
+            (0xfe53_4d42, "SMB2"),
+            (-28_095_166, "SMB2"),
+            (0x5346_414f, "AFS"),
+            (0x6b41_4653, "AFS"),
+            (0x00c3_6400, "Ceph"),
+            (0x6573_5546, "FUSE"),
+            (0x0bd0_0bd0, "Lustre"),
+        ];
+        for (f_type, name) in refused {
+            assert!(network_file_system(f_type).is_some_and(|found| found.starts_with(name)), "{name} {f_type:x}");
+        }
+        // ext4, xfs, btrfs, zfs, tmpfs, overlayfs, f2fs, bcachefs, ntfs3.
+        let local = [0xef53, 0x5846_5342, 0x9123_683e, 0x2fc1_2fc1, 0x0102_1994, 0x794c_7630, 0xf2f5_2010];
+        for f_type in local.into_iter().chain([-1_859_950_530, 0xca45_1a4e, 0x7366_746e]) {
+            assert_eq!(network_file_system(f_type), None, "{f_type:x}");
+        }
     }
 
     #[test]

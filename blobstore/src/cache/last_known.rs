@@ -3,7 +3,7 @@
 //! It is for this only: as long as the store answers, what it says holds. A manifest may have been retired meanwhile.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -17,6 +17,8 @@ use super::{Cache, failed, remove};
 use crate::announcement::Announcement;
 use crate::clock::now;
 use crate::error::{Error, Result};
+use crate::failure::{absent, failure};
+use crate::local_file;
 use crate::location::shown;
 use crate::marker::{MARKER, Marker};
 use crate::numbered::{ANNOUNCEMENTS, MANIFESTS, key, number};
@@ -27,6 +29,8 @@ use crate::token::fresh_token;
 
 /// The file that says which store it is.
 const LOCATION: &str = "location";
+/// No URL is longer.
+const LOCATION_BYTES_MAX: u64 = 64 << 10;
 /// Tries to read what another process is replacing.
 const ATTEMPTS: usize = 3;
 
@@ -73,9 +77,9 @@ impl Store {
     ///
     /// A failure is no reason to stop for anybody, so it goes to the log of the program.
     pub async fn remember(&self, latest: &Announcement) {
-        let Some(memory) = self.memory() else { return };
+        let (Some(memory), Some(cache)) = (self.memory(), self.cache().cloned()) else { return };
         let (location, latest, files) = (self.url().to_owned(), latest.clone(), self.objects.run.last_read.get());
-        if let Err(error) = blocking(move || memory.keep(&location, &latest, files)).await {
+        if let Err(error) = blocking(move || memory.keep(&cache, &location, &latest, files)).await {
             debug!(%error, "what is known of the store is not remembered");
         }
     }
@@ -106,7 +110,8 @@ impl Cache {
         let location = shown(location);
         let mut is_known = false;
         for memory in self.memories()? {
-            let found = memory.location()?;
+            // One that is damaged is in nobody's way.
+            let found = memory.location().ok().flatten();
             if found.is_some_and(|found| found.trim_end_matches('/') == location.trim_end_matches('/')) {
                 fs::remove_dir_all(&memory.folder).map_err(failed("delete", &memory.folder))?;
                 is_known = true;
@@ -124,14 +129,27 @@ impl Cache {
     pub(super) fn memories(&self) -> Result<Vec<Memory>> {
         let folder = self.inner.root.join(STORES);
         let entries = fs::read_dir(&folder).map_err(failed("list", &folder))?;
-        entries.map(|entry| Ok(Memory { folder: entry.map_err(failed("list", &folder))?.path() })).collect()
+        let mut memories = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed("list", &folder))?;
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                memories.push(Memory { folder: entry.path() });
+            }
+        }
+        Ok(memories)
     }
 }
 
 impl Memory {
     pub(super) fn location(&self) -> Result<Option<String>> {
-        let found = read(&self.folder.join(LOCATION))?;
-        Ok(found.map(|text| String::from_utf8_lossy(&text).trim_end().to_owned()))
+        let place = self.folder.join(LOCATION);
+        let (file, _) = match local_file::open(&place) {
+            Ok(opened) => opened,
+            Err(source) => return absent(failure("read", place.display().to_string(), source)),
+        };
+        let mut text = Vec::new();
+        file.take(LOCATION_BYTES_MAX).read_to_end(&mut text).map_err(failed("read", &place))?;
+        Ok(Some(String::from_utf8_lossy(&text).trim_end().to_owned()))
     }
 
     pub(super) fn sequence(&self) -> Result<u64> {
@@ -176,7 +194,11 @@ impl Memory {
     }
 
     /// Remembers an entry and the files that go with it, and forgets those before.
-    fn keep(&self, location: &str, latest: &Announcement, files: LastFiles) -> Result<()> {
+    fn keep(&self, cache: &Cache, location: &str, latest: &Announcement, files: LastFiles) -> Result<()> {
+        // A folder that has this and no description would be nobody's cache any more.
+        if !cache.inner.root.join(STORES).exists() {
+            cache.restore()?;
+        }
         // Another process may know a later one.
         if self.sequence()? > latest.sequence {
             return Ok(());
@@ -224,13 +246,14 @@ impl Memory {
     /// Returns a file and its name in messages.
     fn file(&self, name: &str) -> Result<Option<(String, Bytes)>> {
         let place = self.folder.join(name);
-        Ok(read(&place)?.map(|bytes| (place.display().to_string(), bytes.into())))
+        let name = place.display().to_string();
+        Ok(local_file::read_sealed(&place, &name)?.map(|bytes| (name, bytes)))
     }
 
-    /// Writes a file, unless it is there.
+    /// Writes a file, unless it is there with these bytes: a power cut may have left it short.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let place = self.folder.join(name);
-        if place.exists() && name != MARKER {
+        if has_bytes(&place, bytes) {
             return Ok(());
         }
         let prepared = self.folder.join(format!("{name}#{:032x}", u128::from_le_bytes(fresh_token())));
@@ -248,10 +271,8 @@ impl Memory {
     }
 }
 
-fn read(place: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(place) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(failed("read", place)(source)),
-    }
+fn has_bytes(place: &Path, bytes: &[u8]) -> bool {
+    let Ok((mut file, metadata)) = local_file::open(place) else { return false };
+    let mut found = Vec::new();
+    metadata.len() == bytes.len() as u64 && file.read_to_end(&mut found).is_ok() && found == bytes
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-use super::{Cache, failed, remove};
+use super::{Cache, failed, remove, remove_unless_file};
 use crate::blob_id::{BlobId, BlobKind};
 use crate::clock::now;
 use crate::error::Result;
@@ -59,6 +59,7 @@ impl Cache {
     /// A file of another length is damaged, and removed. Whoever else has it mapped keeps its map.
     pub(crate) fn at_hand(&self, kind: BlobKind, id: BlobId, size: Option<u64>) -> Result<Option<Bytes>> {
         let path = self.place(kind, id);
+        remove_unless_file(&path)?;
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),

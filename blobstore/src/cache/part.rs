@@ -16,10 +16,10 @@ use bytes::Bytes;
 use super::folder::private;
 use super::mapped::{is_at, lock_now};
 use super::part_hash::{PART_BYTES, PartHasher};
-use super::{Cache, failed, remove};
+use super::{Cache, failed, remove, remove_unless_file};
 use crate::blob_id::{BlobId, BlobKind};
 use crate::draft::DraftFile;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::failure::failure;
 use crate::local_file::allocate;
 use crate::mapping::WritableMap;
@@ -50,12 +50,23 @@ const READ_BYTES: usize = 1 << 20;
 impl Cache {
     /// Takes it on to download a blob, unless it is here or somebody else does.
     pub(super) fn claim(&self, kind: BlobKind, id: BlobId, size: u64) -> Result<Claim> {
+        match self.claim_in_folder(kind, id, size) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                self.restore()?;
+                self.claim_in_folder(kind, id, size)
+            }
+            claim => claim,
+        }
+    }
+
+    fn claim_in_folder(&self, kind: BlobKind, id: BlobId, size: u64) -> Result<Claim> {
         let place = self.place(kind, id);
         let path = place.with_extension("part");
         loop {
             if let Some(bytes) = self.at_hand(kind, id, Some(size))? {
                 return Ok(Claim::AtHand(bytes));
             }
+            remove_unless_file(&path)?;
             let opened = private().read(true).write(true).create(true).truncate(false).open(&path);
             let file = opened.map_err(failed("write", &path))?;
             if !lock_now(&file).map_err(failed("lock", &path))? {
@@ -148,7 +159,8 @@ impl PartFile {
     }
 
     fn whole_len(&self) -> u64 {
-        self.size + self.parts() as u64
+        // No file is as long as what a forged manifest may say.
+        self.size.saturating_add(self.parts() as u64)
     }
 
     /// Returns for each part whether it has arrived.

@@ -86,7 +86,7 @@ impl Cache {
                 mapped_bytes += file.size;
             }
         }
-        let mut stores = self.memories()?.iter().map(known).collect::<Result<Vec<_>>>()?;
+        let mut stores = self.memories()?.iter().map(known).collect::<Vec<_>>();
         stores.sort_by(|a, b| a.location.cmp(&b.location));
         let bytes = blobs.iter().map(|(_, _, size)| size).sum::<u64>() + unfinished.1;
         Ok(CacheReport { blobs, bytes, mapped_bytes, unfinished, bytes_max: self.bytes_max(), stores })
@@ -149,13 +149,13 @@ fn is_in_use(file: &Kept) -> Result<bool> {
     }
 }
 
-fn known(memory: &Memory) -> Result<KnownStore> {
+fn known(memory: &Memory) -> KnownStore {
     // Damaged ones are told, and not in the way of the others.
     let recalled = memory.recall().ok().flatten();
-    Ok(KnownStore {
-        location: memory.location()?.unwrap_or_default(),
-        sequence: memory.sequence()?,
+    KnownStore {
+        location: memory.location().ok().flatten().unwrap_or_default(),
+        sequence: memory.sequence().unwrap_or(0),
         version: recalled.as_ref().map(|it| it.announcement.current()),
         answered_at: recalled.map(|it| it.answered_at),
-    })
+    }
 }

@@ -43,20 +43,26 @@ impl Cache {
     ///
     /// What living processes have mapped or are writing stays, even if the budget is exceeded by it: a reader never fails for
     /// want of room.
-    pub(super) fn make_room(&self, wanted: u64, take: impl FnOnce() -> io::Result<()>) -> Result<Evicted> {
+    pub(super) fn make_room(&self, wanted: u64, take: impl FnMut() -> io::Result<()>) -> Result<Evicted> {
         let evicted = self.evict_to(self.inner.bytes_max.saturating_sub(wanted), take)?;
         self.note_over(evicted.left_bytes.saturating_add(wanted) > self.inner.bytes_max)?;
         Ok(evicted)
     }
 
-    pub(super) fn evict_to(&self, bytes_max: u64, take: impl FnOnce() -> io::Result<()>) -> Result<Evicted> {
-        let _turn = self.take_turn()?;
+    /// Removes files until they take no more than so many bytes, and until `take` finds the room on the disk: others fill it, too.
+    pub(super) fn evict_to(&self, bytes_max: u64, mut take: impl FnMut() -> io::Result<()>) -> Result<Evicted> {
+        let turn = self.turn_file()?;
+        turn.lock().map_err(failed("lock", &self.inner.root.join(LOCK)))?;
         let mut kept = self.kept()?;
         let mut evicted = Evicted { left_bytes: kept.iter().map(|file| file.size).sum(), ..Evicted::default() };
         kept.sort_by_key(|file| file.opened);
         for file in kept {
             if evicted.left_bytes <= bytes_max {
-                break;
+                match take() {
+                    Ok(()) => return Ok(evicted),
+                    Err(source) if source.kind() == io::ErrorKind::StorageFull => {}
+                    Err(source) => return Err(failed("write", &self.inner.root)(source)),
+                }
             }
             if remove_unused(&file.path)? {
                 evicted.files += 1;
@@ -89,8 +95,11 @@ impl Cache {
     /// Makes room if that had to wait for a map to go.
     pub(super) fn make_room_if_over(&self) {
         if self.inner.root.join(OVER).exists() {
-            // It fails for reasons that the next download tells of.
-            _ = self.make_room(0, || Ok(()));
+            // Whoever has the turn makes room itself, and may stand still: a map that goes does not wait. All else that fails here
+            // is told by the next download.
+            if self.turn_file().is_ok_and(|turn| turn.try_lock().is_ok()) {
+                _ = self.make_room(0, || Ok(()));
+            }
         }
     }
 
@@ -114,11 +123,9 @@ impl Cache {
         Ok(kept)
     }
 
-    /// Waits until no other process of the host makes room. The turn ends when the file is dropped.
-    fn take_turn(&self) -> Result<File> {
+    /// Opens the file that is locked by whoever makes room. The turn ends when the file is dropped.
+    fn turn_file(&self) -> Result<File> {
         let path = self.inner.root.join(LOCK);
-        let file = private().write(true).create(true).truncate(false).open(&path).map_err(failed("lock", &path))?;
-        file.lock().map_err(failed("lock", &path))?;
-        Ok(file)
+        private().write(true).create(true).truncate(false).open(&path).map_err(failed("lock", &path))
     }
 }

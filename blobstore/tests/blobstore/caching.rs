@@ -3,6 +3,7 @@
 mod damaged;
 mod downloading;
 mod evicting;
+mod hostile;
 mod offline;
 
 use std::path::{Path, PathBuf};

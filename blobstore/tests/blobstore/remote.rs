@@ -72,6 +72,48 @@ async fn each_refusal_of_a_server_has_a_text_and_a_kind_of_its_own() {
 }
 
 #[tokio::test]
+async fn what_stands_between_a_reader_and_the_store_is_not_taken_for_a_damaged_store() {
+    let (store, server) = open_s3("portal").await;
+    let id = BlobId::of(b"rows");
+    store.blobs().put(BlobKind::Segment, id, "rows".into()).await.unwrap();
+    let host = tempfile::tempdir().unwrap();
+    let settings = StoreSettings::default().with_timeout(Duration::from_secs(2));
+    let page = || Some((200, "<!DOCTYPE html><html><title>Sign in</title></html>".repeat(3)));
+    for cache in [CacheSettings::off(), CacheSettings::in_folder(host.path())] {
+        let open = || options(&server).cache(cache.clone()).settings(settings.clone()).open("s3://films/some/portal");
+        server.set_answer(None);
+        let store = open().await.unwrap();
+        server.set_answer(Some(Box::new(move |_: &HttpRequest| page())));
+        let told = [open().await.unwrap_err(), store.blobs().get(BlobKind::Segment, id, 4).await.unwrap_err()];
+        for error in told {
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+            let text = error.to_string();
+            assert!(text.contains("a web page came") && text.contains("check the network"), "{text}");
+        }
+    }
+    for (status, cause) in [(407, "407"), (502, "502"), (504, "504"), (511, "511")] {
+        server.set_answer(Some(Box::new(move |_: &HttpRequest| Some((status, String::new())))));
+        let error = options(&server).settings(settings.clone()).open("s3://films/some/portal").await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("store cannot be reached") && text.contains(cause), "{text}");
+    }
+    // Of a bucket in another region, without a place to go to.
+    server.set_answer(Some(Box::new(|_: &HttpRequest| Some((301, String::new())))));
+    let error = options(&server).settings(settings.clone()).open("s3://films/some/portal").await.unwrap_err();
+    assert!(error.to_string().contains("set AWS_REGION"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refusal_without_a_body_says_what_it_may_be() {
+    let (store, server) = open_s3("head").await;
+    server.set_answer(Some(Box::new(|_: &HttpRequest| Some((400, String::new())))));
+    let error = store.blobs().size(BlobKind::Segment, BlobId::of(b"rows")).await.unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{text}");
+    assert!(text.contains("may have expired, or the bucket is in another region"), "{text}");
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_told_by_its_cause() {
     let server = BucketServer::start("films").unwrap();
     let options = options(&server);
@@ -142,6 +184,7 @@ async fn what_is_written_by_s3_is_read_by_http_and_not_written() {
     assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("read only"), "{error}");
     let error = reader.files().list().await.unwrap_err();
     assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("needs a listing"), "{error}");
+    assert!(!error.to_string().contains("and try again"), "{error}");
     let other = format!("{}/films/other", server.url());
     let other = Store::options().cache(CacheSettings::off()).open(&other).await.unwrap_err();
     assert!(matches!(other, Error::NotAStore { .. }), "{other}");
