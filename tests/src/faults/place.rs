@@ -1,25 +1,37 @@
-//! Places for the stores of these tests: memory, and folders.
+//! Places for the stores of these tests: memory, folders, and a bucket of a server.
 
 use std::sync::Arc;
 
 use kapok_blobstore::{Store, StoreSettings};
 use kapok_testing::{Faults, Intercept};
 use object_store::ObjectStore;
+use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
+use object_store::prefix::PrefixStore;
 use tempfile::TempDir;
+
+use crate::bucket;
 
 /// A backend, to be reached with faults and without.
 #[derive(Debug)]
 pub struct Place {
     backend: Arc<dyn ObjectStore>,
-    folder: Option<TempDir>,
+    home: Home,
+}
+
+#[derive(Debug)]
+enum Home {
+    Memory,
+    Folder(TempDir),
+    /// By its URL.
+    Bucket(String),
 }
 
 impl Place {
     /// In the memory of the process.
     pub fn memory() -> Self {
-        Self { backend: Arc::new(InMemory::new()), folder: None }
+        Self { backend: Arc::new(InMemory::new()), home: Home::Memory }
     }
 
     /// In a folder that goes away with this.
@@ -29,22 +41,41 @@ impl Place {
     pub fn folder() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let backend = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).expect("a folder"));
-        Self { backend, folder: Some(folder) }
+        Self { backend, home: Home::Folder(folder) }
+    }
+
+    /// At a prefix of the server's bucket that no other test has.
+    ///
+    /// # Panics
+    /// Where the environment names no server.
+    pub fn bucket() -> Self {
+        // Another one of the process stays.
+        _ = rustls::crypto::ring::default_provider().install_default();
+        let prefix = bucket::prefix("faults");
+        let builder = AmazonS3Builder::from_env().with_endpoint(bucket::server()).with_allow_http(true);
+        let bucket = builder.with_bucket_name(bucket::BUCKET).build().expect("a bucket");
+        let url = bucket::url(&prefix);
+        // Faults are told by the names of a store's files, as at the other places.
+        Self { backend: Arc::new(PrefixStore::new(bucket, prefix)), home: Home::Bucket(url) }
     }
 
     /// A way to it of which requests can be spoilt.
     pub fn faults(&self) -> Arc<Faults> {
-        Arc::new(self.folder.as_ref().map_or_else(Faults::default, |folder| Faults::in_folder(folder.path())))
+        Arc::new(match &self.home {
+            Home::Folder(folder) => Faults::in_folder(folder.path()),
+            Home::Memory | Home::Bucket(_) => Faults::default(),
+        })
     }
 
-    /// The store, without faults; one of a folder sees all files of it.
+    /// The store, without faults: one of a folder sees all files of it, and one of a bucket is reached by its URL.
     ///
     /// # Errors
     /// Those of opening it for writing.
     pub async fn store(&self) -> kapok_blobstore::Result<Store> {
-        match &self.folder {
-            Some(folder) => Store::options().writable().open(&folder.path().to_string_lossy()).await,
-            None => self.store_over(Arc::clone(&self.backend), StoreSettings::default()).await,
+        match &self.home {
+            Home::Memory => self.store_over(Arc::clone(&self.backend), StoreSettings::default()).await,
+            Home::Folder(folder) => Store::options().writable().open(&folder.path().to_string_lossy()).await,
+            Home::Bucket(url) => Store::options().writable().open(url).await,
         }
     }
 

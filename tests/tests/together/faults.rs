@@ -18,9 +18,24 @@ const SEED: u64 = 7;
 /// No work of these tests makes more requests.
 const REQUESTS_MAX: usize = 400;
 
+/// Which requests are spoilt, counted from 1.
+#[derive(Debug, Clone, Copy)]
+pub struct Which {
+    pub first: usize,
+    pub step: usize,
+}
+
+impl Which {
+    const ALL: Self = Self { first: 1, step: 1 };
+
+    fn numbers(self) -> impl Iterator<Item = usize> {
+        (self.first..REQUESTS_MAX).step_by(self.step)
+    }
+}
+
 /// What is at work while a request is spoilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Work {
+pub enum Work {
     Full,
     Incremental,
     Merges,
@@ -69,10 +84,10 @@ async fn work(work: Work, store: &Store, producer: &Producer) -> Result<(), Stri
     done.map_err(|error| error.to_string())
 }
 
-/// Spoils each request of the work in turn. Returns how many there were, and how many made the work fail.
-async fn spoil_each(place: impl Fn() -> Place, fault: Fault, what: Work) -> (usize, usize) {
+/// Spoils those requests of the work in turn. Returns how many that were, and how many made the work fail.
+pub async fn spoil_each(place: impl Fn() -> Place, fault: Fault, what: Work, which: Which) -> (usize, usize) {
     let mut failures = 0;
-    for number in 1..REQUESTS_MAX {
+    for (spoilt, number) in which.numbers().enumerate() {
         let place = place();
         let faults = place.faults();
         let store = place.faulty(&faults, patience(fault)).await.expect("a store");
@@ -99,7 +114,7 @@ async fn spoil_each(place: impl Fn() -> Place, fault: Fault, what: Work) -> (usi
         let next = if number.is_multiple_of(3) { &producer } else { &fresh };
         aftermath(&place, next, &when, number, outcome.is_ok()).await;
         if struck.is_none() {
-            return (number - 1, failures);
+            return (spoilt, failures);
         }
     }
     panic!("{what:?} never ends");
@@ -147,13 +162,13 @@ async fn aftermath(place: &Place, producer: &Producer, when: &str, number: usize
 async fn spoil_all(what: Work, requests_min: usize) {
     use Fault::{CutOff, DoneCutOff, DoneSilent, Refused, ReplyLost, Silent, Torn};
     for fault in [Refused, Silent, ReplyLost, DoneSilent, CutOff, DoneCutOff] {
-        let (requests, failures) = spoil_each(Place::memory, fault, what).await;
+        let (requests, failures) = spoil_each(Place::memory, fault, what, Which::ALL).await;
         assert!(requests >= requests_min, "{what:?} {fault:?} requests={requests}");
         assert!(what == Work::Merges || failures > requests / 2, "{what:?} {fault:?} {failures} of {requests}");
     }
     // A file of a folder has no body to be cut short, and a wait is a wait.
     for fault in [Refused, ReplyLost, Torn] {
-        let (requests, _) = spoil_each(Place::folder, fault, what).await;
+        let (requests, _) = spoil_each(Place::folder, fault, what, Which::ALL).await;
         assert!(requests >= requests_min / 2, "{what:?} {fault:?} requests={requests}");
     }
 }
@@ -231,38 +246,41 @@ async fn consumer_behind(place: &Place, fault: Fault, merged_segments: MergedSeg
     (faults, consumer, version)
 }
 
+/// Spoils those requests of a refresh in turn. Returns how many that were.
+pub async fn spoil_refresh(place: impl Fn() -> Place, fault: Fault, merges: MergedSegments, which: Which) -> usize {
+    let (before, after) = (Films::at(SEED, 2), Films::at(SEED, 3));
+    for (spoilt, number) in which.numbers().enumerate() {
+        let place = place();
+        let (faults, consumer, version) = consumer_behind(&place, fault, merges).await;
+        faults.arm(number, fault);
+        let outcome = consumer.refresh().await;
+        let struck = faults.disarm();
+        let when = format!("refresh {fault:?} {merges:?} request={number} {struck:?} {outcome:?}");
+        let old = consumer.view_arc();
+        assert_eq!(old.version(), if outcome.is_ok() { version } else { 3 }, "{when}");
+        assert_films(&old, if outcome.is_ok() { &after } else { &before }, &when);
+        assert_eq!(consumer.status().last_error.is_some(), outcome.is_err(), "{when}");
+        assert!(outcome.is_ok() || struck.is_some(), "{when}");
+
+        consumer.refresh().await.unwrap_or_else(|error| panic!("{error}: {when}"));
+        assert_eq!(consumer.view().version(), version, "{when}");
+        assert_films(&consumer.view(), &after, &when);
+        checks::assert_sound(&consumer.view(), &when);
+        let stayed = if outcome.is_ok() { version } else { 3 };
+        assert_eq!(old.version(), stayed, "the old view is as it was: {when}");
+        if struck.is_none() {
+            return spoilt;
+        }
+    }
+    panic!("a refresh never ends");
+}
+
 #[tokio::test]
 async fn whichever_request_of_a_refresh_is_spoilt_the_view_stays_and_the_next_refresh_succeeds() {
-    let (before, after) = (Films::at(SEED, 2), Films::at(SEED, 3));
     for fault in [Fault::Refused, Fault::Silent, Fault::ReplyLost] {
         for merges in [MergedSegments::Make, MergedSegments::Fetch] {
-            for number in 1..REQUESTS_MAX {
-                let place = Place::memory();
-                let (faults, consumer, version) = consumer_behind(&place, fault, merges).await;
-                faults.arm(number, fault);
-                let outcome = consumer.refresh().await;
-                let struck = faults.disarm();
-                let when = format!("refresh {fault:?} {merges:?} request={number} {struck:?} {outcome:?}");
-                let old = consumer.view_arc();
-                assert_eq!(old.version(), if outcome.is_ok() { version } else { 3 }, "{when}");
-                assert_films(&old, if outcome.is_ok() { &after } else { &before }, &when);
-                assert_eq!(consumer.status().last_error.is_some(), outcome.is_err(), "{when}");
-                assert!(outcome.is_ok() || struck.is_some(), "{when}");
-
-                consumer.refresh().await.unwrap_or_else(|error| panic!("{error}: {when}"));
-                assert_eq!(consumer.view().version(), version, "{when}");
-                assert_films(&consumer.view(), &after, &when);
-                checks::assert_sound(&consumer.view(), &when);
-                assert_eq!(
-                    old.version(),
-                    if outcome.is_ok() { version } else { 3 },
-                    "the old view is as it was: {when}"
-                );
-                if struck.is_none() {
-                    assert!(number > 8, "{when}");
-                    break;
-                }
-            }
+            let requests = spoil_refresh(Place::memory, fault, merges, Which::ALL).await;
+            assert!(requests >= 8, "{fault:?} {merges:?} requests={requests}");
         }
     }
 }

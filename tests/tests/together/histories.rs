@@ -36,8 +36,7 @@ struct History {
 }
 
 impl History {
-    async fn new(seed: u64) -> Self {
-        let url = format!("memory://histories-{seed}");
+    async fn new(url: String, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let mut settings = ProducerSettings::default();
         (settings.merge_policy.segments_max, settings.merge_policy.small_bytes) = (2 + random.below(3) as usize, 0);
@@ -350,8 +349,9 @@ impl History {
     }
 }
 
-async fn play(seed: u64, steps: u32) -> BTreeMap<&'static str, usize> {
-    let mut history = History::new(seed).await;
+/// Plays the history of a seed in the store of this URL, where nothing is yet. Returns what happened how often.
+pub async fn play(url: String, seed: u64, steps: u32) -> BTreeMap<&'static str, usize> {
+    let mut history = History::new(url, seed).await;
     for _ in 0..steps {
         history.step().await;
     }
@@ -365,7 +365,7 @@ async fn every_road_to_a_version_leads_to_the_same_view() {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     for seed in first..first + seeds {
         eprintln!("KAPOK_HISTORY_SEED={seed}");
-        for (what, count) in play(seed, 80).await {
+        for (what, count) in play(format!("memory://histories-{seed}"), seed, 80).await {
             *seen.entry(what).or_default() += count;
         }
     }

@@ -25,6 +25,7 @@ mod remembered;
 mod requests;
 mod retries;
 mod rollbacks;
+mod s3;
 mod torn;
 mod uploading;
 mod verifying;

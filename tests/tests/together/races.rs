@@ -10,10 +10,23 @@ use kapok_producer::{Error, ErrorKind, MergeSchedule, Outcome, Producer, Produce
 use kapok_samples::movies_capnp::movie;
 use kapok_tests::faults::checks;
 
-/// Cycles of all producers together.
-const CYCLES: u32 = 100;
 /// Producer p writes ids from p times this on; the first of them counts its cycles.
 const IDS: u32 = 1000;
+
+/// Producers that add films to one store at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Race {
+    pub racers: u32,
+    /// Of all racers together.
+    pub cycles: u32,
+    pub schedule: MergeSchedule,
+}
+
+impl Race {
+    fn cycles_of(self, number: u32) -> u32 {
+        self.cycles / self.racers + u32::from(number < self.cycles % self.racers)
+    }
+}
 
 /// What came of a race.
 #[derive(Default)]
@@ -25,17 +38,21 @@ struct Tally {
     ended: AtomicUsize,
 }
 
-async fn producer(store: Store, number: u32, schedule: MergeSchedule) -> Producer {
+async fn open(url: &str) -> Store {
+    Store::options().writable().open(url).await.expect("a store")
+}
+
+async fn producer(url: &str, number: u32, schedule: MergeSchedule) -> Producer {
     let mut settings = ProducerSettings::default();
     settings.writer = format!("racer-{number}");
     settings.merge_schedule = schedule;
     let policy = &mut settings.merge_policy;
     (policy.segments_max, policy.live_min, policy.small_bytes, policy.segment_bytes_max) = (3, 0.7, 0, 1 << 20);
-    Producer::builder(store).settings(settings).open().await.expect("a producer")
+    Producer::builder(open(url).await).settings(settings).open().await.expect("a producer")
 }
 
 /// Adds a film and raises the count, again and again; one that loses a race tries again.
-async fn race(producer: &Producer, number: u32, cycles: u32, tally: &Tally) {
+async fn add_films(producer: &Producer, number: u32, cycles: u32, tally: &Tally) {
     let writer = format!("racer-{number}");
     let mut done = 0;
     while done < cycles {
@@ -76,8 +93,8 @@ async fn race(producer: &Producer, number: u32, cycles: u32, tally: &Tally) {
 }
 
 /// Reads along, and sees each producer's cycles whole and in order.
-async fn read_along(store: Store, racers: u32, tally: &Tally) -> usize {
-    let consumer = Consumer::builder(store).open().await.expect("a consumer");
+async fn read_along(url: &str, racers: u32, tally: &Tally) -> usize {
+    let consumer = Consumer::builder(open(url).await).open().await.expect("a consumer");
     let (mut version, mut counts, mut swaps) = (0, vec![0; racers as usize], 0);
     loop {
         let last = tally.ended.load(Ordering::SeqCst) == racers as usize;
@@ -110,40 +127,45 @@ fn on_a_thread<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
 }
 
-fn run(url: &str, racers: u32, schedule: MergeSchedule) {
-    let store = on_a_thread(Store::options().writable().open(url)).expect("a store");
+/// Runs a race in the store of this URL. Each racer opens it for itself, as another process would.
+pub fn run(url: &str, race: Race) {
     let tally = Tally::default();
-    let (tally_ref, store_ref) = (&tally, &store);
+    let tally_ref = &tally;
+    // The store is made before they race for it.
+    on_a_thread(async { drop(open(url).await) });
     let swaps = std::thread::scope(|scope| {
-        for number in 0..racers {
-            let cycles = CYCLES / racers + u32::from(number < CYCLES % racers);
-            let producer = on_a_thread(producer(store.clone(), number, schedule));
-            scope.spawn(move || on_a_thread(race(&producer, number, cycles, tally_ref)));
+        for number in 0..race.racers {
+            scope.spawn(move || {
+                on_a_thread(async {
+                    let producer = producer(url, number, race.schedule).await;
+                    add_films(&producer, number, race.cycles_of(number), tally_ref).await;
+                });
+            });
         }
-        scope.spawn(move || on_a_thread(read_along(store_ref.clone(), racers, tally_ref))).join().expect("a reader")
+        scope.spawn(move || on_a_thread(read_along(url, race.racers, tally_ref))).join().expect("a reader")
     });
     let (winners, losses) = (tally.winners.into_inner().expect("sound"), tally.losses.into_inner().expect("sound"));
-    println!("{url} {racers} racers: losses={} swaps={swaps}", losses.len());
-    assert_eq!(winners.len(), CYCLES as usize);
+    println!("{url} {race:?}: losses={} swaps={swaps}", losses.len());
+    assert_eq!(winners.len(), race.cycles as usize);
     assert!(!losses.is_empty(), "there was no race");
     on_a_thread(async {
-        assert_nothing_lost(&store, racers).await;
-        assert_one_winner_each(&store, &winners, &losses, schedule).await;
+        let store = open(url).await;
+        assert_nothing_lost(&store, race).await;
+        assert_one_winner_each(&store, &winners, &losses, race).await;
         checks::assert_swept(&store, "after the race").await;
     });
 }
 
-async fn assert_nothing_lost(store: &Store, racers: u32) {
+async fn assert_nothing_lost(store: &Store, race: Race) {
     checks::assert_files(store, "after the race").await;
     let view = checks::announced(store, "after the race").await;
     assert_eq!(store.manifests().head().await.expect("a head"), Some(view.version()), "the last one is announced");
     checks::assert_sound(&view, "after the race");
     let films = view.records::<movie::Owned>().expect("films");
-    assert_eq!(films.table().len(), u64::from(CYCLES + racers));
-    for number in 0..racers {
-        let cycles = CYCLES / racers + u32::from(number < CYCLES % racers);
+    assert_eq!(films.table().len(), u64::from(race.cycles + race.racers));
+    for number in 0..race.racers {
         let counter = films.by_key(&(number * IDS)).expect("a lookup").expect("a counter");
-        assert_eq!(u32::from(counter.get_year()), cycles);
+        assert_eq!(u32::from(counter.get_year()), race.cycles_of(number));
     }
 }
 
@@ -152,7 +174,7 @@ async fn assert_one_winner_each(
     store: &Store,
     winners: &BTreeMap<u64, String>,
     losses: &[(String, u64, String)],
-    schedule: MergeSchedule,
+    race: Race,
 ) {
     let mut writers = BTreeMap::new();
     let mut merges = 0;
@@ -169,37 +191,41 @@ async fn assert_one_winner_each(
         writers.insert(version, manifest.writer);
     }
     println!("versions={} merges={merges}", writers.len());
-    assert_eq!(writers.len() - merges, CYCLES as usize);
-    assert_eq!(merges > 0, schedule == MergeSchedule::AfterCycles);
+    assert_eq!(writers.len() - merges, race.cycles as usize);
+    assert_eq!(merges > 0, race.schedule == MergeSchedule::AfterCycles);
     for (loser, version, winner) in losses {
         assert_eq!(writers.get(version), Some(winner), "lost by {loser}");
         assert_ne!(loser, winner, "lost to itself: version {version}");
     }
 }
 
+fn run_hundred_cycles(url: &str, racers: u32, schedule: MergeSchedule) {
+    run(url, Race { racers, cycles: 100, schedule });
+}
+
 #[test]
 fn two_producers_in_memory_lose_nothing() {
-    run("memory://race-of-two", 2, MergeSchedule::Manual);
+    run_hundred_cycles("memory://race-of-two", 2, MergeSchedule::Manual);
 }
 
 #[test]
 fn eight_producers_in_memory_lose_nothing() {
-    run("memory://race-of-eight", 8, MergeSchedule::Manual);
+    run_hundred_cycles("memory://race-of-eight", 8, MergeSchedule::Manual);
 }
 
 #[test]
 fn eight_producers_that_merge_in_memory_lose_nothing() {
-    run("memory://race-of-eight-that-merge", 8, MergeSchedule::AfterCycles);
+    run_hundred_cycles("memory://race-of-eight-that-merge", 8, MergeSchedule::AfterCycles);
 }
 
 #[test]
 fn two_producers_in_a_folder_lose_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
-    run(&folder.path().to_string_lossy(), 2, MergeSchedule::Manual);
+    run_hundred_cycles(&folder.path().to_string_lossy(), 2, MergeSchedule::Manual);
 }
 
 #[test]
 fn eight_producers_that_merge_in_a_folder_lose_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
-    run(&folder.path().to_string_lossy(), 8, MergeSchedule::AfterCycles);
+    run_hundred_cycles(&folder.path().to_string_lossy(), 8, MergeSchedule::AfterCycles);
 }

@@ -20,10 +20,22 @@ const STAMPED: u32 = 24;
 
 /// What the readers have done and seen.
 #[derive(Default)]
-struct Tally {
+pub struct Tally {
     reads: AtomicU64,
     torn: AtomicU64,
     swaps_seen: AtomicU64,
+}
+
+impl Tally {
+    /// Reads of all readers.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    /// Swaps that readers saw, those of each reader counted.
+    pub fn swaps_seen(&self) -> u64 {
+        self.swaps_seen.load(Ordering::Relaxed)
+    }
 }
 
 async fn stamp(producer: &Producer, random: &mut Random, stamp: u16, ids: Vec<u32>) -> u64 {
@@ -87,21 +99,20 @@ fn read(
 
 /// Publishes, merges and swaps for as long as the readers read; the swaps.
 async fn swap_under_readers(
-    name: &str,
+    url: &str,
     views: fn(&Consumer) -> (Arc<View>, Arc<View>),
     enough: fn(&Tally) -> bool,
 ) -> (Arc<Tally>, u64) {
-    let url = format!("memory://{name}");
     let mut settings = ProducerSettings::default();
     (settings.merge_policy.segments_max, settings.merge_policy.small_bytes) = (3, 0);
-    let producer = Producer::builder(Store::options().writable().open(&url).await.unwrap())
+    let producer = Producer::builder(Store::options().writable().open(url).await.unwrap())
         .settings(settings)
         .open()
         .await
         .unwrap();
     let mut random = Random::new(7);
     stamp(&producer, &mut random, 1, (0..IDS).collect()).await;
-    let consumer = Consumer::open(&url).await.unwrap();
+    let consumer = Consumer::open(url).await.unwrap();
     let (tally, done) = (Arc::new(Tally::default()), Arc::new(AtomicBool::new(false)));
     let readers: Vec<_> = (0..READERS)
         .map(|seed| {
@@ -135,19 +146,22 @@ fn reads_wanted() -> u64 {
     std::env::var("KAPOK_TORN_READS").map_or(10_000_000, |reads| reads.parse().expect("a number of reads"))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_view_is_ever_torn() {
+/// Asserts that no view is torn of those that are read until it is enough.
+pub async fn assert_none_torn(url: &str, enough: fn(&Tally) -> bool) {
     let one_view = |consumer: &Consumer| {
         let view = consumer.view().into_arc();
         (Arc::clone(&view), view)
     };
-    let enough = |tally: &Tally| tally.reads.load(Ordering::Relaxed) >= reads_wanted();
-    let (tally, swaps) = swap_under_readers("torn", one_view, enough).await;
-    let (reads, torn) = (tally.reads.load(Ordering::Relaxed), tally.torn.load(Ordering::Relaxed));
-    let seen = tally.swaps_seen.load(Ordering::Relaxed);
+    let (tally, swaps) = swap_under_readers(url, one_view, enough).await;
+    let (reads, torn, seen) = (tally.reads(), tally.torn.load(Ordering::Relaxed), tally.swaps_seen());
     println!("reads={reads} torn={torn} swaps={swaps} swaps_seen_by_readers={seen}");
     assert_eq!(torn, 0);
     assert!(swaps >= 20 && seen >= 20, "nothing went on under the readers: swaps={swaps} seen={seen}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_view_is_ever_torn() {
+    assert_none_torn("memory://torn", |tally| tally.reads() >= reads_wanted()).await;
 }
 
 /// What the test above would see if a swap were not one of a whole view.
@@ -159,6 +173,6 @@ async fn a_reader_that_takes_two_views_is_seen_to_be_torn() {
         (films, consumer.view_arc())
     };
     let enough = |tally: &Tally| tally.torn.load(Ordering::Relaxed) > 0;
-    let (tally, _) = swap_under_readers("torn-on-purpose", two_views, enough).await;
+    let (tally, _) = swap_under_readers("memory://torn-on-purpose", two_views, enough).await;
     assert!(tally.torn.load(Ordering::Relaxed) > 0);
 }
