@@ -38,6 +38,15 @@ struct Tally {
     ended: AtomicUsize,
 }
 
+/// Counts a racer as ended, also one that panics: the reader waits for all.
+struct End<'a>(&'a AtomicUsize);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 async fn open(url: &str) -> Store {
     Store::options().writable().open(url).await.expect("a store")
 }
@@ -89,7 +98,6 @@ async fn add_films(producer: &Producer, number: u32, cycles: u32, tally: &Tally)
             Err(error) => panic!("{writer}: {error}"),
         }
     }
-    tally.ended.fetch_add(1, Ordering::SeqCst);
 }
 
 /// Reads along, and sees each producer's cycles whole and in order.
@@ -136,6 +144,7 @@ pub fn run(url: &str, race: Race) {
     let swaps = std::thread::scope(|scope| {
         for number in 0..race.racers {
             scope.spawn(move || {
+                let _end = End(&tally_ref.ended);
                 on_a_thread(async {
                     let producer = producer(url, number, race.schedule).await;
                     add_films(&producer, number, race.cycles_of(number), tally_ref).await;
