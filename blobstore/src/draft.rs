@@ -153,7 +153,7 @@ impl Blobs<'_> {
             put?;
             let name = self.objects.name(&key);
             let Some(found) = self.objects.look(&key).await? else { return Err(Error::NotFound { name }) };
-            return Ok(check_size(&name, size, found.size)?);
+            return check_size(&name, size, found.size);
         };
         match draft.file.take() {
             Some(file) => self.objects.moving("write", &key, size, blocking(move || file.move_to(&place))).await,

@@ -52,12 +52,11 @@ impl Hints {
     pub(crate) async fn next(&mut self) -> Hint {
         tokio::select! {
             _ = next_of(&mut self.folder) => Hint::Folder,
-            hint = next_of(&mut self.caller) => match hint {
-                Some(()) => Hint::Caller,
-                None => {
-                    self.caller = None;
-                    Hint::Ended
-                }
+            hint = next_of(&mut self.caller) => if let Some(()) = hint {
+                Hint::Caller
+            } else {
+                self.caller = None;
+                Hint::Ended
             },
         }
     }
