@@ -3,6 +3,7 @@
 //! ```text
 //! kapok-cache          what the folder is: its layout, and the budget that was chosen when it was made
 //! lock                 held while room is made
+//! merging              held by whoever makes merged segments, which are there for the others then
 //! over                 there as long as maps of living processes exceed the budget
 //! segments/<id>        a blob, as in a store; whoever has it mapped holds a shared lock on it
 //! segments/<id>.part   a blob on its way, behind it a byte for each part that has arrived; locked by whoever downloads it
@@ -35,11 +36,13 @@ mod part_hash;
 mod report;
 mod room;
 mod settings;
+mod turn;
 
 pub use last_known::LastKnown;
 pub(crate) use last_read::LastRead;
 pub use report::{CacheReport, DamagedCopy, KnownStore, PruneReport};
 pub use settings::{CachePlace, CacheSettings};
+pub use turn::Turn;
 
 /// A folder of blobs that all processes of a host share. Clones are cheap.
 ///
@@ -73,7 +76,12 @@ impl Cache {
     /// [`Error::CacheFolder`] and [`Error::Io`] for a folder that was named and cannot be used; [`Error::Argument`] for a
     /// `KAPOK_CACHE_BYTES` that is no number.
     pub fn open(settings: &CacheSettings) -> Result<Option<Self>> {
-        let Some(place) = settings.resolve()? else { return Ok(None) };
+        Ok(Self::open_or_tell(settings)?.ok())
+    }
+
+    /// Opens the cache as [`open`](Self::open) does, or tells why the usual folder cannot be used; `None` if there is to be none.
+    pub(crate) fn open_or_tell(settings: &CacheSettings) -> Result<std::result::Result<Self, Option<Error>>> {
+        let Some(place) = settings.resolve()? else { return Ok(Err(None)) };
         let opened = place.folder.and_then(|path| {
             let (root, at_first) = folder::prepare(&path, place.is_forced)?;
             Ok(Self::new(root, place.bytes_max.unwrap_or(at_first), place.is_forced))
@@ -82,12 +90,12 @@ impl Cache {
             Ok(cache) => {
                 // A process that was killed or ended made none when its maps went.
                 cache.make_room_if_over();
-                Ok(Some(cache))
+                Ok(Ok(cache))
             }
             Err(error) if place.is_named => Err(error),
             Err(error) => {
                 warn_once(&error);
-                Ok(None)
+                Ok(Err(Some(error)))
             }
         }
     }

@@ -94,7 +94,7 @@ pub use announcements::{Announcements, OwnAnnouncement};
 pub use blob_id::{BlobEntry, BlobId, BlobKind};
 pub use blobs::{Blobs, PutOutcome};
 pub use buffer::{BUFFER_ALIGNMENT, Buffer, BufferMut, BufferPool, PoolStats};
-pub use cache::{Cache, CachePlace, CacheReport, CacheSettings, DamagedCopy, KnownStore, LastKnown, PruneReport};
+pub use cache::{Cache, CachePlace, CacheReport, CacheSettings, DamagedCopy, KnownStore, LastKnown, PruneReport, Turn};
 pub use draft::{Draft, FinishedDraft};
 pub use error::{Error, ErrorKind, Result};
 pub use files::{FileEntry, FileKind, Files};

@@ -183,9 +183,13 @@ impl StoreOptions {
         };
         let identity = if is_remote { remote.identity(url) } else { url.to_owned() };
         let (location, run) = (shown(url), Run::default());
-        let cache = if has_cache { blocking(move || Cache::open(&cache)).await? } else { None };
+        let opened = if has_cache { blocking(move || Cache::open_or_tell(&cache)).await? } else { Err(None) };
+        let (cache, uncached) = match opened {
+            Ok(cache) => (Some(cache), None),
+            Err(reason) => (None, reason.map(Arc::new)),
+        };
         let objects = Objects { backend, prefix, location, root, is_remote, settings, identity, cache, run };
-        let mut store = Store { objects: Arc::new(objects), creation: Arc::new(creation), unreachable: None };
+        let mut store = Store { objects: Arc::new(objects), creation: Arc::new(creation), unreachable: None, uncached };
         match access {
             Access::Read => store.unreachable = check_or_recall(&store).await?.map(Arc::new),
             Access::Write => create(&store.objects).await?,

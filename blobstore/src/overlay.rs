@@ -39,7 +39,12 @@ impl Store {
             cache: below.cache.clone(),
             run: Run::default(),
         };
-        Self { objects: Arc::new(objects), creation: Arc::new(Creation::done()), unreachable: self.unreachable.clone() }
+        Self {
+            objects: Arc::new(objects),
+            creation: Arc::new(Creation::done()),
+            unreachable: self.unreachable.clone(),
+            uncached: self.uncached.clone(),
+        }
     }
 }
 

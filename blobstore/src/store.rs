@@ -29,6 +29,7 @@ pub struct Store {
     pub(crate) objects: Arc<Objects>,
     pub(crate) creation: Arc<Creation>,
     pub(crate) unreachable: Option<Arc<Error>>,
+    pub(crate) uncached: Option<Arc<Error>>,
 }
 
 impl fmt::Debug for Store {
@@ -107,6 +108,12 @@ impl Store {
     /// Returns the cache in which the store's blobs are kept on this host, if it has one.
     pub fn cache(&self) -> Option<&Cache> {
         self.objects.cache.as_ref()
+    }
+
+    /// Returns why the store has no cache, if the usual folder of the user cannot be used: each process downloads what it reads
+    /// then, and keeps it on its heap.
+    pub fn uncached(&self) -> Option<&Arc<Error>> {
+        self.uncached.as_ref()
     }
 
     /// Returns the same store without a cache: what is read is what the backend has.

@@ -119,7 +119,7 @@ impl Pin {
 impl Unpin {
     /// Lifts the pin.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let store = Store::open(&self.store.store).await?;
+        let store = self.store.open().await?;
         let made = store.announcements().unpin(&self.signature.by, &self.signature.reason).await?;
         tell(json, out, &store, made, "no version is pinned").await
     }
@@ -140,7 +140,7 @@ impl Rollback {
 
 impl Target {
     async fn store(&self) -> Result<Store> {
-        Ok(Store::open(&self.store.store).await?)
+        self.store.open().await
     }
 
     /// Adds the versions that there are to the error of an unknown one.

@@ -28,7 +28,7 @@ pub struct Dataset {
 impl Dataset {
     /// Opens the version asked for, or else the one that consumers are on, or else the newest.
     pub async fn open(store: &StoreArgument, version: &VersionArgument) -> Result<Self> {
-        let store = Store::open(&store.store).await?;
+        let store = store.open().await?;
         if let Some(cause) = store.unreachable().cloned() {
             return Self::open_offline(store, version, &cause).await;
         }

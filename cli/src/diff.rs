@@ -150,7 +150,7 @@ impl<'d> Output<'d> {
 impl Diff {
     /// Opens both versions and compares what differs.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let store = Store::open(&self.store.store).await?;
+        let store = self.store.open().await?;
         let limit = if self.all { usize::MAX } else { self.limit };
         let only = self.record_type.as_deref();
         let diff = match self.from {

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 use indicatif::HumanCount;
-use kapok_producer::{CycleReport, Producer, Store};
+use kapok_producer::{CycleReport, Producer};
 use serde::Serialize;
 
 use crate::duration;
@@ -125,7 +125,7 @@ impl DropReference {
 
 /// Opens a producer on a store that exists; dropping something from a new one would be a mistake.
 async fn open(store: &StoreArgument) -> Result<Producer> {
-    Store::open(&store.store).await?;
+    store.open().await?;
     Ok(Producer::open(&store.store).await?)
 }
 

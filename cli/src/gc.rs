@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount};
-use kapok_blobstore::{BlobId, BlobKind, GcReport, GcSettings, Store};
+use kapok_blobstore::{BlobId, BlobKind, GcReport, GcSettings};
 use serde::Serialize;
 
 use crate::failure::{Failure, Result};
@@ -91,7 +91,7 @@ struct Orphan {
 impl Gc {
     /// Runs gc, and prints what was deleted.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let store = Store::open(&self.store.store).await?;
+        let store = self.store.open().await?;
         let mut settings =
             GcSettings::default().with_keep(self.keep).with_retire_unreadable(self.retire_unreadable.clone());
         settings.grace = self.grace;

@@ -83,7 +83,7 @@ struct RecordVersion {
 impl History {
     /// Looks the record up in one version after another.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let store = Store::open(&self.store.store).await?;
+        let store = self.store.open().await?;
         let (manifests, unreadable) = store.manifests().read_all(&store.manifests().live().await?).await?;
         tell_unreadable(json, &unreadable);
         // Numbers count from 1, and none is ever freed.

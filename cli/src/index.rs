@@ -7,7 +7,7 @@ use indicatif::HumanBytes;
 use kapok_core::Fault;
 use kapok_core::manifest::{Artifact, Manifest, RecordType};
 use kapok_index::vector;
-use kapok_producer::{Error, Outcome, Producer, Store};
+use kapok_producer::{Error, Outcome, Producer};
 use serde::Serialize;
 
 use crate::dataset::Dataset;
@@ -108,7 +108,7 @@ impl Index {
             ));
         }
         // Fails if there is no store: a producer would create one.
-        Store::open(&self.store.store).await?;
+        self.store.open().await?;
         let mut producer = Producer::open(&self.store.store).await?;
         let bar = StoringBar::default();
         producer.settings_mut().graph_listener = Some(bar.listener());

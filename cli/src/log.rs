@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Args;
-use kapok_blobstore::{Announcement, Store};
+use kapok_blobstore::Announcement;
 use serde::Serialize;
 
 use crate::dataset::rfc3339;
@@ -61,7 +61,7 @@ impl From<&Announcement> for LogEntry {
 impl Log {
     /// Prints all entries.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let store = Store::open(&self.store.store).await?;
+        let store = self.store.open().await?;
         let entries: Vec<_> = store.announcements().list().await?.iter().map(LogEntry::from).collect();
         if json {
             serde_json::to_writer_pretty(&mut *out, &entries)?;

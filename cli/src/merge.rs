@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::HumanBytes;
 use kapok_core::ErrorKind;
-use kapok_producer::{Producer, Store};
+use kapok_producer::Producer;
 use serde::Serialize;
 
 use crate::duration;
@@ -42,7 +42,7 @@ impl Merge {
     /// Merges until there is nothing left to do.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
         // Fails if there is no store: a producer would create one.
-        Store::open(&self.store.store).await?;
+        self.store.open().await?;
         let mut producer = Producer::open(&self.store.store).await?;
         let bar = StoringBar::default();
         producer.settings_mut().graph_listener = Some(bar.listener());

@@ -21,7 +21,7 @@ use crate::dataset::read_manifest;
 use crate::failure::{Failure, Parts, Result};
 use crate::notice;
 use crate::progress::StoringBar;
-use crate::store_argument::StoreArgument;
+use crate::store_argument::{StoreArgument, open};
 
 mod deletion;
 mod foreign;
@@ -176,7 +176,7 @@ impl Publish {
             ));
         }
         let population = self.population()?;
-        let store = Store::options().create_later().open(&self.store.store).await?;
+        let store = open(Store::options().create_later(), &self.store.store).await?;
         let ended = self.publish(&store, &population, input.as_ref(), keys.as_ref(), json, out).await;
         // If no version was made, no store is left behind.
         store.remove_uncreated();

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::failure::{Failure, Result};
 use crate::gc::versions;
-use crate::store_argument::StoreArgument;
+use crate::store_argument::{StoreArgument, open};
 
 /// Say what a store has lost, and put back what can be made again
 #[derive(Debug, Args)]
@@ -72,9 +72,9 @@ struct LostRows {
 impl Repair {
     /// Repairs the store, and prints what was lost, what is back, and what to do about the rest.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let store = Store::options().for_repair().open(&self.store.store).await?;
+        let store = open(Store::options().for_repair(), &self.store.store).await?;
         let from = match &self.from {
-            Some(url) => Some(Store::options().for_repair().open(url).await?),
+            Some(url) => Some(open(Store::options().for_repair(), url).await?),
             None => None,
         };
         let mode = if self.dry_run { RepairMode::DryRun } else { RepairMode::Mend };

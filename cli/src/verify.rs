@@ -50,7 +50,7 @@ struct Findings {
 impl Verify {
     /// Checks the store, and prints all that is wrong.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let store = Store::open(&self.store.store).await?;
+        let store = self.store.open().await?;
         let bar = RefCell::new(None);
         let show = |progress| show(&mut bar.borrow_mut(), progress);
         let report = match self.version {

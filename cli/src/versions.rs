@@ -5,7 +5,6 @@ use std::io::Write;
 
 use clap::Args;
 use indicatif::HumanCount;
-use kapok_blobstore::Store;
 use serde::Serialize;
 
 use crate::dataset::rfc3339;
@@ -58,7 +57,7 @@ struct ManifestOutput {
 impl Versions {
     /// Lists the versions that were not retired, oldest first.
     pub async fn run(&self, json: bool, out: &mut impl Write) -> Result<()> {
-        let store = Store::open(&self.store.store).await?;
+        let store = self.store.open().await?;
         let latest = store.announcements().latest(None).await?;
         let (manifests, unreadable) = store.manifests().read_all(&store.manifests().live().await?).await?;
         let entry = |version, content| VersionEntry {

@@ -16,7 +16,7 @@ use crate::dataset::rfc3339;
 use crate::duration;
 use crate::failure::{Failure, Result};
 use crate::notice;
-use crate::store_argument::StoreArgument;
+use crate::store_argument::{StoreArgument, warn_if_uncached};
 use crate::terminal::one_line;
 
 /// Follow a store as a consumer does, and print each swap with its cost
@@ -104,7 +104,11 @@ impl Watch {
                 Err(StoreError::NotAStore { reason, .. }) if is_yet_to_come(&reason) => {
                     tell(json, format!("store {} is not there yet; waiting for it", self.store.store), &mut told);
                 }
-                other => return Ok(other?),
+                opened => {
+                    let store = opened?;
+                    warn_if_uncached(&store);
+                    return Ok(store);
+                }
             }
             tokio::time::sleep(self.poll()).await;
         }

@@ -64,6 +64,11 @@ pub(crate) async fn make(target: &Manifest, held: &BlobMap, failed: &HashSet<Id>
     catching(work).await.unwrap_or_default()
 }
 
+/// Returns whether there are merged segments to be made.
+pub(crate) fn has_work(target: &Manifest, held: &BlobMap, failed: &HashSet<Id>) -> bool {
+    !tasks(target, held, failed).is_empty()
+}
+
 /// A segment is made if the sources that are fetched for it are at most this part of its size.
 const FETCHED_PART: u64 = 2;
 

@@ -202,9 +202,19 @@ impl Consumer {
         if settings.merged_segments.makes(store) {
             let lacking = local_merge::lacking_sources(&manifest, &blobs.for_merges(), blobs.failed_merges());
             merge_sources = blobs.fetch_merge_sources(store, lacking).await;
-            let outcome = local_merge::make(&manifest, &blobs.for_merges(), blobs.failed_merges()).await;
-            report.made_bytes = outcome.size;
-            blobs.keep_merges(store, &manifest, outcome).await;
+            if local_merge::has_work(&manifest, &blobs.for_merges(), blobs.failed_merges()) {
+                // Another process of this host may be about to make the same: it is there when the turn comes.
+                let turn = store.turn_to_merge().await;
+                if turn.is_some() {
+                    let (_, lacking) = blobs.for_view().held_and_lacking(&manifest);
+                    let cached = blobs.take_cached(store, lacking).await;
+                    report.cached_blobs += cached.blobs;
+                    report.cached_bytes += cached.size;
+                }
+                let outcome = local_merge::make(&manifest, &blobs.for_merges(), blobs.failed_merges()).await;
+                report.made_bytes = outcome.size;
+                blobs.keep_merges(store, &manifest, outcome).await;
+            }
             report.not_made = blobs.failed_merges().len();
         }
         let held = blobs.for_view();

@@ -80,18 +80,24 @@ fn a_folder_that_is_no_cache_and_a_store_that_is_not_known_are_told() {
 async fn get_reads_what_a_consumer_of_the_host_last_knew_when_the_server_is_gone() {
     let (scene, server) = (Scene::new(), BucketServer::start("films").unwrap());
     let (url, endpoint, cache) = ("s3://films/things", server.url(), scene.path("cache"));
-    let run = |arguments: &[&str]| -> Output {
+    let run_with = |variable: (&str, &Path), arguments: &[&str]| -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kapok"));
-        command.args(arguments).args(["--store", url]).env("KAPOK_CACHE", &cache).env("AWS_ENDPOINT", &endpoint);
+        command.args(arguments).args(["--store", url]).env_remove("KAPOK_CACHE").env("AWS_ENDPOINT", &endpoint);
         command.envs([("AWS_ALLOW_HTTP", "true"), ("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")]);
-        command.output().unwrap()
+        command.env(variable.0, variable.1).output().unwrap()
     };
+    let run = |arguments: &[&str]| run_with(("KAPOK_CACHE", &cache), arguments);
     let lines = scene.file("things.jsonl", "{\"id\":1,\"name\":\"one\"}\n");
     let ran = run(&["publish", lines.to_str().unwrap(), "--type", "Thing", "--key", "id"]);
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let options = Store::options().cache(CacheSettings::in_folder(&cache)).option("aws_endpoint", &endpoint);
     let options = options.option("allow_http", "true").option("aws_skip_signature", "true");
     Consumer::builder(options.open(url).await.unwrap()).open().await.unwrap();
+    // The usual folder cannot be made below a file.
+    let ran = run_with(("XDG_CACHE_HOME", &lines), &["get", "Thing", "1"]);
+    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success() && out.contains("\"one\""), "{out}{err}");
+    assert!(err.starts_with("kapok: warning: there is no cache") && err.contains("things.jsonl/kapok"), "{err}");
     drop(server);
     let ran = run(&["get", "Thing", "1"]);
     let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));

@@ -1,14 +1,16 @@
 //! Real cycles keep the bounds of merging; what that costs those who follow.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
-use kapok_blobstore::Store;
+use kapok_blobstore::{CacheSettings, Store};
 use kapok_consumer::{Consumer, ConsumerSettings, MergedSegments, View};
 use kapok_core::manifest::BlobRole;
 use kapok_core::manifest::{Manifest, decode_rows, encode_rows};
 use kapok_producer::{CycleReport, Producer, ProducerSettings};
 use kapok_samples::movies_capnp::movie;
 use kapok_tests::model::Random;
+use object_store::memory::InMemory;
 
 const FILMS: u32 = 2000;
 const CYCLES: u32 = 150;
@@ -158,6 +160,37 @@ async fn a_follower_that_never_saw_the_fresh_segment_fetches_it_rather_than_the_
     assert_eq!(films.source, kapok_index::ChangeSource::Manifests);
     let years = years(&consumer.view());
     assert_eq!([years[&0], years[&5], years[&14], years[&15]], [2, 3, 3, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_processes_of_a_host_one_makes_a_merged_segment_and_the_others_map_it() {
+    let (backend, host) = (Arc::new(InMemory::new()), tempfile::tempdir().unwrap());
+    let options = || Store::options().object_store(Arc::clone(&backend) as _, "set");
+    let mut settings = ProducerSettings::default();
+    settings.merge_policy.segments_max = 1;
+    let store = options().writable().open("test://one-merges").await.unwrap();
+    let producer = Producer::builder(store).settings(settings).open().await.unwrap();
+    change(&producer, 0..1000, 1).await;
+    let mut consumers = Vec::new();
+    for _ in 0..8 {
+        let cached = options().cache(CacheSettings::in_folder(host.path())).open("test://one-merges").await.unwrap();
+        let mut settings = ConsumerSettings::default();
+        settings.merged_segments = MergedSegments::Make;
+        consumers.push(Consumer::builder(cached).settings(settings).open().await.unwrap());
+    }
+    for year in 2..8 {
+        let merged = change(&producer, 5..15, year).await.merged.unwrap();
+        let refreshes = consumers.iter().map(|consumer| {
+            let consumer = consumer.clone();
+            tokio::spawn(async move { consumer.refresh().await.unwrap() })
+        });
+        let refreshed = futures::future::join_all(refreshes.collect::<Vec<_>>()).await;
+        let made: Vec<_> = refreshed.into_iter().map(|it| it.unwrap().made_bytes).filter(|made| *made > 0).collect();
+        assert!(made.len() == 1 && made[0] >= merged.segment_bytes, "{made:?} {merged:?}");
+        for consumer in &consumers {
+            assert_eq!(years(&consumer.view())[&5], year);
+        }
+    }
 }
 
 #[tokio::test]
