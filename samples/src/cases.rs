@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::random::Random;
@@ -32,6 +34,13 @@ impl Tally {
         self.outcomes.get(outcome).copied().unwrap_or_default()
     }
 
+    fn add(&mut self, other: Self) {
+        for (outcome, times) in other.outcomes {
+            *self.outcomes.entry(outcome).or_default() += times;
+        }
+        self.slowest = self.slowest.max(other.slowest);
+    }
+
     /// Counts a case by whether something went well.
     pub fn count_result<T>(&mut self, result: &kapok_core::Result<T>, ok: &'static str, err: &'static str) {
         self.count(if result.is_ok() { ok } else { err });
@@ -43,22 +52,39 @@ pub fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// Runs a case for each number; says which one panicked, or worked longer than `patience`.
-pub fn run(name: &str, patience: Duration, mut case: impl FnMut(&mut Random, &mut Tally)) {
+/// Runs a case for each number, on all processors; says which one panicked, or worked longer than `patience`.
+pub fn run(name: &str, patience: Duration, case: impl Fn(&mut Random, &mut Tally) + Sync) {
     let cases = match variable("KAPOK_FUZZ_CASE") {
         Some(case) => case..case + 1,
         None => 0..variable("KAPOK_FUZZ_ITERATIONS").unwrap_or(ITERATIONS),
     };
-    let (mut tally, start) = (Tally::default(), Instant::now());
-    for number in cases.clone() {
-        let stopwatch = Stopwatch::start();
-        let mut random = Random::new(number.wrapping_mul(0x1000_0001));
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| case(&mut random, &mut tally))) {
-            eprintln!("{name}: to see it again, set KAPOK_FUZZ_CASE={number}");
-            resume_unwind(panic);
+    let (mut tally, start, next) = (Tally::default(), Instant::now(), AtomicU64::new(cases.start));
+    let run_some = || {
+        let mut tally = Tally::default();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= cases.end {
+                return tally;
+            }
+            let stopwatch = Stopwatch::start();
+            let mut random = Random::new(number.wrapping_mul(0x1000_0001));
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| case(&mut random, &mut tally))) {
+                eprintln!("{name}: to see it again, set KAPOK_FUZZ_CASE={number}");
+                resume_unwind(panic);
+            }
+            tally.slowest = tally.slowest.max((stopwatch.worked(), number));
         }
-        tally.slowest = tally.slowest.max((stopwatch.worked(), number));
-    }
+    };
+    thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(run_some)).collect();
+        for thread in running {
+            match thread.join() {
+                Ok(some) => tally.add(some),
+                Err(panic) => resume_unwind(panic),
+            }
+        }
+    });
     println!(
         "{name}: cases={} took={:?} slowest={:?} {:?}",
         cases.end - cases.start,
