@@ -76,12 +76,12 @@ impl Cache {
     /// [`Error::CacheFolder`] and [`Error::Io`] for a folder that was named and cannot be used; [`Error::Argument`] for a
     /// `KAPOK_CACHE_BYTES` that is no number.
     pub fn open(settings: &CacheSettings) -> Result<Option<Self>> {
-        Ok(Self::open_or_tell(settings)?.ok())
+        Ok(Self::open_or_tell(settings)?.0)
     }
 
-    /// Opens the cache as [`open`](Self::open) does, or tells why the usual folder cannot be used; `None` if there is to be none.
-    pub(crate) fn open_or_tell(settings: &CacheSettings) -> Result<std::result::Result<Self, Option<Error>>> {
-        let Some(place) = settings.resolve()? else { return Ok(Err(None)) };
+    /// Opens the cache as [`open`](Self::open) does, and tells why the usual folder cannot be used, if that is so.
+    pub(crate) fn open_or_tell(settings: &CacheSettings) -> Result<(Option<Self>, Option<Error>)> {
+        let Some(place) = settings.resolve()? else { return Ok((None, None)) };
         let opened = place.folder.and_then(|path| {
             let (root, at_first) = folder::prepare(&path, place.is_forced)?;
             Ok(Self::new(root, place.bytes_max.unwrap_or(at_first), place.is_forced))
@@ -90,12 +90,12 @@ impl Cache {
             Ok(cache) => {
                 // A process that was killed or ended made none when its maps went.
                 cache.make_room_if_over();
-                Ok(Ok(cache))
+                Ok((Some(cache), None))
             }
             Err(error) if place.is_named => Err(error),
             Err(error) => {
                 warn_once(&error);
-                Ok(Err(Some(error)))
+                Ok((None, Some(error)))
             }
         }
     }

@@ -183,13 +183,15 @@ impl StoreOptions {
         };
         let identity = if is_remote { remote.identity(url) } else { url.to_owned() };
         let (location, run) = (shown(url), Run::default());
-        let opened = if has_cache { blocking(move || Cache::open_or_tell(&cache)).await? } else { Err(None) };
-        let (cache, uncached) = match opened {
-            Ok(cache) => (Some(cache), None),
-            Err(reason) => (None, reason.map(Arc::new)),
-        };
+        let (cache, uncached) =
+            if has_cache { blocking(move || Cache::open_or_tell(&cache)).await? } else { (None, None) };
         let objects = Objects { backend, prefix, location, root, is_remote, settings, identity, cache, run };
-        let mut store = Store { objects: Arc::new(objects), creation: Arc::new(creation), unreachable: None, uncached };
+        let mut store = Store {
+            objects: Arc::new(objects),
+            creation: Arc::new(creation),
+            unreachable: None,
+            uncached: uncached.map(Arc::new),
+        };
         match access {
             Access::Read => store.unreachable = check_or_recall(&store).await?.map(Arc::new),
             Access::Write => create(&store.objects).await?,

@@ -64,9 +64,10 @@ pub(crate) async fn make(target: &Manifest, held: &BlobMap, failed: &HashSet<Id>
     catching(work).await.unwrap_or_default()
 }
 
-/// Returns whether there are merged segments to be made.
+/// Returns whether there are merged segments to be made: such as are lacking and all of whose merge sources are held.
 pub(crate) fn has_work(target: &Manifest, held: &BlobMap, failed: &HashSet<Id>) -> bool {
-    !tasks(target, held, failed).is_empty()
+    let is_held = |one: &MergeSource| held.get(&one.segment).is_some();
+    candidates(target, held, failed).any(|segment| segment.merged_from.iter().all(is_held))
 }
 
 /// A segment is made if the sources that are fetched for it are at most this part of its size.
